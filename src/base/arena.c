@@ -1,0 +1,139 @@
+#include "base/arena.h"
+
+#include "base/assert.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_PIECE ((size_t)16 << 10)
+#define LAST_PIECE ((size_t)1 << 20)
+
+typedef struct piece {
+    struct piece *next;
+    size_t size; /* bytes behind this header */
+    _Alignas(64) unsigned char bytes[];
+} piece;
+
+struct ds_arena {
+    ds_budget *budget;
+    piece *pieces; /* the one in use first */
+    size_t used;   /* bytes of the first piece handed out */
+    size_t total;  /* bytes of all pieces */
+};
+
+ds_arena *ds_arena_new(ds_budget *budget)
+{
+    ds_arena *arena = ds_calloc(1, sizeof *arena);
+    arena->budget = budget;
+    return arena;
+}
+
+static void piece_free(ds_arena *arena, piece *p)
+{
+    arena->total -= sizeof(piece) + p->size;
+    ds_budget_charge(arena->budget, -(int64_t)(sizeof(piece) + p->size));
+    free(p);
+}
+
+void ds_arena_free(ds_arena *arena)
+{
+    if (arena == NULL)
+        return;
+    while (arena->pieces != NULL) {
+        piece *p = arena->pieces;
+        arena->pieces = p->next;
+        piece_free(arena, p);
+    }
+    free(arena);
+}
+
+static void add_piece(ds_arena *arena, size_t least)
+{
+    size_t size = arena->pieces == NULL ? FIRST_PIECE : arena->pieces->size * 2;
+    if (size > LAST_PIECE)
+        size = LAST_PIECE;
+    if (size < least)
+        size = least;
+    size = (size + 63) & ~(size_t)63;
+    DS_ASSERT(size >= least);
+    piece *p = aligned_alloc(64, sizeof(piece) + size);
+    if (p == NULL)
+        p = ds_alloc(SIZE_MAX / 2); /* says so and aborts */
+    p->next = arena->pieces;
+    p->size = size;
+    arena->pieces = p;
+    arena->used = 0;
+    arena->total += sizeof(piece) + size;
+    ds_budget_charge(arena->budget, (int64_t)(sizeof(piece) + size));
+}
+
+void *ds_arena_alloc(ds_arena *arena, size_t size)
+{
+    size_t align = size >= 64 ? 64 : 16;
+    size_t at = (arena->used + align - 1) & ~(align - 1);
+    if (arena->pieces == NULL || at > arena->pieces->size || size > arena->pieces->size - at) {
+        add_piece(arena, size);
+        at = 0;
+    }
+    arena->used = at + size;
+    return arena->pieces->bytes + at;
+}
+
+void *ds_arena_calloc(ds_arena *arena, size_t n, size_t size)
+{
+    size_t bytes;
+    DS_ASSERT(!__builtin_mul_overflow(n, size, &bytes));
+    return memset(ds_arena_alloc(arena, bytes), 0, bytes);
+}
+
+char *ds_arena_strndup(ds_arena *arena, const char *s, size_t length)
+{
+    char *copy = ds_arena_alloc(arena, length + 1);
+    memcpy(copy, s, length);
+    copy[length] = '\0';
+    return copy;
+}
+
+char *ds_arena_strdup(ds_arena *arena, const char *s)
+{
+    return ds_arena_strndup(arena, s, strlen(s));
+}
+
+char *ds_arena_printf(ds_arena *arena, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    DS_ASSERT(n >= 0);
+    char *text = ds_arena_alloc(arena, (size_t)n + 1);
+    vsnprintf(text, (size_t)n + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+void ds_arena_reset(ds_arena *arena)
+{
+    /* The newest piece of ordinary size stays: a chunk after a large one starts small again. */
+    piece *kept = NULL;
+    while (arena->pieces != NULL) {
+        piece *p = arena->pieces;
+        arena->pieces = p->next;
+        if (kept == NULL && p->size <= LAST_PIECE)
+            kept = p;
+        else
+            piece_free(arena, p);
+    }
+    if (kept != NULL)
+        kept->next = NULL;
+    arena->pieces = kept;
+    arena->used = 0;
+}
+
+size_t ds_arena_bytes(const ds_arena *arena)
+{
+    return arena->total;
+}

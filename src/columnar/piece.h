@@ -1,0 +1,37 @@
+/*
+ * Pieces: rows in one compact run of bytes, the only form in which they outlive a task or
+ * leave a process (shuffle pieces, panes, cached rows). The bytes in memory are the bytes on
+ * the wire: little-endian, every part at a multiple of 8, checked in full before use.
+ *
+ *     magic u32, version u16, n_columns u16, n_rows u32, flags u32, length u64,
+ *     per column: kind u8, element u8, has_validity u8, 0 u8, text_bytes u32,
+ *     then per column: validity words, values, (string: text; list: child count, child)
+ *
+ * Strings are Arrow views whose buffer is the piece itself. One piece may hold more rows than
+ * a chunk: the reader cuts it.
+ */
+#ifndef DS_COLUMNAR_PIECE_H
+#define DS_COLUMNAR_PIECE_H
+
+#include "base/error.h"
+#include "columnar/column.h"
+
+/* Bytes that ds_piece_write will need for these columns (all of n_rows). */
+size_t ds_piece_size(const ds_heap *heap, const ds_column *const *columns, uint32_t n_columns,
+                     uint32_t n_rows);
+
+/* Writes a piece to `to`, which has ds_piece_size bytes and is aligned to 8. Returns the size. */
+size_t ds_piece_write(void *to, const ds_heap *heap, const ds_column *const *columns,
+                      uint32_t n_columns, uint32_t n_rows);
+
+/*
+ * Opens a piece for reading: makes columns (in arena) of all its rows. Fixed-width values
+ * refer to `bytes`, which stay borrowed; the bytes are added to heap and string views are
+ * rewritten to refer to them. Never trusts the bytes: DS_ERR_PROTOCOL if anything does not
+ * fit or the types differ from `types` (n_types of them).
+ */
+ds_status ds_piece_read(ds_arena *arena, ds_heap *heap, const void *bytes, size_t length,
+                        const ds_type *types, uint32_t n_types, ds_column **columns,
+                        uint32_t *n_rows, ds_error *error);
+
+#endif

@@ -1,0 +1,152 @@
+/*
+ * The app file as a checked tree (app-format): variables replaced, defaults filled in, names
+ * resolved, expressions still text. The planner (plan.h) binds and types the expressions.
+ *
+ * Immutable after load. Everything belongs to the app's arena.
+ */
+#ifndef DS_DSTREAM_APP_H
+#define DS_DSTREAM_APP_H
+
+#include "columnar/format.h"
+#include "dstream/diagnostics.h"
+
+#include <jansson.h>
+
+typedef enum ds_source_type {
+    DS_SOURCE_SOCKET,
+    DS_SOURCE_FILES,
+    DS_SOURCE_STDIN,
+    DS_SOURCE_RATE,
+    DS_SOURCE_QUEUE
+} ds_source_type;
+typedef enum ds_on_error { DS_ON_ERROR_SKIP, DS_ON_ERROR_FAIL } ds_on_error;
+
+typedef struct ds_app_source {
+    const char *name;
+    const char *path; /* "sources.access", for diagnostics */
+    ds_source_type type;
+    ds_on_error on_error;
+    const ds_format *format; /* socket, files, stdin */
+    ds_format_spec spec;     /* as given to ds_format_new; csv header is asked here */
+    ds_schema schema;        /* columns of its rows, whatever the type */
+    bool listen;             /* socket */
+    const char *host;        /* socket */
+    uint16_t port;
+    const char *dir, *pattern; /* files */
+    bool new_files_only;
+    int64_t rows_per_second; /* rate */
+    const json_t *batches;   /* queue: checked list of lists of objects */
+} ds_app_source;
+
+/* A text of the app file and where it stands. */
+typedef struct ds_app_text {
+    const char *text; /* NULL: the clause is not there */
+    const char *path; /* "streams.top.where" */
+} ds_app_text;
+
+typedef struct ds_app_item { /* one "name": "expression" */
+    const char *name;
+    ds_app_text expr;
+} ds_app_item;
+
+typedef struct ds_app_stream {
+    const char *name;
+    const char *path;
+    const char **from; /* names as written, all known; in the order of the file */
+    uint32_t n_from;
+    ds_app_item flat_map; /* name NULL: none */
+    ds_app_text where;
+    bool has_select, select_all; /* "*": true first */
+    ds_app_item *select;
+    uint32_t n_select;
+    bool has_window;
+    int64_t window_size_ms, window_slide_ms;
+    const char *window_path; /* "streams.counts.window" */
+    bool has_group_by;
+    const char **group_by; /* plain column names; path: path.group_by[i] */
+    uint32_t n_group_by;
+    bool has_aggregate;
+    ds_app_item *aggregate;
+    uint32_t n_aggregate;
+    bool distinct;
+    ds_app_text having;
+    ds_app_text order_by;
+    int64_t limit; /* -1: none */
+} ds_app_stream;
+
+typedef enum ds_sink_type { DS_SINK_CONSOLE, DS_SINK_FILE } ds_sink_type;
+
+typedef struct ds_app_sink {
+    const char *name;
+    const char *path;
+    const char *from;
+    ds_sink_type type;
+    ds_row_format format;
+    int64_t limit;   /* console: -1: none */
+    const char *dir; /* file */
+} ds_app_sink;
+
+typedef struct ds_app_test {
+    const char *name;
+    const char *path; /* "tests[0]" */
+    int64_t start_ms;
+    uint32_t n_batches;          /* the longest list, or `batches` */
+    const json_t *input;         /* list of objects: source to list of strings or of rows */
+    const json_t *expect;        /* object: stream to list of lists of rows */
+    const json_t *expect_errors; /* object: source to number, or NULL */
+    bool ordered;
+} ds_app_test;
+
+typedef struct ds_app {
+    const char *name;
+    int64_t interval_ms;
+    const char *checkpoint_dir; /* NULL: none */
+    int64_t checkpoint_every_ms;
+    int64_t checkpoint_retain;
+    uint32_t executors_count, executors_cores;
+    int64_t executors_memory;
+    uint32_t key_partitions; /* after defaults */
+    bool key_partitions_given;
+    const char *executors_listen; /* NULL: none */
+    int64_t limits_memory, limits_record, limits_block;
+    ds_app_source *sources; /* sorted by name */
+    uint32_t n_sources;
+    ds_app_stream *streams; /* sorted so that parents come first, then by name */
+    uint32_t n_streams;
+    ds_app_sink *sinks; /* sorted by name */
+    uint32_t n_sinks;
+    ds_app_test *tests;
+    uint32_t n_tests;
+    json_t *json; /* canonical: variables and --set replaced, without tests; owned */
+    ds_arena *arena;
+} ds_app;
+
+typedef struct ds_app_options {
+    const char *const *sets; /* "batch.interval=500ms", as given to --set */
+    uint32_t n_sets;
+    bool need_sinks;                                    /* run: an app without sinks is an error */
+    const char *(*getenv)(const char *name, void *arg); /* NULL: the environment; tests */
+    void *getenv_arg;
+} ds_app_options;
+
+/*
+ * Checks the whole file and makes the app. Problems go to diagnostics, all of them; DS_ERR_APP
+ * if there is any error. Expressions are not looked at (the planner does). A key that the
+ * format has but this version does not ("join", "state", ...) is an error "not available yet".
+ */
+ds_status ds_app_load(const ds_json_source *source, const ds_app_options *options,
+                      ds_diagnostics *diagnostics, ds_app **app);
+
+/* Makes the app from its canonical text, as sent to executors (strict, no variables). */
+ds_status ds_app_from_canonical(const char *text, size_t length, ds_app **app, ds_error *error);
+
+void ds_app_free(ds_app *app);
+
+/* The canonical text (sorted keys except where order counts); the caller frees. Its XXH3-64 is
+ * the plan's hash. Loading it gives the same app. */
+char *ds_app_canonical(const ds_app *app);
+
+/* The JSON Schema of the app file, made from the same tables that check it. Caller frees. */
+char *ds_app_json_schema(void);
+
+#endif

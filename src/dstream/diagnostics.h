@@ -1,0 +1,41 @@
+/*
+ * What is wrong with an app file: all of it at once, each with its place.
+ *
+ *     app.json:12:16: streams.top.order_by: no column "m" (did you mean "n"?)
+ *         "top": { "from": "counts", "order_by": "m desc", "limit": 5 }
+ *                                                ^
+ */
+#ifndef DS_DSTREAM_DIAGNOSTICS_H
+#define DS_DSTREAM_DIAGNOSTICS_H
+
+#include "base/json_source.h"
+
+typedef struct ds_diagnostics ds_diagnostics;
+
+/* source may be NULL (a plan that came over the wire): then only paths are shown. */
+ds_diagnostics *ds_diagnostics_new(const ds_json_source *source);
+void ds_diagnostics_free(ds_diagnostics *diagnostics);
+
+/* Reports an error at the value (or the key) of a path. */
+void ds_diag_error(ds_diagnostics *diagnostics, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void ds_diag_error_key(ds_diagnostics *diagnostics, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Reports an error at bytes [offset, offset + length) of the string at path, with carets. */
+void ds_diag_error_in(ds_diagnostics *diagnostics, const char *path, uint32_t offset,
+                      uint32_t length, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+void ds_diag_warning(ds_diagnostics *diagnostics, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+uint32_t ds_diagnostics_errors(const ds_diagnostics *diagnostics);
+uint32_t ds_diagnostics_warnings(const ds_diagnostics *diagnostics);
+
+/* Appends all of them as text, in the order of their places (a limit of 100, then a count). */
+void ds_diagnostics_print(const ds_diagnostics *diagnostics, struct ds_buffer *out);
+
+/* The name among candidates nearest to `name` (by edits, case does not count), or NULL when
+ * none is near enough to be what was meant. */
+const char *ds_nearest_name(const char *name, const char *const *candidates, size_t n);
+
+#endif

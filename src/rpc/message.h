@@ -1,0 +1,299 @@
+/*
+ * The messages between driver and executors: their types, fields and limits.
+ *
+ * On the wire every message starts with a header (magic, protocol version, type, length of the
+ * body, epoch of the driver), little-endian. The length is checked against DS_MESSAGE_LIMIT
+ * and against what arrived before anything else is believed; every count inside is checked
+ * against the bytes that are left. A message that breaks a rule is DS_ERR_PROTOCOL: the
+ * connection is closed.
+ *
+ * A completed send is not a delivery. Every command names what it is about (epoch, batch,
+ * stage, partition, attempt), and receiving it twice has no effect.
+ *
+ *     executor -> driver   HELLO, PLAN_RESULT, TASK_RESULTS, BLOCKS, CUT_DONE,
+ *                          RECEIVER_STATE, HEARTBEAT
+ *     driver -> executor   WELCOME, REJECT, PLAN, DROP_PLAN, PEER, TASKS, RECEIVER_START,
+ *                          RECEIVER_STOP, CUT, RELEASE, STOP
+ *
+ * Structs here are what both cores work with. Decoding copies everything into an arena, so a
+ * decoded message does not refer to the bytes it came from.
+ */
+#ifndef DS_RPC_MESSAGE_H
+#define DS_RPC_MESSAGE_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/error.h"
+
+#define DS_PROTOCOL_VERSION 1u
+#define DS_MESSAGE_LIMIT ((size_t)16 << 20) /* bytes, header included */
+#define DS_MESSAGE_LIST_LIMIT 65536u        /* items of any list */
+#define DS_MESSAGE_TEXT_LIMIT 4096u         /* bytes of any text but a plan */
+#define DS_TOKEN_BYTES 32u
+#define DS_BAD_REASON_SLOTS 8u /* counters by reason; columnar/format.h names them */
+
+typedef enum ds_message_type {
+    DS_MSG_HELLO = 1,
+    DS_MSG_WELCOME,
+    DS_MSG_REJECT,
+    DS_MSG_PLAN,
+    DS_MSG_PLAN_RESULT,
+    DS_MSG_DROP_PLAN,
+    DS_MSG_PEER,
+    DS_MSG_TASKS,
+    DS_MSG_TASK_RESULTS,
+    DS_MSG_RECEIVER_START,
+    DS_MSG_RECEIVER_STOP,
+    DS_MSG_RECEIVER_STATE,
+    DS_MSG_CUT,
+    DS_MSG_CUT_DONE,
+    DS_MSG_BLOCKS,
+    DS_MSG_RELEASE,
+    DS_MSG_HEARTBEAT,
+    DS_MSG_STOP,
+    DS_MSG_TYPES
+} ds_message_type;
+
+/* An executor introduces itself. */
+typedef struct ds_msg_hello {
+    uint32_t protocol;             /* DS_PROTOCOL_VERSION */
+    const char *build;             /* DS_VERSION */
+    const char *app_id;            /* of the app it was launched for; "" when it joins by URL */
+    uint64_t executor_id;          /* given by its launcher, never used twice; 0: wants one */
+    uint8_t token[DS_TOKEN_BYTES]; /* made for its launch; zero when it joins by URL */
+    uint32_t cores;
+    int64_t pid; /* process and descriptor under which its store can be opened */
+    int32_t store_fd;
+    uint64_t store_bytes;
+    const char *host; /* tells hosts apart: the boot id */
+} ds_msg_hello;
+
+typedef struct ds_msg_welcome {
+    uint64_t executor_id;
+    const char *app_id;
+    uint32_t heartbeat_ms;
+} ds_msg_welcome;
+
+/* The peer must not try again: it exits and shows the reason. */
+typedef struct ds_msg_reject {
+    const char *reason;
+} ds_msg_reject;
+
+/* A plan: canonical JSON, compiled by the same planner on the other side. */
+typedef struct ds_msg_plan {
+    uint32_t plan_id;
+    uint64_t hash; /* XXH3-64 of the text */
+    const char *text;
+    const char *staging_suffix; /* for names of staged files: app and epoch */
+} ds_msg_plan;
+
+typedef struct ds_msg_plan_result {
+    uint32_t plan_id;
+    uint32_t status; /* ds_status */
+    const char *message;
+} ds_msg_plan_result;
+
+typedef struct ds_msg_drop_plan {
+    uint32_t plan_id;
+} ds_msg_drop_plan;
+
+/* Where the store of an executor can be opened (or that it is gone: path ""). */
+typedef struct ds_msg_peer {
+    uint64_t executor_id;
+    const char *path; /* "/proc/PID/fd/N" of the driver, which holds all stores open */
+    uint64_t store_bytes;
+} ds_msg_peer;
+
+/* A run of bytes in the store of an executor. */
+typedef struct ds_ref {
+    uint64_t executor_id;
+    uint64_t offset;
+    uint64_t length;
+} ds_ref;
+
+typedef enum ds_input_kind {
+    DS_INPUT_BLOCK, /* received bytes: ref */
+    DS_INPUT_FILE,  /* bytes [from, to) of path: the records that start there */
+    DS_INPUT_RATE,  /* rows from .. to of the generator */
+    DS_INPUT_QUEUE, /* the list number `from` of the app file */
+    DS_INPUT_PIECES /* what one map task wrote for this stage: ref */
+} ds_input_kind;
+
+typedef struct ds_input {
+    uint8_t kind;      /* ds_input_kind */
+    ds_ref ref;        /* BLOCK, PIECES */
+    uint64_t from, to; /* FILE, RATE, QUEUE */
+    uint64_t position; /* of the first record, for messages and order */
+    uint32_t header;   /* BLOCK: this many first bytes are the csv header line */
+    const char *path;  /* FILE; else "" */
+} ds_input;
+
+/* One task. Names epoch (in the header), batch, stage, partition, attempt. */
+typedef struct ds_task {
+    int64_t batch_ms; /* batch time */
+    uint32_t plan_id;
+    uint32_t stage;
+    uint32_t partition;
+    uint32_t attempt; /* from 0, counted over the whole life of the batch */
+    int64_t keyed_ms; /* the batch that the keyed partition must stand at (0: empty) */
+    ds_input *inputs; /* in order of map partition */
+    uint32_t n_inputs;
+} ds_task;
+
+typedef struct ds_msg_tasks {
+    ds_task *tasks;
+    uint32_t n_tasks;
+} ds_msg_tasks;
+
+typedef enum ds_output_kind {
+    DS_OUTPUT_PIECES, /* pieces by key partition for stage `target`: ref */
+    DS_OUTPUT_FILE,   /* a staged file of sink `target`: path, length, checksum */
+    DS_OUTPUT_BYTES   /* formatted rows of a console or of a test for sink `target`: ref */
+} ds_output_kind;
+
+typedef struct ds_output {
+    uint8_t kind;
+    uint32_t target;
+    uint64_t rows;
+    ds_ref ref;
+    uint64_t length;
+    uint64_t checksum; /* XXH3-64 of the file */
+    const char *path;
+} ds_output;
+
+/* A bad record to show: at most a few a task. */
+typedef struct ds_bad_sample {
+    uint8_t reason;
+    const char *where; /* "access.log:1234 (byte 99)", "record 17" */
+    const char *detail;
+} ds_bad_sample;
+
+typedef struct ds_task_result {
+    int64_t batch_ms;
+    uint32_t plan_id, stage, partition, attempt;
+    uint32_t status; /* ds_status: OK, or why it failed */
+    const char *message;
+    uint64_t rows_in, bytes_in;
+    uint64_t bad[DS_BAD_REASON_SLOTS];
+    uint64_t replaced;        /* characters made U+FFFD */
+    uint64_t overflow_rows;   /* rows dropped for an overflow */
+    uint64_t overflow_values; /* aggregate values that became null */
+    uint64_t busy_us;
+    ds_output *outputs;
+    uint32_t n_outputs;
+    ds_bad_sample *samples;
+    uint32_t n_samples;
+} ds_task_result;
+
+typedef struct ds_msg_task_results {
+    ds_task_result *results;
+    uint32_t n_results;
+} ds_msg_task_results;
+
+typedef struct ds_msg_receiver_start {
+    uint32_t plan_id;
+    uint32_t source;       /* index in the plan */
+    uint64_t receiver_id;  /* never used twice */
+    uint64_t credit_bytes; /* received bytes it may hold that are not released */
+    bool until_idle;       /* --available-now: ends when nothing more comes */
+} ds_msg_receiver_start;
+
+/* Stops reading; what was read is cut and reported, then RECEIVER_STATE says ended. */
+typedef struct ds_msg_receiver_stop {
+    uint64_t receiver_id;
+} ds_msg_receiver_stop;
+
+typedef enum ds_receiver_phase {
+    DS_RECEIVER_RUNNING,  /* connected or listening */
+    DS_RECEIVER_RETRYING, /* message says why; it goes on trying */
+    DS_RECEIVER_ENDED,    /* the end of the input, or stopped */
+    DS_RECEIVER_FAILED    /* status and message; it does not go on */
+} ds_receiver_phase;
+
+typedef struct ds_msg_receiver_state {
+    uint64_t receiver_id;
+    uint8_t phase;
+    uint32_t status; /* ds_status for RETRYING and FAILED */
+    const char *message;
+} ds_msg_receiver_state;
+
+/* The batch tick: all receivers cut what they have, report it, and then CUT_DONE. */
+typedef struct ds_msg_cut {
+    uint64_t tick;
+} ds_msg_cut;
+
+typedef struct ds_msg_cut_done {
+    uint64_t tick;
+} ds_msg_cut_done;
+
+typedef struct ds_block {
+    uint64_t block_id;       /* counts up for each receiver, from 1 */
+    uint64_t offset, length; /* in the executor's store */
+    uint64_t records;
+    uint32_t header;
+    uint64_t too_long;  /* records dropped by the receiver before this block: over the limit */
+    uint64_t cut_short; /* records that a peer left unfinished (they count as records) */
+} ds_block;
+
+typedef struct ds_msg_blocks {
+    uint64_t receiver_id;
+    ds_block *blocks;
+    uint32_t n_blocks;
+} ds_msg_blocks;
+
+/* The driver's word that bytes are not needed any more. */
+typedef struct ds_msg_release {
+    int64_t *batches; /* shuffle output and sink bytes of these batches */
+    uint32_t n_batches;
+    struct ds_block_range {
+        uint64_t receiver_id, first, last; /* block ids, inclusive */
+    } * blocks;
+    uint32_t n_blocks;
+} ds_msg_release;
+
+typedef struct ds_msg_heartbeat {
+    uint64_t used_bytes; /* of its memory budget */
+    uint64_t store_used, store_peak;
+} ds_msg_heartbeat;
+
+/* Ends the executor. */
+typedef struct ds_msg_stop {
+    const char *reason;
+} ds_msg_stop;
+
+typedef struct ds_message {
+    uint8_t type;   /* ds_message_type */
+    uint64_t epoch; /* of the driver; 0 in HELLO */
+    union {
+        ds_msg_hello hello;
+        ds_msg_welcome welcome;
+        ds_msg_reject reject;
+        ds_msg_plan plan;
+        ds_msg_plan_result plan_result;
+        ds_msg_drop_plan drop_plan;
+        ds_msg_peer peer;
+        ds_msg_tasks tasks;
+        ds_msg_task_results task_results;
+        ds_msg_receiver_start receiver_start;
+        ds_msg_receiver_stop receiver_stop;
+        ds_msg_receiver_state receiver_state;
+        ds_msg_cut cut;
+        ds_msg_cut_done cut_done;
+        ds_msg_blocks blocks;
+        ds_msg_release release;
+        ds_msg_heartbeat heartbeat;
+        ds_msg_stop stop;
+    };
+} ds_message;
+
+/* Appends the encoded message to out. Asserts the limits: a sender splits before. */
+void ds_message_encode(ds_buffer *out, const ds_message *message);
+
+/* Decodes one whole message into arena. DS_ERR_PROTOCOL if anything is wrong. */
+ds_status ds_message_decode(ds_arena *arena, const void *bytes, size_t length, ds_message *message,
+                            ds_error *error);
+
+/* "TASKS", "HELLO" ...; "?" for an unknown type. */
+const char *ds_message_name(uint8_t type);
+
+#endif
