@@ -1,0 +1,100 @@
+/*
+ * Receivers: bytes from sockets and standard input, cut at record boundaries into blocks.
+ *
+ * One thread (epoll) serves all receivers of an executor; it is never a task slot. Each
+ * receiver fills one block at a time, read straight into the room that the block store
+ * reserved for it: of what a connection sent, the part behind the last line end is moved to
+ * that connection's own carry (at most limits.record + 1 bytes) and put in front of its next
+ * piece, so many clients share one block and nothing else is copied. A block is cut when its
+ * room is full, when the block interval has passed, and at the batch tick (ds_receivers_cut).
+ * An empty block is never reported.
+ *
+ * Credits: a receiver reads only into room that the sink reserved. When the sink refuses (the
+ * receiver holds all bytes it may hold that the driver has not released), the receiver stops
+ * reading, TCP slows the sender, and it tries again on ds_receivers_credit.
+ *
+ * Records: \n ends one. A record longer than record_limit (without its line end) is dropped
+ * as it comes and counted in `too_long` of the next block; the record after it is fine. A
+ * peer that hangs up in mid-record leaves a last record that needs no end: it is kept, a line
+ * end is added, and it counts in `cut_short` of its block (for `stdin` an unfinished last line
+ * is ordinary and does not).
+ *
+ * csv with header: the first record of each connection is its header. It is not a record of
+ * a block: a block starts with the header line (`header` bytes, line end included), and a
+ * connection with another header starts another block.
+ */
+#ifndef DS_RECEIVER_RECEIVER_H
+#define DS_RECEIVER_RECEIVER_H
+
+#include "rpc/message.h"
+
+typedef enum ds_receiver_kind {
+    DS_RECEIVE_CONNECT, /* TCP client: reconnects with back-off, 100 ms to 5 s */
+    DS_RECEIVE_LISTEN,  /* TCP server: up to max_clients at a time; more wait in the backlog */
+    DS_RECEIVE_STDIN,   /* descriptor 0, to its end */
+} ds_receiver_kind;
+
+typedef struct ds_receiver_spec {
+    uint64_t receiver_id;
+    ds_receiver_kind kind;
+    const char *name;       /* of the source, for messages; copied */
+    const char *host;       /* CONNECT, LISTEN; copied */
+    uint16_t port;
+    uint32_t record_limit;  /* bytes */
+    uint32_t block_bytes;   /* room to reserve at a time; >= record_limit + 1 */
+    int block_interval_ms;
+    bool header;
+    /* --available-now: CONNECT tries once (FAILED with DS_ERR_UNAVAILABLE if refused) and
+     * ends when the peer closes or nothing came for idle_ms; LISTEN ends when it had a client,
+     * none is left and nothing came for idle_ms. */
+    bool until_idle;
+    int idle_ms;
+    /* CONNECT: if the peer was never reached for so long since the start, FAILED with
+     * DS_ERR_UNAVAILABLE. 0: tries for ever. */
+    int give_up_ms;
+} ds_receiver_spec;
+
+/* Room for a block in the store. */
+typedef struct ds_block_room {
+    char *bytes;
+    uint64_t offset; /* in the store */
+    uint64_t capacity;
+} ds_block_room;
+
+/* What the executor gives to its receivers. All functions are called from the receivers'
+ * thread and must not block. */
+typedef struct ds_block_sink {
+    void *arg;
+    /* Room of `capacity` bytes, or false: no credit now. */
+    bool (*reserve)(void *arg, uint64_t receiver_id, uint64_t capacity, ds_block_room *room);
+    /* A block that is done: block->length bytes of room are used; the rest goes back to the
+     * store. block_id counts up from 1 for each receiver. */
+    void (*report)(void *arg, uint64_t receiver_id, const ds_block_room *room,
+                   const ds_block *block);
+    /* Room that is not needed after all. */
+    void (*give_back)(void *arg, uint64_t receiver_id, const ds_block_room *room);
+    void (*state)(void *arg, uint64_t receiver_id, ds_receiver_phase phase, ds_status status,
+                  const char *message);
+    /* All receivers have cut and reported for this tick. */
+    void (*cut_done)(void *arg, uint64_t tick);
+} ds_block_sink;
+
+typedef struct ds_receivers ds_receivers;
+
+/* Starts the thread. sink is copied; its arg stays borrowed. */
+ds_status ds_receivers_start(const ds_block_sink *sink, ds_receivers **receivers,
+                             ds_error *error);
+
+/* These queue a command for the thread (any thread may call them). A receiver reports
+ * RUNNING once it is connected or listening; RETRYING for each failed attempt (at a limited
+ * rate) or lost connection; FAILED (a port in use, a host that does not resolve, ...) and
+ * ENDED once, as its last word. Stop: what was read is cut and reported, then ENDED. */
+void ds_receivers_add(ds_receivers *receivers, const ds_receiver_spec *spec);
+void ds_receivers_stop_one(ds_receivers *receivers, uint64_t receiver_id);
+void ds_receivers_cut(ds_receivers *receivers, uint64_t tick);
+void ds_receivers_credit(ds_receivers *receivers);
+
+/* Ends the thread, closes everything (nothing more is reported) and frees. */
+void ds_receivers_stop(ds_receivers *receivers);
+
+#endif
