@@ -1,0 +1,139 @@
+#include "receiver/intake.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define READ_MOST ((size_t)256 << 10) /* for each time it is ready: fair among clients */
+
+static void link_connection(ds_connection *c, ds_intake *intake)
+{
+    c->intake = intake;
+    c->next = intake->connections;
+    c->link = &intake->connections;
+    if (c->next != NULL)
+        c->next->link = &c->next;
+    intake->connections = c;
+    intake->n_connections++;
+}
+
+static void unlink_connection(ds_connection *c)
+{
+    *c->link = c->next;
+    if (c->next != NULL)
+        c->next->link = c->link;
+    c->intake->n_connections--;
+}
+
+/* Stops reading until the sink has room. */
+static void stall(ds_connection *c)
+{
+    ds_poller_unwatch(c->intake->poller, &c->watch);
+    c->waiting = true;
+    c->intake->stalled = true;
+}
+
+bool ds_connection_settle(ds_connection *c)
+{
+    ds_cut_step step;
+    while ((step = ds_block_cutter_place(&c->intake->cutter, &c->stream)) != DS_CUT_GO)
+        if (!ds_intake_advance(c->intake, step))
+            return false;
+    ds_intake_filled(c->intake);
+    return true;
+}
+
+static bool find_window(ds_connection *c, char **bytes, size_t *length)
+{
+    ds_cut_step step;
+    while ((step = ds_block_cutter_window(&c->intake->cutter, &c->stream, bytes, length)) !=
+           DS_CUT_GO)
+        if (!ds_intake_advance(c->intake, step))
+            return false;
+    if (*length > READ_MOST)
+        *length = READ_MOST;
+    return true;
+}
+
+static void settle_end(ds_connection *c)
+{
+    if (ds_connection_settle(c))
+        c->intake->ops->ended(c->intake, c);
+    else
+        stall(c);
+}
+
+/* The end of the stream, or an error, which is one too. */
+static void end(ds_connection *c, int error)
+{
+    ds_poller_unwatch(c->intake->poller, &c->watch);
+    c->ended = true;
+    c->error = error;
+    bool cut_short = c->intake->spec.kind != DS_RECEIVE_STDIN;
+    ds_record_stream_end(&c->intake->cutter, &c->stream, cut_short);
+    settle_end(c);
+}
+
+static void on_readable(ds_watch *watch)
+{
+    ds_connection *c = (ds_connection *)(void *)watch; /* its first member */
+    char *bytes;
+    size_t length;
+    if (!find_window(c, &bytes, &length)) {
+        stall(c);
+        return;
+    }
+    ssize_t n = read(watch->fd, bytes, length);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (n <= 0) {
+        end(c, n < 0 ? errno : 0);
+        return;
+    }
+    c->received = true;
+    c->intake->bytes_at_us = c->intake->poller->now_us;
+    ds_block_cutter_fill(&c->intake->cutter, &c->stream, (size_t)n);
+    if (!ds_connection_settle(c))
+        stall(c);
+}
+
+int ds_connection_open(ds_intake *intake, int fd)
+{
+    ds_connection *c = ds_calloc(1, sizeof *c);
+    c->watch = (ds_watch){.fd = fd, .ready = on_readable};
+    int failed = ds_poller_watch(intake->poller, &c->watch, EPOLLIN);
+    if (failed != 0) {
+        free(c);
+        return failed;
+    }
+    link_connection(c, intake);
+    return 0;
+}
+
+void ds_connection_close(ds_connection *c)
+{
+    ds_poller_unwatch(c->intake->poller, &c->watch);
+    unlink_connection(c);
+    ds_record_stream_fini(&c->stream);
+    if (c->watch.fd != STDIN_FILENO)
+        close(c->watch.fd);
+    free(c);
+}
+
+void ds_connection_resume(ds_connection *c)
+{
+    c->waiting = false;
+    if (c->ended) {
+        settle_end(c);
+        return;
+    }
+    int failed = 0;
+    if (!ds_connection_settle(c))
+        stall(c);
+    else
+        failed = ds_poller_watch(c->intake->poller, &c->watch, EPOLLIN);
+    if (failed != 0)
+        end(c, failed);
+}

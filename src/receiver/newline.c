@@ -1,0 +1,61 @@
+#include "receiver/newline.h"
+
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+size_t ds_newline_count_plain(const char *bytes, size_t length)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < length; i++)
+        count += bytes[i] == '\n';
+    return count;
+}
+
+#if defined(__x86_64__)
+/* The sum of the 32 unsigned bytes of v. */
+__attribute__((target("avx2"))) static size_t sum_bytes(__m256i v)
+{
+    __m256i quarters = _mm256_sad_epu8(v, _mm256_setzero_si256());
+    unsigned long long sums[4];
+    _mm256_storeu_si256((__m256i *)(void *)sums, quarters);
+    return (size_t)(sums[0] + sums[1] + sums[2] + sums[3]);
+}
+
+/* Each byte of `hits` counts the line ends of its lane; it is emptied before it overflows. */
+__attribute__((target("avx2"))) static size_t count_avx2(const char *bytes, size_t length)
+{
+    const __m256i newline = _mm256_set1_epi8('\n');
+    size_t count = 0, at = 0;
+    while (length - at >= 32) {
+        size_t steps = (length - at) / 32;
+        if (steps > 255)
+            steps = 255;
+        __m256i hits = _mm256_setzero_si256();
+        for (size_t i = 0; i < steps; i++, at += 32) {
+            __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(bytes + at));
+            hits = _mm256_sub_epi8(hits, _mm256_cmpeq_epi8(v, newline));
+        }
+        count += sum_bytes(hits);
+    }
+    return count + ds_newline_count_plain(bytes + at, length - at);
+}
+#endif
+
+size_t ds_newline_count(const char *bytes, size_t length)
+{
+#if defined(__x86_64__)
+    if (length >= 32 && __builtin_cpu_supports("avx2"))
+        return count_avx2(bytes, length);
+#endif
+    return ds_newline_count_plain(bytes, length);
+}
+
+size_t ds_newline_end(const char *bytes, size_t length)
+{
+    /* The C library's memrchr chooses its SIMD version at run time by itself. */
+    const char *last = length > 0 ? memrchr(bytes, '\n', length) : NULL;
+    return last == NULL ? 0 : (size_t)(last - bytes) + 1;
+}
