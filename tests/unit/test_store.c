@@ -5,6 +5,7 @@
 #include "unit/unit.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -201,6 +202,34 @@ START_TEST(only_touched_pages_cost_memory)
 }
 END_TEST
 
+static void *take_and_give(void *arg)
+{
+    ds_store *store = arg;
+    for (int i = 0; i < 2000; i++) {
+        uint64_t length = 100 + (uint64_t)i % 7 * 1000, offset;
+        if (!ds_store_take(store, length, &offset))
+            continue;
+        memset(ds_store_bytes(store, offset), i, length);
+        ds_store_trim(store, offset, length, 100);
+        ds_store_give(store, offset, 100);
+    }
+    return NULL;
+}
+
+START_TEST(threads_share_it)
+{
+    ds_store *store = make(PAGE * 4);
+    pthread_t threads[3];
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, take_and_give, store), 0);
+    for (size_t i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_uint_eq(ds_store_used(store), 0);
+    ck_assert_uint_eq(take(store, PAGE * 4), 0);
+    ds_store_free(store);
+}
+END_TEST
+
 /* ------------------------------------------------------------------- views */
 
 static const char *path_of(int fd)
@@ -277,5 +306,5 @@ END_TEST
 
 UNIT_MAIN("store", random_use_agrees_with_a_model, size_is_rounded_up_to_pages,
           a_full_store_refuses, low_addresses_are_used_again, trimming_gives_the_rest_back,
-          only_touched_pages_cost_memory, a_view_sees_the_bytes, ranges_outside_are_refused,
-          what_is_no_store_is_lost, the_size_is_sealed)
+          only_touched_pages_cost_memory, threads_share_it, a_view_sees_the_bytes,
+          ranges_outside_are_refused, what_is_no_store_is_lost, the_size_is_sealed)
