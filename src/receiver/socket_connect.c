@@ -30,6 +30,7 @@ typedef struct dialer {
     int64_t retry_us;   /* when to try again */
     int64_t attempt_us; /* when the attempt takes too long */
     bool reached;       /* at least once */
+    int error;          /* errno of the last attempt */
 } dialer;
 
 static void attempt(ds_intake *intake);
@@ -65,11 +66,11 @@ static void refused(ds_intake *intake, int error)
 {
     dialer *d = intake->own;
     hang_up(intake);
+    d->error = error;
     d->address = d->address->ai_next;
-    bool late = intake->poller->now_us >= give_up_us(intake);
-    if (d->address != NULL && !late) {
+    if (d->address != NULL) {
         attempt(intake);
-    } else if (intake->spec.until_idle || late) {
+    } else if (intake->spec.until_idle) {
         ds_intake_end(intake, DS_RECEIVER_FAILED, DS_ERR_UNAVAILABLE, "cannot connect to %s: %s",
                       d->name, strerror(error));
     } else {
@@ -215,8 +216,8 @@ static void timer(ds_intake *intake)
     } else if (give_up_us(intake) <= now) {
         hang_up(intake);
         ds_intake_end(intake, DS_RECEIVER_FAILED, DS_ERR_UNAVAILABLE,
-                      "cannot connect to %s: it was not reached for %d ms", d->name,
-                      intake->spec.give_up_ms);
+                      "cannot connect to %s for %d ms: %s", d->name, intake->spec.give_up_ms,
+                      strerror(d->error != 0 ? d->error : ETIMEDOUT));
     } else if (d->attempt_us <= now) {
         refused(intake, ETIMEDOUT);
     } else if (d->retry_us <= now) {

@@ -154,12 +154,15 @@ START_TEST(gives_up_on_a_peer_never_reached)
     inbox in;
     uint16_t port;
     int server = make_server(&port);
+    char message[100];
     inbox_open(&in, PLENTY);
     ds_receiver_spec spec = spec_of(DS_RECEIVE_CONNECT, port);
     spec.give_up_ms = 150;
     ds_receivers_add(in.receivers, &spec);
     INBOX_WAIT(&in, in.of[1].said[DS_RECEIVER_FAILED] == 1);
-    ck_assert_int_eq(in.of[1].status, DS_ERR_UNAVAILABLE);
+    snprintf(message, sizeof message,
+             "cannot connect to 127.0.0.1:%d for 150 ms: Connection refused", port);
+    inbox_assert_last(&in, 1, DS_ERR_UNAVAILABLE, message);
     ck_assert_int_ge(in.of[1].said[DS_RECEIVER_RETRYING], 1);
     close(server);
     inbox_close(&in);
