@@ -21,11 +21,11 @@ WEAK bool ds_resolve_want(ds_resolve *r, uint32_t i, ds_kind kind)
     if (r->types[i].kind == kind)
         return true;
     if (r->types[i].kind == DS_NULL_TYPE || (r->types[i].kind == DS_INT && kind == DS_FLOAT)) {
-        r->wanted[i] = DS_TYPE(kind);
+        r->wanted[i] = DS_TYPE((uint8_t)kind);
         return true;
     }
     return ds_resolve_fail(r, (int)i, "%s needs %s here, not %s", r->name,
-                           ds_type_name(DS_TYPE(kind)), ds_type_name(r->types[i]));
+                           ds_type_name(DS_TYPE((uint8_t)kind)), ds_type_name(r->types[i]));
 }
 
 WEAK bool ds_resolve_common(ds_resolve *r, uint32_t first, ds_type *common)

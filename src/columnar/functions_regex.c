@@ -200,7 +200,8 @@ static DS_KERNEL(regexp_replace)
         char *bytes = ds_text_begin(&result, row, made.length);
         if (bytes == NULL)
             continue;
-        memcpy(bytes, made.data, made.length);
+        if (made.length > 0)
+            memcpy(bytes, made.data, made.length);
         ds_text_end(&result, row, (uint32_t)made.length);
     }
     ds_buffer_fini(&made);

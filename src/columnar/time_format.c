@@ -14,11 +14,11 @@
 
 /* Steps that are no letters. */
 #define STEP_TEXT '"'
-#define STEP_WHITE ' '
+#define STEP_WHITE ' ' /* of a format to read */
 
 typedef struct step {
     char letter;
-    char text; /* STEP_TEXT: this byte */
+    char text; /* of these: the byte in the format */
 } step;
 
 struct ds_time_format {
@@ -165,7 +165,7 @@ size_t ds_time_format_room(const ds_time_format *format)
 static char *put(char *at, int64_t value, int n, char fill)
 {
     for (int i = n - 1; i >= 0; i--, value /= 10)
-        at[i] = value == 0 && i < n - 1 ? fill : (char)('0' + value % 10);
+        at[i] = (char)(value == 0 && i < n - 1 ? fill : '0' + value % 10);
     return at + n;
 }
 
@@ -207,6 +207,7 @@ static char *write_calendar(char which, const ds_civil *c, char *at)
 static char *write_step(const step *s, const ds_civil *c, char *at)
 {
     switch (s->letter) {
+    case STEP_WHITE:
     case STEP_TEXT: *at = s->text; return at + 1;
     case 'b': return put_name(at, months[c->month - 1], 3);
     case 'B': return put_name(at, months[c->month - 1], 9);
