@@ -1,0 +1,323 @@
+/*
+ * The format `combined`: the Common and the Combined Log Format of web servers.
+ *
+ *     host ident user [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 12 "referer" "agent"
+ *
+ * The line is cut into its fields in one pass; Common ends after the bytes. Fields are
+ * separated by one blank. A backslash in quotes takes the next character with it, so that \"
+ * does not end the field; both are left as they are.
+ */
+#include "columnar/format_internal.h"
+#include "columnar/format_scan.h"
+#include "columnar/text.h"
+
+#include <stdlib.h>
+
+enum { HOST, IDENT, USER, TIME, METHOD, PATH, PROTOCOL, STATUS, BYTES, REFERER, AGENT, N_COLUMNS };
+
+static const ds_field columns[N_COLUMNS] = {
+    [HOST] = {"host", {DS_STRING, 0}},         [IDENT] = {"ident", {DS_STRING, 0}},
+    [USER] = {"user", {DS_STRING, 0}},         [TIME] = {"time", {DS_TIMESTAMP, 0}},
+    [METHOD] = {"method", {DS_STRING, 0}},     [PATH] = {"path", {DS_STRING, 0}},
+    [PROTOCOL] = {"protocol", {DS_STRING, 0}}, [STATUS] = {"status", {DS_INT, 0}},
+    [BYTES] = {"bytes", {DS_INT, 0}},          [REFERER] = {"referer", {DS_STRING, 0}},
+    [AGENT] = {"agent", {DS_STRING, 0}},
+};
+
+/* The date of the line before, which is mostly that of the next line, too. */
+typedef struct combined_state {
+    char date[11]; /* 17/May/2015; zeros at first */
+    int64_t seconds;
+} combined_state;
+
+static ds_status prepare(ds_arena *arena, const ds_format_spec *spec, ds_format *format,
+                         ds_error *error)
+{
+    (void)spec, (void)error;
+    format->schema = (ds_schema){DS_ARENA_ARRAY(arena, ds_field, N_COLUMNS), N_COLUMNS};
+    memcpy(format->schema.fields, columns, sizeof columns);
+    return DS_OK;
+}
+
+static void *state_new(const ds_format *format)
+{
+    (void)format;
+    return ds_calloc(1, sizeof(combined_state));
+}
+
+/* Cutting a line into fields. */
+
+typedef struct span {
+    const char *text;
+    uint32_t length;
+} span;
+
+typedef struct log_line {
+    span host, ident, user, time, request, status, bytes, referer, agent; /* without quotes */
+} log_line;
+
+static inline bool is_dash(const span *field)
+{
+    return field->length == 1 && field->text[0] == '-';
+}
+
+/* Takes text up to the next blank or the end; not empty. Returns what is behind, or NULL. */
+DS_ALWAYS_INLINE const char *take_token(const char *p, const ds_record *record, span *field)
+{
+    const char *from = p;
+    p = ds_scan_for(p, record->end, record->limit, ' ');
+    *field = (span){from, (uint32_t)(p - from)};
+    return p > from ? p : NULL;
+}
+
+/* Takes "text" (or a bare -) at p. Returns what is behind the closing quote, or NULL. */
+DS_ALWAYS_INLINE const char *take_quoted(const char *p, const ds_record *record, span *field)
+{
+    if (p == record->end || *p != '"') {
+        p = take_token(p, record, field);
+        return p != NULL && is_dash(field) ? p : NULL;
+    }
+    const char *from = ++p;
+    for (;;) {
+        p = ds_scan_either(p, record->end, record->limit, '"', '\\');
+        if (p == record->end)
+            return NULL;
+        if (*p == '"')
+            break;
+        p += record->end - p > 1 ? 2 : 1;
+    }
+    *field = (span){from, (uint32_t)(p - from)};
+    return p + 1;
+}
+
+/* Takes [time] (or a bare -) at p. */
+DS_ALWAYS_INLINE const char *take_time(const char *p, const ds_record *record, span *field)
+{
+    if (p == record->end || *p != '[') {
+        p = take_token(p, record, field);
+        return p != NULL && is_dash(field) ? p : NULL;
+    }
+    const char *from = ++p;
+    p = ds_scan_for(p, record->end, record->limit, ']');
+    *field = (span){from, (uint32_t)(p - from)};
+    return p < record->end ? p + 1 : NULL;
+}
+
+/* Passes over one blank. NULL if there is none. */
+DS_ALWAYS_INLINE const char *take_blank(const char *p, const ds_record *record)
+{
+    return p < record->end && *p == ' ' ? p + 1 : NULL;
+}
+
+#define TAKE(how, field, what)                                                                     \
+    do {                                                                                           \
+        p = how(p, record, &line->field);                                                          \
+        if (DS_UNLIKELY(p == NULL))                                                                \
+            return "the " what " is missing or has no end";                                        \
+    } while (0)
+#define TAKE_BLANK(what)                                                                           \
+    do {                                                                                           \
+        p = take_blank(p, record);                                                                 \
+        if (DS_UNLIKELY(p == NULL))                                                                \
+            return "no blank behind the " what;                                                    \
+    } while (0)
+
+/* Cuts the record into fields. Returns NULL, or what is wrong. */
+DS_ALWAYS_INLINE const char *cut(const ds_record *record, log_line *line)
+{
+    const char *p = record->text;
+    TAKE(take_token, host, "host");
+    TAKE_BLANK("host");
+    TAKE(take_token, ident, "ident");
+    TAKE_BLANK("ident");
+    TAKE(take_token, user, "user");
+    TAKE_BLANK("user");
+    TAKE(take_time, time, "time");
+    TAKE_BLANK("time");
+    TAKE(take_quoted, request, "request");
+    TAKE_BLANK("request");
+    TAKE(take_token, status, "status");
+    TAKE_BLANK("status");
+    TAKE(take_token, bytes, "number of bytes");
+    line->referer = line->agent = (span){"-", 1}; /* Common */
+    if (p == record->end)
+        return NULL;
+    TAKE_BLANK("number of bytes");
+    TAKE(take_quoted, referer, "referer");
+    TAKE_BLANK("referer");
+    TAKE(take_quoted, agent, "agent");
+    return p == record->end ? NULL : "there is more behind the agent";
+}
+
+/* The time. */
+
+#define MONTH(a, b, c) ((uint32_t)(a) << 16 | (uint32_t)(b) << 8 | (uint32_t)(c))
+
+static const uint32_t month_names[12] = {
+    MONTH('J', 'a', 'n'), MONTH('F', 'e', 'b'), MONTH('M', 'a', 'r'), MONTH('A', 'p', 'r'),
+    MONTH('M', 'a', 'y'), MONTH('J', 'u', 'n'), MONTH('J', 'u', 'l'), MONTH('A', 'u', 'g'),
+    MONTH('S', 'e', 'p'), MONTH('O', 'c', 't'), MONTH('N', 'o', 'v'), MONTH('D', 'e', 'c'),
+};
+
+/* 1 to 12, or 0. */
+static unsigned month_number(const char *text)
+{
+    uint32_t name = MONTH((unsigned char)text[0], (unsigned char)text[1], (unsigned char)text[2]);
+    for (unsigned i = 0; i < 12; i++)
+        if (month_names[i] == name)
+            return i + 1;
+    return 0;
+}
+
+/* Two digits, or a number of 1000 or more. */
+static inline unsigned two_digits(const char *text)
+{
+    unsigned high = (unsigned)(unsigned char)text[0] - '0';
+    unsigned low = (unsigned)(unsigned char)text[1] - '0';
+    return high > 9 || low > 9 ? 1000 : high * 10 + low;
+}
+
+static unsigned days_of(unsigned month, unsigned year)
+{
+    static const unsigned char days[12] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    return days[month - 1] + (unsigned)(month == 2 && leap);
+}
+
+/* 17/May/2015 to seconds since 1970. */
+static bool read_date(const char *text, int64_t *seconds)
+{
+    unsigned day = two_digits(text), month = month_number(text + 3);
+    unsigned century = two_digits(text + 7), year = century * 100 + two_digits(text + 9);
+    if (text[2] != '/' || text[6] != '/' || century > 99 || year < 1 || year > 9999)
+        return false;
+    if (month == 0 || day < 1 || day > days_of(month, year) || two_digits(text + 9) > 99)
+        return false;
+    *seconds = ds_days_from_civil(year, month, day) * 86400;
+    return true;
+}
+
+/* 17/May/2015:10:05:03 +0000 to microseconds since 1970. */
+static bool read_time(combined_state *state, const span *field, int64_t *us)
+{
+    const char *text = field->text;
+    if (field->length != 26)
+        return false;
+    if (memcmp(text, state->date, sizeof state->date) != 0) {
+        if (!read_date(text, &state->seconds)) {
+            state->date[0] = 0;
+            return false;
+        }
+        memcpy(state->date, text, sizeof state->date);
+    }
+    unsigned hour = two_digits(text + 12), minute = two_digits(text + 15);
+    unsigned second = two_digits(text + 18);
+    unsigned zone_hour = two_digits(text + 22), zone_minute = two_digits(text + 24);
+    bool colons = text[11] == ':' && text[14] == ':' && text[17] == ':' && text[20] == ' ';
+    bool sign = text[21] == '+' || text[21] == '-';
+    if (!colons || !sign || hour > 23 || minute > 59 || second > 59 || zone_hour > 23 ||
+        zone_minute > 59)
+        return false;
+    int64_t zone = (int64_t)(zone_hour * 3600 + zone_minute * 60);
+    int64_t seconds = state->seconds + (int64_t)(hour * 3600 + minute * 60 + second) -
+                      (text[21] == '-' ? -zone : zone);
+    *us = seconds * 1000000;
+    return true;
+}
+
+/* Rows. */
+
+static inline void put_span(ds_decoder *decoder, const ds_record *record, uint32_t column,
+                            const span *field)
+{
+    if (is_dash(field))
+        ds_put_null(decoder, column);
+    else
+        ds_put_view(decoder, column, ds_record_view(record, field->text, field->length));
+}
+
+static inline bool put_number(ds_decoder *decoder, const ds_record *record, uint32_t column,
+                              const span *field)
+{
+    int64_t number = 0;
+    ds_bad_reason reason = DS_BAD_TYPE;
+    if (is_dash(field)) {
+        ds_put_null(decoder, column);
+        return true;
+    }
+    if (DS_UNLIKELY(!ds_field_int(field->text, field->length, &number, &reason)))
+        return ds_record_bad(decoder, record, reason, "%s %s is %s an int", columns[column].name,
+                             ds_record_shown(decoder, field->text, field->length),
+                             reason == DS_BAD_RANGE ? "out of range for" : "not");
+    ds_put_int(decoder, column, number);
+    return true;
+}
+
+static inline bool put_time(ds_decoder *decoder, const ds_record *record, const span *field)
+{
+    int64_t us = 0;
+    if (is_dash(field)) {
+        ds_put_null(decoder, TIME);
+        return true;
+    }
+    bool ok = read_time(decoder->state, field, &us);
+    if (DS_UNLIKELY(!ok || us < DS_TIMESTAMP_MIN || us > DS_TIMESTAMP_MAX))
+        return ds_record_bad(decoder, record, ok ? DS_BAD_RANGE : DS_BAD_TYPE,
+                             "time %s is not like 17/May/2015:10:05:03 +0000",
+                             ds_record_shown(decoder, field->text, field->length));
+    ds_put_int(decoder, TIME, us);
+    return true;
+}
+
+/* "method path protocol": three parts, single blanks between them. */
+static inline void put_request(ds_decoder *decoder, const ds_record *record, const span *request)
+{
+    const char *from = request->text, *end = from + request->length;
+    const char *first = ds_scan_for(from, end, record->limit, ' ');
+    const char *second = first < end ? ds_scan_for(first + 1, end, record->limit, ' ') : end;
+    const char *third = second < end ? ds_scan_for(second + 1, end, record->limit, ' ') : end;
+    if (second == end || third != end || first == from || second == first + 1 ||
+        third == second + 1) {
+        ds_put_null(decoder, METHOD);
+        ds_put_null(decoder, PATH);
+        ds_put_null(decoder, PROTOCOL);
+        return;
+    }
+    span method = {from, (uint32_t)(first - from)};
+    span path = {first + 1, (uint32_t)(second - first - 1)};
+    span protocol = {second + 1, (uint32_t)(third - second - 1)};
+    put_span(decoder, record, METHOD, &method);
+    put_span(decoder, record, PATH, &path);
+    put_span(decoder, record, PROTOCOL, &protocol);
+}
+
+DS_ALWAYS_INLINE bool decode_line(ds_decoder *decoder, const ds_record *record)
+{
+    log_line line;
+    const char *wrong = cut(record, &line);
+    if (DS_UNLIKELY(wrong != NULL))
+        return ds_record_bad(decoder, record, DS_BAD_SYNTAX, "not a log line: %s", wrong);
+    if (!put_time(decoder, record, &line.time) ||
+        !put_number(decoder, record, STATUS, &line.status) ||
+        !put_number(decoder, record, BYTES, &line.bytes))
+        return false;
+    put_span(decoder, record, HOST, &line.host);
+    put_span(decoder, record, IDENT, &line.ident);
+    put_span(decoder, record, USER, &line.user);
+    put_request(decoder, record, &line.request);
+    put_span(decoder, record, REFERER, &line.referer);
+    put_span(decoder, record, AGENT, &line.agent);
+    return true;
+}
+
+static void decode(ds_decoder *decoder)
+{
+    ds_decode_records(decoder, false, decode_line);
+}
+
+const ds_format_ops ds_format_combined = {
+    .prepare = prepare,
+    .state_new = state_new,
+    .state_free = free,
+    .decode = decode,
+};

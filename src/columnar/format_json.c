@@ -1,0 +1,581 @@
+/*
+ * The format `json`: one object a line.
+ *
+ * The keys that the schema names form a tree: a column without a path is a leaf of its root,
+ * "user.id" a leaf under the node `user`. The record's objects are walked along with it: at a
+ * key that the tree does not have, the value is scanned and forgotten; where the tree goes on,
+ * so does the walk; all without recursion and without keeping anything but one cell for each
+ * column. What does not fit a column is only noted in its cell, as of a repeated key the last
+ * one counts; whether it makes the record bad shows when the object is at its end.
+ */
+#include "columnar/format_internal.h"
+#include "columnar/format_json_scan.h"
+#include "columnar/text.h"
+
+#include <stdlib.h>
+
+#define PATH_PARTS 64u
+#define LITTLE_ENDIAN_BYTES (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
+typedef struct json_node {
+    const char *key;
+    uint32_t length;
+    uint64_t head, tail;     /* the first and the last 8 bytes of the key */
+    struct json_node *above; /* NULL at the root */
+    struct json_node *below; /* the first child */
+    struct json_node *beside;
+    struct json_node **table; /* children by the hash of their keys; NULL: no child */
+    uint32_t table_mask;
+    uint32_t *columns; /* the columns that are read here, then those of all nodes below */
+    uint32_t n_columns, n_all_columns;
+} json_node;
+
+typedef enum cell_state { CELL_MISSING, CELL_NULL, CELL_SET, CELL_BAD } cell_state;
+
+/* What the record says about one column so far. */
+typedef struct json_cell {
+    ds_bad_reason reason; /* CELL_BAD */
+    const char *start, *end;
+} json_cell;
+
+typedef struct json_state {
+    uint8_t *states; /* a cell_state for each column */
+    json_cell *cells;
+    uint32_t *list_room; /* for each column of lists: how many elements fit in its child */
+    uint32_t n_columns;
+} json_state;
+
+/* The tree of keys. */
+
+static inline uint64_t load8(const char *text)
+{
+    uint64_t word;
+    memcpy(&word, text, 8);
+    return word;
+}
+
+/* The first and last 8 bytes of a key; of a shorter one the whole, and 0. */
+static inline void key_ends(const char *key, uint32_t length, const char *limit, uint64_t *head,
+                            uint64_t *tail)
+{
+    *tail = 0;
+    if (length >= 8) {
+        *head = load8(key);
+        *tail = load8(key + length - 8);
+    } else if (LITTLE_ENDIAN_BYTES && limit - key >= 8) {
+        *head = load8(key) & (((uint64_t)1 << 8 * length) - 1);
+    } else {
+        *head = 0;
+        memcpy(head, key, length);
+    }
+}
+
+static inline uint32_t key_hash(uint64_t head, uint64_t tail, uint32_t length)
+{
+    uint64_t mixed = (head ^ (tail << 29 | tail >> 35) ^ length) * UINT64_C(0x9E3779B97F4A7C15);
+    return (uint32_t)(mixed >> 32);
+}
+
+static inline json_node *find_child(const json_node *node, const char *key, uint32_t length,
+                                    const char *limit)
+{
+    uint64_t head, tail;
+    key_ends(key, length, limit, &head, &tail);
+    for (uint32_t slot = key_hash(head, tail, length);; slot++) {
+        json_node *child = node->table[slot & node->table_mask];
+        if (child == NULL)
+            return NULL;
+        if (child->head == head && child->tail == tail && child->length == length &&
+            (length <= 16 || memcmp(child->key, key, length) == 0))
+            return child;
+    }
+}
+
+/* The child of that key, made if it is new. */
+static json_node *need_child(ds_arena *arena, json_node *node, const char *key, uint32_t length)
+{
+    for (json_node *child = node->below; child != NULL; child = child->beside)
+        if (child->length == length && memcmp(child->key, key, length) == 0)
+            return child;
+    json_node *child = DS_ARENA_NEW(arena, json_node);
+    child->key = ds_arena_strndup(arena, key, length);
+    child->length = length;
+    key_ends(child->key, length, child->key + length, &child->head, &child->tail);
+    child->above = node;
+    child->beside = node->below;
+    node->below = child;
+    return child;
+}
+
+static void add_number(ds_arena *arena, uint32_t **numbers, uint32_t *n, uint32_t number)
+{
+    uint32_t *more = DS_ARENA_ARRAY(arena, uint32_t, *n + 1);
+    if (*n > 0)
+        memcpy(more, *numbers, *n * sizeof *more);
+    more[(*n)++] = number;
+    *numbers = more;
+}
+
+/* Goes from the root to the node of a path, made where it is new. NULL: not a path. */
+static json_node *need_path(ds_arena *arena, json_node *root, const char *path)
+{
+    json_node *node = root;
+    for (uint32_t parts = 0; parts < PATH_PARTS; parts++) {
+        size_t length = strcspn(path, ".");
+        if (length == 0)
+            return NULL;
+        node = need_child(arena, node, path, (uint32_t)length);
+        if (path[length] == '\0')
+            return node;
+        path += length + 1;
+    }
+    return NULL;
+}
+
+/* The next node in an order in which parents come before children. */
+static json_node *next_node(json_node *node)
+{
+    if (node->below != NULL)
+        return node->below;
+    while (node != NULL && node->beside == NULL)
+        node = node->above;
+    return node == NULL ? NULL : node->beside;
+}
+
+static void make_table(ds_arena *arena, json_node *node)
+{
+    uint32_t n = 0, size = 2;
+    for (json_node *child = node->below; child != NULL; child = child->beside)
+        n++;
+    while (size < n * 2)
+        size *= 2;
+    node->table_mask = size - 1;
+    node->table = DS_ARENA_ARRAY(arena, json_node *, size);
+    for (json_node *child = node->below; child != NULL; child = child->beside) {
+        uint32_t slot = key_hash(child->head, child->tail, child->length);
+        while (node->table[slot & node->table_mask] != NULL)
+            slot++;
+        node->table[slot & node->table_mask] = child;
+    }
+}
+
+static ds_status prepare(ds_arena *arena, const ds_format_spec *spec, ds_format *format,
+                         ds_error *error)
+{
+    DS_TRY(ds_format_copy_schema(arena, &spec->schema, &format->schema, error));
+    json_node *root = DS_ARENA_NEW(arena, json_node);
+    json_node **leaves = DS_ARENA_ARRAY(arena, json_node *, format->schema.n_fields);
+    for (uint32_t i = 0; i < format->schema.n_fields; i++) {
+        const char *path = spec->paths == NULL ? NULL : spec->paths[i];
+        const char *name = format->schema.fields[i].name;
+        leaves[i] = path == NULL ? need_child(arena, root, name, (uint32_t)strlen(name))
+                                 : need_path(arena, root, path);
+        if (leaves[i] == NULL)
+            return ds_error_set(error, DS_ERR_APP, "column \"%s\": path \"%s\" %s", name, path,
+                                "is not a list of 1 to 64 keys with dots between them");
+        add_number(arena, &leaves[i]->columns, &leaves[i]->n_columns, i);
+    }
+    for (json_node *node = root; node != NULL; node = next_node(node)) {
+        make_table(arena, node);
+        node->n_all_columns = node->n_columns;
+    }
+    for (uint32_t i = 0; i < format->schema.n_fields; i++)
+        for (json_node *node = leaves[i]->above; node != NULL; node = node->above)
+            add_number(arena, &node->columns, &node->n_all_columns, i);
+    format->plan = root;
+    return DS_OK;
+}
+
+static void *state_new(const ds_format *format)
+{
+    json_state *state = ds_calloc(1, sizeof *state);
+    uint32_t n = format->schema.n_fields;
+    state->n_columns = n;
+    state->states = ds_calloc(n, sizeof *state->states);
+    state->cells = ds_calloc(n, sizeof *state->cells);
+    state->list_room = ds_calloc(n, sizeof *state->list_room);
+    return state;
+}
+
+static void state_free(void *arg)
+{
+    json_state *state = arg;
+    free(state->states);
+    free(state->cells);
+    free(state->list_room);
+    free(state);
+}
+
+/* Values. Each returns true, or false with *reason. */
+
+static bool read_int(const ds_json_token *token, int64_t *value, ds_bad_reason *reason)
+{
+    const char *text = token->start;
+    *reason = DS_BAD_TYPE;
+    return token->kind == DS_JSON_INT &&
+           ds_field_int(text, (size_t)(token->end - text), value, reason);
+}
+
+static bool read_float(const ds_json_token *token, double *value, ds_bad_reason *reason)
+{
+    const char *text = token->start;
+    *reason = DS_BAD_TYPE;
+    return (token->kind == DS_JSON_INT || token->kind == DS_JSON_NUMBER) &&
+           ds_field_float(text, (size_t)(token->end - text), value, reason);
+}
+
+static bool read_bool(const ds_json_token *token, bool *value, ds_bad_reason *reason)
+{
+    *reason = DS_BAD_TYPE;
+    *value = token->kind == DS_JSON_TRUE;
+    return token->kind == DS_JSON_TRUE || token->kind == DS_JSON_FALSE;
+}
+
+/* The text of a string: in the record, or unescaped in scratch. */
+static bool read_text(ds_decoder *decoder, const ds_json_token *token, const char **text,
+                      uint32_t *length, ds_bad_reason *reason)
+{
+    *reason = DS_BAD_TYPE;
+    if (token->kind != DS_JSON_STRING)
+        return false;
+    *text = token->start;
+    *length = (uint32_t)(token->end - token->start);
+    if (!token->escaped)
+        return true;
+    ds_buffer *scratch = &decoder->scratch;
+    scratch->length = 0;
+    *reason = DS_BAD_ENCODING;
+    if (!ds_json_unescape(scratch, *text, *length))
+        return false;
+    *text = ds_buffer_text(scratch);
+    *length = (uint32_t)scratch->length;
+    return true;
+}
+
+static bool read_view(ds_decoder *decoder, const ds_record *record, const ds_json_token *token,
+                      bool wanted, ds_view *view, ds_bad_reason *reason)
+{
+    const char *text;
+    uint32_t length;
+    if (!read_text(decoder, token, &text, &length, reason))
+        return false;
+    if (wanted)
+        *view = token->escaped ? ds_view_copy(decoder->heap, text, length)
+                               : ds_record_view(record, text, length);
+    return true;
+}
+
+static bool read_timestamp(ds_decoder *decoder, const ds_json_token *token, int64_t *us,
+                           ds_bad_reason *reason)
+{
+    const char *text;
+    uint32_t length;
+    if (!read_text(decoder, token, &text, &length, reason))
+        return false;
+    *reason = DS_BAD_TYPE;
+    return ds_parse_timestamp(text, length, us);
+}
+
+/* Reads a value that is no list into place `row` of `to` (NULL: only checks it). */
+DS_ALWAYS_INLINE bool read_scalar(ds_decoder *decoder, const ds_record *record, ds_kind kind,
+                                  const ds_json_token *token, ds_column *to, uint32_t row,
+                                  ds_bad_reason *reason)
+{
+    ds_view view = {0};
+    int64_t number = 0;
+    double real = 0;
+    bool truth = false, ok;
+    switch (kind) {
+    case DS_BOOL:
+        ok = read_bool(token, &truth, reason);
+        if (ok && to != NULL)
+            ds_bit_put(to->bits, row, truth);
+        return ok;
+    case DS_FLOAT:
+        ok = read_float(token, &real, reason);
+        if (ok && to != NULL)
+            to->floats[row] = real;
+        return ok;
+    case DS_STRING:
+        ok = read_view(decoder, record, token, to != NULL, &view, reason);
+        if (ok && to != NULL)
+            to->views[row] = view;
+        return ok;
+    default:
+        ok = kind == DS_INT ? read_int(token, &number, reason)
+                            : read_timestamp(decoder, token, &number, reason);
+        if (ok && to != NULL)
+            to->ints[row] = number;
+        return ok;
+    }
+}
+
+/* Lists. */
+
+/* Makes the child of a column of lists twice as large. */
+static void grow_child(ds_decoder *decoder, ds_column *child, uint32_t room, uint32_t used)
+{
+    ds_column old = *child;
+    ds_column_init(child, decoder->arena, old.type, room);
+    size_t bytes =
+        old.type.kind == DS_BOOL ? ds_bitmap_words(used) * 8 : used * ds_type_width(old.type);
+    if (bytes > 0)
+        memcpy(child->values, old.values, bytes);
+    if (old.validity == NULL)
+        return;
+    ds_column_need_validity(child, decoder->arena);
+    memcpy(child->validity, old.validity, ds_bitmap_words(used) * 8);
+}
+
+static void set_element_null(ds_decoder *decoder, ds_column *child, uint32_t at)
+{
+    ds_column_need_validity(child, decoder->arena);
+    ds_bit_clear(child->validity, at);
+    if (child->type.kind == DS_BOOL)
+        ds_bit_clear(child->bits, at);
+    else
+        memset((char *)child->values + at * ds_type_width(child->type), 0,
+               ds_type_width(child->type));
+}
+
+/* Reads one element into place `at` of the column's child. */
+static bool read_element(ds_decoder *decoder, const ds_record *record, uint32_t column, uint32_t at,
+                         const ds_json_token *token, ds_bad_reason *reason)
+{
+    json_state *state = decoder->state;
+    ds_column *list = decoder->columns[column], *child = list == NULL ? NULL : list->child;
+    ds_kind kind = decoder->format->schema.fields[column].type.element;
+    if (child != NULL && at == state->list_room[column]) {
+        state->list_room[column] = at < 32 ? 64 : at * 2;
+        grow_child(decoder, child, state->list_room[column], at);
+    }
+    if (token->kind == DS_JSON_NULL) {
+        if (child != NULL)
+            set_element_null(decoder, child, at);
+        return true;
+    }
+    if (child != NULL && child->validity != NULL)
+        ds_bit_set(child->validity, at);
+    return read_scalar(decoder, record, kind, token, child, at, reason);
+}
+
+/* Reads a list, which has been scanned before. */
+static bool read_list(ds_decoder *decoder, const ds_record *record, uint32_t column,
+                      const ds_json_token *token, ds_bad_reason *reason)
+{
+    ds_column *list = decoder->columns[column];
+    uint32_t at = list == NULL ? 0 : list->offsets[decoder->n_rows];
+    *reason = DS_BAD_TYPE;
+    if (token->kind != DS_JSON_LIST)
+        return false;
+    ds_json_scanner scanner = {.end = token->end, .limit = record->limit};
+    const char *p = ds_json_space(token->start + 1, scanner.end);
+    while (*p != ']') {
+        ds_json_token element;
+        p = ds_json_value_scan(&scanner, p, 1, &element);
+        if (!read_element(decoder, record, column, at++, &element, reason))
+            return false;
+        p = ds_json_space(p, scanner.end);
+        if (*p == ',')
+            p = ds_json_space(p + 1, scanner.end);
+    }
+    if (list != NULL)
+        list->offsets[decoder->n_rows + 1] = at;
+    return true;
+}
+
+/* Cells. */
+
+static inline void set_cell(ds_decoder *decoder, const ds_record *record, uint32_t column,
+                            const ds_json_token *token)
+{
+    json_state *state = decoder->state;
+    json_cell *cell = &state->cells[column];
+    ds_type type = decoder->format->schema.fields[column].type;
+    bool ok;
+    if (token->kind == DS_JSON_NULL) {
+        state->states[column] = CELL_NULL;
+        return;
+    }
+    if (type.kind == DS_LIST)
+        ok = read_list(decoder, record, column, token, &cell->reason);
+    else
+        ok = read_scalar(decoder, record, type.kind, token, decoder->columns[column],
+                         decoder->n_rows, &cell->reason);
+    state->states[column] = ok ? CELL_SET : CELL_BAD;
+    if (!ok) {
+        cell->start = token->start - (token->kind == DS_JSON_STRING);
+        cell->end = token->end + (token->kind == DS_JSON_STRING);
+    }
+}
+
+/* A key of the tree came (again): what was read at its node and below counts no more. */
+static inline void forget_cells(json_state *state, const json_node *node)
+{
+    for (uint32_t i = 0; i < node->n_all_columns; i++)
+        state->states[node->columns[i]] = CELL_MISSING;
+}
+
+DS_COLD static bool bad_cell(ds_decoder *decoder, const ds_record *record, uint32_t column)
+{
+    const json_state *state = decoder->state;
+    const json_cell *cell = &state->cells[column];
+    const ds_field *field = &decoder->format->schema.fields[column];
+    size_t length = (size_t)(cell->end - cell->start);
+    const char *shown = ds_record_shown(decoder, cell->start, length);
+    if (cell->reason == DS_BAD_ENCODING)
+        return ds_record_bad(decoder, record, cell->reason,
+                             "column %s has \\u0000 or half a surrogate pair: %s", field->name,
+                             shown);
+    return ds_record_bad(decoder, record, cell->reason, "%s is %s %s (column %s)", shown,
+                         cell->reason == DS_BAD_RANGE ? "out of range for" : "not",
+                         ds_type_phrase(field->type), field->name);
+}
+
+/* The object was read to its end: makes a row of the cells. */
+static inline bool finish_row(ds_decoder *decoder, const ds_record *record)
+{
+    const json_state *state = decoder->state;
+    for (uint32_t i = 0; i < state->n_columns; i++)
+        if (DS_UNLIKELY(state->states[i] == CELL_BAD))
+            return bad_cell(decoder, record, i);
+    for (uint32_t i = 0; i < state->n_columns; i++)
+        if (state->states[i] != CELL_SET)
+            ds_put_null(decoder, i);
+    return true;
+}
+
+/* The walk. */
+
+static const char *fail(ds_json_scanner *scanner, const char *error)
+{
+    scanner->error = error;
+    return NULL;
+}
+
+/* Reads `"key":` at p; *child becomes the tree's node for it, or NULL. */
+DS_ALWAYS_INLINE const char *walk_key(ds_decoder *decoder, ds_json_scanner *scanner, const char *p,
+                                      const json_node *node, json_node **child)
+{
+    ds_json_token key;
+    if (p == scanner->end || *p != '"')
+        return fail(scanner, "a key is missing");
+    p = ds_json_string_scan(scanner, p + 1, &key);
+    if (p == NULL)
+        return NULL;
+    p = ds_json_space(p, scanner->end);
+    if (p == scanner->end || *p != ':')
+        return fail(scanner, "no colon behind a key");
+    const char *text;
+    uint32_t length;
+    ds_bad_reason reason;
+    *child = NULL;
+    if (DS_LIKELY(!key.escaped))
+        *child = find_child(node, key.start, (uint32_t)(key.end - key.start), scanner->limit);
+    else if (read_text(decoder, &key, &text, &length, &reason))
+        *child = find_child(node, text, length, text + length);
+    return ds_json_space(p + 1, scanner->end);
+}
+
+/* Behind a value: closes objects that end here, passes over a comma. *node becomes NULL once
+ * the outermost object is closed. */
+DS_ALWAYS_INLINE const char *walk_after(ds_json_scanner *scanner, const char *p,
+                                        const json_node **node, unsigned *depth)
+{
+    for (;;) {
+        p = ds_json_space(p, scanner->end);
+        if (p == scanner->end)
+            return fail(scanner, "an object without an end");
+        if (*p == ',')
+            return ds_json_space(p + 1, scanner->end);
+        if (*p != '}')
+            return fail(scanner, "no comma between two values");
+        p++;
+        (*depth)--;
+        *node = (*node)->above;
+        if (*node == NULL)
+            return p;
+    }
+}
+
+/* Reads the value at p, which belongs to a node of the tree. *node becomes that node if the
+ * walk goes on inside of the value. */
+DS_ALWAYS_INLINE const char *walk_value(ds_decoder *decoder, ds_json_scanner *scanner,
+                                        const ds_record *record, const char *p, json_node *child,
+                                        const json_node **node, unsigned *depth)
+{
+    ds_json_token token = {.kind = DS_JSON_OBJECT, .start = p, .end = p + 1};
+    bool inside = child->below != NULL && p < scanner->end && *p == '{';
+    if (child->below != NULL)
+        forget_cells(decoder->state, child);
+    if (!inside) {
+        p = ds_json_value_scan(scanner, p, *depth, &token);
+        if (p == NULL)
+            return NULL;
+    }
+    for (uint32_t i = 0; i < child->n_columns; i++)
+        set_cell(decoder, record, child->columns[i], &token);
+    if (!inside)
+        return walk_after(scanner, p, node, depth);
+    *node = child;
+    (*depth)++;
+    p = ds_json_space(p + 1, scanner->end);
+    return p < scanner->end && *p == '}' ? walk_after(scanner, p, node, depth) : p;
+}
+
+/* Reads the object that the record has to be. Returns what is behind it. */
+DS_ALWAYS_INLINE const char *walk(ds_decoder *decoder, ds_json_scanner *scanner,
+                                  const ds_record *record)
+{
+    const json_node *node = decoder->format->plan;
+    const char *p = ds_json_space(record->text, scanner->end);
+    unsigned depth = 1;
+    if (p == scanner->end || *p != '{')
+        return fail(scanner, "not an object");
+    p = ds_json_space(p + 1, scanner->end);
+    if (p < scanner->end && *p == '}')
+        return p + 1;
+    while (p != NULL && node != NULL) {
+        json_node *child;
+        ds_json_token passed_over;
+        p = walk_key(decoder, scanner, p, node, &child);
+        if (p == NULL)
+            break;
+        if (child != NULL) {
+            p = walk_value(decoder, scanner, record, p, child, &node, &depth);
+        } else {
+            p = ds_json_value_scan(scanner, p, depth, &passed_over);
+            if (p != NULL)
+                p = walk_after(scanner, p, &node, &depth);
+        }
+    }
+    return p;
+}
+
+DS_ALWAYS_INLINE bool decode_record(ds_decoder *decoder, const ds_record *record)
+{
+    json_state *state = decoder->state;
+    ds_json_scanner scanner = {.end = record->end, .limit = record->limit};
+    memset(state->states, CELL_MISSING, state->n_columns);
+    const char *p = walk(decoder, &scanner, record);
+    if (p != NULL && ds_json_space(p, record->end) != record->end)
+        p = fail(&scanner, "more behind the object");
+    if (DS_UNLIKELY(p == NULL))
+        return ds_record_bad(decoder, record, DS_BAD_SYNTAX, "not valid JSON: %s", scanner.error);
+    return finish_row(decoder, record);
+}
+
+static void decode(ds_decoder *decoder)
+{
+    json_state *state = decoder->state;
+    memset(state->list_room, 0, state->n_columns * sizeof *state->list_room);
+    ds_decode_records(decoder, false, decode_record);
+}
+
+const ds_format_ops ds_format_json = {
+    .strict = true,
+    .prepare = prepare,
+    .state_new = state_new,
+    .state_free = state_free,
+    .decode = decode,
+};

@@ -1,0 +1,104 @@
+#include "columnar/format_lines.h"
+
+#include "base/assert.h"
+#include "columnar/text.h"
+
+#include <string.h>
+
+#define WINDOW_BYTES ((uint32_t)64 << 10)
+
+uint32_t ds_newlines_plain(const char *bytes, uint32_t *from, uint32_t to, uint32_t *ends,
+                           uint32_t room)
+{
+    uint32_t count = 0, at = *from;
+    while (at < to && count + 64 <= room) {
+        const char *found = memchr(bytes + at, '\n', to - at);
+        if (found == NULL) {
+            at = to;
+            break;
+        }
+        ends[count++] = (uint32_t)(found - bytes);
+        at = (uint32_t)(found - bytes) + 1;
+    }
+    *from = at;
+    return count;
+}
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+__attribute__((target("avx2"))) static uint64_t newline_mask(const char *bytes)
+{
+    const __m256i newline = _mm256_set1_epi8('\n');
+    __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)bytes);
+    __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(bytes + 32));
+    uint32_t low_mask = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(low, newline));
+    uint32_t high_mask = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(high, newline));
+    return low_mask | (uint64_t)high_mask << 32;
+}
+
+__attribute__((target("avx2,bmi"))) static uint32_t
+newlines_avx2(const char *bytes, uint32_t *from, uint32_t to, uint32_t *ends, uint32_t room)
+{
+    uint32_t count = 0, at = *from;
+    for (; to - at >= 64 && count + 64 <= room; at += 64) {
+        uint64_t mask = newline_mask(bytes + at);
+        for (; mask != 0; mask &= mask - 1)
+            ends[count++] = at + (uint32_t)__builtin_ctzll(mask);
+    }
+    *from = at;
+    if (to - at < 64 && count + 64 <= room) /* the rest of the window */
+        count += ds_newlines_plain(bytes, from, to, ends + count, room - count);
+    return count;
+}
+
+ds_newlines_fn *ds_newlines_best(void)
+{
+    bool fast = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
+    return fast ? newlines_avx2 : ds_newlines_plain;
+}
+
+#else
+
+ds_newlines_fn *ds_newlines_best(void)
+{
+    return ds_newlines_plain;
+}
+
+#endif
+
+void ds_lines_open(ds_lines *lines, const char *bytes, uint32_t length)
+{
+    DS_ASSERT(length < UINT32_MAX - WINDOW_BYTES);
+    lines->bytes = bytes;
+    lines->length = length;
+    lines->start = lines->scanned = 0;
+    lines->next = lines->n_ends = 0;
+    lines->newlines = ds_newlines_best();
+}
+
+bool ds_lines_more(ds_lines *lines)
+{
+    DS_ASSERT(lines->next == lines->n_ends);
+    uint32_t n = 0;
+    while (n == 0 && lines->scanned < lines->length) {
+        uint32_t left = lines->length - lines->scanned;
+        uint32_t to = lines->scanned + (left < WINDOW_BYTES ? left : WINDOW_BYTES);
+        n = lines->newlines(lines->bytes, &lines->scanned, to, lines->ends, DS_LINE_ENDS);
+    }
+    uint32_t behind = n == 0 ? lines->start : lines->ends[n - 1] + 1;
+    if (lines->scanned == lines->length && behind < lines->length)
+        lines->ends[n++] = lines->length;
+    lines->next = 0;
+    lines->n_ends = n;
+    if (n == 0)
+        return false;
+    uint32_t bytes = lines->ends[n - 1] - lines->start;
+    lines->plain = ds_text_is_plain(lines->bytes + lines->start, bytes);
+    return true;
+}
+
+uint32_t ds_lines_left(const ds_lines *lines)
+{
+    return lines->scanned == lines->length ? lines->n_ends - lines->next : UINT32_MAX;
+}
