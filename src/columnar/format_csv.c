@@ -290,6 +290,10 @@ DS_ALWAYS_INLINE bool decode_record(ds_decoder *decoder, const ds_record *record
 {
     csv_state *state = decoder->state;
     const char *why = NULL;
+    if (DS_UNLIKELY(decoder->header_is_next)) {
+        ds_csv_header(decoder, record, NULL);
+        return false;
+    }
     if (DS_UNLIKELY(state->header_bad != NULL))
         return ds_record_bad(decoder, record, DS_BAD_HEADER, "%s", state->header_bad);
     uint32_t n = split(state, record, decoder->format->delimiter, &why);
@@ -306,9 +310,6 @@ DS_ALWAYS_INLINE bool decode_record(ds_decoder *decoder, const ds_record *record
 
 static void decode(ds_decoder *decoder)
 {
-    ds_record record;
-    if (decoder->header_is_next && ds_next_record(decoder, false, &record))
-        ds_csv_header(decoder, &record, NULL);
     ds_decode_records(decoder, false, decode_record);
 }
 
