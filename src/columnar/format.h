@@ -27,7 +27,7 @@ typedef struct ds_format_spec {
     const char *const *paths; /* json: paths[i] NULL or "user.id" */
     bool header;              /* csv */
     char delimiter;           /* csv; 0 for the default */
-    uint32_t record_limit;    /* limits.record, bytes without the line end */
+    uint32_t record_limit;    /* limits.record, bytes without the line end; 0: 64 KiB */
 } ds_format_spec;
 
 /* Why a record is bad. The names are in docs and in the app's progress output. */
@@ -66,16 +66,18 @@ ds_decoder *ds_decoder_new(const ds_format *format, const bool *wanted, ds_bad_f
                            void *bad_arg);
 void ds_decoder_free(ds_decoder *decoder);
 
-/* Header of the records that follow (csv with header: true): a whole line without its end.
- * Without it the first record of the next input is the header. DS_ERR_DATA with the missing
- * column's name if it lacks one; the records behind it then count as DS_BAD_HEADER. */
+/* Header of the records that follow (csv with header: true; others ignore it): a whole line
+ * without its end. Without it the first record of the next input is the header. It holds for
+ * all inputs until the next call; line NULL forgets it, so that the next input brings its own.
+ * DS_ERR_DATA with the missing column's name if it lacks one; the records behind it then count
+ * as DS_BAD_HEADER. A header in the input is a line that counts in the positions, but no record. */
 ds_status ds_decoder_header(ds_decoder *decoder, const char *line, size_t length, ds_error *error);
 
 /*
  * Begins a run of records: `bytes` stay borrowed until the decoder is empty and views refer
  * to them through heap (to which they are added) as long as the task lives. Records end with
  * \n (a \r before it is dropped); the last needs no end. first_position is the position of
- * the first record; each further record (bad ones too) counts one up.
+ * the first record; each further line (bad records and blank lines too) counts one up.
  */
 void ds_decoder_open(ds_decoder *decoder, ds_heap *heap, const char *bytes, size_t length,
                      int64_t first_position);

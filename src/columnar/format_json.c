@@ -509,7 +509,7 @@ DS_ALWAYS_INLINE const char *walk_value(ds_decoder *decoder, ds_json_scanner *sc
     if (child->below != NULL)
         forget_cells(decoder->state, child);
     if (!inside) {
-        p = ds_json_value_scan(scanner, p, *depth, &token);
+        p = ds_json_value_scan_fast(scanner, p, *depth, &token);
         if (p == NULL)
             return NULL;
     }
@@ -544,7 +544,7 @@ DS_ALWAYS_INLINE const char *walk(ds_decoder *decoder, ds_json_scanner *scanner,
         if (child != NULL) {
             p = walk_value(decoder, scanner, record, p, child, &node, &depth);
         } else {
-            p = ds_json_value_scan(scanner, p, depth, &passed_over);
+            p = ds_json_value_scan_fast(scanner, p, depth, &passed_over);
             if (p != NULL)
                 p = walk_after(scanner, p, &node, &depth);
         }

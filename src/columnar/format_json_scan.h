@@ -71,6 +71,15 @@ static inline const char *ds_json_string_scan(ds_json_scanner *scanner, const ch
     return p + 1;
 }
 
+/* As ds_json_value_scan; a string, which most values are, takes no call. */
+static inline const char *ds_json_value_scan_fast(ds_json_scanner *scanner, const char *p,
+                                                  unsigned depth, ds_json_token *token)
+{
+    if (p < scanner->end && *p == '"')
+        return ds_json_string_scan(scanner, p + 1, token);
+    return ds_json_value_scan(scanner, p, depth, token);
+}
+
 /* Appends the text of a scanned string to out, its escapes replaced. False if it has \u0000 or
  * half a surrogate pair. */
 bool ds_json_unescape(ds_buffer *out, const char *text, size_t length);
