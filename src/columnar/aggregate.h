@@ -17,6 +17,7 @@
 #ifndef DS_COLUMNAR_AGGREGATE_H
 #define DS_COLUMNAR_AGGREGATE_H
 
+#include "base/buffer.h"
 #include "columnar/expr.h"
 
 /* How a window may take a partial out again. */

@@ -1,0 +1,247 @@
+/*
+ * A table of groups: the keys, and for each call the states by the key's number. Rows are
+ * taken in by chunks: hash, look up, then one tight loop for each call.
+ */
+#include "base/assert.h"
+#include "columnar/agg_state.h"
+#include "columnar/keys.h"
+
+#include <stdlib.h>
+
+struct ds_groups {
+    const ds_group_spec *spec;
+    ds_budget *budget;
+    ds_keys *keys;
+    ds_agg_state *states;
+    uint32_t n_partials; /* columns of a partial, without the keys */
+};
+
+ds_groups *ds_groups_new(const ds_group_spec *spec, ds_budget *budget)
+{
+    ds_groups *groups = ds_calloc(1, sizeof *groups);
+    groups->spec = spec;
+    groups->budget = budget;
+    groups->keys = ds_keys_new(spec->keys, spec->n_keys, budget);
+    groups->states = ds_calloc(spec->n_calls, sizeof *groups->states);
+    groups->n_partials = ds_group_partial_types(spec, NULL) - spec->n_keys;
+    for (uint32_t c = 0; c < spec->n_calls; c++) {
+        ds_agg_state_init(&groups->states[c], &spec->calls[c], NULL, budget);
+        ds_agg_state_grow(&groups->states[c], ds_keys_limit(groups->keys));
+    }
+    return groups;
+}
+
+void ds_groups_free(ds_groups *groups)
+{
+    if (groups == NULL)
+        return;
+    for (uint32_t c = 0; c < groups->spec->n_calls; c++)
+        ds_agg_state_fini(&groups->states[c]);
+    free(groups->states);
+    ds_keys_free(groups->keys);
+    free(groups);
+}
+
+void ds_groups_clear(ds_groups *groups)
+{
+    ds_keys_clear(groups->keys);
+    for (uint32_t c = 0; c < groups->spec->n_calls; c++) {
+        ds_agg_state_clear(&groups->states[c]);
+        ds_agg_state_grow(&groups->states[c], ds_keys_limit(groups->keys));
+    }
+}
+
+/* Rows from .. from + n of a column, where from is a multiple of 64. */
+static ds_column slice(const ds_column *column, uint32_t from, uint32_t n)
+{
+    ds_column part = *column;
+    part.length = n;
+    if (part.validity != NULL)
+        part.validity += from / 64;
+    if (part.type.kind == DS_BOOL)
+        part.bits += from / 64;
+    else
+        part.values = (char *)part.values + from * ds_type_width(part.type);
+    return part;
+}
+
+/* The columns of a block: parts[i], and pointers to them. */
+static void slice_all(const ds_column *const *columns, uint32_t n_columns, uint32_t from,
+                      uint32_t n, ds_column *parts, const ds_column **pointers)
+{
+    for (uint32_t i = 0; i < n_columns; i++) {
+        parts[i] = slice(columns[i], from, n);
+        pointers[i] = &parts[i];
+    }
+}
+
+static void put_keys(ds_groups *groups, const ds_heap *heap, const ds_column *const *keys,
+                     uint32_t n, uint32_t *ids)
+{
+    uint64_t hashes[DS_CHUNK_ROWS];
+    ds_hash_rows(heap, keys, groups->spec->n_keys, n, hashes);
+    ds_keys_put(groups->keys, heap, keys, hashes, n, ids);
+    for (uint32_t c = 0; c < groups->spec->n_calls; c++)
+        ds_agg_state_grow(&groups->states[c], ds_keys_limit(groups->keys));
+}
+
+/* ---- Rows ---- */
+
+static void and_words(uint64_t *mask, const uint64_t *bits, uint32_t n)
+{
+    for (size_t w = 0; w < ds_bitmap_words(n); w++)
+        mask[w] &= bits[w];
+}
+
+/* Which rows count for a call: fills in->rows (from `rows`) and in->n. */
+static void select_rows(ds_agg_rows *in, uint32_t n_args, const ds_column *filter, uint32_t n,
+                        uint32_t *rows)
+{
+    uint64_t mask[DS_CHUNK_WORDS];
+    ds_bitmap_fill(mask, n);
+    if (filter != NULL) {
+        and_words(mask, filter->bits, n);
+        if (filter->validity != NULL)
+            and_words(mask, filter->validity, n);
+    }
+    for (uint32_t a = 0; a < n_args; a++)
+        if (in->args[a]->validity != NULL)
+            and_words(mask, in->args[a]->validity, n);
+    in->n = (uint32_t)ds_bitmap_count(mask, n);
+    in->rows = NULL;
+    if (in->n < n) {
+        in->n = ds_bitmap_indexes(mask, n, rows);
+        in->rows = rows;
+    }
+}
+
+static void update_call(ds_groups *groups, uint32_t c, ds_agg_rows *in, const ds_column *filter,
+                        uint32_t n)
+{
+    ds_agg_state *state = &groups->states[c];
+    uint32_t rows[DS_CHUNK_ROWS];
+    select_rows(in, state->call->n_args, filter, n, rows);
+    if (in->n > 0)
+        state->kernels->update(state, in);
+    ds_agg_state_tidy(state);
+}
+
+static void update_block(ds_groups *groups, const ds_heap *heap, const ds_column *const *keys,
+                         const ds_column *const *const *args, const ds_column *const *filters,
+                         const int64_t *positions, uint32_t from, uint32_t n)
+{
+    ds_column parts[DS_MAX_KEYS];
+    const ds_column *pointers[DS_MAX_KEYS];
+    uint32_t ids[DS_CHUNK_ROWS];
+    slice_all(keys, groups->spec->n_keys, from, n, parts, pointers);
+    put_keys(groups, heap, pointers, n, ids);
+    ds_agg_rows in = {.heap = heap,
+                      .args = pointers,
+                      .positions = positions == NULL ? NULL : positions + from,
+                      .ids = ids};
+    for (uint32_t c = 0; c < groups->spec->n_calls; c++) {
+        const ds_agg_call *call = &groups->spec->calls[c];
+        if (call->n_args > 0)
+            slice_all(args[c], call->n_args, from, n, parts, pointers);
+        ds_column filter;
+        bool filtered = filters != NULL && filters[c] != NULL;
+        if (filtered)
+            filter = slice(filters[c], from, n);
+        update_call(groups, c, &in, filtered ? &filter : NULL, n);
+    }
+}
+
+void ds_groups_update(ds_groups *groups, const ds_heap *heap, const ds_column *const *keys,
+                      const ds_column *const *const *args, const ds_column *const *filters,
+                      const int64_t *positions, uint32_t n_rows)
+{
+    for (uint32_t from = 0; from < n_rows; from += DS_CHUNK_ROWS) {
+        uint32_t n = n_rows - from < DS_CHUNK_ROWS ? n_rows - from : DS_CHUNK_ROWS;
+        update_block(groups, heap, keys, args, filters, positions, from, n);
+    }
+}
+
+/* ---- Partials ---- */
+
+static void merge_block(ds_groups *groups, const ds_heap *heap, const ds_column *const *partials,
+                        uint32_t from, uint32_t n)
+{
+    ds_column parts[DS_MAX_KEYS];
+    const ds_column *pointers[DS_MAX_KEYS];
+    uint32_t ids[DS_CHUNK_ROWS];
+    slice_all(partials, groups->spec->n_keys, from, n, parts, pointers);
+    put_keys(groups, heap, pointers, n, ids);
+    partials += groups->spec->n_keys;
+    for (uint32_t c = 0; c < groups->spec->n_calls; c++) {
+        ds_agg_state *state = &groups->states[c];
+        ds_type types[DS_MAX_PARTIAL];
+        uint32_t n_columns = state->call->aggregate->partial(state->call, types);
+        slice_all(partials, n_columns, from, n, parts, pointers);
+        ds_agg_partials in = {.heap = heap, .columns = pointers, .ids = ids, .n = n};
+        state->kernels->merge(state, &in);
+        ds_agg_state_tidy(state);
+        partials += n_columns;
+    }
+}
+
+void ds_groups_merge(ds_groups *groups, const ds_heap *heap, const ds_column *const *partials,
+                     uint32_t n_rows)
+{
+    for (uint32_t from = 0; from < n_rows; from += DS_CHUNK_ROWS) {
+        uint32_t n = n_rows - from < DS_CHUNK_ROWS ? n_rows - from : DS_CHUNK_ROWS;
+        merge_block(groups, heap, partials, from, n);
+    }
+}
+
+void ds_groups_partials(ds_groups *groups, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
+                        uint32_t n, ds_column **columns)
+{
+    ds_keys_columns(groups->keys, arena, heap, ids, n, columns);
+    ds_agg_out out = {.arena = arena, .heap = heap, .ids = ids, .n = n};
+    out.columns = columns + groups->spec->n_keys;
+    for (uint32_t c = 0; c < groups->spec->n_calls; c++) {
+        ds_agg_state *state = &groups->states[c];
+        ds_type types[DS_MAX_PARTIAL];
+        state->kernels->partials(state, &out);
+        out.columns += state->call->aggregate->partial(state->call, types);
+    }
+}
+
+void ds_groups_results(ds_groups *groups, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
+                       uint32_t n, ds_column **columns)
+{
+    ds_keys_columns(groups->keys, arena, heap, ids, n, columns);
+    ds_agg_out out = {.arena = arena, .heap = heap, .ids = ids, .n = n};
+    for (uint32_t c = 0; c < groups->spec->n_calls; c++) {
+        out.columns = columns + groups->spec->n_keys + c;
+        groups->states[c].kernels->results(&groups->states[c], &out);
+    }
+}
+
+/* ---- Numbers ---- */
+
+uint32_t ds_groups_count(const ds_groups *groups)
+{
+    return ds_keys_count(groups->keys);
+}
+
+size_t ds_groups_bytes(const ds_groups *groups)
+{
+    size_t bytes = ds_keys_bytes(groups->keys);
+    for (uint32_t c = 0; c < groups->spec->n_calls; c++)
+        bytes += ds_agg_state_bytes(&groups->states[c]);
+    return bytes;
+}
+
+uint64_t ds_groups_overflows(const ds_groups *groups)
+{
+    uint64_t overflows = 0;
+    for (uint32_t c = 0; c < groups->spec->n_calls; c++)
+        overflows += groups->states[c].overflows;
+    return overflows;
+}
+
+const uint64_t *ds_groups_hashes(const ds_groups *groups)
+{
+    return ds_keys_hashes(groups->keys);
+}

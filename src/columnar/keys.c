@@ -1,0 +1,472 @@
+/*
+ * Open addressing with linear probing, at most half full. A slot is 8 bytes: the high half of
+ * the hash as a tag, and the key's number. Keys lie in one array for each column, so that a
+ * block of rows is looked up column by column:
+ *
+ *     1. find the first slot with the row's tag (prefetched); that is nearly always the key
+ *     2. compare the rows with these candidates, one column at a time
+ *     3. rows that have no candidate or another key are looked up one by one, and added
+ *
+ * A slot's place comes from the low half of the hash: the high bits choose the partition
+ * (ds_hash_partition), so in one partition's table they are all alike.
+ *
+ * A null is kept as zero and marked in a mask by key. A table that never met a null does not
+ * read the masks.
+ */
+#include "columnar/keys.h"
+
+#include "base/assert.h"
+#include "columnar/growable.h"
+#include "columnar/text_store.h"
+
+#include <stdlib.h>
+
+#define NONE UINT32_MAX
+#define BLOCK 256u
+#define AHEAD 16u /* slots prefetched ahead of the probe */
+#define FIRST_SLOTS 64u
+
+typedef struct slot {
+    uint32_t tag;
+    uint32_t id; /* NONE: free */
+} slot;
+
+struct ds_keys {
+    ds_budget *budget;
+    uint32_t n_columns;
+    ds_type types[DS_MAX_KEYS];
+    slot *slots;
+    uint32_t mask; /* slots - 1 */
+    uint32_t limit, count;
+    uint64_t *hashes;
+    uint32_t *nulls; /* bit c: the key is null in column c */
+    bool has_nulls;
+    void *values[DS_MAX_KEYS]; /* ds_view, or uint64_t for all others */
+    uint32_t hashes_room, nulls_room, values_room[DS_MAX_KEYS]; /* in items */
+    uint32_t *removed;                                          /* numbers to give out again */
+    uint32_t n_removed, removed_room;
+    ds_text_store text;
+};
+
+static bool is_text(const ds_keys *keys, uint32_t column)
+{
+    return keys->types[column].kind == DS_STRING;
+}
+
+static size_t width(const ds_keys *keys, uint32_t column)
+{
+    return is_text(keys, column) ? sizeof(ds_view) : sizeof(uint64_t);
+}
+
+/* ---- Slots ---- */
+
+static void make_slots(ds_keys *keys, uint32_t n)
+{
+    free(keys->slots);
+    if (keys->slots != NULL)
+        ds_budget_charge(keys->budget, -(int64_t)((keys->mask + (int64_t)1) * 8));
+    keys->slots = ds_alloc((size_t)n * sizeof(slot));
+    memset(keys->slots, 0xff, (size_t)n * sizeof(slot));
+    keys->mask = n - 1;
+    ds_budget_charge(keys->budget, (int64_t)n * 8);
+}
+
+static void add_slot(ds_keys *keys, uint64_t hash, uint32_t id)
+{
+    uint32_t at = (uint32_t)hash & keys->mask;
+    while (keys->slots[at].id != NONE)
+        at = (at + 1) & keys->mask;
+    keys->slots[at] = (slot){(uint32_t)(hash >> 32), id};
+}
+
+/* Doubles the slots; numbers that wait to be given out again are passed over. */
+static void grow_slots(ds_keys *keys)
+{
+    slot *old = keys->slots;
+    uint32_t n = keys->mask + 1;
+    DS_ASSERT(n <= UINT32_MAX / 2);
+    keys->slots = NULL;
+    make_slots(keys, n * 2);
+    for (uint32_t i = 0; i < n; i++)
+        if (old[i].id != NONE)
+            add_slot(keys, keys->hashes[old[i].id], old[i].id);
+    free(old);
+    ds_budget_charge(keys->budget, -(int64_t)n * 8);
+}
+
+/* Closes the gap that a removed slot leaves: later ones of the run move up. */
+static void remove_slot(ds_keys *keys, uint32_t at)
+{
+    for (uint32_t next = (at + 1) & keys->mask; keys->slots[next].id != NONE;
+         next = (next + 1) & keys->mask) {
+        uint32_t home = (uint32_t)keys->hashes[keys->slots[next].id] & keys->mask;
+        if (((next - home) & keys->mask) >= ((next - at) & keys->mask)) {
+            keys->slots[at] = keys->slots[next];
+            at = next;
+        }
+    }
+    keys->slots[at].id = NONE;
+}
+
+/* ---- Making and emptying ---- */
+
+static void no_columns(ds_keys *keys)
+{
+    keys->hashes = ds_grow(keys->hashes, &keys->hashes_room, 1, sizeof(uint64_t), keys->budget);
+    keys->hashes[0] = 0;
+    keys->limit = keys->count = 1;
+}
+
+ds_keys *ds_keys_new(const ds_type *types, uint32_t n_columns, ds_budget *budget)
+{
+    DS_ASSERT(n_columns <= DS_MAX_KEYS);
+    ds_keys *keys = ds_calloc(1, sizeof *keys);
+    ds_budget_charge(budget, sizeof *keys);
+    keys->budget = budget;
+    keys->n_columns = n_columns;
+    for (uint32_t c = 0; c < n_columns; c++) {
+        DS_ASSERT(types[c].kind != DS_LIST);
+        keys->types[c] = types[c];
+    }
+    ds_text_store_init(&keys->text, budget);
+    if (n_columns == 0)
+        no_columns(keys);
+    else
+        make_slots(keys, FIRST_SLOTS);
+    return keys;
+}
+
+void ds_keys_free(ds_keys *keys)
+{
+    if (keys == NULL)
+        return;
+    ds_budget *budget = keys->budget;
+    for (uint32_t c = 0; c < keys->n_columns; c++)
+        ds_grow_free(keys->values[c], &keys->values_room[c], width(keys, c), budget);
+    ds_grow_free(keys->hashes, &keys->hashes_room, sizeof(uint64_t), budget);
+    ds_grow_free(keys->nulls, &keys->nulls_room, sizeof(uint32_t), budget);
+    ds_grow_free(keys->removed, &keys->removed_room, sizeof(uint32_t), budget);
+    ds_text_store_fini(&keys->text);
+    if (keys->slots != NULL)
+        ds_budget_charge(budget, -(int64_t)((keys->mask + (int64_t)1) * 8));
+    free(keys->slots);
+    free(keys);
+    ds_budget_charge(budget, -(int64_t)sizeof *keys);
+}
+
+void ds_keys_clear(ds_keys *keys)
+{
+    if (keys->n_columns == 0)
+        return;
+    if (keys->limit > 0)
+        memset(keys->slots, 0xff, ((size_t)keys->mask + 1) * sizeof(slot));
+    keys->limit = keys->count = keys->n_removed = 0;
+    keys->has_nulls = false;
+    ds_text_store_clear(&keys->text);
+}
+
+/* ---- Values ---- */
+
+static uint64_t word_of(const ds_column *column, uint32_t row)
+{
+    switch (column->type.kind) {
+    case DS_BOOL: return ds_bit_get(column->bits, row);
+    case DS_FLOAT: {
+        double value = column->floats[row] + 0.0; /* -0.0 becomes 0.0 */
+        uint64_t word;
+        memcpy(&word, &value, sizeof word);
+        return word;
+    }
+    default: return (uint64_t)column->ints[row];
+    }
+}
+
+static uint32_t null_mask(const ds_keys *keys, const ds_column *const *columns, uint32_t row)
+{
+    uint32_t mask = 0;
+    for (uint32_t c = 0; c < keys->n_columns; c++)
+        mask |= (uint32_t)ds_column_is_null(columns[c], row) << c;
+    return mask;
+}
+
+static bool row_equal(const ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
+                      uint32_t row, uint32_t id)
+{
+    uint32_t nulls = null_mask(keys, columns, row);
+    if (nulls != keys->nulls[id])
+        return false;
+    for (uint32_t c = 0; c < keys->n_columns; c++) {
+        if ((nulls >> c) & 1)
+            continue;
+        if (is_text(keys, c)) {
+            const ds_view *views = keys->values[c];
+            if (!ds_text_equal(&keys->text.heap, &views[id], heap, &columns[c]->views[row]))
+                return false;
+        } else {
+            const uint64_t *words = keys->values[c];
+            if (words[id] != word_of(columns[c], row))
+                return false;
+        }
+    }
+    return true;
+}
+
+static uint32_t new_id(ds_keys *keys)
+{
+    if (keys->n_removed > 0)
+        return keys->removed[--keys->n_removed];
+    uint64_t need = (uint64_t)keys->limit + 1;
+    ds_budget *budget = keys->budget;
+    keys->hashes = ds_grow(keys->hashes, &keys->hashes_room, need, sizeof(uint64_t), budget);
+    keys->nulls = ds_grow(keys->nulls, &keys->nulls_room, need, sizeof(uint32_t), budget);
+    for (uint32_t c = 0; c < keys->n_columns; c++)
+        keys->values[c] =
+            ds_grow(keys->values[c], &keys->values_room[c], need, width(keys, c), budget);
+    return keys->limit++;
+}
+
+static uint32_t add_key(ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
+                        uint32_t row, uint64_t hash)
+{
+    uint32_t id = new_id(keys), nulls = null_mask(keys, columns, row);
+    keys->count++;
+    keys->hashes[id] = hash;
+    keys->nulls[id] = nulls;
+    keys->has_nulls |= nulls != 0;
+    for (uint32_t c = 0; c < keys->n_columns; c++) {
+        bool null = (nulls >> c) & 1;
+        if (is_text(keys, c)) {
+            ds_view *views = keys->values[c];
+            views[id] = null ? (ds_view){0}
+                             : ds_text_store_keep(&keys->text, heap, &columns[c]->views[row]);
+        } else {
+            uint64_t *words = keys->values[c];
+            words[id] = null ? 0 : word_of(columns[c], row);
+        }
+    }
+    return id;
+}
+
+static uint32_t find_or_add(ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
+                            uint32_t row, uint64_t hash)
+{
+    uint32_t tag = (uint32_t)(hash >> 32), at = (uint32_t)hash & keys->mask;
+    for (; keys->slots[at].id != NONE; at = (at + 1) & keys->mask)
+        if (keys->slots[at].tag == tag && row_equal(keys, heap, columns, row, keys->slots[at].id))
+            return keys->slots[at].id;
+    uint32_t id = add_key(keys, heap, columns, row, hash);
+    keys->slots[at] = (slot){tag, id};
+    if (keys->count > keys->mask / 2)
+        grow_slots(keys);
+    return id;
+}
+
+/* ---- Looking up a block ---- */
+
+/* Step 1: the first key with each row's tag, or NONE. */
+static void find_candidates(const ds_keys *keys, const uint64_t *hashes, uint32_t n,
+                            uint32_t *candidates)
+{
+    const slot *slots = keys->slots;
+    uint32_t mask = keys->mask;
+    const char *first = keys->values[0];
+    size_t step = width(keys, 0);
+    for (uint32_t i = 0; i < n; i++) {
+        if (i + AHEAD < n)
+            __builtin_prefetch(&slots[(uint32_t)hashes[i + AHEAD] & mask]);
+        uint32_t at = (uint32_t)hashes[i] & mask, tag = (uint32_t)(hashes[i] >> 32);
+        while (slots[at].tag != tag && slots[at].id != NONE)
+            at = (at + 1) & mask;
+        candidates[i] = slots[at].id;
+        if (candidates[i] != NONE)
+            __builtin_prefetch(first + candidates[i] * step);
+    }
+}
+
+/* Step 2 for one column: clears same[i] where the candidate's value is another. */
+static void compare_views(const ds_keys *keys, uint32_t c, const ds_heap *heap,
+                          const ds_column *column, uint32_t from, uint32_t n,
+                          const uint32_t *candidates, bool *same)
+{
+    const ds_view *kept = keys->values[c], *views = column->views + from;
+    for (uint32_t i = 0; i < n; i++)
+        same[i] =
+            same[i] && (ds_text_equal(&keys->text.heap, &kept[candidates[i]], heap, &views[i]) ||
+                        ds_column_is_null(column, from + i));
+}
+
+static void compare_words(const ds_keys *keys, uint32_t c, const ds_column *column, uint32_t from,
+                          uint32_t n, const uint32_t *candidates, bool *same)
+{
+    const uint64_t *kept = keys->values[c];
+    if (column->type.kind == DS_INT && column->validity == NULL) {
+        const int64_t *values = column->ints + from;
+        for (uint32_t i = 0; i < n; i++)
+            same[i] = same[i] && kept[candidates[i]] == (uint64_t)values[i];
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        same[i] = same[i] && (kept[candidates[i]] == word_of(column, from + i) ||
+                              ds_column_is_null(column, from + i));
+}
+
+static void compare(const ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
+                    uint32_t from, uint32_t n, const uint32_t *candidates, bool *same)
+{
+    bool nulls = keys->has_nulls;
+    for (uint32_t c = 0; c < keys->n_columns; c++)
+        nulls |= columns[c]->validity != NULL;
+    for (uint32_t i = 0; i < n; i++)
+        same[i] = candidates[i] != NONE &&
+                  (!nulls || keys->nulls[candidates[i]] == null_mask(keys, columns, from + i));
+    for (uint32_t c = 0; c < keys->n_columns; c++) {
+        if (is_text(keys, c))
+            compare_views(keys, c, heap, columns[c], from, n, candidates, same);
+        else
+            compare_words(keys, c, columns[c], from, n, candidates, same);
+    }
+}
+
+void ds_keys_put(ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
+                 const uint64_t *hashes, uint32_t n_rows, uint32_t *ids)
+{
+    if (keys->n_columns == 0) {
+        memset(ids, 0, (size_t)n_rows * sizeof *ids);
+        return;
+    }
+    bool same[BLOCK];
+    for (uint32_t from = 0; from < n_rows; from += BLOCK) {
+        uint32_t n = n_rows - from < BLOCK ? n_rows - from : BLOCK;
+        find_candidates(keys, hashes + from, n, ids + from);
+        compare(keys, heap, columns, from, n, ids + from, same);
+        for (uint32_t i = 0; i < n; i++)
+            if (!same[i])
+                ids[from + i] = find_or_add(keys, heap, columns, from + i, hashes[from + i]);
+    }
+}
+
+/* ---- Removing ---- */
+
+static void tidy_text(ds_keys *keys)
+{
+    ds_text_store next;
+    ds_text_store_init(&next, keys->budget);
+    for (uint32_t c = 0; c < keys->n_columns; c++) {
+        ds_view *views = keys->values[c];
+        for (uint32_t id = 0; is_text(keys, c) && id < keys->limit; id++)
+            views[id] = ds_text_store_keep(&next, &keys->text.heap, &views[id]);
+    }
+    ds_text_store_fini(&keys->text);
+    keys->text = next;
+}
+
+void ds_keys_remove(ds_keys *keys, uint32_t id)
+{
+    DS_ASSERT(keys->n_columns > 0 && id < keys->limit);
+    uint32_t at = (uint32_t)keys->hashes[id] & keys->mask;
+    while (keys->slots[at].id != id) {
+        DS_ASSERT(keys->slots[at].id != NONE);
+        at = (at + 1) & keys->mask;
+    }
+    remove_slot(keys, at);
+    for (uint32_t c = 0; c < keys->n_columns; c++) {
+        if (!is_text(keys, c))
+            continue;
+        ds_view *view = (ds_view *)keys->values[c] + id;
+        ds_text_store_drop(&keys->text, view);
+        *view = (ds_view){0};
+    }
+    keys->removed = ds_grow(keys->removed, &keys->removed_room, (uint64_t)keys->n_removed + 1,
+                            sizeof *keys->removed, keys->budget);
+    keys->removed[keys->n_removed++] = id;
+    keys->count--;
+    if (ds_text_store_wasteful(&keys->text))
+        tidy_text(keys);
+}
+
+/* ---- Reading ---- */
+
+uint32_t ds_keys_count(const ds_keys *keys)
+{
+    return keys->count;
+}
+
+uint32_t ds_keys_limit(const ds_keys *keys)
+{
+    return keys->limit;
+}
+
+const uint64_t *ds_keys_hashes(const ds_keys *keys)
+{
+    return keys->hashes;
+}
+
+const uint64_t *ds_keys_words(const ds_keys *keys, uint32_t column)
+{
+    DS_ASSERT(column < keys->n_columns && !is_text(keys, column));
+    return keys->values[column];
+}
+
+const ds_view *ds_keys_views(const ds_keys *keys, uint32_t column)
+{
+    DS_ASSERT(column < keys->n_columns && is_text(keys, column));
+    return keys->values[column];
+}
+
+const ds_heap *ds_keys_heap(const ds_keys *keys)
+{
+    return &keys->text.heap;
+}
+
+static void fill_column(ds_keys *keys, uint32_t c, uint32_t base, const uint32_t *ids, uint32_t n,
+                        ds_column *column)
+{
+    const ds_view *views = keys->values[c];
+    const uint64_t *words = keys->values[c];
+    switch (column->type.kind) {
+    case DS_BOOL:
+        memset(column->bits, 0, ds_bitmap_words(n) * 8);
+        for (uint32_t i = 0; i < n; i++)
+            ds_bit_put(column->bits, i, words[ids[i]] != 0);
+        break;
+    case DS_STRING:
+        for (uint32_t i = 0; i < n; i++)
+            column->views[i] = ds_text_store_view(&views[ids[i]], base);
+        break;
+    default:
+        for (uint32_t i = 0; i < n; i++)
+            column->ints[i] = (int64_t)words[ids[i]];
+        break;
+    }
+}
+
+static void fill_validity(const ds_keys *keys, uint32_t c, ds_arena *arena, const uint32_t *ids,
+                          uint32_t n, ds_column *column)
+{
+    for (uint32_t i = 0; keys->has_nulls && i < n; i++)
+        if ((keys->nulls[ids[i]] >> c) & 1) {
+            ds_column_need_validity(column, arena);
+            ds_bit_clear(column->validity, i);
+        }
+}
+
+void ds_keys_columns(ds_keys *keys, ds_arena *arena, ds_heap *heap, const uint32_t *ids, uint32_t n,
+                     ds_column **columns)
+{
+    uint32_t base = ds_text_store_export(&keys->text, heap);
+    for (uint32_t c = 0; c < keys->n_columns; c++) {
+        columns[c] = ds_column_new(arena, keys->types[c], n);
+        fill_column(keys, c, base, ids, n, columns[c]);
+        fill_validity(keys, c, arena, ids, n, columns[c]);
+    }
+}
+
+size_t ds_keys_bytes(const ds_keys *keys)
+{
+    size_t slots = keys->slots == NULL ? 0 : ((size_t)keys->mask + 1) * sizeof(slot);
+    size_t bytes = sizeof *keys + slots + keys->hashes_room * sizeof(uint64_t) +
+                   ((size_t)keys->nulls_room + keys->removed_room) * sizeof(uint32_t);
+    for (uint32_t c = 0; c < keys->n_columns; c++)
+        bytes += keys->values_room[c] * width(keys, c);
+    return bytes + keys->text.bytes;
+}
