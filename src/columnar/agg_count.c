@@ -42,17 +42,11 @@ static const ds_agg_kernels kernels = {
     .results = results,
 };
 
-static const ds_agg_kernels *pick(const ds_agg_call *call)
-{
-    (void)call;
-    return &kernels;
-}
-
-static const struct ds_aggregate_ops ops = {pick};
+static const struct ds_aggregate_ops ops = {&kernels, NULL};
 
 static bool resolve(ds_resolve *r, ds_agg_call *call)
 {
-    if (!ds_agg_want_args(r, 0, 1, "count(), count(*) or count(x)"))
+    if (!ds_agg_want_args(r, 0, 1))
         return false;
     if (r->n_args == 1 && r->types[0].kind == DS_NULL_TYPE)
         r->wanted[0] = DS_TYPE(DS_INT);

@@ -45,15 +45,8 @@ static void combine(ds_agg_state *state, void *to, const void *older, const void
     const kept *a = older, *b = newer;
     const ds_heap *heap = &state->text->heap;
     int order = 0;
-    if (a->has != 0 && b->has != 0) {
-        switch (state->call->arg_types[0].kind) {
-        case DS_STRING:
-            order = ds_scalar_compare(DS_STRING, heap, &a->value, heap, &b->value);
-            break;
-        case DS_FLOAT: order = ds_scalar_compare(DS_FLOAT, heap, &a->value, heap, &b->value); break;
-        default: order = ds_scalar_compare(DS_INT, heap, &a->value, heap, &b->value); break;
-        }
-    }
+    if (a->has != 0 && b->has != 0)
+        order = ds_scalar_order((ds_kind)state->call->type.kind, heap, &a->value, &b->value);
     bool second = a->has == 0 || (b->has != 0 && order * sign > 0);
     *(kept *)to = second ? *b : *a;
 }
@@ -86,34 +79,22 @@ static void results(ds_agg_state *state, const ds_agg_out *out)
     {                                                                                              \
         combine(state, to, older, newer, sign);                                                    \
     }                                                                                              \
-    static const ds_agg_kernels name##_kernels[2] = {                                              \
-        {.record = sizeof(kept),                                                                   \
-         .update = name##_update,                                                                  \
-         .merge = name##_merge,                                                                    \
-         .combine = name##_combine,                                                                \
-         .partials = results,                                                                      \
-         .results = results},                                                                      \
-        {.record = sizeof(kept),                                                                   \
-         .update = name##_update,                                                                  \
-         .merge = name##_merge,                                                                    \
-         .combine = name##_combine,                                                                \
-         .partials = results,                                                                      \
-         .results = results,                                                                       \
-         .n_views = 1},                                                                            \
-    };                                                                                             \
-    static const ds_agg_kernels *name##_pick(const ds_agg_call *call)                              \
-    {                                                                                              \
-        return &name##_kernels[call->arg_types[0].kind == DS_STRING];                              \
-    }                                                                                              \
-    static const struct ds_aggregate_ops name##_ops = {name##_pick};
+    static const ds_agg_kernels name##_kernels = {.record = sizeof(kept),                          \
+                                                  .n_scalars = 1,                                  \
+                                                  .update = name##_update,                         \
+                                                  .merge = name##_merge,                           \
+                                                  .combine = name##_combine,                       \
+                                                  .partials = results,                             \
+                                                  .results = results};                             \
+    static const struct ds_aggregate_ops name##_ops = {&name##_kernels, NULL};
 
 DEFINE(min, 1)
 DEFINE(max, -1)
 
 static bool resolve(ds_resolve *r, ds_agg_call *call)
 {
-    return ds_agg_want_args(r, 1, 1, strcmp(r->name, "min") == 0 ? "min(x)" : "max(x)") &&
-           ds_agg_want_scalar(r, 0) && ds_agg_done(r, call, 1, r->wanted[0]);
+    return ds_agg_want_args(r, 1, 1) && ds_agg_want_scalar(r, 0) &&
+           ds_agg_done(r, call, 1, r->wanted[0]);
 }
 
 static uint32_t partial(const ds_agg_call *call, ds_type *types)

@@ -11,6 +11,8 @@ typedef union ds_scalar {
     ds_view v; /* of the state's text */
 } ds_scalar;
 
+_Static_assert(sizeof(ds_scalar) == 16, "as ds_agg_kernels.n_scalars says");
+
 /* These are inlined into loops where kind is a constant. */
 #define DS_SCALAR_INLINE static inline __attribute__((always_inline))
 
@@ -36,6 +38,13 @@ DS_SCALAR_INLINE int ds_scalar_compare(ds_kind kind, const ds_heap *heap_a, cons
     if (kind == DS_FLOAT)
         return (a->f > b->f) - (a->f < b->f);
     return (a->i > b->i) - (a->i < b->i);
+}
+
+/* As ds_scalar_compare for two values of one heap, where kind is no constant. */
+static inline int ds_scalar_order(ds_kind kind, const ds_heap *heap, const ds_scalar *a,
+                                  const ds_scalar *b)
+{
+    return ds_scalar_compare(kind, heap, a, heap, b);
 }
 
 /* Replaces what a record keeps by a value of heap. */

@@ -10,7 +10,9 @@ void ds_agg_state_init(ds_agg_state *state, const ds_agg_call *call, ds_text_sto
                        ds_budget *budget)
 {
     *state = (ds_agg_state){.call = call, .budget = budget};
-    state->kernels = call->aggregate->ops->pick(call);
+    const struct ds_aggregate_ops *ops = call->aggregate->ops;
+    bool floats = call->n_args > 0 && call->arg_types[0].kind == DS_FLOAT;
+    state->kernels = floats && ops->for_floats != NULL ? ops->for_floats : ops->kernels;
     DS_ASSERT(state->kernels->record % 8 == 0 && (text == NULL || text->lends));
     ds_text_store_init(&state->own_text, budget);
     state->text = text == NULL ? &state->own_text : text;
@@ -50,12 +52,13 @@ void ds_agg_state_tidy(ds_agg_state *state)
 {
     if (!ds_text_store_wasteful(state->text))
         return;
-    const ds_agg_kernels *kernels = state->kernels;
     ds_text_store next;
     ds_text_store_init(&next, state->budget);
-    for (uint32_t id = 0; id < state->n; id++) {
-        for (uint32_t v = 0; v < kernels->n_views; v++) {
-            ds_view *view = (ds_view *)((char *)ds_agg_record(state, id) + kernels->views[v]);
+    for (uint32_t a = 0; a < state->kernels->n_scalars; a++) {
+        if (state->call->arg_types[a].kind != DS_STRING)
+            continue;
+        for (uint32_t id = 0; id < state->n; id++) {
+            ds_view *view = (ds_view *)ds_agg_record(state, id) + a;
             *view = ds_text_store_keep(&next, &state->text->heap, view);
         }
     }
@@ -109,11 +112,13 @@ bool ds_agg_fail(ds_resolve *r, int wrong_arg, const char *format, ...)
     return false;
 }
 
-bool ds_agg_want_args(ds_resolve *r, uint32_t least, uint32_t most, const char *usage)
+bool ds_agg_want_args(ds_resolve *r, uint32_t least, uint32_t most)
 {
     if (r->n_args >= least && r->n_args <= most)
         return true;
-    return ds_agg_fail(r, -1, "%s() is used as %s", r->name, usage);
+    static const char *const numbers[] = {"no", "one", "two"};
+    return ds_agg_fail(r, -1, "%s() takes %s%s argument%s", r->name, least < most ? "at most " : "",
+                       numbers[most], most == 1 ? "" : "s");
 }
 
 /* kinds: a bit for each ds_kind that will do. */

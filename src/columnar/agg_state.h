@@ -56,8 +56,9 @@ typedef struct ds_agg_kernels {
     void (*combine)(ds_agg_state *state, void *to, const void *older, const void *newer);
     void (*partials)(ds_agg_state *state, const ds_agg_out *out);
     void (*results)(ds_agg_state *state, const ds_agg_out *out);
-    /* Offsets of views in a record that refer to state->text. */
-    uint32_t n_views, views[2];
+    /* A record begins with values of the first n_scalars arguments, 16 bytes each; those of
+     * string arguments are views of state->text (agg_scalar.h). */
+    uint32_t n_scalars;
     /* Of `extra`; NULL: there is none. */
     void (*open)(ds_agg_state *state);
     void (*close)(ds_agg_state *state);
@@ -66,7 +67,8 @@ typedef struct ds_agg_kernels {
 } ds_agg_kernels;
 
 struct ds_aggregate_ops {
-    const ds_agg_kernels *(*pick)(const ds_agg_call *call);
+    const ds_agg_kernels *kernels;
+    const ds_agg_kernels *for_floats; /* if the first argument is a float; NULL: the same */
 };
 
 struct ds_agg_state {
@@ -134,8 +136,8 @@ void ds_agg_put_float(const ds_agg_out *out, ds_column *column, uint32_t row, do
 /* As ds_resolve_fail. */
 bool ds_agg_fail(ds_resolve *r, int wrong_arg, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Checks the number of arguments; `usage` is shown. */
-bool ds_agg_want_args(ds_resolve *r, uint32_t least, uint32_t most, const char *usage);
+/* Checks the number of arguments. */
+bool ds_agg_want_args(ds_resolve *r, uint32_t least, uint32_t most);
 /* Checks that argument i is int or float; bool; string; anything but a list. */
 bool ds_agg_want_number(ds_resolve *r, uint32_t i);
 bool ds_agg_want_bool(ds_resolve *r, uint32_t i);
@@ -151,5 +153,10 @@ bool ds_agg_done(ds_resolve *r, ds_agg_call *call, uint32_t n_args, ds_type type
 extern const ds_aggregate ds_aggregates_count[];
 extern const ds_aggregate ds_aggregates_sum[];
 extern const ds_aggregate ds_aggregates_minmax[];
+extern const ds_aggregate ds_aggregates_moments[];
+extern const ds_aggregate ds_aggregates_bool[];
+extern const ds_aggregate ds_aggregates_order[];
+extern const ds_aggregate ds_aggregates_list[];
+extern const ds_aggregate ds_aggregates_values[];
 
 #endif

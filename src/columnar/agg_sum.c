@@ -180,37 +180,28 @@ static void float_avg_results(ds_agg_state *state, const ds_agg_out *out)
         .combine = float_combine, .partials = float_partials, .results = (finish)                  \
     }
 
-static const ds_agg_kernels sum_kernels[2] = {INT_KERNELS(int_sum_results),
-                                              FLOAT_KERNELS(float_sum_results)};
-static const ds_agg_kernels avg_kernels[2] = {INT_KERNELS(int_avg_results),
-                                              FLOAT_KERNELS(float_avg_results)};
+static const ds_agg_kernels int_sums = INT_KERNELS(int_sum_results);
+static const ds_agg_kernels int_avgs = INT_KERNELS(int_avg_results);
+static const ds_agg_kernels float_sums = FLOAT_KERNELS(float_sum_results);
+static const ds_agg_kernels float_avgs = FLOAT_KERNELS(float_avg_results);
+
+static const struct ds_aggregate_ops sum_ops = {&int_sums, &float_sums};
+static const struct ds_aggregate_ops avg_ops = {&int_avgs, &float_avgs};
 
 static bool of_floats(const ds_agg_call *call)
 {
     return call->arg_types[0].kind == DS_FLOAT;
 }
 
-static const ds_agg_kernels *pick_sum(const ds_agg_call *call)
-{
-    return &sum_kernels[of_floats(call)];
-}
-
-static const ds_agg_kernels *pick_avg(const ds_agg_call *call)
-{
-    return &avg_kernels[of_floats(call)];
-}
-
-static const struct ds_aggregate_ops sum_ops = {pick_sum}, avg_ops = {pick_avg};
-
 static bool resolve_sum(ds_resolve *r, ds_agg_call *call)
 {
-    return ds_agg_want_args(r, 1, 1, "sum(x)") && ds_agg_want_number(r, 0) &&
+    return ds_agg_want_args(r, 1, 1) && ds_agg_want_number(r, 0) &&
            ds_agg_done(r, call, 1, r->wanted[0]);
 }
 
 static bool resolve_avg(ds_resolve *r, ds_agg_call *call)
 {
-    return ds_agg_want_args(r, 1, 1, "avg(x)") && ds_agg_want_number(r, 0) &&
+    return ds_agg_want_args(r, 1, 1) && ds_agg_want_number(r, 0) &&
            ds_agg_done(r, call, 1, DS_TYPE(DS_FLOAT));
 }
 

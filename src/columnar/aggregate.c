@@ -2,9 +2,8 @@
 #include "columnar/agg_state.h"
 
 static const ds_aggregate *const families[] = {
-    ds_aggregates_count,
-    ds_aggregates_sum,
-    ds_aggregates_minmax,
+    ds_aggregates_count, ds_aggregates_sum,   ds_aggregates_minmax, ds_aggregates_moments,
+    ds_aggregates_bool,  ds_aggregates_order, ds_aggregates_list,   ds_aggregates_values,
 };
 
 const ds_aggregate *ds_aggregate_find(const char *name)
