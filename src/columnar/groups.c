@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "columnar/agg_state.h"
 #include "columnar/keys.h"
+#include "columnar/slice.h"
 
 #include <stdlib.h>
 
@@ -48,30 +49,6 @@ void ds_groups_clear(ds_groups *groups)
     for (uint32_t c = 0; c < groups->spec->n_calls; c++) {
         ds_agg_state_clear(&groups->states[c]);
         ds_agg_state_grow(&groups->states[c], ds_keys_limit(groups->keys));
-    }
-}
-
-/* Rows from .. from + n of a column, where from is a multiple of 64. */
-static ds_column slice(const ds_column *column, uint32_t from, uint32_t n)
-{
-    ds_column part = *column;
-    part.length = n;
-    if (part.validity != NULL)
-        part.validity += from / 64;
-    if (part.type.kind == DS_BOOL)
-        part.bits += from / 64;
-    else
-        part.values = (char *)part.values + from * ds_type_width(part.type);
-    return part;
-}
-
-/* The columns of a block: parts[i], and pointers to them. */
-static void slice_all(const ds_column *const *columns, uint32_t n_columns, uint32_t from,
-                      uint32_t n, ds_column *parts, const ds_column **pointers)
-{
-    for (uint32_t i = 0; i < n_columns; i++) {
-        parts[i] = slice(columns[i], from, n);
-        pointers[i] = &parts[i];
     }
 }
 
@@ -133,7 +110,7 @@ static void update_block(ds_groups *groups, const ds_heap *heap, const ds_column
     ds_column parts[DS_MAX_KEYS];
     const ds_column *pointers[DS_MAX_KEYS];
     uint32_t ids[DS_CHUNK_ROWS];
-    slice_all(keys, groups->spec->n_keys, from, n, parts, pointers);
+    ds_columns_slice(keys, groups->spec->n_keys, from, n, parts, pointers);
     put_keys(groups, heap, pointers, n, ids);
     ds_agg_rows in = {.heap = heap,
                       .args = pointers,
@@ -142,11 +119,11 @@ static void update_block(ds_groups *groups, const ds_heap *heap, const ds_column
     for (uint32_t c = 0; c < groups->spec->n_calls; c++) {
         const ds_agg_call *call = &groups->spec->calls[c];
         if (call->n_args > 0)
-            slice_all(args[c], call->n_args, from, n, parts, pointers);
+            ds_columns_slice(args[c], call->n_args, from, n, parts, pointers);
         ds_column filter;
         bool filtered = filters != NULL && filters[c] != NULL;
         if (filtered)
-            filter = slice(filters[c], from, n);
+            filter = ds_column_slice(filters[c], from, n);
         update_call(groups, c, &in, filtered ? &filter : NULL, n);
     }
 }
@@ -169,14 +146,14 @@ static void merge_block(ds_groups *groups, const ds_heap *heap, const ds_column 
     ds_column parts[DS_MAX_KEYS];
     const ds_column *pointers[DS_MAX_KEYS];
     uint32_t ids[DS_CHUNK_ROWS];
-    slice_all(partials, groups->spec->n_keys, from, n, parts, pointers);
+    ds_columns_slice(partials, groups->spec->n_keys, from, n, parts, pointers);
     put_keys(groups, heap, pointers, n, ids);
     partials += groups->spec->n_keys;
     for (uint32_t c = 0; c < groups->spec->n_calls; c++) {
         ds_agg_state *state = &groups->states[c];
         ds_type types[DS_MAX_PARTIAL];
         uint32_t n_columns = state->call->aggregate->partial(state->call, types);
-        slice_all(partials, n_columns, from, n, parts, pointers);
+        ds_columns_slice(partials, n_columns, from, n, parts, pointers);
         ds_agg_partials in = {.heap = heap, .columns = pointers, .ids = ids, .n = n};
         state->kernels->merge(state, &in);
         ds_agg_state_tidy(state);
