@@ -62,6 +62,7 @@ typedef struct ds_app_stream {
     bool has_window;
     int64_t window_size_ms, window_slide_ms;
     const char *window_path; /* "streams.counts.window" */
+    int64_t slide_ms;        /* how often it is due: the window's, or its parents' */
     bool has_group_by;
     const char **group_by; /* plain column names; path: path.group_by[i] */
     uint32_t n_group_by;
@@ -118,6 +119,7 @@ typedef struct ds_app {
     ds_app_test *tests;
     uint32_t n_tests;
     json_t *json; /* canonical: variables and --set replaced, without tests; owned */
+    json_t *tree; /* the checked file, which batches, input and so on point into; owned */
     ds_arena *arena;
 } ds_app;
 
@@ -130,14 +132,18 @@ typedef struct ds_app_options {
 } ds_app_options;
 
 /*
- * Checks the whole file and makes the app. Problems go to diagnostics, all of them; DS_ERR_APP
- * if there is any error. Expressions are not looked at (the planner does). A key that the
- * format has but this version does not ("join", "state", ...) is an error "not available yet".
+ * Checks the whole file and makes the app (free with ds_app_free). Problems go to diagnostics
+ * (made for the same source), all of them; DS_ERR_APP if there is any error, DS_ERR_USAGE if
+ * all errors are of --set. Expressions are not looked at (the planner does; it reports to the
+ * same diagnostics, which know what variables were replaced). A key that the format has but
+ * this version does not ("join", "state", ...) is an error "not available yet". options may be
+ * NULL. The source may be freed before the app.
  */
 ds_status ds_app_load(const ds_json_source *source, const ds_app_options *options,
                       ds_diagnostics *diagnostics, ds_app **app);
 
-/* Makes the app from its canonical text, as sent to executors (strict, no variables). */
+/* Makes the app from its canonical text, as sent to executors (strict, no variables). error
+ * receives the first problem. */
 ds_status ds_app_from_canonical(const char *text, size_t length, ds_app **app, ds_error *error);
 
 void ds_app_free(ds_app *app);

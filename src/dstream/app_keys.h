@@ -1,0 +1,13 @@
+/* The shapes of the app file's objects by name (app_shape.h says how they are read). */
+#ifndef DS_DSTREAM_APP_KEYS_H
+#define DS_DSTREAM_APP_KEYS_H
+
+#include "dstream/app.h"
+#include "dstream/app_shape.h"
+
+#define DS_KEY_PARTITIONS_MAX 65536
+
+extern const ds_shape ds_batch_shape, ds_checkpoint_shape, ds_executors_shape, ds_limits_shape,
+    ds_source_shape, ds_stream_shape, ds_window_shape, ds_sink_shape, ds_test_shape;
+
+#endif

@@ -1,0 +1,90 @@
+#include "dstream/app_build.h"
+
+#include "dstream/address.h"
+#include "dstream/units.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define LISTEN "executors.listen"
+
+/* Executors do not authenticate yet, so nobody but this host may reach the driver. */
+static void check_listen(ds_app_builder *builder, const char *url)
+{
+    const char *host = NULL, *fault;
+    uint16_t port;
+    if (strncmp(url, "tcp://", 6) != 0)
+        ds_diag_error(builder->diagnostics, LISTEN, "must be \"tcp://host:port\"");
+    else if ((fault = ds_address_parse(builder->arena, url + 6, &host, &port)) != NULL)
+        ds_diag_error(builder->diagnostics, LISTEN, "%s", fault);
+    else if (!ds_address_is_loopback(host))
+        ds_diag_error(builder->diagnostics, LISTEN,
+                      "must be a loopback address (127.0.0.0/8, [::1], localhost), as executors "
+                      "cannot authenticate yet");
+}
+
+static void build_executors(ds_app_builder *builder, const json_t *executors)
+{
+    ds_app *app = builder->app;
+    const ds_shape *shape = &ds_executors_shape;
+    app->executors_count = (uint32_t)ds_shape_number(shape, executors, "count");
+    app->executors_cores = (uint32_t)ds_shape_number(shape, executors, "cores");
+    app->executors_memory = ds_shape_number(shape, executors, "memory");
+    app->executors_listen = ds_app_text_copy(builder, ds_shape_string(shape, executors, "listen"));
+    if (app->executors_listen != NULL)
+        check_listen(builder, app->executors_listen);
+    if (app->executors_count == 0 && json_object_get(executors, "listen") == NULL)
+        ds_diag_error(builder->diagnostics, "executors.count",
+                      "must be 1 or more, unless others can join (executors.listen)");
+    int64_t given = ds_shape_number(shape, executors, "key_partitions");
+    int64_t count = app->executors_count > 0 ? app->executors_count : 1;
+    int64_t computed = 4 * count * app->executors_cores;
+    if (computed > DS_KEY_PARTITIONS_MAX)
+        computed = DS_KEY_PARTITIONS_MAX;
+    app->key_partitions_given = given > 0;
+    app->key_partitions = (uint32_t)(given > 0 ? given : computed);
+}
+
+static void check_not_less(ds_app_builder *builder, const char *path, int64_t value, const char *of,
+                           int64_t factor, int64_t least)
+{
+    if (value >= factor * least)
+        return;
+    char has[DS_UNIT_TEXT], needs[DS_UNIT_TEXT];
+    ds_size_format(value, has);
+    ds_size_format(factor * least, needs);
+    if (factor == 1)
+        ds_diag_error(builder->diagnostics, path, "is %s, less than %s (%s)", has, of, needs);
+    else
+        ds_diag_error(builder->diagnostics, path, "is %s, less than %" PRId64 " times %s (%s)", has,
+                      factor, of, needs);
+}
+
+static void build_limits(ds_app_builder *builder, const json_t *limits)
+{
+    ds_app *app = builder->app;
+    app->limits_memory = ds_shape_number(&ds_limits_shape, limits, "memory");
+    app->limits_record = ds_shape_number(&ds_limits_shape, limits, "record");
+    app->limits_block = ds_shape_number(&ds_limits_shape, limits, "block");
+    check_not_less(builder, "limits.block", app->limits_block, "limits.record", 1,
+                   app->limits_record);
+    check_not_less(builder, "limits.memory", app->limits_memory, "limits.block", 4,
+                   app->limits_block);
+    check_not_less(builder, "executors.memory", app->executors_memory, "limits.block", 4,
+                   app->limits_block);
+}
+
+void ds_app_build_settings(ds_app_builder *builder)
+{
+    ds_app *app = builder->app;
+    app->name = ds_app_text_copy(builder, json_string_value(ds_shape_get(app->tree, "name")));
+    app->interval_ms =
+        ds_shape_number(&ds_batch_shape, ds_shape_get(app->tree, "batch"), "interval");
+    const json_t *checkpoint = ds_shape_get(app->tree, "checkpoint");
+    app->checkpoint_dir =
+        ds_app_text_copy(builder, ds_shape_string(&ds_checkpoint_shape, checkpoint, "dir"));
+    app->checkpoint_every_ms = ds_shape_number(&ds_checkpoint_shape, checkpoint, "every");
+    app->checkpoint_retain = ds_shape_number(&ds_checkpoint_shape, checkpoint, "retain");
+    build_executors(builder, ds_shape_get(app->tree, "executors"));
+    build_limits(builder, ds_shape_get(app->tree, "limits"));
+}
