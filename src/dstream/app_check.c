@@ -32,7 +32,11 @@ void ds_json_describe(const json_t *value, char text[static 64])
         break;
     }
     case JSON_INTEGER: snprintf(text, 64, "%lld", (long long)json_integer_value(value)); break;
-    case JSON_REAL: snprintf(text, 64, "%.17g", json_real_value(value)); break;
+    case JSON_REAL:
+        snprintf(text, 64, "%.15g", json_real_value(value));
+        if (strtod(text, NULL) != json_real_value(value))
+            snprintf(text, 64, "%.17g", json_real_value(value));
+        break;
     case JSON_TRUE: snprintf(text, 64, "true"); break;
     case JSON_FALSE: snprintf(text, 64, "false"); break;
     case JSON_NULL: snprintf(text, 64, "null"); break;

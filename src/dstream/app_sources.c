@@ -107,6 +107,7 @@ static void read_format(ds_app_builder *builder, ds_app_source *source, json_t *
     ds_error error;
     if (ds_format_new(builder->arena, &source->spec, &source->format, &error) == DS_OK) {
         source->schema = *ds_format_schema(source->format);
+        source->spec.schema = source->schema;
         return;
     }
     source->format = NULL;

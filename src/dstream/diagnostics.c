@@ -170,7 +170,7 @@ static bool is_below(const char *path, const char *parent)
 
 static const replaced *find_replaced(const ds_diagnostics *diagnostics, const char *path)
 {
-    for (uint32_t i = 0; i < diagnostics->n_replaced; i++)
+    for (uint32_t i = diagnostics->n_replaced; i-- > 0;) /* the last --set counts */
         if (is_below(path, diagnostics->replaced[i].path))
             return &diagnostics->replaced[i];
     return NULL;

@@ -44,13 +44,26 @@ static inline const char *unit_getenv(const char *name, void *arg)
     return NULL;
 }
 
+/* Text with ' for ", to be read more easily. The caller frees it. */
+static inline char *unit_quoted(const char *text)
+{
+    char *copy = strdup(text);
+    for (char *p = copy; *p != '\0'; p++)
+        if (*p == '\'')
+            *p = '"';
+    return copy;
+}
+
+/* Loads an app file written with ' for ". */
 static inline loaded unit_load_with(const char *text, ds_app_options options)
 {
     loaded l = {0};
     ds_error error;
     options.getenv = unit_getenv;
-    ds_status status = ds_json_source_new("app.json", text, strlen(text), &l.source, &error);
+    char *json = unit_quoted(text);
+    ds_status status = ds_json_source_new("app.json", json, strlen(json), &l.source, &error);
     ck_assert_msg(status == DS_OK, "%s", error.message);
+    free(json);
     l.diagnostics = ds_diagnostics_new(l.source);
     l.status = ds_app_load(l.source, &options, l.diagnostics, &l.app);
     ck_assert_int_eq(l.status == DS_OK, l.app != NULL);
