@@ -1,0 +1,372 @@
+/*
+ * The codec of messages: a header, then the fields of the type as wire.h writes and reads
+ * them. Each type has one description below; the table at the end names them all.
+ *
+ *     offset  bytes
+ *          0      4  magic "DSM\x1a"
+ *          4      2  protocol version
+ *          6      1  type
+ *          7      1  zero
+ *          8      8  epoch of the driver
+ *         16      4  length of the body
+ *         20      4  zero
+ */
+#include "rpc/message.h"
+
+#include "base/assert.h"
+#include "rpc/wire.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define MAGIC 0x1a4d5344u
+#define HEADER_BYTES 24u
+#define LENGTH_AT 16u
+#define PLAN_TEXT_LIMIT (DS_MESSAGE_LIMIT - ((size_t)64 << 10))
+#define STATUS_END ((uint32_t)DS_ERR_LOST + 1)
+
+static void text(ds_wire *wire, const char **value)
+{
+    ds_wire_text(wire, value, DS_MESSAGE_TEXT_LIMIT);
+}
+
+static void status(ds_wire *wire, uint32_t *value)
+{
+    ds_wire_enum32(wire, value, STATUS_END);
+}
+
+/* The list that m->items and m->n_items are. */
+#define LIST(wire, m, items, n_items, fn)                                                          \
+    ds_wire_list((wire), &(m)->items, &(m)->n_items, DS_MESSAGE_LIST_LIMIT, sizeof *(m)->items,    \
+                 (fn))
+
+static void hello_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_hello *m = &message->hello;
+    ds_wire_u32(wire, &m->protocol);
+    text(wire, &m->build);
+    text(wire, &m->app_id);
+    ds_wire_u64(wire, &m->executor_id);
+    ds_wire_bytes(wire, m->token, sizeof m->token);
+    ds_wire_u32(wire, &m->cores);
+    ds_wire_i64(wire, &m->pid);
+    ds_wire_i32(wire, &m->store_fd);
+    ds_wire_u64(wire, &m->store_bytes);
+    text(wire, &m->host);
+}
+
+static void welcome_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_welcome *m = &message->welcome;
+    ds_wire_u64(wire, &m->executor_id);
+    text(wire, &m->app_id);
+    ds_wire_u32(wire, &m->heartbeat_ms);
+}
+
+static void reject_fields(ds_wire *wire, ds_message *message)
+{
+    text(wire, &message->reject.reason);
+}
+
+static void plan_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_plan *m = &message->plan;
+    ds_wire_u32(wire, &m->plan_id);
+    ds_wire_u64(wire, &m->hash);
+    ds_wire_text(wire, &m->text, PLAN_TEXT_LIMIT);
+    text(wire, &m->staging_suffix);
+}
+
+static void plan_result_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_plan_result *m = &message->plan_result;
+    ds_wire_u32(wire, &m->plan_id);
+    status(wire, &m->status);
+    text(wire, &m->message);
+}
+
+static void drop_plan_fields(ds_wire *wire, ds_message *message)
+{
+    ds_wire_u32(wire, &message->drop_plan.plan_id);
+}
+
+static void peer_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_peer *m = &message->peer;
+    ds_wire_u64(wire, &m->executor_id);
+    text(wire, &m->path);
+    ds_wire_u64(wire, &m->store_bytes);
+}
+
+static void ref_fields(ds_wire *wire, ds_ref *ref)
+{
+    ds_wire_u64(wire, &ref->executor_id);
+    ds_wire_u64(wire, &ref->offset);
+    ds_wire_u64(wire, &ref->length);
+}
+
+static void input_fields(ds_wire *wire, void *item)
+{
+    ds_input *input = item;
+    ds_wire_enum8(wire, &input->kind, DS_INPUT_PIECES + 1);
+    ref_fields(wire, &input->ref);
+    ds_wire_u64(wire, &input->from);
+    ds_wire_u64(wire, &input->to);
+    ds_wire_u64(wire, &input->position);
+    ds_wire_u32(wire, &input->header);
+    text(wire, &input->path);
+}
+
+static void task_fields(ds_wire *wire, void *item)
+{
+    ds_task *task = item;
+    ds_wire_i64(wire, &task->batch_ms);
+    ds_wire_u32(wire, &task->plan_id);
+    ds_wire_u32(wire, &task->stage);
+    ds_wire_u32(wire, &task->partition);
+    ds_wire_u32(wire, &task->attempt);
+    ds_wire_i64(wire, &task->keyed_ms);
+    LIST(wire, task, inputs, n_inputs, input_fields);
+}
+
+static void tasks_fields(ds_wire *wire, ds_message *message)
+{
+    LIST(wire, &message->tasks, tasks, n_tasks, task_fields);
+}
+
+static void output_fields(ds_wire *wire, void *item)
+{
+    ds_output *output = item;
+    ds_wire_enum8(wire, &output->kind, DS_OUTPUT_BYTES + 1);
+    ds_wire_u32(wire, &output->target);
+    ds_wire_u64(wire, &output->rows);
+    ref_fields(wire, &output->ref);
+    ds_wire_u64(wire, &output->length);
+    ds_wire_u64(wire, &output->checksum);
+    text(wire, &output->path);
+}
+
+static void sample_fields(ds_wire *wire, void *item)
+{
+    ds_bad_sample *sample = item;
+    ds_wire_enum8(wire, &sample->reason, DS_BAD_REASON_SLOTS);
+    text(wire, &sample->where);
+    text(wire, &sample->detail);
+}
+
+static void result_fields(ds_wire *wire, void *item)
+{
+    ds_task_result *result = item;
+    ds_wire_i64(wire, &result->batch_ms);
+    ds_wire_u32(wire, &result->plan_id);
+    ds_wire_u32(wire, &result->stage);
+    ds_wire_u32(wire, &result->partition);
+    ds_wire_u32(wire, &result->attempt);
+    status(wire, &result->status);
+    text(wire, &result->message);
+    ds_wire_u64(wire, &result->rows_in);
+    ds_wire_u64(wire, &result->bytes_in);
+    for (size_t i = 0; i < DS_BAD_REASON_SLOTS; i++)
+        ds_wire_u64(wire, &result->bad[i]);
+    ds_wire_u64(wire, &result->replaced);
+    ds_wire_u64(wire, &result->overflow_rows);
+    ds_wire_u64(wire, &result->overflow_values);
+    ds_wire_u64(wire, &result->busy_us);
+    LIST(wire, result, outputs, n_outputs, output_fields);
+    LIST(wire, result, samples, n_samples, sample_fields);
+}
+
+static void task_results_fields(ds_wire *wire, ds_message *message)
+{
+    LIST(wire, &message->task_results, results, n_results, result_fields);
+}
+
+static void receiver_start_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_receiver_start *m = &message->receiver_start;
+    ds_wire_u32(wire, &m->plan_id);
+    ds_wire_u32(wire, &m->source);
+    ds_wire_u64(wire, &m->receiver_id);
+    ds_wire_u64(wire, &m->credit_bytes);
+    ds_wire_bool(wire, &m->until_idle);
+}
+
+static void receiver_stop_fields(ds_wire *wire, ds_message *message)
+{
+    ds_wire_u64(wire, &message->receiver_stop.receiver_id);
+}
+
+static void receiver_state_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_receiver_state *m = &message->receiver_state;
+    ds_wire_u64(wire, &m->receiver_id);
+    ds_wire_enum8(wire, &m->phase, DS_RECEIVER_FAILED + 1);
+    status(wire, &m->status);
+    text(wire, &m->message);
+}
+
+static void cut_fields(ds_wire *wire, ds_message *message)
+{
+    ds_wire_u64(wire, &message->cut.tick);
+}
+
+static void cut_done_fields(ds_wire *wire, ds_message *message)
+{
+    ds_wire_u64(wire, &message->cut_done.tick);
+}
+
+static void block_fields(ds_wire *wire, void *item)
+{
+    ds_block *block = item;
+    ds_wire_u64(wire, &block->block_id);
+    ds_wire_u64(wire, &block->offset);
+    ds_wire_u64(wire, &block->length);
+    ds_wire_u64(wire, &block->records);
+    ds_wire_u32(wire, &block->header);
+    ds_wire_u64(wire, &block->too_long);
+    ds_wire_u64(wire, &block->cut_short);
+}
+
+static void blocks_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_blocks *m = &message->blocks;
+    ds_wire_u64(wire, &m->receiver_id);
+    LIST(wire, m, blocks, n_blocks, block_fields);
+}
+
+static void batch_fields(ds_wire *wire, void *item)
+{
+    int64_t *batch_ms = item;
+    ds_wire_i64(wire, batch_ms);
+}
+
+static void range_fields(ds_wire *wire, void *item)
+{
+    struct ds_block_range *range = item;
+    ds_wire_u64(wire, &range->receiver_id);
+    ds_wire_u64(wire, &range->first);
+    ds_wire_u64(wire, &range->last);
+}
+
+static void release_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_release *m = &message->release;
+    LIST(wire, m, batches, n_batches, batch_fields);
+    LIST(wire, m, blocks, n_blocks, range_fields);
+}
+
+static void heartbeat_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_heartbeat *m = &message->heartbeat;
+    ds_wire_u64(wire, &m->used_bytes);
+    ds_wire_u64(wire, &m->store_used);
+    ds_wire_u64(wire, &m->store_peak);
+}
+
+static void stop_fields(ds_wire *wire, ds_message *message)
+{
+    text(wire, &message->stop.reason);
+}
+
+static const struct {
+    const char *name;
+    void (*fields)(ds_wire *wire, ds_message *message);
+} types[DS_MSG_TYPES] = {
+    [DS_MSG_HELLO] = {"HELLO", hello_fields},
+    [DS_MSG_WELCOME] = {"WELCOME", welcome_fields},
+    [DS_MSG_REJECT] = {"REJECT", reject_fields},
+    [DS_MSG_PLAN] = {"PLAN", plan_fields},
+    [DS_MSG_PLAN_RESULT] = {"PLAN_RESULT", plan_result_fields},
+    [DS_MSG_DROP_PLAN] = {"DROP_PLAN", drop_plan_fields},
+    [DS_MSG_PEER] = {"PEER", peer_fields},
+    [DS_MSG_TASKS] = {"TASKS", tasks_fields},
+    [DS_MSG_TASK_RESULTS] = {"TASK_RESULTS", task_results_fields},
+    [DS_MSG_RECEIVER_START] = {"RECEIVER_START", receiver_start_fields},
+    [DS_MSG_RECEIVER_STOP] = {"RECEIVER_STOP", receiver_stop_fields},
+    [DS_MSG_RECEIVER_STATE] = {"RECEIVER_STATE", receiver_state_fields},
+    [DS_MSG_CUT] = {"CUT", cut_fields},
+    [DS_MSG_CUT_DONE] = {"CUT_DONE", cut_done_fields},
+    [DS_MSG_BLOCKS] = {"BLOCKS", blocks_fields},
+    [DS_MSG_RELEASE] = {"RELEASE", release_fields},
+    [DS_MSG_HEARTBEAT] = {"HEARTBEAT", heartbeat_fields},
+    [DS_MSG_STOP] = {"STOP", stop_fields},
+};
+
+static bool known(uint8_t type)
+{
+    return type < DS_MSG_TYPES && types[type].fields != NULL;
+}
+
+const char *ds_message_name(uint8_t type)
+{
+    return known(type) ? types[type].name : "?";
+}
+
+/* A field that has one allowed value. */
+static void fixed_u32(ds_wire *wire, uint32_t value, const char *problem)
+{
+    uint32_t got = value;
+    ds_wire_u32(wire, &got);
+    if (got != value)
+        ds_wire_fail(wire, problem);
+}
+
+static void header_fields(ds_wire *wire, ds_message *message, uint32_t *body_bytes)
+{
+    fixed_u32(wire, MAGIC, "it does not start as a message does");
+    uint16_t version = DS_PROTOCOL_VERSION;
+    ds_wire_u16(wire, &version);
+    if (version != DS_PROTOCOL_VERSION)
+        ds_wire_fail(wire, "it is of another protocol version");
+    ds_wire_u8(wire, &message->type);
+    if (!known(message->type))
+        ds_wire_fail(wire, "its type is unknown");
+    uint8_t zero = 0;
+    ds_wire_enum8(wire, &zero, 1);
+    ds_wire_u64(wire, &message->epoch);
+    ds_wire_u32(wire, body_bytes);
+    fixed_u32(wire, 0, "a reserved field is used");
+}
+
+void ds_message_encode(ds_buffer *out, const ds_message *message)
+{
+    DS_ASSERT(known(message->type));
+    ds_message copy = *message; /* of the lists behind it the descriptions only read */
+    size_t start = out->length;
+    ds_wire wire = ds_wire_write(out);
+    uint32_t body_bytes = 0;
+    header_fields(&wire, &copy, &body_bytes);
+    types[copy.type].fields(&wire, &copy);
+
+    size_t total = out->length - start;
+    DS_ASSERT(total <= DS_MESSAGE_LIMIT);
+    body_bytes = (uint32_t)(total - HEADER_BYTES);
+    for (unsigned i = 0; i < 4; i++)
+        out->data[start + LENGTH_AT + i] = (char)(body_bytes >> (8 * i));
+}
+
+static ds_status broken(ds_error *error, const ds_message *message, const ds_wire *wire,
+                        const char *problem)
+{
+    return ds_error_set(error, DS_ERR_PROTOCOL,
+                        "a message (%s, %zu bytes) is broken at byte %zu: %s",
+                        ds_message_name(message->type), wire->length, wire->at, problem);
+}
+
+ds_status ds_message_decode(ds_arena *arena, const void *bytes, size_t length, ds_message *message,
+                            ds_error *error)
+{
+    *message = (ds_message){0};
+    ds_wire wire = ds_wire_read(arena, bytes, length);
+    if (length > DS_MESSAGE_LIMIT)
+        return broken(error, message, &wire, "it is too long");
+    uint32_t body_bytes = 0;
+    header_fields(&wire, message, &body_bytes);
+    if (wire.problem == NULL && body_bytes != length - HEADER_BYTES)
+        ds_wire_fail(&wire, "its length is not what it says");
+    if (wire.problem == NULL)
+        types[message->type].fields(&wire, message);
+    if (wire.problem == NULL && wire.at != length)
+        ds_wire_fail(&wire, "something follows its end");
+    return wire.problem == NULL ? DS_OK : broken(error, message, &wire, wire.problem);
+}

@@ -1,0 +1,177 @@
+#include "rpc/wire.h"
+
+#include "base/assert.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define ITEM_BYTES 512u /* the largest item of any list in memory */
+
+ds_wire ds_wire_write(ds_buffer *out)
+{
+    return (ds_wire){.out = out};
+}
+
+ds_wire ds_wire_read(ds_arena *arena, const void *bytes, size_t length)
+{
+    return (ds_wire){.arena = arena, .bytes = bytes, .length = length};
+}
+
+static bool reading(const ds_wire *wire)
+{
+    return wire->arena != NULL;
+}
+
+void ds_wire_fail(ds_wire *wire, const char *problem)
+{
+    DS_ASSERT(reading(wire));
+    if (wire->problem == NULL)
+        wire->problem = problem;
+}
+
+/* Checks what the description demands: a broken rule is the sender's bug when writing, and
+ * the peer's when reading. */
+static bool check(ds_wire *wire, bool holds, const char *problem)
+{
+    if (!reading(wire))
+        DS_ASSERT(holds);
+    else if (!holds)
+        ds_wire_fail(wire, problem);
+    return holds;
+}
+
+/* The next n bytes to read, or NULL if there is a problem. */
+static const unsigned char *next(ds_wire *wire, size_t n)
+{
+    if (n > wire->length - wire->at)
+        ds_wire_fail(wire, "it ends too early");
+    if (wire->problem != NULL)
+        return NULL;
+    const unsigned char *bytes = wire->bytes + wire->at;
+    wire->at += n;
+    return bytes;
+}
+
+static void put(ds_wire *wire, const void *bytes, size_t n)
+{
+    if (wire->out != NULL)
+        ds_buffer_append(wire->out, bytes, n);
+    wire->at += n;
+}
+
+/* A number of n bytes, least significant first. */
+static uint64_t number(ds_wire *wire, uint64_t value, size_t n)
+{
+    unsigned char bytes[8];
+    if (!reading(wire)) {
+        for (size_t i = 0; i < n; i++)
+            bytes[i] = (unsigned char)(value >> (8 * i));
+        put(wire, bytes, n);
+        return value;
+    }
+    const unsigned char *from = next(wire, n);
+    value = 0;
+    for (size_t i = 0; from != NULL && i < n; i++)
+        value |= (uint64_t)from[i] << (8 * i);
+    return value;
+}
+
+/* A description is shown what is written through pointers that it could write to: it does not,
+ * so that lists which others read meanwhile can be sent. */
+#define NUMBER(name, type, unsigned_type)                                                          \
+    void ds_wire_##name(ds_wire *wire, type *value)                                                \
+    {                                                                                              \
+        uint64_t got = number(wire, (unsigned_type)*value, sizeof *value);                         \
+        if (reading(wire))                                                                         \
+            *value = (type)(unsigned_type)got;                                                     \
+    }
+
+NUMBER(u8, uint8_t, uint8_t)
+NUMBER(u16, uint16_t, uint16_t)
+NUMBER(u32, uint32_t, uint32_t)
+NUMBER(u64, uint64_t, uint64_t)
+NUMBER(i32, int32_t, uint32_t)
+NUMBER(i64, int64_t, uint64_t)
+
+void ds_wire_enum8(ds_wire *wire, uint8_t *value, uint8_t end)
+{
+    ds_wire_u8(wire, value);
+    if (!check(wire, *value < end, "a value is not one of the known ones"))
+        *value = 0;
+}
+
+void ds_wire_enum32(ds_wire *wire, uint32_t *value, uint32_t end)
+{
+    ds_wire_u32(wire, value);
+    if (!check(wire, *value < end, "a value is not one of the known ones"))
+        *value = 0;
+}
+
+void ds_wire_bool(ds_wire *wire, bool *value)
+{
+    uint8_t byte = *value ? 1 : 0;
+    ds_wire_enum8(wire, &byte, 2);
+    if (reading(wire))
+        *value = byte == 1;
+}
+
+void ds_wire_bytes(ds_wire *wire, uint8_t *bytes, size_t n)
+{
+    if (!reading(wire)) {
+        put(wire, bytes, n);
+        return;
+    }
+    const unsigned char *from = next(wire, n);
+    if (from != NULL)
+        memcpy(bytes, from, n);
+    else
+        memset(bytes, 0, n);
+}
+
+void ds_wire_text(ds_wire *wire, const char **text, size_t limit)
+{
+    size_t length = reading(wire) || *text == NULL ? 0 : strlen(*text);
+    length = (size_t)number(wire, length, 4);
+    if (!check(wire, length <= limit, "a text is too long"))
+        length = 0;
+    if (!reading(wire)) {
+        put(wire, *text, length);
+        return;
+    }
+    const unsigned char *from = next(wire, length);
+    if (from == NULL)
+        length = 0;
+    else if (memchr(from, '\0', length) != NULL)
+        ds_wire_fail(wire, "a text has a NUL in it");
+    *text = length == 0 ? "" : ds_arena_strndup(wire->arena, (const char *)from, length);
+}
+
+/* The fewest bytes an item takes: what one takes that is all zero and empty. */
+static size_t least_bytes(size_t item_size, ds_wire_item_fn fn)
+{
+    _Alignas(max_align_t) char zero[ITEM_BYTES] = {0};
+    DS_ASSERT(item_size <= sizeof zero);
+    ds_wire measure = {0};
+    fn(&measure, zero);
+    return measure.at;
+}
+
+void ds_wire_list(ds_wire *wire, void *items, uint32_t *n, uint32_t limit, size_t item_size,
+                  ds_wire_item_fn fn)
+{
+    char *item;
+    memcpy(&item, items, sizeof item);
+    ds_wire_u32(wire, n);
+    bool fits = check(wire, *n <= limit, "a list is too long");
+    if (reading(wire)) {
+        size_t left = wire->length - wire->at;
+        fits = fits && check(wire, *n <= left / least_bytes(item_size, fn),
+                             "a list is longer than what is left of the message");
+        if (!fits || wire->problem != NULL)
+            *n = 0;
+        item = *n == 0 ? NULL : ds_arena_calloc(wire->arena, *n, item_size);
+        memcpy(items, &item, sizeof item);
+    }
+    for (uint32_t i = 0; i < *n; i++)
+        fn(wire, item + i * item_size);
+}

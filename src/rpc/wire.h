@@ -1,0 +1,69 @@
+/*
+ * One description for both directions of the wire.
+ *
+ * A message is described once, by a function that names its fields in order:
+ *
+ *     static void plan_fields(ds_wire *wire, ds_msg_plan *plan)
+ *     {
+ *         ds_wire_u32(wire, &plan->plan_id);
+ *         ds_wire_text(wire, &plan->text, PLAN_LIMIT);
+ *     }
+ *
+ * The same function writes the fields, reads them, or measures the least they take, according
+ * to how the ds_wire was begun: encoder and decoder cannot drift apart. Numbers are
+ * little-endian, texts and lists start with a count of 32 bits, nothing is padded, and every
+ * value has exactly one form.
+ *
+ * Reading believes nothing: each count is checked against its limit and the bytes that are
+ * left before anything is allocated. After the first problem every field reads as zero or
+ * empty, so that a description needs no error paths; who began the wire asks at the end.
+ * Writing asserts the same limits. Not thread-safe: a wire has one owner.
+ */
+#ifndef DS_RPC_WIRE_H
+#define DS_RPC_WIRE_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+
+#include <stdbool.h>
+
+typedef struct ds_wire {
+    ds_buffer *out;             /* writing: borrowed; else NULL */
+    ds_arena *arena;            /* reading: borrowed; owns the texts and lists read */
+    const unsigned char *bytes; /* reading: borrowed */
+    size_t length;              /* of bytes */
+    size_t at;                  /* bytes passed so far */
+    const char *problem;        /* reading: the first thing wrong (static), or NULL */
+} ds_wire;
+
+/* Begins to append to out (borrowed). */
+ds_wire ds_wire_write(ds_buffer *out);
+/* Begins to read bytes (borrowed); copies of texts and lists live in arena. */
+ds_wire ds_wire_read(ds_arena *arena, const void *bytes, size_t length);
+
+/* Notes a problem (a static text) unless there is one already. Reading only. */
+void ds_wire_fail(ds_wire *wire, const char *problem);
+
+void ds_wire_bool(ds_wire *wire, bool *value);
+void ds_wire_u8(ds_wire *wire, uint8_t *value);
+void ds_wire_u16(ds_wire *wire, uint16_t *value);
+void ds_wire_u32(ds_wire *wire, uint32_t *value);
+void ds_wire_u64(ds_wire *wire, uint64_t *value);
+void ds_wire_i32(ds_wire *wire, int32_t *value);
+void ds_wire_i64(ds_wire *wire, int64_t *value);
+/* As u8 and u32, for a value below end. */
+void ds_wire_enum8(ds_wire *wire, uint8_t *value, uint8_t end);
+void ds_wire_enum32(ds_wire *wire, uint32_t *value, uint32_t end);
+/* n bytes as they are. */
+void ds_wire_bytes(ds_wire *wire, uint8_t *bytes, size_t n);
+/* A text of at most limit bytes without a NUL in it. NULL is written as the empty text. */
+void ds_wire_text(ds_wire *wire, const char **text, size_t limit);
+
+typedef void (*ds_wire_item_fn)(ds_wire *wire, void *item);
+
+/* A list of *n items of item_size bytes, at most limit, each described by fn. items is the
+ * address of the pointer to the first item; reading makes new ones in the arena (NULL: none). */
+void ds_wire_list(ds_wire *wire, void *items, uint32_t *n, uint32_t limit, size_t item_size,
+                  ds_wire_item_fn fn);
+
+#endif

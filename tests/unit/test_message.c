@@ -1,0 +1,558 @@
+/* Messages: every field of every type comes back, and nothing broken is believed. */
+#include "rpc/message.h"
+#include "rpc/wire.h"
+
+#include "unit/unit.h"
+
+#include <string.h>
+
+#define HEADER 24u
+
+/* One message of each type with every field set (full), and one with nothing (empty). */
+
+static ds_input some_inputs[] = {
+    {.kind = DS_INPUT_BLOCK, .ref = {1, 2, 3}, .position = 4, .header = 5, .path = ""},
+    {.kind = DS_INPUT_FILE, .from = 6, .to = UINT64_MAX, .position = 7, .path = "logs/a b.log"},
+    {.kind = DS_INPUT_RATE, .from = 8, .to = 9, .path = ""},
+    {.kind = DS_INPUT_QUEUE, .from = 10, .path = ""},
+    {.kind = DS_INPUT_PIECES, .ref = {UINT64_MAX, 11, 12}, .path = ""},
+};
+
+static ds_task some_tasks[] = {
+    {.batch_ms = INT64_MIN,
+     .plan_id = 1,
+     .stage = 2,
+     .partition = 3,
+     .attempt = 4,
+     .keyed_ms = -5,
+     .inputs = some_inputs,
+     .n_inputs = 5},
+    {.batch_ms = 1000, .plan_id = UINT32_MAX, .partition = 9},
+};
+
+static ds_output some_outputs[] = {
+    {.kind = DS_OUTPUT_PIECES, .target = 1, .rows = 2, .ref = {3, 4, 5}, .path = ""},
+    {.kind = DS_OUTPUT_FILE, .target = 6, .rows = 7, .length = 8, .checksum = 9, .path = "o/.p-1"},
+    {.kind = DS_OUTPUT_BYTES, .ref = {10, 11, 12}, .path = ""},
+};
+
+static ds_bad_sample some_samples[] = {
+    {.reason = 1, .where = "access.log:1234 (byte 99)", .detail = "no closing quote"},
+    {.reason = DS_BAD_REASON_SLOTS - 1, .where = "record 17", .detail = ""},
+};
+
+static ds_task_result some_results[] = {
+    {.batch_ms = 60000,
+     .plan_id = 1,
+     .stage = 2,
+     .partition = 3,
+     .attempt = 4,
+     .status = DS_ERR_LOST,
+     .message = "piece 3 is gone",
+     .rows_in = 5,
+     .bytes_in = 6,
+     .bad = {7, 8, 9, 10, 11, 12, 13, 14},
+     .replaced = 15,
+     .overflow_rows = 16,
+     .overflow_values = 17,
+     .busy_us = 18,
+     .outputs = some_outputs,
+     .n_outputs = 3,
+     .samples = some_samples,
+     .n_samples = 2},
+    {.message = ""},
+};
+
+static ds_block some_blocks[] = {
+    {1, 2, 3, 4, 5, 6, 7},
+    {UINT64_MAX, 0, UINT64_MAX, 0, UINT32_MAX, 0, UINT64_MAX},
+};
+
+static int64_t some_batches[] = {INT64_MAX, -1, 0};
+static struct ds_block_range some_ranges[] = {{1, 2, 3}, {4, 5, UINT64_MAX}};
+
+static ds_message full(uint8_t type)
+{
+    ds_message m = {.type = type, .epoch = 0x0123456789abcdefu};
+    switch (type) {
+    case DS_MSG_HELLO:
+        m.hello = (ds_msg_hello){.protocol = 1,
+                                 .build = "0.1.0",
+                                 .app_id = "app-1",
+                                 .executor_id = 2,
+                                 .token = {[0] = 0xff, [31] = 7},
+                                 .cores = 3,
+                                 .pid = 4242,
+                                 .store_fd = -1,
+                                 .store_bytes = 5,
+                                 .host = "6b3c"};
+        break;
+    case DS_MSG_WELCOME: m.welcome = (ds_msg_welcome){7, "app-1", 500}; break;
+    case DS_MSG_REJECT: m.reject.reason = "caf\xc3\xa9: another app"; break;
+    case DS_MSG_PLAN: m.plan = (ds_msg_plan){3, UINT64_MAX, "{\"version\":1}", "app-1-7"}; break;
+    case DS_MSG_PLAN_RESULT:
+        m.plan_result = (ds_msg_plan_result){3, DS_ERR_APP, "no such column"};
+        break;
+    case DS_MSG_DROP_PLAN: m.drop_plan.plan_id = 3; break;
+    case DS_MSG_PEER: m.peer = (ds_msg_peer){4, "/proc/1/fd/5", 1u << 30}; break;
+    case DS_MSG_TASKS: m.tasks = (ds_msg_tasks){some_tasks, 2}; break;
+    case DS_MSG_TASK_RESULTS: m.task_results = (ds_msg_task_results){some_results, 2}; break;
+    case DS_MSG_RECEIVER_START: m.receiver_start = (ds_msg_receiver_start){1, 2, 3, 4, true}; break;
+    case DS_MSG_RECEIVER_STOP: m.receiver_stop.receiver_id = 3; break;
+    case DS_MSG_RECEIVER_STATE:
+        m.receiver_state =
+            (ds_msg_receiver_state){3, DS_RECEIVER_FAILED, DS_ERR_UNAVAILABLE, "refused"};
+        break;
+    case DS_MSG_CUT: m.cut.tick = 9; break;
+    case DS_MSG_CUT_DONE: m.cut_done.tick = 10; break;
+    case DS_MSG_BLOCKS: m.blocks = (ds_msg_blocks){3, some_blocks, 2}; break;
+    case DS_MSG_RELEASE: m.release = (ds_msg_release){some_batches, 3, some_ranges, 2}; break;
+    case DS_MSG_HEARTBEAT: m.heartbeat = (ds_msg_heartbeat){1, 2, UINT64_MAX}; break;
+    case DS_MSG_STOP: m.stop.reason = "the app has ended"; break;
+    default: ck_abort_msg("no example of type %d", type);
+    }
+    return m;
+}
+
+static ds_message empty(uint8_t type)
+{
+    return (ds_message){.type = type};
+}
+
+static void same_number(const char *name, uint64_t a, uint64_t b)
+{
+    ck_assert_msg(a == b, "%s: %llu is not %llu", name, (unsigned long long)b,
+                  (unsigned long long)a);
+}
+
+static void same_text(const char *name, const char *a, const char *b)
+{
+    ck_assert_msg(strcmp(a == NULL ? "" : a, b) == 0, "%s: \"%s\" is not \"%s\"", name, b, a);
+}
+
+#define SAME(field) same_number(#field, (uint64_t)a->field, (uint64_t)b->field)
+#define SAME_TEXT(field) same_text(#field, a->field, b->field)
+
+static void same_ref(const ds_ref *a, const ds_ref *b)
+{
+    SAME(executor_id), SAME(offset), SAME(length);
+}
+
+static void same_input(const ds_input *a, const ds_input *b)
+{
+    SAME(kind), SAME(from), SAME(to), SAME(position), SAME(header);
+    same_ref(&a->ref, &b->ref);
+    SAME_TEXT(path);
+}
+
+static void same_task(const ds_task *a, const ds_task *b)
+{
+    SAME(batch_ms), SAME(plan_id), SAME(stage), SAME(partition), SAME(attempt), SAME(keyed_ms);
+    SAME(n_inputs);
+    for (uint32_t i = 0; i < a->n_inputs; i++)
+        same_input(&a->inputs[i], &b->inputs[i]);
+}
+
+static void same_output(const ds_output *a, const ds_output *b)
+{
+    SAME(kind), SAME(target), SAME(rows), SAME(length), SAME(checksum);
+    same_ref(&a->ref, &b->ref);
+    SAME_TEXT(path);
+}
+
+static void same_sample(const ds_bad_sample *a, const ds_bad_sample *b)
+{
+    SAME(reason);
+    SAME_TEXT(where), SAME_TEXT(detail);
+}
+
+static void same_result(const ds_task_result *a, const ds_task_result *b)
+{
+    SAME(batch_ms), SAME(plan_id), SAME(stage), SAME(partition), SAME(attempt), SAME(status);
+    SAME_TEXT(message);
+    SAME(rows_in), SAME(bytes_in), SAME(replaced), SAME(overflow_rows), SAME(overflow_values);
+    SAME(busy_us), SAME(n_outputs), SAME(n_samples);
+    for (unsigned i = 0; i < DS_BAD_REASON_SLOTS; i++)
+        SAME(bad[i]);
+    for (uint32_t i = 0; i < a->n_outputs; i++)
+        same_output(&a->outputs[i], &b->outputs[i]);
+    for (uint32_t i = 0; i < a->n_samples; i++)
+        same_sample(&a->samples[i], &b->samples[i]);
+}
+
+static void same_block(const ds_block *a, const ds_block *b)
+{
+    SAME(block_id), SAME(offset), SAME(length), SAME(records), SAME(header), SAME(too_long);
+    SAME(cut_short);
+}
+
+static void same_release(const ds_msg_release *a, const ds_msg_release *b)
+{
+    SAME(n_batches), SAME(n_blocks);
+    for (uint32_t i = 0; i < a->n_batches; i++)
+        SAME(batches[i]);
+    for (uint32_t i = 0; i < a->n_blocks; i++)
+        SAME(blocks[i].receiver_id), SAME(blocks[i].first), SAME(blocks[i].last);
+}
+
+static void same_hello(const ds_msg_hello *a, const ds_msg_hello *b)
+{
+    SAME(protocol), SAME(executor_id), SAME(cores), SAME(pid), SAME(store_fd), SAME(store_bytes);
+    SAME_TEXT(build), SAME_TEXT(app_id), SAME_TEXT(host);
+    ck_assert_mem_eq(a->token, b->token, DS_TOKEN_BYTES);
+}
+
+static void same_lists(const ds_message *a, const ds_message *b)
+{
+    if (a->type == DS_MSG_TASKS) {
+        SAME(tasks.n_tasks);
+        for (uint32_t i = 0; i < a->tasks.n_tasks; i++)
+            same_task(&a->tasks.tasks[i], &b->tasks.tasks[i]);
+    } else if (a->type == DS_MSG_TASK_RESULTS) {
+        SAME(task_results.n_results);
+        for (uint32_t i = 0; i < a->task_results.n_results; i++)
+            same_result(&a->task_results.results[i], &b->task_results.results[i]);
+    } else if (a->type == DS_MSG_BLOCKS) {
+        SAME(blocks.receiver_id), SAME(blocks.n_blocks);
+        for (uint32_t i = 0; i < a->blocks.n_blocks; i++)
+            same_block(&a->blocks.blocks[i], &b->blocks.blocks[i]);
+    } else {
+        same_release(&a->release, &b->release);
+    }
+}
+
+static void same(const ds_message *a, const ds_message *b)
+{
+    SAME(type), SAME(epoch);
+    switch (a->type) {
+    case DS_MSG_HELLO: same_hello(&a->hello, &b->hello); break;
+    case DS_MSG_WELCOME:
+        SAME(welcome.executor_id), SAME(welcome.heartbeat_ms), SAME_TEXT(welcome.app_id);
+        break;
+    case DS_MSG_REJECT: SAME_TEXT(reject.reason); break;
+    case DS_MSG_PLAN:
+        SAME(plan.plan_id), SAME(plan.hash), SAME_TEXT(plan.text), SAME_TEXT(plan.staging_suffix);
+        break;
+    case DS_MSG_PLAN_RESULT:
+        SAME(plan_result.plan_id), SAME(plan_result.status), SAME_TEXT(plan_result.message);
+        break;
+    case DS_MSG_DROP_PLAN: SAME(drop_plan.plan_id); break;
+    case DS_MSG_PEER: SAME(peer.executor_id), SAME(peer.store_bytes), SAME_TEXT(peer.path); break;
+    case DS_MSG_RECEIVER_START:
+        SAME(receiver_start.plan_id), SAME(receiver_start.source), SAME(receiver_start.receiver_id);
+        SAME(receiver_start.credit_bytes), SAME(receiver_start.until_idle);
+        break;
+    case DS_MSG_RECEIVER_STOP: SAME(receiver_stop.receiver_id); break;
+    case DS_MSG_RECEIVER_STATE:
+        SAME(receiver_state.receiver_id), SAME(receiver_state.phase), SAME(receiver_state.status);
+        SAME_TEXT(receiver_state.message);
+        break;
+    case DS_MSG_CUT: SAME(cut.tick); break;
+    case DS_MSG_CUT_DONE: SAME(cut_done.tick); break;
+    case DS_MSG_HEARTBEAT:
+        SAME(heartbeat.used_bytes), SAME(heartbeat.store_used), SAME(heartbeat.store_peak);
+        break;
+    case DS_MSG_STOP: SAME_TEXT(stop.reason); break;
+    default: same_lists(a, b);
+    }
+}
+
+static ds_status decode(ds_arena *arena, const ds_buffer *bytes, ds_message *message)
+{
+    return ds_message_decode(arena, bytes->data, bytes->length, message, NULL);
+}
+
+static void check_round_trip(const ds_message *message)
+{
+    ds_buffer bytes = {0}, again = {0};
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_message got;
+    ds_error error = {0};
+    ds_message_encode(&bytes, message);
+    ck_assert_msg(ds_message_decode(arena, bytes.data, bytes.length, &got, &error) == DS_OK, "%s",
+                  error.message);
+    ds_message_encode(&again, &got);
+    ck_assert_uint_eq(bytes.length, again.length);
+    ck_assert_mem_eq(bytes.data, again.data, bytes.length);
+    memset(bytes.data, 0xee, bytes.length); /* the decoded one does not refer to them */
+    same(message, &got);
+    ds_arena_free(arena);
+    ds_buffer_fini(&bytes);
+    ds_buffer_fini(&again);
+}
+
+START_TEST(every_field_comes_back)
+{
+    for (uint8_t type = 1; type < DS_MSG_TYPES; type++) {
+        ds_message message = full(type);
+        check_round_trip(&message);
+        message = empty(type);
+        check_round_trip(&message);
+    }
+}
+END_TEST
+
+START_TEST(the_wire_format_is_fixed)
+{
+    static const unsigned char expected[] = {
+        'D', 'S',  'M', 0x1a, 1, 0, DS_MSG_CUT, 0, 8, 7, 6, 5, 4, 3, 2, 1, /* epoch */
+        8,   0,    0,   0,    0, 0, 0,          0,                         /* length */
+        2,   0xff, 0,   0,    0, 0, 0,          0,
+    };
+    ds_message message = {.type = DS_MSG_CUT, .epoch = 0x0102030405060708u, .cut.tick = 0xff02};
+    ds_buffer bytes = {0};
+    ds_buffer_append_text(&bytes, "before");
+    ds_message_encode(&bytes, &message);
+    ck_assert_uint_eq(bytes.length, 6 + sizeof expected);
+    ck_assert_mem_eq(bytes.data + 6, expected, sizeof expected);
+    ds_buffer_fini(&bytes);
+}
+END_TEST
+
+START_TEST(every_cut_is_refused)
+{
+    for (uint8_t type = 1; type < DS_MSG_TYPES; type++) {
+        ds_message message = full(type), got;
+        ds_buffer bytes = {0};
+        ds_message_encode(&bytes, &message);
+        ds_arena *arena = ds_arena_new(NULL);
+        size_t length = bytes.length;
+        for (bytes.length = 0; bytes.length < length; bytes.length++) {
+            ck_assert_int_eq(decode(arena, &bytes, &got), DS_ERR_PROTOCOL);
+            if (bytes.length < HEADER)
+                continue;
+            /* The same with a header that agrees. */
+            ds_buffer shorter = {0};
+            ds_buffer_append(&shorter, bytes.data, bytes.length);
+            uint32_t body = (uint32_t)(bytes.length - HEADER);
+            memcpy(shorter.data + 16, &body, 4);
+            ck_assert_int_eq(decode(arena, &shorter, &got), DS_ERR_PROTOCOL);
+            ds_buffer_fini(&shorter);
+            ds_arena_reset(arena);
+        }
+        ds_arena_free(arena);
+        ds_buffer_fini(&bytes);
+    }
+}
+END_TEST
+
+/* Encodes message, lets spoil change the bytes, and expects a refusal that mentions text. */
+static void check_refused(const ds_message *message, void (*spoil)(ds_buffer *), const char *text)
+{
+    ds_buffer bytes = {0};
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_message got;
+    ds_error error = {0};
+    ds_message_encode(&bytes, message);
+    ck_assert_int_eq(decode(arena, &bytes, &got), DS_OK);
+    spoil(&bytes);
+    ck_assert_int_eq(ds_message_decode(arena, bytes.data, bytes.length, &got, &error),
+                     DS_ERR_PROTOCOL);
+    ck_assert_int_eq(error.status, DS_ERR_PROTOCOL);
+    ck_assert_msg(strstr(error.message, text) != NULL, "\"%s\" does not say \"%s\"", error.message,
+                  text);
+    ds_arena_free(arena);
+    ds_buffer_fini(&bytes);
+}
+
+static void set_body_length(ds_buffer *bytes)
+{
+    uint32_t body = (uint32_t)(bytes->length - HEADER);
+    memcpy(bytes->data + 16, &body, 4);
+}
+
+static void put_u32(ds_buffer *bytes, size_t at, uint32_t value)
+{
+    memcpy(bytes->data + at, &value, 4);
+}
+
+/* clang-format off */
+static void spoil_magic(ds_buffer *b) { b->data[0]++; }
+static void spoil_version(ds_buffer *b) { b->data[4]++; }
+static void spoil_type_zero(ds_buffer *b) { b->data[6] = 0; }
+static void spoil_type_beyond(ds_buffer *b) { b->data[6] = DS_MSG_TYPES; }
+static void spoil_type_far_beyond(ds_buffer *b) { b->data[6] = (char)0xff; }
+static void spoil_header_zero(ds_buffer *b) { b->data[7] = 1; }
+static void spoil_reserved(ds_buffer *b) { b->data[23] = 1; }
+static void spoil_length_less(ds_buffer *b) { b->data[16]--; }
+static void spoil_length_more(ds_buffer *b) { b->data[19] = 0x7f; }
+static void spoil_trailing(ds_buffer *b) { ds_buffer_append_char(b, 0); set_body_length(b); }
+static void spoil_trailing_quietly(ds_buffer *b) { ds_buffer_append_char(b, 0); }
+/* clang-format on */
+
+START_TEST(broken_headers_and_ends_are_refused)
+{
+    ds_message message = full(DS_MSG_STOP);
+    check_refused(&message, spoil_magic, "does not start");
+    check_refused(&message, spoil_version, "another protocol version");
+    check_refused(&message, spoil_type_zero, "type is unknown");
+    check_refused(&message, spoil_type_beyond, "type is unknown");
+    check_refused(&message, spoil_type_far_beyond, "type is unknown");
+    check_refused(&message, spoil_header_zero, "not one of the known");
+    check_refused(&message, spoil_reserved, "reserved");
+    check_refused(&message, spoil_length_less, "length is not what it says");
+    check_refused(&message, spoil_length_more, "length is not what it says");
+    check_refused(&message, spoil_trailing, "STOP");
+    check_refused(&message, spoil_trailing, "follows its end");
+    check_refused(&message, spoil_trailing_quietly, "length is not what it says");
+}
+END_TEST
+
+/* clang-format off */
+static void spoil_text_longer(ds_buffer *b) { put_u32(b, HEADER, 18); }
+static void spoil_text_huge(ds_buffer *b) { put_u32(b, HEADER, UINT32_MAX); }
+static void spoil_text_nul(ds_buffer *b) { b->data[HEADER + 6] = '\0'; }
+static void spoil_bool(ds_buffer *b) { b->data[HEADER + 24] = 2; }
+static void spoil_phase(ds_buffer *b) { b->data[HEADER + 8] = DS_RECEIVER_FAILED + 1; }
+static void spoil_status(ds_buffer *b) { put_u32(b, HEADER + 9, DS_ERR_LOST + 1); }
+static void spoil_list_longer(ds_buffer *b) { put_u32(b, HEADER, 3); }
+static void spoil_list_over_limit(ds_buffer *b) { put_u32(b, HEADER, DS_MESSAGE_LIST_LIMIT + 1); }
+static void spoil_list_huge(ds_buffer *b) { put_u32(b, HEADER, UINT32_MAX); }
+static void spoil_input_kind(ds_buffer *b) { b->data[HEADER + 4 + 36] = DS_INPUT_PIECES + 1; }
+static void spoil_inner_list(ds_buffer *b) { put_u32(b, HEADER + 4 + 32, 60000); }
+/* clang-format on */
+
+START_TEST(broken_fields_are_refused)
+{
+    ds_message stop = full(DS_MSG_STOP);
+    check_refused(&stop, spoil_text_longer, "ends too early");
+    check_refused(&stop, spoil_text_huge, "text is too long");
+    check_refused(&stop, spoil_text_nul, "NUL");
+    ds_message start = full(DS_MSG_RECEIVER_START);
+    check_refused(&start, spoil_bool, "not one of the known");
+    ds_message state = full(DS_MSG_RECEIVER_STATE);
+    check_refused(&state, spoil_phase, "not one of the known");
+    check_refused(&state, spoil_status, "not one of the known");
+    ds_message tasks = full(DS_MSG_TASKS);
+    check_refused(&tasks, spoil_list_over_limit, "list is too long");
+    check_refused(&tasks, spoil_list_huge, "list is too long");
+    check_refused(&tasks, spoil_list_longer, "ends too early");
+    check_refused(&tasks, spoil_input_kind, "not one of the known");
+    check_refused(&tasks, spoil_inner_list, "longer than what is left");
+}
+END_TEST
+
+static char *text_of(size_t length)
+{
+    char *text = ds_alloc(length + 1);
+    memset(text, 'x', length);
+    text[length] = '\0';
+    return text;
+}
+
+START_TEST(texts_reach_their_limits)
+{
+    char *longest = text_of(DS_MESSAGE_TEXT_LIMIT);
+    ds_message stop = {.type = DS_MSG_STOP, .stop.reason = longest};
+    check_round_trip(&stop);
+    char *plan_text = text_of(DS_MESSAGE_LIMIT - (64u << 10));
+    ds_message plan = {.type = DS_MSG_PLAN, .plan = {1, 2, plan_text, longest}};
+    check_round_trip(&plan);
+    free(longest);
+    free(plan_text);
+}
+END_TEST
+
+/* One more byte than the limit, in bytes made by hand. */
+START_TEST(texts_over_the_limit_are_refused)
+{
+    ds_buffer bytes = {0};
+    ds_message message = {.type = DS_MSG_STOP}, got;
+    ds_message_encode(&bytes, &message);
+    char *text = text_of(DS_MESSAGE_TEXT_LIMIT + 1);
+    ds_buffer_append_text(&bytes, text);
+    put_u32(&bytes, HEADER, DS_MESSAGE_TEXT_LIMIT + 1);
+    set_body_length(&bytes);
+    ds_arena *arena = ds_arena_new(NULL);
+    ck_assert_int_eq(decode(arena, &bytes, &got), DS_ERR_PROTOCOL);
+    ds_arena_free(arena);
+    ds_buffer_fini(&bytes);
+    free(text);
+}
+END_TEST
+
+START_TEST(lists_reach_their_limit)
+{
+    ds_message message = {.type = DS_MSG_RELEASE};
+    message.release.batches = ds_calloc(DS_MESSAGE_LIST_LIMIT, sizeof(int64_t));
+    message.release.n_batches = DS_MESSAGE_LIST_LIMIT;
+    for (uint32_t i = 0; i < DS_MESSAGE_LIST_LIMIT; i++)
+        message.release.batches[i] = (int64_t)i * -1000;
+    check_round_trip(&message);
+    free(message.release.batches);
+}
+END_TEST
+
+START_TEST(messages_over_the_limit_are_refused)
+{
+    char *bytes = ds_calloc(1, DS_MESSAGE_LIMIT + 1);
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_message got;
+    ds_error error;
+    ck_assert_int_eq(ds_message_decode(arena, bytes, DS_MESSAGE_LIMIT + 1, &got, &error),
+                     DS_ERR_PROTOCOL);
+    ck_assert_ptr_nonnull(strstr(error.message, "too long"));
+    ck_assert_uint_eq(ds_arena_bytes(arena), 0);
+    ds_arena_free(arena);
+    free(bytes);
+}
+END_TEST
+
+/* A count is believed only as far as bytes follow: no memory is taken for the rest. */
+START_TEST(counts_without_items_take_no_memory)
+{
+    ds_message message = {.type = DS_MSG_TASK_RESULTS}, got;
+    ds_buffer bytes = {0};
+    ds_message_encode(&bytes, &message);
+    put_u32(&bytes, HEADER, DS_MESSAGE_LIST_LIMIT);
+    ds_arena *arena = ds_arena_new(NULL);
+    ck_assert_int_eq(decode(arena, &bytes, &got), DS_ERR_PROTOCOL);
+    ck_assert_uint_eq(ds_arena_bytes(arena), 0);
+    ds_arena_free(arena);
+    ds_buffer_fini(&bytes);
+}
+END_TEST
+
+START_TEST(types_have_names)
+{
+    ck_assert_str_eq(ds_message_name(DS_MSG_HELLO), "HELLO");
+    ck_assert_str_eq(ds_message_name(DS_MSG_STOP), "STOP");
+    ck_assert_str_eq(ds_message_name(0), "?");
+    ck_assert_str_eq(ds_message_name(DS_MSG_TYPES), "?");
+    ck_assert_str_eq(ds_message_name(255), "?");
+    for (uint8_t a = 1; a < DS_MSG_TYPES; a++)
+        for (uint8_t b = 1; b < a; b++)
+            ck_assert_str_ne(ds_message_name(a), ds_message_name(b));
+}
+END_TEST
+
+/* What a description does not check by itself: after the first problem all is zero. */
+START_TEST(reading_on_after_a_problem_gives_nothing)
+{
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_wire wire = ds_wire_read(arena, "\x01\x02\x03", 3);
+    uint16_t two = 0;
+    uint32_t four = 9;
+    uint8_t one = 9, raw[2] = {9, 9};
+    const char *text = NULL;
+    ds_wire_u16(&wire, &two);
+    ds_wire_u32(&wire, &four);
+    ds_wire_u8(&wire, &one);
+    ds_wire_bytes(&wire, raw, sizeof raw);
+    ds_wire_text(&wire, &text, 10);
+    ck_assert_uint_eq(two, 0x0201);
+    ck_assert_uint_eq(four, 0);
+    ck_assert_uint_eq(one, 0);
+    ck_assert_uint_eq(raw[0] + raw[1], 0);
+    ck_assert_str_eq(text, "");
+    ck_assert_uint_eq(wire.at, 2);
+    ck_assert_str_eq(wire.problem, "it ends too early");
+    ds_arena_free(arena);
+}
+END_TEST
+
+UNIT_MAIN("message", every_field_comes_back, the_wire_format_is_fixed, every_cut_is_refused,
+          broken_headers_and_ends_are_refused, broken_fields_are_refused, texts_reach_their_limits,
+          texts_over_the_limit_are_refused, lists_reach_their_limit,
+          messages_over_the_limit_are_refused, counts_without_items_take_no_memory,
+          types_have_names, reading_on_after_a_problem_gives_nothing)
