@@ -1,0 +1,117 @@
+#include "rpc/address.h"
+
+#include "base/assert.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* Names of inproc addresses are told apart from those of other processes by this. */
+static char process_key[33];
+
+static void make_process_key(void)
+{
+    unsigned char bytes[16];
+    ssize_t n = getrandom(bytes, sizeof bytes, 0);
+    DS_ASSERT(n == (ssize_t)sizeof bytes); /* never less for so few */
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(process_key + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static bool name_is_good(const char *name)
+{
+    size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                 "0123456789._-");
+    return length > 0 && length <= DS_ADDRESS_NAME && name[length] == '\0';
+}
+
+/* True for the hosts that lead nowhere but to this machine. */
+static bool host_is_loopback(const char *host)
+{
+    struct in_addr v4;
+    if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
+        return true;
+    return inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
+}
+
+/* A port in plain digits, or -1. */
+static long parse_port(const char *digits)
+{
+    size_t length = strspn(digits, "0123456789");
+    if (length == 0 || length > 5 || digits[length] != '\0')
+        return -1;
+    long port = strtol(digits, NULL, 10);
+    return port <= UINT16_MAX ? port : -1;
+}
+
+static ds_status wrong(ds_error *error, const char *url, const char *why)
+{
+    return ds_error_set(error, DS_ERR_USAGE, "\"%.200s\" is not an address for executors: %s", url,
+                        why);
+}
+
+static ds_status parse_tcp(const char *url, const char *rest, bool listening, ds_address *address,
+                           ds_error *error)
+{
+    char host[64];
+    const char *colon = strrchr(rest, ':');
+    if (colon == NULL || colon == rest || (size_t)(colon - rest) >= sizeof host)
+        return wrong(error, url, "tcp addresses are tcp://host:port");
+    memcpy(host, rest, (size_t)(colon - rest));
+    host[colon - rest] = '\0';
+    if (!host_is_loopback(host))
+        return wrong(error, url, "only this machine can be reached (127.0.0.1, [::1], localhost)");
+    long port = parse_port(colon + 1);
+    if (port < 0 || (port == 0 && !listening))
+        return wrong(error, url, "the port must be a number from 1 to 65535");
+    const char *number = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+    snprintf(address->url, sizeof address->url, "tcp://%s:%ld", number, port);
+    snprintf(address->real, sizeof address->real, "tcp://%s:%ld", number, port);
+    return DS_OK;
+}
+
+static ds_status parse_name(const char *url, const char *name, ds_address *address, ds_error *error)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (!name_is_good(name))
+        return wrong(error, url, "a name is 1 to 64 letters, digits, '.', '_' or '-'");
+    snprintf(address->url, sizeof address->url, "%s", url);
+    if (address->transport == DS_TRANSPORT_INPROC) {
+        pthread_once(&once, make_process_key);
+        snprintf(address->real, sizeof address->real, "abstract://%s-%s", process_key, name);
+    } else {
+        snprintf(address->real, sizeof address->real, "%s", url);
+    }
+    return DS_OK;
+}
+
+ds_status ds_address_parse(const char *url, bool listening, ds_address *address, ds_error *error)
+{
+    static const char *const schemes[] = {
+        [DS_TRANSPORT_ABSTRACT] = "abstract://",
+        [DS_TRANSPORT_INPROC] = "inproc://",
+        [DS_TRANSPORT_TCP] = "tcp://",
+    };
+    for (unsigned i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t length = strlen(schemes[i]);
+        if (strncmp(url, schemes[i], length) != 0)
+            continue;
+        address->transport = (ds_transport)i;
+        return i == DS_TRANSPORT_TCP ? parse_tcp(url, url + length, listening, address, error)
+                                     : parse_name(url, url + length, address, error);
+    }
+    return wrong(error, url, "it does not start with tcp://, abstract:// or inproc://");
+}
+
+void ds_address_set_port(ds_address *address, unsigned port)
+{
+    DS_ASSERT(address->transport == DS_TRANSPORT_TCP && port <= UINT16_MAX);
+    char *colon = strrchr(address->url, ':');
+    size_t room = sizeof address->url - (size_t)(colon - address->url);
+    snprintf(colon, room, ":%u", port);
+    memcpy(address->real, address->url, sizeof address->real);
+}

@@ -1,0 +1,35 @@
+/*
+ * Addresses of links: the URLs that rpc/link.h allows, taken apart and checked.
+ *
+ *     abstract://NAME      letters, digits, '.', '_', '-'; at most 64
+ *     inproc://NAME        the same; carried by an abstract socket with a name of this process
+ *     tcp://HOST:PORT      HOST is 127.x.y.z, [::1] or localhost
+ */
+#ifndef DS_RPC_ADDRESS_H
+#define DS_RPC_ADDRESS_H
+
+#include "base/error.h"
+
+#define DS_ADDRESS_NAME 64u /* bytes of a name */
+#define DS_ADDRESS_URL 160u
+
+typedef enum ds_transport {
+    DS_TRANSPORT_ABSTRACT,
+    DS_TRANSPORT_INPROC,
+    DS_TRANSPORT_TCP
+} ds_transport;
+
+typedef struct ds_address {
+    ds_transport transport;
+    char url[DS_ADDRESS_URL];  /* for people and for dialing again */
+    char real[DS_ADDRESS_URL]; /* for the messaging library */
+} ds_address;
+
+/* Takes url (borrowed) apart. DS_ERR_USAGE with a sentence if it is none of the above; a tcp
+ * port of 0 is allowed only when listening. */
+ds_status ds_address_parse(const char *url, bool listening, ds_address *address, ds_error *error);
+
+/* Puts the real port of a tcp address that had port 0. */
+void ds_address_set_port(ds_address *address, unsigned port);
+
+#endif

@@ -1,0 +1,270 @@
+/*
+ * An executor's end: one channel, dialed once.
+ *
+ * ds_client_open tries until its time is over: it dials, knocks, and waits for the answer.
+ * What fails on the way is tried again after a pause, as the driver may just be starting, but
+ * for an answer of another version, which will not get better. Every try has a channel of its
+ * own; once one was answered the client is open, and when that channel ends it is lost, for
+ * good.
+ *
+ * The lock guards the fields that the channel's callbacks share with the user's threads; no
+ * call is made with it held. It and the channel's lock are never held together.
+ */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "rpc/channel.h"
+
+#include <errno.h>
+#include <nng/transport/tcp/tcp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PAUSE_US 10000 /* between two tries */
+
+typedef enum answer {
+    NO_ANSWER,
+    WELCOME,
+    OTHER_VERSION,
+    TOO_LATE /* it would be: the try is given up, or the channel ended without one */
+} answer;
+
+struct ds_client {
+    ds_address address;
+    ds_link_fn fn;
+    void *arg;
+    ds_channel *channel;
+    atomic_bool quiet; /* nothing is reported any more */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    answer answer;
+    bool ended; /* the channel is */
+    uint64_t pings, pongs;
+};
+
+/* What the channel reports */
+
+static void report(ds_client *client, ds_link_event_kind kind, const void *bytes, size_t length)
+{
+    ds_link_event event = {.kind = kind, .bytes = bytes, .length = length};
+    if (!atomic_load(&client->quiet))
+        client->fn(client->arg, &event);
+}
+
+static bool on_answer(ds_client *client, const void *bytes, size_t length)
+{
+    static const unsigned char version[4] = {DS_LINK_VERSION};
+    if (length != sizeof version)
+        return false;
+    ds_channel_admit(client->channel);
+    bool same = memcmp(bytes, version, sizeof version) == 0;
+    pthread_mutex_lock(&client->lock);
+    bool first = client->answer == NO_ANSWER;
+    if (first)
+        client->answer = same ? WELCOME : OTHER_VERSION;
+    pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->lock);
+    return first && same;
+}
+
+static bool on_pong(ds_client *client, const void *bytes, size_t length)
+{
+    uint64_t number;
+    if (length != sizeof number)
+        return false;
+    memcpy(&number, bytes, sizeof number);
+    pthread_mutex_lock(&client->lock);
+    if (client->pongs < number)
+        client->pongs = number;
+    pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->lock);
+    return true;
+}
+
+static bool on_frame(void *arg, ds_frame_kind kind, const void *bytes, size_t length)
+{
+    ds_client *client = arg;
+    switch (kind) {
+    case DS_FRAME_ANSWER: return on_answer(client, bytes, length);
+    case DS_FRAME_MESSAGE: report(client, DS_LINK_MESSAGE, bytes, length); return true;
+    case DS_FRAME_PONG: return on_pong(client, bytes, length);
+    default: return false; /* BYE too closes the channel */
+    }
+}
+
+static void on_end(void *arg)
+{
+    ds_client *client = arg;
+    pthread_mutex_lock(&client->lock);
+    client->ended = true;
+    bool lost = client->answer == WELCOME;
+    pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->lock);
+    if (lost)
+        report(client, DS_LINK_LOST, NULL, 0);
+}
+
+static const ds_channel_ops channel_ops = {.frame = on_frame, .end = on_end};
+
+/* Opening */
+
+/* Waits for a change; lock held. False if the time has come. */
+static bool wait_until(ds_client *client, int64_t deadline_us)
+{
+    struct timespec ts = {.tv_sec = deadline_us / 1000000, .tv_nsec = deadline_us % 1000000 * 1000};
+    return pthread_cond_timedwait(&client->changed, &client->lock, &ts) == 0;
+}
+
+static int dial(const ds_address *address, int64_t deadline_us, nng_stream **stream)
+{
+    nng_stream_dialer *dialer;
+    nng_aio *aio;
+    int64_t left_ms = (deadline_us - ds_clock_mono_us()) / 1000;
+    int rv = nng_stream_dialer_alloc(&dialer, address->real);
+    if (rv != 0)
+        return rv;
+    if (address->transport == DS_TRANSPORT_TCP)
+        rv = nng_stream_dialer_set_bool(dialer, NNG_OPT_TCP_NODELAY, true);
+    if (rv == 0)
+        rv = nng_aio_alloc(&aio, NULL, NULL);
+    if (rv == 0) {
+        nng_aio_set_timeout(aio, left_ms > 0 ? (nng_duration)left_ms : 1);
+        nng_stream_dialer_dial(dialer, aio);
+        nng_aio_wait(aio);
+        rv = nng_aio_result(aio);
+        *stream = rv == 0 ? nng_aio_get_output(aio, 0) : NULL;
+        nng_aio_free(aio);
+    }
+    nng_stream_dialer_free(dialer);
+    return rv;
+}
+
+/* Knocks over a new channel and waits for the answer. */
+static answer knock(ds_client *client, nng_stream *stream, int64_t deadline_us)
+{
+    static const unsigned char version[4] = {DS_LINK_VERSION};
+    client->answer = NO_ANSWER; /* there is no channel, so nobody else looks */
+    client->ended = false;
+    client->channel = ds_channel_new(stream, DS_LINK_QUEUE_BYTES, &channel_ops, client);
+    ds_channel_start(client->channel);
+    ds_channel_send(client->channel, DS_FRAME_KNOCK, version, sizeof version);
+
+    pthread_mutex_lock(&client->lock);
+    while (client->answer == NO_ANSWER && !client->ended && wait_until(client, deadline_us))
+        ;
+    if (client->answer == NO_ANSWER)
+        client->answer = TOO_LATE;
+    answer got = client->answer;
+    pthread_mutex_unlock(&client->lock);
+    return got;
+}
+
+/* One try. DS_ERR_UNAVAILABLE is worth another. */
+static ds_status try_open(ds_client *client, int64_t deadline_us, ds_error *error)
+{
+    const char *url = client->address.url;
+    nng_stream *stream;
+    int rv = dial(&client->address, deadline_us, &stream);
+    if (rv != 0)
+        return ds_error_set(error, DS_ERR_UNAVAILABLE, "nobody answers at %s: %s", url,
+                            nng_strerror(rv));
+    if (!ds_stream_is_ours(client->address.transport, stream)) {
+        nng_stream_free(stream);
+        return ds_error_set(error, DS_ERR_UNAVAILABLE, "%s belongs to another user", url);
+    }
+    switch (knock(client, stream, deadline_us)) {
+    case WELCOME: return DS_OK;
+    case OTHER_VERSION:
+        return ds_error_set(error, DS_ERR_PROTOCOL, "%s is of another version of dstream", url);
+    default:
+        return ds_error_set(error, DS_ERR_UNAVAILABLE,
+                            "nobody answers at %s: connected, but there is no answer", url);
+    }
+}
+
+static void pause_until(int64_t time_us)
+{
+    struct timespec ts = {.tv_sec = time_us / 1000000, .tv_nsec = time_us % 1000000 * 1000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
+        ;
+}
+
+static ds_status open_until(ds_client *client, int64_t deadline_us, ds_error *error)
+{
+    for (;;) {
+        ds_status status = try_open(client, deadline_us, error);
+        int64_t now_us = ds_clock_mono_us();
+        if (status == DS_OK)
+            return DS_OK;
+        ds_channel_free(client->channel);
+        client->channel = NULL;
+        if (status != DS_ERR_UNAVAILABLE || now_us + PAUSE_US >= deadline_us)
+            return status;
+        pause_until(now_us + PAUSE_US);
+    }
+}
+
+static ds_client *new_client(ds_link_fn fn, void *arg)
+{
+    ds_client *client = ds_calloc(1, sizeof *client);
+    client->fn = fn;
+    client->arg = arg;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&client->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&client->lock, NULL);
+    return client;
+}
+
+ds_status ds_client_open(const char *url, int timeout_ms, ds_link_fn fn, void *arg,
+                         ds_client **client, ds_error *error)
+{
+    int64_t deadline_us = ds_clock_mono_us() + (int64_t)timeout_ms * 1000;
+    ds_client *c = new_client(fn, arg);
+    ds_status status = ds_address_parse(url, false, &c->address, error);
+    if (status == DS_OK)
+        status = open_until(c, deadline_us, error);
+    if (status == DS_OK)
+        *client = c;
+    else
+        ds_client_free(c);
+    return status;
+}
+
+void ds_client_send(ds_client *client, const void *bytes, size_t length)
+{
+    ds_channel_send(client->channel, DS_FRAME_MESSAGE, bytes, length);
+}
+
+bool ds_client_flush(ds_client *client, int timeout_ms)
+{
+    int64_t deadline_us = ds_clock_mono_us() + (int64_t)timeout_ms * 1000;
+    pthread_mutex_lock(&client->lock);
+    uint64_t number = ++client->pings;
+    pthread_mutex_unlock(&client->lock);
+    ds_channel_send(client->channel, DS_FRAME_PING, &number, sizeof number);
+
+    pthread_mutex_lock(&client->lock);
+    while (client->pongs < number && !client->ended && wait_until(client, deadline_us))
+        ;
+    bool all = client->pongs >= number;
+    pthread_mutex_unlock(&client->lock);
+    return all;
+}
+
+void ds_client_free(ds_client *client)
+{
+    if (client == NULL)
+        return;
+    atomic_store(&client->quiet, true);
+    ds_channel_free(client->channel);
+    pthread_cond_destroy(&client->changed);
+    pthread_mutex_destroy(&client->lock);
+    free(client);
+}
