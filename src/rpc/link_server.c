@@ -214,7 +214,7 @@ static void refuse(ds_server *server, nng_stream *stream)
 {
     nng_stream_free(stream);
     if (!server->refused)
-        ds_log_warn("%s: a connection from another user was refused", server->address.url);
+        ds_log_warn("%s: a connection from another user or process was refused", server->address.url);
     server->refused = true;
 }
 

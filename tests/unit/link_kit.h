@@ -94,8 +94,8 @@ static inline struct timespec kit_deadline(void)
     return ts;
 }
 
-/* The next event of the box, which must come and be of this kind. */
-static inline kit_event kit_next(kit_box *box, ds_link_event_kind kind)
+/* The next event of the box, which must come. */
+static inline kit_event kit_take(kit_box *box)
 {
     struct timespec deadline = kit_deadline();
     pthread_mutex_lock(&box->lock);
@@ -105,6 +105,13 @@ static inline kit_event kit_next(kit_box *box, ds_link_event_kind kind)
     ck_assert_msg(box->taken < box->n, "no event came");
     kit_event event = box->events[box->taken++];
     pthread_mutex_unlock(&box->lock);
+    return event;
+}
+
+/* And be of this kind. */
+static inline kit_event kit_next(kit_box *box, ds_link_event_kind kind)
+{
+    kit_event event = kit_take(box);
     ck_assert_int_eq(event.kind, kind);
     return event;
 }

@@ -271,6 +271,37 @@ static void echo_back(void *arg, const ds_link_event *event)
         atomic_fetch_add(&e->lost, 1);
 }
 
+static void say_goodbye(void *arg, const ds_link_event *event)
+{
+    echo *e = arg;
+    if (event->kind == DS_LINK_MESSAGE) {
+        ds_server_send(e->server, event->peer, "bye", 3);
+        ds_server_close_peer(e->server, event->peer, event->length > 1);
+    }
+}
+
+START_TEST(a_callback_may_close_its_peer)
+{
+    echo e = {0};
+    kit_box box;
+    kit_box_init(&box);
+    ck_assert_int_eq(ds_server_open(kit_url(_i), say_goodbye, &e, &e.server, NULL), DS_OK);
+    ds_client *client = kit_client(e.server, &box);
+    ds_client_send(client, "flush", 5);
+    kit_expect_text(&box, "bye");
+    kit_next(&box, DS_LINK_LOST);
+    ds_client_free(client);
+    client = kit_client(e.server, &box);
+    ds_client_send(client, "x", 1);
+    while (kit_take(&box).kind != DS_LINK_LOST)
+        ;
+    ds_client_free(client);
+    ds_server_free(e.server);
+    kit_box_fini(&box);
+    ds_link_fini();
+}
+END_TEST
+
 #define ECHO_CLIENTS 8
 #define ECHO_ROUNDS 200
 
@@ -625,6 +656,7 @@ int main(void)
         a_closed_peer_is_lost_on_both_sides,
         a_flushed_peer_has_everything,
         nothing_is_reported_after_free,
+        a_callback_may_close_its_peer,
         many_clients_in_many_threads,
         an_address_can_be_had_once,
         an_address_is_free_again_after_free,

@@ -1,0 +1,146 @@
+/* Addresses of links: what is allowed, and what is said of the rest. */
+#include "rpc/address.h"
+
+#include "unit/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static ds_address good(const char *url, bool listening)
+{
+    ds_address address;
+    ds_error error = {0};
+    ck_assert_msg(ds_address_parse(url, listening, &address, &error) == DS_OK, "%s: %s", url,
+                  error.message);
+    return address;
+}
+
+START_TEST(good_addresses_are_taken_apart)
+{
+    static const struct {
+        const char *url;
+        ds_transport transport;
+        const char *shown;
+    } urls[] = {
+        {"abstract://a", DS_TRANSPORT_ABSTRACT, "abstract://a"},
+        {"abstract://dstream-1.A_9", DS_TRANSPORT_ABSTRACT, "abstract://dstream-1.A_9"},
+        {"inproc://x", DS_TRANSPORT_INPROC, "inproc://x"},
+        {"tcp://127.0.0.1:1", DS_TRANSPORT_TCP, "tcp://127.0.0.1:1"},
+        {"tcp://127.255.0.9:65535", DS_TRANSPORT_TCP, "tcp://127.255.0.9:65535"},
+        {"tcp://[::1]:80", DS_TRANSPORT_TCP, "tcp://[::1]:80"},
+        {"tcp://localhost:080", DS_TRANSPORT_TCP, "tcp://127.0.0.1:80"},
+    };
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        for (int listening = 0; listening < 2; listening++) {
+            ds_address address = good(urls[i].url, listening == 1);
+            ck_assert_int_eq(address.transport, urls[i].transport);
+            ck_assert_str_eq(address.url, urls[i].shown);
+            if (address.transport != DS_TRANSPORT_INPROC)
+                ck_assert_str_eq(address.real, urls[i].shown);
+        }
+    }
+}
+END_TEST
+
+START_TEST(names_have_a_limit)
+{
+    char url[128] = "abstract://";
+    ds_address address;
+    memset(url + 11, 'n', DS_ADDRESS_NAME);
+    good(url, true);
+    memcpy(url, "inproc:///", 9);
+    memset(url + 9, 'n', DS_ADDRESS_NAME);
+    url[9 + DS_ADDRESS_NAME] = '\0';
+    address = good(url, true);
+    ck_assert_uint_le(strlen(address.real) - strlen("abstract://"), 107); /* what the OS allows */
+    strcat(url, "n");
+    ck_assert_int_eq(ds_address_parse(url, true, &address, NULL), DS_ERR_USAGE);
+}
+END_TEST
+
+START_TEST(inproc_names_are_of_this_process)
+{
+    ds_address a = good("inproc://one", true), b = good("inproc://one", false);
+    ds_address other = good("inproc://two", true);
+    ck_assert_str_eq(a.real, b.real);
+    ck_assert_str_ne(a.real, other.real);
+    ck_assert_int_eq(strncmp(a.real, "abstract://", 11), 0);
+    ck_assert_uint_gt(strlen(a.real), strlen("abstract://") + 32);
+}
+END_TEST
+
+START_TEST(other_addresses_are_usage_errors)
+{
+    static const struct {
+        const char *url, *why;
+    } urls[] = {
+        {"", "does not start with"},
+        {"abstract", "does not start with"},
+        {"ipc:///tmp/x", "does not start with"},
+        {"tls+tcp://127.0.0.1:1", "does not start with"},
+        {"ws://127.0.0.1:1", "does not start with"},
+        {"TCP://127.0.0.1:1", "does not start with"},
+        {"abstract://", "a name is"},
+        {"abstract://a b", "a name is"},
+        {"abstract://a/b", "a name is"},
+        {"abstract://a%00b", "a name is"},
+        {"inproc://", "a name is"},
+        {"tcp://", "tcp://host:port"},
+        {"tcp://127.0.0.1", "tcp://host:port"},
+        {"tcp://:80", "tcp://host:port"},
+        {"tcp://0.0.0.0:80", "only this machine"},
+        {"tcp://*:80", "only this machine"},
+        {"tcp://128.0.0.1:80", "only this machine"},
+        {"tcp://192.168.1.1:80", "only this machine"},
+        {"tcp://example.org:80", "only this machine"},
+        {"tcp://127.1:80", "only this machine"},
+        {"tcp://127.0.0.1.example.org:80", "only this machine"},
+        {"tcp://localhost.example.org:80", "only this machine"},
+        {"tcp://user@127.0.0.1:80", "only this machine"},
+        {"tcp://[::]:80", "only this machine"},
+        {"tcp://::1:80", "only this machine"},
+        {"tcp://127.0.0.1:", "the port"},
+        {"tcp://127.0.0.1:-1", "the port"},
+        {"tcp://127.0.0.1:80x", "the port"},
+        {"tcp://127.0.0.1:80/", "the port"},
+        {"tcp://127.0.0.1:65536", "the port"},
+        {"tcp://127.0.0.1:99999999999999999999", "the port"},
+    };
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        ds_address address;
+        ds_error error = {0};
+        ck_assert_msg(ds_address_parse(urls[i].url, true, &address, &error) == DS_ERR_USAGE,
+                      "%s was taken", urls[i].url);
+        ck_assert_msg(strstr(error.message, urls[i].why) != NULL, "\"%s\" does not say \"%s\"",
+                      error.message, urls[i].why);
+        ck_assert_ptr_nonnull(strstr(error.message, urls[i].url));
+    }
+}
+END_TEST
+
+START_TEST(long_addresses_are_usage_errors)
+{
+    char url[4096] = "tcp://";
+    ds_address address;
+    ds_error error;
+    memset(url + 6, '1', sizeof url - 7);
+    ck_assert_int_eq(ds_address_parse(url, true, &address, &error), DS_ERR_USAGE);
+    url[sizeof url - 4] = ':';
+    ck_assert_int_eq(ds_address_parse(url, true, &address, &error), DS_ERR_USAGE);
+}
+END_TEST
+
+START_TEST(port_zero_is_for_listening)
+{
+    ds_address address;
+    ck_assert_int_eq(ds_address_parse("tcp://127.0.0.1:0", false, &address, NULL), DS_ERR_USAGE);
+    address = good("tcp://[::1]:0", true);
+    ds_address_set_port(&address, 65535);
+    ck_assert_str_eq(address.url, "tcp://[::1]:65535");
+    ck_assert_str_eq(address.real, "tcp://[::1]:65535");
+}
+END_TEST
+
+UNIT_MAIN("address", good_addresses_are_taken_apart, names_have_a_limit,
+          inproc_names_are_of_this_process, other_addresses_are_usage_errors,
+          long_addresses_are_usage_errors, port_zero_is_for_listening)
