@@ -16,6 +16,7 @@
 #include "columnar/schema.h"
 
 typedef struct ds_expr ds_expr;
+struct ds_buffer; /* base/buffer.h */
 
 /* Where in the text an error is (bytes), and what it says. */
 typedef struct ds_expr_error {
@@ -81,6 +82,11 @@ typedef struct ds_agg_scope {
  * names are keys and any other column outside an aggregate is an error that says so. */
 ds_status ds_expr_bind(ds_arena *arena, ds_expr *expr, const ds_scope *scope, ds_expr_error *error);
 
+/* Frees what bind prepared outside the arena (compiled patterns) for an expression that was
+ * bound and never given to ds_program_new, which takes this over. Bind frees it itself when it
+ * fails. Also for the args and the filter of aggregate calls. */
+void ds_expr_release(ds_expr *expr);
+
 /* After bind. DS_NULL_TYPE for a bare null. */
 ds_type ds_expr_type(const ds_expr *expr);
 /* If the bound expression is nothing but a column: its index, else -1. */
@@ -88,7 +94,7 @@ int ds_expr_column(const ds_expr *expr);
 /* The tree as canonical text, for explain and tests. */
 void ds_expr_print(const ds_expr *expr, struct ds_buffer *out);
 /* Marks in wanted[] (one bool for each column of the scope) the columns that it reads. After
- * bind with aggregates: of the rows' columns only through ds_agg_call args. */
+ * bind with aggregates: the keys only (the rows' columns through the args of ds_agg_call). */
 void ds_expr_columns(const ds_expr *expr, bool *wanted);
 /* True if it calls window_start() or window_end(), or batch_time(). */
 bool ds_expr_uses_time(const ds_expr *expr);

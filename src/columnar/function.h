@@ -35,7 +35,8 @@ static inline void ds_eval_fail(ds_eval *ev, uint32_t row)
     ev->errors[row >> 6] |= ev->selected[row >> 6] & ((uint64_t)1 << (row & 63));
 }
 
-/* Gives out the validity "null if any argument is null" (NULL if none has nulls). */
+/* Gives out the validity "null if any argument is null" (NULL if none has nulls): a bitmap of
+ * its own, which may be changed. Arguments that are NULL (bound literals) count as not null. */
 void ds_eval_strict(ds_eval *ev, const ds_column *const *args, uint32_t n_args, ds_column *out);
 
 typedef void (*ds_kernel)(ds_eval *ev, const void *bound, const ds_column *const *args,
@@ -61,12 +62,16 @@ typedef struct ds_resolve {
     const ds_type *types; /* DS_NULL_TYPE for the literal null */
     const ds_literal *literals;
     uint32_t n_args;
+    const struct ds_expr *const *args; /* for messages (ds_resolve_shown); may be NULL */
     /* Out. */
-    ds_type *wanted; /* preset to types; set wanted[i] to DS_FLOAT for an int to convert it, or
-                        to any type for a DS_NULL_TYPE argument */
+    ds_type *wanted; /* preset to types; set wanted[i] to DS_FLOAT for an int to convert it, to
+                        any type for a DS_NULL_TYPE argument, or to DS_TIMESTAMP for a string
+                        literal to read it as RFC 3339 (an error of the app if it is not) */
     ds_type result;
     ds_kernel kernel;
     const void *bound;       /* given to the kernel; lives in arena or is static */
+    bool literals_bound;     /* the kernel never looks at literal arguments: it gets NULL for
+                                their columns, which are not made */
     void (*release)(void *); /* if not NULL: frees bound when the plan is freed */
     /* On failure. */
     char message[256]; /* a sentence without a full stop */
@@ -79,6 +84,20 @@ typedef struct ds_function {
     bool (*resolve)(ds_resolve *r); /* false: message (and wrong_arg) are set */
     const char *usage; /* "substr(s, from[, count])", for messages, docs and suggestions */
 } ds_function;
+
+/* For each selected row i: `ds_for_selected (ev, i) { ... }`. For dear kernels. */
+#define ds_for_selected(ev, i)                                                                     \
+    for (uint32_t ds_word_ = 0; ds_word_ < ds_bitmap_words((ev)->n); ds_word_++)                   \
+        for (uint64_t ds_left_ = (ev)->selected[ds_word_], i;                                      \
+             ds_left_ != 0 && (i = ds_word_ * 64u + (unsigned)__builtin_ctzll(ds_left_), true);    \
+             ds_left_ &= ds_left_ - 1)
+
+/* Makes rows of a float column null that are not finite. Copies nothing: out is changed. */
+void ds_eval_finite(ds_eval *ev, ds_column *out);
+
+/* A kernel whose result is null for every row: of a strict function with a literal null. */
+void ds_kernel_null(ds_eval *ev, const void *bound, const ds_column *const *args, uint32_t n_args,
+                    ds_column *out);
 
 /* Each functions_*.c exports one such table, ended by a NULL name. */
 extern const ds_function ds_functions_math[];
@@ -97,6 +116,9 @@ void ds_function_each(void (*fn)(const ds_function *function, void *arg), void *
 /* Fails a resolve with a message: returns false. */
 bool ds_resolve_fail(ds_resolve *r, int wrong_arg, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* How messages name argument i: its text, or "argument 2". In the arena or borrowed. */
+const char *ds_resolve_shown(const ds_resolve *r, uint32_t i);
 
 /* Checks that argument i is of kind, converting int to float and null to anything. */
 bool ds_resolve_want(ds_resolve *r, uint32_t i, ds_kind kind);
