@@ -36,7 +36,7 @@ typedef struct expr_table {
     ds_buffer text;
 } expr_table;
 
-static ds_column *table_column(expr_table *table, ds_kind kind, uint64_t valid)
+static inline ds_column *table_column(expr_table *table, ds_kind kind, uint64_t valid)
 {
     ds_column *column = ds_column_new(table->arena, DS_TYPE(kind), TABLE_ROWS);
     column->validity = DS_ARENA_ARRAY(table->arena, uint64_t, 1);
@@ -44,28 +44,29 @@ static ds_column *table_column(expr_table *table, ds_kind kind, uint64_t valid)
     return column;
 }
 
-static ds_column *table_ints(expr_table *table, ds_kind kind, uint64_t valid, const int64_t *values)
+static inline ds_column *table_ints(expr_table *table, ds_kind kind, uint64_t valid,
+                                    const int64_t *values)
 {
     ds_column *column = table_column(table, kind, valid);
     memcpy(column->ints, values, TABLE_ROWS * sizeof *values);
     return column;
 }
 
-static ds_column *table_floats(expr_table *table, uint64_t valid, const double *values)
+static inline ds_column *table_floats(expr_table *table, uint64_t valid, const double *values)
 {
     ds_column *column = table_column(table, DS_FLOAT, valid);
     memcpy(column->floats, values, TABLE_ROWS * sizeof *values);
     return column;
 }
 
-static ds_column *table_bools(expr_table *table, uint64_t valid, uint64_t bits)
+static inline ds_column *table_bools(expr_table *table, uint64_t valid, uint64_t bits)
 {
     ds_column *column = table_column(table, DS_BOOL, valid);
     *column->bits = bits;
     return column;
 }
 
-static ds_column *table_texts(expr_table *table, uint64_t valid, const char *const *values)
+static inline ds_column *table_texts(expr_table *table, uint64_t valid, const char *const *values)
 {
     ds_column *column = table_column(table, DS_STRING, valid);
     for (uint32_t i = 0; i < TABLE_ROWS; i++)
@@ -73,7 +74,7 @@ static ds_column *table_texts(expr_table *table, uint64_t valid, const char *con
     return column;
 }
 
-static ds_column *table_lists(expr_table *table)
+static inline ds_column *table_lists(expr_table *table)
 {
     static const int64_t elements[] = {1, 2, 3, 0, 1, 2, 7};
     static const uint32_t offsets[] = {0, 2, 2, 2, 4, 6, 7};
@@ -88,7 +89,7 @@ static ds_column *table_lists(expr_table *table)
     return column;
 }
 
-static void table_open(expr_table *table)
+static inline void table_open(expr_table *table)
 {
     static const int64_t i[] = {1, -2, 99, INT64_MAX, 0, 7}, j[] = {2, 3, 5, -1, 0, 99};
     static const int64_t t[] = {DAY_2026,          0, 5, DS_TIMESTAMP_MAX, DS_TIMESTAMP_MIN,
@@ -122,14 +123,14 @@ static void table_open(expr_table *table)
     table->selected = 0x3f;
 }
 
-static void table_close(expr_table *table)
+static inline void table_close(expr_table *table)
 {
     ds_buffer_fini(&table->text);
     ds_heap_fini(&table->heap);
     ds_arena_free(table->arena);
 }
 
-static ds_expr *table_bind(expr_table *table, const char *text)
+static inline ds_expr *table_bind(expr_table *table, const char *text)
 {
     ds_scope scope = {.columns = &table->schema, .allow_window = true, .place = "where"};
     ds_expr *expr;
@@ -139,7 +140,8 @@ static ds_expr *table_bind(expr_table *table, const char *text)
     return expr;
 }
 
-static void table_show(ds_buffer *out, const ds_heap *heap, const ds_column *column, uint32_t row)
+static inline void table_show(ds_buffer *out, const ds_heap *heap, const ds_column *column,
+                              uint32_t row)
 {
     if (ds_column_is_null(column, row)) {
         ds_buffer_append_text(out, "null");
@@ -165,7 +167,7 @@ static void table_show(ds_buffer *out, const ds_heap *heap, const ds_column *col
 }
 
 /* Runs a program of one expression; "-" for rows that are not selected, "!" for failed ones. */
-static const char *table_run(expr_table *table, ds_expr *expr)
+static inline const char *table_run(expr_table *table, ds_expr *expr)
 {
     ds_program *program = ds_program_new(table->arena, &expr, 1);
     ds_eval ev = {.arena = table->arena,
@@ -196,7 +198,7 @@ static const char *table_run(expr_table *table, ds_expr *expr)
     return ds_buffer_text(&table->text);
 }
 
-static const char *table_eval(expr_table *table, const char *text)
+static inline const char *table_eval(expr_table *table, const char *text)
 {
     ds_expr *expr = table_bind(table, text);
     ck_assert_msg(expr != NULL, "%s: %s", text, table->error.message);
