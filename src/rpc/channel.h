@@ -7,8 +7,8 @@
 #ifndef DS_RPC_CHANNEL_H
 #define DS_RPC_CHANNEL_H
 
-#include "rpc/address.h"
 #include "rpc/link.h"
+#include "rpc/url.h"
 
 #include <nng/nng.h>
 #include <stdbool.h>

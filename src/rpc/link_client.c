@@ -33,7 +33,7 @@ typedef enum answer {
 } answer;
 
 struct ds_client {
-    ds_address address;
+    ds_url address;
     ds_link_fn fn;
     void *arg;
     ds_channel *channel;
@@ -119,7 +119,7 @@ static bool wait_until(ds_client *client, int64_t deadline_us)
     return pthread_cond_timedwait(&client->changed, &client->lock, &ts) == 0;
 }
 
-static int dial(const ds_address *address, int64_t deadline_us, nng_stream **stream)
+static int dial(const ds_url *address, int64_t deadline_us, nng_stream **stream)
 {
     nng_stream_dialer *dialer;
     nng_aio *aio;
@@ -227,7 +227,7 @@ ds_status ds_client_open(const char *url, int timeout_ms, ds_link_fn fn, void *a
 {
     int64_t deadline_us = ds_clock_mono_us() + (int64_t)timeout_ms * 1000;
     ds_client *c = new_client(fn, arg);
-    ds_status status = ds_address_parse(url, false, &c->address, error);
+    ds_status status = ds_url_parse(url, false, &c->address, error);
     if (status == DS_OK)
         status = open_until(c, deadline_us, error);
     if (status == DS_OK)

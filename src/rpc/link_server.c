@@ -24,9 +24,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "rpc/address.h"
 #include "rpc/channel.h"
 #include "rpc/link_limits.h"
+#include "rpc/url.h"
 
 #include <arpa/inet.h>
 #include <nng/transport/tcp/tcp.h>
@@ -51,7 +51,7 @@ typedef struct peer {
 } peer;
 
 struct ds_server {
-    ds_address address;
+    ds_url address;
     ds_link_limits limits;
     ds_link_fn fn;
     void *arg;
@@ -214,7 +214,8 @@ static void refuse(ds_server *server, nng_stream *stream)
 {
     nng_stream_free(stream);
     if (!server->refused)
-        ds_log_warn("%s: a connection from another user or process was refused", server->address.url);
+        ds_log_warn("%s: a connection from another user or process was refused",
+                    server->address.url);
     server->refused = true;
 }
 
@@ -306,7 +307,7 @@ static void *run_janitor(void *arg)
 
 /* Opening and closing */
 
-static ds_status listen_failed(const ds_address *address, int rv, ds_error *error)
+static ds_status listen_failed(const ds_url *address, int rv, ds_error *error)
 {
     if (rv == NNG_EADDRINUSE)
         return ds_error_set(error, DS_ERR_UNAVAILABLE, "%s is in use by another process",
@@ -325,7 +326,7 @@ static unsigned real_port(nng_stream_listener *listener)
 
 static ds_status open_door(ds_server *server, ds_error *error)
 {
-    ds_address *address = &server->address;
+    ds_url *address = &server->address;
     int rv = nng_stream_listener_alloc(&server->listener, address->real);
     if (rv == 0 && address->transport == DS_TRANSPORT_TCP)
         rv = nng_stream_listener_set_bool(server->listener, NNG_OPT_TCP_NODELAY, true);
@@ -336,7 +337,7 @@ static ds_status open_door(ds_server *server, ds_error *error)
         return listen_failed(address, rv, error);
     }
     if (address->transport == DS_TRANSPORT_TCP)
-        ds_address_set_port(address, real_port(server->listener));
+        ds_url_set_port(address, real_port(server->listener));
     return DS_OK;
 }
 
@@ -362,7 +363,7 @@ ds_status ds_server_open_limited(const char *url, const ds_link_limits *limits, 
                                  void *arg, ds_server **server, ds_error *error)
 {
     ds_server *s = ds_calloc(1, sizeof *s);
-    ds_status status = ds_address_parse(url, true, &s->address, error);
+    ds_status status = ds_url_parse(url, true, &s->address, error);
     if (status == DS_OK)
         status = open_door(s, error);
     if (status != DS_OK) {

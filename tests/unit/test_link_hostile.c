@@ -398,9 +398,9 @@ START_TEST(other_processes_are_shut_out_of_inproc)
     if (child == 0)
         connect_from_elsewhere(to[0]);
     door d;
-    ds_address address;
+    ds_url address;
     door_open(&d, kit_name_url("inproc"));
-    ck_assert_int_eq(ds_address_parse(d.url, false, &address, NULL), DS_OK);
+    ck_assert_int_eq(ds_url_parse(d.url, false, &address, NULL), DS_OK);
     ck_assert_int_gt(write(to[1], address.real, sizeof address.real), 0);
     waitpid(child, &status, 0);
     ck_assert(WIFEXITED(status));

@@ -1,4 +1,4 @@
-#include "rpc/address.h"
+#include "rpc/url.h"
 
 #include "base/assert.h"
 
@@ -54,7 +54,7 @@ static ds_status wrong(ds_error *error, const char *url, const char *why)
                         why);
 }
 
-static ds_status parse_tcp(const char *url, const char *rest, bool listening, ds_address *address,
+static ds_status parse_tcp(const char *url, const char *rest, bool listening, ds_url *address,
                            ds_error *error)
 {
     char host[64];
@@ -74,7 +74,7 @@ static ds_status parse_tcp(const char *url, const char *rest, bool listening, ds
     return DS_OK;
 }
 
-static ds_status parse_name(const char *url, const char *name, ds_address *address, ds_error *error)
+static ds_status parse_name(const char *url, const char *name, ds_url *address, ds_error *error)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (!name_is_good(name))
@@ -89,7 +89,7 @@ static ds_status parse_name(const char *url, const char *name, ds_address *addre
     return DS_OK;
 }
 
-ds_status ds_address_parse(const char *url, bool listening, ds_address *address, ds_error *error)
+ds_status ds_url_parse(const char *url, bool listening, ds_url *address, ds_error *error)
 {
     static const char *const schemes[] = {
         [DS_TRANSPORT_ABSTRACT] = "abstract://",
@@ -107,7 +107,7 @@ ds_status ds_address_parse(const char *url, bool listening, ds_address *address,
     return wrong(error, url, "it does not start with tcp://, abstract:// or inproc://");
 }
 
-void ds_address_set_port(ds_address *address, unsigned port)
+void ds_url_set_port(ds_url *address, unsigned port)
 {
     DS_ASSERT(address->transport == DS_TRANSPORT_TCP && port <= UINT16_MAX);
     char *colon = strrchr(address->url, ':');

@@ -5,8 +5,8 @@
  *     inproc://NAME        the same; carried by an abstract socket with a name of this process
  *     tcp://HOST:PORT      HOST is 127.x.y.z, [::1] or localhost
  */
-#ifndef DS_RPC_ADDRESS_H
-#define DS_RPC_ADDRESS_H
+#ifndef DS_RPC_URL_H
+#define DS_RPC_URL_H
 
 #include "base/error.h"
 
@@ -19,17 +19,17 @@ typedef enum ds_transport {
     DS_TRANSPORT_TCP
 } ds_transport;
 
-typedef struct ds_address {
+typedef struct ds_url {
     ds_transport transport;
     char url[DS_ADDRESS_URL];  /* for people and for dialing again */
     char real[DS_ADDRESS_URL]; /* for the messaging library */
-} ds_address;
+} ds_url;
 
 /* Takes url (borrowed) apart. DS_ERR_USAGE with a sentence if it is none of the above; a tcp
  * port of 0 is allowed only when listening. */
-ds_status ds_address_parse(const char *url, bool listening, ds_address *address, ds_error *error);
+ds_status ds_url_parse(const char *url, bool listening, ds_url *address, ds_error *error);
 
 /* Puts the real port of a tcp address that had port 0. */
-void ds_address_set_port(ds_address *address, unsigned port);
+void ds_url_set_port(ds_url *address, unsigned port);
 
 #endif

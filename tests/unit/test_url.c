@@ -1,16 +1,16 @@
 /* Addresses of links: what is allowed, and what is said of the rest. */
-#include "rpc/address.h"
+#include "rpc/url.h"
 
 #include "unit/unit.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static ds_address good(const char *url, bool listening)
+static ds_url good(const char *url, bool listening)
 {
-    ds_address address;
+    ds_url address;
     ds_error error = {0};
-    ck_assert_msg(ds_address_parse(url, listening, &address, &error) == DS_OK, "%s: %s", url,
+    ck_assert_msg(ds_url_parse(url, listening, &address, &error) == DS_OK, "%s: %s", url,
                   error.message);
     return address;
 }
@@ -32,7 +32,7 @@ START_TEST(good_addresses_are_taken_apart)
     };
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         for (int listening = 0; listening < 2; listening++) {
-            ds_address address = good(urls[i].url, listening == 1);
+            ds_url address = good(urls[i].url, listening == 1);
             ck_assert_int_eq(address.transport, urls[i].transport);
             ck_assert_str_eq(address.url, urls[i].shown);
             if (address.transport != DS_TRANSPORT_INPROC)
@@ -45,7 +45,7 @@ END_TEST
 START_TEST(names_have_a_limit)
 {
     char url[128] = "abstract://";
-    ds_address address;
+    ds_url address;
     memset(url + 11, 'n', DS_ADDRESS_NAME);
     good(url, true);
     memcpy(url, "inproc:///", 9);
@@ -54,14 +54,14 @@ START_TEST(names_have_a_limit)
     address = good(url, true);
     ck_assert_uint_le(strlen(address.real) - strlen("abstract://"), 107); /* what the OS allows */
     strcat(url, "n");
-    ck_assert_int_eq(ds_address_parse(url, true, &address, NULL), DS_ERR_USAGE);
+    ck_assert_int_eq(ds_url_parse(url, true, &address, NULL), DS_ERR_USAGE);
 }
 END_TEST
 
 START_TEST(inproc_names_are_of_this_process)
 {
-    ds_address a = good("inproc://one", true), b = good("inproc://one", false);
-    ds_address other = good("inproc://two", true);
+    ds_url a = good("inproc://one", true), b = good("inproc://one", false);
+    ds_url other = good("inproc://two", true);
     ck_assert_str_eq(a.real, b.real);
     ck_assert_str_ne(a.real, other.real);
     ck_assert_int_eq(strncmp(a.real, "abstract://", 11), 0);
@@ -107,9 +107,9 @@ START_TEST(other_addresses_are_usage_errors)
         {"tcp://127.0.0.1:99999999999999999999", "the port"},
     };
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
-        ds_address address;
+        ds_url address;
         ds_error error = {0};
-        ck_assert_msg(ds_address_parse(urls[i].url, true, &address, &error) == DS_ERR_USAGE,
+        ck_assert_msg(ds_url_parse(urls[i].url, true, &address, &error) == DS_ERR_USAGE,
                       "%s was taken", urls[i].url);
         ck_assert_msg(strstr(error.message, urls[i].why) != NULL, "\"%s\" does not say \"%s\"",
                       error.message, urls[i].why);
@@ -121,21 +121,21 @@ END_TEST
 START_TEST(long_addresses_are_usage_errors)
 {
     char url[4096] = "tcp://";
-    ds_address address;
+    ds_url address;
     ds_error error;
     memset(url + 6, '1', sizeof url - 7);
-    ck_assert_int_eq(ds_address_parse(url, true, &address, &error), DS_ERR_USAGE);
+    ck_assert_int_eq(ds_url_parse(url, true, &address, &error), DS_ERR_USAGE);
     url[sizeof url - 4] = ':';
-    ck_assert_int_eq(ds_address_parse(url, true, &address, &error), DS_ERR_USAGE);
+    ck_assert_int_eq(ds_url_parse(url, true, &address, &error), DS_ERR_USAGE);
 }
 END_TEST
 
 START_TEST(port_zero_is_for_listening)
 {
-    ds_address address;
-    ck_assert_int_eq(ds_address_parse("tcp://127.0.0.1:0", false, &address, NULL), DS_ERR_USAGE);
+    ds_url address;
+    ck_assert_int_eq(ds_url_parse("tcp://127.0.0.1:0", false, &address, NULL), DS_ERR_USAGE);
     address = good("tcp://[::1]:0", true);
-    ds_address_set_port(&address, 65535);
+    ds_url_set_port(&address, 65535);
     ck_assert_str_eq(address.url, "tcp://[::1]:65535");
     ck_assert_str_eq(address.real, "tcp://[::1]:65535");
 }

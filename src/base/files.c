@@ -1,0 +1,70 @@
+#include "base/files.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+ds_status ds_make_folders(const char *path, ds_error *error)
+{
+    char *copy = ds_strdup(path);
+    for (char *p = copy + 1; *p != '\0'; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        mkdir(copy, 0777); /* what matters is whether the last one can be made */
+        *p = '/';
+    }
+    free(copy);
+    struct stat found;
+    if (mkdir(path, 0777) == 0)
+        return DS_OK;
+    int reason = errno;
+    if (reason == EEXIST && stat(path, &found) == 0 && S_ISDIR(found.st_mode))
+        return DS_OK;
+    return ds_error_set(error, DS_ERR_IO, "cannot make the folder %s: %s", path,
+                        strerror(reason == EEXIST ? ENOTDIR : reason));
+}
+
+ds_status ds_sync_folder(const char *path, ds_error *error)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool fine = fd >= 0 && fsync(fd) == 0;
+    int reason = errno;
+    if (fd >= 0)
+        close(fd);
+    if (fine)
+        return DS_OK;
+    return ds_error_set(error, DS_ERR_IO, "cannot sync the folder %s: %s", path, strerror(reason));
+}
+
+ds_status ds_read_file(const char *path, size_t limit, ds_buffer *out, ds_error *error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return ds_error_set(error, DS_ERR_NO_INPUT, "cannot open %s: %s", path, strerror(errno));
+    size_t total = 0;
+    ds_status status = DS_OK;
+    for (;;) {
+        char *to = ds_buffer_reserve(out, 64 << 10);
+        ssize_t n = read(fd, to, 64 << 10);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            status = ds_error_set(error, DS_ERR_IO, "cannot read %s: %s", path, strerror(errno));
+        if (n <= 0)
+            break;
+        out->length += (size_t)n;
+        total += (size_t)n;
+        if (total > limit) {
+            status = ds_error_set(error, DS_ERR_IO, "%s has more than %zu bytes", path, limit);
+            break;
+        }
+    }
+    close(fd);
+    return status;
+}

@@ -1,0 +1,18 @@
+/* Small helpers around files and folders. Thread-safe. */
+#ifndef DS_BASE_FILES_H
+#define DS_BASE_FILES_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+/* Makes a folder and those above it. DS_ERR_IO with the path and the reason. */
+ds_status ds_make_folders(const char *path, ds_error *error);
+
+/* Makes what was renamed or created in a folder durable. DS_ERR_IO. */
+ds_status ds_sync_folder(const char *path, ds_error *error);
+
+/* Appends a whole file to out. DS_ERR_NO_INPUT if it cannot be opened, DS_ERR_IO if it cannot be
+ * read or has more than limit bytes. */
+ds_status ds_read_file(const char *path, size_t limit, ds_buffer *out, ds_error *error);
+
+#endif

@@ -1,0 +1,83 @@
+#include "base/mailbox.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct ds_mailbox {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    ds_mail *first, **last;
+    size_t n, peak;
+};
+
+ds_mailbox *ds_mailbox_new(void)
+{
+    ds_mailbox *mailbox = ds_calloc(1, sizeof *mailbox);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&mailbox->filled, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&mailbox->lock, NULL);
+    mailbox->last = &mailbox->first;
+    return mailbox;
+}
+
+void ds_mailbox_free(ds_mailbox *mailbox)
+{
+    if (mailbox == NULL)
+        return;
+    pthread_cond_destroy(&mailbox->filled);
+    pthread_mutex_destroy(&mailbox->lock);
+    free(mailbox);
+}
+
+void ds_mailbox_post(ds_mailbox *mailbox, ds_mail *item)
+{
+    item->next = NULL;
+    pthread_mutex_lock(&mailbox->lock);
+    *mailbox->last = item;
+    mailbox->last = &item->next;
+    if (++mailbox->n > mailbox->peak)
+        mailbox->peak = mailbox->n;
+    pthread_cond_signal(&mailbox->filled);
+    pthread_mutex_unlock(&mailbox->lock);
+}
+
+/* Waits for a signal or the deadline; false when the deadline has passed. */
+static bool wait_until(ds_mailbox *mailbox, int64_t deadline_us)
+{
+    if (deadline_us == INT64_MAX) {
+        pthread_cond_wait(&mailbox->filled, &mailbox->lock);
+        return true;
+    }
+    struct timespec until = {.tv_sec = deadline_us / 1000000,
+                             .tv_nsec = deadline_us % 1000000 * 1000};
+    return pthread_cond_timedwait(&mailbox->filled, &mailbox->lock, &until) == 0;
+}
+
+ds_mail *ds_mailbox_take(ds_mailbox *mailbox, int64_t deadline_us)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    while (mailbox->first == NULL && deadline_us > ds_clock_mono_us())
+        if (!wait_until(mailbox, deadline_us))
+            break;
+    ds_mail *items = mailbox->first;
+    mailbox->first = NULL;
+    mailbox->last = &mailbox->first;
+    mailbox->n = 0;
+    pthread_mutex_unlock(&mailbox->lock);
+    return items;
+}
+
+size_t ds_mailbox_peak(ds_mailbox *mailbox)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    size_t peak = mailbox->peak;
+    pthread_mutex_unlock(&mailbox->lock);
+    return peak;
+}

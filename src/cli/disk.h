@@ -1,0 +1,25 @@
+/*
+ * The driver's disk thread: what may wait for a disk (checkpoint records, commits, listings)
+ * is done here, in order, and answered by a callback on this thread.
+ */
+#ifndef DS_CLI_DISK_H
+#define DS_CLI_DISK_H
+
+#include "base/error.h"
+
+typedef struct ds_disk ds_disk;
+
+/* A job: run does the work; free gives back what the job holds. Both on the disk thread. */
+typedef struct ds_disk_job {
+    struct ds_disk_job *next;
+    void (*run)(struct ds_disk_job *job);
+    void (*free)(struct ds_disk_job *job);
+} ds_disk_job;
+
+ds_disk *ds_disk_start(void);
+/* Queues a job, which the disk thread then owns. Any thread. */
+void ds_disk_add(ds_disk *disk, ds_disk_job *job);
+/* Runs what is queued, ends the thread and frees. */
+void ds_disk_stop(ds_disk *disk);
+
+#endif

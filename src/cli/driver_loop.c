@@ -1,0 +1,672 @@
+/*
+ * Threads: this one steps the control and starts processes; the link's threads, the disk thread
+ * and the signal thread post to its mailbox. Ports are called from this thread only; what they
+ * need on the disk goes to the disk thread as a job that owns copies of everything.
+ *
+ * A first SIGINT or SIGTERM asks for a graceful stop, a second one ends at once: executors see
+ * their connection close and end too, and no name is left behind.
+ */
+#include "cli/driver_loop.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mailbox.h"
+#include "cli/disk.h"
+#include "cli/launcher.h"
+#include "cli/progress.h"
+#include "exec/store.h"
+#include "receiver/files.h"
+#include "rpc/link.h"
+#include "scheduler/commit.h"
+#include "scheduler/metadata.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define HEARTBEAT_MS 300
+#define GOODBYE_MS 2000
+
+typedef enum mail_kind {
+    MAIL_MESSAGE,
+    MAIL_LOST,
+    MAIL_STOP,
+    MAIL_CHILD,
+    MAIL_FILES,
+    MAIL_JOURNALED,
+    MAIL_COMMITTED,
+} mail_kind;
+
+typedef struct mail {
+    ds_mail link;
+    mail_kind kind;
+    uint64_t peer, ticket;
+    uint32_t source;
+    int64_t batch_ms;
+    ds_status status;
+    ds_listed_file *files; /* in arena */
+    uint32_t n_files;
+    ds_arena *arena;
+    size_t length;
+    char bytes[];
+} mail;
+
+/* The store of an executor, held open. */
+typedef struct held_store {
+    uint64_t executor_id;
+    ds_store_view *view;
+} held_store;
+
+typedef struct driver_loop {
+    const ds_plan *plan;
+    const ds_run_options *options;
+    ds_driver *control;
+    ds_mailbox *mailbox;
+    ds_server *server;  /* where our executors connect */
+    ds_server *outside; /* executors.listen; or NULL */
+    ds_launcher *launcher;
+    ds_disk *disk;
+    ds_metadata *metadata;
+    held_store *stores;
+    size_t n_stores;
+    ds_buffer out;
+    pthread_t signals;
+    bool ended, again; /* again: a launch failed within a step */
+    ds_status status;
+    char message[DS_ERROR_TEXT];
+} driver_loop;
+
+static mail *new_mail(mail_kind kind, const void *bytes, size_t length)
+{
+    mail *m = ds_calloc(1, sizeof *m + length + 1);
+    m->kind = kind;
+    m->length = length;
+    if (bytes != NULL)
+        memcpy(m->bytes, bytes, length);
+    return m;
+}
+
+static void post(driver_loop *loop, mail *m)
+{
+    ds_mailbox_post(loop->mailbox, &m->link);
+}
+
+/* ---- links ---- */
+
+/* Peers of the two servers are told apart by the lowest bit. */
+static void on_link(driver_loop *loop, const ds_link_event *event, uint64_t bit)
+{
+    if (event->kind == DS_LINK_OPENED)
+        return; /* HELLO comes next */
+    mail *m = event->kind == DS_LINK_LOST ? new_mail(MAIL_LOST, NULL, 0)
+                                          : new_mail(MAIL_MESSAGE, event->bytes, event->length);
+    m->peer = event->peer << 1 | bit;
+    post(loop, m);
+}
+
+static void on_local_link(void *arg, const ds_link_event *event)
+{
+    on_link(arg, event, 0);
+}
+
+static void on_outside_link(void *arg, const ds_link_event *event)
+{
+    on_link(arg, event, 1);
+}
+
+static ds_server *server_of(driver_loop *loop, uint64_t peer)
+{
+    return (peer & 1) != 0 ? loop->outside : loop->server;
+}
+
+static void port_send(void *arg, uint64_t peer, const ds_message *message)
+{
+    driver_loop *loop = arg;
+    loop->out.length = 0;
+    ds_message_encode(&loop->out, message);
+    ds_server_send(server_of(loop, peer), peer >> 1, loop->out.data, loop->out.length);
+}
+
+static void port_close_peer(void *arg, uint64_t peer)
+{
+    driver_loop *loop = arg;
+    ds_server_close_peer(server_of(loop, peer), peer >> 1, true);
+}
+
+/* ---- processes ---- */
+
+static void port_launch(void *arg, uint64_t executor_id, const uint8_t *token)
+{
+    driver_loop *loop = arg;
+    ds_error error;
+    if (ds_launcher_start(loop->launcher, executor_id, token, &error) == DS_OK)
+        return;
+    ds_log_error("%s", error.message);
+    mail *m = new_mail(MAIL_CHILD, NULL, 0);
+    m->ticket = executor_id; /* it never lived */
+    post(loop, m);
+}
+
+static void port_kill(void *arg, uint64_t executor_id)
+{
+    driver_loop *loop = arg;
+    ds_launcher_kill(loop->launcher, executor_id);
+}
+
+static ds_driver_event new_event(ds_driver_event_kind kind)
+{
+    return (ds_driver_event){
+        .kind = kind, .now_us = ds_clock_mono_us(), .wall_ms = ds_clock_wall_ms(), .text = ""};
+}
+
+static void on_exited(void *arg, uint64_t executor_id, const char *why)
+{
+    driver_loop *loop = arg;
+    ds_driver_event event = new_event(DS_DRIVER_EXECUTOR_EXITED);
+    event.executor_id = executor_id;
+    event.text = why;
+    ds_driver_step(loop->control, &event);
+}
+
+/* ---- stores ---- */
+
+static ds_status port_open_store(void *arg, uint64_t executor_id, int64_t pid, int fd,
+                                 uint64_t bytes, char *path, size_t path_size, ds_error *error)
+{
+    driver_loop *loop = arg;
+    char theirs[64];
+    snprintf(theirs, sizeof theirs, "/proc/%" PRId64 "/fd/%d", pid, fd);
+    ds_store_view *view;
+    DS_TRY(ds_store_view_open(theirs, bytes, &view, error));
+    loop->stores = ds_realloc(loop->stores, loop->n_stores + 1, sizeof *loop->stores);
+    loop->stores[loop->n_stores++] = (held_store){executor_id, view};
+    snprintf(path, path_size, "/proc/%d/fd/%d", (int)getpid(), ds_store_view_fd(view));
+    return DS_OK;
+}
+
+static void port_close_store(void *arg, uint64_t executor_id)
+{
+    driver_loop *loop = arg;
+    for (size_t i = 0; i < loop->n_stores; i++) {
+        if (loop->stores[i].executor_id != executor_id)
+            continue;
+        ds_store_view_close(loop->stores[i].view);
+        loop->stores[i] = loop->stores[--loop->n_stores];
+        return;
+    }
+}
+
+static const char *bytes_of(const driver_loop *loop, const ds_ref *ref)
+{
+    for (size_t i = 0; i < loop->n_stores; i++)
+        if (loop->stores[i].executor_id == ref->executor_id)
+            return ds_store_view_bytes(loop->stores[i].view, ref->offset, ref->length);
+    return NULL;
+}
+
+/* ---- jobs of the disk thread ---- */
+
+typedef struct list_job {
+    ds_disk_job job;
+    driver_loop *loop;
+    uint32_t source;
+    mail *m;
+    uint32_t capacity;
+} list_job;
+
+static void free_job(ds_disk_job *job)
+{
+    free(job);
+}
+
+static void on_file(void *arg, const ds_file_info *file)
+{
+    list_job *list = arg;
+    mail *m = list->m;
+    if (m->n_files == list->capacity) {
+        list->capacity = list->capacity == 0 ? 64 : list->capacity * 2;
+        m->files = ds_realloc(m->files, list->capacity, sizeof *m->files);
+    }
+    m->files[m->n_files++] = (ds_listed_file){ds_arena_strdup(m->arena, file->name), file->size};
+}
+
+static void run_list(ds_disk_job *job)
+{
+    list_job *list = (list_job *)job;
+    const ds_app_source *source = &list->loop->plan->app->sources[list->source];
+    ds_error error = {.message = ""};
+    mail *m = new_mail(MAIL_FILES, NULL, sizeof error.message);
+    m->arena = ds_arena_new(NULL);
+    m->source = list->source;
+    list->m = m;
+    m->status = ds_files_list(source->dir, source->pattern, on_file, list, &error);
+    if (m->status != DS_OK)
+        memcpy(m->bytes, error.message, sizeof error.message);
+    post(list->loop, m);
+}
+
+static void port_list_files(void *arg, uint32_t source)
+{
+    list_job *job = ds_calloc(1, sizeof *job);
+    *job = (list_job){.job = {.run = run_list, .free = free_job}, .loop = arg, .source = source};
+    ds_disk_add(job->loop->disk, &job->job);
+}
+
+typedef struct journal_job {
+    ds_disk_job job;
+    driver_loop *loop;
+    bool whole, sync;
+    uint64_t ticket;
+    size_t length;
+    char line[];
+} journal_job;
+
+static void answer(driver_loop *loop, mail_kind kind, uint64_t ticket, int64_t batch_ms,
+                   ds_status status, const ds_error *error)
+{
+    const char *text = status == DS_OK ? "" : error->message;
+    mail *m = new_mail(kind, text, strlen(text));
+    m->ticket = ticket;
+    m->batch_ms = batch_ms;
+    m->status = status;
+    post(loop, m);
+}
+
+static void run_journal(ds_disk_job *job)
+{
+    journal_job *journal = (journal_job *)job;
+    ds_error error;
+    ds_status status = ds_metadata_append(journal->loop->metadata, journal->line, journal->length,
+                                          journal->whole, journal->sync, &error);
+    answer(journal->loop, MAIL_JOURNALED, journal->ticket, 0, status, &error);
+}
+
+static void port_journal(void *arg, const char *line, size_t length, bool whole, bool sync,
+                         uint64_t ticket)
+{
+    driver_loop *loop = arg;
+    journal_job *job = ds_calloc(1, sizeof *job + length);
+    *job = (journal_job){.job = {.run = run_journal, .free = free_job},
+                         .loop = loop,
+                         .whole = whole,
+                         .sync = sync,
+                         .ticket = ticket,
+                         .length = length};
+    memcpy(job->line, line, length);
+    ds_disk_add(loop->disk, &job->job);
+}
+
+/* The commit stays the batch's until it is answered; the console's bytes stay in their stores. */
+typedef struct commit_job {
+    ds_disk_job job;
+    driver_loop *loop;
+    const ds_commit *commit;
+    const char **bytes; /* by commit->bytes */
+} commit_job;
+
+static void free_commit_job(ds_disk_job *job)
+{
+    free(((commit_job *)job)->bytes);
+    free(job);
+}
+
+/* Standard output may be a pipe whose reader is slow or does not block: whole rows come out. */
+static ds_status print(const char *bytes, size_t length, ds_error *error)
+{
+    while (length > 0) {
+        ssize_t n = write(STDOUT_FILENO, bytes, length);
+        if (n < 0 && errno == EAGAIN) {
+            struct pollfd ready = {.fd = STDOUT_FILENO, .events = POLLOUT};
+            poll(&ready, 1, 1000);
+            continue;
+        }
+        if (n < 0 && errno != EINTR)
+            return ds_error_set(error, DS_ERR_IO, "cannot write to standard output: %s",
+                                strerror(errno));
+        if (n > 0) {
+            bytes += n;
+            length -= (size_t)n;
+        }
+    }
+    return DS_OK;
+}
+
+static ds_status run_commit_steps(const commit_job *job, ds_error *error)
+{
+    const ds_commit *commit = job->commit;
+    DS_TRY(ds_commit_files(commit, job->loop->metadata != NULL, error));
+    for (uint32_t i = 0; i < commit->n_bytes; i++) {
+        if (job->bytes[i] == NULL)
+            return ds_error_set(error, DS_ERR_LOST, "rows for the console are gone");
+        DS_TRY(print(job->bytes[i], commit->bytes[i].length, error));
+    }
+    return DS_OK;
+}
+
+static void run_commit(ds_disk_job *job)
+{
+    commit_job *commit = (commit_job *)job;
+    ds_error error;
+    ds_status status = run_commit_steps(commit, &error);
+    answer(commit->loop, MAIL_COMMITTED, 0, commit->commit->batch_ms, status, &error);
+}
+
+static void port_commit(void *arg, const ds_commit *commit)
+{
+    driver_loop *loop = arg;
+    commit_job *job = ds_calloc(1, sizeof *job);
+    *job = (commit_job){.job = {.run = run_commit, .free = free_commit_job},
+                        .loop = loop,
+                        .commit = commit,
+                        .bytes = ds_calloc(commit->n_bytes, sizeof *job->bytes)};
+    for (uint32_t i = 0; i < commit->n_bytes; i++)
+        job->bytes[i] = bytes_of(loop, &commit->bytes[i].ref);
+    ds_disk_add(loop->disk, &job->job);
+}
+
+static void port_progress(void *arg, const ds_progress *progress)
+{
+    (void)arg;
+    ds_progress_show(progress);
+}
+
+static void port_end(void *arg, ds_status status, const char *message)
+{
+    driver_loop *loop = arg;
+    loop->ended = true;
+    loop->status = status;
+    snprintf(loop->message, sizeof loop->message, "%s", message);
+}
+
+/* ---- signals ---- */
+
+static void *wait_for_signals(void *arg)
+{
+    driver_loop *loop = arg;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGUSR1);
+    bool stopping = false;
+    for (;;) {
+        int signal;
+        if (sigwait(&set, &signal) != 0 || signal == SIGUSR1)
+            return NULL;
+        if (signal == SIGCHLD) {
+            post(loop, new_mail(MAIL_CHILD, NULL, 0));
+        } else if (!stopping) {
+            stopping = true;
+            ds_log_info("stopping: one last batch; once more to end at once");
+            post(loop, new_mail(MAIL_STOP, NULL, 0));
+        } else {
+            ds_progress_end();
+            _exit(128 + signal);
+        }
+    }
+}
+
+static void block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* ---- the loop ---- */
+
+static void step_message(driver_loop *loop, const mail *m, ds_driver_event *event)
+{
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_message message;
+    ds_error error;
+    event->peer = m->peer;
+    if (ds_message_decode(arena, m->bytes, m->length, &message, &error) == DS_OK) {
+        event->kind = DS_DRIVER_MESSAGE;
+        event->message = &message;
+        ds_driver_step(loop->control, event);
+    } else {
+        ds_log_warn("a peer was disconnected: %s", error.message);
+        ds_server_close_peer(server_of(loop, m->peer), m->peer >> 1, false);
+    }
+    ds_arena_free(arena);
+}
+
+static void step_mail(driver_loop *loop, mail *m)
+{
+    ds_driver_event event = new_event(DS_DRIVER_TIME);
+    event.status = m->status;
+    event.text = m->bytes;
+    switch (m->kind) {
+    case MAIL_MESSAGE: step_message(loop, m, &event); return;
+    case MAIL_LOST:
+        event.kind = DS_DRIVER_PEER_LOST;
+        event.peer = m->peer;
+        break;
+    case MAIL_STOP: event.kind = DS_DRIVER_STOP; break;
+    case MAIL_CHILD:
+        if (m->ticket != 0)
+            on_exited(loop, m->ticket, "it could not be started");
+        ds_launcher_reap(loop->launcher, on_exited, loop);
+        return;
+    case MAIL_FILES:
+        event.kind = DS_DRIVER_FILES;
+        event.source = m->source;
+        event.files = m->files;
+        event.n_files = m->n_files;
+        break;
+    case MAIL_JOURNALED:
+        event.kind = DS_DRIVER_JOURNALED;
+        event.ticket = m->ticket;
+        break;
+    case MAIL_COMMITTED:
+        event.kind = DS_DRIVER_COMMITTED;
+        event.batch_ms = m->batch_ms;
+        break;
+    }
+    ds_driver_step(loop->control, &event);
+}
+
+static void free_mail(mail *m)
+{
+    free(m->files);
+    ds_arena_free(m->arena);
+    free(m);
+}
+
+/* When to wake at the latest, on the monotonic clock. */
+static int64_t next_wake_us(const driver_loop *loop)
+{
+    int64_t mono_us, wall_ms;
+    ds_driver_deadline(loop->control, &mono_us, &wall_ms);
+    if (wall_ms == INT64_MAX)
+        return mono_us;
+    int64_t wait_us = wall_ms * 1000 - ds_clock_wall_us();
+    /* Not too far ahead: the wall clock may be set. */
+    if (wait_us > 1000000)
+        wait_us = 1000000;
+    int64_t at_us = ds_clock_mono_us() + (wait_us > 0 ? wait_us : 0);
+    return at_us < mono_us ? at_us : mono_us;
+}
+
+static void run(driver_loop *loop)
+{
+    ds_driver_event started = new_event(DS_DRIVER_STARTED);
+    ds_driver_step(loop->control, &started);
+    while (!loop->ended) {
+        ds_mail *items = ds_mailbox_take(loop->mailbox, next_wake_us(loop));
+        while (items != NULL) {
+            mail *m = (mail *)items;
+            items = items->next;
+            if (!loop->ended)
+                step_mail(loop, m);
+            free_mail(m);
+        }
+        if (!loop->ended) {
+            ds_driver_event tick = new_event(DS_DRIVER_TIME);
+            ds_driver_step(loop->control, &tick);
+        }
+    }
+}
+
+/* ---- start and end ---- */
+
+static uint64_t random_number(void)
+{
+    uint64_t number = 0;
+    while (number == 0)
+        if (getrandom(&number, sizeof number, 0) != sizeof number)
+            number = (uint64_t)ds_clock_wall_us();
+    return number;
+}
+
+static ds_status open_servers(driver_loop *loop, ds_error *error)
+{
+    char url[128];
+    snprintf(url, sizeof url, "abstract://dstream-%d-%016" PRIx64, (int)getpid(), random_number());
+    DS_TRY(ds_server_open(url, on_local_link, loop, &loop->server, error));
+    const char *listen = loop->plan->app->executors_listen;
+    if (listen == NULL)
+        return DS_OK;
+    DS_TRY(ds_server_open(listen, on_outside_link, loop, &loop->outside, error));
+    ds_log_info("executors may join at %s", ds_server_url(loop->outside));
+    return DS_OK;
+}
+
+static bool uses_stdin(const ds_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->app->n_sources; i++)
+        if (plan->app->sources[i].type == DS_SOURCE_STDIN)
+            return true;
+    return false;
+}
+
+static void make_launcher(driver_loop *loop)
+{
+    const ds_app *app = loop->plan->app;
+    static ds_launch_spec spec;
+    spec = (ds_launch_spec){.url = ds_server_url(loop->server),
+                            .app_id = app->name,
+                            .cores = app->executors_cores,
+                            .memory_bytes = (uint64_t)app->executors_memory,
+                            .with_stdin = uses_stdin(loop->plan),
+                            .log_format = loop->options->log_format,
+                            .log_level = loop->options->log_level};
+    loop->launcher = ds_launcher_new(&spec);
+}
+
+static ds_status open_checkpoint(driver_loop *loop, ds_recovered **recovered, ds_error *error)
+{
+    const ds_app *app = loop->plan->app;
+    *recovered = NULL;
+    if (app->checkpoint_dir == NULL)
+        return DS_OK;
+    DS_TRY(ds_metadata_open(app->checkpoint_dir, app->checkpoint_retain, &loop->metadata, error));
+    DS_TRY(ds_metadata_recover(loop->metadata, loop->plan, recovered, error));
+    if (*recovered == NULL)
+        return DS_OK;
+    if ((*recovered)->warning != NULL)
+        ds_log_warn("%s", (*recovered)->warning);
+    DS_TRY(ds_recovered_check(*recovered, loop->plan, app->checkpoint_dir, error));
+    ds_log_info("going on from the checkpoint in %s: %u batches to finish", app->checkpoint_dir,
+                (*recovered)->n_batches);
+    return DS_OK;
+}
+
+static void make_control(driver_loop *loop, const ds_recovered *recovered)
+{
+    const ds_app *app = loop->plan->app;
+    ds_driver_config config = {.plan = loop->plan,
+                               .epoch = random_number(),
+                               .seed = random_number(),
+                               .available_now = loop->options->available_now,
+                               .checkpoint = loop->metadata != NULL,
+                               .not_before_ms = ds_commit_newest(loop->plan),
+                               .external_executors = loop->outside != NULL,
+                               .heartbeat_ms = HEARTBEAT_MS,
+                               .credit_bytes = (uint64_t)app->limits_memory / 4,
+                               .recovered = recovered};
+    const ds_driver_ports ports = {.arg = loop,
+                                   .send = port_send,
+                                   .close_peer = port_close_peer,
+                                   .launch = port_launch,
+                                   .kill = port_kill,
+                                   .open_store = port_open_store,
+                                   .close_store = port_close_store,
+                                   .list_files = port_list_files,
+                                   .journal = port_journal,
+                                   .commit = port_commit,
+                                   .progress = port_progress,
+                                   .end = port_end};
+    loop->control = ds_driver_new(&config, &ports);
+}
+
+/* Executors were told to stop: they get a moment, then they are killed. */
+static void close_all(driver_loop *loop)
+{
+    if (loop->launcher != NULL && !ds_launcher_wait(loop->launcher, GOODBYE_MS))
+        ds_log_debug("some executors did not stop by themselves");
+    ds_launcher_free(loop->launcher);
+    ds_disk_stop(loop->disk);
+    if (loop->server != NULL)
+        ds_server_free(loop->server);
+    if (loop->outside != NULL)
+        ds_server_free(loop->outside);
+    ds_link_fini();
+    ds_driver_free(loop->control);
+    for (size_t i = 0; i < loop->n_stores; i++)
+        ds_store_view_close(loop->stores[i].view);
+    free(loop->stores);
+    ds_metadata_close(loop->metadata);
+    for (ds_mail *items = ds_mailbox_take(loop->mailbox, 0); items != NULL;) {
+        mail *m = (mail *)items;
+        items = items->next;
+        free_mail(m);
+    }
+    ds_mailbox_free(loop->mailbox);
+    ds_buffer_fini(&loop->out);
+}
+
+ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_error *error)
+{
+    driver_loop loop = {.plan = plan, .options = options};
+    ds_recovered *recovered = NULL;
+    block_signals();
+    loop.mailbox = ds_mailbox_new();
+    ds_status status = open_checkpoint(&loop, &recovered, error);
+    if (status == DS_OK)
+        status = open_servers(&loop, error);
+    if (status == DS_OK) {
+        ds_commit_clean(plan, recovered);
+        loop.disk = ds_disk_start();
+        make_launcher(&loop);
+        make_control(&loop, recovered);
+        int failed = pthread_create(&loop.signals, NULL, wait_for_signals, &loop);
+        DS_ASSERT(failed == 0);
+        run(&loop);
+        pthread_kill(loop.signals, SIGUSR1);
+        pthread_join(loop.signals, NULL);
+        status = loop.status;
+        if (status != DS_OK)
+            ds_error_set(error, status, "%s", loop.message);
+    }
+    ds_recovered_free(recovered);
+    close_all(&loop);
+    if (status == DS_OK)
+        ds_commit_clean(plan, NULL);
+    return status;
+}

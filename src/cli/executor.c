@@ -1,0 +1,115 @@
+#include "base/log.h"
+#include "cli/commands.h"
+#include "exec/executor_loop.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* --driver is for people; the others are how a driver starts its own. */
+static const struct option executor_options[] = {
+    {"driver", required_argument, NULL, 'd'},    {"app", required_argument, NULL, 'a'},
+    {"id", required_argument, NULL, 'i'},        {"cores", required_argument, NULL, 'c'},
+    {"memory", required_argument, NULL, 'm'},    {"parent", required_argument, NULL, 'p'},
+    {"log-level", required_argument, NULL, 'l'}, {"log-format", required_argument, NULL, 'f'},
+    {"with-stdin", no_argument, NULL, 's'},      {NULL, 0, NULL, 0},
+};
+
+typedef struct executor_arguments {
+    ds_executor_options options;
+    ds_log_level level;
+    bool json;
+    pid_t parent;
+} executor_arguments;
+
+static bool parse_number(const char *text, uint64_t most, uint64_t *value)
+{
+    char *end;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || number > most)
+        return false;
+    *value = number;
+    return true;
+}
+
+static bool take_option(executor_arguments *args, int option)
+{
+    uint64_t number = 0;
+    switch (option) {
+    case 'd': args->options.url = optarg; return true;
+    case 'a': args->options.app_id = optarg; return true;
+    case 'i': return parse_number(optarg, UINT64_MAX, &args->options.executor_id);
+    case 'c':
+        if (!parse_number(optarg, 1024, &number) || number == 0)
+            return false;
+        args->options.cores = (uint32_t)number;
+        return true;
+    case 'm':
+        return parse_number(optarg, (uint64_t)1 << 40, &args->options.memory_bytes) &&
+               args->options.memory_bytes >= (1 << 20);
+    case 'p':
+        if (!parse_number(optarg, INT32_MAX, &number))
+            return false;
+        args->parent = (pid_t)number;
+        return true;
+    case 'l': return ds_log_level_parse(optarg, &args->level);
+    case 'f': args->json = strcmp(optarg, "json") == 0; return true;
+    case 's': args->options.has_stdin = true; return true;
+    default: return false;
+    }
+}
+
+static void read_token(uint8_t *token)
+{
+    const char *text = getenv("DSTREAM_TOKEN");
+    if (text == NULL || strlen(text) != 2 * (size_t)DS_TOKEN_BYTES)
+        return;
+    for (size_t i = 0; i < DS_TOKEN_BYTES; i++) {
+        unsigned byte = 0;
+        if (sscanf(text + 2 * i, "%2x", &byte) != 1)
+            return;
+        token[i] = (uint8_t)byte;
+    }
+    unsetenv("DSTREAM_TOKEN");
+}
+
+/* Dies with the driver that started it, even while it is stopped by a signal. */
+static void tie_to_parent(pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(0); /* it is gone already */
+}
+
+int ds_command_executor(int argc, char **argv)
+{
+    executor_arguments args = {.options = {.app_id = "", .cores = 1, .memory_bytes = 1 << 30},
+                               .level = DS_LOG_INFO};
+    opterr = 0;
+    int option;
+    while ((option = getopt_long(argc, argv, "", executor_options, NULL)) != -1)
+        if (!take_option(&args, option))
+            return ds_usage_error("executor", "%s is not understood", argv[optind - 1]);
+    if (args.options.url == NULL || optind != argc)
+        return ds_usage_error("executor", "--driver URL is wanted, and nothing else");
+    if (args.parent != 0)
+        tie_to_parent(args.parent);
+    read_token(args.options.token);
+    signal(SIGPIPE, SIG_IGN);
+    char who[40];
+    snprintf(who, sizeof who, args.options.executor_id != 0 ? "executor %" PRIu64 : "executor",
+             args.options.executor_id);
+    ds_log_setup(args.level, args.json, who);
+    ds_error error = {.message = ""};
+    ds_status status = ds_executor_loop(&args.options, &error);
+    /* One that was started by a driver ends with it, and has nothing to say about that. */
+    if (status != DS_OK && (args.parent == 0 || status != DS_ERR_UNAVAILABLE))
+        ds_log_error("%s", error.message);
+    fflush(stderr);
+    _exit(ds_status_exit(status)); /* tasks may still run: nothing is left behind */
+}

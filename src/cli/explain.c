@@ -1,0 +1,7 @@
+#include "cli/commands.h"
+int ds_command_explain(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return 70;
+}

@@ -1,0 +1,42 @@
+/*
+ * Starting executors: local processes, the first of several ways to come.
+ *
+ * They are started with posix_spawn (nng is not fork-safe) from this binary, and die with the
+ * driver however it ends: their connection closes, and the kernel kills them when the thread
+ * that started them is gone.
+ */
+#ifndef DS_CLI_LAUNCHER_H
+#define DS_CLI_LAUNCHER_H
+
+#include "base/error.h"
+#include "rpc/message.h"
+
+typedef struct ds_launcher ds_launcher;
+
+typedef struct ds_launch_spec { /* all borrowed, for as long as the launcher */
+    const char *url;
+    const char *app_id;
+    uint32_t cores;
+    uint64_t memory_bytes;
+    bool with_stdin;
+    const char *log_format, *log_level;
+} ds_launch_spec;
+
+/* Called with the id of an executor whose process ended, and why (borrowed). */
+typedef void (*ds_exited_fn)(void *arg, uint64_t executor_id, const char *why);
+
+ds_launcher *ds_launcher_new(const ds_launch_spec *spec);
+/* Kills what still runs, waits for it and frees. */
+void ds_launcher_free(ds_launcher *launcher);
+
+/* Starts a process. Must be called from one thread, which lives as long as the executors. */
+ds_status ds_launcher_start(ds_launcher *launcher, uint64_t executor_id, const uint8_t *token,
+                            ds_error *error);
+/* Kills it (no effect if it has ended). */
+void ds_launcher_kill(ds_launcher *launcher, uint64_t executor_id);
+/* Reaps ended processes, calling fn for each. Same thread. */
+void ds_launcher_reap(ds_launcher *launcher, ds_exited_fn fn, void *arg);
+/* Waits until all have ended, at most timeout_ms. */
+bool ds_launcher_wait(ds_launcher *launcher, int timeout_ms);
+
+#endif

@@ -1,0 +1,58 @@
+#include "base/error.h"
+#include "cli/commands.h"
+#include "dstream/diagnostics.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"run", ds_command_run},           {"validate", ds_command_validate},
+    {"test", ds_command_test},         {"explain", ds_command_explain},
+    {"executor", ds_command_executor}, {"schema", ds_command_schema},
+    {"version", ds_command_version},   {"help", ds_command_help},
+};
+
+#define N_COMMANDS (sizeof commands / sizeof *commands)
+
+int ds_usage_error(const char *command, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "dstream%s%s: ", command[0] != '\0' ? " " : "", command);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "\ntry: dstream help%s%s\n", command[0] != '\0' ? " " : "", command);
+    return ds_status_exit(DS_ERR_USAGE);
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[N_COMMANDS];
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        names[i] = commands[i].name;
+    const char *near = ds_nearest_name(name, names, N_COMMANDS);
+    if (strcmp(name, "checkpoint") == 0)
+        return ds_usage_error("", "\"checkpoint\" is not available yet");
+    if (near != NULL)
+        return ds_usage_error("", "there is no command \"%s\" (did you mean \"%s\"?)", name, near);
+    return ds_usage_error("", "there is no command \"%s\"", name);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2)
+        return ds_usage_error("", "a command is missing");
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        name = "help";
+    else if (strcmp(name, "--version") == 0)
+        name = "version";
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    return unknown_command(name);
+}

@@ -1,0 +1,84 @@
+/* What runs at a batch time: the time half of plan.h. */
+#include "base/assert.h"
+#include "dstream/op_window.h"
+#include "dstream/plan.h"
+
+int64_t ds_floor_to(int64_t t, int64_t step)
+{
+    DS_ASSERT(step > 0);
+    int64_t rest = t % step;
+    return t - rest - (rest < 0 ? step : 0);
+}
+
+int64_t ds_ceil_to(int64_t t, int64_t step)
+{
+    int64_t floor = ds_floor_to(t, step);
+    return floor == t ? t : floor + step;
+}
+
+static bool is_windowed(const ds_node *node)
+{
+    return node->kind == DS_NODE_WINDOW || (node->kind == DS_NODE_GROUP && node->group->windowed);
+}
+
+static bool has_total(const ds_node *node)
+{
+    return node->kind == DS_NODE_GROUP && node->group->n_keys == 0;
+}
+
+/* Does the node take its parents' rows at t? They have rows then. */
+static bool reads_at(const ds_node *node, int64_t t, bool emits)
+{
+    if (t % node->parents[0]->slide_ms != 0)
+        return false;
+    if (is_windowed(node))
+        return ds_window_covers(node->window_ms, node->slide_ms, t);
+    return node->kind == DS_NODE_SINK || emits;
+}
+
+void ds_plan_due(const ds_plan *plan, ds_arena *arena, int64_t t_ms, ds_due *due)
+{
+    due->stage_runs = DS_ARENA_ARRAY(arena, bool, plan->n_stages + 1);
+    due->reads = DS_ARENA_ARRAY(arena, bool, plan->n_nodes + 1);
+    due->emits = DS_ARENA_ARRAY(arena, bool, plan->n_nodes + 1);
+    due->any = false;
+    /* From the sinks up: children have larger ids. */
+    for (uint32_t i = plan->n_nodes; i-- > 0;) {
+        const ds_node *node = plan->nodes[i];
+        for (uint32_t c = 0; c < node->n_children; c++)
+            due->emits[i] |= due->reads[node->children[c]->id] && t_ms % node->slide_ms == 0;
+        if (node->kind != DS_NODE_SOURCE)
+            due->reads[i] = reads_at(node, t_ms, due->emits[i]);
+        if (node->kind == DS_NODE_SINK)
+            due->emits[i] = due->reads[i];
+        if (node->stage != DS_NO_STAGE)
+            due->stage_runs[node->stage] = due->emits[i] || (is_windowed(node) && due->reads[i]);
+        if (due->emits[i] && (is_windowed(node) || has_total(node)))
+            due->any = true;
+    }
+}
+
+bool ds_stage_always(const ds_stage *stage)
+{
+    return is_windowed(stage->root) || has_total(stage->root);
+}
+
+int64_t ds_plan_drain_next(const ds_plan *plan, int64_t last_input_ms, int64_t after_ms)
+{
+    /* When each node had its last input and gives its last output because of it. */
+    ds_arena *arena = ds_arena_new(NULL);
+    int64_t *last = DS_ARENA_ARRAY(arena, int64_t, plan->n_nodes + 1);
+    int64_t next = 0;
+    for (uint32_t i = 0; i < plan->n_nodes; i++) {
+        const ds_node *node = plan->nodes[i];
+        int64_t input = last_input_ms;
+        for (uint32_t p = 0; p < node->n_parents; p++)
+            if (p == 0 || last[node->parents[p]->id] > input)
+                input = last[node->parents[p]->id];
+        last[i] = ds_ceil_to(input, node->slide_ms);
+        if (last[i] > after_ms && (next == 0 || last[i] < next))
+            next = last[i];
+    }
+    ds_arena_free(arena);
+    return next;
+}

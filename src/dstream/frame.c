@@ -1,0 +1,169 @@
+#include "dstream/frame.h"
+
+#include "base/assert.h"
+#include "dstream/op_having.h"
+#include "dstream/op_order.h"
+#include "dstream/op_rows.h"
+#include "dstream/op_window.h"
+
+void ds_frame_init(ds_frame *frame, const ds_plan *plan, const ds_stage *stage, const ds_due *due,
+                   int64_t batch_ms, uint32_t partition, ds_budget *budget, const ds_frame_out *out)
+{
+    *frame = (ds_frame){.plan = plan,
+                        .stage = stage,
+                        .due = due,
+                        .batch_ms = batch_ms,
+                        .partition = partition,
+                        .budget = budget,
+                        .out = *out};
+    frame->arena = ds_arena_new(budget);
+    frame->chunk_arena = ds_arena_new(budget);
+    ds_heap_init(&frame->heap, frame->arena);
+    frame->states = DS_ARENA_ARRAY(frame->arena, void *, plan->n_nodes);
+}
+
+static void free_state(const ds_node *node, void *state)
+{
+    switch (node->kind) {
+    case DS_NODE_GROUP: ds_group_state_free(state); break;
+    case DS_NODE_ORDER: ds_order_state_free(state); break;
+    case DS_NODE_WINDOW:
+    case DS_NODE_SINK: ds_collect_state_free(state); break;
+    default: DS_ASSERT(state == NULL); break;
+    }
+}
+
+void ds_frame_fini(ds_frame *frame)
+{
+    for (uint32_t i = 0; i < frame->plan->n_nodes; i++)
+        free_state(frame->plan->nodes[i], frame->states[i]);
+    ds_heap_fini(&frame->heap);
+    ds_arena_free(frame->chunk_arena);
+    ds_arena_free(frame->arena);
+}
+
+void ds_frame_fail(ds_frame *frame, ds_status status, const ds_error *error)
+{
+    DS_ASSERT(status != DS_OK);
+    if (frame->status != DS_OK)
+        return;
+    frame->status = status;
+    frame->error = *error;
+}
+
+/* A sink that is not the root of its own stage is written where its parent's rows are made. */
+static void push_sink(ds_frame *frame, const ds_node *sink, const ds_chunk *chunk)
+{
+    if (sink->stage != DS_NO_STAGE && sink != frame->stage->root) {
+        ds_collect_push(frame, sink, chunk);
+        return;
+    }
+    ds_error error;
+    ds_status status = frame->out.sink(frame->out.arg, sink, &frame->heap, chunk, &error);
+    if (status != DS_OK)
+        ds_frame_fail(frame, status, &error);
+}
+
+static void push_child(ds_frame *frame, const ds_node *child, uint32_t parent,
+                       const ds_chunk *chunk)
+{
+    switch (child->kind) {
+    case DS_NODE_ROWS: ds_rows_push(frame, child, parent, chunk); break;
+    case DS_NODE_GROUP: ds_group_push(frame, child, chunk); break;
+    case DS_NODE_WINDOW: ds_collect_push(frame, child, chunk); break;
+    case DS_NODE_HAVING: ds_having_push(frame, child, chunk); break;
+    case DS_NODE_ORDER: ds_order_push(frame, child, chunk); break;
+    case DS_NODE_SINK: push_sink(frame, child, chunk); break;
+    case DS_NODE_SOURCE: DS_UNREACHABLE();
+    }
+}
+
+void ds_frame_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
+{
+    if (chunk->n_rows == 0)
+        return;
+    DS_ASSERT(chunk->n_rows <= DS_CHUNK_ROWS);
+    /* A collected sink is its stage's root and its own reader. */
+    if (node->kind == DS_NODE_SINK) {
+        push_sink(frame, node, chunk);
+        return;
+    }
+    for (uint32_t i = 0; i < node->n_children; i++) {
+        const ds_node *child = node->children[i];
+        if (!frame->due->reads[child->id])
+            continue;
+        for (uint32_t p = 0; p < child->n_parents && frame->status == DS_OK; p++)
+            if (child->parents[p] == node)
+                push_child(frame, child, p, chunk);
+    }
+}
+
+ds_status ds_frame_next_chunk(ds_frame *frame)
+{
+    ds_arena_reset(frame->chunk_arena);
+    if (frame->status == DS_OK && ds_budget_exceeded(frame->budget)) {
+        frame->status = DS_ERR_NO_MEMORY;
+        ds_error_set(&frame->error, DS_ERR_NO_MEMORY,
+                     "the memory limit is reached (executors.memory or limits.memory)");
+    }
+    return frame->status;
+}
+
+static ds_status flush(ds_frame *frame, const ds_node *node, ds_error *error)
+{
+    if (frame->states[node->id] == NULL)
+        return DS_OK;
+    switch (node->kind) {
+    case DS_NODE_GROUP: return ds_group_flush(frame, node, error);
+    case DS_NODE_ORDER: return ds_order_flush(frame, node, error);
+    case DS_NODE_WINDOW:
+    case DS_NODE_SINK: return ds_collect_flush(frame, node, error);
+    default: return DS_OK;
+    }
+}
+
+ds_status ds_frame_finish(ds_frame *frame)
+{
+    for (uint32_t i = 0; i < frame->plan->n_nodes && frame->status == DS_OK; i++) {
+        ds_error error;
+        ds_status status = flush(frame, frame->plan->nodes[i], &error);
+        if (status != DS_OK)
+            ds_frame_fail(frame, status, &error);
+    }
+    return frame->status;
+}
+
+void ds_frame_run(ds_frame *frame, const ds_program *program, int64_t window_ms,
+                  const ds_chunk *chunk, const ds_column **outputs, uint64_t **errors)
+{
+    size_t words = ds_bitmap_words(chunk->n_rows);
+    uint64_t selected[DS_CHUNK_WORDS];
+    ds_bitmap_fill(selected, chunk->n_rows);
+    *errors = ds_arena_calloc(frame->chunk_arena, words, sizeof **errors);
+    ds_eval ev = {.arena = frame->chunk_arena,
+                  .heap = &frame->heap,
+                  .n = chunk->n_rows,
+                  .selected = selected,
+                  .errors = *errors,
+                  .batch_time_us = frame->batch_ms * 1000,
+                  .window_start_us = (frame->batch_ms - window_ms) * 1000,
+                  .window_end_us = frame->batch_ms * 1000};
+    ds_program_run(program, &ev, chunk, outputs);
+}
+
+ds_chunk ds_frame_gather(ds_frame *frame, const ds_chunk *chunk, const bool *wanted,
+                         const uint32_t *indexes, uint32_t n)
+{
+    ds_arena *arena = frame->chunk_arena;
+    const ds_column **columns = DS_ARENA_ARRAY(arena, const ds_column *, chunk->n_columns + 1);
+    for (uint32_t c = 0; c < chunk->n_columns; c++)
+        if (chunk->columns[c] != NULL && (wanted == NULL || wanted[c]))
+            columns[c] = ds_column_gather(arena, chunk->columns[c], indexes, n);
+    int64_t *positions = NULL;
+    if (chunk->positions != NULL) {
+        positions = ds_arena_alloc(arena, n * sizeof *positions);
+        for (uint32_t i = 0; i < n; i++)
+            positions[i] = chunk->positions[indexes[i]];
+    }
+    return (ds_chunk){n, chunk->n_columns, columns, positions};
+}

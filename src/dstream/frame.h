@@ -1,0 +1,82 @@
+/*
+ * The frame of a running task: what the run-time halves of the operators see.
+ *
+ * Rows are pushed: the root of the task's stage makes chunks, ds_frame_push hands each chunk to
+ * all children of a node, and so on until a node that ends the stage: a shuffle writer or a
+ * sink. One call a chunk and node; nothing is called for a row. One thread.
+ */
+#ifndef DS_DSTREAM_FRAME_H
+#define DS_DSTREAM_FRAME_H
+
+#include "columnar/aggregate.h"
+#include "dstream/plan.h"
+
+/* Rows for one partition of a stage: columns of n_rows rows. */
+typedef struct ds_partition_rows {
+    ds_column **columns;
+    uint32_t n_rows;
+} ds_partition_rows;
+
+/* Where a stage's output goes; the executor implements it. Errors fail the task. */
+typedef struct ds_frame_out {
+    void *arg;
+    /* Pieces for the n_partitions partitions of stage `target`. */
+    ds_status (*shuffle)(void *arg, uint32_t target, const ds_heap *heap,
+                         const ds_partition_rows *rows, uint32_t n_partitions, uint32_t n_columns,
+                         ds_error *error);
+    /* Rows of a sink, in order. */
+    ds_status (*sink)(void *arg, const ds_node *node, const ds_heap *heap, const ds_chunk *chunk,
+                      ds_error *error);
+} ds_frame_out;
+
+typedef struct ds_frame {
+    const ds_plan *plan;
+    const ds_stage *stage;
+    const ds_due *due;
+    int64_t batch_ms;
+    uint32_t partition;
+    ds_budget *budget;     /* of the task */
+    ds_arena *arena;       /* as long as the task; the heap's text too */
+    ds_arena *chunk_arena; /* emptied after each chunk of the root */
+    ds_heap heap;
+    void **states; /* by node id: the run-time half of nodes that keep something */
+    ds_frame_out out;
+    uint64_t overflow_rows, overflow_values;
+    uint64_t overflow_fatal; /* overflows of rows whose source says "fail" */
+    ds_status status;        /* the first failure: pushes do nothing after it */
+    ds_error error;
+} ds_frame;
+
+/* Prepares a frame; budget, plan, stage and due are borrowed. */
+void ds_frame_init(ds_frame *frame, const ds_plan *plan, const ds_stage *stage, const ds_due *due,
+                   int64_t batch_ms, uint32_t partition, ds_budget *budget,
+                   const ds_frame_out *out);
+void ds_frame_fini(ds_frame *frame);
+
+/* Pushes rows of `node` to the children that read at this batch time. */
+void ds_frame_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk);
+
+/* To be called between two chunks of the root: frees what the chunk needed, and fails the task
+ * if it is over its budget. */
+ds_status ds_frame_next_chunk(ds_frame *frame);
+
+/* After the last chunk: flushes the shuffle writers. */
+ds_status ds_frame_finish(ds_frame *frame);
+
+/* Records a failure (the first one counts). */
+void ds_frame_fail(ds_frame *frame, ds_status status, const ds_error *error);
+
+/* Runs a program for all rows of chunk; errors (n_rows bits, cleared here) and outputs are in
+ * the chunk arena. window_ms > 0 gives the program the window (batch - window_ms, batch]. */
+void ds_frame_run(ds_frame *frame, const ds_program *program, int64_t window_ms,
+                  const ds_chunk *chunk, const ds_column **outputs, uint64_t **errors);
+
+/* Takes rows indexes[0..n) of a chunk; columns that `wanted` leaves out (or that are NULL) stay
+ * NULL. wanted NULL: all. */
+ds_chunk ds_frame_gather(ds_frame *frame, const ds_chunk *chunk, const bool *wanted,
+                         const uint32_t *indexes, uint32_t n);
+
+/* The second half of a stage root: reads the pieces of this partition, given in order of their
+ * map partitions, and pushes rows. Kept state (panes) is the caller's, see op_group.h. */
+
+#endif

@@ -1,0 +1,365 @@
+/* The run-time half of op_group.h. */
+#include "dstream/op_group.h"
+
+#include "base/assert.h"
+#include "columnar/piece.h"
+#include "dstream/op_where.h"
+
+#include <stdlib.h>
+
+/* A table of a map task that grows beyond this is written out and begun anew. */
+#define FLUSH_BYTES ((size_t)32 << 20)
+
+typedef struct group_state {
+    ds_groups *groups;
+} group_state;
+
+static group_state *state_of(ds_frame *frame, const ds_node *node)
+{
+    group_state *state = frame->states[node->id];
+    if (state == NULL) {
+        state = ds_calloc(1, sizeof *state);
+        state->groups = ds_groups_new(&node->group->spec, frame->budget);
+        frame->states[node->id] = state;
+    }
+    return state;
+}
+
+void ds_group_state_free(void *p)
+{
+    group_state *state = p;
+    if (state == NULL)
+        return;
+    ds_groups_free(state->groups);
+    free(state);
+}
+
+/* ---- first half ---- */
+
+static const ds_column *bits_column(ds_frame *frame, uint64_t *bits, uint32_t n)
+{
+    ds_column *column = DS_ARENA_NEW(frame->chunk_arena, ds_column);
+    *column = (ds_column){.type = DS_TYPE(DS_BOOL), .length = n, .bits = bits};
+    return column;
+}
+
+static bool any_error(const uint64_t *errors, uint32_t n)
+{
+    return ds_bitmap_count(errors, n) > 0;
+}
+
+/* The errors of each input of its own. Only run when there are any. */
+static uint64_t **errors_of_each(ds_frame *frame, ds_program *const *programs, uint32_t n,
+                                 int64_t window_ms, const ds_chunk *chunk)
+{
+    uint64_t **errors = DS_ARENA_ARRAY(frame->chunk_arena, uint64_t *, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        const ds_column *output;
+        ds_frame_run(frame, programs[i], window_ms, chunk, &output, &errors[i]);
+    }
+    return errors;
+}
+
+/* The rows that spoil call i: its filter failed, or holds and an argument failed. */
+static uint64_t *spoiling_rows(ds_frame *frame, const ds_call_input *input,
+                               const ds_column *const *inputs, uint64_t *const *errors, uint32_t n)
+{
+    size_t words = ds_bitmap_words(n);
+    uint64_t *bad = ds_arena_calloc(frame->chunk_arena, words, 8);
+    for (int a = 0; a < 2; a++)
+        for (size_t w = 0; w < words && input->args[a] >= 0; w++)
+            bad[w] |= errors[input->args[a]][w];
+    if (input->filter < 0)
+        return bad;
+    const uint64_t *failed = errors[input->filter];
+    const uint64_t *held = ds_where_true(frame->chunk_arena, inputs[input->filter], failed, n);
+    for (size_t w = 0; w < words; w++)
+        bad[w] = (bad[w] & held[w]) | failed[w];
+    return bad;
+}
+
+/* A filter without the rows that spoil the call. */
+static const ds_column *without(ds_frame *frame, const ds_column *filter, const uint64_t *bad,
+                                uint32_t n)
+{
+    size_t words = ds_bitmap_words(n);
+    uint64_t *bits = ds_arena_alloc(frame->chunk_arena, words * 8);
+    for (size_t w = 0; w < words; w++)
+        bits[w] = (filter == NULL ? ~(uint64_t)0 : filter->bits[w]) & ~bad[w];
+    ds_column *column = DS_ARENA_NEW(frame->chunk_arena, ds_column);
+    *column = (ds_column){.type = DS_TYPE(DS_BOOL), .length = n, .bits = bits};
+    if (filter != NULL)
+        column->validity = filter->validity;
+    return column;
+}
+
+/* Argument columns and filters of all calls for one chunk. */
+static void call_columns(ds_frame *frame, const ds_group_plan *plan, const ds_chunk *chunk,
+                         const ds_column ***args, const ds_column **filters)
+{
+    ds_arena *arena = frame->chunk_arena;
+    uint32_t n = chunk->n_rows;
+    const ds_column **inputs = DS_ARENA_ARRAY(arena, const ds_column *, plan->n_inputs + 1);
+    uint64_t *any = NULL, **errors = NULL;
+    if (plan->input_program != NULL)
+        ds_frame_run(frame, plan->input_program, 0, chunk, inputs, &any);
+    if (any != NULL && any_error(any, n))
+        errors = errors_of_each(frame, plan->input_each, plan->n_inputs, 0, chunk);
+    for (uint32_t i = 0; i < plan->spec.n_calls; i++) {
+        const ds_call_input *input = &plan->inputs[i];
+        args[i] = DS_ARENA_ARRAY(arena, const ds_column *, 2);
+        for (int a = 0; a < 2; a++)
+            args[i][a] = input->args[a] < 0 ? NULL : inputs[input->args[a]];
+        filters[i] = input->filter < 0 ? NULL : inputs[input->filter];
+        if (input->poisoned_by >= 0) { /* a companion: counts the rows that spoil its call */
+            uint64_t *bad = errors == NULL ? ds_arena_calloc(arena, ds_bitmap_words(n), 8)
+                                           : spoiling_rows(frame, &plan->inputs[input->poisoned_by],
+                                                           inputs, errors, n);
+            filters[i] = bits_column(frame, bad, n);
+        } else if (errors != NULL && plan->watch[i] >= 0) {
+            uint64_t *bad = spoiling_rows(frame, input, inputs, errors, n);
+            filters[i] = without(frame, filters[i], bad, n);
+        }
+    }
+}
+
+void ds_group_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
+{
+    const ds_group_plan *plan = node->group;
+    group_state *state = state_of(frame, node);
+    ds_arena *arena = frame->chunk_arena;
+    const ds_column **keys = DS_ARENA_ARRAY(arena, const ds_column *, plan->n_keys + 1);
+    for (uint32_t i = 0; i < plan->n_keys; i++)
+        keys[i] = chunk->columns[plan->keys[i]];
+    uint32_t n_calls = plan->spec.n_calls;
+    const ds_column ***args = DS_ARENA_ARRAY(arena, const ds_column **, n_calls + 1);
+    const ds_column **filters = DS_ARENA_ARRAY(arena, const ds_column *, n_calls + 1);
+    call_columns(frame, plan, chunk, args, filters);
+    ds_groups_update(state->groups, &frame->heap, keys, (const ds_column *const *const *)args,
+                     filters, chunk->positions, chunk->n_rows);
+    if (ds_groups_bytes(state->groups) > FLUSH_BYTES) {
+        ds_error error;
+        ds_status status = ds_group_flush(frame, node, &error);
+        if (status != DS_OK)
+            ds_frame_fail(frame, status, &error);
+        ds_groups_clear(state->groups);
+    }
+}
+
+/* The ids of all groups in the order of their partitions, each partition's in order of
+ * appearance; starts[p] is where partition p begins. */
+static uint32_t *ids_by_partition(ds_frame *frame, const ds_groups *groups, uint32_t n_partitions,
+                                  uint32_t *starts)
+{
+    uint32_t n = ds_groups_count(groups);
+    const uint64_t *hashes = ds_groups_hashes(groups);
+    uint32_t *ids = ds_arena_alloc(frame->arena, (size_t)n * sizeof *ids);
+    if (n_partitions == 1) {
+        for (uint32_t i = 0; i < n; i++)
+            ids[i] = i;
+        starts[0] = 0;
+        starts[1] = n;
+        return ids;
+    }
+    uint32_t *at = DS_ARENA_ARRAY(frame->arena, uint32_t, n_partitions + 1);
+    for (uint32_t i = 0; i < n; i++)
+        at[ds_hash_partition(hashes[i], n_partitions) + 1]++;
+    for (uint32_t p = 0; p < n_partitions; p++)
+        at[p + 1] += at[p];
+    for (uint32_t p = 0; p <= n_partitions; p++)
+        starts[p] = at[p];
+    for (uint32_t i = 0; i < n; i++)
+        ids[at[ds_hash_partition(hashes[i], n_partitions)]++] = i;
+    return ids;
+}
+
+ds_status ds_group_flush(ds_frame *frame, const ds_node *node, ds_error *error)
+{
+    group_state *state = frame->states[node->id];
+    if (state == NULL || ds_groups_count(state->groups) == 0)
+        return DS_OK;
+    uint32_t n_partitions = frame->plan->stages[node->stage].n_partitions;
+    uint32_t n_columns = ds_group_partial_types(&node->group->spec, NULL);
+    uint32_t *starts = DS_ARENA_ARRAY(frame->arena, uint32_t, n_partitions + 1);
+    uint32_t *ids = ids_by_partition(frame, state->groups, n_partitions, starts);
+    ds_partition_rows *rows = DS_ARENA_ARRAY(frame->arena, ds_partition_rows, n_partitions);
+    for (uint32_t p = 0; p < n_partitions; p++) {
+        rows[p].n_rows = starts[p + 1] - starts[p];
+        rows[p].columns = DS_ARENA_ARRAY(frame->arena, ds_column *, n_columns);
+        ds_groups_partials(state->groups, frame->arena, &frame->heap, ids + starts[p],
+                           rows[p].n_rows, rows[p].columns);
+    }
+    return frame->out.shuffle(frame->out.arg, node->stage, &frame->heap, rows, n_partitions,
+                              n_columns, error);
+}
+
+/* ---- second half ---- */
+
+/* Nulls the results whose aggregate overflowed: bits of rows in `bad`. */
+static void null_rows(ds_frame *frame, const ds_column **column, const uint64_t *bad, uint32_t n)
+{
+    ds_column *copy = DS_ARENA_NEW(frame->chunk_arena, ds_column);
+    *copy = **column;
+    size_t words = ds_bitmap_words(n);
+    copy->validity = ds_arena_alloc(frame->chunk_arena, words * 8);
+    for (size_t w = 0; w < words; w++)
+        copy->validity[w] =
+            ((*column)->validity == NULL ? ~(uint64_t)0 : (*column)->validity[w]) & ~bad[w];
+    *column = copy;
+}
+
+/* Rows where result r is spoilt: its own expression overflowed, or a call it reads was
+ * poisoned by an argument. */
+static uint64_t *spoilt_rows(ds_frame *frame, const ds_group_plan *plan, uint32_t r,
+                             ds_column *const *calls, const uint64_t *errors, uint32_t n)
+{
+    size_t words = ds_bitmap_words(n);
+    uint64_t *bad = ds_arena_calloc(frame->chunk_arena, words, 8);
+    for (uint32_t c = 0; c < plan->n_visible; c++) {
+        if (!plan->uses[r][c] || plan->watch[c] < 0)
+            continue;
+        const ds_column *failures = calls[plan->watch[c]];
+        for (uint32_t i = 0; i < n; i++)
+            if (failures->ints[i] > 0)
+                ds_bit_set(bad, i);
+    }
+    for (size_t w = 0; w < words && errors != NULL; w++)
+        bad[w] |= errors[w];
+    return bad;
+}
+
+/* The output columns of n groups: keys as they are, then the results. */
+static void finish_results(ds_frame *frame, const ds_node *node, ds_column **columns, uint32_t n,
+                           const ds_column **output)
+{
+    const ds_group_plan *plan = node->group;
+    for (uint32_t k = 0; k < plan->n_keys; k++)
+        output[k] = columns[k];
+    if (plan->finish == NULL)
+        return;
+    const ds_chunk chunk = {n, plan->n_keys + plan->n_visible, (const ds_column *const *)columns,
+                            NULL};
+    uint64_t *any, **errors = NULL;
+    const ds_column **results = output + plan->n_keys;
+    ds_frame_run(frame, plan->finish, node->window_ms, &chunk, results, &any);
+    if (any_error(any, n))
+        errors = errors_of_each(frame, plan->finish_each, plan->n_results, node->window_ms, &chunk);
+    for (uint32_t r = 0; r < plan->n_results; r++) {
+        uint64_t *bad = spoilt_rows(frame, plan, r, columns + plan->n_keys,
+                                    errors == NULL ? NULL : errors[r], n);
+        size_t count = ds_bitmap_count(bad, n);
+        if (count > 0) {
+            frame->overflow_values += count;
+            null_rows(frame, &results[r], bad, n);
+        }
+    }
+}
+
+/* Pushes n result rows whose columns are keys and calls. */
+static ds_status push_results(ds_frame *frame, const ds_node *node, ds_column **columns, uint32_t n)
+{
+    const ds_group_plan *plan = node->group;
+    uint32_t n_output = plan->n_keys + plan->n_results;
+    const ds_column **output = DS_ARENA_ARRAY(frame->chunk_arena, const ds_column *, n_output + 1);
+    finish_results(frame, node, columns, n, output);
+    ds_chunk chunk = {n, n_output, output, NULL};
+    ds_frame_push(frame, node, &chunk);
+    return ds_frame_next_chunk(frame);
+}
+
+typedef void (*take_fn)(void *from, ds_arena *arena, ds_heap *heap, uint32_t at, uint32_t n,
+                        ds_column **columns);
+
+static void take_groups(void *from, ds_arena *arena, ds_heap *heap, uint32_t at, uint32_t n,
+                        ds_column **columns)
+{
+    uint32_t ids[DS_CHUNK_ROWS];
+    for (uint32_t i = 0; i < n; i++)
+        ids[i] = at + i;
+    ds_groups_results(from, arena, heap, ids, n, columns);
+}
+
+static void take_window(void *from, ds_arena *arena, ds_heap *heap, uint32_t at, uint32_t n,
+                        ds_column **columns)
+{
+    ds_window_results(from, arena, heap, at, n, columns);
+}
+
+static ds_status push_all(ds_frame *frame, const ds_node *node, take_fn take, void *from,
+                          uint32_t total)
+{
+    uint32_t n_columns = node->group->n_keys + node->group->spec.n_calls;
+    for (uint32_t at = 0; at < total; at += DS_CHUNK_ROWS) {
+        uint32_t n = total - at < DS_CHUNK_ROWS ? total - at : DS_CHUNK_ROWS;
+        ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, n_columns + 1);
+        take(from, frame->chunk_arena, &frame->heap, at, n, columns);
+        DS_TRY(push_results(frame, node, columns, n));
+    }
+    return DS_OK;
+}
+
+/* Reads a piece of partials; its columns live in the chunk arena. */
+static ds_status read_piece(ds_frame *frame, const ds_node *node, const ds_piece_bytes *piece,
+                            ds_column ***columns, uint32_t *n_rows, ds_error *error)
+{
+    const ds_stage *stage = &frame->plan->stages[node->stage];
+    *columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, stage->n_types + 1);
+    return ds_piece_read(frame->chunk_arena, &frame->heap, piece->bytes, piece->length,
+                         stage->types, stage->n_types, *columns, n_rows, error);
+}
+
+static ds_status merge_pieces(ds_frame *frame, const ds_node *node, ds_groups *groups,
+                              const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
+{
+    for (uint32_t i = 0; i < n_pieces; i++) {
+        ds_column **columns;
+        uint32_t n;
+        DS_TRY(read_piece(frame, node, &pieces[i], &columns, &n, error));
+        if (n > 0)
+            ds_groups_merge(groups, &frame->heap, (const ds_column *const *)columns, n);
+        DS_TRY(ds_frame_next_chunk(frame));
+    }
+    return DS_OK;
+}
+
+ds_status ds_group_reduce(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
+                          uint32_t n_pieces, ds_error *error)
+{
+    ds_groups *groups = ds_groups_new(&node->group->spec, frame->budget);
+    ds_status status = merge_pieces(frame, node, groups, pieces, n_pieces, error);
+    if (status == DS_OK)
+        status = push_all(frame, node, take_groups, groups, ds_groups_count(groups));
+    frame->overflow_values += ds_groups_overflows(groups);
+    ds_groups_free(groups);
+    return status;
+}
+
+/* All pieces are read before the first is added: a bad one leaves the window as it was. */
+static ds_status apply_batch(ds_frame *frame, const ds_node *node, ds_window *window,
+                             const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
+{
+    ds_column ***columns = DS_ARENA_ARRAY(frame->arena, ds_column **, n_pieces + 1);
+    uint32_t *n_rows = DS_ARENA_ARRAY(frame->arena, uint32_t, n_pieces + 1);
+    for (uint32_t i = 0; i < n_pieces; i++)
+        DS_TRY(read_piece(frame, node, &pieces[i], &columns[i], &n_rows[i], error));
+    for (uint32_t i = 0; i < n_pieces; i++)
+        if (n_rows[i] > 0)
+            ds_window_add(window, frame->batch_ms, &frame->heap,
+                          (const ds_column *const *)columns[i], n_rows[i]);
+    if (frame->batch_ms % node->slide_ms == 0)
+        ds_window_slide(window, frame->batch_ms);
+    return DS_OK;
+}
+
+ds_status ds_group_reduce_window(ds_frame *frame, const ds_node *node, ds_window *window,
+                                 bool *applied, const ds_piece_bytes *pieces, uint32_t n_pieces,
+                                 ds_error *error)
+{
+    if (!*applied)
+        DS_TRY(apply_batch(frame, node, window, pieces, n_pieces, error));
+    *applied = true;
+    DS_TRY(ds_frame_next_chunk(frame));
+    if (!frame->due->emits[node->id])
+        return DS_OK;
+    return push_all(frame, node, take_window, window, ds_window_count(window));
+}

@@ -1,0 +1,73 @@
+/*
+ * group_by + aggregate, and distinct (a group_by of all columns with nothing to aggregate).
+ *
+ * First half, in the stages of the parents: rows are aggregated by key in a table of the task,
+ * and the table's partials go to the key partitions. Second half, one task for each key
+ * partition: the partials are merged in the order of the map partitions, with a window into
+ * its panes (window.h), and the result columns are computed.
+ *
+ * An argument that overflows (sum(a * b)) makes the column of that group null and is counted
+ * (app-format, section 6). To carry this through partials and windows, a call with a computed
+ * argument has a hidden companion: count() of the rows where it failed.
+ */
+#ifndef DS_DSTREAM_OP_GROUP_H
+#define DS_DSTREAM_OP_GROUP_H
+
+#include "dstream/frame.h"
+#include "dstream/planner.h"
+#include "dstream/window.h"
+
+typedef struct ds_call_input { /* where the columns of a call are */
+    int args[2];               /* output of the inputs program, or -1 */
+    int filter;                /* output of the inputs program, or -1 */
+    int poisoned_by;           /* a hidden call: the index of the call it watches; else -1 */
+} ds_call_input;
+
+typedef struct ds_group_plan {
+    uint32_t *keys; /* columns of the rows */
+    uint32_t n_keys;
+    ds_group_spec spec; /* visible calls, then hidden ones */
+    uint32_t n_visible;
+    ds_call_input *inputs;     /* by call of the spec */
+    ds_program *input_program; /* NULL: no arguments */
+    ds_program **input_each;   /* each input alone: to learn which of them overflowed */
+    uint32_t n_inputs;
+    bool *reads;        /* columns of the rows that keys and arguments read */
+    int *watch;         /* by visible call: its hidden companion, or -1 */
+    ds_program *finish; /* over keys and visible calls: the aggregate columns; NULL: distinct */
+    ds_program **finish_each;
+    uint32_t n_results;
+    bool **uses; /* by result: which visible calls it reads */
+    bool windowed;
+    ds_window_spec window;
+    bool ordered; /* some aggregate depends on the order of rows */
+} ds_group_plan;
+
+/* The aggregate clause (and group_by) of a stream over rows; NULL on errors. */
+ds_group_plan *ds_group_plan_new(ds_planner *planner, const ds_app_stream *stream,
+                                 const ds_schema *rows, const char *parent, ds_schema *output);
+/* distinct over rows. */
+ds_group_plan *ds_distinct_plan_new(ds_planner *planner, const ds_app_stream *stream,
+                                    const ds_schema *rows, ds_schema *output);
+
+/* First half. */
+void ds_group_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk);
+ds_status ds_group_flush(ds_frame *frame, const ds_node *node, ds_error *error);
+void ds_group_state_free(void *state);
+
+/* Second half without a window: merges pieces and pushes the results. */
+typedef struct ds_piece_bytes {
+    const void *bytes;
+    size_t length;
+} ds_piece_bytes;
+ds_status ds_group_reduce(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
+                          uint32_t n_pieces, ds_error *error);
+
+/* Second half with a window: adds the batch's pieces to `window` and moves it on, unless
+ * *applied says that this was done for this batch before; sets *applied once it is. Then pushes
+ * the results if the window is due. Nothing is added if any piece cannot be read. */
+ds_status ds_group_reduce_window(ds_frame *frame, const ds_node *node, ds_window *window,
+                                 bool *applied, const ds_piece_bytes *pieces, uint32_t n_pieces,
+                                 ds_error *error);
+
+#endif

@@ -1,0 +1,221 @@
+#include "dstream/op_order.h"
+
+#include "base/assert.h"
+#include "columnar/piece.h"
+#include "dstream/row_buffer.h"
+
+#include <string.h>
+
+/* ---- plan ---- */
+
+static bool bind_item(ds_planner *planner, const ds_app_stream *stream, const ds_schema *result,
+                      ds_order_item *item)
+{
+    ds_scope scope = {.columns = result, .allow_window = stream->has_window, .place = "order_by"};
+    ds_expr_error error;
+    const char *path = stream->order_by.path;
+    if (ds_expr_bind(planner->arena, item->expr, &scope, &error) != DS_OK) {
+        ds_diag_error_in(planner->diagnostics, path, error.offset, error.length, "%s",
+                         error.message);
+        return false;
+    }
+    ds_type type = ds_expr_type(item->expr);
+    if (type.kind != DS_LIST && type.kind != DS_NULL_TYPE)
+        return true;
+    ds_diag_error_in(planner->diagnostics, path, 0, (uint32_t)strlen(stream->order_by.text),
+                     "order_by wants values that have an order, not %s", ds_type_name(type));
+    return false;
+}
+
+static bool parse_items(ds_planner *planner, const ds_app_stream *stream, ds_order_item **items,
+                        uint32_t *n)
+{
+    *n = 0;
+    if (stream->order_by.text == NULL)
+        return true;
+    ds_expr_error error;
+    const char *text = stream->order_by.text;
+    if (ds_order_parse(planner->arena, text, strlen(text), items, n, &error) == DS_OK)
+        return true;
+    ds_diag_error_in(planner->diagnostics, stream->order_by.path, error.offset, error.length, "%s",
+                     error.message);
+    return false;
+}
+
+const ds_order_plan *ds_order_plan_new(ds_planner *planner, const ds_app_stream *stream,
+                                       const ds_schema *result)
+{
+    ds_order_item *items = NULL;
+    uint32_t n;
+    if (!parse_items(planner, stream, &items, &n))
+        return NULL;
+    ds_arena *arena = planner->arena;
+    ds_order_plan *plan = DS_ARENA_NEW(arena, ds_order_plan);
+    plan->limit = stream->limit;
+    plan->keys = DS_ARENA_ARRAY(arena, ds_sort_key, n + 1);
+    plan->n_keys = n;
+    plan->computed_types = DS_ARENA_ARRAY(arena, ds_type, n + 1);
+    plan->reads = DS_ARENA_ARRAY(arena, bool, result->n_fields + 1);
+    ds_expr **exprs = DS_ARENA_ARRAY(arena, ds_expr *, n + 1);
+    bool fine = true;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!bind_item(planner, stream, result, &items[i])) {
+            fine = false;
+            continue;
+        }
+        if (ds_expr_column(items[i].expr) < 0) {
+            plan->computed_types[plan->n_computed] = ds_expr_type(items[i].expr);
+            exprs[plan->n_computed++] = items[i].expr;
+        }
+    }
+    if (!fine)
+        return NULL;
+    uint32_t computed = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        int column = ds_expr_column(items[i].expr);
+        uint32_t at = column < 0 ? computed++ : plan->n_computed + (uint32_t)column;
+        plan->keys[i] = (ds_sort_key){at, items[i].descending, items[i].nulls_first};
+    }
+    if (plan->n_computed > 0)
+        plan->program = ds_program_new(arena, exprs, plan->n_computed);
+    for (uint32_t c = 0; c < result->n_fields; c++)
+        plan->reads[c] = true; /* ties are broken by all columns */
+    return plan;
+}
+
+uint32_t ds_order_types(ds_planner *planner, const ds_order_plan *plan, const ds_schema *schema,
+                        const ds_type **types)
+{
+    uint32_t n = plan->n_computed + schema->n_fields;
+    ds_type *all = DS_ARENA_ARRAY(planner->arena, ds_type, n + 1);
+    for (uint32_t i = 0; i < plan->n_computed; i++)
+        all[i] = plan->computed_types[i];
+    for (uint32_t i = 0; i < schema->n_fields; i++)
+        all[plan->n_computed + i] = schema->fields[i].type;
+    *types = all;
+    return n;
+}
+
+/* ---- run ---- */
+
+static ds_sorter *new_sorter(ds_frame *frame, const ds_node *node)
+{
+    const ds_stage *stage = &frame->plan->stages[node->stage];
+    const ds_order_plan *plan = node->order;
+    return ds_sorter_new(stage->types, stage->n_types, plan->keys, plan->n_keys, plan->limit,
+                         frame->budget);
+}
+
+void ds_order_state_free(void *state)
+{
+    ds_sorter_free(state);
+}
+
+/* An item that overflows is null, and counted. */
+static void null_errors(ds_frame *frame, const ds_column **column, const uint64_t *errors,
+                        uint32_t n)
+{
+    ds_column *copy = DS_ARENA_NEW(frame->chunk_arena, ds_column);
+    *copy = **column;
+    copy->validity = ds_arena_alloc(frame->chunk_arena, ds_bitmap_words(n) * 8);
+    for (size_t w = 0; w < ds_bitmap_words(n); w++)
+        copy->validity[w] =
+            ((*column)->validity == NULL ? ~(uint64_t)0 : (*column)->validity[w]) & ~errors[w];
+    *column = copy;
+}
+
+void ds_order_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
+{
+    const ds_order_plan *plan = node->order;
+    if (frame->states[node->id] == NULL)
+        frame->states[node->id] = new_sorter(frame, node);
+    uint32_t n = plan->n_computed + chunk->n_columns;
+    const ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, const ds_column *, n + 1);
+    if (plan->program != NULL) {
+        uint64_t *errors;
+        ds_frame_run(frame, plan->program, node->window_ms, chunk, columns, &errors);
+        size_t failed = ds_bitmap_count(errors, chunk->n_rows);
+        frame->overflow_values += failed;
+        for (uint32_t i = 0; i < plan->n_computed && failed > 0; i++)
+            null_errors(frame, &columns[i], errors, chunk->n_rows);
+    }
+    for (uint32_t c = 0; c < chunk->n_columns; c++)
+        columns[plan->n_computed + c] = chunk->columns[c];
+    ds_sorter_add(frame->states[node->id], &frame->heap, columns, chunk->n_rows);
+}
+
+/* Rows of a run leave in pieces of this many: what is gathered at a time stays small. */
+#define RUN_ROWS 65536u
+
+static void gather_run(ds_frame *frame, ds_sorter *sorter, uint64_t from, uint32_t n,
+                       uint32_t n_columns, ds_row_buffer *buffer)
+{
+    for (uint32_t at = 0; at < n; at += DS_CHUNK_ROWS) {
+        uint32_t count = n - at < DS_CHUNK_ROWS ? n - at : DS_CHUNK_ROWS;
+        ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, n_columns + 1);
+        ds_sorter_rows(sorter, frame->chunk_arena, &frame->heap, from + at, count, columns);
+        ds_row_buffer_add(buffer, (const ds_column *const *)columns, count);
+    }
+}
+
+ds_status ds_order_flush(ds_frame *frame, const ds_node *node, ds_error *error)
+{
+    ds_sorter *sorter = frame->states[node->id];
+    if (sorter == NULL)
+        return DS_OK;
+    const ds_stage *stage = &frame->plan->stages[node->stage];
+    DS_ASSERT(stage->n_partitions == 1);
+    ds_row_buffer *buffer = ds_row_buffer_new(stage->types, stage->n_types, frame->budget);
+    uint64_t total = ds_sorter_finish(sorter);
+    ds_status status = DS_OK;
+    for (uint64_t from = 0; from < total && status == DS_OK; from += RUN_ROWS) {
+        uint32_t n = total - from < RUN_ROWS ? (uint32_t)(total - from) : RUN_ROWS;
+        gather_run(frame, sorter, from, n, stage->n_types, buffer);
+        ds_partition_rows rows = {DS_ARENA_ARRAY(frame->arena, ds_column *, stage->n_types + 1), 0};
+        rows.n_rows = ds_row_buffer_rows(buffer, rows.columns);
+        status = frame->out.shuffle(frame->out.arg, stage->id, &frame->heap, &rows, 1,
+                                    stage->n_types, error);
+        ds_row_buffer_clear(buffer);
+    }
+    ds_row_buffer_free(buffer);
+    return status;
+}
+
+static ds_status push_sorted(ds_frame *frame, const ds_node *node, ds_sorter *sorter)
+{
+    const ds_order_plan *plan = node->order;
+    uint32_t n_types = frame->stage->n_types;
+    uint64_t total = ds_sorter_finish(sorter);
+    for (uint64_t from = 0; from < total; from += DS_CHUNK_ROWS) {
+        uint32_t n = total - from < DS_CHUNK_ROWS ? (uint32_t)(total - from) : DS_CHUNK_ROWS;
+        ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, n_types + 1);
+        ds_sorter_rows(sorter, frame->chunk_arena, &frame->heap, from, n, columns);
+        ds_chunk chunk = {n, n_types - plan->n_computed,
+                          (const ds_column *const *)columns + plan->n_computed, NULL};
+        ds_frame_push(frame, node, &chunk);
+        DS_TRY(ds_frame_next_chunk(frame));
+    }
+    return DS_OK;
+}
+
+ds_status ds_order_reduce(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
+                          uint32_t n_pieces, ds_error *error)
+{
+    const ds_stage *stage = frame->stage;
+    ds_sorter *sorter = new_sorter(frame, node);
+    ds_status status = DS_OK;
+    for (uint32_t i = 0; i < n_pieces && status == DS_OK; i++) {
+        ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, stage->n_types + 1);
+        uint32_t n;
+        status = ds_piece_read(frame->chunk_arena, &frame->heap, pieces[i].bytes, pieces[i].length,
+                               stage->types, stage->n_types, columns, &n, error);
+        if (status == DS_OK && n > 0)
+            ds_sorter_add(sorter, &frame->heap, (const ds_column *const *)columns, n);
+        if (status == DS_OK)
+            status = ds_frame_next_chunk(frame);
+    }
+    if (status == DS_OK)
+        status = push_sorted(frame, node, sorter);
+    ds_sorter_free(sorter);
+    return status;
+}

@@ -1,0 +1,248 @@
+#include "dstream/op_rows.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+/* ---- plan ---- */
+
+/* Where the columns of `input` stand in another parent of the union; NULL if they differ. */
+static uint32_t *match_columns(ds_planner *planner, const ds_app_stream *stream,
+                               const ds_schema *input, const char *first, const ds_schema *other,
+                               const char *name, uint32_t index)
+{
+    const char *path = ds_arena_printf(planner->arena, "%s.from[%u]", stream->path, index);
+    uint32_t *at = DS_ARENA_ARRAY(planner->arena, uint32_t, input->n_fields + 1);
+    bool fine = true;
+    for (uint32_t c = 0; c < input->n_fields; c++) {
+        const ds_field *field = &input->fields[c];
+        int found = ds_schema_find(other, field->name);
+        if (found < 0) {
+            ds_diag_error(planner->diagnostics, path,
+                          "a union wants the same columns: \"%s\" has \"%s\", \"%s\" has not",
+                          first, field->name, name);
+            fine = false;
+        } else if (!ds_type_equal(field->type, other->fields[found].type)) {
+            ds_diag_error(planner->diagnostics, path,
+                          "a union wants the same types: \"%s\" is %s in \"%s\" and %s in \"%s\"",
+                          field->name, ds_type_name(field->type), first,
+                          ds_type_name(other->fields[found].type), name);
+            fine = false;
+        } else {
+            at[c] = (uint32_t)found;
+        }
+    }
+    for (uint32_t c = 0; c < other->n_fields; c++) {
+        if (ds_schema_find(input, other->fields[c].name) < 0) {
+            ds_diag_error(planner->diagnostics, path,
+                          "a union wants the same columns: \"%s\" has \"%s\", \"%s\" has not", name,
+                          other->fields[c].name, first);
+            fine = false;
+        }
+    }
+    return fine ? at : NULL;
+}
+
+ds_rows_plan *ds_rows_plan_new(ds_planner *planner, const ds_app_stream *stream,
+                               const ds_schema *const *parents, const char *const *parent_names,
+                               uint32_t n_parents, ds_schema *output)
+{
+    ds_rows_plan *plan = DS_ARENA_NEW(planner->arena, ds_rows_plan);
+    plan->input = *parents[0];
+    plan->permutation = DS_ARENA_ARRAY(planner->arena, uint32_t *, n_parents);
+    bool fine = true;
+    for (uint32_t i = 1; i < n_parents; i++) {
+        plan->permutation[i] = match_columns(planner, stream, &plan->input, parent_names[0],
+                                             parents[i], parent_names[i], i);
+        fine = fine && plan->permutation[i] != NULL;
+    }
+    const char *qualifier = n_parents == 1 ? parent_names[0] : NULL;
+    ds_schema now = plan->input;
+    const char *const *qualifiers = ds_planner_qualifiers(planner, qualifier, now.n_fields + 1);
+    if (stream->flat_map.name != NULL) {
+        plan->flat_map =
+            ds_flat_map_plan_new(planner, &stream->flat_map, &plan->input, qualifiers, &now);
+        fine = fine && plan->flat_map != NULL;
+    }
+    plan->exploded = now;
+    if (stream->where.text != NULL) {
+        plan->where = ds_where_plan_new(planner, &stream->where, &now, qualifiers);
+        fine = fine && plan->where != NULL;
+    }
+    *output = now;
+    if (stream->has_select) {
+        plan->select = ds_select_plan_new(planner, stream, &now, qualifiers, output);
+        fine = fine && plan->select != NULL;
+    }
+    return fine ? plan : NULL;
+}
+
+static void mark(bool *to, const bool *from, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = to[i] || from[i];
+}
+
+void ds_rows_plan_want(ds_planner *planner, ds_rows_plan *plan, const bool *wanted, uint32_t parent,
+                       bool *wanted_parent)
+{
+    ds_arena *arena = planner->arena;
+    uint32_t n = plan->exploded.n_fields, n_input = plan->input.n_fields;
+    plan->wanted_kept = DS_ARENA_ARRAY(arena, bool, n + 1);
+    plan->wanted_exploded = DS_ARENA_ARRAY(arena, bool, n + 1);
+    plan->wanted_input = DS_ARENA_ARRAY(arena, bool, n_input + 1);
+    if (plan->select != NULL) {
+        mark(plan->wanted_kept, plan->select->reads, n);
+        for (uint32_t c = 0; c < plan->select->n_columns; c++)
+            if (wanted[c] && plan->select->from_input[c] >= 0)
+                plan->wanted_kept[plan->select->from_input[c]] = true;
+    } else {
+        mark(plan->wanted_kept, wanted, n);
+    }
+    mark(plan->wanted_exploded, plan->wanted_kept, n);
+    if (plan->where != NULL)
+        mark(plan->wanted_exploded, plan->where->reads, n);
+    mark(plan->wanted_input, plan->wanted_exploded, n_input);
+    if (plan->flat_map != NULL) {
+        if (plan->flat_map->column < n_input)
+            plan->wanted_input[plan->flat_map->column] = false;
+        mark(plan->wanted_input, plan->flat_map->reads, n_input);
+    }
+    for (uint32_t c = 0; c < n_input; c++) {
+        uint32_t at = plan->permutation[parent] != NULL ? plan->permutation[parent][c] : c;
+        wanted_parent[at] = wanted_parent[at] || plan->wanted_input[c];
+    }
+}
+
+/* ---- run ---- */
+
+/* One chunk of rows on its way: where they come from in the chunk that came in. */
+typedef struct carried {
+    ds_chunk chunk;
+    const uint32_t *origins; /* NULL: row i comes from row i */
+} carried;
+
+static uint32_t origin_of(const carried *rows, uint32_t i)
+{
+    return rows->origins == NULL ? i : rows->origins[i];
+}
+
+static void mark_errors(const carried *rows, const uint64_t *errors, uint64_t *bad)
+{
+    for (size_t w = 0; w < ds_bitmap_words(rows->chunk.n_rows); w++)
+        for (uint64_t word = errors[w]; word != 0; word &= word - 1)
+            ds_bit_set(bad, origin_of(rows, (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(word)));
+}
+
+static carried take_rows(ds_frame *frame, const carried *rows, const bool *wanted,
+                         const uint32_t *indexes, uint32_t n)
+{
+    carried taken = {.chunk = ds_frame_gather(frame, &rows->chunk, wanted, indexes, n)};
+    uint32_t *origins = ds_arena_alloc(frame->chunk_arena, n * sizeof *origins);
+    for (uint32_t i = 0; i < n; i++)
+        origins[i] = origin_of(rows, indexes[i]);
+    taken.origins = origins;
+    return taken;
+}
+
+/* where and select; errors go to bad, by origin. */
+static carried filter_and_map(ds_frame *frame, const ds_rows_plan *plan, carried rows,
+                              uint64_t *bad)
+{
+    uint64_t *errors;
+    if (plan->where != NULL) {
+        uint32_t *indexes = ds_arena_alloc(frame->chunk_arena, rows.chunk.n_rows * sizeof *indexes);
+        uint32_t n = ds_where_run(frame, plan->where, &rows.chunk, indexes, &errors);
+        mark_errors(&rows, errors, bad);
+        if (n < rows.chunk.n_rows)
+            rows = take_rows(frame, &rows, plan->wanted_kept, indexes, n);
+    }
+    if (plan->select != NULL && rows.chunk.n_rows > 0) {
+        carried mapped = {ds_select_run(frame, plan->select, &rows.chunk, &errors), rows.origins};
+        mark_errors(&rows, errors, bad);
+        rows = mapped;
+    }
+    return rows;
+}
+
+/* Pushes the rows whose origin is not bad. */
+static void push_good(ds_frame *frame, const ds_node *node, const carried *rows,
+                      const uint64_t *bad, bool any_bad)
+{
+    if (rows->chunk.n_rows == 0)
+        return;
+    if (!any_bad) {
+        ds_frame_push(frame, node, &rows->chunk);
+        return;
+    }
+    uint32_t *indexes = ds_arena_alloc(frame->chunk_arena, rows->chunk.n_rows * sizeof *indexes);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < rows->chunk.n_rows; i++)
+        if (!ds_bit_get(bad, origin_of(rows, i)))
+            indexes[n++] = i;
+    if (n == 0)
+        return;
+    ds_chunk good = ds_frame_gather(frame, &rows->chunk, NULL, indexes, n);
+    ds_frame_push(frame, node, &good);
+}
+
+static void count_bad(ds_frame *frame, const ds_rows_plan *plan, size_t n)
+{
+    frame->overflow_rows += n;
+    if (n > 0 && plan->fails)
+        frame->overflow_fatal += n;
+}
+
+static ds_chunk permuted(ds_frame *frame, const ds_rows_plan *plan, uint32_t parent,
+                         const ds_chunk *chunk)
+{
+    const uint32_t *at = plan->permutation[parent];
+    if (at == NULL)
+        return *chunk;
+    uint32_t n = plan->input.n_fields;
+    const ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, const ds_column *, n + 1);
+    for (uint32_t c = 0; c < n; c++)
+        columns[c] = chunk->columns[at[c]];
+    return (ds_chunk){chunk->n_rows, n, columns, chunk->positions};
+}
+
+static void push_exploded(ds_frame *frame, const ds_node *node, const ds_chunk *chunk,
+                          uint64_t *bad)
+{
+    const ds_rows_plan *plan = node->rows;
+    ds_flat_map_rows rows;
+    uint64_t *errors;
+    ds_flat_map_run(frame, plan->flat_map, chunk, &rows, &errors);
+    for (size_t w = 0; w < ds_bitmap_words(chunk->n_rows); w++)
+        bad[w] |= errors[w];
+    /* All pieces before any is pushed: the last element of a row may still fail it. */
+    uint32_t n_pieces = (rows.n_rows + DS_CHUNK_ROWS - 1) / DS_CHUNK_ROWS;
+    carried *pieces = DS_ARENA_ARRAY(frame->chunk_arena, carried, n_pieces + 1);
+    for (uint32_t i = 0; i < n_pieces; i++) {
+        uint32_t from = i * DS_CHUNK_ROWS;
+        carried piece = {
+            ds_flat_map_slice(frame, plan->flat_map, chunk, &rows, from, plan->wanted_exploded),
+            rows.origins + from};
+        pieces[i] = filter_and_map(frame, plan, piece, bad);
+    }
+    size_t n_bad = ds_bitmap_count(bad, chunk->n_rows);
+    count_bad(frame, plan, n_bad);
+    for (uint32_t i = 0; i < n_pieces; i++)
+        push_good(frame, node, &pieces[i], bad, n_bad > 0);
+}
+
+void ds_rows_push(ds_frame *frame, const ds_node *node, uint32_t parent, const ds_chunk *chunk)
+{
+    const ds_rows_plan *plan = node->rows;
+    DS_ASSERT(parent < node->n_parents);
+    ds_chunk input = permuted(frame, plan, parent, chunk);
+    uint64_t *bad = ds_arena_calloc(frame->chunk_arena, ds_bitmap_words(input.n_rows), 8);
+    if (plan->flat_map != NULL) {
+        push_exploded(frame, node, &input, bad);
+        return;
+    }
+    carried rows = filter_and_map(frame, plan, (carried){.chunk = input}, bad);
+    size_t n_bad = ds_bitmap_count(bad, input.n_rows);
+    count_bad(frame, plan, n_bad);
+    push_good(frame, node, &rows, bad, n_bad > 0);
+}

@@ -1,0 +1,169 @@
+#include "dstream/op_window.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+
+#define FLUSH_BYTES ((size_t)32 << 20)
+
+bool ds_window_covers(int64_t size_ms, int64_t slide_ms, int64_t t_ms)
+{
+    /* The first window that ends at or after t has to begin before it. */
+    return ds_ceil_to(t_ms, slide_ms) - size_ms < t_ms;
+}
+
+/* ---- first half ---- */
+
+void ds_collect_state_free(void *state)
+{
+    ds_row_buffer_free(state);
+}
+
+/* What a node collects are the wanted columns of its parent (a window's rows have the columns
+ * of its parent, and so has a sink). */
+static uint32_t wanted_columns(const ds_node *node, const ds_chunk *chunk,
+                               const ds_column **columns)
+{
+    uint32_t n = 0;
+    for (uint32_t c = 0; c < node->schema.n_fields; c++)
+        if (node->wanted[c])
+            columns[n++] = chunk->columns[c];
+    return n;
+}
+
+void ds_collect_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
+{
+    const ds_stage *stage = &frame->plan->stages[node->stage];
+    if (frame->states[node->id] == NULL)
+        frame->states[node->id] = ds_row_buffer_new(stage->types, stage->n_types, frame->budget);
+    ds_row_buffer *buffer = frame->states[node->id];
+    const ds_column **columns =
+        DS_ARENA_ARRAY(frame->chunk_arena, const ds_column *, node->schema.n_fields + 1);
+    uint32_t n = wanted_columns(node, chunk, columns);
+    DS_ASSERT(n == stage->n_types);
+    ds_row_buffer_add(buffer, columns, chunk->n_rows);
+    if (ds_row_buffer_bytes(buffer) > FLUSH_BYTES) {
+        ds_error error;
+        ds_status status = ds_collect_flush(frame, node, &error);
+        if (status != DS_OK)
+            ds_frame_fail(frame, status, &error);
+    }
+}
+
+ds_status ds_collect_flush(ds_frame *frame, const ds_node *node, ds_error *error)
+{
+    ds_row_buffer *buffer = frame->states[node->id];
+    if (buffer == NULL)
+        return DS_OK;
+    const ds_stage *stage = &frame->plan->stages[node->stage];
+    ds_partition_rows *rows = DS_ARENA_ARRAY(frame->arena, ds_partition_rows, stage->n_partitions);
+    uint32_t mine = frame->partition % stage->n_partitions;
+    for (uint32_t p = 0; p < stage->n_partitions; p++)
+        rows[p].columns = DS_ARENA_ARRAY(frame->arena, ds_column *, stage->n_types + 1);
+    rows[mine].n_rows = ds_row_buffer_rows(buffer, rows[mine].columns);
+    if (rows[mine].n_rows == 0)
+        return DS_OK;
+    for (uint32_t p = 0; p < stage->n_partitions; p++)
+        for (uint32_t c = 0; p != mine && c < stage->n_types; c++)
+            rows[p].columns[c] = ds_column_nulls(frame->arena, stage->types[c], 0);
+    ds_status status = frame->out.shuffle(frame->out.arg, stage->id, &frame->heap, rows,
+                                          stage->n_partitions, stage->n_types, error);
+    ds_row_buffer_clear(buffer);
+    return status;
+}
+
+/* ---- second half ---- */
+
+typedef struct kept_piece {
+    int64_t batch_ms;
+    size_t length;
+    void *bytes; /* owned, aligned as malloc */
+} kept_piece;
+
+struct ds_row_window {
+    ds_window_plan plan;
+    ds_budget *budget;
+    kept_piece *pieces; /* a queue: [first, end), by batch */
+    size_t first, end, capacity;
+};
+
+ds_row_window *ds_row_window_new(const ds_window_plan *plan, ds_budget *budget)
+{
+    ds_row_window *window = ds_calloc(1, sizeof *window);
+    window->plan = *plan;
+    window->budget = budget;
+    return window;
+}
+
+static void drop_first(ds_row_window *window)
+{
+    kept_piece *piece = &window->pieces[window->first++];
+    ds_budget_charge(window->budget, -(int64_t)piece->length);
+    free(piece->bytes);
+}
+
+void ds_row_window_free(ds_row_window *window)
+{
+    if (window == NULL)
+        return;
+    while (window->first < window->end)
+        drop_first(window);
+    free(window->pieces);
+    free(window);
+}
+
+uint32_t ds_row_window_batches(const ds_row_window *window)
+{
+    uint32_t n = 0;
+    for (size_t i = window->first; i < window->end; i++)
+        n += i == window->first || window->pieces[i].batch_ms != window->pieces[i - 1].batch_ms;
+    return n;
+}
+
+static void keep(ds_row_window *window, int64_t batch_ms, const ds_piece_bytes *piece)
+{
+    if (window->end == window->capacity) {
+        if (window->first > window->capacity / 2) {
+            memmove(window->pieces, window->pieces + window->first,
+                    (window->end - window->first) * sizeof *window->pieces);
+            window->end -= window->first;
+            window->first = 0;
+        } else {
+            window->capacity = window->capacity == 0 ? 16 : window->capacity * 2;
+            window->pieces = ds_realloc(window->pieces, window->capacity, sizeof *window->pieces);
+        }
+    }
+    kept_piece *kept = &window->pieces[window->end++];
+    *kept = (kept_piece){batch_ms, piece->length, ds_alloc(piece->length)};
+    memcpy(kept->bytes, piece->bytes, piece->length);
+    ds_budget_charge(window->budget, (int64_t)piece->length);
+}
+
+static void apply(ds_frame *frame, const ds_node *node, ds_row_window *window,
+                  const ds_piece_bytes *pieces, uint32_t n_pieces)
+{
+    for (uint32_t i = 0; i < n_pieces; i++)
+        keep(window, frame->batch_ms, &pieces[i]);
+    /* What no later window holds goes now, but for the rows that are about to be replayed. */
+    int64_t oldest = ds_floor_to(frame->batch_ms, node->slide_ms) - window->plan.size_ms;
+    if (frame->batch_ms % node->slide_ms != 0)
+        oldest += node->slide_ms;
+    while (window->first < window->end && window->pieces[window->first].batch_ms <= oldest)
+        drop_first(window);
+}
+
+ds_status ds_window_reduce(ds_frame *frame, const ds_node *node, ds_row_window *window,
+                           bool *applied, const ds_piece_bytes *pieces, uint32_t n_pieces,
+                           ds_error *error)
+{
+    if (!*applied)
+        apply(frame, node, window, pieces, n_pieces);
+    *applied = true;
+    if (!frame->due->emits[node->id])
+        return DS_OK;
+    int64_t position = 0;
+    for (size_t i = window->first; i < window->end; i++)
+        DS_TRY(ds_rows_replay(frame, node, window->pieces[i].bytes, window->pieces[i].length,
+                              &position, error));
+    return DS_OK;
+}

@@ -1,0 +1,39 @@
+/*
+ * A window of whole rows (window without an aggregate): the rows of the batches in
+ * (t - size, t], again at every slide, in the order batch, source, position.
+ *
+ * First half: the wanted columns of all rows go to the window's stage (to one partition if
+ * some node below depends on their order, else to the partition of the task's number). Second
+ * half: the pieces are kept as they are, by batch, and replayed when the window is due.
+ */
+#ifndef DS_DSTREAM_OP_WINDOW_H
+#define DS_DSTREAM_OP_WINDOW_H
+
+#include "dstream/op_group.h"
+#include "dstream/row_buffer.h"
+
+typedef struct ds_window_plan {
+    int64_t size_ms, slide_ms, step_ms; /* step: the parent's slide */
+} ds_window_plan;
+
+/* True if some window of the given shape holds the batch at t (slide > size leaves gaps). */
+bool ds_window_covers(int64_t size_ms, int64_t slide_ms, int64_t t_ms);
+
+/* First half of every node that takes whole rows: window and collected sinks. */
+void ds_collect_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk);
+ds_status ds_collect_flush(ds_frame *frame, const ds_node *node, ds_error *error);
+void ds_collect_state_free(void *state);
+
+/* The rows of one partition of a window. */
+typedef struct ds_row_window ds_row_window;
+ds_row_window *ds_row_window_new(const ds_window_plan *plan, ds_budget *budget);
+void ds_row_window_free(ds_row_window *window);
+/* How many batches it keeps rows of. */
+uint32_t ds_row_window_batches(const ds_row_window *window);
+
+/* Second half; *applied as in ds_group_reduce_window. */
+ds_status ds_window_reduce(ds_frame *frame, const ds_node *node, ds_row_window *window,
+                           bool *applied, const ds_piece_bytes *pieces, uint32_t n_pieces,
+                           ds_error *error);
+
+#endif

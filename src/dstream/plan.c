@@ -1,0 +1,523 @@
+#include "dstream/plan.h"
+
+#include "base/assert.h"
+#include "dstream/op_having.h"
+#include "dstream/op_order.h"
+#include "dstream/op_rows.h"
+#include "dstream/op_window.h"
+#include "dstream/planner.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+/*
+ * Made in three passes: nodes for all streams (so that all errors are found), then those that a
+ * sink needs (with their wanted columns, from the sinks up), then stages.
+ */
+typedef struct builder {
+    ds_planner planner;
+    ds_plan *plan;
+    uint32_t capacity;
+    const char **names; /* of sources and streams that have been built */
+    ds_node **outputs;  /* their last node; NULL if it had errors */
+    uint32_t n_names;
+    const ds_plan_options *options;
+} builder;
+
+static ds_node *add_node(builder *b, ds_node_kind kind, const char *stream, const char *path,
+                         ds_node *const *parents, uint32_t n_parents)
+{
+    ds_plan *plan = b->plan;
+    DS_ASSERT(plan->n_nodes < b->capacity);
+    ds_node *node = DS_ARENA_NEW(plan->arena, ds_node);
+    node->id = plan->n_nodes;
+    node->kind = kind;
+    node->stream = stream;
+    node->path = path;
+    node->stage = DS_NO_STAGE;
+    node->parents = DS_ARENA_ARRAY(plan->arena, ds_node *, n_parents + 1);
+    node->n_parents = n_parents;
+    for (uint32_t i = 0; i < n_parents; i++)
+        node->parents[i] = parents[i];
+    if (n_parents > 0) {
+        node->slide_ms = parents[0]->slide_ms;
+        node->schema = parents[0]->schema;
+    }
+    plan->nodes[plan->n_nodes++] = node;
+    return node;
+}
+
+static void name_output(builder *b, const char *name, ds_node *node)
+{
+    b->names[b->n_names] = name;
+    b->outputs[b->n_names++] = node;
+}
+
+static ds_node *find_output(const builder *b, const char *name)
+{
+    for (uint32_t i = 0; i < b->n_names; i++)
+        if (strcmp(b->names[i], name) == 0)
+            return b->outputs[i];
+    return NULL;
+}
+
+/* ---- nodes ---- */
+
+static void add_sources(builder *b)
+{
+    const ds_app *app = b->plan->app;
+    for (uint32_t i = 0; i < app->n_sources; i++) {
+        const ds_app_source *source = &app->sources[i];
+        ds_node *node = add_node(b, DS_NODE_SOURCE, source->name, source->path, NULL, 0);
+        node->slide_ms = app->interval_ms;
+        node->schema = source->schema;
+        node->source = source;
+        name_output(b, source->name, node);
+    }
+}
+
+/* A source above that says "fail" makes an overflow fatal, too. */
+static bool some_source_fails(const ds_node *node)
+{
+    if (node->kind == DS_NODE_SOURCE)
+        return node->source->on_error == DS_ON_ERROR_FAIL;
+    for (uint32_t i = 0; i < node->n_parents; i++)
+        if (some_source_fails(node->parents[i]))
+            return true;
+    return false;
+}
+
+static ds_node *add_rows(builder *b, const ds_app_stream *stream)
+{
+    ds_arena *arena = b->plan->arena;
+    ds_node **parents = DS_ARENA_ARRAY(arena, ds_node *, stream->n_from);
+    const ds_schema **schemas = DS_ARENA_ARRAY(arena, const ds_schema *, stream->n_from);
+    for (uint32_t i = 0; i < stream->n_from; i++) {
+        parents[i] = find_output(b, stream->from[i]);
+        if (parents[i] == NULL)
+            return NULL; /* has its own errors */
+        schemas[i] = &parents[i]->schema;
+    }
+    ds_schema output;
+    ds_rows_plan *rows = ds_rows_plan_new(
+        &b->planner, stream, schemas, (const char *const *)stream->from, stream->n_from, &output);
+    if (rows == NULL)
+        return NULL;
+    ds_node *node = add_node(b, DS_NODE_ROWS, stream->name, stream->path, parents, stream->n_from);
+    node->schema = output;
+    node->rows = rows;
+    for (uint32_t i = 0; i < stream->n_from; i++)
+        rows->fails = rows->fails || some_source_fails(parents[i]);
+    return node;
+}
+
+static ds_node *add_group(builder *b, const ds_app_stream *stream, ds_node *parent, bool distinct,
+                          bool windowed)
+{
+    ds_schema output;
+    const char *name = stream->n_from == 1 && !stream->has_select ? stream->from[0] : NULL;
+    ds_group_plan *group =
+        distinct ? ds_distinct_plan_new(&b->planner, stream, &parent->schema, &output)
+                 : ds_group_plan_new(&b->planner, stream, &parent->schema, name, &output);
+    if (group == NULL)
+        return NULL;
+    ds_node *node = add_node(b, DS_NODE_GROUP, stream->name, stream->path, &parent, 1);
+    node->schema = output;
+    node->group = group;
+    if (windowed) {
+        group->windowed = true;
+        group->window = (ds_window_spec){.group = &group->spec,
+                                         .size_ms = stream->window_size_ms,
+                                         .slide_ms = stream->window_slide_ms,
+                                         .step_ms = parent->slide_ms};
+        node->slide_ms = stream->window_slide_ms;
+    }
+    return node;
+}
+
+static ds_node *add_row_window(builder *b, const ds_app_stream *stream, ds_node *parent)
+{
+    ds_node *node = add_node(b, DS_NODE_WINDOW, stream->name, stream->path, &parent, 1);
+    ds_window_plan *window = DS_ARENA_NEW(b->plan->arena, ds_window_plan);
+    *window = (ds_window_plan){stream->window_size_ms, stream->window_slide_ms, parent->slide_ms};
+    node->window = window;
+    node->slide_ms = stream->window_slide_ms;
+    return node;
+}
+
+static ds_node *add_having(builder *b, const ds_app_stream *stream, ds_node *parent)
+{
+    const ds_having_plan *having = ds_having_plan_new(&b->planner, stream, &parent->schema);
+    if (having == NULL)
+        return NULL;
+    ds_node *node = add_node(b, DS_NODE_HAVING, stream->name, stream->path, &parent, 1);
+    node->having = having;
+    return node;
+}
+
+static ds_node *add_order(builder *b, const ds_app_stream *stream, ds_node *parent)
+{
+    const ds_order_plan *order = ds_order_plan_new(&b->planner, stream, &parent->schema);
+    if (order == NULL)
+        return NULL;
+    ds_node *node = add_node(b, DS_NODE_ORDER, stream->name, stream->path, &parent, 1);
+    node->order = order;
+    return node;
+}
+
+/* The chain of a stream's nodes, in the order in which its clauses apply. */
+static ds_node *add_stream(builder *b, const ds_app_stream *stream)
+{
+    uint32_t first = b->plan->n_nodes;
+    ds_node *node = add_rows(b, stream);
+    bool groups = stream->has_group_by || stream->has_aggregate;
+    bool window = stream->has_window;
+    if (node != NULL && groups) {
+        node = add_group(b, stream, node, false, window);
+        window = false;
+    }
+    if (node != NULL && stream->distinct) {
+        node = add_group(b, stream, node, true, window);
+        window = false;
+    }
+    if (node != NULL && window)
+        node = add_row_window(b, stream, node);
+    for (uint32_t i = first; i < b->plan->n_nodes; i++)
+        if (stream->has_window && b->plan->nodes[i]->kind != DS_NODE_ROWS)
+            b->plan->nodes[i]->window_ms = stream->window_size_ms;
+    if (node != NULL && stream->having.text != NULL) {
+        node = add_having(b, stream, node);
+        if (node != NULL && stream->has_window)
+            node->window_ms = stream->window_size_ms;
+    }
+    if (node != NULL && (stream->order_by.text != NULL || stream->limit >= 0)) {
+        node = add_order(b, stream, node);
+        if (node != NULL && stream->has_window)
+            node->window_ms = stream->window_size_ms;
+    }
+    return node;
+}
+
+static void add_sink(builder *b, const char *name, const char *path, const char *from,
+                     ds_sink_plan sink)
+{
+    ds_node *parent = find_output(b, from);
+    if (parent == NULL)
+        return;
+    ds_node *node = add_node(b, DS_NODE_SINK, name, path, &parent, 1);
+    ds_sink_plan *plan = DS_ARENA_NEW(b->plan->arena, ds_sink_plan);
+    *plan = sink;
+    plan->index = b->plan->n_sinks;
+    plan->name = name;
+    node->sink = plan;
+    b->plan->sinks[b->plan->n_sinks++] = plan;
+}
+
+static void add_sinks(builder *b)
+{
+    const ds_app *app = b->plan->app;
+    const ds_plan_options *options = b->options;
+    if (options != NULL && options->testing) {
+        for (uint32_t i = 0; i < options->n_tested; i++)
+            add_sink(b, options->tested[i], "tests", options->tested[i],
+                     (ds_sink_plan){.kind = DS_TO_TEST, .limit = -1});
+        return;
+    }
+    for (uint32_t i = 0; i < app->n_sinks; i++) {
+        const ds_app_sink *sink = &app->sinks[i];
+        ds_sink_kind kind = sink->type == DS_SINK_CONSOLE ? DS_TO_CONSOLE : DS_TO_FILE;
+        add_sink(b, sink->name, sink->path, sink->from,
+                 (ds_sink_plan){
+                     .kind = kind, .format = sink->format, .limit = sink->limit, .dir = sink->dir});
+    }
+}
+
+/* ---- what is needed ---- */
+
+static void mark_needed(ds_node *node)
+{
+    if (node->needed)
+        return;
+    node->needed = true;
+    for (uint32_t i = 0; i < node->n_parents; i++)
+        mark_needed(node->parents[i]);
+}
+
+/* Keeps only what sinks need, numbers it anew and links children. */
+static void prune(ds_plan *plan)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < plan->n_nodes; i++)
+        if (plan->nodes[i]->kind == DS_NODE_SINK)
+            mark_needed(plan->nodes[i]);
+    for (uint32_t i = 0; i < plan->n_nodes; i++) {
+        ds_node *node = plan->nodes[i];
+        if (!node->needed)
+            continue;
+        node->id = n;
+        plan->nodes[n++] = node;
+        node->children = DS_ARENA_ARRAY(plan->arena, ds_node *, plan->n_nodes + 1);
+        node->wanted = DS_ARENA_ARRAY(plan->arena, bool, node->schema.n_fields + 1);
+    }
+    plan->n_nodes = n;
+    for (uint32_t i = 0; i < n; i++) {
+        ds_node *node = plan->nodes[i];
+        for (uint32_t p = 0; p < node->n_parents; p++) {
+            ds_node *parent = node->parents[p];
+            if (parent->n_children == 0 || parent->children[parent->n_children - 1] != node)
+                parent->children[parent->n_children++] = node;
+        }
+    }
+}
+
+static void want_all(bool *wanted, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        wanted[i] = true;
+}
+
+static void want(bool *to, const bool *from, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = to[i] || from[i];
+}
+
+/* Marks what a node reads of its parents' columns; node->wanted is complete. */
+static void want_of_parents(ds_planner *planner, ds_node *node)
+{
+    ds_node *parent = node->n_parents > 0 ? node->parents[0] : NULL;
+    uint32_t n = parent != NULL ? parent->schema.n_fields : 0;
+    switch (node->kind) {
+    case DS_NODE_SOURCE: break;
+    case DS_NODE_ROWS:
+        for (uint32_t p = 0; p < node->n_parents; p++)
+            ds_rows_plan_want(planner, (ds_rows_plan *)node->rows, node->wanted, p,
+                              node->parents[p]->wanted);
+        break;
+    case DS_NODE_GROUP: want(parent->wanted, node->group->reads, n); break;
+    case DS_NODE_WINDOW: want(parent->wanted, node->wanted, n); break;
+    case DS_NODE_HAVING:
+        want(parent->wanted, node->wanted, n);
+        want(parent->wanted, node->having->reads, n);
+        break;
+    case DS_NODE_ORDER: want(parent->wanted, node->order->reads, n); break;
+    case DS_NODE_SINK:
+        want_all(node->wanted, n);
+        want_all(parent->wanted, n);
+        break;
+    }
+}
+
+static void propagate(builder *b)
+{
+    ds_plan *plan = b->plan;
+    for (uint32_t i = plan->n_nodes; i-- > 0;) {
+        ds_node *node = plan->nodes[i];
+        bool ordered = node->ordered;
+        if (node->kind == DS_NODE_GROUP)
+            ordered = node->group->ordered;
+        else if (node->kind == DS_NODE_ORDER)
+            ordered = false;
+        for (uint32_t p = 0; p < node->n_parents; p++)
+            node->parents[p]->ordered = node->parents[p]->ordered || ordered;
+        want_of_parents(&b->planner, node);
+    }
+}
+
+/* ---- stages ---- */
+
+/* True if one task alone makes the rows of a node. */
+static bool is_single(const ds_plan *plan, const ds_node *node)
+{
+    if (node->stage != DS_NO_STAGE)
+        return plan->stages[node->stage].n_partitions == 1;
+    return node->n_parents == 1 && is_single(plan, node->parents[0]);
+}
+
+static bool starts_stage(const ds_plan *plan, const ds_node *node)
+{
+    switch (node->kind) {
+    case DS_NODE_SOURCE:
+    case DS_NODE_GROUP:
+    case DS_NODE_WINDOW:
+    case DS_NODE_ORDER: return true;
+    case DS_NODE_SINK: return node->sink->kind != DS_TO_FILE && !is_single(plan, node->parents[0]);
+    default: return false;
+    }
+}
+
+static uint32_t partitions_of(const ds_plan *plan, const ds_node *node)
+{
+    switch (node->kind) {
+    case DS_NODE_SOURCE: return 0;
+    case DS_NODE_GROUP: return node->group->n_keys == 0 ? 1 : plan->key_partitions;
+    case DS_NODE_WINDOW: return node->ordered ? 1 : plan->key_partitions;
+    default: return 1;
+    }
+}
+
+static void set_types(builder *b, ds_stage *stage)
+{
+    ds_node *node = stage->root;
+    ds_arena *arena = b->plan->arena;
+    if (node->kind == DS_NODE_SOURCE)
+        return;
+    if (node->kind == DS_NODE_ORDER) {
+        stage->n_types = ds_order_types(&b->planner, node->order, &node->schema, &stage->types);
+        return;
+    }
+    if (node->kind == DS_NODE_GROUP) {
+        uint32_t n = ds_group_partial_types(&node->group->spec, NULL);
+        ds_type *types = DS_ARENA_ARRAY(arena, ds_type, n + 1);
+        ds_group_partial_types(&node->group->spec, types);
+        stage->types = types;
+        stage->n_types = n;
+        return;
+    }
+    ds_type *types = DS_ARENA_ARRAY(arena, ds_type, node->schema.n_fields + 1);
+    for (uint32_t c = 0; c < node->schema.n_fields; c++)
+        if (node->wanted[c])
+            types[stage->n_types++] = node->schema.fields[c].type;
+    stage->types = types;
+}
+
+/* The stages in which rows of a node are made: those of its parents, if it starts none. */
+static void add_parents(const ds_plan *plan, ds_stage *stage, const ds_node *node)
+{
+    if (node->stage == DS_NO_STAGE) {
+        for (uint32_t i = 0; i < node->n_parents; i++)
+            add_parents(plan, stage, node->parents[i]);
+        return;
+    }
+    uint32_t at = 0;
+    while (at < stage->n_parents && stage->parents[at] < node->stage)
+        at++;
+    if (at < stage->n_parents && stage->parents[at] == node->stage)
+        return;
+    memmove(stage->parents + at + 1, stage->parents + at,
+            (stage->n_parents - at) * sizeof *stage->parents);
+    stage->parents[at] = node->stage;
+    stage->n_parents++;
+}
+
+static void make_stages(builder *b)
+{
+    ds_plan *plan = b->plan;
+    plan->stages = DS_ARENA_ARRAY(plan->arena, ds_stage, plan->n_nodes + 1);
+    for (uint32_t i = 0; i < plan->n_nodes; i++) {
+        ds_node *node = plan->nodes[i];
+        if (!starts_stage(plan, node))
+            continue;
+        ds_stage *stage = &plan->stages[plan->n_stages];
+        stage->id = plan->n_stages++;
+        stage->root = node;
+        stage->n_partitions = partitions_of(plan, node);
+        stage->keyed =
+            node->kind == DS_NODE_WINDOW || (node->kind == DS_NODE_GROUP && node->group->windowed);
+        stage->parents = DS_ARENA_ARRAY(plan->arena, uint32_t, plan->n_nodes + 1);
+        for (uint32_t p = 0; p < node->n_parents; p++)
+            add_parents(plan, stage, node->parents[p]);
+        set_types(b, stage);
+        plan->has_windows = plan->has_windows || stage->keyed;
+        node->stage = stage->id;
+    }
+}
+
+/* ---- the whole ---- */
+
+static uint32_t most_nodes(const ds_app *app, const ds_plan_options *options)
+{
+    uint32_t n_sinks = app->n_sinks + (options != NULL ? options->n_tested : 0);
+    return app->n_sources + 6 * app->n_streams + n_sinks + 1;
+}
+
+static uint64_t hash_of(const ds_app *app)
+{
+    char *text = ds_app_canonical(app);
+    uint64_t hash = XXH3_64bits(text, strlen(text));
+    free(text);
+    return hash;
+}
+
+ds_status ds_plan_new(const ds_app *app, const ds_plan_options *options,
+                      ds_diagnostics *diagnostics, ds_plan **result)
+{
+    *result = NULL;
+    uint32_t errors = ds_diagnostics_errors(diagnostics);
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_plan *plan = DS_ARENA_NEW(arena, ds_plan);
+    plan->app = app;
+    plan->arena = arena;
+    plan->key_partitions = app->key_partitions;
+    builder b = {.planner = {app, diagnostics, arena}, .plan = plan, .options = options};
+    b.capacity = most_nodes(app, options);
+    plan->nodes = DS_ARENA_ARRAY(arena, ds_node *, b.capacity);
+    plan->sinks = DS_ARENA_ARRAY(arena, const ds_sink_plan *, b.capacity);
+    b.names = DS_ARENA_ARRAY(arena, const char *, b.capacity);
+    b.outputs = DS_ARENA_ARRAY(arena, ds_node *, b.capacity);
+    add_sources(&b);
+    for (uint32_t i = 0; i < app->n_streams; i++)
+        name_output(&b, app->streams[i].name, add_stream(&b, &app->streams[i]));
+    add_sinks(&b);
+    if (ds_diagnostics_errors(diagnostics) > errors) {
+        ds_plan_free(plan);
+        return DS_ERR_APP;
+    }
+    plan->outputs = DS_ARENA_ARRAY(arena, ds_plan_output, b.n_names + 1);
+    for (uint32_t i = 0; i < b.n_names; i++)
+        plan->outputs[i] =
+            (ds_plan_output){b.names[i], &b.outputs[i]->schema, b.outputs[i]->slide_ms};
+    plan->n_outputs = b.n_names;
+    prune(plan);
+    propagate(&b);
+    make_stages(&b);
+    plan->hash = hash_of(app);
+    *result = plan;
+    return DS_OK;
+}
+
+static void release_group(const ds_group_plan *group)
+{
+    ds_program_release(group->input_program);
+    ds_program_release(group->finish);
+    for (uint32_t i = 0; i < group->n_inputs; i++)
+        ds_program_release(group->input_each[i]);
+    for (uint32_t i = 0; i < group->n_results; i++)
+        ds_program_release(group->finish_each[i]);
+}
+
+static void release_rows(const ds_rows_plan *rows)
+{
+    if (rows->flat_map != NULL)
+        ds_program_release(rows->flat_map->program);
+    if (rows->where != NULL)
+        ds_program_release(rows->where->program);
+    if (rows->select != NULL)
+        ds_program_release(rows->select->program);
+}
+
+void ds_plan_free(ds_plan *plan)
+{
+    if (plan == NULL)
+        return;
+    for (uint32_t i = 0; i < plan->n_nodes; i++) {
+        const ds_node *node = plan->nodes[i];
+        switch (node->kind) {
+        case DS_NODE_ROWS: release_rows(node->rows); break;
+        case DS_NODE_GROUP: release_group(node->group); break;
+        case DS_NODE_HAVING: ds_program_release(node->having->program); break;
+        case DS_NODE_ORDER: ds_program_release(node->order->program); break;
+        default: break;
+        }
+    }
+    ds_arena_free(plan->arena);
+}
+
+const ds_plan_output *ds_plan_find(const ds_plan *plan, const char *stream)
+{
+    for (uint32_t i = 0; i < plan->n_outputs; i++)
+        if (strcmp(plan->outputs[i].name, stream) == 0)
+            return &plan->outputs[i];
+    return NULL;
+}

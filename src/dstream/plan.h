@@ -1,0 +1,153 @@
+/*
+ * The plan: an app's DStream graph, typed and cut into stages. Constant once made; the state
+ * of a batch is elsewhere.
+ *
+ * Each stream of the app file becomes a short chain of nodes, one for each operator that it
+ * uses, in the order in which clauses apply:
+ *
+ *     rows        union, flat_map, where, select: row by row (op_rows.h)
+ *     group       group_by + aggregate, or distinct; with or without a window (op_group.h)
+ *     window      a window of whole rows (op_window.h)
+ *     having      a filter on the result (op_having.h)
+ *     order       order_by, limit: a total order (op_order.h)
+ *     sink        console, file, or what a test looks at
+ *
+ * A stage is cut at each node that needs its rows brought together: group, window, order, and
+ * a console that would have several writers. So the first half of such a node runs in the
+ * stages of its parents, where it writes pieces for each key partition; its second half is
+ * the root of a stage of its own. A source is the root of a stage too. Every stage computes
+ * its rows once, however many nodes read them.
+ *
+ * Nodes and stages that no sink needs are not part of the plan.
+ */
+#ifndef DS_DSTREAM_PLAN_H
+#define DS_DSTREAM_PLAN_H
+
+#include "dstream/app.h"
+
+#define DS_NO_STAGE UINT32_MAX
+
+typedef enum ds_node_kind {
+    DS_NODE_SOURCE,
+    DS_NODE_ROWS,
+    DS_NODE_GROUP,
+    DS_NODE_WINDOW,
+    DS_NODE_HAVING,
+    DS_NODE_ORDER,
+    DS_NODE_SINK,
+} ds_node_kind;
+
+typedef struct ds_node ds_node;
+
+/* The plan-time half of a sink. */
+typedef enum ds_sink_kind { DS_TO_CONSOLE, DS_TO_FILE, DS_TO_TEST } ds_sink_kind;
+typedef struct ds_sink_plan {
+    ds_sink_kind kind;
+    uint32_t index; /* among the plan's sinks */
+    const char *name;
+    ds_row_format format; /* console, file */
+    int64_t limit;        /* console; -1: none */
+    const char *dir;      /* file */
+} ds_sink_plan;
+
+struct ds_node {
+    uint32_t id; /* index in the plan; parents have smaller ones */
+    ds_node_kind kind;
+    const char *stream; /* the stream, source or sink of the app file that it belongs to */
+    const char *path;   /* its place in the app file */
+    ds_node **parents;
+    uint32_t n_parents;
+    ds_node **children;
+    uint32_t n_children;
+    int64_t slide_ms;  /* of its output */
+    int64_t window_ms; /* size of the window that its rows stand for; 0: none */
+    ds_schema schema;  /* of its output */
+    bool *wanted;      /* which columns of its output some child reads */
+    bool ordered;      /* some node below depends on the order of its rows */
+    bool needed;       /* a sink reads it; only such nodes stay in the plan */
+    uint32_t stage;    /* the stage it is the root of, or DS_NO_STAGE */
+    union {            /* by kind */
+        const ds_app_source *source;
+        const struct ds_rows_plan *rows;
+        const struct ds_group_plan *group;
+        const struct ds_window_plan *window;
+        const struct ds_having_plan *having;
+        const struct ds_order_plan *order;
+        const ds_sink_plan *sink;
+    };
+};
+
+typedef struct ds_stage {
+    uint32_t id;
+    ds_node *root;
+    uint32_t n_partitions; /* 0: as many as its input has (sources) */
+    uint32_t *parents;     /* stages that write pieces for it; smaller ids, ascending */
+    uint32_t n_parents;
+    bool keyed;           /* keeps panes: a task must run where its partition lives */
+    const ds_type *types; /* of the pieces' columns; NULL for sources */
+    uint32_t n_types;
+} ds_stage;
+
+typedef struct ds_plan_output { /* of a source or stream, needed or not */
+    const char *name;
+    const ds_schema *schema;
+    int64_t slide_ms;
+} ds_plan_output;
+
+typedef struct ds_plan {
+    const ds_app *app; /* borrowed */
+    uint64_t hash;     /* XXH3-64 of the canonical text */
+    ds_node **nodes;   /* topological: parents first */
+    uint32_t n_nodes;
+    ds_stage *stages; /* topological; sources first, by name */
+    uint32_t n_stages;
+    const ds_sink_plan **sinks;
+    uint32_t n_sinks;
+    ds_plan_output *outputs;
+    uint32_t n_outputs;
+    uint32_t key_partitions;
+    bool has_windows;
+    ds_arena *arena;
+} ds_plan;
+
+typedef struct ds_plan_options {
+    /* Streams or sources whose rows a test looks at; sinks of the app are left out then. */
+    const char *const *tested;
+    uint32_t n_tested;
+    bool testing;
+} ds_plan_options;
+
+/* Binds and types all expressions of all streams (also of those that no sink needs) and makes
+ * the plan. What is wrong goes to diagnostics; DS_ERR_APP if anything is. app is borrowed. */
+ds_status ds_plan_new(const ds_app *app, const ds_plan_options *options,
+                      ds_diagnostics *diagnostics, ds_plan **plan);
+void ds_plan_free(ds_plan *plan);
+
+/* The output of a stream or source by name, or NULL. */
+const ds_plan_output *ds_plan_find(const ds_plan *plan, const char *stream);
+
+/* What runs at a batch time. */
+typedef struct ds_due {
+    bool *stage_runs; /* a stage has something to do if it has input */
+    bool *reads;      /* by node: it takes its parents' rows at this time */
+    bool *emits;      /* by node: its rows are computed and read at this time */
+    bool any;         /* some stage emits without input: a window ends, a total is due */
+} ds_due;
+
+/* Fills a ds_due (in arena) for batch time t. zero is the time before the first batch. */
+void ds_plan_due(const ds_plan *plan, ds_arena *arena, int64_t t_ms, ds_due *due);
+
+/* True if the root of the stage makes rows even when it has no input: a total without keys, or
+ * a window. */
+bool ds_stage_always(const ds_stage *stage);
+
+/* The first time after `after` at which something without input is due (a window's end),
+ * given the last time that sources had rows; 0 if all has been computed at its first due time
+ * at or after its last input. */
+int64_t ds_plan_drain_next(const ds_plan *plan, int64_t last_input_ms, int64_t after_ms);
+
+/* The largest multiple of step at or below t, and the smallest at or above it. */
+int64_t ds_floor_to(int64_t t, int64_t step);
+int64_t ds_ceil_to(int64_t t, int64_t step);
+
+#endif

@@ -1,0 +1,91 @@
+#include "dstream/planner.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static ds_expr *report(ds_planner *planner, const char *path, const ds_expr_error *error)
+{
+    ds_diag_error_in(planner->diagnostics, path, error->offset, error->length, "%s",
+                     error->message);
+    return NULL;
+}
+
+ds_expr *ds_planner_bind(ds_planner *planner, const ds_app_text *text, const ds_scope *scope)
+{
+    ds_expr_error error;
+    ds_expr *expr = NULL;
+    if (ds_expr_parse(planner->arena, text->text, strlen(text->text), &expr, &error) != DS_OK)
+        return report(planner, text->path, &error);
+    if (ds_expr_bind(planner->arena, expr, scope, &error) != DS_OK)
+        return report(planner, text->path, &error);
+    return expr;
+}
+
+static void report_whole(ds_planner *planner, const ds_app_text *text, const char *message)
+{
+    ds_diag_error_in(planner->diagnostics, text->path, 0, (uint32_t)strlen(text->text), "%s",
+                     message);
+}
+
+ds_expr *ds_planner_bind_column(ds_planner *planner, const ds_app_text *text, const ds_scope *scope)
+{
+    ds_expr *expr = ds_planner_bind(planner, text, scope);
+    if (expr == NULL)
+        return NULL;
+    ds_type type = ds_expr_type(expr);
+    if (type.kind == DS_NULL_TYPE || (type.kind == DS_LIST && type.element == DS_NULL_TYPE)) {
+        report_whole(planner, text,
+                     "null has no type here: write cast(null as int) or another type");
+        return NULL;
+    }
+    if (type.kind == DS_INTERVAL) {
+        report_whole(planner, text, "an interval cannot be a column: add it to a timestamp");
+        return NULL;
+    }
+    return expr;
+}
+
+ds_expr *ds_planner_bind_condition(ds_planner *planner, const ds_app_text *text,
+                                   const ds_scope *scope)
+{
+    ds_expr *expr = ds_planner_bind(planner, text, scope);
+    if (expr == NULL)
+        return NULL;
+    ds_type type = ds_expr_type(expr);
+    if (type.kind != DS_BOOL && type.kind != DS_NULL_TYPE) {
+        char message[128];
+        snprintf(message, sizeof message, "%s wants a bool, this is of type %s", scope->place,
+                 ds_type_name(type));
+        report_whole(planner, text, message);
+        return NULL;
+    }
+    return expr;
+}
+
+const char *const *ds_planner_qualifiers(ds_planner *planner, const char *parent,
+                                         uint32_t n_columns)
+{
+    const char **names = DS_ARENA_ARRAY(planner->arena, const char *, n_columns + 1);
+    for (uint32_t i = 0; i < n_columns; i++)
+        names[i] = parent;
+    return names;
+}
+
+ds_schema ds_planner_schema(ds_planner *planner, uint32_t n)
+{
+    return (ds_schema){DS_ARENA_ARRAY(planner->arena, ds_field, n), n};
+}
+
+void ds_planner_no_column(ds_planner *planner, const char *path, const char *name,
+                          const ds_schema *schema)
+{
+    const char **names = DS_ARENA_ARRAY(planner->arena, const char *, schema->n_fields + 1);
+    for (uint32_t i = 0; i < schema->n_fields; i++)
+        names[i] = schema->fields[i].name;
+    const char *near = ds_nearest_name(name, names, schema->n_fields);
+    if (near != NULL)
+        ds_diag_error(planner->diagnostics, path, "no column \"%s\" here (did you mean \"%s\"?)",
+                      name, near);
+    else
+        ds_diag_error(planner->diagnostics, path, "no column \"%s\" here", name);
+}

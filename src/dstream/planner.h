@@ -1,0 +1,36 @@
+/* What the plan-time halves of the operators share. Private to this folder. */
+#ifndef DS_DSTREAM_PLANNER_H
+#define DS_DSTREAM_PLANNER_H
+
+#include "columnar/aggregate.h"
+#include "dstream/plan.h"
+
+typedef struct ds_planner {
+    const ds_app *app;
+    ds_diagnostics *diagnostics;
+    ds_arena *arena;
+} ds_planner;
+
+/* Parses and binds one expression; errors go to the diagnostics and give NULL. */
+ds_expr *ds_planner_bind(ds_planner *planner, const ds_app_text *text, const ds_scope *scope);
+
+/* As above, and the result must be usable as a column: no bare null, no interval. */
+ds_expr *ds_planner_bind_column(ds_planner *planner, const ds_app_text *text,
+                                const ds_scope *scope);
+
+/* As ds_planner_bind, and the result must be a bool. */
+ds_expr *ds_planner_bind_condition(ds_planner *planner, const ds_app_text *text,
+                                   const ds_scope *scope);
+
+/* One qualifier for each column: the parent's name (all columns), or NULL if there is none. */
+const char *const *ds_planner_qualifiers(ds_planner *planner, const char *parent,
+                                         uint32_t n_columns);
+
+/* A schema with room for n fields (all zero). */
+ds_schema ds_planner_schema(ds_planner *planner, uint32_t n);
+
+/* Reports a column that is not there, with the nearest one that is. */
+void ds_planner_no_column(ds_planner *planner, const char *path, const char *name,
+                          const ds_schema *schema);
+
+#endif

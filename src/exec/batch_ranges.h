@@ -1,0 +1,24 @@
+/*
+ * Which ranges of the store were taken for which batch: shuffle pieces and sink bytes go back
+ * when the driver releases the batch, whichever attempts made them. Thread-safe.
+ */
+#ifndef DS_EXEC_BATCH_RANGES_H
+#define DS_EXEC_BATCH_RANGES_H
+
+#include "exec/store.h"
+
+typedef struct ds_batch_ranges ds_batch_ranges;
+
+/* store is borrowed. */
+ds_batch_ranges *ds_batch_ranges_new(ds_store *store);
+void ds_batch_ranges_free(ds_batch_ranges *ranges);
+
+/* Takes `length` bytes for a batch. False when the store has no such range free. */
+bool ds_batch_ranges_take(ds_batch_ranges *ranges, int64_t batch_ms, uint64_t length,
+                          uint64_t *offset);
+/* Gives back all ranges of a batch. */
+void ds_batch_ranges_release(ds_batch_ranges *ranges, int64_t batch_ms);
+/* How many ranges are held. */
+size_t ds_batch_ranges_count(const ds_batch_ranges *ranges);
+
+#endif

@@ -1,0 +1,484 @@
+#include "exec/executor.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RESULTS_WAIT_US 200 /* results of a busy executor are bundled for this long */
+#define MOST_RESULTS 256u   /* and at most so many */
+#define MOST_PLANS 8u
+#define RECEIVER_GIVE_UP_MS 10000
+#define RECEIVER_IDLE_MS 500
+#define BLOCK_INTERVAL_MS 200
+
+/* A plan as compiled here. */
+typedef struct held_plan {
+    uint32_t plan_id;
+    ds_app *app;
+    ds_plan *plan;
+    ds_keyed_store *keyed;
+    ds_task_env env;
+} held_plan;
+
+/* A task that was begun, until its batch is released: told again, it is not run again. */
+typedef struct known_task {
+    int64_t batch_ms;
+    uint32_t plan_id, stage, partition, attempt;
+} known_task;
+
+struct ds_executor {
+    ds_executor_config config;
+    ds_executor_ports ports;
+    ds_budget budget;
+    ds_batch_ranges *ranges;
+    ds_block_ledger *ledger;
+    ds_peers *peers;
+    bool welcomed, ended;
+    uint64_t id, epoch;
+    int64_t heartbeat_us, next_heartbeat_us;
+    held_plan plans[MOST_PLANS];
+    uint32_t n_plans;
+    known_task *known;
+    size_t n_known, known_capacity;
+    uint64_t *receivers; /* ids that were started */
+    size_t n_receivers;
+    uint32_t in_flight;
+    ds_arena *results_arena;
+    ds_task_result results[MOST_RESULTS];
+    uint32_t n_results;
+    int64_t results_due_us;
+};
+
+ds_executor *ds_executor_new(const ds_executor_config *config, const ds_executor_ports *ports)
+{
+    ds_executor *e = ds_calloc(1, sizeof *e);
+    e->config = *config;
+    e->ports = *ports;
+    ds_budget_init(&e->budget, NULL, config->memory_bytes);
+    e->ranges = ds_batch_ranges_new(config->store);
+    e->ledger = ds_block_ledger_new(config->store);
+    e->peers = ds_peers_new();
+    e->results_arena = ds_arena_new(NULL);
+    e->next_heartbeat_us = INT64_MAX;
+    e->results_due_us = INT64_MAX;
+    return e;
+}
+
+static void drop_plan(ds_executor *e, uint32_t index)
+{
+    held_plan *held = &e->plans[index];
+    ds_keyed_store_free(held->keyed);
+    ds_plan_free(held->plan);
+    ds_app_free(held->app);
+    *held = e->plans[--e->n_plans];
+}
+
+void ds_executor_free(ds_executor *e)
+{
+    if (e == NULL)
+        return;
+    while (e->n_plans > 0)
+        drop_plan(e, e->n_plans - 1);
+    ds_arena_free(e->results_arena);
+    ds_peers_free(e->peers);
+    ds_block_ledger_free(e->ledger);
+    ds_batch_ranges_free(e->ranges);
+    free(e->known);
+    free(e->receivers);
+    free(e);
+}
+
+ds_block_ledger *ds_executor_ledger(ds_executor *e)
+{
+    return e->ledger;
+}
+
+ds_peers *ds_executor_peers(ds_executor *e)
+{
+    return e->peers;
+}
+
+static void send(ds_executor *e, ds_message *message)
+{
+    message->epoch = e->epoch;
+    e->ports.send(e->ports.arg, message);
+}
+
+static void end(ds_executor *e, ds_status status, const char *reason)
+{
+    if (e->ended)
+        return;
+    e->ended = true;
+    e->ports.end(e->ports.arg, status, reason);
+}
+
+/* ---- life ---- */
+
+static void say_hello(ds_executor *e)
+{
+    ds_message message = {.type = DS_MSG_HELLO};
+    ds_msg_hello *hello = &message.hello;
+    hello->protocol = DS_PROTOCOL_VERSION;
+    hello->build = DS_VERSION;
+    hello->app_id = e->config.app_id;
+    hello->executor_id = e->config.executor_id;
+    memcpy(hello->token, e->config.token, sizeof hello->token);
+    hello->cores = e->config.cores;
+    hello->pid = e->config.pid;
+    hello->store_fd = ds_store_fd(e->config.store);
+    hello->store_bytes = ds_store_size(e->config.store);
+    hello->host = e->config.host;
+    send(e, &message);
+}
+
+static void on_welcome(ds_executor *e, const ds_message *message, int64_t now_us)
+{
+    if (e->welcomed)
+        return;
+    e->welcomed = true;
+    e->epoch = message->epoch;
+    e->id = message->welcome.executor_id;
+    e->heartbeat_us = (int64_t)message->welcome.heartbeat_ms * 1000;
+    e->next_heartbeat_us = e->heartbeat_us > 0 ? now_us + e->heartbeat_us : INT64_MAX;
+    ds_peers_add_store(e->peers, e->id, e->config.store);
+}
+
+static void beat(ds_executor *e, int64_t now_us)
+{
+    ds_message message = {.type = DS_MSG_HEARTBEAT};
+    message.heartbeat.used_bytes = (uint64_t)atomic_load(&e->budget.used_bytes);
+    message.heartbeat.store_used = ds_store_used(e->config.store);
+    message.heartbeat.store_peak = ds_store_peak(e->config.store);
+    send(e, &message);
+    e->next_heartbeat_us = now_us + e->heartbeat_us;
+}
+
+static void on_peer(ds_executor *e, const ds_msg_peer *peer)
+{
+    if (peer->path[0] == '\0') {
+        ds_peers_drop(e->peers, peer->executor_id);
+        return;
+    }
+    /* A store that cannot be opened fails the tasks that want it, each with the reason. */
+    ds_error error;
+    ds_status status =
+        ds_peers_open(e->peers, peer->executor_id, peer->path, peer->store_bytes, &error);
+    if (status != DS_OK)
+        end(e, status, error.message);
+}
+
+/* ---- plans ---- */
+
+static held_plan *find_plan(ds_executor *e, uint32_t plan_id)
+{
+    for (uint32_t i = 0; i < e->n_plans; i++)
+        if (e->plans[i].plan_id == plan_id)
+            return &e->plans[i];
+    return NULL;
+}
+
+static ds_status compile(ds_executor *e, const ds_msg_plan *text, held_plan *held, ds_error *error)
+{
+    DS_TRY(ds_app_from_canonical(text->text, strlen(text->text), &held->app, error));
+    ds_diagnostics *diagnostics = ds_diagnostics_new(NULL);
+    ds_status status = ds_plan_new(held->app, e->config.plan_options, diagnostics, &held->plan);
+    if (status != DS_OK) {
+        ds_buffer what = {0};
+        ds_diagnostics_print(diagnostics, &what);
+        ds_error_set(error, status, "the plan does not compile here: %s", ds_buffer_text(&what));
+        ds_buffer_fini(&what);
+    } else if (held->plan->hash != text->hash) {
+        status = ds_error_set(error, DS_ERR_PROTOCOL,
+                              "the plan's hash differs here: driver and executor are of "
+                              "different builds");
+        ds_plan_free(held->plan);
+    }
+    ds_diagnostics_free(diagnostics);
+    if (status != DS_OK)
+        ds_app_free(held->app);
+    return status;
+}
+
+static ds_status hold_plan(ds_executor *e, const ds_msg_plan *text, ds_error *error)
+{
+    if (find_plan(e, text->plan_id) != NULL)
+        return DS_OK;
+    if (e->n_plans == MOST_PLANS)
+        return ds_error_set(error, DS_ERR_PROTOCOL, "more than %u plans at a time", MOST_PLANS);
+    held_plan held = {.plan_id = text->plan_id};
+    DS_TRY(compile(e, text, &held, error));
+    held.keyed = ds_keyed_store_new(&e->budget);
+    held.env = (ds_task_env){.plan = held.plan,
+                             .store = e->config.store,
+                             .ranges = e->ranges,
+                             .peers = e->peers,
+                             .keyed = held.keyed,
+                             .budget = &e->budget,
+                             .executor_id = e->id,
+                             .epoch = e->epoch};
+    e->plans[e->n_plans++] = held;
+    return DS_OK;
+}
+
+static void on_plan(ds_executor *e, const ds_msg_plan *text)
+{
+    ds_error error = {.message = ""};
+    ds_status status = hold_plan(e, text, &error);
+    ds_message message = {.type = DS_MSG_PLAN_RESULT};
+    message.plan_result = (ds_msg_plan_result){text->plan_id, (uint32_t)status, error.message};
+    send(e, &message);
+}
+
+static void on_drop_plan(ds_executor *e, const ds_msg_drop_plan *drop)
+{
+    held_plan *held = find_plan(e, drop->plan_id);
+    if (held != NULL && e->in_flight == 0)
+        drop_plan(e, (uint32_t)(held - e->plans));
+}
+
+/* ---- tasks ---- */
+
+static bool same_task(const known_task *a, const ds_task *b)
+{
+    return a->batch_ms == b->batch_ms && a->plan_id == b->plan_id && a->stage == b->stage &&
+           a->partition == b->partition && a->attempt == b->attempt;
+}
+
+/* Remembers a task; false if it is known. */
+static bool is_new_task(ds_executor *e, const ds_task *task)
+{
+    for (size_t i = 0; i < e->n_known; i++)
+        if (same_task(&e->known[i], task))
+            return false;
+    if (e->n_known == e->known_capacity) {
+        e->known_capacity = e->known_capacity == 0 ? 64 : e->known_capacity * 2;
+        e->known = ds_realloc(e->known, e->known_capacity, sizeof *e->known);
+    }
+    e->known[e->n_known++] =
+        (known_task){task->batch_ms, task->plan_id, task->stage, task->partition, task->attempt};
+    return true;
+}
+
+static void flush_results(ds_executor *e)
+{
+    e->results_due_us = INT64_MAX;
+    if (e->n_results == 0)
+        return;
+    ds_message message = {.type = DS_MSG_TASK_RESULTS};
+    message.task_results = (ds_msg_task_results){e->results, e->n_results};
+    send(e, &message);
+    e->n_results = 0;
+    ds_arena_reset(e->results_arena);
+}
+
+/* Deep copy: the task's arena goes when the event was handled. */
+static void keep_result(ds_executor *e, const ds_task_result *result)
+{
+    ds_arena *arena = e->results_arena;
+    ds_task_result *kept = &e->results[e->n_results++];
+    *kept = *result;
+    kept->message = ds_arena_strdup(arena, result->message);
+    kept->outputs = DS_ARENA_ARRAY(arena, ds_output, result->n_outputs + 1);
+    for (uint32_t i = 0; i < result->n_outputs; i++) {
+        kept->outputs[i] = result->outputs[i];
+        kept->outputs[i].path = ds_arena_strdup(arena, result->outputs[i].path);
+    }
+    kept->samples = DS_ARENA_ARRAY(arena, ds_bad_sample, result->n_samples + 1);
+    for (uint32_t i = 0; i < result->n_samples; i++) {
+        const ds_bad_sample *sample = &result->samples[i];
+        kept->samples[i] = (ds_bad_sample){sample->reason, ds_arena_strdup(arena, sample->where),
+                                           ds_arena_strdup(arena, sample->detail)};
+    }
+}
+
+static void on_task_done(ds_executor *e, const ds_task_result *result, int64_t now_us)
+{
+    DS_ASSERT(e->in_flight > 0);
+    e->in_flight--;
+    keep_result(e, result);
+    if (e->results_due_us == INT64_MAX)
+        e->results_due_us = now_us + RESULTS_WAIT_US;
+    if (e->in_flight == 0 || e->n_results == MOST_RESULTS || now_us >= e->results_due_us)
+        flush_results(e);
+}
+
+static void refuse_task(ds_executor *e, const ds_task *task)
+{
+    ds_task_result result = {.batch_ms = task->batch_ms,
+                             .plan_id = task->plan_id,
+                             .stage = task->stage,
+                             .partition = task->partition,
+                             .attempt = task->attempt,
+                             .status = DS_ERR_LOST,
+                             .message = "the executor has no such plan"};
+    ds_message message = {.type = DS_MSG_TASK_RESULTS};
+    message.task_results = (ds_msg_task_results){&result, 1};
+    send(e, &message);
+}
+
+static void on_tasks(ds_executor *e, const ds_msg_tasks *tasks)
+{
+    for (uint32_t i = 0; i < tasks->n_tasks; i++) {
+        const ds_task *task = &tasks->tasks[i];
+        if (!is_new_task(e, task))
+            continue;
+        const held_plan *held = find_plan(e, task->plan_id);
+        if (held == NULL) {
+            refuse_task(e, task);
+            continue;
+        }
+        e->in_flight++;
+        e->ports.run(e->ports.arg, &held->env, task);
+    }
+}
+
+static void forget_tasks(ds_executor *e, int64_t batch_ms)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < e->n_known; i++)
+        if (e->known[i].batch_ms != batch_ms)
+            e->known[kept++] = e->known[i];
+    e->n_known = kept;
+}
+
+static void on_release(ds_executor *e, const ds_msg_release *release)
+{
+    for (uint32_t i = 0; i < release->n_batches; i++) {
+        ds_batch_ranges_release(e->ranges, release->batches[i]);
+        forget_tasks(e, release->batches[i]);
+    }
+    bool any = false;
+    for (uint32_t i = 0; i < release->n_blocks; i++)
+        any |= ds_block_ledger_release(e->ledger, release->blocks[i].receiver_id,
+                                       release->blocks[i].first, release->blocks[i].last);
+    if (any)
+        e->ports.receivers_credit(e->ports.arg);
+}
+
+/* ---- receivers ---- */
+
+static void say_receiver_failed(ds_executor *e, uint64_t receiver_id, const char *why)
+{
+    ds_message message = {.type = DS_MSG_RECEIVER_STATE};
+    message.receiver_state =
+        (ds_msg_receiver_state){receiver_id, DS_RECEIVER_FAILED, DS_ERR_INTERNAL, why};
+    send(e, &message);
+}
+
+static ds_receiver_spec receiver_spec(const ds_app *app, const ds_app_source *source,
+                                      const ds_msg_receiver_start *start)
+{
+    ds_receiver_kind kind = source->type == DS_SOURCE_STDIN ? DS_RECEIVE_STDIN
+                            : source->listen                ? DS_RECEIVE_LISTEN
+                                                            : DS_RECEIVE_CONNECT;
+    return (ds_receiver_spec){.receiver_id = start->receiver_id,
+                              .kind = kind,
+                              .name = source->name,
+                              .host = source->host,
+                              .port = source->port,
+                              .record_limit = (uint32_t)app->limits_record,
+                              .block_bytes = (uint32_t)app->limits_block,
+                              .block_interval_ms = BLOCK_INTERVAL_MS,
+                              .header = source->spec.header,
+                              .until_idle = start->until_idle,
+                              .idle_ms = RECEIVER_IDLE_MS,
+                              .give_up_ms = RECEIVER_GIVE_UP_MS};
+}
+
+static void on_receiver_start(ds_executor *e, const ds_msg_receiver_start *start)
+{
+    for (size_t i = 0; i < e->n_receivers; i++)
+        if (e->receivers[i] == start->receiver_id)
+            return;
+    e->receivers = ds_realloc(e->receivers, e->n_receivers + 1, sizeof *e->receivers);
+    e->receivers[e->n_receivers++] = start->receiver_id;
+    const held_plan *held = find_plan(e, start->plan_id);
+    if (held == NULL || start->source >= held->app->n_sources) {
+        say_receiver_failed(e, start->receiver_id, "the executor has no such plan or source");
+        return;
+    }
+    ds_block_ledger_open(e->ledger, start->receiver_id, start->credit_bytes);
+    ds_receiver_spec spec = receiver_spec(held->app, &held->app->sources[start->source], start);
+    e->ports.receiver_add(e->ports.arg, &spec);
+}
+
+static void on_block(ds_executor *e, uint64_t receiver_id, ds_block block)
+{
+    ds_message message = {.type = DS_MSG_BLOCKS};
+    message.blocks = (ds_msg_blocks){receiver_id, &block, 1};
+    send(e, &message);
+}
+
+static void on_receiver_state(ds_executor *e, const ds_msg_receiver_state *state)
+{
+    ds_message message = {.type = DS_MSG_RECEIVER_STATE};
+    message.receiver_state = *state;
+    send(e, &message);
+}
+
+static void on_cut_done(ds_executor *e, uint64_t tick)
+{
+    ds_message message = {.type = DS_MSG_CUT_DONE};
+    message.cut_done.tick = tick;
+    send(e, &message);
+}
+
+/* ---- step ---- */
+
+static void on_message(ds_executor *e, const ds_message *message, int64_t now_us)
+{
+    if (!e->welcomed && message->type != DS_MSG_WELCOME && message->type != DS_MSG_REJECT)
+        return;
+    if (e->welcomed && message->epoch != e->epoch)
+        return;
+    switch ((ds_message_type)message->type) {
+    case DS_MSG_WELCOME: on_welcome(e, message, now_us); break;
+    case DS_MSG_REJECT: end(e, DS_ERR_UNAVAILABLE, message->reject.reason); break;
+    case DS_MSG_STOP: end(e, DS_OK, message->stop.reason); break;
+    case DS_MSG_PEER: on_peer(e, &message->peer); break;
+    case DS_MSG_PLAN: on_plan(e, &message->plan); break;
+    case DS_MSG_DROP_PLAN: on_drop_plan(e, &message->drop_plan); break;
+    case DS_MSG_TASKS: on_tasks(e, &message->tasks); break;
+    case DS_MSG_RELEASE: on_release(e, &message->release); break;
+    case DS_MSG_RECEIVER_START: on_receiver_start(e, &message->receiver_start); break;
+    case DS_MSG_RECEIVER_STOP:
+        e->ports.receiver_stop(e->ports.arg, message->receiver_stop.receiver_id);
+        break;
+    case DS_MSG_CUT: e->ports.receivers_cut(e->ports.arg, message->cut.tick); break;
+    default: break; /* not for executors: passed over */
+    }
+}
+
+static void on_time(ds_executor *e, int64_t now_us)
+{
+    if (now_us >= e->results_due_us)
+        flush_results(e);
+    if (now_us >= e->next_heartbeat_us)
+        beat(e, now_us);
+}
+
+void ds_executor_step(ds_executor *e, const ds_executor_event *event)
+{
+    if (e->ended)
+        return;
+    switch (event->kind) {
+    case DS_EXECUTOR_STARTED: say_hello(e); break;
+    case DS_EXECUTOR_MESSAGE: on_message(e, event->message, event->now_us); break;
+    case DS_EXECUTOR_TASK_DONE: on_task_done(e, event->result, event->now_us); break;
+    case DS_EXECUTOR_BLOCK: on_block(e, event->block.receiver_id, event->block.block); break;
+    case DS_EXECUTOR_RECEIVER_STATE: on_receiver_state(e, &event->state); break;
+    case DS_EXECUTOR_CUT_DONE: on_cut_done(e, event->tick); break;
+    case DS_EXECUTOR_DRIVER_LOST:
+        end(e, DS_ERR_UNAVAILABLE, "the connection to the driver was lost");
+        break;
+    case DS_EXECUTOR_TIME: break;
+    }
+    if (!e->ended)
+        on_time(e, event->now_us);
+}
+
+int64_t ds_executor_deadline_us(const ds_executor *e)
+{
+    return e->results_due_us < e->next_heartbeat_us ? e->results_due_us : e->next_heartbeat_us;
+}

@@ -1,0 +1,303 @@
+/*
+ * Threads: this one steps the control; the link's, the task pool's and the receivers' threads
+ * post events to its mailbox and never touch the control. Ports are called from this thread
+ * only. When the driver is lost, or the control ends while tasks run, the process leaves by
+ * _exit: nothing it holds has a name, so the kernel cleans up.
+ */
+#include "exec/executor_loop.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mailbox.h"
+#include "exec/executor.h"
+#include "exec/task_pool.h"
+#include "rpc/link.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define CONNECT_MS 10000
+
+typedef enum mail_kind {
+    MAIL_MESSAGE,
+    MAIL_LOST,
+    MAIL_TASK,
+    MAIL_BLOCK,
+    MAIL_STATE,
+    MAIL_CUT_DONE
+} mail_kind;
+
+typedef struct mail {
+    ds_mail link;
+    mail_kind kind;
+    ds_task_done *done;
+    uint64_t receiver_id, tick;
+    ds_block block;
+    ds_msg_receiver_state state;
+    size_t length;
+    char bytes[];
+} mail;
+
+typedef struct executor_loop {
+    ds_executor *control;
+    ds_mailbox *mailbox;
+    ds_client *client;
+    ds_task_pool *pool;
+    ds_receivers *receivers; /* started with the first receiver */
+    ds_store *store;
+    ds_buffer out;
+    bool ended;
+    ds_status status;
+    ds_error *error;
+} executor_loop;
+
+static mail *new_mail(mail_kind kind, const void *bytes, size_t length)
+{
+    mail *m = ds_calloc(1, sizeof *m + length + 1);
+    m->kind = kind;
+    m->length = length;
+    if (bytes != NULL)
+        memcpy(m->bytes, bytes, length);
+    return m;
+}
+
+/* ---- events from other threads ---- */
+
+static void on_link(void *arg, const ds_link_event *event)
+{
+    executor_loop *loop = arg;
+    if (event->kind == DS_LINK_MESSAGE)
+        ds_mailbox_post(loop->mailbox, &new_mail(MAIL_MESSAGE, event->bytes, event->length)->link);
+    else if (event->kind == DS_LINK_LOST)
+        ds_mailbox_post(loop->mailbox, &new_mail(MAIL_LOST, NULL, 0)->link);
+}
+
+static void on_task_done(void *arg, ds_task_done *done)
+{
+    executor_loop *loop = arg;
+    mail *m = new_mail(MAIL_TASK, NULL, 0);
+    m->done = done;
+    ds_mailbox_post(loop->mailbox, &m->link);
+}
+
+static bool on_reserve(void *arg, uint64_t receiver_id, uint64_t capacity, ds_block_room *room)
+{
+    executor_loop *loop = arg;
+    uint64_t offset;
+    if (!ds_block_ledger_reserve(ds_executor_ledger(loop->control), receiver_id, capacity, &offset))
+        return false;
+    *room = (ds_block_room){ds_store_bytes(loop->store, offset), offset, capacity};
+    return true;
+}
+
+static void on_block(void *arg, uint64_t receiver_id, const ds_block_room *room,
+                     const ds_block *block)
+{
+    executor_loop *loop = arg;
+    if (room != NULL && room->capacity > 0)
+        ds_block_ledger_report(ds_executor_ledger(loop->control), receiver_id, block->block_id,
+                               room->offset, room->capacity, block->length);
+    mail *m = new_mail(MAIL_BLOCK, NULL, 0);
+    m->receiver_id = receiver_id;
+    m->block = *block;
+    ds_mailbox_post(loop->mailbox, &m->link);
+}
+
+static void on_give_back(void *arg, uint64_t receiver_id, const ds_block_room *room)
+{
+    executor_loop *loop = arg;
+    ds_block_ledger_report(ds_executor_ledger(loop->control), receiver_id, 0, room->offset,
+                           room->capacity, 0);
+}
+
+static void on_state(void *arg, uint64_t receiver_id, ds_receiver_phase phase, ds_status status,
+                     const char *message)
+{
+    executor_loop *loop = arg;
+    mail *m = new_mail(MAIL_STATE, message, strlen(message));
+    m->state = (ds_msg_receiver_state){receiver_id, (uint8_t)phase, (uint32_t)status, m->bytes};
+    ds_mailbox_post(loop->mailbox, &m->link);
+}
+
+static void on_cut_done(void *arg, uint64_t tick)
+{
+    executor_loop *loop = arg;
+    mail *m = new_mail(MAIL_CUT_DONE, NULL, 0);
+    m->tick = tick;
+    ds_mailbox_post(loop->mailbox, &m->link);
+}
+
+/* ---- ports ---- */
+
+static void port_send(void *arg, const ds_message *message)
+{
+    executor_loop *loop = arg;
+    loop->out.length = 0;
+    ds_message_encode(&loop->out, message);
+    ds_client_send(loop->client, loop->out.data, loop->out.length);
+}
+
+static void port_run(void *arg, const ds_task_env *env, const ds_task *task)
+{
+    executor_loop *loop = arg;
+    ds_task_pool_add(loop->pool, env, task);
+}
+
+static void port_end(void *arg, ds_status status, const char *reason)
+{
+    executor_loop *loop = arg;
+    loop->ended = true;
+    loop->status = status == DS_OK ? DS_OK : ds_error_set(loop->error, status, "%s", reason);
+}
+
+static void port_receiver_add(void *arg, const ds_receiver_spec *spec)
+{
+    executor_loop *loop = arg;
+    ds_error error;
+    if (loop->receivers == NULL) {
+        const ds_block_sink sink = {loop,         on_reserve, on_block,
+                                    on_give_back, on_state,   on_cut_done};
+        ds_status status = ds_receivers_start(&sink, &loop->receivers, &error);
+        if (status != DS_OK) {
+            on_state(loop, spec->receiver_id, DS_RECEIVER_FAILED, status, error.message);
+            return;
+        }
+    }
+    ds_receivers_add(loop->receivers, spec);
+}
+
+static void port_receiver_stop(void *arg, uint64_t receiver_id)
+{
+    executor_loop *loop = arg;
+    if (loop->receivers != NULL)
+        ds_receivers_stop_one(loop->receivers, receiver_id);
+}
+
+static void port_cut(void *arg, uint64_t tick)
+{
+    executor_loop *loop = arg;
+    if (loop->receivers != NULL)
+        ds_receivers_cut(loop->receivers, tick);
+    else
+        on_cut_done(loop, tick);
+}
+
+static void port_credit(void *arg)
+{
+    executor_loop *loop = arg;
+    if (loop->receivers != NULL)
+        ds_receivers_credit(loop->receivers);
+}
+
+/* ---- the loop ---- */
+
+static void step_message(executor_loop *loop, const mail *m, ds_executor_event *event)
+{
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_message message;
+    ds_error error;
+    if (ds_message_decode(arena, m->bytes, m->length, &message, &error) == DS_OK) {
+        event->kind = DS_EXECUTOR_MESSAGE;
+        event->message = &message;
+        ds_executor_step(loop->control, event);
+    } else {
+        port_end(loop, DS_ERR_PROTOCOL, error.message);
+    }
+    ds_arena_free(arena);
+}
+
+static void step_mail(executor_loop *loop, mail *m)
+{
+    ds_executor_event event = {.now_us = ds_clock_mono_us()};
+    switch (m->kind) {
+    case MAIL_MESSAGE: step_message(loop, m, &event); return;
+    case MAIL_LOST: event.kind = DS_EXECUTOR_DRIVER_LOST; break;
+    case MAIL_TASK:
+        event.kind = DS_EXECUTOR_TASK_DONE;
+        event.result = ds_task_done_result(m->done);
+        break;
+    case MAIL_BLOCK:
+        event.kind = DS_EXECUTOR_BLOCK;
+        event.block.receiver_id = m->receiver_id;
+        event.block.block = m->block;
+        break;
+    case MAIL_STATE:
+        event.kind = DS_EXECUTOR_RECEIVER_STATE;
+        event.state = m->state;
+        break;
+    case MAIL_CUT_DONE:
+        event.kind = DS_EXECUTOR_CUT_DONE;
+        event.tick = m->tick;
+        break;
+    }
+    ds_executor_step(loop->control, &event);
+    if (m->kind == MAIL_TASK)
+        ds_task_done_free(m->done);
+}
+
+static void run(executor_loop *loop)
+{
+    ds_executor_step(loop->control, &(ds_executor_event){.kind = DS_EXECUTOR_STARTED,
+                                                         .now_us = ds_clock_mono_us()});
+    while (!loop->ended) {
+        ds_mail *items = ds_mailbox_take(loop->mailbox, ds_executor_deadline_us(loop->control));
+        while (items != NULL && !loop->ended) {
+            mail *m = (mail *)items;
+            items = items->next;
+            step_mail(loop, m);
+            free(m);
+        }
+        ds_executor_step(loop->control, &(ds_executor_event){.kind = DS_EXECUTOR_TIME,
+                                                             .now_us = ds_clock_mono_us()});
+    }
+}
+
+/* Tells hosts apart. */
+static void read_boot_id(char *text, size_t size)
+{
+    text[0] = '\0';
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+    if (file == NULL)
+        return;
+    if (fgets(text, (int)size, file) == NULL)
+        text[0] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    fclose(file);
+}
+
+ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
+{
+    executor_loop loop = {.error = error};
+    char host[64];
+    read_boot_id(host, sizeof host);
+    uint64_t store_bytes = options->memory_bytes / 2;
+    DS_TRY(ds_store_new(store_bytes, &loop.store, error));
+    ds_executor_config config = {.app_id = options->app_id,
+                                 .executor_id = options->executor_id,
+                                 .cores = options->cores,
+                                 .pid = getpid(),
+                                 .host = host,
+                                 .memory_bytes = (int64_t)(options->memory_bytes - store_bytes),
+                                 .store = loop.store,
+                                 .has_stdin = options->has_stdin};
+    memcpy(config.token, options->token, sizeof config.token);
+    const ds_executor_ports ports = {
+        &loop,    port_send,   port_run, port_receiver_add, port_receiver_stop,
+        port_cut, port_credit, port_end};
+    loop.mailbox = ds_mailbox_new();
+    loop.control = ds_executor_new(&config, &ports);
+    loop.pool = ds_task_pool_start(options->cores, on_task_done, &loop);
+    ds_status status =
+        ds_client_open(options->url, CONNECT_MS, on_link, &loop, &loop.client, error);
+    if (status != DS_OK)
+        return status; /* the process ends: the kernel frees what it has */
+    run(&loop);
+    ds_client_flush(loop.client, 1000);
+    return loop.status;
+}

@@ -1,0 +1,28 @@
+/*
+ * An executor process: the real loop around the control (executor.h).
+ */
+#ifndef DS_EXEC_EXECUTOR_LOOP_H
+#define DS_EXEC_EXECUTOR_LOOP_H
+
+#include "base/error.h"
+#include "rpc/message.h"
+
+#include <stdint.h>
+
+typedef struct ds_executor_options {
+    const char *url;      /* of the driver */
+    const char *app_id;   /* "" if it joins by hand */
+    uint64_t executor_id; /* 0: the driver gives one */
+    uint8_t token[DS_TOKEN_BYTES];
+    uint32_t cores;
+    uint64_t memory_bytes; /* half of it is the block store's */
+    bool has_stdin;
+} ds_executor_options;
+
+/*
+ * Joins the driver and works until it is stopped or the driver is gone. DS_OK after a stop;
+ * DS_ERR_UNAVAILABLE if the driver cannot be reached, rejects it, or is lost (*error says).
+ */
+ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error);
+
+#endif

@@ -1,0 +1,189 @@
+#include "exec/task.h"
+
+#include "base/assert.h"
+#include "exec/shuffle.h"
+#include "exec/task_sinks.h"
+
+#include <stdlib.h>
+
+#define MOST_OUTPUTS 4096u /* of one task; a flush of its tables is one */
+
+/* A task while it runs. */
+typedef struct running {
+    const ds_task_env *env;
+    const ds_task *task;
+    ds_frame frame;
+    ds_task_sinks *sinks;
+    ds_arena *arena;
+    ds_output *outputs;
+    uint32_t n_outputs, capacity;
+} running;
+
+static ds_output *add_output(running *run)
+{
+    if (run->n_outputs == run->capacity) {
+        run->capacity = run->capacity == 0 ? 16 : run->capacity * 2;
+        run->outputs = ds_realloc(run->outputs, run->capacity, sizeof *run->outputs);
+    }
+    return &run->outputs[run->n_outputs++];
+}
+
+static ds_status on_shuffle(void *arg, uint32_t target, const ds_heap *heap,
+                            const ds_partition_rows *rows, uint32_t n_partitions,
+                            uint32_t n_columns, ds_error *error)
+{
+    running *run = arg;
+    if (run->n_outputs >= MOST_OUTPUTS)
+        return ds_error_set(error, DS_ERR_NO_MEMORY,
+                            "a task has too much output: make its "
+                            "batches smaller");
+    ds_ref ref = {.executor_id = run->env->executor_id};
+    DS_TRY(ds_shuffle_write(run->env->store, run->env->ranges, run->task->batch_ms, heap, rows,
+                            n_partitions, n_columns, &ref, error));
+    uint64_t n_rows = 0;
+    for (uint32_t p = 0; p < n_partitions; p++)
+        n_rows += rows[p].n_rows;
+    *add_output(run) = (ds_output){.kind = DS_OUTPUT_PIECES,
+                                   .target = target,
+                                   .rows = n_rows,
+                                   .ref = ref,
+                                   .length = ref.length,
+                                   .path = ""};
+    return DS_OK;
+}
+
+static ds_status on_sink(void *arg, const ds_node *node, const ds_heap *heap, const ds_chunk *chunk,
+                         ds_error *error)
+{
+    running *run = arg;
+    DS_ASSERT(heap == &run->frame.heap);
+    return ds_task_sinks_write(run->sinks, &run->frame, node, chunk, error);
+}
+
+/* The pieces of this task's partition, in the order of the inputs; empty ones left out. */
+static ds_status open_pieces(running *run, ds_piece_bytes **pieces, uint32_t *n_pieces,
+                             ds_error *error)
+{
+    const ds_task *task = run->task;
+    const ds_stage *stage = run->frame.stage;
+    *pieces = DS_ARENA_ARRAY(run->frame.arena, ds_piece_bytes, task->n_inputs + 1);
+    *n_pieces = 0;
+    for (uint32_t i = 0; i < task->n_inputs; i++) {
+        const char *bytes;
+        if (task->inputs[i].kind != DS_INPUT_PIECES)
+            return ds_error_set(error, DS_ERR_PROTOCOL, "a reduce task was given no pieces");
+        DS_TRY(ds_peers_bytes(run->env->peers, &task->inputs[i].ref, &bytes, error));
+        ds_piece_bytes *piece = &(*pieces)[*n_pieces];
+        DS_TRY(ds_shuffle_piece(bytes, task->inputs[i].ref.length, stage->n_partitions,
+                                task->partition, piece, error));
+        if (piece->length > 0)
+            (*n_pieces)++;
+    }
+    return DS_OK;
+}
+
+static ds_status run_reduce(running *run, ds_error *error)
+{
+    const ds_task *task = run->task;
+    const ds_stage *stage = run->frame.stage;
+    ds_piece_bytes *pieces;
+    uint32_t n_pieces;
+    DS_TRY(open_pieces(run, &pieces, &n_pieces, error));
+    if (!stage->keyed)
+        return ds_stage_reduce(&run->frame, NULL, pieces, n_pieces, error);
+    ds_kept *kept;
+    DS_TRY(ds_keyed_store_take(run->env->keyed, stage, task->partition, task->keyed_ms,
+                               task->batch_ms, &kept, error));
+    ds_status status = ds_stage_reduce(&run->frame, kept, pieces, n_pieces, error);
+    ds_keyed_store_put(run->env->keyed, stage, task->partition);
+    return status;
+}
+
+/* Completes shuffle writers and sinks, and hands the outputs to the result. */
+static ds_status finish(running *run, ds_task_result *result, ds_error *error)
+{
+    DS_TRY(ds_frame_finish(&run->frame));
+    uint32_t n_sinks = 0;
+    ds_output *sinks = DS_ARENA_ARRAY(run->arena, ds_output, run->env->plan->n_sinks + 1);
+    DS_TRY(ds_task_sinks_finish(run->sinks, &run->frame, run->arena, sinks, &n_sinks, error));
+    result->outputs = DS_ARENA_ARRAY(run->arena, ds_output, run->n_outputs + n_sinks + 1);
+    for (uint32_t i = 0; i < run->n_outputs; i++)
+        result->outputs[i] = run->outputs[i];
+    for (uint32_t i = 0; i < n_sinks; i++)
+        result->outputs[run->n_outputs + i] = sinks[i];
+    result->n_outputs = run->n_outputs + n_sinks;
+    return DS_OK;
+}
+
+static ds_status run_stage(running *run, ds_scratch *scratch, ds_task_result *result,
+                           ds_error *error)
+{
+    const ds_stage *stage = run->frame.stage;
+    ds_status status = stage->root->kind == DS_NODE_SOURCE
+                           ? ds_task_source_run(&run->frame, stage->root, run->task,
+                                                run->env->peers, scratch, run->arena, result, error)
+                           : run_reduce(run, error);
+    if (status == DS_OK)
+        status = finish(run, result, error);
+    /* What a push deep in the pipeline reported counts more than what came of it. */
+    if (run->frame.status != DS_OK) {
+        *error = run->frame.error;
+        return run->frame.status;
+    }
+    return status;
+}
+
+static bool is_valid(const ds_plan *plan, const ds_task *task)
+{
+    if (task->stage >= plan->n_stages)
+        return false;
+    const ds_stage *stage = &plan->stages[task->stage];
+    return stage->n_partitions == 0 || task->partition < stage->n_partitions;
+}
+
+void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratch, ds_arena *arena,
+                 ds_task_result *result)
+{
+    *result = (ds_task_result){.batch_ms = task->batch_ms,
+                               .plan_id = task->plan_id,
+                               .stage = task->stage,
+                               .partition = task->partition,
+                               .attempt = task->attempt,
+                               .message = ""};
+    if (!is_valid(env->plan, task)) {
+        result->status = DS_ERR_PROTOCOL;
+        result->message = "a task names a stage or partition that its plan has not";
+        return;
+    }
+    ds_budget budget;
+    ds_budget_init(&budget, env->budget, 0);
+    ds_due due;
+    ds_arena *due_arena = ds_arena_new(NULL);
+    ds_plan_due(env->plan, due_arena, task->batch_ms, &due);
+    running run = {.env = env, .task = task, .arena = arena};
+    ds_frame_out out = {&run, on_shuffle, on_sink};
+    ds_frame_init(&run.frame, env->plan, &env->plan->stages[task->stage], &due, task->batch_ms,
+                  task->partition, &budget, &out);
+    ds_sink_context context = {.store = env->store,
+                               .ranges = env->ranges,
+                               .executor_id = env->executor_id,
+                               .epoch = env->epoch,
+                               .durable = env->plan->app->checkpoint_dir != NULL,
+                               .task = task};
+    run.sinks = ds_task_sinks_new(env->plan, &context);
+
+    ds_error error = {0};
+    result->status = run_stage(&run, scratch, result, &error);
+    if (result->status != DS_OK) {
+        result->message = ds_arena_strdup(arena, error.message);
+        result->outputs = NULL;
+        result->n_outputs = 0;
+    }
+    result->overflow_rows = run.frame.overflow_rows;
+    result->overflow_values = run.frame.overflow_values;
+    ds_task_sinks_free(run.sinks);
+    ds_frame_fini(&run.frame);
+    ds_arena_free(due_arena);
+    free(run.outputs);
+    DS_ASSERT(atomic_load(&budget.used_bytes) == 0);
+}

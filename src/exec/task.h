@@ -1,0 +1,32 @@
+/*
+ * Running one task: the data half of an executor.
+ *
+ * A task is a pure function of its inputs (and, for a keyed stage, of its partition's panes,
+ * which it changes at most once): run again with the same inputs it gives the same rows in
+ * the same order. Thread-safe for different tasks.
+ */
+#ifndef DS_EXEC_TASK_H
+#define DS_EXEC_TASK_H
+
+#include "exec/batch_ranges.h"
+#include "exec/keyed_store.h"
+#include "exec/task_source.h"
+
+/* What all tasks of an executor share (borrowed; except for plan it outlives the plan). */
+typedef struct ds_task_env {
+    const ds_plan *plan;
+    ds_store *store;
+    ds_batch_ranges *ranges;
+    ds_peers *peers;
+    ds_keyed_store *keyed;
+    ds_budget *budget; /* of the executor */
+    uint64_t executor_id;
+    uint64_t epoch;
+} ds_task_env;
+
+/* Runs a task; fills *result, whose texts and lists live in arena. Errors are in the result's
+ * status and message. busy_us is left to the caller. */
+void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratch, ds_arena *arena,
+                 ds_task_result *result);
+
+#endif

@@ -1,0 +1,144 @@
+/*
+ * One mutex guards the queue; a task thread holds it only to take a task. A finished task is
+ * handed to the callback with no lock held.
+ */
+#include "exec/task_pool.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct ds_task_done {
+    ds_arena *arena;
+    ds_task_result result;
+};
+
+typedef struct queued_task {
+    struct queued_task *next;
+    ds_arena *arena;
+    ds_task_env env;
+    ds_task task;
+} queued_task;
+
+struct ds_task_pool {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    queued_task *first, **last;
+    bool stopping;
+    ds_task_done_fn fn;
+    void *arg;
+    uint32_t n_threads;
+    pthread_t threads[];
+};
+
+const ds_task_result *ds_task_done_result(const ds_task_done *done)
+{
+    return &done->result;
+}
+
+void ds_task_done_free(ds_task_done *done)
+{
+    ds_arena_free(done->arena);
+    free(done);
+}
+
+static queued_task *take(ds_task_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    while (pool->first == NULL && !pool->stopping)
+        pthread_cond_wait(&pool->filled, &pool->lock);
+    queued_task *queued = pool->stopping ? NULL : pool->first;
+    if (queued != NULL) {
+        pool->first = queued->next;
+        if (pool->first == NULL)
+            pool->last = &pool->first;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return queued;
+}
+
+static void free_queued(queued_task *queued)
+{
+    ds_arena_free(queued->arena);
+    free(queued);
+}
+
+static void *work(void *arg)
+{
+    ds_task_pool *pool = arg;
+    ds_scratch scratch = {0};
+    queued_task *queued;
+    while ((queued = take(pool)) != NULL) {
+        ds_task_done *done = ds_calloc(1, sizeof *done);
+        done->arena = ds_arena_new(NULL);
+        int64_t began_us = ds_clock_mono_us();
+        ds_task_run(&queued->env, &queued->task, &scratch, done->arena, &done->result);
+        done->result.busy_us = (uint64_t)(ds_clock_mono_us() - began_us);
+        free_queued(queued);
+        pool->fn(pool->arg, done);
+    }
+    ds_scratch_fini(&scratch);
+    return NULL;
+}
+
+ds_task_pool *ds_task_pool_start(uint32_t n_threads, ds_task_done_fn fn, void *arg)
+{
+    DS_ASSERT(n_threads > 0);
+    ds_task_pool *pool = ds_calloc(1, sizeof *pool + n_threads * sizeof pool->threads[0]);
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->filled, NULL);
+    pool->last = &pool->first;
+    pool->fn = fn;
+    pool->arg = arg;
+    pool->n_threads = n_threads;
+    for (uint32_t i = 0; i < n_threads; i++) {
+        int failed = pthread_create(&pool->threads[i], NULL, work, pool);
+        DS_ASSERT(failed == 0);
+    }
+    return pool;
+}
+
+/* The task refers to the message it came with: inputs and paths are copied. */
+static queued_task *copy_task(const ds_task_env *env, const ds_task *task)
+{
+    queued_task *queued = ds_calloc(1, sizeof *queued);
+    queued->arena = ds_arena_new(NULL);
+    queued->env = *env;
+    queued->task = *task;
+    queued->task.inputs = DS_ARENA_ARRAY(queued->arena, ds_input, task->n_inputs + 1);
+    for (uint32_t i = 0; i < task->n_inputs; i++) {
+        queued->task.inputs[i] = task->inputs[i];
+        queued->task.inputs[i].path = ds_arena_strdup(queued->arena, task->inputs[i].path);
+    }
+    return queued;
+}
+
+void ds_task_pool_add(ds_task_pool *pool, const ds_task_env *env, const ds_task *task)
+{
+    queued_task *queued = copy_task(env, task);
+    pthread_mutex_lock(&pool->lock);
+    *pool->last = queued;
+    pool->last = &queued->next;
+    pthread_cond_signal(&pool->filled);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void ds_task_pool_stop(ds_task_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->stopping = true;
+    pthread_cond_broadcast(&pool->filled);
+    pthread_mutex_unlock(&pool->lock);
+    for (uint32_t i = 0; i < pool->n_threads; i++)
+        pthread_join(pool->threads[i], NULL);
+    while (pool->first != NULL) {
+        queued_task *queued = pool->first;
+        pool->first = queued->next;
+        free_queued(queued);
+    }
+    pthread_cond_destroy(&pool->filled);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}

@@ -1,0 +1,28 @@
+/*
+ * The task threads of an executor: `cores` of them, taking tasks in the order they were given.
+ */
+#ifndef DS_EXEC_TASK_POOL_H
+#define DS_EXEC_TASK_POOL_H
+
+#include "exec/task.h"
+
+typedef struct ds_task_pool ds_task_pool;
+
+/* A task that is done; result and what it refers to live until ds_task_done_free. */
+typedef struct ds_task_done ds_task_done;
+const ds_task_result *ds_task_done_result(const ds_task_done *done);
+void ds_task_done_free(ds_task_done *done);
+
+/* Called by a task thread with a finished task, which it takes over. */
+typedef void (*ds_task_done_fn)(void *arg, ds_task_done *done);
+
+/* Starts the threads. */
+ds_task_pool *ds_task_pool_start(uint32_t n_threads, ds_task_done_fn fn, void *arg);
+
+/* Queues a task (copied). Any thread. */
+void ds_task_pool_add(ds_task_pool *pool, const ds_task_env *env, const ds_task *task);
+
+/* Waits for the running tasks, forgets the queued ones, ends the threads and frees. */
+void ds_task_pool_stop(ds_task_pool *pool);
+
+#endif

@@ -1,0 +1,213 @@
+#include "exec/task_sinks.h"
+
+#include "base/assert.h"
+#include "columnar/piece.h"
+#include "dstream/row_buffer.h"
+#include "exec/staged_file.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct sink_state {
+    const ds_node *node; /* NULL: nothing came yet */
+    uint64_t rows;
+    ds_staged_file *file; /* file */
+    ds_buffer bytes;      /* console as JSON or CSV */
+    ds_row_buffer *kept;  /* console as a table, test */
+    ds_type *types;
+} sink_state;
+
+struct ds_task_sinks {
+    ds_sink_context context;
+    const ds_plan *plan;
+    sink_state *states; /* by sink index */
+};
+
+ds_task_sinks *ds_task_sinks_new(const ds_plan *plan, const ds_sink_context *context)
+{
+    ds_task_sinks *sinks = ds_calloc(1, sizeof *sinks);
+    sinks->context = *context;
+    sinks->plan = plan;
+    sinks->states = ds_calloc(plan->n_sinks, sizeof *sinks->states);
+    return sinks;
+}
+
+void ds_task_sinks_free(ds_task_sinks *sinks)
+{
+    if (sinks == NULL)
+        return;
+    for (uint32_t i = 0; i < sinks->plan->n_sinks; i++) {
+        ds_staged_file_free(sinks->states[i].file);
+        ds_buffer_fini(&sinks->states[i].bytes);
+        ds_row_buffer_free(sinks->states[i].kept);
+        free(sinks->states[i].types);
+    }
+    free(sinks->states);
+    free(sinks);
+}
+
+static ds_status open_file(ds_task_sinks *sinks, sink_state *state, ds_error *error)
+{
+    const ds_sink_plan *plan = state->node->sink;
+    const ds_task *task = sinks->context.task;
+    ds_buffer folder = {0}, name = {0};
+    ds_buffer_printf(&folder, "%s/.dstream-%s", plan->dir, sinks->plan->app->name);
+    ds_buffer_printf(&name, "%" PRIx64 "-%" PRId64 "-%s-%u-%u-%u", sinks->context.epoch,
+                     task->batch_ms, plan->name, task->stage, task->partition, task->attempt);
+    ds_status status =
+        ds_staged_file_new(ds_buffer_text(&folder), ds_buffer_text(&name), &state->file, error);
+    ds_buffer_fini(&folder);
+    ds_buffer_fini(&name);
+    return status;
+}
+
+static void keep_rows(sink_state *state, ds_frame *frame, const ds_chunk *chunk)
+{
+    const ds_schema *schema = &state->node->schema;
+    if (state->kept == NULL) {
+        state->types = ds_calloc(schema->n_fields, sizeof *state->types);
+        for (uint32_t c = 0; c < schema->n_fields; c++)
+            state->types[c] = schema->fields[c].type;
+        state->kept = ds_row_buffer_new(state->types, schema->n_fields, frame->budget);
+    }
+    ds_row_buffer_add(state->kept, chunk->columns, chunk->n_rows);
+}
+
+/* The first rows of chunk, as many as the sink's limit leaves. */
+static ds_chunk within_limit(const sink_state *state, ds_frame *frame, const ds_chunk *chunk)
+{
+    int64_t limit = state->node->sink->limit;
+    if (limit < 0 || state->rows + chunk->n_rows <= (uint64_t)limit)
+        return *chunk;
+    uint32_t n = state->rows >= (uint64_t)limit ? 0 : (uint32_t)((uint64_t)limit - state->rows);
+    uint32_t *indexes = ds_arena_alloc(frame->chunk_arena, DS_CHUNK_ROWS * sizeof *indexes);
+    for (uint32_t i = 0; i < n; i++)
+        indexes[i] = i;
+    return ds_frame_gather(frame, chunk, NULL, indexes, n);
+}
+
+ds_status ds_task_sinks_write(ds_task_sinks *sinks, ds_frame *frame, const ds_node *node,
+                              const ds_chunk *all, ds_error *error)
+{
+    const ds_sink_plan *plan = node->sink;
+    sink_state *state = &sinks->states[plan->index];
+    state->node = node;
+    ds_chunk chunk = within_limit(state, frame, all);
+    if (chunk.n_rows == 0)
+        return DS_OK;
+    state->rows += chunk.n_rows;
+    if (plan->kind == DS_TO_TEST || plan->format == DS_ROWS_TABLE) {
+        keep_rows(state, frame, &chunk);
+        return DS_OK;
+    }
+    if (plan->kind == DS_TO_CONSOLE) {
+        ds_rows_write(&state->bytes, plan->format, &node->schema, &frame->heap, &chunk);
+        return DS_OK;
+    }
+    if (state->file == NULL)
+        DS_TRY(open_file(sinks, state, error));
+    ds_rows_write(ds_staged_file_buffer(state->file), plan->format, &node->schema, &frame->heap,
+                  &chunk);
+    return ds_staged_file_drain(state->file, error);
+}
+
+/* ---- the end ---- */
+
+static ds_status take_bytes(ds_task_sinks *sinks, uint64_t length, ds_output *output,
+                            ds_error *error)
+{
+    const ds_sink_context *context = &sinks->context;
+    output->kind = DS_OUTPUT_BYTES;
+    output->ref = (ds_ref){context->executor_id, 0, length};
+    output->length = length;
+    if (!ds_batch_ranges_take(context->ranges, context->task->batch_ms, length,
+                              &output->ref.offset))
+        return ds_error_set(error, DS_ERR_NO_MEMORY,
+                            "the block store is full: %" PRIu64 " bytes of output do not fit",
+                            length);
+    return DS_OK;
+}
+
+/* The rows of a table, cut into chunks, as text. */
+static void write_table(sink_state *state, ds_frame *frame)
+{
+    const ds_schema *schema = &state->node->schema;
+    ds_column **columns = DS_ARENA_ARRAY(frame->arena, ds_column *, schema->n_fields + 1);
+    uint32_t n_rows = ds_row_buffer_rows(state->kept, columns);
+    uint32_t n_chunks = (n_rows + DS_CHUNK_ROWS - 1) / DS_CHUNK_ROWS;
+    ds_chunk *chunks = DS_ARENA_ARRAY(frame->arena, ds_chunk, n_chunks + 1);
+    for (uint32_t i = 0; i < n_chunks; i++) {
+        uint32_t from = i * DS_CHUNK_ROWS;
+        uint32_t n = n_rows - from < DS_CHUNK_ROWS ? n_rows - from : DS_CHUNK_ROWS;
+        uint32_t *indexes = ds_arena_alloc(frame->arena, n * sizeof *indexes);
+        for (uint32_t r = 0; r < n; r++)
+            indexes[r] = from + r;
+        const ds_column **cut =
+            DS_ARENA_ARRAY(frame->arena, const ds_column *, schema->n_fields + 1);
+        for (uint32_t c = 0; c < schema->n_fields; c++)
+            cut[c] = ds_column_gather(frame->arena, columns[c], indexes, n);
+        chunks[i] = (ds_chunk){n, schema->n_fields, cut, NULL};
+    }
+    ds_rows_table(&state->bytes, schema, &frame->heap, chunks, n_chunks);
+}
+
+static ds_status finish_piece(ds_task_sinks *sinks, sink_state *state, ds_frame *frame,
+                              ds_output *output, ds_error *error)
+{
+    uint32_t n_columns = state->node->schema.n_fields;
+    ds_column **columns = DS_ARENA_ARRAY(frame->arena, ds_column *, n_columns + 1);
+    uint32_t n_rows = ds_row_buffer_rows(state->kept, columns);
+    const ds_column *const *read = (const ds_column *const *)columns;
+    size_t size = ds_piece_size(&frame->heap, read, n_columns, n_rows);
+    DS_TRY(take_bytes(sinks, size, output, error));
+    ds_piece_write(ds_store_bytes(sinks->context.store, output->ref.offset), &frame->heap, read,
+                   n_columns, n_rows);
+    return DS_OK;
+}
+
+static ds_status finish_bytes(ds_task_sinks *sinks, sink_state *state, ds_output *output,
+                              ds_error *error)
+{
+    DS_TRY(take_bytes(sinks, state->bytes.length, output, error));
+    memcpy(ds_store_bytes(sinks->context.store, output->ref.offset), state->bytes.data,
+           state->bytes.length);
+    return DS_OK;
+}
+
+static ds_status finish_file(ds_task_sinks *sinks, sink_state *state, ds_arena *arena,
+                             ds_output *output, ds_error *error)
+{
+    output->kind = DS_OUTPUT_FILE;
+    DS_TRY(ds_staged_file_complete(state->file, sinks->context.durable, &output->length,
+                                   &output->checksum, error));
+    output->path = ds_arena_strdup(arena, ds_staged_file_path(state->file));
+    return DS_OK;
+}
+
+static ds_status finish_one(ds_task_sinks *sinks, sink_state *state, ds_frame *frame,
+                            ds_arena *arena, ds_output *output, ds_error *error)
+{
+    const ds_sink_plan *plan = state->node->sink;
+    *output = (ds_output){.target = plan->index, .rows = state->rows, .path = ""};
+    if (plan->kind == DS_TO_FILE)
+        return finish_file(sinks, state, arena, output, error);
+    if (plan->kind == DS_TO_TEST)
+        return finish_piece(sinks, state, frame, output, error);
+    if (plan->format == DS_ROWS_TABLE)
+        write_table(state, frame);
+    return finish_bytes(sinks, state, output, error);
+}
+
+ds_status ds_task_sinks_finish(ds_task_sinks *sinks, ds_frame *frame, ds_arena *arena,
+                               ds_output *outputs, uint32_t *n_outputs, ds_error *error)
+{
+    for (uint32_t i = 0; i < sinks->plan->n_sinks; i++) {
+        sink_state *state = &sinks->states[i];
+        if (state->rows == 0)
+            continue;
+        DS_TRY(finish_one(sinks, state, frame, arena, &outputs[*n_outputs], error));
+        (*n_outputs)++;
+    }
+    return DS_OK;
+}

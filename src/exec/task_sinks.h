@@ -1,0 +1,38 @@
+/*
+ * The sinks of one task: rows to staged files, to bytes for the console, to pieces for tests.
+ *
+ * A file is written aside, in the folder `.dstream-NAME` of its sink, under a name that holds
+ * epoch, batch, stage, partition and attempt; the driver renames it when the batch commits.
+ */
+#ifndef DS_EXEC_TASK_SINKS_H
+#define DS_EXEC_TASK_SINKS_H
+
+#include "dstream/frame.h"
+#include "exec/batch_ranges.h"
+#include "rpc/message.h"
+
+typedef struct ds_task_sinks ds_task_sinks;
+
+typedef struct ds_sink_context {
+    ds_store *store;
+    ds_batch_ranges *ranges;
+    uint64_t executor_id;
+    uint64_t epoch;
+    bool durable; /* files are synced before they are reported: the app has a checkpoint */
+    const ds_task *task;
+} ds_sink_context;
+
+/* The context is copied, what it points to borrowed. */
+ds_task_sinks *ds_task_sinks_new(const ds_plan *plan, const ds_sink_context *context);
+/* Closes what is open; staged files that were not reported are removed. */
+void ds_task_sinks_free(ds_task_sinks *sinks);
+
+/* Writes rows. DS_ERR_IO if a file cannot be written. */
+ds_status ds_task_sinks_write(ds_task_sinks *sinks, ds_frame *frame, const ds_node *node,
+                              const ds_chunk *chunk, ds_error *error);
+
+/* Completes all sinks; appends one output for each that has rows. Texts go to arena. */
+ds_status ds_task_sinks_finish(ds_task_sinks *sinks, ds_frame *frame, ds_arena *arena,
+                               ds_output *outputs, uint32_t *n_outputs, ds_error *error);
+
+#endif

@@ -1,0 +1,343 @@
+#include "exec/task_source.h"
+
+#include "base/assert.h"
+#include "columnar/rows.h"
+#include "columnar/text.h"
+#include "receiver/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+_Static_assert(DS_BAD_REASONS <= DS_BAD_REASON_SLOTS, "every reason has a counter on the wire");
+
+/* One source being read by one task. */
+typedef struct reading {
+    ds_frame *frame;
+    const ds_node *node;
+    const ds_app_source *source;
+    ds_peers *peers;
+    ds_scratch *scratch;
+    size_t files_used;
+    ds_arena *arena;
+    ds_task_result *result;
+    ds_decoder *decoder;
+    const ds_input *input; /* being read */
+    uint64_t offset;       /* of the bytes being decoded, in their file */
+    uint64_t first_record; /* number of the first record being decoded, in its source */
+    const char *bytes;
+    int64_t position; /* of the next record, in the task */
+    bool failed;      /* a bad record under "fail" */
+} reading;
+
+void ds_scratch_fini(ds_scratch *scratch)
+{
+    for (size_t i = 0; i < scratch->n_files; i++)
+        ds_buffer_fini(&scratch->files[i]);
+    free(scratch->files);
+    *scratch = (ds_scratch){0};
+}
+
+static ds_buffer *next_buffer(reading *r)
+{
+    ds_scratch *scratch = r->scratch;
+    if (r->files_used == scratch->n_files) {
+        scratch->files = ds_realloc(scratch->files, scratch->n_files + 1, sizeof *scratch->files);
+        scratch->files[scratch->n_files++] = (ds_buffer){0};
+    }
+    ds_buffer *buffer = &scratch->files[r->files_used++];
+    buffer->length = 0;
+    return buffer;
+}
+
+/* ---- bad records ---- */
+
+static void add_sample(reading *r, uint8_t reason, const char *where, const char *detail)
+{
+    ds_task_result *result = r->result;
+    if (result->n_samples == DS_TASK_SAMPLES)
+        return;
+    if (result->samples == NULL)
+        result->samples = DS_ARENA_ARRAY(r->arena, ds_bad_sample, DS_TASK_SAMPLES);
+    result->samples[result->n_samples++] =
+        (ds_bad_sample){reason, where, ds_arena_strdup(r->arena, detail)};
+}
+
+static uint64_t lines_before(const char *bytes, uint64_t offset)
+{
+    uint64_t lines = 0;
+    for (const char *p = bytes, *end = bytes + offset; p < end; p++) {
+        p = memchr(p, '\n', (size_t)(end - p));
+        if (p == NULL)
+            break;
+        lines++;
+    }
+    return lines;
+}
+
+static void on_bad_record(void *arg, ds_bad_reason reason, const char *record, size_t length,
+                          uint64_t offset, const char *detail)
+{
+    reading *r = arg;
+    if (r->result->n_samples == DS_TASK_SAMPLES)
+        return;
+    const char *where;
+    if (r->input->kind == DS_INPUT_FILE)
+        where =
+            ds_arena_printf(r->arena, "%s at byte %" PRIu64, r->input->path, r->offset + offset);
+    else
+        where = ds_arena_printf(r->arena, "record %" PRIu64,
+                                r->first_record + lines_before(r->bytes, offset) + 1);
+    size_t shown = length < DS_SAMPLE_BYTES ? length : DS_SAMPLE_BYTES;
+    ds_buffer text = {0};
+    ds_buffer_printf(&text, "%s: ", detail);
+    ds_utf8_repair(&text, record, shown);
+    if (shown < length)
+        ds_buffer_append_text(&text, " …");
+    add_sample(r, (uint8_t)reason, where, ds_buffer_text(&text));
+    ds_buffer_fini(&text);
+}
+
+/* ---- decoding ---- */
+
+static ds_status decode(reading *r, const char *bytes, size_t length)
+{
+    r->bytes = bytes;
+    r->result->bytes_in += length;
+    ds_decoder_open(r->decoder, &r->frame->heap, bytes, length, r->position);
+    ds_chunk chunk;
+    while (ds_decoder_next(r->decoder, r->frame->chunk_arena, &chunk)) {
+        ds_frame_push(r->frame, r->node, &chunk);
+        DS_TRY(ds_frame_next_chunk(r->frame));
+    }
+    /* Positions go on from input to input; a gap does no harm. */
+    r->position += (int64_t)1 << 32;
+    return r->frame->status;
+}
+
+static bool wants_header(const reading *r)
+{
+    return r->source->spec.kind == DS_FORMAT_CSV && r->source->spec.header;
+}
+
+/* A header that lacks a column makes every record behind it bad: the decoder counts them. */
+static void use_header(reading *r, const char *line, size_t length)
+{
+    ds_error error;
+    while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
+        length--;
+    if (ds_decoder_header(r->decoder, line, length, &error) != DS_OK)
+        add_sample(r, DS_BAD_HEADER,
+                   r->input->kind == DS_INPUT_FILE ? ds_arena_strdup(r->arena, r->input->path)
+                                                   : "the header",
+                   error.message);
+}
+
+static ds_status read_block(reading *r, ds_error *error)
+{
+    const char *bytes;
+    DS_TRY(ds_peers_bytes(r->peers, &r->input->ref, &bytes, error));
+    uint64_t header = r->input->header;
+    if (header > r->input->ref.length)
+        return ds_error_set(error, DS_ERR_PROTOCOL, "a block is shorter than its header");
+    if (wants_header(r))
+        use_header(r, bytes, header);
+    r->first_record = r->input->position;
+    return decode(r, bytes + header, r->input->ref.length - header);
+}
+
+/* ---- files ---- */
+
+/* The header is the first line of the file, whichever piece of it this task has. */
+static ds_status file_header(reading *r, uint64_t *header_end, ds_error *error)
+{
+    size_t most = (size_t)r->source->spec.record_limit + 2;
+    char *line = ds_arena_alloc(r->frame->arena, most);
+    int fd = open(r->input->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return ds_error_set(error, errno == ENOENT ? DS_ERR_NO_INPUT : DS_ERR_IO,
+                            "cannot open %s: %s", r->input->path, strerror(errno));
+    size_t length = 0;
+    for (;;) {
+        ssize_t n = pread(fd, line + length, most - length, (off_t)length);
+        if (n <= 0)
+            break;
+        length += (size_t)n;
+    }
+    close(fd);
+    const char *end = memchr(line, '\n', length);
+    *header_end = end == NULL ? length : (uint64_t)(end - line) + 1;
+    use_header(r, line, *header_end);
+    return DS_OK;
+}
+
+static ds_status read_piece(reading *r, ds_error *error)
+{
+    const ds_input *input = r->input;
+    uint64_t header_end = 0;
+    if (wants_header(r))
+        DS_TRY(file_header(r, &header_end, error));
+    ds_file_piece piece;
+    DS_TRY(ds_file_piece_read(input->path, input->from, input->to, r->source->spec.record_limit,
+                              next_buffer(r), &piece, error));
+    uint64_t skip = 0;
+    if (piece.offset < header_end)
+        skip = header_end - piece.offset < piece.length ? header_end - piece.offset : piece.length;
+    r->offset = piece.offset + skip;
+    return decode(r, piece.bytes + skip, piece.length - skip);
+}
+
+static ds_status read_file(reading *r, ds_error *error)
+{
+    ds_error why;
+    ds_status status = read_piece(r, &why);
+    if (status == DS_ERR_NO_INPUT) {
+        add_sample(r, DS_BAD_REASON_SLOTS, r->input->path, "the file vanished before it was read");
+        return DS_OK;
+    }
+    if (status != DS_OK && error != NULL)
+        *error = why;
+    return status;
+}
+
+/* ---- rows without bytes ---- */
+
+static ds_status read_rate(reading *r)
+{
+    const ds_input *input = r->input;
+    int64_t rate = r->source->rows_per_second;
+    DS_ASSERT(rate > 0);
+    for (uint64_t from = input->from; from < input->to; from += DS_CHUNK_ROWS) {
+        uint64_t left = input->to - from;
+        uint32_t n = left < DS_CHUNK_ROWS ? (uint32_t)left : DS_CHUNK_ROWS;
+        ds_arena *arena = r->frame->chunk_arena;
+        ds_column *value = ds_column_new(arena, DS_TYPE(DS_INT), n);
+        ds_column *time = ds_column_new(arena, DS_TYPE(DS_TIMESTAMP), n);
+        int64_t *positions = ds_arena_alloc(arena, n * sizeof *positions);
+        for (uint32_t i = 0; i < n; i++) {
+            uint64_t v = from + i;
+            value->ints[i] = (int64_t)v;
+            time->ints[i] =
+                (int64_t)(input->position + (v - input->from) * UINT64_C(1000000) / (uint64_t)rate);
+            positions[i] = r->position++;
+        }
+        const ds_column *columns[] = {value, time};
+        ds_chunk chunk = {n, 2, columns, positions};
+        r->result->rows_in += n;
+        ds_frame_push(r->frame, r->node, &chunk);
+        DS_TRY(ds_frame_next_chunk(r->frame));
+    }
+    return DS_OK;
+}
+
+static ds_status push_objects(reading *r, const json_t *rows, ds_error *error)
+{
+    ds_chunk *chunks;
+    uint32_t n_chunks;
+    DS_TRY(ds_rows_from_json(r->frame->arena, &r->frame->heap, &r->source->schema, rows,
+                             r->position, &chunks, &n_chunks, NULL, NULL, error));
+    for (uint32_t i = 0; i < n_chunks; i++) {
+        r->result->rows_in += chunks[i].n_rows;
+        ds_frame_push(r->frame, r->node, &chunks[i]);
+        DS_TRY(ds_frame_next_chunk(r->frame));
+    }
+    r->position += (int64_t)json_array_size(rows);
+    return r->frame->status;
+}
+
+/* Records of a test's input, as one run of bytes. */
+static ds_status push_records(reading *r, const json_t *records, size_t first)
+{
+    ds_buffer *text = next_buffer(r);
+    for (size_t i = first; i < json_array_size(records); i++) {
+        const json_t *record = json_array_get(records, i);
+        ds_buffer_append(text, json_string_value(record), json_string_length(record));
+        ds_buffer_append_char(text, '\n');
+    }
+    return decode(r, ds_buffer_text(text), text->length);
+}
+
+static ds_status read_list(reading *r, ds_error *error)
+{
+    const json_t *batches = r->source->batches;
+    const json_t *list = json_array_get(batches, (size_t)r->input->from);
+    if (json_array_size(list) == 0)
+        return DS_OK;
+    if (!json_is_string(json_array_get(list, 0)))
+        return push_objects(r, list, error);
+    size_t first = 0;
+    if (wants_header(r)) { /* the first record of all */
+        size_t at = 0;
+        while (json_array_size(json_array_get(batches, at)) == 0)
+            at++;
+        const json_t *header = json_array_get(json_array_get(batches, at), 0);
+        use_header(r, json_string_value(header), json_string_length(header));
+        first = at == (size_t)r->input->from ? 1 : 0;
+    }
+    return push_records(r, list, first);
+}
+
+static ds_status read_input(reading *r, ds_error *error)
+{
+    switch (r->input->kind) {
+    case DS_INPUT_BLOCK: return read_block(r, error);
+    case DS_INPUT_FILE: return read_file(r, error);
+    case DS_INPUT_RATE: return read_rate(r);
+    case DS_INPUT_QUEUE: return read_list(r, error);
+    default: return ds_error_set(error, DS_ERR_PROTOCOL, "a source was given pieces to read");
+    }
+}
+
+static void take_counts(reading *r)
+{
+    if (r->decoder == NULL)
+        return;
+    ds_decoder_counts counts;
+    ds_decoder_count(r->decoder, &counts);
+    r->result->rows_in += counts.records;
+    r->result->replaced += counts.replaced;
+    for (int i = 0; i < DS_BAD_REASONS; i++) {
+        r->result->bad[i] += counts.bad[i];
+        r->failed = r->failed || counts.bad[i] > 0;
+    }
+}
+
+static ds_status check_policy(reading *r, ds_error *error)
+{
+    if (r->source->on_error != DS_ON_ERROR_FAIL || (!r->failed && r->frame->overflow_fatal == 0))
+        return DS_OK;
+    if (r->result->n_samples > 0)
+        return ds_error_set(error, DS_ERR_DATA, "source %s: bad record: %s: %s", r->source->name,
+                            r->result->samples[0].where, r->result->samples[0].detail);
+    return ds_error_set(error, DS_ERR_DATA, "source %s: a row overflowed in an expression",
+                        r->source->name);
+}
+
+ds_status ds_task_source_run(ds_frame *frame, const ds_node *node, const ds_task *task,
+                             ds_peers *peers, ds_scratch *scratch, ds_arena *arena,
+                             ds_task_result *result, ds_error *error)
+{
+    reading r = {.frame = frame,
+                 .node = node,
+                 .source = node->source,
+                 .peers = peers,
+                 .scratch = scratch,
+                 .arena = arena,
+                 .result = result};
+    if (node->source->format != NULL)
+        r.decoder = ds_decoder_new(node->source->format, node->wanted, on_bad_record, &r);
+    ds_status status = DS_OK;
+    for (uint32_t i = 0; i < task->n_inputs && status == DS_OK; i++) {
+        r.input = &task->inputs[i];
+        status = read_input(&r, error);
+    }
+    if (status == frame->status && status != DS_OK && error != NULL)
+        *error = frame->error;
+    take_counts(&r);
+    if (r.decoder != NULL)
+        ds_decoder_free(r.decoder);
+    return status == DS_OK ? check_policy(&r, error) : status;
+}

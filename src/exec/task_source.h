@@ -1,0 +1,32 @@
+/*
+ * The first half of a map task: its inputs (blocks, pieces of files, ranges of the generator,
+ * lists of the app file) to chunks of rows.
+ */
+#ifndef DS_EXEC_TASK_SOURCE_H
+#define DS_EXEC_TASK_SOURCE_H
+
+#include "dstream/frame.h"
+#include "exec/peers.h"
+#include "rpc/message.h"
+
+#define DS_TASK_SAMPLES 3u            /* bad records shown by one task */
+#define DS_SAMPLE_BYTES ((size_t)200) /* of a record that is shown */
+
+/* Buffers of a task thread, kept from task to task: one for each file piece of a task. */
+typedef struct ds_scratch {
+    ds_buffer *files;
+    size_t n_files;
+} ds_scratch;
+void ds_scratch_fini(ds_scratch *scratch);
+
+/*
+ * Reads all inputs of a task, in order, and pushes their rows as rows of `node` (a source).
+ * Counts go to *result, whose samples (up to DS_TASK_SAMPLES) live in arena. A file that is
+ * gone is not an error of the task: it is a sample that says so. DS_ERR_DATA when a record is
+ * bad and the source says "fail".
+ */
+ds_status ds_task_source_run(ds_frame *frame, const ds_node *node, const ds_task *task,
+                             ds_peers *peers, ds_scratch *scratch, ds_arena *arena,
+                             ds_task_result *result, ds_error *error);
+
+#endif

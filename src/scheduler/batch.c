@@ -1,0 +1,233 @@
+#include "scheduler/batch.h"
+
+#include "base/assert.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+ds_batch *ds_batch_new(const ds_plan *plan, int64_t time_ms)
+{
+    ds_batch *batch = ds_calloc(1, sizeof *batch);
+    batch->time_ms = time_ms;
+    batch->arena = ds_arena_new(NULL);
+    ds_plan_due(plan, batch->arena, time_ms, &batch->due);
+    batch->allotments = DS_ARENA_ARRAY(batch->arena, ds_allotment, plan->app->n_sources + 1);
+    batch->stages = DS_ARENA_ARRAY(batch->arena, ds_batch_stage, plan->n_stages + 1);
+    return batch;
+}
+
+void ds_batch_free(ds_batch *batch)
+{
+    if (batch == NULL)
+        return;
+    ds_arena_free(batch->arena);
+    free(batch);
+}
+
+uint64_t ds_input_size(const ds_input *input)
+{
+    switch (input->kind) {
+    case DS_INPUT_FILE: return input->to - input->from;
+    case DS_INPUT_RATE: return (input->to - input->from) * 32;
+    case DS_INPUT_QUEUE: return UINT64_MAX / 2; /* never joined */
+    default: return input->ref.length;
+    }
+}
+
+/* ---- stages ---- */
+
+static void add_map_tasks(ds_batch *batch, ds_batch_stage *stage, const ds_allotment *allotment,
+                          uint64_t block_bytes)
+{
+    stage->tasks = DS_ARENA_ARRAY(batch->arena, ds_batch_task, allotment->n_inputs + 1);
+    uint64_t size = 0;
+    for (uint32_t i = 0; i < allotment->n_inputs; i++) {
+        uint64_t more = ds_input_size(&allotment->inputs[i]);
+        bool joins = stage->n_tasks > 0 && size + more <= block_bytes;
+        if (!joins) {
+            stage->tasks[stage->n_tasks++].inputs = &allotment->inputs[i];
+            size = 0;
+        }
+        stage->tasks[stage->n_tasks - 1].n_inputs++;
+        size += more;
+    }
+}
+
+static const ds_allotment *allotment_of(const ds_batch *batch, const ds_plan *plan,
+                                        const ds_app_source *source)
+{
+    for (uint32_t i = 0; i < batch->n_allotments; i++)
+        if (&plan->app->sources[batch->allotments[i].source] == source)
+            return &batch->allotments[i];
+    return NULL;
+}
+
+/* All outputs for a stage, in the order of the stages and partitions that wrote them. */
+static void gather_inputs(ds_batch *batch, const ds_plan *plan, uint32_t id)
+{
+    const ds_stage *stage = &plan->stages[id];
+    ds_batch_stage *to = &batch->stages[id];
+    uint32_t n = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        if (pass == 1)
+            to->inputs = DS_ARENA_ARRAY(batch->arena, ds_input, n + 1);
+        for (uint32_t p = 0; p < stage->n_parents; p++) {
+            const ds_batch_stage *from = &batch->stages[stage->parents[p]];
+            for (uint32_t t = 0; t < from->n_tasks; t++)
+                for (uint32_t o = 0; o < from->tasks[t].n_outputs; o++) {
+                    const ds_output *output = &from->tasks[t].outputs[o];
+                    if (output->kind != DS_OUTPUT_PIECES || output->target != id)
+                        continue;
+                    if (pass == 0)
+                        n++;
+                    else
+                        to->inputs[to->n_inputs++] =
+                            (ds_input){.kind = DS_INPUT_PIECES, .ref = output->ref, .path = ""};
+                }
+        }
+    }
+    DS_ASSERT(to->n_inputs == n);
+}
+
+static void add_reduce_tasks(ds_batch *batch, const ds_plan *plan, uint32_t id)
+{
+    ds_batch_stage *stage = &batch->stages[id];
+    gather_inputs(batch, plan, id);
+    bool always = ds_stage_always(&plan->stages[id]) && batch->due.emits[plan->stages[id].root->id];
+    if (stage->n_inputs == 0 && !always)
+        return;
+    stage->n_tasks = plan->stages[id].n_partitions;
+    stage->tasks = DS_ARENA_ARRAY(batch->arena, ds_batch_task, stage->n_tasks);
+}
+
+static bool parents_done(const ds_batch *batch, const ds_stage *stage)
+{
+    for (uint32_t p = 0; p < stage->n_parents; p++)
+        if (!batch->stages[stage->parents[p]].done)
+            return false;
+    return true;
+}
+
+/* Makes the tasks of every stage whose parents are done; parents have smaller ids, so one pass
+ * carries through stages that have nothing to do. */
+static void advance(ds_batch *batch, const ds_plan *plan)
+{
+    for (uint32_t id = 0; id < plan->n_stages; id++) {
+        ds_batch_stage *stage = &batch->stages[id];
+        if (stage->done || stage->ready || !parents_done(batch, &plan->stages[id]))
+            continue;
+        if (stage->runs && plan->stages[id].root->kind != DS_NODE_SOURCE)
+            add_reduce_tasks(batch, plan, id);
+        stage->ready = true;
+        if (stage->n_tasks == 0) {
+            stage->done = true;
+            batch->stages_left--;
+        }
+    }
+}
+
+void ds_batch_make_stages(ds_batch *batch, const ds_plan *plan, uint64_t block_bytes)
+{
+    batch->stages_left = plan->n_stages;
+    for (uint32_t id = 0; id < plan->n_stages; id++) {
+        const ds_node *root = plan->stages[id].root;
+        ds_batch_stage *stage = &batch->stages[id];
+        stage->runs = batch->due.stage_runs[id];
+        if (!stage->runs || root->kind != DS_NODE_SOURCE)
+            continue;
+        const ds_allotment *allotment = allotment_of(batch, plan, root->source);
+        if (allotment != NULL)
+            add_map_tasks(batch, stage, allotment, block_bytes);
+    }
+    advance(batch, plan);
+}
+
+bool ds_batch_task_done(ds_batch *batch, const ds_plan *plan, uint32_t stage_id, uint32_t partition,
+                        const ds_output *outputs, uint32_t n_outputs)
+{
+    ds_batch_stage *stage = &batch->stages[stage_id];
+    ds_batch_task *task = &stage->tasks[partition];
+    DS_ASSERT(task->state != DS_TASK_DONE);
+    task->state = DS_TASK_DONE;
+    task->outputs = DS_ARENA_ARRAY(batch->arena, ds_output, n_outputs + 1);
+    task->n_outputs = n_outputs;
+    for (uint32_t i = 0; i < n_outputs; i++) {
+        task->outputs[i] = outputs[i];
+        task->outputs[i].path = ds_arena_strdup(batch->arena, outputs[i].path);
+    }
+    if (++stage->n_done < stage->n_tasks)
+        return false;
+    stage->done = true;
+    batch->stages_left--;
+    advance(batch, plan);
+    return true;
+}
+
+bool ds_batch_is_done(const ds_batch *batch)
+{
+    return batch->stages_left == 0;
+}
+
+/* ---- commit ---- */
+
+static const char *extension(ds_row_format format)
+{
+    return format == DS_ROWS_CSV ? "csv" : "json";
+}
+
+static void add_file(ds_batch *batch, const ds_plan *plan, const ds_output *output, uint32_t part,
+                     ds_commit *commit)
+{
+    const ds_sink_plan *sink = plan->sinks[output->target];
+    commit->files[commit->n_files++] = (ds_commit_file){
+        .sink = output->target,
+        .staged = output->path,
+        .folder = ds_arena_printf(batch->arena, "%s/%" PRId64, sink->dir, batch->time_ms),
+        .name = ds_arena_printf(batch->arena, "part-%05u.%s", part, extension(sink->format)),
+        .length = output->length,
+        .checksum = output->checksum,
+        .rows = output->rows};
+}
+
+static uint32_t count_outputs(const ds_batch *batch, const ds_plan *plan)
+{
+    uint32_t n = 0;
+    for (uint32_t s = 0; s < plan->n_stages; s++)
+        for (uint32_t t = 0; t < batch->stages[s].n_tasks; t++)
+            n += batch->stages[s].tasks[t].n_outputs;
+    return n;
+}
+
+/* The outputs of one sink, in the order of stages and partitions. */
+static void add_sink(ds_batch *batch, const ds_plan *plan, uint32_t sink, ds_commit *commit)
+{
+    uint32_t part = 0;
+    for (uint32_t s = 0; s < plan->n_stages; s++) {
+        for (uint32_t t = 0; t < batch->stages[s].n_tasks; t++) {
+            const ds_batch_task *task = &batch->stages[s].tasks[t];
+            for (uint32_t o = 0; o < task->n_outputs; o++) {
+                const ds_output *output = &task->outputs[o];
+                if (output->kind == DS_OUTPUT_PIECES || output->target != sink)
+                    continue;
+                batch->rows_out += output->rows;
+                if (output->kind == DS_OUTPUT_FILE)
+                    add_file(batch, plan, output, part++, commit);
+                else
+                    commit->bytes[commit->n_bytes++] = *output;
+            }
+        }
+    }
+}
+
+ds_commit ds_batch_commit(ds_batch *batch, const ds_plan *plan)
+{
+    uint32_t most = count_outputs(batch, plan);
+    ds_commit commit = {.batch_ms = batch->time_ms, .again = batch->again};
+    commit.files = DS_ARENA_ARRAY(batch->arena, ds_commit_file, most + 1);
+    commit.bytes = DS_ARENA_ARRAY(batch->arena, ds_output, most + 1);
+    batch->rows_out = 0;
+    for (uint32_t i = 0; i < plan->n_sinks; i++)
+        add_sink(batch, plan, i, &commit);
+    return commit;
+}

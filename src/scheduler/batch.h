@@ -1,0 +1,110 @@
+/*
+ * One batch: its time, what was allotted to it, its stages and tasks, and what came of them.
+ */
+#ifndef DS_SCHEDULER_BATCH_H
+#define DS_SCHEDULER_BATCH_H
+
+#include "scheduler/driver.h"
+
+#define DS_TASK_ATTEMPTS 4u
+
+typedef enum ds_task_state {
+    DS_TASK_WAITING, /* to be handed out */
+    DS_TASK_RUNNING,
+    DS_TASK_DONE,
+} ds_task_state;
+
+/* The driver's side of a task. */
+typedef struct ds_batch_task {
+    ds_task_state state;
+    uint32_t attempt;      /* the one that runs or comes next */
+    uint32_t failures;     /* attempts that failed (a lost executor does not count) */
+    uint64_t executor_id;  /* RUNNING: where */
+    uint64_t avoid;        /* the executor where it failed last */
+    int64_t not_before_us; /* WAITING: back-off */
+    ds_output *outputs;    /* DONE; in the batch's arena */
+    uint32_t n_outputs;
+    ds_input *inputs; /* of map tasks */
+    uint32_t n_inputs;
+} ds_batch_task;
+
+typedef struct ds_batch_stage {
+    bool runs;  /* is part of this batch */
+    bool ready; /* its tasks may run: parents are done */
+    bool done;
+    bool backing_off;     /* some task waits for its not_before_us */
+    bool shown;           /* bad records of it were logged */
+    ds_batch_task *tasks; /* by partition */
+    uint32_t n_tasks, n_done;
+    uint32_t next;    /* no task before it is WAITING */
+    ds_input *inputs; /* of reduce tasks: the same ranges for all */
+    uint32_t n_inputs;
+} ds_batch_stage;
+
+typedef enum ds_batch_state {
+    DS_BATCH_ALLOTTED, /* waiting for the checkpoint, or for its turn */
+    DS_BATCH_RUNNING,
+    DS_BATCH_PREPARED, /* waiting for the checkpoint */
+    DS_BATCH_READY,    /* waiting for its turn to commit */
+    DS_BATCH_COMMITTING,
+    DS_BATCH_FAILED, /* given up; waits for its turn to be passed over */
+} ds_batch_state;
+
+/* Blocks of a receiver that belong to a batch. */
+typedef struct ds_batch_blocks {
+    uint64_t executor_id, receiver_id, first, last;
+} ds_batch_blocks;
+
+/* What one source gave to a batch. */
+typedef struct ds_allotment {
+    uint32_t source;  /* index in the app */
+    ds_input *inputs; /* in the order of positions */
+    uint32_t n_inputs;
+} ds_allotment;
+
+typedef struct ds_batch {
+    struct ds_batch *next; /* by time */
+    int64_t time_ms;
+    ds_batch_state state;
+    bool journaled;  /* the allotment is in the checkpoint */
+    bool again;      /* recovered: its commit may have been begun before */
+    uint64_t ticket; /* of the journal record it waits for */
+    ds_arena *arena;
+    ds_due due;
+    ds_allotment *allotments;
+    uint32_t n_allotments;
+    ds_batch_blocks *blocks;
+    uint32_t n_blocks;
+    ds_batch_stage *stages; /* by stage id */
+    uint32_t stages_left;
+    int64_t started_us;
+    uint64_t rows_in, rows_out;
+    ds_status failure; /* FAILED: why */
+    const char *failure_text;
+    ds_commit commit;                             /* PREPARED and later */
+    int64_t commit_not_before_us, commit_wait_us; /* back-off after a failed commit */
+    const ds_commit *recovered_commit; /* prepared before a restart: only to be put in place */
+} ds_batch;
+
+ds_batch *ds_batch_new(const ds_plan *plan, int64_t time_ms);
+void ds_batch_free(ds_batch *batch);
+
+/* Makes the map tasks of the allotted inputs: consecutive inputs of a source join into one
+ * partition up to block_bytes. Afterwards stages without anything to do are done. */
+void ds_batch_make_stages(ds_batch *batch, const ds_plan *plan, uint64_t block_bytes);
+
+/* Notes that a task is done with these outputs (copied). Returns true if its stage is done
+ * with it; stages that depend on it become ready. */
+bool ds_batch_task_done(ds_batch *batch, const ds_plan *plan, uint32_t stage, uint32_t partition,
+                        const ds_output *outputs, uint32_t n_outputs);
+
+/* True when all stages are done. */
+bool ds_batch_is_done(const ds_batch *batch);
+
+/* The commit of a batch whose tasks are done; in the batch's arena. */
+ds_commit ds_batch_commit(ds_batch *batch, const ds_plan *plan);
+
+/* How many tasks the batch has so far, and the size of an input in bytes (rows for rate). */
+uint64_t ds_input_size(const ds_input *input);
+
+#endif

@@ -1,0 +1,127 @@
+#include "scheduler/commit.h"
+
+#include "base/files.h"
+#include "scheduler/journal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void join(ds_buffer *path, const char *folder, const char *name)
+{
+    path->length = 0;
+    ds_buffer_printf(path, "%s/%s", folder, name);
+    ds_buffer_text(path);
+}
+
+static ds_status put_in_place(const ds_commit_file *file, ds_error *error)
+{
+    ds_buffer path = {0};
+    join(&path, file->folder, file->name);
+    ds_status status = DS_OK;
+    if (rename(file->staged, path.data) != 0) {
+        int reason = errno;
+        struct stat there;
+        bool done = reason == ENOENT && stat(path.data, &there) == 0 &&
+                    (uint64_t)there.st_size == file->length;
+        if (!done)
+            status = ds_error_set(error, DS_ERR_IO, "cannot rename %s to %s: %s", file->staged,
+                                  path.data, strerror(reason));
+    }
+    ds_buffer_fini(&path);
+    return status;
+}
+
+/* The folder is complete: its files first, then _SUCCESS. */
+static ds_status mark_complete(const char *folder, bool durable, ds_error *error)
+{
+    if (durable)
+        DS_TRY(ds_sync_folder(folder, error));
+    ds_buffer path = {0};
+    join(&path, folder, "_SUCCESS");
+    int fd = open(path.data, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    ds_status status = DS_OK;
+    if (fd < 0)
+        status = ds_error_set(error, DS_ERR_IO, "cannot create %s: %s", path.data, strerror(errno));
+    else
+        close(fd);
+    ds_buffer_fini(&path);
+    if (status == DS_OK && durable)
+        status = ds_sync_folder(folder, error);
+    return status;
+}
+
+ds_status ds_commit_files(const ds_commit *commit, bool durable, ds_error *error)
+{
+    for (uint32_t i = 0; i < commit->n_files;) {
+        const char *folder = commit->files[i].folder;
+        DS_TRY(ds_make_folders(folder, error));
+        for (; i < commit->n_files && strcmp(commit->files[i].folder, folder) == 0; i++)
+            DS_TRY(put_in_place(&commit->files[i], error));
+        DS_TRY(mark_complete(folder, durable, error));
+    }
+    return DS_OK;
+}
+
+/* ---- before the start ---- */
+
+static bool is_kept(const ds_recovered *keep, const char *path)
+{
+    if (keep == NULL)
+        return false;
+    for (uint32_t b = 0; b < keep->n_batches; b++) {
+        const ds_commit *commit = &keep->batches[b].commit;
+        for (uint32_t i = 0; i < commit->n_files; i++)
+            if (strcmp(commit->files[i].staged, path) == 0)
+                return true;
+    }
+    return false;
+}
+
+void ds_commit_clean(const ds_plan *plan, const ds_recovered *keep)
+{
+    ds_buffer folder = {0}, path = {0};
+    for (uint32_t i = 0; i < plan->n_sinks; i++) {
+        if (plan->sinks[i]->kind != DS_TO_FILE)
+            continue;
+        folder.length = 0;
+        ds_buffer_printf(&folder, "%s/.dstream-%s", plan->sinks[i]->dir, plan->app->name);
+        DIR *dir = opendir(ds_buffer_text(&folder));
+        if (dir == NULL)
+            continue;
+        for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+            join(&path, folder.data, entry->d_name);
+            if (entry->d_name[0] != '.' && !is_kept(keep, path.data))
+                unlink(path.data);
+        }
+        closedir(dir);
+        rmdir(folder.data);
+    }
+    ds_buffer_fini(&folder);
+    ds_buffer_fini(&path);
+}
+
+int64_t ds_commit_newest(const ds_plan *plan)
+{
+    int64_t newest = 0;
+    for (uint32_t i = 0; i < plan->n_sinks; i++) {
+        DIR *dir = plan->sinks[i]->kind == DS_TO_FILE ? opendir(plan->sinks[i]->dir) : NULL;
+        if (dir == NULL)
+            continue;
+        for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+            char *end;
+            errno = 0;
+            long long value = strtoll(entry->d_name, &end, 10);
+            if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' && *end == '\0' && errno == 0 &&
+                value > newest)
+                newest = value;
+        }
+        closedir(dir);
+    }
+    return newest;
+}

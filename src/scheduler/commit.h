@@ -1,0 +1,24 @@
+/*
+ * Putting the staged files of a batch in place: the side effects of a commit.
+ *
+ * Each file is renamed into dir/<milliseconds>/, and when all files of a folder are there, its
+ * _SUCCESS is made. Every step may be done again after a crash: a staged file that is gone and
+ * stands in its place already was renamed before. So a folder with _SUCCESS holds each row
+ * once. Called from the disk thread.
+ */
+#ifndef DS_SCHEDULER_COMMIT_H
+#define DS_SCHEDULER_COMMIT_H
+
+#include "scheduler/driver.h"
+
+/* DS_ERR_IO with what could not be done; it may be tried again. durable: folders are synced. */
+ds_status ds_commit_files(const ds_commit *commit, bool durable, ds_error *error);
+
+/* Removes staged files that no commit will take (left behind by a crash), and their folder if
+ * it is empty then. `keep` are the files of recovered commits. */
+void ds_commit_clean(const ds_plan *plan, const struct ds_recovered *keep);
+
+/* The newest output time in the folders of the plan's file sinks; 0 if there is none. */
+int64_t ds_commit_newest(const ds_plan *plan);
+
+#endif

@@ -1,0 +1,373 @@
+/*
+ * Who runs what. Batches in the order of time, stages in the order of the plan, tasks in the
+ * order of their partitions. A map task goes to the executor with the least to do, a little
+ * more than it has threads for; a reduce task goes to the owner of its key partition. Tasks
+ * leave bundled, one message for each executor and round.
+ */
+#include "base/assert.h"
+#include "base/log.h"
+#include "scheduler/driver_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUNDLE_TASKS 256u /* of one message */
+#define BUNDLE_INPUTS 50000u
+
+/* Tasks for one executor that leave together. */
+typedef struct bundle {
+    ds_executor_entry *to;
+    ds_task *tasks;
+    uint32_t n, n_inputs;
+} bundle;
+
+typedef struct round {
+    ds_driver *driver;
+    ds_arena *arena;
+    bundle *bundles; /* by place in the registry */
+} round_state;
+
+static void send_bundle(ds_driver *d, bundle *b)
+{
+    if (b->n == 0)
+        return;
+    ds_message message = {.type = DS_MSG_TASKS};
+    message.tasks = (ds_msg_tasks){b->tasks, b->n};
+    ds_driver_send(d, b->to, &message);
+    b->n = b->n_inputs = 0;
+}
+
+static bundle *bundle_of(round_state *round, const ds_executor_entry *entry)
+{
+    const ds_registry *registry = &round->driver->registry;
+    for (size_t i = 0; i < registry->n; i++) {
+        if (registry->list[i] != entry)
+            continue;
+        bundle *b = &round->bundles[i];
+        if (b->tasks == NULL) {
+            b->to = registry->list[i];
+            b->tasks = DS_ARENA_ARRAY(round->arena, ds_task, BUNDLE_TASKS);
+        }
+        return b;
+    }
+    DS_UNREACHABLE();
+}
+
+static void hand_out(round_state *round, const ds_batch *batch, uint32_t stage_id,
+                     uint32_t partition, ds_executor_entry *entry)
+{
+    ds_driver *d = round->driver;
+    const ds_batch_stage *stage = &batch->stages[stage_id];
+    ds_batch_task *task = &stage->tasks[partition];
+    bool map = d->plan->stages[stage_id].root->kind == DS_NODE_SOURCE;
+    bundle *b = bundle_of(round, entry);
+    uint32_t n_inputs = map ? task->n_inputs : stage->n_inputs;
+    if (b->n == BUNDLE_TASKS || (b->n > 0 && b->n_inputs + n_inputs > BUNDLE_INPUTS))
+        send_bundle(d, b);
+    const int64_t *keyed = d->keyed_ms[stage_id];
+    b->tasks[b->n++] = (ds_task){.batch_ms = batch->time_ms,
+                                 .plan_id = 1,
+                                 .stage = stage_id,
+                                 .partition = partition,
+                                 .attempt = task->attempt,
+                                 .keyed_ms = keyed != NULL ? keyed[partition] : 0,
+                                 .inputs = map ? task->inputs : stage->inputs,
+                                 .n_inputs = n_inputs};
+    b->n_inputs += n_inputs;
+    task->state = DS_TASK_RUNNING;
+    task->executor_id = entry->id;
+    entry->running++;
+    d->progress.tasks++;
+}
+
+/* ---- who ---- */
+
+/* A task that failed somewhere goes elsewhere, if there is an elsewhere. */
+static ds_executor_entry *any_executor(ds_driver *d, const ds_batch_task *task)
+{
+    ds_executor_entry *best = NULL;
+    for (size_t i = 0; i < d->registry.n; i++) {
+        ds_executor_entry *entry = d->registry.list[i];
+        if (entry->state != DS_EXECUTOR_READY || entry->running >= 2 * entry->cores)
+            continue;
+        bool better = best == NULL || best->id == task->avoid ||
+                      (entry->id != task->avoid && (uint64_t)entry->running * best->cores <
+                                                       (uint64_t)best->running * entry->cores);
+        if (better)
+            best = entry;
+    }
+    return best;
+}
+
+static uint32_t owned_by(const ds_driver *d, uint64_t executor_id)
+{
+    uint32_t n = 0;
+    for (uint32_t p = 0; p < d->plan->key_partitions; p++)
+        n += d->owners[p] == executor_id;
+    return n;
+}
+
+/* The owner of a key partition; one without an owner goes to who owns the fewest. */
+static ds_executor_entry *owner_of(ds_driver *d, uint32_t partition)
+{
+    DS_ASSERT(partition < d->plan->key_partitions);
+    ds_executor_entry *owner = ds_registry_find(&d->registry, d->owners[partition]);
+    if (owner != NULL && owner->state == DS_EXECUTOR_READY)
+        return owner;
+    owner = NULL;
+    for (size_t i = 0; i < d->registry.n; i++) {
+        ds_executor_entry *entry = d->registry.list[i];
+        if (entry->state != DS_EXECUTOR_READY)
+            continue;
+        if (owner == NULL ||
+            owned_by(d, entry->id) * owner->cores < owned_by(d, owner->id) * entry->cores)
+            owner = entry;
+    }
+    if (owner != NULL)
+        d->owners[partition] = owner->id;
+    return owner;
+}
+
+/* ---- rounds ---- */
+
+static void dispatch_stage(round_state *round, const ds_batch *batch, uint32_t stage_id)
+{
+    ds_driver *d = round->driver;
+    ds_batch_stage *stage = &batch->stages[stage_id];
+    bool map = d->plan->stages[stage_id].root->kind == DS_NODE_SOURCE;
+    while (stage->next < stage->n_tasks && stage->tasks[stage->next].state != DS_TASK_WAITING)
+        stage->next++;
+    for (uint32_t p = stage->next; p < stage->n_tasks; p++) {
+        const ds_batch_task *task = &stage->tasks[p];
+        if (task->state != DS_TASK_WAITING || task->not_before_us > d->now_us)
+            continue;
+        ds_executor_entry *entry = map ? any_executor(d, task) : owner_of(d, p);
+        if (entry == NULL)
+            return;
+        hand_out(round, batch, stage_id, p, entry);
+    }
+}
+
+void ds_driver_dispatch(ds_driver *d)
+{
+    round_state round = {.driver = d};
+    for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
+        if (batch->state != DS_BATCH_RUNNING)
+            continue;
+        if (round.arena == NULL) {
+            round.arena = ds_arena_new(NULL);
+            round.bundles = DS_ARENA_ARRAY(round.arena, bundle, d->registry.n + 1);
+        }
+        for (uint32_t s = 0; s < d->plan->n_stages; s++)
+            if (batch->stages[s].ready && !batch->stages[s].done)
+                dispatch_stage(&round, batch, s);
+    }
+    for (size_t i = 0; i < d->registry.n && round.arena != NULL; i++)
+        send_bundle(d, &round.bundles[i]);
+    ds_arena_free(round.arena);
+}
+
+int64_t ds_driver_dispatch_deadline(const ds_driver *d)
+{
+    int64_t deadline = INT64_MAX;
+    if (d->journal_retry_us != 0)
+        deadline = d->journal_retry_us;
+    for (const ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
+        if (batch->state == DS_BATCH_READY && batch == d->batches &&
+            batch->commit_not_before_us < deadline)
+            deadline = batch->commit_not_before_us;
+        for (uint32_t s = 0; s < d->plan->n_stages && batch->state == DS_BATCH_RUNNING; s++) {
+            const ds_batch_stage *stage = &batch->stages[s];
+            for (uint32_t p = stage->next; stage->backing_off && p < stage->n_tasks; p++)
+                if (stage->tasks[p].state == DS_TASK_WAITING &&
+                    stage->tasks[p].not_before_us > d->now_us &&
+                    stage->tasks[p].not_before_us < deadline)
+                    deadline = stage->tasks[p].not_before_us;
+        }
+    }
+    return deadline;
+}
+
+/* ---- results ---- */
+
+static void count_result(ds_driver *d, ds_batch *batch, const ds_task_result *result)
+{
+    ds_progress *p = &d->progress;
+    batch->rows_in += result->rows_in;
+    p->rows_in += result->rows_in;
+    p->bytes_in += result->bytes_in;
+    p->replaced += result->replaced;
+    p->overflow_rows += result->overflow_rows;
+    p->overflow_values += result->overflow_values;
+    const ds_node *root = d->plan->stages[result->stage].root;
+    uint64_t bad = 0;
+    for (int i = 0; i < DS_BAD_REASONS; i++) {
+        p->bad[i] += result->bad[i];
+        bad += result->bad[i];
+    }
+    p->bad_total += bad;
+    if (root->kind == DS_NODE_SOURCE)
+        d->intakes[root->source - d->plan->app->sources].bad += bad;
+}
+
+/* Bad records are shown at a limited rate: the first of each batch and source. */
+static void show_samples(ds_driver *d, ds_batch *batch, const ds_task_result *result)
+{
+    const ds_batch_stage *stage = &batch->stages[result->stage];
+    if (result->n_samples == 0 || stage->shown)
+        return;
+    batch->stages[result->stage].shown = true;
+    const char *name = d->plan->stages[result->stage].root->stream;
+    for (uint32_t i = 0; i < result->n_samples; i++) {
+        const ds_bad_sample *sample = &result->samples[i];
+        if (sample->reason < DS_BAD_REASONS)
+            ds_log_warn("source %s: bad record (%s): %s: %s", name,
+                        ds_bad_reason_name((ds_bad_reason)sample->reason), sample->where,
+                        sample->detail);
+        else
+            ds_log_warn("source %s: %s: %s", name, sample->where, sample->detail);
+    }
+    if (result->overflow_rows > 0)
+        ds_log_warn("source %s: %" PRIu64 " rows were dropped for an overflow", name,
+                    result->overflow_rows);
+}
+
+static void show_overflow(const ds_driver *d, const ds_task_result *result)
+{
+    const char *name = d->plan->stages[result->stage].root->stream;
+    if (result->overflow_rows > 0)
+        ds_log_warn("stream %s, batch %" PRId64 ": %" PRIu64 " rows were dropped for an overflow",
+                    name, result->batch_ms, result->overflow_rows);
+    if (result->overflow_values > 0)
+        ds_log_warn("stream %s, batch %" PRId64 ": %" PRIu64 " values became null for an overflow",
+                    name, result->batch_ms, result->overflow_values);
+}
+
+static ds_batch *find_batch(ds_driver *d, int64_t time_ms)
+{
+    for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
+        if (batch->time_ms == time_ms)
+            return batch;
+    return NULL;
+}
+
+static bool output_fits(const ds_plan *plan, const ds_executor_entry *from, const ds_output *output)
+{
+    if (output->kind == DS_OUTPUT_PIECES && output->target >= plan->n_stages)
+        return false;
+    if (output->kind != DS_OUTPUT_PIECES && output->target >= plan->n_sinks)
+        return false;
+    if (output->kind == DS_OUTPUT_FILE)
+        return true;
+    return output->ref.executor_id == from->id && output->ref.offset <= from->store_bytes &&
+           output->ref.length <= from->store_bytes - output->ref.offset;
+}
+
+static bool outputs_fit(const ds_plan *plan, const ds_executor_entry *from,
+                        const ds_task_result *result)
+{
+    for (uint32_t i = 0; i < result->n_outputs; i++)
+        if (!output_fits(plan, from, &result->outputs[i]))
+            return false;
+    return true;
+}
+
+static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *result)
+{
+    count_result(d, batch, result);
+    show_samples(d, batch, result);
+    show_overflow(d, result);
+    if (d->keyed_ms[result->stage] != NULL)
+        d->keyed_ms[result->stage][result->partition] = result->batch_ms;
+    ds_batch_task_done(batch, d->plan, result->stage, result->partition, result->outputs,
+                       result->n_outputs);
+}
+
+static void begin_again(ds_batch_stage *stage, uint32_t partition)
+{
+    ds_batch_task *task = &stage->tasks[partition];
+    task->state = DS_TASK_WAITING;
+    task->attempt++;
+    if (partition < stage->next)
+        stage->next = partition;
+}
+
+static void back_off(const ds_driver *d, ds_batch_stage *stage, ds_batch_task *task)
+{
+    int64_t wait = DS_RETRY_US << (task->failures < 6 ? task->failures - 1 : 5);
+    task->not_before_us = d->now_us + (wait < DS_RETRY_MOST_US ? wait : DS_RETRY_MOST_US);
+    stage->backing_off = true;
+}
+
+static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *result)
+{
+    ds_batch_stage *stage = &batch->stages[result->stage];
+    ds_batch_task *task = &stage->tasks[result->partition];
+    if (result->status == DS_ERR_DATA) {
+        ds_driver_end(d, DS_ERR_DATA, result->message);
+        return;
+    }
+    task->failures++;
+    task->avoid = task->executor_id;
+    d->progress.retries++;
+    ds_log_warn("batch %" PRId64 ": stage %u, partition %u failed (attempt %u): %s", batch->time_ms,
+                result->stage, result->partition, result->attempt, result->message);
+    /* A partition whose panes are not where they should be begins anew; so does its owner. */
+    if (result->status == DS_ERR_LOST && d->keyed_ms[result->stage] != NULL &&
+        d->keyed_ms[result->stage][result->partition] != 0) {
+        d->keyed_ms[result->stage][result->partition] = 0;
+        d->progress.panes_lost++;
+        ds_log_error("stream %s: the windows of key partition %u were lost; they begin anew",
+                     d->plan->stages[result->stage].root->stream, result->partition);
+    }
+    begin_again(stage, result->partition);
+    if (result->status == DS_ERR_IO) /* a full disk: the batch waits until there is room */
+        back_off(d, stage, task);
+    else if (task->failures >= DS_TASK_ATTEMPTS)
+        ds_driver_fail_batch(d, batch, (ds_status)result->status, result->message);
+}
+
+static void on_result(ds_driver *d, ds_executor_entry *from, const ds_task_result *result)
+{
+    ds_batch *batch = find_batch(d, result->batch_ms);
+    if (batch == NULL || batch->state != DS_BATCH_RUNNING || result->stage >= d->plan->n_stages)
+        return;
+    ds_batch_stage *stage = &batch->stages[result->stage];
+    if (result->partition >= stage->n_tasks)
+        return;
+    const ds_batch_task *task = &stage->tasks[result->partition];
+    if (task->state != DS_TASK_RUNNING || task->executor_id != from->id ||
+        task->attempt != result->attempt)
+        return; /* late, or a second time */
+    DS_ASSERT(from->running > 0);
+    from->running--;
+    if (result->status == DS_OK && outputs_fit(d->plan, from, result))
+        on_success(d, batch, result);
+    else
+        on_failure(d, batch, result);
+}
+
+void ds_driver_on_results(ds_driver *d, ds_executor_entry *from, const ds_msg_task_results *results)
+{
+    for (uint32_t i = 0; i < results->n_results && d->phase != DS_PHASE_ENDED; i++)
+        on_result(d, from, &results->results[i]);
+}
+
+/* Tasks that ran on a lost executor run again; that is not held against them. */
+void ds_driver_tasks_of(ds_driver *d, uint64_t executor_id)
+{
+    for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
+        for (uint32_t s = 0; s < d->plan->n_stages; s++) {
+            ds_batch_stage *stage = &batch->stages[s];
+            for (uint32_t p = 0; p < stage->n_tasks; p++) {
+                if (stage->tasks[p].state != DS_TASK_RUNNING ||
+                    stage->tasks[p].executor_id != executor_id)
+                    continue;
+                begin_again(stage, p);
+                d->progress.retries++;
+            }
+        }
+    }
+}

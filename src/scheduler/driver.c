@@ -1,0 +1,212 @@
+#include "scheduler/driver.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "scheduler/driver_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void make_keyed(ds_driver *d)
+{
+    d->owners = ds_calloc(d->plan->key_partitions, sizeof *d->owners);
+    d->keyed_ms = ds_calloc(d->plan->n_stages, sizeof *d->keyed_ms);
+    d->stage_input_ms = ds_calloc(d->plan->n_stages, sizeof *d->stage_input_ms);
+    for (uint32_t s = 0; s < d->plan->n_stages; s++)
+        if (d->plan->stages[s].keyed)
+            d->keyed_ms[s] = ds_calloc(d->plan->stages[s].n_partitions, sizeof **d->keyed_ms);
+}
+
+static void recover_sources(ds_driver *d, const ds_recovered *recovered)
+{
+    for (uint32_t i = 0; i < recovered->n_sources; i++) {
+        const ds_recovered_source *source = &recovered->sources[i];
+        for (uint32_t k = 0; k < d->n_intakes; k++) {
+            ds_intake *intake = &d->intakes[k];
+            if (strcmp(intake->source->name, source->name) != 0)
+                continue;
+            intake->next = source->next;
+            intake->records = source->records;
+            for (size_t f = 0; f < source->n_files; f++)
+                ds_intake_taken(intake, source->files[f].name, source->files[f].size,
+                                source->files[f].taken);
+        }
+    }
+}
+
+/* A batch that was allotted, or even prepared, when the driver before this one ended. */
+static void recover_batch(ds_driver *d, const ds_recovered_batch *recovered)
+{
+    ds_batch *batch = ds_batch_new(d->plan, recovered->time_ms);
+    batch->again = true;
+    batch->journaled = true;
+    for (uint32_t i = 0; i < recovered->n_allotments; i++)
+        batch->allotments[batch->n_allotments++] = recovered->allotments[i];
+    if (recovered->prepared) {
+        batch->state = DS_BATCH_READY;
+        batch->recovered_commit = &recovered->commit;
+    } else {
+        ds_batch_make_stages(batch, d->plan, (uint64_t)d->plan->app->limits_block);
+    }
+    ds_driver_add_batch(d, batch);
+}
+
+static void recover(ds_driver *d)
+{
+    const ds_recovered *recovered = d->config.recovered;
+    if (recovered == NULL)
+        return;
+    d->zero_ms = recovered->zero_ms;
+    d->last_ms = recovered->last_ms;
+    recover_sources(d, recovered);
+    for (uint32_t i = 0; i < recovered->n_batches; i++)
+        recover_batch(d, &recovered->batches[i]);
+}
+
+ds_driver *ds_driver_new(const ds_driver_config *config, const ds_driver_ports *ports)
+{
+    DS_ASSERT(config->epoch != 0);
+    ds_driver *d = ds_calloc(1, sizeof *d);
+    d->config = *config;
+    d->ports = *ports;
+    d->plan = config->plan;
+    d->plan_text = ds_app_canonical(config->plan->app);
+    ds_random_init(&d->random, config->seed);
+    d->relaunch_us = INT64_MAX;
+    d->relaunch_wait_us = DS_RELAUNCH_US;
+    d->n_intakes = d->plan->app->n_sources;
+    d->intakes = ds_calloc(d->n_intakes, sizeof *d->intakes);
+    for (uint32_t i = 0; i < d->n_intakes; i++)
+        ds_intake_init(&d->intakes[i], d->plan, i);
+    make_keyed(d);
+    d->zero_ms = d->last_ms = config->start_ms;
+    recover(d);
+    return d;
+}
+
+void ds_driver_free(ds_driver *d)
+{
+    if (d == NULL)
+        return;
+    while (d->batches != NULL) {
+        ds_batch *batch = d->batches;
+        d->batches = batch->next;
+        ds_batch_free(batch);
+    }
+    for (uint32_t i = 0; i < d->n_intakes; i++)
+        ds_intake_fini(&d->intakes[i]);
+    for (uint32_t s = 0; s < d->plan->n_stages; s++)
+        free(d->keyed_ms[s]);
+    free(d->keyed_ms);
+    free(d->stage_input_ms);
+    free(d->owners);
+    free(d->intakes);
+    free(d->tick.cuts_due);
+    free(d->plan_text);
+    ds_registry_fini(&d->registry);
+    free(d);
+}
+
+const ds_progress *ds_driver_progress(const ds_driver *d)
+{
+    return &d->progress;
+}
+
+void ds_driver_send(ds_driver *d, const ds_executor_entry *to, ds_message *message)
+{
+    DS_ASSERT(to->peer != 0);
+    message->epoch = d->config.epoch;
+    d->ports.send(d->ports.arg, to->peer, message);
+}
+
+void ds_driver_end(ds_driver *d, ds_status status, const char *message)
+{
+    if (d->phase == DS_PHASE_ENDED)
+        return;
+    d->phase = DS_PHASE_ENDED;
+    for (size_t i = 0; i < d->registry.n; i++) {
+        ds_executor_entry *entry = d->registry.list[i];
+        if (entry->peer == 0)
+            continue;
+        ds_message stop = {.type = DS_MSG_STOP};
+        stop.stop.reason = "the app has ended";
+        ds_driver_send(d, entry, &stop);
+    }
+    d->ports.end(d->ports.arg, status, message);
+}
+
+/* Everything is done: the status tells whether some batch was given up. */
+static void end_well(ds_driver *d)
+{
+    ds_driver_end(d, d->end_status, d->end_message);
+}
+
+static bool is_finished(const ds_driver *d)
+{
+    if (d->batches != NULL || d->tick.active || d->phase == DS_PHASE_STARTING)
+        return false;
+    return d->last_batch;
+}
+
+static void on_stop(ds_driver *d)
+{
+    if (d->stop_asked)
+        return;
+    d->stop_asked = true;
+    d->stop_deadline_us = d->now_us + DS_STOP_WAIT_US;
+    if (d->phase == DS_PHASE_STARTING) {
+        ds_driver_end(d, DS_OK, "stopped before the first batch");
+        return;
+    }
+    d->phase = DS_PHASE_STOPPING;
+    ds_driver_stop_receivers(d);
+}
+
+void ds_driver_step(ds_driver *d, const ds_driver_event *event)
+{
+    if (d->phase == DS_PHASE_ENDED)
+        return;
+    d->now_us = event->now_us;
+    d->wall_ms = event->wall_ms;
+    switch (event->kind) {
+    case DS_DRIVER_STARTED: ds_driver_launch_all(d); break;
+    case DS_DRIVER_TIME: break;
+    case DS_DRIVER_MESSAGE: ds_driver_on_message(d, event->peer, event->message); break;
+    case DS_DRIVER_PEER_LOST: ds_driver_on_peer_lost(d, event->peer); break;
+    case DS_DRIVER_EXECUTOR_EXITED: ds_driver_on_exited(d, event->executor_id, event->text); break;
+    case DS_DRIVER_FILES: ds_driver_on_files(d, event); break;
+    case DS_DRIVER_JOURNALED:
+        ds_driver_on_journaled(d, event->ticket, event->status, event->text);
+        break;
+    case DS_DRIVER_COMMITTED:
+        ds_driver_on_committed(d, event->batch_ms, event->status, event->text);
+        break;
+    case DS_DRIVER_STOP: on_stop(d); break;
+    }
+    if (d->phase != DS_PHASE_ENDED)
+        ds_driver_watch_executors(d);
+    if (d->phase == DS_PHASE_RUNNING || d->phase == DS_PHASE_STOPPING) {
+        ds_driver_ticks(d);
+        ds_driver_batches(d);
+        ds_driver_dispatch(d);
+        /* A batch without tasks is done at once, and may let the next tick begin. */
+        ds_driver_ticks(d);
+        if (is_finished(d))
+            end_well(d);
+    }
+}
+
+void ds_driver_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wall_ms)
+{
+    *mono_us = *wall_ms = INT64_MAX;
+    if (d->phase == DS_PHASE_ENDED)
+        return;
+    ds_driver_ticks_deadline(d, mono_us, wall_ms);
+    int64_t executors = ds_driver_executors_deadline(d);
+    int64_t tasks = ds_driver_dispatch_deadline(d);
+    if (executors < *mono_us)
+        *mono_us = executors;
+    if (tasks < *mono_us)
+        *mono_us = tasks;
+}

@@ -1,0 +1,154 @@
+/*
+ * The driver's control: a pure state machine.
+ *
+ * It is told what happened (ds_driver_step: time passed, a message came, a peer was lost, a
+ * file was written) and does what follows through its ports; it reads no clock, opens nothing
+ * and starts no thread. The real loop (cli/driver_loop.c) gives it nng, processes and disks;
+ * the simulator and `dstream test` give it simulated ones.
+ *
+ * A batch goes through these states (batch.h), commits strictly in the order of time:
+ *
+ *     tick       receivers cut, folders are listed
+ *     allotted   what was reported belongs to the batch; noted in the checkpoint
+ *     running    its stages run on executors
+ *     prepared   all tasks are done, files are staged; the commit record is in the checkpoint
+ *     committed  files are in place, console rows are printed
+ *     released   executors may reuse its memory
+ *
+ * The next batch runs while one commits. Rooms: registry.h (executors), intake.h (sources),
+ * batch.h (stages and tasks of one batch), dispatch.h (who runs what), journal.h (checkpoint).
+ */
+#ifndef DS_SCHEDULER_DRIVER_H
+#define DS_SCHEDULER_DRIVER_H
+
+#include "dstream/plan.h"
+#include "rpc/message.h"
+
+typedef struct ds_driver ds_driver;
+
+/* A file that takes its place when a batch commits. */
+typedef struct ds_commit_file {
+    uint32_t sink;      /* index in the plan */
+    const char *staged; /* path; as the executor wrote it */
+    const char *folder; /* dir/<milliseconds> */
+    const char *name;   /* part-00000.json */
+    uint64_t length, checksum, rows;
+} ds_commit_file;
+
+/* What a commit does: files first, then console rows, in order. */
+typedef struct ds_commit {
+    int64_t batch_ms;
+    ds_commit_file *files; /* by sink, then by part */
+    uint32_t n_files;
+    ds_output *bytes; /* DS_OUTPUT_BYTES: console rows, or rows a test looks at */
+    uint32_t n_bytes;
+    bool again; /* a commit that may have been begun before a crash */
+} ds_commit;
+
+typedef struct ds_listed_file {
+    const char *name;
+    uint64_t size;
+} ds_listed_file;
+
+/* Figures for people; all counted since the start. */
+typedef struct ds_progress {
+    int64_t batch_ms;                /* the newest committed batch */
+    int64_t processing_us, delay_us; /* of it: from start to commit; from its time to commit */
+    uint64_t batches, failed_batches;
+    uint64_t rows_in, bytes_in, rows_out;
+    uint64_t bad[DS_BAD_REASON_SLOTS], bad_total;
+    uint64_t replaced, overflow_rows, overflow_values;
+    uint64_t tasks, retries;
+    uint32_t executors; /* ready ones */
+    uint64_t executors_lost;
+    uint64_t panes_lost; /* key partitions whose panes went with an executor */
+    uint64_t blocks_waiting;
+    uint32_t batches_waiting;
+    uint64_t driver_bytes; /* bytes of rows that passed through the driver: console only */
+    uint64_t memory_bytes; /* used by executors, as last told */
+} ds_progress;
+
+/* What the control may do. Every function returns at once; where an answer is due it comes as an
+ * event. */
+typedef struct ds_driver_ports {
+    void *arg;
+    void (*send)(void *arg, uint64_t peer, const ds_message *message);
+    void (*close_peer)(void *arg, uint64_t peer);
+    /* Starts an executor process; DS_DRIVER_EXECUTOR_EXITED tells if it ends. */
+    void (*launch)(void *arg, uint64_t executor_id, const uint8_t *token);
+    void (*kill)(void *arg, uint64_t executor_id);
+    /* Opens the store of an executor and holds it; path receives where others can open it. */
+    ds_status (*open_store)(void *arg, uint64_t executor_id, int64_t pid, int fd, uint64_t bytes,
+                            char *path, size_t path_size, ds_error *error);
+    void (*close_store)(void *arg, uint64_t executor_id);
+    /* Answered by DS_DRIVER_FILES. source: index in the app. */
+    void (*list_files)(void *arg, uint32_t source);
+    /* Appends a record (one line) to the checkpoint's metadata, in a new file if `whole`, which
+     * becomes durable before DS_DRIVER_JOURNALED answers if `sync`. */
+    void (*journal)(void *arg, const char *line, size_t length, bool whole, bool sync,
+                    uint64_t ticket);
+    /* Answered by DS_DRIVER_COMMITTED. */
+    void (*commit)(void *arg, const ds_commit *commit);
+    void (*progress)(void *arg, const ds_progress *progress);
+    /* The app has ended; nothing is stepped after it. */
+    void (*end)(void *arg, ds_status status, const char *message);
+} ds_driver_ports;
+
+typedef struct ds_driver_config {
+    const ds_plan *plan; /* borrowed */
+    uint64_t epoch;      /* of this driver: never used twice, not 0 */
+    uint64_t seed;       /* for tokens */
+    bool available_now;
+    bool checkpoint;         /* journal and wait for it */
+    bool virtual_time;       /* tests: batches follow each other without waiting */
+    int64_t start_ms;        /* virtual time: zero */
+    uint32_t n_batches;      /* virtual time: run exactly so many; 0: until the input ends */
+    int64_t not_before_ms;   /* batch times are later than this (outputs are there already) */
+    bool external_executors; /* executors may join by URL */
+    uint32_t heartbeat_ms;
+    uint64_t credit_bytes;                /* for all receivers together */
+    const struct ds_recovered *recovered; /* from a checkpoint, or NULL; borrowed for new */
+} ds_driver_config;
+
+typedef enum ds_driver_event_kind {
+    DS_DRIVER_STARTED,
+    DS_DRIVER_TIME,
+    DS_DRIVER_MESSAGE,
+    DS_DRIVER_PEER_LOST,
+    DS_DRIVER_EXECUTOR_EXITED, /* its process ended: executor_id, text says why */
+    DS_DRIVER_FILES,
+    DS_DRIVER_JOURNALED,
+    DS_DRIVER_COMMITTED,
+    DS_DRIVER_STOP, /* a graceful stop was asked for */
+} ds_driver_event_kind;
+
+typedef struct ds_driver_event {
+    ds_driver_event_kind kind;
+    int64_t now_us;              /* monotonic */
+    int64_t wall_ms;             /* of the clock that batches follow */
+    uint64_t peer;               /* MESSAGE, PEER_LOST */
+    const ds_message *message;   /* MESSAGE */
+    uint64_t executor_id;        /* EXECUTOR_EXITED */
+    uint32_t source;             /* FILES */
+    const ds_listed_file *files; /* FILES: sorted by name */
+    uint32_t n_files;
+    uint64_t ticket;  /* JOURNALED */
+    int64_t batch_ms; /* COMMITTED */
+    ds_status status; /* FILES, JOURNALED, COMMITTED */
+    const char *text; /* the reason, if status is not OK */
+} ds_driver_event;
+
+/* config and ports are copied. */
+ds_driver *ds_driver_new(const ds_driver_config *config, const ds_driver_ports *ports);
+void ds_driver_free(ds_driver *driver);
+
+/* The one function that advances it. One thread. */
+void ds_driver_step(ds_driver *driver, const ds_driver_event *event);
+
+/* When it wants DS_DRIVER_TIME next: the earlier of a monotonic time (us) and a time of the wall
+ * clock (ms), each INT64_MAX for never. */
+void ds_driver_deadline(const ds_driver *driver, int64_t *mono_us, int64_t *wall_ms);
+
+const ds_progress *ds_driver_progress(const ds_driver *driver);
+
+#endif

@@ -1,0 +1,271 @@
+/*
+ * The life of batches: checkpoint, run, prepare, commit in the order of time, release.
+ *
+ * Tickets of the journal count up; what a whole record holds makes every earlier ticket good.
+ * So when a write fails (a full disk), the batches wait, and one whole record, tried again
+ * until it succeeds, sets all of them free.
+ */
+#include "base/assert.h"
+#include "base/log.h"
+#include "scheduler/driver_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void ds_driver_add_batch(ds_driver *d, ds_batch *batch)
+{
+    ds_batch **at = &d->batches;
+    while (*at != NULL) {
+        DS_ASSERT((*at)->time_ms < batch->time_ms);
+        at = &(*at)->next;
+    }
+    *at = batch;
+    d->n_batches++;
+}
+
+/* ---- journal ---- */
+
+static bool wants_commit(const ds_batch *batch)
+{
+    return batch->state == DS_BATCH_PREPARED || batch->state == DS_BATCH_READY ||
+           batch->state == DS_BATCH_COMMITTING;
+}
+
+static void write_whole(ds_driver *d, bool sync, uint64_t ticket)
+{
+    ds_journal_state state = {.plan = d->plan,
+                              .epoch = d->config.epoch,
+                              .zero_ms = d->zero_ms,
+                              .last_ms = d->last_ms,
+                              .intakes = d->intakes,
+                              .n_intakes = d->n_intakes,
+                              .batches = d->batches,
+                              .wants_commit = wants_commit};
+    ds_buffer line = {0};
+    ds_journal_whole(&line, &state);
+    d->deltas = 0;
+    d->ports.journal(d->ports.arg, line.data, line.length, true, sync, ticket);
+    ds_buffer_fini(&line);
+}
+
+/* Writes a delta (or, for NULL and every so often, the whole). Returns its ticket. */
+uint64_t ds_driver_journal(ds_driver *d, ds_buffer *line, bool sync)
+{
+    uint64_t ticket = ++d->next_ticket;
+    if (d->journal_retry_us != 0)
+        return ticket; /* the whole record that is being tried will hold it */
+    if (line == NULL || d->deltas >= DS_JOURNAL_DELTAS)
+        write_whole(d, sync, ticket);
+    else
+        d->ports.journal(d->ports.arg, line->data, line->length, false, sync, ticket);
+    d->deltas++;
+    return ticket;
+}
+
+void ds_driver_on_journaled(ds_driver *d, uint64_t ticket, ds_status status, const char *why)
+{
+    if (status != DS_OK) {
+        if (d->journal_retry_us == 0)
+            ds_log_error("the checkpoint cannot be written: %s; batches wait until it can", why);
+        d->journal_wait_us = d->journal_wait_us == 0 ? DS_RETRY_US : d->journal_wait_us * 2;
+        if (d->journal_wait_us > DS_RETRY_MOST_US)
+            d->journal_wait_us = DS_RETRY_MOST_US;
+        d->journal_retry_us = d->now_us + d->journal_wait_us;
+        return;
+    }
+    if (d->journal_retry_us != 0 && ticket < d->journal_retry_ticket)
+        return; /* an answer from before the failure */
+    if (d->journal_retry_us != 0)
+        ds_log_info("the checkpoint can be written again");
+    d->journal_retry_us = d->journal_wait_us = 0;
+    for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
+        if (batch->ticket == 0 || batch->ticket > ticket)
+            continue;
+        batch->ticket = 0;
+        if (batch->state == DS_BATCH_ALLOTTED)
+            batch->journaled = true;
+        else if (batch->state == DS_BATCH_PREPARED)
+            batch->state = DS_BATCH_READY;
+    }
+}
+
+static void retry_journal(ds_driver *d)
+{
+    if (d->journal_retry_us == 0 || d->now_us < d->journal_retry_us)
+        return;
+    d->journal_retry_us = INT64_MAX; /* until it is answered */
+    d->journal_retry_ticket = ++d->next_ticket;
+    write_whole(d, true, d->journal_retry_ticket);
+}
+
+/* ---- release ---- */
+
+static void add_range(ds_msg_release *release, const ds_batch_blocks *blocks)
+{
+    release->blocks[release->n_blocks].receiver_id = blocks->receiver_id;
+    release->blocks[release->n_blocks].first = blocks->first;
+    release->blocks[release->n_blocks].last = blocks->last;
+    release->n_blocks++;
+}
+
+/* Tells every executor that the batch's memory may be used again. */
+static void release(ds_driver *d, const ds_batch *batch)
+{
+    for (size_t i = 0; i < d->registry.n; i++) {
+        const ds_executor_entry *entry = d->registry.list[i];
+        if (entry->peer == 0 || entry->state == DS_EXECUTOR_GONE)
+            continue;
+        int64_t batches[] = {batch->time_ms};
+        ds_message message = {.type = DS_MSG_RELEASE};
+        ds_msg_release *release = &message.release;
+        *release = (ds_msg_release){.batches = batches, .n_batches = 1};
+        release->blocks =
+            ds_arena_alloc(batch->arena, (batch->n_blocks + 1) * sizeof *release->blocks);
+        for (uint32_t b = 0; b < batch->n_blocks; b++)
+            if (batch->blocks[b].executor_id == entry->id)
+                add_range(release, &batch->blocks[b]);
+        ds_driver_send(d, entry, &message);
+    }
+}
+
+static void remove_first(ds_driver *d)
+{
+    ds_batch *batch = d->batches;
+    release(d, batch);
+    d->batches = batch->next;
+    d->n_batches--;
+    ds_batch_free(batch);
+    ds_driver_drop_stores(d);
+}
+
+/* ---- commit ---- */
+
+static void prepare(ds_driver *d, ds_batch *batch)
+{
+    batch->state = DS_BATCH_PREPARED;
+    batch->commit = ds_batch_commit(batch, d->plan);
+    for (uint32_t s = 0; s < d->plan->n_stages; s++)
+        if (batch->stages[s].n_inputs > 0 && d->plan->stages[s].keyed)
+            d->stage_input_ms[s] = batch->time_ms;
+    if (!d->config.checkpoint) {
+        batch->state = DS_BATCH_READY;
+        return;
+    }
+    ds_buffer line = {0};
+    ds_journal_prepared(&line, batch->time_ms, &batch->commit);
+    batch->ticket = ds_driver_journal(d, &line, true);
+    ds_buffer_fini(&line);
+}
+
+static void begin_commit(ds_driver *d, ds_batch *batch)
+{
+    if (d->now_us < batch->commit_not_before_us)
+        return;
+    batch->state = DS_BATCH_COMMITTING;
+    d->ports.commit(d->ports.arg,
+                    batch->recovered_commit != NULL ? batch->recovered_commit : &batch->commit);
+}
+
+static void report_progress(ds_driver *d, const ds_batch *batch)
+{
+    ds_progress *p = &d->progress;
+    p->batch_ms = batch->time_ms;
+    p->processing_us = batch->started_us == 0 ? 0 : d->now_us - batch->started_us;
+    p->delay_us = (d->wall_ms - batch->time_ms) * 1000;
+    p->batches++;
+    p->rows_out += batch->rows_out;
+    for (uint32_t i = 0; i < batch->commit.n_bytes; i++)
+        p->driver_bytes += batch->commit.bytes[i].length;
+    p->batches_waiting = d->n_batches - 1;
+    p->blocks_waiting = 0;
+    for (uint32_t i = 0; i < d->n_intakes; i++)
+        p->blocks_waiting += d->intakes[i].n_blocks;
+    d->ports.progress(d->ports.arg, p);
+}
+
+void ds_driver_on_committed(ds_driver *d, int64_t batch_ms, ds_status status, const char *why)
+{
+    ds_batch *batch = d->batches;
+    if (batch == NULL || batch->time_ms != batch_ms || batch->state != DS_BATCH_COMMITTING)
+        return;
+    if (status != DS_OK) {
+        if (batch->commit_wait_us == 0)
+            ds_log_error("batch %" PRId64 " cannot be committed: %s; trying again", batch_ms, why);
+        batch->commit_wait_us =
+            batch->commit_wait_us == 0 ? DS_RETRY_US : batch->commit_wait_us * 2;
+        if (batch->commit_wait_us > DS_RETRY_MOST_US)
+            batch->commit_wait_us = DS_RETRY_MOST_US;
+        batch->commit_not_before_us = d->now_us + batch->commit_wait_us;
+        batch->state = DS_BATCH_READY;
+        return;
+    }
+    report_progress(d, batch);
+    remove_first(d);
+    if (d->config.checkpoint) {
+        ds_buffer line = {0};
+        ds_journal_committed(&line, batch_ms);
+        ds_driver_journal(d, &line, false);
+        ds_buffer_fini(&line);
+    }
+}
+
+void ds_driver_fail_batch(ds_driver *d, ds_batch *batch, ds_status status, const char *why)
+{
+    if (batch->state == DS_BATCH_FAILED)
+        return;
+    batch->state = DS_BATCH_FAILED;
+    d->progress.failed_batches++;
+    ds_log_error("batch %" PRId64 " was given up: %s", batch->time_ms, why);
+    if (d->end_status == DS_OK) {
+        d->end_status = status;
+        snprintf(d->end_message, sizeof d->end_message, "batch %" PRId64 " was given up: %s",
+                 batch->time_ms, why);
+    }
+    if (d->config.checkpoint) {
+        ds_buffer line = {0};
+        ds_journal_failed(&line, batch->time_ms, why);
+        ds_driver_journal(d, &line, false);
+        ds_buffer_fini(&line);
+    }
+}
+
+/* ---- all ---- */
+
+/* One batch runs at a time; the next begins when it is prepared. */
+static void start_next(ds_driver *d)
+{
+    for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
+        if (batch->state == DS_BATCH_RUNNING)
+            return;
+        if (batch->state != DS_BATCH_ALLOTTED)
+            continue;
+        if (batch->journaled) {
+            batch->state = DS_BATCH_RUNNING;
+            batch->started_us = d->now_us;
+        }
+        return;
+    }
+}
+
+void ds_driver_batches(ds_driver *d)
+{
+    retry_journal(d);
+    for (bool again = true; again;) {
+        again = false;
+        start_next(d);
+        for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
+            if (batch->state == DS_BATCH_RUNNING && ds_batch_is_done(batch)) {
+                prepare(d, batch);
+                again = true;
+            }
+        }
+        if (d->batches != NULL && d->batches->state == DS_BATCH_FAILED) {
+            remove_first(d);
+            again = true;
+        }
+    }
+    if (d->batches != NULL && d->batches->state == DS_BATCH_READY)
+        begin_commit(d, d->batches);
+}

@@ -1,0 +1,351 @@
+/* The driver's dealings with executors: launch, welcome, plan, loss, replacement. */
+#include "base/assert.h"
+#include "base/log.h"
+#include "scheduler/driver_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void launch(ds_driver *d)
+{
+    ds_executor_entry *entry = ds_registry_add(&d->registry);
+    entry->local = true;
+    entry->launched_us = entry->heard_us = d->now_us;
+    for (size_t i = 0; i < DS_TOKEN_BYTES; i += 8) {
+        uint64_t random = ds_random_next(&d->random);
+        memcpy(entry->token + i, &random, 8);
+    }
+    d->ports.launch(d->ports.arg, entry->id, entry->token);
+}
+
+void ds_driver_launch_all(ds_driver *d)
+{
+    d->started_us = d->now_us;
+    for (uint32_t i = 0; i < d->plan->app->executors_count; i++)
+        launch(d);
+}
+
+static void reject(ds_driver *d, uint64_t peer, const char *reason)
+{
+    ds_log_warn("an executor was rejected: %s", reason);
+    ds_message message = {.type = DS_MSG_REJECT, .epoch = d->config.epoch};
+    message.reject.reason = reason;
+    d->ports.send(d->ports.arg, peer, &message);
+    d->ports.close_peer(d->ports.arg, peer);
+}
+
+/* ---- introduction ---- */
+
+static bool tokens_equal(const uint8_t *a, const uint8_t *b)
+{
+    uint8_t difference = 0;
+    for (size_t i = 0; i < DS_TOKEN_BYTES; i++)
+        difference |= a[i] ^ b[i];
+    return difference == 0;
+}
+
+/* The entry of an executor that introduces itself, or NULL with the reason. */
+static ds_executor_entry *identify(ds_driver *d, const ds_msg_hello *hello, const char **reason)
+{
+    if (hello->protocol != DS_PROTOCOL_VERSION || strcmp(hello->build, DS_VERSION) != 0) {
+        *reason = "it is of another version than the driver";
+        return NULL;
+    }
+    if (hello->executor_id == 0) {
+        if (d->config.external_executors)
+            return ds_registry_add(&d->registry);
+        *reason = "this app takes no executors from outside (executors.listen)";
+        return NULL;
+    }
+    ds_executor_entry *entry = ds_registry_find(&d->registry, hello->executor_id);
+    if (entry == NULL || strcmp(hello->app_id, d->plan->app->name) != 0 ||
+        !tokens_equal(entry->token, hello->token))
+        *reason = "it does not belong to this app";
+    else if (entry->state != DS_EXECUTOR_LAUNCHED)
+        *reason = "it was given up and replaced";
+    else
+        return entry;
+    return NULL;
+}
+
+static void tell_peer(ds_driver *d, const ds_executor_entry *to, const ds_executor_entry *about)
+{
+    ds_message message = {.type = DS_MSG_PEER};
+    message.peer = (ds_msg_peer){about->id, about->store_path, about->store_bytes};
+    ds_driver_send(d, to, &message);
+}
+
+/* Every executor knows the stores of all others before a task can name one. */
+static void tell_peers(ds_driver *d, const ds_executor_entry *joined)
+{
+    for (size_t i = 0; i < d->registry.n; i++) {
+        const ds_executor_entry *other = d->registry.list[i];
+        if (other == joined)
+            continue;
+        if (other->store_open)
+            tell_peer(d, joined, other);
+        if (other->peer != 0 && other->state != DS_EXECUTOR_GONE)
+            tell_peer(d, other, joined);
+    }
+}
+
+static void send_plan(ds_driver *d, const ds_executor_entry *entry)
+{
+    ds_message message = {.type = DS_MSG_PLAN};
+    message.plan = (ds_msg_plan){1, d->plan->hash, d->plan_text, ""};
+    ds_driver_send(d, entry, &message);
+}
+
+static void on_hello(ds_driver *d, uint64_t peer, const ds_msg_hello *hello)
+{
+    const char *reason = "";
+    ds_executor_entry *entry = identify(d, hello, &reason);
+    if (entry == NULL) {
+        reject(d, peer, reason);
+        return;
+    }
+    ds_error error;
+    if (d->ports.open_store(d->ports.arg, entry->id, hello->pid, hello->store_fd,
+                            hello->store_bytes, entry->store_path, sizeof entry->store_path,
+                            &error) != DS_OK) {
+        reject(d, peer, error.message);
+        if (!entry->local)
+            ds_registry_remove(&d->registry, entry);
+        return;
+    }
+    entry->store_open = true;
+    entry->store_bytes = hello->store_bytes;
+    entry->peer = peer;
+    entry->cores = hello->cores > 0 ? hello->cores : 1;
+    entry->heard_us = d->now_us;
+    entry->state = DS_EXECUTOR_INTRODUCED;
+    ds_message welcome = {.type = DS_MSG_WELCOME};
+    welcome.welcome = (ds_msg_welcome){entry->id, d->plan->app->name, d->config.heartbeat_ms};
+    ds_driver_send(d, entry, &welcome);
+    tell_peers(d, entry);
+    send_plan(d, entry);
+}
+
+static void on_plan_result(ds_driver *d, ds_executor_entry *entry, const ds_msg_plan_result *result)
+{
+    if (entry->state != DS_EXECUTOR_INTRODUCED)
+        return;
+    if (result->status != DS_OK) {
+        ds_driver_end(d, DS_ERR_INTERNAL, result->message);
+        return;
+    }
+    entry->state = DS_EXECUTOR_READY;
+    d->ever_ready = true;
+    d->relaunch_wait_us = DS_RELAUNCH_US;
+    ds_log_debug("executor %" PRIu64 " is ready", entry->id);
+}
+
+void ds_driver_on_message(ds_driver *d, uint64_t peer, const ds_message *message)
+{
+    ds_executor_entry *entry = ds_registry_of_peer(&d->registry, peer);
+    if (message->type == DS_MSG_HELLO) {
+        if (entry == NULL)
+            on_hello(d, peer, &message->hello);
+        return;
+    }
+    if (entry == NULL || entry->state == DS_EXECUTOR_GONE || message->epoch != d->config.epoch)
+        return;
+    entry->heard_us = d->now_us;
+    switch ((ds_message_type)message->type) {
+    case DS_MSG_PLAN_RESULT: on_plan_result(d, entry, &message->plan_result); break;
+    case DS_MSG_TASK_RESULTS: ds_driver_on_results(d, entry, &message->task_results); break;
+    case DS_MSG_BLOCKS: ds_driver_on_blocks(d, entry, &message->blocks); break;
+    case DS_MSG_RECEIVER_STATE:
+        ds_driver_on_receiver_state(d, entry, &message->receiver_state);
+        break;
+    case DS_MSG_CUT_DONE: ds_driver_on_cut_done(d, entry->id, message->cut_done.tick); break;
+    case DS_MSG_HEARTBEAT:
+        entry->used_bytes = message->heartbeat.used_bytes + message->heartbeat.store_used;
+        break;
+    default: break; /* not for drivers: passed over */
+    }
+}
+
+/* ---- loss ---- */
+
+/* Panes go with their executor: count them, and let the partitions begin anew elsewhere. */
+static void lose_partitions(ds_driver *d, uint64_t executor_id)
+{
+    for (uint32_t s = 0; s < d->plan->n_stages; s++) {
+        if (d->keyed_ms[s] == NULL)
+            continue;
+        uint32_t lost = 0;
+        for (uint32_t p = 0; p < d->plan->stages[s].n_partitions; p++) {
+            if (d->owners[p] == executor_id && d->keyed_ms[s][p] != 0) {
+                d->keyed_ms[s][p] = 0;
+                lost++;
+            }
+        }
+        d->progress.panes_lost += lost;
+        if (lost > 0)
+            ds_log_error("stream %s: the windows of %u of %u key partitions were lost with "
+                         "executor %" PRIu64 "; they begin anew, and results that overlap the loss "
+                         "are too low",
+                         d->plan->stages[s].root->stream, lost, d->plan->stages[s].n_partitions,
+                         executor_id);
+    }
+    for (uint32_t p = 0; p < d->plan->key_partitions; p++)
+        if (d->owners[p] == executor_id)
+            d->owners[p] = 0;
+}
+
+static void plan_replacement(ds_driver *d)
+{
+    if (d->relaunch_us != INT64_MAX)
+        return;
+    d->relaunch_us = d->now_us + d->relaunch_wait_us;
+    d->relaunch_wait_us *= 2;
+    if (d->relaunch_wait_us > DS_RELAUNCH_MOST_US)
+        d->relaunch_wait_us = DS_RELAUNCH_MOST_US;
+}
+
+static void lose(ds_driver *d, ds_executor_entry *entry, const char *why)
+{
+    if (entry->state == DS_EXECUTOR_GONE)
+        return;
+    bool was_ready = entry->state == DS_EXECUTOR_READY;
+    if (!was_ready && entry->local)
+        d->launch_failures++;
+    entry->state = DS_EXECUTOR_GONE;
+    entry->hold_until_ms = INT64_MAX; /* set when the next batch is allotted */
+    if (entry->peer != 0)
+        d->ports.close_peer(d->ports.arg, entry->peer);
+    entry->peer = 0;
+    d->progress.executors_lost++;
+    ds_log_warn("executor %" PRIu64 " was lost: %s", entry->id, why);
+    if (entry->local)
+        d->ports.kill(d->ports.arg, entry->id);
+    ds_driver_on_cut_done(d, entry->id, d->tick.number);
+    ds_driver_receivers_of(d, entry->id);
+    ds_driver_tasks_of(d, entry->id);
+    lose_partitions(d, entry->id);
+    if (entry->local)
+        plan_replacement(d);
+}
+
+void ds_driver_on_peer_lost(ds_driver *d, uint64_t peer)
+{
+    ds_executor_entry *entry = ds_registry_of_peer(&d->registry, peer);
+    if (entry != NULL)
+        lose(d, entry, "its connection closed");
+}
+
+void ds_driver_on_exited(ds_driver *d, uint64_t executor_id, const char *why)
+{
+    ds_executor_entry *entry = ds_registry_find(&d->registry, executor_id);
+    if (entry == NULL)
+        return;
+    if (entry->state == DS_EXECUTOR_GONE)
+        ds_log_info("executor %" PRIu64 ": %s", executor_id, why);
+    else if (entry->state == DS_EXECUTOR_LAUNCHED)
+        lose(d, entry, why); /* otherwise the connection tells */
+    else
+        ds_log_info("executor %" PRIu64 ": %s", executor_id, why);
+}
+
+/* A lost executor's store is not needed once all batches that may refer to it are committed. */
+void ds_driver_drop_stores(ds_driver *d)
+{
+    int64_t committed_to = d->batches == NULL ? INT64_MAX : d->batches->time_ms - 1;
+    for (size_t i = 0; i < d->registry.n;) {
+        ds_executor_entry *entry = d->registry.list[i];
+        if (entry->state != DS_EXECUTOR_GONE || entry->hold_until_ms > committed_to ||
+            entry->hold_until_ms == INT64_MAX) {
+            i++;
+            continue;
+        }
+        if (entry->store_open)
+            d->ports.close_store(d->ports.arg, entry->id);
+        for (size_t k = 0; k < d->registry.n; k++) {
+            const ds_executor_entry *other = d->registry.list[k];
+            if (other->peer == 0 || !entry->store_open)
+                continue;
+            ds_message message = {.type = DS_MSG_PEER};
+            message.peer = (ds_msg_peer){entry->id, "", 0};
+            ds_driver_send(d, other, &message);
+        }
+        ds_registry_remove(&d->registry, entry);
+    }
+}
+
+/* ---- time ---- */
+
+static void begin_running(ds_driver *d)
+{
+    d->phase = DS_PHASE_RUNNING;
+    if (!d->config.virtual_time && d->config.recovered == NULL) {
+        int64_t interval = d->plan->app->interval_ms;
+        d->zero_ms = ds_floor_to(d->wall_ms, interval);
+        if (d->zero_ms < d->config.not_before_ms)
+            d->zero_ms = ds_ceil_to(d->config.not_before_ms, interval);
+        d->last_ms = d->zero_ms;
+    } else if (!d->config.virtual_time) {
+        int64_t before_now = ds_floor_to(d->wall_ms, d->plan->app->interval_ms);
+        if (before_now > d->last_ms)
+            d->last_ms = before_now;
+    }
+    if (d->config.checkpoint)
+        ds_driver_journal(d, NULL, true);
+    ds_driver_start_receivers(d);
+}
+
+static void check_start(ds_driver *d)
+{
+    uint32_t ready = ds_registry_count(&d->registry, DS_EXECUTOR_READY);
+    uint32_t wanted = d->plan->app->executors_count;
+    if (ready > 0 && (ready >= wanted || d->now_us - d->started_us >= DS_START_WAIT_US))
+        begin_running(d);
+    else if (d->launch_failures >= DS_LAUNCH_FAILURES && !d->ever_ready)
+        ds_driver_end(d, DS_ERR_UNAVAILABLE, "no executor could be started");
+}
+
+static void relaunch(ds_driver *d)
+{
+    if (d->now_us < d->relaunch_us)
+        return;
+    d->relaunch_us = INT64_MAX;
+    uint32_t local = 0;
+    for (size_t i = 0; i < d->registry.n; i++)
+        local += d->registry.list[i]->local && d->registry.list[i]->state != DS_EXECUTOR_GONE;
+    for (; local < d->plan->app->executors_count; local++)
+        launch(d);
+}
+
+void ds_driver_watch_executors(ds_driver *d)
+{
+    for (size_t i = 0; i < d->registry.n; i++) {
+        ds_executor_entry *entry = d->registry.list[i];
+        if (entry->state != DS_EXECUTOR_GONE && d->now_us - entry->heard_us >= DS_SILENT_US)
+            lose(d, entry, "it was silent for a minute");
+    }
+    relaunch(d);
+    d->progress.executors = ds_registry_count(&d->registry, DS_EXECUTOR_READY);
+    d->progress.memory_bytes = 0;
+    for (size_t i = 0; i < d->registry.n; i++)
+        d->progress.memory_bytes += d->registry.list[i]->used_bytes;
+    if (d->phase == DS_PHASE_STARTING)
+        check_start(d);
+    else if (d->phase != DS_PHASE_ENDED)
+        ds_driver_start_receivers(d);
+}
+
+int64_t ds_driver_executors_deadline(const ds_driver *d)
+{
+    int64_t deadline = d->relaunch_us;
+    if (d->phase == DS_PHASE_STARTING && d->started_us + DS_START_WAIT_US > d->now_us &&
+        d->started_us + DS_START_WAIT_US < deadline)
+        deadline = d->started_us + DS_START_WAIT_US;
+    for (size_t i = 0; i < d->registry.n; i++) {
+        const ds_executor_entry *entry = d->registry.list[i];
+        if (entry->state != DS_EXECUTOR_GONE && entry->heard_us + DS_SILENT_US < deadline)
+            deadline = entry->heard_us + DS_SILENT_US;
+    }
+    return deadline;
+}

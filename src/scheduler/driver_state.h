@@ -1,0 +1,129 @@
+/* The driver's state, shared by its parts. Private to this folder. */
+#ifndef DS_SCHEDULER_DRIVER_STATE_H
+#define DS_SCHEDULER_DRIVER_STATE_H
+
+#include "base/random.h"
+#include "scheduler/intake.h"
+#include "scheduler/journal.h"
+#include "scheduler/registry.h"
+
+#define DS_QUEUED_BATCHES 4u               /* ticks wait while so many batches are not committed */
+#define DS_START_WAIT_US INT64_C(10000000) /* for all executors; then one is enough */
+#define DS_SILENT_US INT64_C(60000000)     /* an executor that says nothing is lost */
+#define DS_CUT_WAIT_US INT64_C(1000000)    /* for CUT_DONE; then the tick goes on without */
+#define DS_STOP_WAIT_US INT64_C(5000000)   /* for receivers to end */
+#define DS_RELAUNCH_US INT64_C(100000)     /* first back-off of a replacement, doubled */
+#define DS_RELAUNCH_MOST_US INT64_C(10000000)
+#define DS_LAUNCH_FAILURES 5u       /* in a row before the first is ready: give up */
+#define DS_JOURNAL_DELTAS 1000u     /* then a whole record in a new file */
+#define DS_RETRY_US INT64_C(200000) /* back-off of a task whose output failed, doubled */
+#define DS_RETRY_MOST_US INT64_C(10000000)
+
+typedef enum ds_driver_phase {
+    DS_PHASE_STARTING, /* executors are on their way */
+    DS_PHASE_RUNNING,
+    DS_PHASE_STOPPING, /* receivers are told to end; one last batch */
+    DS_PHASE_ENDED,
+} ds_driver_phase;
+
+/* The tick under way: what the next batch waits for before it is allotted. */
+typedef struct ds_tick {
+    bool active;
+    int64_t time_ms;
+    uint64_t number;
+    uint32_t lists_due; /* listings not answered */
+    uint64_t *cuts_due; /* executors that have not cut */
+    uint32_t n_cuts_due;
+    int64_t deadline_us;
+} ds_tick;
+
+struct ds_driver {
+    ds_driver_config config;
+    ds_driver_ports ports;
+    const ds_plan *plan;
+    char *plan_text;
+    ds_driver_phase phase;
+    bool stop_asked;
+    int64_t now_us, wall_ms;
+    ds_random random;
+    ds_progress progress;
+
+    ds_registry registry;
+    int64_t started_us;
+    uint32_t launch_failures;
+    int64_t relaunch_us, relaunch_wait_us; /* when the next replacement starts; INT64_MAX */
+    bool ever_ready;
+
+    ds_intake *intakes; /* by source of the app */
+    uint32_t n_intakes;
+    uint64_t next_receiver;
+
+    int64_t zero_ms, last_ms; /* the newest batch time that was passed */
+    int64_t last_input_ms;    /* the newest batch that was given rows; 0: none */
+    bool input_ended;
+    bool last_batch;   /* the one after which a graceful stop ends */
+    uint32_t n_passed; /* virtual time: batch times passed */
+    int64_t stop_deadline_us;
+    ds_tick tick;
+
+    ds_batch *batches; /* not yet committed, by time */
+    uint32_t n_batches;
+
+    uint64_t *owners;        /* by key partition: executor, or 0 */
+    int64_t **keyed_ms;      /* by stage, partition: the batch it stands at; NULL: not keyed */
+    int64_t *stage_input_ms; /* by stage: the last batch that brought it rows */
+
+    uint64_t next_ticket;
+    uint32_t deltas;          /* since the last whole record */
+    int64_t journal_retry_us; /* 0: it can be written; else when the whole is tried again */
+    int64_t journal_wait_us;
+    uint64_t journal_retry_ticket;
+
+    ds_status end_status;
+    char end_message[DS_ERROR_TEXT];
+};
+
+/* registry side: driver_executors.c */
+void ds_driver_launch_all(ds_driver *driver);
+void ds_driver_on_message(ds_driver *driver, uint64_t peer, const ds_message *message);
+void ds_driver_on_peer_lost(ds_driver *driver, uint64_t peer);
+void ds_driver_on_exited(ds_driver *driver, uint64_t executor_id, const char *why);
+void ds_driver_watch_executors(ds_driver *driver);
+void ds_driver_drop_stores(ds_driver *driver);
+int64_t ds_driver_executors_deadline(const ds_driver *driver);
+
+/* sources side: driver_ticks.c */
+void ds_driver_start_receivers(ds_driver *driver);
+void ds_driver_stop_receivers(ds_driver *driver);
+bool ds_driver_receivers_ended(const ds_driver *driver);
+void ds_driver_on_blocks(ds_driver *driver, ds_executor_entry *from, const ds_msg_blocks *blocks);
+void ds_driver_on_receiver_state(ds_driver *driver, ds_executor_entry *from,
+                                 const ds_msg_receiver_state *state);
+void ds_driver_on_cut_done(ds_driver *driver, uint64_t executor_id, uint64_t number);
+void ds_driver_on_files(ds_driver *driver, const ds_driver_event *event);
+void ds_driver_receivers_of(ds_driver *driver, uint64_t executor_id); /* it is lost */
+void ds_driver_ticks(ds_driver *driver);
+void ds_driver_ticks_deadline(const ds_driver *driver, int64_t *mono_us, int64_t *wall_ms);
+
+/* batches side: driver_batches.c */
+void ds_driver_add_batch(ds_driver *driver, ds_batch *batch);
+void ds_driver_batches(ds_driver *driver);
+void ds_driver_on_journaled(ds_driver *driver, uint64_t ticket, ds_status status, const char *why);
+void ds_driver_on_committed(ds_driver *driver, int64_t batch_ms, ds_status status, const char *why);
+void ds_driver_fail_batch(ds_driver *driver, ds_batch *batch, ds_status status, const char *why);
+uint64_t ds_driver_journal(ds_driver *driver, ds_buffer *line, bool sync);
+
+/* tasks side: dispatch.c */
+void ds_driver_dispatch(ds_driver *driver);
+void ds_driver_on_results(ds_driver *driver, ds_executor_entry *from,
+                          const ds_msg_task_results *results);
+void ds_driver_tasks_of(ds_driver *driver, uint64_t executor_id); /* it is lost */
+int64_t ds_driver_dispatch_deadline(const ds_driver *driver);
+
+/* Sends a message of this driver's epoch. */
+void ds_driver_send(ds_driver *driver, const ds_executor_entry *to, ds_message *message);
+
+/* Ends the app: the first call decides. */
+void ds_driver_end(ds_driver *driver, ds_status status, const char *message);
+
+#endif

@@ -1,0 +1,478 @@
+/*
+ * The batch clock and the sources: when the next batch is due, what it waits for (receivers
+ * that cut, folders that are listed), and what it is given.
+ */
+#include "base/assert.h"
+#include "base/log.h"
+#include "scheduler/driver_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- receivers ---- */
+
+static ds_intake *intake_of_receiver(ds_driver *d, uint64_t receiver_id)
+{
+    for (uint32_t i = 0; i < d->n_intakes; i++)
+        if (d->intakes[i].receiver_id == receiver_id && receiver_id != 0)
+            return &d->intakes[i];
+    return NULL;
+}
+
+/* Standard input and listening ports are on the driver's host: on its own executors. */
+static bool must_be_local(const ds_app_source *source)
+{
+    return source->type == DS_SOURCE_STDIN || source->listen;
+}
+
+static ds_executor_entry *place_receiver(ds_driver *d, const ds_app_source *source)
+{
+    ds_executor_entry *best = NULL;
+    for (size_t i = 0; i < d->registry.n; i++) {
+        ds_executor_entry *entry = d->registry.list[i];
+        if (entry->state != DS_EXECUTOR_READY || (must_be_local(source) && !entry->local))
+            continue;
+        if (best == NULL || entry->receivers < best->receivers)
+            best = entry;
+    }
+    return best;
+}
+
+static uint64_t credit_of(const ds_driver *d, const ds_executor_entry *entry)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < d->n_intakes; i++)
+        n += d->intakes[i].needed && ds_intake_has_receiver(&d->intakes[i]);
+    uint64_t credit = d->config.credit_bytes / (n > 0 ? n : 1);
+    uint64_t most = entry->store_bytes / 2 / (n > 0 ? n : 1);
+    return credit < most ? credit : most;
+}
+
+static void start_receiver(ds_driver *d, ds_intake *intake)
+{
+    ds_executor_entry *entry = place_receiver(d, intake->source);
+    if (entry == NULL)
+        return;
+    intake->phase = DS_INTAKE_STARTING;
+    intake->receiver_id = ++d->next_receiver;
+    intake->last_block = 0;
+    intake->executor_id = entry->id;
+    entry->receivers++;
+    ds_message message = {.type = DS_MSG_RECEIVER_START};
+    message.receiver_start = (ds_msg_receiver_start){.plan_id = 1,
+                                                     .source = intake->index,
+                                                     .receiver_id = intake->receiver_id,
+                                                     .credit_bytes = credit_of(d, entry),
+                                                     .until_idle = d->config.available_now};
+    ds_driver_send(d, entry, &message);
+}
+
+void ds_driver_start_receivers(ds_driver *d)
+{
+    for (uint32_t i = 0; i < d->n_intakes && d->phase == DS_PHASE_RUNNING; i++) {
+        ds_intake *intake = &d->intakes[i];
+        if (intake->needed && ds_intake_has_receiver(intake) && intake->phase == DS_INTAKE_IDLE)
+            start_receiver(d, intake);
+    }
+}
+
+void ds_driver_stop_receivers(ds_driver *d)
+{
+    for (uint32_t i = 0; i < d->n_intakes; i++) {
+        ds_intake *intake = &d->intakes[i];
+        ds_executor_entry *entry = ds_registry_find(&d->registry, intake->executor_id);
+        bool active = intake->phase == DS_INTAKE_STARTING || intake->phase == DS_INTAKE_RUNNING;
+        if (!active || entry == NULL || entry->peer == 0) {
+            intake->phase = DS_INTAKE_ENDED;
+            continue;
+        }
+        ds_message message = {.type = DS_MSG_RECEIVER_STOP};
+        message.receiver_stop.receiver_id = intake->receiver_id;
+        ds_driver_send(d, entry, &message);
+    }
+}
+
+bool ds_driver_receivers_ended(const ds_driver *d)
+{
+    for (uint32_t i = 0; i < d->n_intakes; i++)
+        if (d->intakes[i].needed && ds_intake_has_receiver(&d->intakes[i]) &&
+            d->intakes[i].phase != DS_INTAKE_ENDED)
+            return false;
+    return true;
+}
+
+/* A receiver went with its executor: it starts again elsewhere. */
+void ds_driver_receivers_of(ds_driver *d, uint64_t executor_id)
+{
+    for (uint32_t i = 0; i < d->n_intakes; i++) {
+        ds_intake *intake = &d->intakes[i];
+        if (intake->executor_id != executor_id || intake->receiver_id == 0 ||
+            intake->phase == DS_INTAKE_ENDED)
+            continue;
+        ds_log_error("source %s: its receiver was lost with executor %" PRIu64
+                     "; records that it had read and not yet reported are lost",
+                     intake->source->name, executor_id);
+        intake->receiver_id = 0;
+        intake->phase = d->phase == DS_PHASE_STOPPING ? DS_INTAKE_ENDED : DS_INTAKE_IDLE;
+    }
+}
+
+static bool lies_in_store(const ds_executor_entry *from, const ds_block *block)
+{
+    return block->offset <= from->store_bytes && block->length <= from->store_bytes - block->offset;
+}
+
+void ds_driver_on_blocks(ds_driver *d, ds_executor_entry *from, const ds_msg_blocks *blocks)
+{
+    ds_intake *intake = intake_of_receiver(d, blocks->receiver_id);
+    if (intake == NULL || intake->executor_id != from->id)
+        return;
+    for (uint32_t i = 0; i < blocks->n_blocks; i++) {
+        const ds_block *block = &blocks->blocks[i];
+        if (block->block_id <= intake->last_block || !lies_in_store(from, block))
+            continue; /* came twice */
+        intake->last_block = block->block_id;
+        ds_intake_report(intake, from->id, blocks->receiver_id, block);
+    }
+}
+
+void ds_driver_on_receiver_state(ds_driver *d, ds_executor_entry *from,
+                                 const ds_msg_receiver_state *state)
+{
+    ds_intake *intake = intake_of_receiver(d, state->receiver_id);
+    if (intake == NULL || intake->executor_id != from->id || intake->phase == DS_INTAKE_ENDED)
+        return;
+    const char *name = intake->source->name;
+    switch ((ds_receiver_phase)state->phase) {
+    case DS_RECEIVER_RUNNING:
+        intake->phase = DS_INTAKE_RUNNING;
+        ds_log_info("source %s: %s", name, state->message);
+        break;
+    case DS_RECEIVER_RETRYING: ds_log_warn("source %s: %s", name, state->message); break;
+    case DS_RECEIVER_ENDED:
+        intake->phase = DS_INTAKE_ENDED;
+        from->receivers--;
+        if (state->message[0] != '\0')
+            ds_log_info("source %s: %s", name, state->message);
+        break;
+    case DS_RECEIVER_FAILED: {
+        char text[DS_ERROR_TEXT];
+        snprintf(text, sizeof text, "source %s: %s", name, state->message);
+        ds_driver_end(d, (ds_status)state->status, text);
+        break;
+    }
+    }
+}
+
+/* ---- the tick ---- */
+
+static void add_cuts(ds_driver *d)
+{
+    d->tick.n_cuts_due = 0;
+    d->tick.cuts_due = ds_realloc(d->tick.cuts_due, d->n_intakes + 1, sizeof *d->tick.cuts_due);
+    for (uint32_t i = 0; i < d->n_intakes; i++) {
+        const ds_intake *intake = &d->intakes[i];
+        ds_executor_entry *entry = ds_registry_find(&d->registry, intake->executor_id);
+        if (intake->phase != DS_INTAKE_RUNNING || !ds_intake_has_receiver(intake) ||
+            entry == NULL || entry->peer == 0)
+            continue;
+        bool known = false;
+        for (uint32_t k = 0; k < d->tick.n_cuts_due; k++)
+            known = known || d->tick.cuts_due[k] == entry->id;
+        if (known)
+            continue;
+        d->tick.cuts_due[d->tick.n_cuts_due++] = entry->id;
+        ds_message message = {.type = DS_MSG_CUT};
+        message.cut.tick = d->tick.number;
+        ds_driver_send(d, entry, &message);
+    }
+}
+
+/* Lists the folders of `files` sources; with --available-now once. */
+static void ask_lists(ds_driver *d)
+{
+    d->tick.lists_due = 0;
+    for (uint32_t i = 0; i < d->n_intakes; i++) {
+        ds_intake *intake = &d->intakes[i];
+        if (!intake->needed || intake->source->type != DS_SOURCE_FILES ||
+            intake->source->batches != NULL || (d->config.available_now && intake->listed) ||
+            d->phase == DS_PHASE_STOPPING)
+            continue;
+        d->tick.lists_due++;
+        d->ports.list_files(d->ports.arg, i);
+    }
+}
+
+static void begin_tick(ds_driver *d, int64_t time_ms)
+{
+    DS_ASSERT(!d->tick.active && time_ms > d->last_ms);
+    d->tick.active = true;
+    d->tick.time_ms = time_ms;
+    d->tick.number++;
+    d->tick.deadline_us = d->now_us + DS_CUT_WAIT_US;
+    add_cuts(d);
+    ask_lists(d);
+}
+
+void ds_driver_on_cut_done(ds_driver *d, uint64_t executor_id, uint64_t number)
+{
+    if (!d->tick.active || number != d->tick.number)
+        return;
+    for (uint32_t i = 0; i < d->tick.n_cuts_due; i++)
+        if (d->tick.cuts_due[i] == executor_id)
+            d->tick.cuts_due[i--] = d->tick.cuts_due[--d->tick.n_cuts_due];
+}
+
+void ds_driver_on_files(ds_driver *d, const ds_driver_event *event)
+{
+    DS_ASSERT(event->source < d->n_intakes);
+    ds_intake *intake = &d->intakes[event->source];
+    if (d->tick.lists_due > 0)
+        d->tick.lists_due--;
+    if (event->status != DS_OK) {
+        /* A folder that is not there at the start is an error of whoever typed the name. */
+        if (!intake->listed) {
+            ds_driver_end(d, event->status, event->text);
+        } else if (!intake->list_failed) {
+            ds_log_error("source %s: %s; trying again at every batch", intake->source->name,
+                         event->text);
+            intake->list_failed = true;
+        }
+        return;
+    }
+    intake->list_failed = false;
+    bool first = !intake->listed && d->config.recovered == NULL;
+    ds_intake_list(intake, event->files, event->n_files, first && intake->source->new_files_only);
+}
+
+/* ---- allotment ---- */
+
+static void count_dropped(ds_driver *d, ds_intake *intake)
+{
+    if (intake->too_long > 0)
+        ds_log_warn("source %s: %" PRIu64 " records longer than limits.record (%" PRId64
+                    " bytes) were dropped",
+                    intake->source->name, intake->too_long, d->plan->app->limits_record);
+    d->progress.bad[DS_BAD_TOO_LONG] += intake->too_long;
+    d->progress.bad_total += intake->too_long;
+    intake->too_long = 0;
+}
+
+static bool is_fatal(const ds_intake *intake)
+{
+    return intake->too_long > 0 && intake->source->on_error == DS_ON_ERROR_FAIL;
+}
+
+static bool allot_sources(ds_driver *d, ds_batch *batch)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < d->n_intakes; i++) {
+        ds_intake *intake = &d->intakes[i];
+        if (!intake->needed)
+            continue;
+        if (is_fatal(intake))
+            ds_driver_end(d, DS_ERR_DATA, "a record is longer than limits.record");
+        count_dropped(d, intake);
+        ds_allotment *allotment = &batch->allotments[batch->n_allotments++];
+        ds_intake_allot(intake, batch, d->plan->app->interval_ms,
+                        (uint64_t)d->plan->app->limits_block, allotment);
+        any = any || allotment->n_inputs > 0;
+        if (d->config.available_now && intake->source->type == DS_SOURCE_RATE)
+            intake->phase = DS_INTAKE_ENDED; /* what is there now: one batch of it */
+    }
+    return any;
+}
+
+/* Blocks of executors that are gone belong to this batch now, at the latest. */
+static void bound_stores(ds_driver *d, int64_t time_ms)
+{
+    for (size_t i = 0; i < d->registry.n; i++) {
+        ds_executor_entry *entry = d->registry.list[i];
+        if (entry->state == DS_EXECUTOR_GONE && entry->hold_until_ms == INT64_MAX)
+            entry->hold_until_ms = time_ms;
+    }
+}
+
+static void pass(ds_driver *d, int64_t time_ms)
+{
+    DS_ASSERT(time_ms > d->last_ms && time_ms % d->plan->app->interval_ms == 0);
+    ds_batch *batch = ds_batch_new(d->plan, time_ms);
+    d->last_ms = time_ms;
+    d->n_passed++;
+    bool any = allot_sources(d, batch);
+    bound_stores(d, time_ms);
+    if (any)
+        d->last_input_ms = time_ms;
+    if (d->phase == DS_PHASE_ENDED || (!any && !batch->due.any)) {
+        ds_batch_free(batch); /* nothing can come of it */
+        ds_driver_drop_stores(d);
+        return;
+    }
+    ds_batch_make_stages(batch, d->plan, (uint64_t)d->plan->app->limits_block);
+    ds_driver_add_batch(d, batch);
+    ds_buffer line = {0};
+    if (d->config.checkpoint) {
+        ds_journal_allotted(&line, d->plan, batch);
+        batch->ticket = ds_driver_journal(d, &line, true);
+    } else {
+        batch->journaled = true;
+    }
+    ds_buffer_fini(&line);
+}
+
+/* ---- when ---- */
+
+static bool has_ended(const ds_driver *d, const ds_intake *intake)
+{
+    if (!intake->needed)
+        return true;
+    if (ds_intake_has_more(intake))
+        return false;
+    if (intake->source->batches != NULL)
+        return true;
+    if (intake->source->type == DS_SOURCE_FILES)
+        return d->config.available_now && intake->listed;
+    return intake->phase == DS_INTAKE_ENDED;
+}
+
+static bool all_ended(const ds_driver *d)
+{
+    for (uint32_t i = 0; i < d->n_intakes; i++)
+        if (!has_ended(d, &d->intakes[i]))
+            return false;
+    return d->n_passed > 0 || d->config.recovered != NULL;
+}
+
+/* True if the next batch need not wait for its time. */
+static bool hurries(const ds_driver *d)
+{
+    if (d->config.virtual_time)
+        return true;
+    if (!d->config.available_now)
+        return false;
+    for (uint32_t i = 0; i < d->n_intakes; i++) {
+        const ds_intake *intake = &d->intakes[i];
+        if (!intake->needed)
+            continue;
+        if (ds_intake_has_more(intake) ||
+            (intake->source->type == DS_SOURCE_FILES && !intake->listed))
+            return true;
+    }
+    return all_ended(d);
+}
+
+/* Time that passed with nothing to do (a suspended machine, a jump of the clock) is not run
+ * batch by batch when no window and no total could be due in it. */
+static void skip_idle_time(ds_driver *d)
+{
+    int64_t interval = d->plan->app->interval_ms;
+    if (d->config.virtual_time || d->batches != NULL || d->wall_ms - d->last_ms < 2 * interval)
+        return;
+    for (uint32_t s = 0; s < d->plan->n_stages; s++)
+        if (ds_stage_always(&d->plan->stages[s]))
+            return;
+    for (uint32_t i = 0; i < d->n_intakes; i++)
+        if (d->intakes[i].needed &&
+            (d->intakes[i].source->batches != NULL || d->intakes[i].source->type == DS_SOURCE_RATE))
+            return;
+    d->last_ms = ds_floor_to(d->wall_ms, interval) - interval;
+}
+
+static void drain(ds_driver *d)
+{
+    int64_t input = d->last_input_ms != 0 ? d->last_input_ms : d->last_ms;
+    int64_t next = ds_plan_drain_next(d->plan, input, d->last_ms);
+    if (next == 0)
+        d->last_batch = true;
+    else
+        pass(d, next);
+}
+
+/* Virtual time stops after its number of batches, and never before. */
+static bool is_over(const ds_driver *d)
+{
+    return d->config.n_batches > 0 && d->n_passed >= d->config.n_batches;
+}
+
+static void name_open_windows(const ds_driver *d)
+{
+    for (uint32_t s = 0; s < d->plan->n_stages; s++) {
+        const ds_node *root = d->plan->stages[s].root;
+        if (!d->plan->stages[s].keyed || d->stage_input_ms[s] == 0)
+            continue;
+        int64_t reported = ds_floor_to(d->last_ms, root->slide_ms);
+        if (d->stage_input_ms[s] > reported)
+            ds_log_warn("stream %s: a window was left open: records since %" PRId64
+                        " ms had their first result due at %" PRId64 " ms",
+                        root->stream, reported, reported + root->slide_ms);
+    }
+}
+
+static void finish_stopping(ds_driver *d)
+{
+    if (d->last_batch || (!ds_driver_receivers_ended(d) && d->now_us < d->stop_deadline_us))
+        return;
+    pass(d, d->last_ms + d->plan->app->interval_ms);
+    d->last_batch = true;
+}
+
+static void finish_tick(ds_driver *d)
+{
+    bool waiting =
+        d->tick.lists_due > 0 || (d->tick.n_cuts_due > 0 && d->now_us < d->tick.deadline_us);
+    if (waiting)
+        return;
+    d->tick.active = false;
+    pass(d, d->tick.time_ms);
+}
+
+void ds_driver_ticks(ds_driver *d)
+{
+    if (d->phase == DS_PHASE_ENDED)
+        return;
+    if (d->tick.active)
+        finish_tick(d);
+    if (d->tick.active || d->last_batch || d->phase == DS_PHASE_ENDED)
+        return;
+    if (d->phase == DS_PHASE_STOPPING) {
+        finish_stopping(d);
+        if (d->last_batch)
+            name_open_windows(d);
+        return;
+    }
+    if (is_over(d)) {
+        d->last_batch = true;
+        return;
+    }
+    if (d->n_batches >= DS_QUEUED_BATCHES)
+        return;
+    if (!d->input_ended && d->config.n_batches == 0 && all_ended(d))
+        d->input_ended = true;
+    if (d->input_ended) {
+        drain(d);
+        return;
+    }
+    skip_idle_time(d);
+    int64_t next = d->last_ms + d->plan->app->interval_ms;
+    if (hurries(d) || d->wall_ms >= next) {
+        begin_tick(d, next);
+        finish_tick(d);
+    }
+}
+
+void ds_driver_ticks_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wall_ms)
+{
+    if (d->phase == DS_PHASE_STOPPING && !d->last_batch)
+        *mono_us = d->stop_deadline_us;
+    if (d->tick.active && d->tick.n_cuts_due > 0)
+        *mono_us = d->tick.deadline_us;
+    if (d->phase != DS_PHASE_RUNNING || d->tick.active || d->last_batch ||
+        d->n_batches >= DS_QUEUED_BATCHES)
+        return;
+    if (d->input_ended || hurries(d))
+        *mono_us = d->now_us;
+    else
+        *wall_ms = d->last_ms + d->plan->app->interval_ms;
+}

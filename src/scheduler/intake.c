@@ -1,0 +1,264 @@
+#include "scheduler/intake.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool ds_intake_has_receiver(const ds_intake *intake)
+{
+    if (intake->source->batches != NULL)
+        return false; /* a test gives its records */
+    return intake->source->type == DS_SOURCE_SOCKET || intake->source->type == DS_SOURCE_STDIN;
+}
+
+void ds_intake_init(ds_intake *intake, const ds_plan *plan, uint32_t index)
+{
+    *intake = (ds_intake){.source = &plan->app->sources[index], .index = index};
+    for (uint32_t i = 0; i < plan->n_nodes; i++)
+        if (plan->nodes[i]->kind == DS_NODE_SOURCE && plan->nodes[i]->source == intake->source)
+            intake->needed = true;
+}
+
+void ds_intake_fini(ds_intake *intake)
+{
+    for (size_t i = 0; i < intake->n_files; i++)
+        free(intake->files[i].name);
+    free(intake->files);
+    free(intake->blocks);
+}
+
+/* ---- blocks ---- */
+
+void ds_intake_report(ds_intake *intake, uint64_t executor_id, uint64_t receiver_id,
+                      const ds_block *block)
+{
+    intake->too_long += block->too_long;
+    intake->cut_short += block->cut_short;
+    if (block->length == 0)
+        return;
+    if (intake->n_blocks == intake->blocks_capacity) {
+        intake->blocks_capacity = intake->blocks_capacity == 0 ? 16 : intake->blocks_capacity * 2;
+        intake->blocks =
+            ds_realloc(intake->blocks, intake->blocks_capacity, sizeof *intake->blocks);
+    }
+    intake->blocks[intake->n_blocks++] = (ds_waiting_block){executor_id, receiver_id, *block};
+}
+
+/* Adds a block to the runs of consecutive ones that the batch gives back when it is done. */
+static void note_block(ds_batch *batch, const ds_waiting_block *waiting)
+{
+    for (uint32_t i = 0; i < batch->n_blocks; i++) {
+        ds_batch_blocks *run = &batch->blocks[i];
+        if (run->receiver_id == waiting->receiver_id && run->last + 1 == waiting->block.block_id) {
+            run->last++;
+            return;
+        }
+    }
+    ds_batch_blocks *grown = DS_ARENA_ARRAY(batch->arena, ds_batch_blocks, batch->n_blocks + 1);
+    if (batch->n_blocks > 0)
+        memcpy(grown, batch->blocks, batch->n_blocks * sizeof *grown);
+    grown[batch->n_blocks++] = (ds_batch_blocks){waiting->executor_id, waiting->receiver_id,
+                                                 waiting->block.block_id, waiting->block.block_id};
+    batch->blocks = grown;
+}
+
+static void allot_blocks(ds_intake *intake, ds_batch *batch, ds_allotment *allotment)
+{
+    allotment->inputs = DS_ARENA_ARRAY(batch->arena, ds_input, intake->n_blocks + 1);
+    for (size_t i = 0; i < intake->n_blocks; i++) {
+        const ds_waiting_block *waiting = &intake->blocks[i];
+        const ds_block *block = &waiting->block;
+        allotment->inputs[allotment->n_inputs++] =
+            (ds_input){.kind = DS_INPUT_BLOCK,
+                       .ref = {waiting->executor_id, block->offset, block->length},
+                       .position = intake->records,
+                       .header = block->header,
+                       .path = ""};
+        intake->records += block->records;
+        note_block(batch, waiting);
+    }
+    intake->n_blocks = 0;
+}
+
+/* ---- files ---- */
+
+static size_t find_file(const ds_intake *intake, const char *name, bool *found)
+{
+    size_t from = 0, to = intake->n_files;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (strcmp(intake->files[middle].name, name) < 0)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    *found = from < intake->n_files && strcmp(intake->files[from].name, name) == 0;
+    return from;
+}
+
+static ds_seen_file *add_file(ds_intake *intake, const char *name)
+{
+    bool found;
+    size_t at = find_file(intake, name, &found);
+    if (found)
+        return &intake->files[at];
+    if (intake->n_files == intake->files_capacity) {
+        intake->files_capacity = intake->files_capacity == 0 ? 16 : intake->files_capacity * 2;
+        intake->files = ds_realloc(intake->files, intake->files_capacity, sizeof *intake->files);
+    }
+    memmove(&intake->files[at + 1], &intake->files[at],
+            (intake->n_files - at) * sizeof *intake->files);
+    intake->n_files++;
+    intake->files[at] = (ds_seen_file){ds_strdup(name), UINT64_MAX, 0};
+    return &intake->files[at];
+}
+
+void ds_intake_list(ds_intake *intake, const ds_listed_file *files, uint32_t n_files,
+                    bool skip_existing)
+{
+    for (uint32_t i = 0; i < n_files; i++) {
+        ds_seen_file *file = add_file(intake, files[i].name);
+        if (file->size != UINT64_MAX)
+            continue; /* once is enough, whatever becomes of it */
+        /* A file known from a checkpoint has bytes taken, and its size only now. */
+        file->size = files[i].size > file->taken ? files[i].size : file->taken;
+        if (skip_existing)
+            file->taken = file->size;
+    }
+    intake->listed = true;
+}
+
+void ds_intake_taken(ds_intake *intake, const char *name, uint64_t size, uint64_t taken)
+{
+    ds_seen_file *file = add_file(intake, name);
+    file->size = size >= taken ? size : UINT64_MAX;
+    if (taken > file->taken)
+        file->taken = taken;
+}
+
+/* A size that is not known yet waits for the next listing. */
+static bool has_bytes(const ds_seen_file *file)
+{
+    return file->size != UINT64_MAX && file->taken < file->size;
+}
+
+static bool has_files(const ds_intake *intake)
+{
+    for (size_t i = 0; i < intake->n_files; i++)
+        if (has_bytes(&intake->files[i]))
+            return true;
+    return false;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Takes the next piece of a file: up to block_bytes of it. */
+static void take_piece(ds_intake *intake, ds_seen_file *file, ds_batch *batch, uint64_t most,
+                       ds_allotment *allotment, uint32_t *capacity)
+{
+    if (allotment->n_inputs == *capacity) {
+        *capacity = *capacity == 0 ? 16 : *capacity * 2;
+        ds_input *grown = DS_ARENA_ARRAY(batch->arena, ds_input, *capacity);
+        if (allotment->n_inputs > 0)
+            memcpy(grown, allotment->inputs, allotment->n_inputs * sizeof *grown);
+        allotment->inputs = grown;
+    }
+    uint64_t to = file->taken + least(most, file->size - file->taken);
+    allotment->inputs[allotment->n_inputs++] =
+        (ds_input){.kind = DS_INPUT_FILE,
+                   .from = file->taken,
+                   .to = to,
+                   .position = file->taken,
+                   .path = ds_arena_printf(batch->arena, "%s/%s", intake->source->dir, file->name)};
+    file->taken = to;
+}
+
+static void allot_files(ds_intake *intake, ds_batch *batch, uint64_t block_bytes,
+                        ds_allotment *allotment)
+{
+    uint64_t left = DS_FILES_BATCH_BYTES;
+    uint32_t capacity = 0;
+    for (size_t i = 0; i < intake->n_files && left > 0; i++) {
+        ds_seen_file *file = &intake->files[i];
+        while (has_bytes(file) && left > 0) {
+            uint64_t before = file->taken;
+            take_piece(intake, file, batch, least(block_bytes, left), allotment, &capacity);
+            left -= file->taken - before;
+        }
+    }
+}
+
+/* ---- rate, queue ---- */
+
+static void allot_rows(ds_intake *intake, ds_batch *batch, int64_t interval_ms,
+                       ds_allotment *allotment)
+{
+    /* Rows up to row n are due after n / rate seconds: nothing is lost to rounding. */
+    uint64_t rate = (uint64_t)intake->source->rows_per_second;
+    uint64_t end = (uint64_t)((__uint128_t)(uint64_t)batch->time_ms * rate / 1000);
+    uint64_t begin =
+        (uint64_t)((__uint128_t)(uint64_t)(batch->time_ms - interval_ms) * rate / 1000);
+    uint64_t n = end - begin;
+    uint32_t pieces = (uint32_t)((n + DS_RATE_PIECE_ROWS - 1) / DS_RATE_PIECE_ROWS);
+    allotment->inputs = DS_ARENA_ARRAY(batch->arena, ds_input, pieces + 1);
+    uint64_t time_us = (uint64_t)(batch->time_ms - interval_ms) * 1000;
+    for (uint64_t done = 0; done < n;) {
+        uint64_t rows = least(DS_RATE_PIECE_ROWS, n - done);
+        allotment->inputs[allotment->n_inputs++] =
+            (ds_input){.kind = DS_INPUT_RATE,
+                       .from = intake->next,
+                       .to = intake->next + rows,
+                       .position = time_us + done * 1000000 / rate,
+                       .path = ""};
+        intake->next += rows;
+        done += rows;
+    }
+}
+
+static bool has_lists(const ds_intake *intake)
+{
+    return intake->next < json_array_size(intake->source->batches);
+}
+
+static void allot_list(ds_intake *intake, ds_batch *batch, ds_allotment *allotment)
+{
+    if (!has_lists(intake))
+        return;
+    uint64_t at = intake->next++;
+    if (json_array_size(json_array_get(intake->source->batches, at)) == 0)
+        return;
+    allotment->inputs = DS_ARENA_ARRAY(batch->arena, ds_input, 1);
+    allotment->n_inputs = 1;
+    allotment->inputs[0] = (ds_input){.kind = DS_INPUT_QUEUE, .from = at, .to = at + 1, .path = ""};
+}
+
+/* ---- all ---- */
+
+bool ds_intake_has_more(const ds_intake *intake)
+{
+    if (intake->source->batches != NULL)
+        return has_lists(intake);
+    switch (intake->source->type) {
+    case DS_SOURCE_FILES: return has_files(intake);
+    case DS_SOURCE_RATE: return intake->phase != DS_INTAKE_ENDED;
+    default: return intake->n_blocks > 0;
+    }
+}
+
+void ds_intake_allot(ds_intake *intake, ds_batch *batch, int64_t interval_ms, uint64_t block_bytes,
+                     ds_allotment *allotment)
+{
+    *allotment = (ds_allotment){.source = intake->index};
+    if (intake->source->batches != NULL)
+        allot_list(intake, batch, allotment);
+    else if (intake->source->type == DS_SOURCE_FILES)
+        allot_files(intake, batch, block_bytes, allotment);
+    else if (intake->source->type == DS_SOURCE_RATE)
+        allot_rows(intake, batch, interval_ms, allotment);
+    else
+        allot_blocks(intake, batch, allotment);
+}

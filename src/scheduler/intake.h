@@ -1,0 +1,86 @@
+/*
+ * The sources as the driver sees them: what has arrived and belongs to no batch yet.
+ *
+ * A source with a receiver has a list of reported blocks; `files` has files that were listed
+ * and not read to their end; `rate` and `queue` count. ds_intake_allot takes what is there (for
+ * files at most DS_FILES_BATCH_BYTES) and gives it to a batch: allotment follows the arrival of
+ * reports, and the driver's time is the only one.
+ */
+#ifndef DS_SCHEDULER_INTAKE_H
+#define DS_SCHEDULER_INTAKE_H
+
+#include "scheduler/batch.h"
+
+#define DS_FILES_BATCH_BYTES ((uint64_t)256 << 20)
+#define DS_RATE_PIECE_ROWS UINT64_C(65536)
+
+/* A file that was seen. Its whole size is fixed when it is first listed. */
+typedef struct ds_seen_file {
+    char *name;
+    uint64_t size, taken; /* bytes; bytes allotted to batches */
+} ds_seen_file;
+
+typedef struct ds_waiting_block {
+    uint64_t executor_id, receiver_id;
+    ds_block block;
+} ds_waiting_block;
+
+typedef enum ds_intake_phase {
+    DS_INTAKE_IDLE, /* has no receiver now */
+    DS_INTAKE_STARTING,
+    DS_INTAKE_RUNNING,
+    DS_INTAKE_ENDED, /* nothing more will come */
+} ds_intake_phase;
+
+typedef struct ds_intake {
+    const ds_app_source *source;
+    uint32_t index; /* in the app */
+    bool needed;    /* the plan reads it */
+    ds_intake_phase phase;
+    /* With a receiver. */
+    uint64_t receiver_id, executor_id;
+    uint64_t last_block; /* id of the newest block of this receiver */
+    ds_waiting_block *blocks;
+    size_t n_blocks, blocks_capacity;
+    uint64_t records;  /* reported so far: the position of the next block */
+    uint64_t bad;      /* bad records in all */
+    uint64_t too_long; /* dropped by receivers, not yet counted in a batch */
+    uint64_t cut_short;
+    /* files */
+    ds_seen_file *files; /* sorted by name */
+    size_t n_files, files_capacity;
+    bool listed;      /* at least once since the start */
+    bool list_failed; /* the last time */
+    /* rate, queue */
+    uint64_t next; /* row, or list */
+} ds_intake;
+
+/* True for socket and stdin. */
+bool ds_intake_has_receiver(const ds_intake *intake);
+
+void ds_intake_init(ds_intake *intake, const ds_plan *plan, uint32_t index);
+void ds_intake_fini(ds_intake *intake);
+
+/* A receiver's blocks. */
+void ds_intake_report(ds_intake *intake, uint64_t executor_id, uint64_t receiver_id,
+                      const ds_block *block);
+
+/* A listing of the folder: adds what is new. skip_existing: new files count as read already
+ * (new_files_only, at the first listing). */
+void ds_intake_list(ds_intake *intake, const ds_listed_file *files, uint32_t n_files,
+                    bool skip_existing);
+/* Notes that bytes of a file belong to a batch already (from a checkpoint); a size below `taken`
+ * is one that is not known. */
+void ds_intake_taken(ds_intake *intake, const char *name, uint64_t size, uint64_t taken);
+
+/* True if a batch at this moment would be given something. */
+bool ds_intake_has_more(const ds_intake *intake);
+
+/*
+ * Gives what has arrived to the batch: fills *allotment (in the batch's arena) and adds blocks
+ * to the batch. interval_ms is the batch's (for rate). block_bytes: pieces are no larger.
+ */
+void ds_intake_allot(ds_intake *intake, ds_batch *batch, int64_t interval_ms, uint64_t block_bytes,
+                     ds_allotment *allotment);
+
+#endif

@@ -1,0 +1,209 @@
+/* The writing half of journal.h. */
+#include "scheduler/journal.h"
+
+#include "base/assert.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+static json_t *time_of(int64_t ms)
+{
+    return json_integer(ms);
+}
+
+static void set(json_t *object, const char *key, json_t *value)
+{
+    int failed = json_object_set_new(object, key, value);
+    DS_ASSERT(failed == 0);
+}
+
+static void set_hex(json_t *object, const char *key, uint64_t value)
+{
+    char text[20];
+    snprintf(text, sizeof text, "%016" PRIx64, value);
+    set(object, key, json_string(text));
+}
+
+/* A path or name as JSON text; bytes that are not UTF-8 cannot be written down, and sources do
+ * not take such files. */
+static json_t *text_of(const char *text)
+{
+    json_t *value = json_string(text);
+    return value != NULL ? value : json_string_nocheck("?");
+}
+
+static json_t *input_json(const ds_input *input)
+{
+    json_t *object = json_object();
+    switch (input->kind) {
+    case DS_INPUT_FILE:
+        set(object, "file", text_of(input->path));
+        set(object, "from", json_integer((json_int_t)input->from));
+        set(object, "to", json_integer((json_int_t)input->to));
+        break;
+    case DS_INPUT_BLOCK:
+        set(object, "executor", json_integer((json_int_t)input->ref.executor_id));
+        set(object, "offset", json_integer((json_int_t)input->ref.offset));
+        set(object, "length", json_integer((json_int_t)input->ref.length));
+        set(object, "first_record", json_integer((json_int_t)input->position));
+        break;
+    case DS_INPUT_RATE:
+        set(object, "first_row", json_integer((json_int_t)input->from));
+        set(object, "end_row", json_integer((json_int_t)input->to));
+        set(object, "time_us", json_integer((json_int_t)input->position));
+        break;
+    case DS_INPUT_QUEUE: set(object, "list", json_integer((json_int_t)input->from)); break;
+    default: DS_UNREACHABLE();
+    }
+    return object;
+}
+
+static json_t *allotments_json(const ds_plan *plan, const ds_batch *batch)
+{
+    json_t *sources = json_object();
+    for (uint32_t i = 0; i < batch->n_allotments; i++) {
+        const ds_allotment *allotment = &batch->allotments[i];
+        if (allotment->n_inputs == 0)
+            continue;
+        json_t *inputs = json_array();
+        for (uint32_t k = 0; k < allotment->n_inputs; k++)
+            json_array_append_new(inputs, input_json(&allotment->inputs[k]));
+        set(sources, plan->app->sources[allotment->source].name, inputs);
+    }
+    return sources;
+}
+
+static json_t *commit_json(const ds_commit *commit)
+{
+    json_t *files = json_array();
+    for (uint32_t i = 0; i < commit->n_files; i++) {
+        const ds_commit_file *file = &commit->files[i];
+        json_t *object = json_object();
+        set(object, "staged", text_of(file->staged));
+        set(object, "folder", text_of(file->folder));
+        set(object, "name", json_string(file->name));
+        set(object, "bytes", json_integer((json_int_t)file->length));
+        set(object, "rows", json_integer((json_int_t)file->rows));
+        set_hex(object, "checksum", file->checksum);
+        json_array_append_new(files, object);
+    }
+    return files;
+}
+
+/* Writes an object as one line that ends with its own checksum. */
+static void write_line(ds_buffer *out, json_t *object)
+{
+    char *text = json_dumps(object, JSON_COMPACT);
+    DS_ASSERT(text != NULL);
+    size_t length = strlen(text);
+    DS_ASSERT(length > 2 && text[length - 1] == '}');
+    text[length - 1] = '\0';
+    ds_buffer_printf(out, "%s,\"check\":\"%016" PRIx64 "\"}\n", text,
+                     (uint64_t)XXH3_64bits(text, length - 1));
+    free(text);
+    json_decref(object);
+}
+
+static json_t *record(const char *kind)
+{
+    json_t *object = json_object();
+    set(object, "record", json_string(kind));
+    return object;
+}
+
+void ds_journal_allotted(ds_buffer *out, const ds_plan *plan, const ds_batch *batch)
+{
+    json_t *object = record("allotted");
+    set(object, "batch_ms", time_of(batch->time_ms));
+    set(object, "sources", allotments_json(plan, batch));
+    write_line(out, object);
+}
+
+void ds_journal_prepared(ds_buffer *out, int64_t batch_ms, const ds_commit *commit)
+{
+    json_t *object = record("prepared");
+    set(object, "batch_ms", time_of(batch_ms));
+    set(object, "files", commit_json(commit));
+    write_line(out, object);
+}
+
+void ds_journal_committed(ds_buffer *out, int64_t batch_ms)
+{
+    json_t *object = record("committed");
+    set(object, "batch_ms", time_of(batch_ms));
+    write_line(out, object);
+}
+
+void ds_journal_failed(ds_buffer *out, int64_t batch_ms, const char *reason)
+{
+    json_t *object = record("failed");
+    set(object, "batch_ms", time_of(batch_ms));
+    set(object, "reason", text_of(reason));
+    write_line(out, object);
+}
+
+/* ---- the whole ---- */
+
+static json_t *source_json(const ds_intake *intake)
+{
+    json_t *object = json_object();
+    if (intake->source->batches != NULL || intake->source->type == DS_SOURCE_RATE)
+        set(object, "next", json_integer((json_int_t)intake->next));
+    if (ds_intake_has_receiver(intake))
+        set(object, "records", json_integer((json_int_t)intake->records));
+    if (intake->source->type != DS_SOURCE_FILES)
+        return object;
+    json_t *files = json_array();
+    for (size_t i = 0; i < intake->n_files; i++) {
+        const ds_seen_file *file = &intake->files[i];
+        if (file->taken == 0)
+            continue;
+        json_t *entry = json_object();
+        set(entry, "name", text_of(file->name));
+        set(entry, "bytes", json_integer((json_int_t)file->size));
+        set(entry, "taken", json_integer((json_int_t)file->taken));
+        json_array_append_new(files, entry);
+    }
+    set(object, "files", files);
+    return object;
+}
+
+static json_t *batches_json(const ds_journal_state *state)
+{
+    json_t *batches = json_array();
+    for (const ds_batch *batch = state->batches; batch != NULL; batch = batch->next) {
+        if (batch->state == DS_BATCH_FAILED)
+            continue;
+        json_t *object = json_object();
+        set(object, "batch_ms", time_of(batch->time_ms));
+        set(object, "sources", allotments_json(state->plan, batch));
+        if (state->wants_commit(batch)) {
+            const ds_commit *commit =
+                batch->recovered_commit != NULL ? batch->recovered_commit : &batch->commit;
+            set(object, "files", commit_json(commit));
+        }
+        json_array_append_new(batches, object);
+    }
+    return batches;
+}
+
+void ds_journal_whole(ds_buffer *out, const ds_journal_state *state)
+{
+    json_t *object = record("whole");
+    set(object, "format", json_integer(DS_JOURNAL_FORMAT));
+    set(object, "written_by", json_string("dstream " DS_VERSION));
+    set(object, "app", json_string(state->plan->app->name));
+    set_hex(object, "plan_hash", state->plan->hash);
+    set_hex(object, "epoch", state->epoch);
+    set(object, "interval_ms", json_integer(state->plan->app->interval_ms));
+    set(object, "key_partitions", json_integer(state->plan->key_partitions));
+    set(object, "zero_ms", time_of(state->zero_ms));
+    set(object, "last_batch_ms", time_of(state->last_ms));
+    json_t *sources = json_object();
+    for (uint32_t i = 0; i < state->n_intakes; i++)
+        set(sources, state->intakes[i].source->name, source_json(&state->intakes[i]));
+    set(object, "sources", sources);
+    set(object, "batches", batches_json(state));
+    write_line(out, object);
+}

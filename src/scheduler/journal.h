@@ -1,0 +1,81 @@
+/*
+ * The checkpoint's metadata: what a driver writes down about its batches, as JSON that a person
+ * can read (docs/checkpoint.md describes every field).
+ *
+ * It is a journal of lines, each one JSON object with a checksum of itself. A file begins with
+ * a `whole` record, from which everything can be known, and goes on with one delta for each step:
+ *
+ *     allotted   a batch and what belongs to it (before it runs)
+ *     prepared   its outputs: the commit record (before any file is renamed)
+ *     committed  all of its outputs are in place
+ *     failed     it was given up
+ *
+ * A line that was cut short, or whose checksum is wrong, ends the journal: what it says did not
+ * happen yet. Reading it gives a ds_recovered.
+ */
+#ifndef DS_SCHEDULER_JOURNAL_H
+#define DS_SCHEDULER_JOURNAL_H
+
+#include "scheduler/intake.h"
+
+#define DS_JOURNAL_FORMAT 1
+
+/* A batch that was not committed when the journal ends. */
+typedef struct ds_recovered_batch {
+    int64_t time_ms;
+    ds_allotment *allotments;
+    uint32_t n_allotments;
+    bool has_blocks; /* received bytes belong to it: they are gone */
+    bool prepared;   /* its files only have to be put in place */
+    ds_commit commit;
+} ds_recovered_batch;
+
+typedef struct ds_recovered_source {
+    const char *name;
+    ds_seen_file *files;
+    size_t n_files;
+    uint64_t next, records;
+} ds_recovered_source;
+
+typedef struct ds_recovered {
+    const char *app;
+    uint64_t plan_hash, epoch;
+    uint32_t key_partitions;
+    int64_t zero_ms, last_ms; /* the newest batch; zero if there is none */
+    ds_recovered_source *sources;
+    uint32_t n_sources;
+    ds_recovered_batch *batches; /* in the order of time */
+    uint32_t n_batches;
+    const char *warning; /* NULL, or that the end of the journal was cut off */
+    ds_arena *arena;
+} ds_recovered;
+
+/* What a whole record says beside the batches that are under way. */
+typedef struct ds_journal_state {
+    const ds_plan *plan;
+    uint64_t epoch;
+    int64_t zero_ms, last_ms;
+    const ds_intake *intakes;
+    uint32_t n_intakes;
+    const ds_batch *batches;
+    bool (*wants_commit)(const ds_batch *batch); /* its commit record belongs in, too */
+} ds_journal_state;
+
+/* Each appends one line (with its end) to out. */
+void ds_journal_whole(ds_buffer *out, const ds_journal_state *state);
+void ds_journal_allotted(ds_buffer *out, const ds_plan *plan, const ds_batch *batch);
+void ds_journal_prepared(ds_buffer *out, int64_t batch_ms, const ds_commit *commit);
+void ds_journal_committed(ds_buffer *out, int64_t batch_ms);
+void ds_journal_failed(ds_buffer *out, int64_t batch_ms, const char *reason);
+
+/* Reads the text of one journal file. DS_ERR_IO with what is wrong if even its first record
+ * cannot be used (another format version, cut short, a flipped bit). Free the result. */
+ds_status ds_journal_read(const char *name, const char *text, size_t length, const ds_plan *plan,
+                          ds_recovered **recovered, ds_error *error);
+void ds_recovered_free(ds_recovered *recovered);
+
+/* Whether the plan can go on from there. DS_ERR_APP with the reason, and what to do. */
+ds_status ds_recovered_check(const ds_recovered *recovered, const ds_plan *plan, const char *dir,
+                             ds_error *error);
+
+#endif

@@ -1,0 +1,449 @@
+/* The reading half of journal.h. Nothing in a file is trusted: types and ranges are checked, and
+ * the first line that does not hold ends the journal. */
+#include "scheduler/journal.h"
+
+#include "base/assert.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define CHECK_TAIL (sizeof ",\"check\":\"0123456789abcdef\"}" - 1)
+
+/* ---- one line ---- */
+
+static bool checksum_holds(const char *line, size_t length)
+{
+    if (length < CHECK_TAIL + 2)
+        return false;
+    size_t body = length - CHECK_TAIL;
+    char expected[CHECK_TAIL + 1];
+    snprintf(expected, sizeof expected, ",\"check\":\"%016" PRIx64 "\"}",
+             (uint64_t)XXH3_64bits(line, body));
+    return memcmp(line + body, expected, CHECK_TAIL) == 0;
+}
+
+/* The object of a line, or NULL. */
+static json_t *parse_line(const char *line, size_t length)
+{
+    if (!checksum_holds(line, length))
+        return NULL;
+    json_t *object = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
+    if (object != NULL && json_is_object(object))
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+/* Members with their types checked: false leaves *to. */
+static bool get_number(const json_t *object, const char *key, uint64_t *to)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_integer(value) || json_integer_value(value) < 0)
+        return false;
+    *to = (uint64_t)json_integer_value(value);
+    return true;
+}
+
+static bool get_time(const json_t *object, const char *key, int64_t *to)
+{
+    uint64_t value;
+    if (!get_number(object, key, &value))
+        return false;
+    *to = (int64_t)value;
+    return true;
+}
+
+static bool get_hex(const json_t *object, const char *key, uint64_t *to)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL && strlen(text) == 16 && sscanf(text, "%" SCNx64, to) == 1;
+}
+
+static const char *get_text(ds_arena *arena, const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text == NULL ? NULL : ds_arena_strdup(arena, text);
+}
+
+/* ---- parts ---- */
+
+static bool read_input(ds_arena *arena, const json_t *object, ds_input *input, bool *has_blocks)
+{
+    *input = (ds_input){.path = ""};
+    if (json_object_get(object, "file") != NULL) {
+        input->kind = DS_INPUT_FILE;
+        input->path = get_text(arena, object, "file");
+        bool fine = input->path != NULL && get_number(object, "from", &input->from) &&
+                    get_number(object, "to", &input->to) && input->from <= input->to;
+        input->position = input->from;
+        return fine;
+    }
+    if (json_object_get(object, "first_row") != NULL) {
+        input->kind = DS_INPUT_RATE;
+        return get_number(object, "first_row", &input->from) &&
+               get_number(object, "end_row", &input->to) && input->from <= input->to &&
+               get_number(object, "time_us", &input->position);
+    }
+    if (json_object_get(object, "list") != NULL) {
+        input->kind = DS_INPUT_QUEUE;
+        bool fine = get_number(object, "list", &input->from);
+        input->to = input->from + 1;
+        return fine;
+    }
+    input->kind = DS_INPUT_BLOCK;
+    *has_blocks = true;
+    return json_object_get(object, "executor") != NULL;
+}
+
+static int source_index(const ds_plan *plan, const char *name)
+{
+    for (uint32_t i = 0; i < plan->app->n_sources; i++)
+        if (strcmp(plan->app->sources[i].name, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* Sources that the app has no more are left out. */
+static bool read_allotments(ds_arena *arena, const ds_plan *plan, json_t *sources,
+                            ds_recovered_batch *batch)
+{
+    batch->allotments = DS_ARENA_ARRAY(arena, ds_allotment, json_object_size(sources) + 1);
+    const char *name;
+    json_t *inputs;
+    json_object_foreach(sources, name, inputs)
+    {
+        int index = source_index(plan, name);
+        if (index < 0)
+            continue;
+        ds_allotment *allotment = &batch->allotments[batch->n_allotments++];
+        allotment->source = (uint32_t)index;
+        allotment->inputs = DS_ARENA_ARRAY(arena, ds_input, json_array_size(inputs) + 1);
+        size_t i;
+        json_t *input;
+        json_array_foreach(inputs, i, input)
+        {
+            if (!read_input(arena, input, &allotment->inputs[allotment->n_inputs++],
+                            &batch->has_blocks))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool read_commit(ds_arena *arena, json_t *files, ds_recovered_batch *batch)
+{
+    if (!json_is_array(files))
+        return false;
+    ds_commit *commit = &batch->commit;
+    *commit = (ds_commit){.batch_ms = batch->time_ms, .again = true};
+    commit->files = DS_ARENA_ARRAY(arena, ds_commit_file, json_array_size(files) + 1);
+    size_t i;
+    json_t *object;
+    json_array_foreach(files, i, object)
+    {
+        ds_commit_file *file = &commit->files[commit->n_files++];
+        file->staged = get_text(arena, object, "staged");
+        file->folder = get_text(arena, object, "folder");
+        file->name = get_text(arena, object, "name");
+        if (file->staged == NULL || file->folder == NULL || file->name == NULL ||
+            !get_number(object, "bytes", &file->length) ||
+            !get_number(object, "rows", &file->rows) ||
+            !get_hex(object, "checksum", &file->checksum))
+            return false;
+    }
+    batch->prepared = true;
+    return true;
+}
+
+static bool read_files(ds_arena *arena, const json_t *files, ds_recovered_source *source)
+{
+    source->files = DS_ARENA_ARRAY(arena, ds_seen_file, json_array_size(files) + 1);
+    size_t i;
+    json_t *object;
+    json_array_foreach(files, i, object)
+    {
+        ds_seen_file *file = &source->files[source->n_files++];
+        file->name = (char *)get_text(arena, object, "name");
+        if (file->name == NULL || !get_number(object, "bytes", &file->size) ||
+            !get_number(object, "taken", &file->taken))
+            return false;
+    }
+    return true;
+}
+
+static bool read_sources(ds_recovered *recovered, json_t *sources)
+{
+    recovered->sources =
+        DS_ARENA_ARRAY(recovered->arena, ds_recovered_source, json_object_size(sources) + 1);
+    const char *name;
+    json_t *object;
+    json_object_foreach(sources, name, object)
+    {
+        ds_recovered_source *source = &recovered->sources[recovered->n_sources++];
+        source->name = ds_arena_strdup(recovered->arena, name);
+        get_number(object, "next", &source->next);
+        get_number(object, "records", &source->records);
+        const json_t *files = json_object_get(object, "files");
+        if (files != NULL && !read_files(recovered->arena, files, source))
+            return false;
+    }
+    return true;
+}
+
+/* ---- records ---- */
+
+static ds_recovered_batch *find_batch(ds_recovered *recovered, int64_t time_ms)
+{
+    for (uint32_t i = 0; i < recovered->n_batches; i++)
+        if (recovered->batches[i].time_ms == time_ms)
+            return &recovered->batches[i];
+    return NULL;
+}
+
+static bool add_batch(ds_recovered *recovered, const ds_plan *plan, const json_t *object)
+{
+    ds_recovered_batch batch = {0};
+    if (!get_time(object, "batch_ms", &batch.time_ms) ||
+        find_batch(recovered, batch.time_ms) != NULL ||
+        !read_allotments(recovered->arena, plan, json_object_get(object, "sources"), &batch))
+        return false;
+    json_t *files = json_object_get(object, "files");
+    if (files != NULL && !read_commit(recovered->arena, files, &batch))
+        return false;
+    ds_recovered_batch *grown =
+        DS_ARENA_ARRAY(recovered->arena, ds_recovered_batch, recovered->n_batches + 1);
+    if (recovered->n_batches > 0)
+        memcpy(grown, recovered->batches, recovered->n_batches * sizeof *grown);
+    grown[recovered->n_batches++] = batch;
+    recovered->batches = grown;
+    if (batch.time_ms > recovered->last_ms)
+        recovered->last_ms = batch.time_ms;
+    return true;
+}
+
+static void remove_batch(ds_recovered *recovered, int64_t time_ms)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < recovered->n_batches; i++)
+        if (recovered->batches[i].time_ms != time_ms)
+            recovered->batches[kept++] = recovered->batches[i];
+    recovered->n_batches = kept;
+}
+
+static bool read_whole(ds_recovered *recovered, const ds_plan *plan, const json_t *object)
+{
+    uint64_t partitions;
+    recovered->app = get_text(recovered->arena, object, "app");
+    if (recovered->app == NULL || !get_hex(object, "plan_hash", &recovered->plan_hash) ||
+        !get_hex(object, "epoch", &recovered->epoch) ||
+        !get_number(object, "key_partitions", &partitions) || partitions == 0 ||
+        partitions > UINT32_MAX || !get_time(object, "zero_ms", &recovered->zero_ms) ||
+        !get_time(object, "last_batch_ms", &recovered->last_ms) ||
+        !read_sources(recovered, json_object_get(object, "sources")))
+        return false;
+    recovered->key_partitions = (uint32_t)partitions;
+    size_t i;
+    const json_t *batch;
+    json_array_foreach(json_object_get(object, "batches"), i, batch)
+    {
+        if (!add_batch(recovered, plan, batch))
+            return false;
+    }
+    return true;
+}
+
+static bool read_delta(ds_recovered *recovered, const ds_plan *plan, const json_t *object)
+{
+    const char *kind = json_string_value(json_object_get(object, "record"));
+    if (kind == NULL)
+        return false;
+    if (strcmp(kind, "allotted") == 0)
+        return add_batch(recovered, plan, object);
+    int64_t time_ms;
+    if (!get_time(object, "batch_ms", &time_ms))
+        return false;
+    ds_recovered_batch *batch = find_batch(recovered, time_ms);
+    if (strcmp(kind, "prepared") == 0)
+        return batch != NULL &&
+               read_commit(recovered->arena, json_object_get(object, "files"), batch);
+    if (strcmp(kind, "committed") != 0 && strcmp(kind, "failed") != 0)
+        return false;
+    if (batch != NULL)
+        remove_batch(recovered, time_ms);
+    return true;
+}
+
+/* ---- files that batches took ---- */
+
+static ds_recovered_source *find_source(ds_recovered *recovered, const char *name)
+{
+    for (uint32_t i = 0; i < recovered->n_sources; i++)
+        if (strcmp(recovered->sources[i].name, name) == 0)
+            return &recovered->sources[i];
+    return NULL;
+}
+
+static void note_file(ds_recovered *recovered, ds_recovered_source *source, const char *path,
+                      uint64_t to)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    for (size_t i = 0; i < source->n_files; i++) {
+        if (strcmp(source->files[i].name, name) == 0) {
+            if (source->files[i].taken < to)
+                source->files[i].taken = to;
+            return;
+        }
+    }
+    /* Doubling keeps the reading of a long journal linear. */
+    if ((source->n_files & (source->n_files - 1)) == 0) {
+        ds_seen_file *grown =
+            DS_ARENA_ARRAY(recovered->arena, ds_seen_file, source->n_files * 2 + 2);
+        if (source->n_files > 0)
+            memcpy(grown, source->files, source->n_files * sizeof *grown);
+        source->files = grown;
+    }
+    source->files[source->n_files++] =
+        (ds_seen_file){ds_arena_strdup(recovered->arena, name), 0, to};
+}
+
+/* An allotted record moves the positions of its sources on. */
+static void note_positions(ds_recovered *recovered, const json_t *object)
+{
+    const char *name;
+    json_t *inputs;
+    json_object_foreach(json_object_get(object, "sources"), name, inputs)
+    {
+        ds_recovered_source *source = find_source(recovered, name);
+        size_t i;
+        const json_t *input;
+        json_array_foreach(inputs, i, input)
+        {
+            uint64_t to = 0;
+            if (source == NULL)
+                continue;
+            const char *path = json_string_value(json_object_get(input, "file"));
+            if (path != NULL && get_number(input, "to", &to))
+                note_file(recovered, source, path, to);
+            else if (get_number(input, "end_row", &to))
+                source->next = to;
+            else if (get_number(input, "list", &to))
+                source->next = to + 1;
+        }
+    }
+}
+
+/* ---- the whole file ---- */
+
+static bool next_line(const char **at, const char *end, const char **line, size_t *length)
+{
+    if (*at == end)
+        return false;
+    const char *stop = memchr(*at, '\n', (size_t)(end - *at));
+    *line = *at;
+    *length = (size_t)((stop == NULL ? end : stop) - *at);
+    *at = stop == NULL ? end : stop + 1;
+    return true;
+}
+
+static ds_status read_first(const char *name, const char *line, size_t length, const ds_plan *plan,
+                            ds_recovered *recovered, ds_error *error)
+{
+    json_t *object = parse_line(line, length);
+    if (object == NULL)
+        return ds_error_set(error, DS_ERR_IO,
+                            "%s: the first record is damaged (its checksum does not hold)", name);
+    uint64_t format = 0;
+    ds_status status = DS_OK;
+    if (!get_number(object, "format", &format) || format != DS_JOURNAL_FORMAT)
+        status = ds_error_set(error, DS_ERR_IO,
+                              "%s: format %" PRIu64 " of the checkpoint is not known here (this "
+                              "version reads format %d)",
+                              name, format, DS_JOURNAL_FORMAT);
+    else if (!read_whole(recovered, plan, object))
+        status =
+            ds_error_set(error, DS_ERR_IO, "%s: the first record is not what it should be", name);
+    json_decref(object);
+    return status;
+}
+
+ds_status ds_journal_read(const char *name, const char *text, size_t length, const ds_plan *plan,
+                          ds_recovered **result, ds_error *error)
+{
+    const char *at = text, *end = text + length, *line = "";
+    size_t line_length = 0;
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_recovered *recovered = DS_ARENA_NEW(arena, ds_recovered);
+    recovered->arena = arena;
+    next_line(&at, end, &line, &line_length);
+    ds_status status = read_first(name, line, line_length, plan, recovered, error);
+    if (status != DS_OK) {
+        ds_arena_free(arena);
+        return status;
+    }
+    while (next_line(&at, end, &line, &line_length)) {
+        json_t *object = parse_line(line, line_length);
+        bool fine = object != NULL && read_delta(recovered, plan, object);
+        if (fine)
+            note_positions(recovered, object);
+        json_decref(object);
+        if (!fine) {
+            recovered->warning = ds_arena_printf(
+                arena,
+                "%s: record at byte %zu is cut short or damaged; it and %zu bytes behind "
+                "it are left out",
+                name, (size_t)(line - text), (size_t)(end - at));
+            break;
+        }
+    }
+    *result = recovered;
+    return DS_OK;
+}
+
+void ds_recovered_free(ds_recovered *recovered)
+{
+    if (recovered != NULL)
+        ds_arena_free(recovered->arena);
+}
+
+static ds_status refuse(const char *dir, const char *why, ds_error *error)
+{
+    return ds_error_set(
+        error, DS_ERR_APP,
+        "cannot go on from the checkpoint in %s: %s. It was left as it is. To start "
+        "anew, give another checkpoint.dir or move that folder away",
+        dir, why);
+}
+
+ds_status ds_recovered_check(const ds_recovered *recovered, const ds_plan *plan, const char *dir,
+                             ds_error *error)
+{
+    char why[256];
+    if (strcmp(recovered->app, plan->app->name) != 0) {
+        snprintf(why, sizeof why, "it belongs to the app \"%.100s\"", recovered->app);
+        return refuse(dir, why, error);
+    }
+    if (plan->has_windows && recovered->last_ms > recovered->zero_ms)
+        return refuse(dir, "the app has windows, and recovery of windows is not available yet",
+                      error);
+    for (uint32_t i = 0; i < recovered->n_batches; i++) {
+        const ds_recovered_batch *batch = &recovered->batches[i];
+        if (batch->has_blocks && !batch->prepared) {
+            snprintf(why, sizeof why,
+                     "batch %" PRId64 " was not committed and holds received records, whose "
+                     "recovery is not available yet",
+                     batch->time_ms);
+            return refuse(dir, why, error);
+        }
+    }
+    if (plan->app->key_partitions_given && recovered->key_partitions != plan->key_partitions) {
+        snprintf(why, sizeof why,
+                 "it has %u key partitions, fixed at the first start, and the app file says %u",
+                 recovered->key_partitions, plan->key_partitions);
+        return refuse(dir, why, error);
+    }
+    return DS_OK;
+}

@@ -1,0 +1,230 @@
+#include "scheduler/metadata.h"
+
+#include "base/assert.h"
+#include "base/files.h"
+#include "base/log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define JOURNAL_LIMIT ((size_t)1 << 30)
+
+struct ds_metadata {
+    char *dir, *files; /* files: DIR/metadata */
+    int lock_fd;
+    int fd; /* the file that is appended to, or -1 */
+    uint64_t newest;
+    int64_t retain;
+};
+
+static ds_status failed(ds_error *error, const char *what, const char *path)
+{
+    return ds_error_set(error, DS_ERR_IO, "cannot %s %s: %s", what, path, strerror(errno));
+}
+
+static char *join(const char *dir, const char *name)
+{
+    ds_buffer path = {0};
+    ds_buffer_printf(&path, "%s/%s", dir, name);
+    char *text = ds_strdup(ds_buffer_text(&path));
+    ds_buffer_fini(&path);
+    return text;
+}
+
+static char *file_path(const ds_metadata *m, uint64_t number, const char *suffix)
+{
+    char name[40];
+    snprintf(name, sizeof name, "%010" PRIu64 ".jsonl%s", number, suffix);
+    return join(m->files, name);
+}
+
+static ds_status take_lock(ds_metadata *m, ds_error *error)
+{
+    char *path = join(m->dir, "lock");
+    ds_status status = DS_OK;
+    m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (m->lock_fd < 0)
+        status = failed(error, "open", path);
+    else if (flock(m->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        status = errno == EWOULDBLOCK
+                     ? ds_error_set(error, DS_ERR_UNAVAILABLE,
+                                    "the checkpoint folder %s is in use by another dstream: stop "
+                                    "it, or give this app a checkpoint.dir of its own",
+                                    m->dir)
+                     : failed(error, "lock", path);
+    free(path);
+    return status;
+}
+
+/* Calls fn with the number of every metadata file. */
+static void each_file(const ds_metadata *m, void (*fn)(ds_metadata *m, uint64_t number),
+                      ds_metadata *arg)
+{
+    DIR *dir = opendir(m->files);
+    if (dir == NULL)
+        return;
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        uint64_t number;
+        int end = 0;
+        if (sscanf(entry->d_name, "%" SCNu64 ".jsonl%n", &number, &end) == 1 && end > 0 &&
+            entry->d_name[end] == '\0')
+            fn(arg, number);
+    }
+    closedir(dir);
+}
+
+static void note_newest(ds_metadata *m, uint64_t number)
+{
+    if (number > m->newest)
+        m->newest = number;
+}
+
+static void drop_old(ds_metadata *m, uint64_t number)
+{
+    if (number + (uint64_t)m->retain >= m->newest)
+        return;
+    char *path = file_path(m, number, "");
+    unlink(path);
+    free(path);
+}
+
+ds_status ds_metadata_open(const char *dir, int64_t retain, ds_metadata **result, ds_error *error)
+{
+    ds_metadata *m = ds_calloc(1, sizeof *m);
+    m->dir = ds_strdup(dir);
+    m->files = join(dir, "metadata");
+    m->lock_fd = m->fd = -1;
+    m->retain = retain;
+    ds_status status = ds_make_folders(m->files, error);
+    if (status == DS_OK)
+        status = take_lock(m, error);
+    if (status != DS_OK) {
+        ds_metadata_close(m);
+        return status;
+    }
+    each_file(m, note_newest, m);
+    *result = m;
+    return DS_OK;
+}
+
+void ds_metadata_close(ds_metadata *m)
+{
+    if (m == NULL)
+        return;
+    if (m->fd >= 0)
+        close(m->fd);
+    if (m->lock_fd >= 0)
+        close(m->lock_fd);
+    free(m->dir);
+    free(m->files);
+    free(m);
+}
+
+/* ---- reading ---- */
+
+static ds_status recover_file(const ds_metadata *m, uint64_t number, const ds_plan *plan,
+                              ds_recovered **recovered, ds_error *error)
+{
+    char *path = file_path(m, number, "");
+    ds_buffer text = {0};
+    ds_status status = ds_read_file(path, JOURNAL_LIMIT, &text, error);
+    if (status == DS_OK)
+        status = ds_journal_read(path, text.data, text.length, plan, recovered, error);
+    ds_buffer_fini(&text);
+    free(path);
+    return status;
+}
+
+ds_status ds_metadata_recover(ds_metadata *m, const ds_plan *plan, ds_recovered **recovered,
+                              ds_error *error)
+{
+    *recovered = NULL;
+    ds_status status = DS_OK;
+    for (uint64_t number = m->newest; number > 0; number--) {
+        char *path = file_path(m, number, "");
+        bool exists = access(path, F_OK) == 0;
+        free(path);
+        if (!exists)
+            break;
+        status = recover_file(m, number, plan, recovered, error);
+        if (status == DS_OK)
+            return DS_OK;
+        if (error != NULL)
+            ds_log_warn("%s; the file before it is used", error->message);
+    }
+    return status;
+}
+
+/* ---- writing ---- */
+
+static ds_status write_all(int fd, const char *bytes, size_t length, const char *path,
+                           ds_error *error)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, bytes, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return failed(error, "write", path);
+        bytes += n;
+        length -= (size_t)n;
+    }
+    return DS_OK;
+}
+
+/* A new file becomes the newest only when all of it is on the disk. */
+static ds_status write_new(ds_metadata *m, const char *line, size_t length, ds_error *error)
+{
+    if (m->fd >= 0)
+        close(m->fd);
+    char *path = file_path(m, m->newest + 1, "");
+    char *aside = file_path(m, m->newest + 1, ".tmp");
+    ds_status status = DS_OK;
+    m->fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+    if (m->fd < 0)
+        status = failed(error, "create", aside);
+    if (status == DS_OK)
+        status = write_all(m->fd, line, length, aside, error);
+    if (status == DS_OK && fsync(m->fd) != 0)
+        status = failed(error, "sync", aside);
+    if (status == DS_OK && rename(aside, path) != 0)
+        status = failed(error, "rename", aside);
+    if (status == DS_OK)
+        status = ds_sync_folder(m->files, error);
+    if (status == DS_OK) {
+        m->newest++;
+        each_file(m, drop_old, m);
+    } else if (m->fd >= 0) {
+        close(m->fd);
+        m->fd = -1;
+        unlink(aside);
+    }
+    free(path);
+    free(aside);
+    return status;
+}
+
+ds_status ds_metadata_append(ds_metadata *m, const char *line, size_t length, bool whole, bool sync,
+                             ds_error *error)
+{
+    if (whole)
+        return write_new(m, line, length, error);
+    if (m->fd < 0)
+        return ds_error_set(error, DS_ERR_IO, "no metadata file is open in %s", m->files);
+    ds_status status = write_all(m->fd, line, length, m->files, error);
+    if (status == DS_OK && sync && fdatasync(m->fd) != 0)
+        status = failed(error, "sync", m->files);
+    if (status != DS_OK) { /* half a line may stand at the end: only a new file goes on */
+        close(m->fd);
+        m->fd = -1;
+    }
+    return status;
+}

@@ -1,0 +1,33 @@
+/*
+ * The checkpoint folder's metadata files: where the journal lives.
+ *
+ *     DIR/lock                      held (flock) by the one driver that uses the folder
+ *     DIR/metadata/0000000007.jsonl each begins with a whole record; the newest counts
+ *
+ * A new file is written aside, synced and renamed; records are then appended to it. When the
+ * newest file's first record is damaged, the one before it counts: nothing was noted after.
+ */
+#ifndef DS_SCHEDULER_METADATA_H
+#define DS_SCHEDULER_METADATA_H
+
+#include "scheduler/journal.h"
+
+typedef struct ds_metadata ds_metadata;
+
+/* Opens (and makes) the folder and locks it. DS_ERR_UNAVAILABLE if another driver has it;
+ * DS_ERR_IO otherwise. retain: how many old files stay. */
+ds_status ds_metadata_open(const char *dir, int64_t retain, ds_metadata **metadata,
+                           ds_error *error);
+void ds_metadata_close(ds_metadata *metadata);
+
+/* Reads the newest journal. *recovered is NULL if there is none yet. DS_ERR_IO if there are
+ * files and none can be used: nothing is changed then. */
+ds_status ds_metadata_recover(ds_metadata *metadata, const ds_plan *plan, ds_recovered **recovered,
+                              ds_error *error);
+
+/* Appends a record, in a new file if `whole`; durable when it returns if sync. After a failure
+ * only a whole record may follow. DS_ERR_IO. */
+ds_status ds_metadata_append(ds_metadata *metadata, const char *line, size_t length, bool whole,
+                             bool sync, ds_error *error);
+
+#endif

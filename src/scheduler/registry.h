@@ -1,0 +1,56 @@
+/*
+ * The executors that the driver knows, from launch to loss.
+ *
+ *     launched -> introduced (HELLO accepted, its store held open) -> ready (has the plan)
+ *     any of them -> lost (connection closed, process ended, silent for too long)
+ *
+ * An id is never used twice. A lost executor that comes back is rejected. The store of a lost
+ * one stays open until nothing refers to it. Lost local executors are replaced, with back-off.
+ */
+#ifndef DS_SCHEDULER_REGISTRY_H
+#define DS_SCHEDULER_REGISTRY_H
+
+#include "rpc/message.h"
+
+typedef enum ds_executor_state {
+    DS_EXECUTOR_LAUNCHED,
+    DS_EXECUTOR_INTRODUCED,
+    DS_EXECUTOR_READY,
+    DS_EXECUTOR_GONE,
+} ds_executor_state;
+
+typedef struct ds_executor_entry {
+    uint64_t id;
+    uint64_t peer; /* 0: not connected */
+    ds_executor_state state;
+    bool local; /* launched by this driver */
+    uint8_t token[DS_TOKEN_BYTES];
+    uint32_t cores;
+    uint64_t store_bytes;
+    char store_path[64];
+    bool store_open;
+    int64_t launched_us, heard_us;
+    uint64_t used_bytes;
+    uint32_t running;      /* tasks there now */
+    uint32_t receivers;    /* running there */
+    int64_t hold_until_ms; /* GONE: the store is needed until this batch is committed */
+} ds_executor_entry;
+
+typedef struct ds_registry {
+    ds_executor_entry **list;
+    size_t n, capacity;
+    uint64_t next_id;
+} ds_registry;
+
+void ds_registry_fini(ds_registry *registry);
+/* Adds an entry with a fresh id; it stays until ds_registry_remove. */
+ds_executor_entry *ds_registry_add(ds_registry *registry);
+void ds_registry_remove(ds_registry *registry, ds_executor_entry *entry);
+ds_executor_entry *ds_registry_find(const ds_registry *registry, uint64_t id);
+ds_executor_entry *ds_registry_of_peer(const ds_registry *registry, uint64_t peer);
+/* How many are in a state. */
+uint32_t ds_registry_count(const ds_registry *registry, ds_executor_state state);
+/* The ready executor with the fewest running tasks for each core; NULL if there is none. */
+ds_executor_entry *ds_registry_least_busy(const ds_registry *registry);
+
+#endif
