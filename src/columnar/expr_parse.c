@@ -182,7 +182,7 @@ static ds_expr *literal(parser *p, ds_kind kind, uint32_t from)
 {
     ds_expr *expr = node(p, DS_EXPR_LITERAL, from, NULL);
     if (expr != NULL) {
-        expr->type = DS_TYPE(kind);
+        expr->type = ds_type_of(kind);
         expr->literal.is_literal = true;
         expr->literal.is_null = kind == DS_NULL_TYPE;
     }

@@ -6,6 +6,7 @@
 #include "columnar/text.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Levels of precedence, from the weakest. */
@@ -61,12 +62,26 @@ static void print_quoted(ds_buffer *out, char quote, const char *text, size_t le
     ds_buffer_append_char(out, quote);
 }
 
-static void print_name(const ds_expr *expr, ds_buffer *out)
+static void print_name(const char *name, ds_buffer *out)
 {
-    if (expr->from_aggregate || ds_expr_plain_name(expr->name))
-        ds_buffer_append_text(out, expr->name);
+    if (ds_expr_plain_name(name))
+        ds_buffer_append_text(out, name);
     else
-        print_quoted(out, '"', expr->name, strlen(expr->name));
+        print_quoted(out, '"', name, strlen(name));
+}
+
+/* A name before bind: parent.column or one name. */
+static void print_unbound(const ds_expr *expr, ds_buffer *out)
+{
+    if (expr->qualifier_length == 0) {
+        print_name(expr->name, out);
+        return;
+    }
+    char *parent = ds_strndup(expr->name, expr->qualifier_length);
+    print_name(parent, out);
+    free(parent);
+    ds_buffer_append_char(out, '.');
+    print_name(expr->name + expr->qualifier_length + 1, out);
 }
 
 /* The largest unit that holds it whole. */
@@ -151,11 +166,15 @@ static int operator_of(const ds_expr *expr)
 
 static void print_operator(const ds_expr *expr, int at, ds_buffer *out)
 {
+    bool is_minus = operators[at].level == LEVEL_UNARY;
     ds_buffer_append_text(out, operators[at].before);
     for (uint32_t i = 0; i < expr->n_args; i++) {
         if (i > 0)
             ds_buffer_append_text(out, operators[at].between);
-        print(expr->args[i], i == 0 ? operators[at].left : operators[at].right, out);
+        int least = i == 0 ? operators[at].left : operators[at].right;
+        if (is_minus && expr->args[i]->kind == DS_EXPR_LITERAL)
+            least = LEVEL_PRIMARY + 1; /* -(1): "-1" is a literal */
+        print(expr->args[i], least, out);
     }
     ds_buffer_append_text(out, operators[at].after);
 }
@@ -205,14 +224,13 @@ static void print_node(const ds_expr *expr, int at, ds_buffer *out)
 {
     switch (expr->kind) {
     case DS_EXPR_LITERAL: print_literal(expr, out); break;
-    case DS_EXPR_NAME:
-        if (expr->qualifier_length > 0) {
+    case DS_EXPR_NAME: print_unbound(expr, out); break;
+    case DS_EXPR_COLUMN:
+        if (expr->from_aggregate)
             ds_buffer_append_text(out, expr->name);
-            break;
-        }
-        print_name(expr, out);
+        else
+            print_name(expr->name, out);
         break;
-    case DS_EXPR_COLUMN: print_name(expr, out); break;
     case DS_EXPR_CALL:
         if (at >= 0)
             print_operator(expr, at, out);

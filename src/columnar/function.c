@@ -69,7 +69,7 @@ bool ds_resolve_want(ds_resolve *r, uint32_t i, ds_kind kind)
     if (type.kind == kind)
         return true;
     if (type.kind == DS_NULL_TYPE || (type.kind == DS_INT && kind == DS_FLOAT)) {
-        r->wanted[i] = DS_TYPE(kind);
+        r->wanted[i] = ds_type_of(kind);
         return true;
     }
     return ds_resolve_fail(r, (int)i, "%s wants %s, %s is %s", r->name, wants[kind],

@@ -29,6 +29,12 @@ typedef struct ds_eval {
     int64_t batch_time_us, window_start_us, window_end_us;
 } ds_eval;
 
+/* DS_TYPE of a kind that is no constant. */
+static inline ds_type ds_type_of(ds_kind kind)
+{
+    return (ds_type){(uint8_t)kind, 0};
+}
+
 /* Marks a selected row as failed. */
 static inline void ds_eval_fail(ds_eval *ev, uint32_t row)
 {

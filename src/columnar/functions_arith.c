@@ -211,7 +211,7 @@ static bool is_null_literal(const ds_resolve *r, uint32_t i)
 /* Names the kernel of an operator; a literal null makes every row null. */
 static bool use(ds_resolve *r, ds_kind result, ds_kernel kernel, ds_kind operands)
 {
-    r->result = DS_TYPE(result);
+    r->result = ds_type_of(result);
     r->kernel = is_null_literal(r, 0) || is_null_literal(r, 1) ? ds_kernel_null : kernel;
     r->bound = ds_operands_bind(r, operands);
     return true;
@@ -231,7 +231,7 @@ static bool resolve_numbers(ds_resolve *r, ds_kernel ints, ds_kernel floats)
                                    ds_type_with_article(r->arena, r->types[i]));
     bool is_float = r->types[0].kind == DS_FLOAT || r->types[1].kind == DS_FLOAT;
     ds_kind kind = is_float ? DS_FLOAT : DS_INT;
-    r->wanted[0] = r->wanted[1] = DS_TYPE(kind);
+    r->wanted[0] = r->wanted[1] = ds_type_of(kind);
     return use(r, kind, is_float ? floats : ints, kind);
 }
 
@@ -310,7 +310,7 @@ bool ds_resolve_negate(ds_resolve *r)
         return ds_resolve_fail(r, 0, "- wants a number, %s is %s", ds_resolve_shown(r, 0),
                                ds_type_with_article(r->arena, type));
     ds_kind kind = type.kind == DS_FLOAT ? DS_FLOAT : DS_INT;
-    r->wanted[0] = r->result = DS_TYPE(kind);
+    r->wanted[0] = r->result = ds_type_of(kind);
     r->kernel = kind == DS_FLOAT ? negate_floats : negate_ints;
     return true;
 }

@@ -105,7 +105,7 @@ static bool number_type(ds_resolve *r, ds_kind *kind)
     if (r->types[0].kind != DS_INT && r->types[0].kind != DS_FLOAT &&
         r->types[0].kind != DS_NULL_TYPE)
         return ds_resolve_want(r, 0, DS_FLOAT);
-    r->wanted[0] = DS_TYPE(*kind);
+    r->wanted[0] = ds_type_of(*kind);
     return true;
 }
 
@@ -114,7 +114,7 @@ static bool resolve_same(ds_resolve *r, ds_kernel ints, ds_kernel floats)
     ds_kind kind;
     if (!number_type(r, &kind))
         return false;
-    r->result = DS_TYPE(kind);
+    r->result = ds_type_of(kind);
     r->kernel = kind == DS_FLOAT ? floats : ints;
     return true;
 }

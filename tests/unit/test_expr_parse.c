@@ -91,7 +91,8 @@ START_TEST(names)
     prints("b.x", "b.x");
     prints("\"b\".\"x\"", "b.x");
     prints("\"b.x\"", "\"b.x\"");
-    prints("a . b . c", "a.b.c");
+    prints("a . b . c", "a.\"b.c\"");
+    prints("\"odd name\".x", "\"odd name\".x");
     prints("interval", "interval");
     prints("filter + first", "filter + first");
     teardown();
@@ -110,6 +111,8 @@ START_TEST(precedence)
     prints("a / b * c % d", "a / b * c % d");
     prints("a / (b * c)", "a / (b * c)");
     prints("-(-a)", "--a");
+    prints("-(1)", "-(1)");
+    prints("- -1", "-(-1)");
     prints("-(a + b)", "-(a + b)");
     prints("- a * b", "-a * b");
     prints("-(a * b)", "-(a * b)");
