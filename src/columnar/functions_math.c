@@ -2,9 +2,9 @@
  * abs sign round floor ceil sqrt ln log10 exp power mod.
  *
  * round(x, n) rounds the exact binary value, half away from zero: 2.675 lies below its half,
- * so round(2.675, 2) is 2.67. x * 10^n tells the right integer unless it lies so near to a
- * half that its own rounding may have decided; only then the exact decimal digits of x are
- * written out and looked at.
+ * so round(2.675, 2) is 2.67. Mostly x * 10^n tells on which side of the half x lies; where the
+ * product is the half itself, its rounding error (by fma, exact) tells. Where 10^n or the
+ * product are no exact numbers the decimal digits of x are written out and looked at.
  */
 #include "columnar/expr_tree.h"
 #include "columnar/operators.h"
@@ -221,39 +221,44 @@ static void count_up(char *digits, size_t n)
 }
 
 /* By the exact decimal digits: cuts them behind the place, up if the next is 5 or more. */
-static double round_exactly(double x, int places)
+static double round_digits(double x, int places)
 {
     char text[DIGITS + 32], *digits = text + 1;
+    int behind = places < 0 ? 0 : MOST_PLACES; /* digits behind the point */
     text[0] = '0';
-    int length = snprintf(digits, DIGITS, "%.*f", MOST_PLACES, fabs(x));
-    size_t point = (size_t)length - MOST_PLACES - 1; /* digits before the point */
-    memmove(digits + point, digits + point + 1, MOST_PLACES);
+    int length = snprintf(digits, DIGITS, "%.*f", behind, fabs(places < 0 ? trunc(x) : x));
+    size_t point = (size_t)(behind > 0 ? length - behind - 1 : length);
+    if (behind > 0)
+        memmove(digits + point, digits + point + 1, (size_t)behind);
     if (places < 0 && (size_t)-places > point)
         return copysign(0.0, x);
     size_t kept = (size_t)((ptrdiff_t)point + places);
-    bool up = digits[kept] >= '5';
-    if (up)
+    if (digits[kept] >= '5')
         count_up(digits, kept);
     snprintf(digits + kept, 32, "e%d", -places);
     return copysign(strtod(text, NULL), x);
 }
 
-static double round_float(double x, int64_t digits)
+/* For a power of ten that is exact, and |x| * power below 2^52. */
+static double round_scaled(double x, double power)
+{
+    double scaled = fabs(x) * power, below = floor(scaled), from_half = scaled - (below + 0.5);
+    bool up = from_half > 0 || (from_half == 0 && fma(fabs(x), power, -scaled) >= 0);
+    return copysign((below + up) / power, x);
+}
+
+static double round_float(double x, int64_t places)
 {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    if (!isfinite(x) || digits >= MOST_PLACES)
+    if (!isfinite(x) || places >= MOST_PLACES || (places >= 0 && fabs(x) >= 0x1p52))
         return x;
-    if (digits < -309)
+    if (places < -309)
         return copysign(0.0, x);
-    if (digits >= 0 && digits <= 22) {
-        double scaled = x * powers[digits], below = floor(fabs(scaled));
-        double from_half = fabs(fabs(scaled) - below - 0.5);
-        if (below < 0x1p52 && from_half > fabs(scaled) * 0x1p-50)
-            return copysign(round(fabs(scaled)) / powers[digits], x);
-    }
-    return round_exactly(x, (int)digits);
+    if (places >= 0 && places <= 22 && fabs(x) * powers[places] < 0x1p52)
+        return round_scaled(x, powers[places]);
+    return round_digits(x, (int)places);
 }
 
 KERNEL(round_floats)
