@@ -62,8 +62,8 @@ typedef struct ds_scope {
     /* "parent.column" names a column too: qualifiers[i] is NULL or the stream of column i. */
     const char *const *qualifiers;
     bool allow_window; /* window_start(), window_end() */
-    /* Aggregates: NULL forbids them. Else columns are the keys (by name in `columns` of
-     * post_scope), and arguments are bound to `rows`. */
+    /* Aggregates: NULL forbids them. Else names are its keys (columns and qualifiers are not
+     * looked at), and arguments of aggregates are bound to its rows. */
     struct ds_agg_scope *aggregates;
     const char *place; /* "where", "select": for messages */
 } ds_scope;

@@ -106,18 +106,12 @@ static bool resolve(ds_binder *binder, const ds_aggregate *aggregate, ds_expr *e
     for (uint32_t i = 0; i < expr->n_args && i < 2; i++)
         call->args[i] = expr->args[i];
     bool resolved = aggregate->resolve(&r, call);
-    /* A conversion makes a new root, which takes over what the old one holds. */
-    ds_release *held[MAX_WRITTEN];
-    for (uint32_t i = 0; i < expr->n_args; i++)
-        held[i] = expr->args[i]->releases;
     if (!ds_bind_resolve_done(binder, &r, resolved, expr, expr->args))
         return false;
     if (r.result.kind != DS_NULL_TYPE)
         call->type = r.result;
     if (call->n_args > expr->n_args)
         call->n_args = expr->n_args;
-    for (uint32_t i = 0; i < expr->n_args; i++)
-        expr->args[i]->releases = held[i];
     for (uint32_t i = 0; i < call->n_args && i < 2; i++) {
         call->args[i] = expr->args[i];
         call->arg_types[i] = expr->args[i]->type;

@@ -93,6 +93,7 @@ bool ds_bind_convert(ds_binder *binder, ds_expr **arg, ds_type wanted)
     const ds_expr *from = *arg;
     if (ds_type_equal(from->type, wanted))
         return true;
+    ds_release *releases = from->releases; /* of a root: the new root has them */
     if (from->type.kind == DS_NULL_TYPE && from->kind != DS_EXPR_LITERAL) {
         ds_expr *null = literal_as(binder, from, wanted); /* nothing but nulls can come of it */
         *null = (ds_expr){.kind = DS_EXPR_LITERAL,
@@ -100,6 +101,7 @@ bool ds_bind_convert(ds_binder *binder, ds_expr **arg, ds_type wanted)
                           .offset = from->offset,
                           .length = from->length,
                           .height = 1,
+                          .releases = releases,
                           .literal = {.is_literal = true, .is_null = true}};
         ds_expr_seal(null);
         *arg = null;
@@ -109,7 +111,8 @@ bool ds_bind_convert(ds_binder *binder, ds_expr **arg, ds_type wanted)
         return convert_literal(binder, arg, wanted);
     DS_ASSERT(from->type.kind == DS_INT && wanted.kind == DS_FLOAT);
     *arg = ds_bind_call(binder, "cast to float", from, arg, 1);
-    return *arg != NULL;
+    (*arg)->releases = releases;
+    return true;
 }
 
 static void keep_release(ds_binder *binder, const ds_resolve *r)
@@ -164,7 +167,7 @@ static bool evaluate(ds_arena *arena, ds_arena *scratch, const ds_expr *call, ds
     for (uint32_t i = 0; i < call->n_args; i++) {
         const ds_literal *literal = &call->args[i]->literal;
         uint32_t buffer = literal->text == NULL ? 0 : ds_heap_add(&heap, literal->text);
-        if (!call->literals_bound)
+        if (!call->literals_bound || literal->is_null)
             args[i] = ds_literal_column(scratch, call->args[i]->type, literal, 1, buffer, 0);
     }
     uint64_t selected = 1, errors = 0;

@@ -76,8 +76,8 @@ typedef struct ds_resolve {
     ds_type result;
     ds_kernel kernel;
     const void *bound;       /* given to the kernel; lives in arena or is static */
-    bool literals_bound;     /* the kernel never looks at literal arguments: it gets NULL for
-                                their columns, which are not made */
+    bool literals_bound;     /* the kernel never looks at literal arguments: for those that are
+                                not null it gets NULL in the place of a column */
     void (*release)(void *); /* if not NULL: frees bound when the plan is freed */
     /* On failure. */
     char message[256]; /* a sentence without a full stop */

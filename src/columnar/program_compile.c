@@ -152,7 +152,8 @@ static uint32_t emit_call(compiler *c, const ds_expr *expr, uint32_t selection)
 {
     uint32_t *args = numbers(c, expr->n_args);
     for (uint32_t i = 0; i < expr->n_args; i++) {
-        bool bound = expr->literals_bound && expr->args[i]->kind == DS_EXPR_LITERAL;
+        bool bound = expr->literals_bound && expr->args[i]->kind == DS_EXPR_LITERAL &&
+                     !expr->args[i]->literal.is_null;
         args[i] = bound ? DS_NO_REGISTER : emit(c, expr->args[i], selection);
     }
     uint32_t result = c->program->n_registers++;

@@ -1,4 +1,5 @@
 /* Operators over the rows of expr_table.h: values, nulls, limits, overflows. */
+#include "base/random.h"
 #include "unit/expr_table.h"
 
 START_TEST(ints_add_and_overflow)
@@ -265,6 +266,54 @@ START_TEST(like)
 }
 END_TEST
 
+/* The definition, tried in every way. */
+static bool is_like(const char *text, const char *pattern)
+{
+    if (*pattern == '\0')
+        return *text == '\0';
+    if (*pattern == '%')
+        return is_like(text, pattern + 1) || (*text != '\0' && is_like(text + 1, pattern));
+    if (*text == '\0' || (*pattern != '_' && *text != *pattern))
+        return false;
+    text++;
+    while (*pattern == '_' && ((unsigned char)*text & 0xc0) == 0x80)
+        text++;
+    return is_like(text, pattern + 1);
+}
+
+static void random_text(ds_random *random, const char *const *parts, uint64_t n_parts, char *text)
+{
+    *text = '\0';
+    for (uint64_t n = ds_random_below(random, 10); n > 0; n--)
+        strcat(text, parts[ds_random_below(random, n_parts)]);
+}
+
+START_TEST(like_as_defined)
+{
+    static const char *const parts[] = {"a", "b", "\xc3\xa4", "_", "%"};
+    expr_table t;
+    ds_random random;
+    uint32_t n_alike = 0;
+    table_open(&t);
+    ds_random_init(&random, 3);
+    for (int round = 0; round < 5000; round++) {
+        char text[64], pattern[64];
+        random_text(&random, parts, 3, text);
+        random_text(&random, parts, 5, pattern);
+        bool alike = is_like(text, pattern);
+        char *expression = ds_arena_printf(t.arena, "'%s' like '%s'", text, pattern);
+        ds_expr *expr = table_bind(&t, expression);
+        t.text.length = 0;
+        ds_expr_print(expr, &t.text);
+        ck_assert_msg(strcmp(ds_buffer_text(&t.text), alike ? "true" : "false") == 0, "%s",
+                      expression);
+        n_alike += alike;
+    }
+    ck_assert_uint_gt(n_alike, 300);
+    table_close(&t);
+}
+END_TEST
+
 START_TEST(concatenation)
 {
     expr_table t;
@@ -389,5 +438,5 @@ END_TEST
 
 UNIT_MAIN("operators", ints_add_and_overflow, ints_divide, floats_are_finite_or_null, times,
           wrong_times, numbers_compare, other_values_compare, nulls_are_distinct_or_not,
-          three_valued_logic, between_and_in, like, concatenation, casts_of_numbers, casts_of_text,
-          choices, extremes_pass_over_nulls)
+          three_valued_logic, between_and_in, like, like_as_defined, concatenation,
+          casts_of_numbers, casts_of_text, choices, extremes_pass_over_nulls)
