@@ -1,17 +1,69 @@
+/*
+ * The window store: what one key partition of a windowed, grouped stream remembers.
+ *
+ * Batches come in as partial columns (aggregate.h) and are gathered in panes. Panes end where
+ * any window starts or ends, so a window is always a number of whole panes: 25 s by 10 s has
+ * panes of 5 s. A slide adds the panes that ended to the window and takes out those that
+ * left it: by subtracting where that is exact, else by a queue of panes for each key whose
+ * cost does not depend on the window's length (slide_combine.h). A key lives while a pane of
+ * the window has it.
+ *
+ * Cost of a slide: in proportion to the keys of the panes that come and go, for all
+ * aggregates but these: lists and joined text are put together from all their values when
+ * results are read, and medians, quantiles and sets sort the different values they have.
+ *
+ * One thread. Times are milliseconds since 1970.
+ */
 #ifndef DS_DSTREAM_WINDOW_H
 #define DS_DSTREAM_WINDOW_H
+
 #include "columnar/aggregate.h"
+
 typedef struct ds_window ds_window;
+
 typedef struct ds_window_spec {
     const ds_group_spec *group;
-    int64_t size_ms, slide_ms, step_ms;
+    int64_t size_ms, slide_ms; /* multiples of step_ms */
+    int64_t step_ms;           /* between batches: the parent's slide */
 } ds_window_spec;
+
+/* Makes an empty store (spec borrowed) that charges budget (borrowed, may be NULL). */
 ds_window *ds_window_new(const ds_window_spec *spec, ds_budget *budget);
 void ds_window_free(ds_window *window);
+/* Back to the empty store, before any time. */
+void ds_window_clear(ds_window *window);
+
+/* Adds partials (columns as ds_group_partial_types, text in heap; copied) of the batch at
+ * batch_ms. Batches ascend (a batch may be added in several parts, in order), and are later
+ * than the last slide. A batch that no window covers (slide > size) is passed over. */
 void ds_window_add(ds_window *window, int64_t batch_ms, const ds_heap *heap,
                    const ds_column *const *partials, uint32_t n_rows);
-void ds_window_slide(ds_window *window, int64_t t_ms);
+
+/* Moves the window to (t - size, t]; t is a multiple of the slide, not before the last one,
+ * and all batches up to t (and none later) have been added. Times may be left out. */
+void ds_window_slide(ds_window *window, int64_t t);
+
+/* How many keys are in the window as of the last slide (one, always, without group_by). */
 uint32_t ds_window_count(const ds_window *window);
+
+/* Result columns (keys, then calls) of keys from .. from + n of the window, in any order that
+ * stays the same until the next add. In arena, with text in heap or in the store's memory
+ * added to heap: valid until the next add or slide. */
 void ds_window_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32_t from, uint32_t n,
                        ds_column **columns);
+
+size_t ds_window_bytes(const ds_window *window);
+/* Closed panes that are kept. */
+uint32_t ds_window_panes(const ds_window *window);
+/* Results that did not fit so far. */
+uint64_t ds_window_overflows(const ds_window *window);
+
+/* Work of slides: combine, merge and subtract operations on single states. */
+typedef struct ds_window_work {
+    uint64_t last; /* of the last slide, with what was read before it */
+    uint64_t most; /* of any */
+} ds_window_work;
+
+ds_window_work ds_window_work_done(const ds_window *window);
+
 #endif

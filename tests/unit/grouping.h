@@ -11,6 +11,7 @@
 #ifndef DS_TESTS_GROUPING_H
 #define DS_TESTS_GROUPING_H
 
+#include "base/random.h"
 #include "columnar/aggregate.h"
 #include "unit/columns.h"
 
@@ -192,6 +193,73 @@ static inline void merge_groups(bench *b, ds_groups *to, ds_groups *from)
     ds_column *columns[BENCH_CALLS * DS_MAX_PARTIAL + 4];
     partials(b, from, columns);
     ds_groups_merge(to, &b->d.heap, (const ds_column *const *)columns, ds_groups_count(from));
+}
+
+/* Every aggregate, over all kinds of arguments. */
+static inline void all_calls(bench *b)
+{
+    bench_call(b, "count", DS_TYPE(DS_NULL_TYPE));
+    bench_call(b, "count", DS_TYPE(DS_INT));
+    bench_call(b, "sum", DS_TYPE(DS_INT));
+    bench_call(b, "avg", DS_TYPE(DS_INT));
+    bench_call(b, "sum", DS_TYPE(DS_FLOAT));
+    bench_call(b, "avg", DS_TYPE(DS_FLOAT));
+    bench_call(b, "min", DS_TYPE(DS_STRING));
+    bench_call(b, "max", DS_TYPE(DS_INT));
+    bench_call(b, "min", DS_TYPE(DS_FLOAT));
+    bench_call(b, "max", DS_TYPE(DS_BOOL));
+    bench_call(b, "variance", DS_TYPE(DS_FLOAT));
+    bench_call(b, "stddev", DS_TYPE(DS_FLOAT));
+    bench_call(b, "bool_and", DS_TYPE(DS_BOOL));
+    bench_call(b, "bool_or", DS_TYPE(DS_BOOL));
+    bench_call(b, "count_distinct", DS_TYPE(DS_STRING));
+    bench_call(b, "collect_set", DS_TYPE(DS_INT));
+    bench_call(b, "median", DS_TYPE(DS_FLOAT));
+    bench_quantile(b, 0.3);
+    bench_call(b, "first", DS_TYPE(DS_STRING));
+    bench_call(b, "last", DS_TYPE(DS_FLOAT));
+    bench_call(b, "collect_list", DS_TYPE(DS_STRING));
+    bench_string_agg(b, ",");
+    bench_call2(b, "min_by", DS_TYPE(DS_STRING), DS_TYPE(DS_FLOAT));
+    bench_call2(b, "max_by", DS_TYPE(DS_INT), DS_TYPE(DS_STRING));
+}
+
+/* A random column; floats are multiples of 1/4, so that their sums are exact in any order. */
+static inline const ds_column *random_column(bench *b, ds_random *random, ds_type type, uint32_t n)
+{
+    ds_column *column = ds_column_new(b->d.arena, type, n);
+    if (type.kind == DS_BOOL)
+        memset(column->bits, 0, ds_bitmap_words(n) * 8);
+    ds_column_need_validity(column, b->d.arena);
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t value = (int64_t)ds_random_below(random, 40) - 20;
+        char text[40];
+        int length =
+            snprintf(text, sizeof text, value > 0 ? "s%d" : "a text that is long%d", (int)value);
+        ds_bit_put(column->validity, i, ds_random_below(random, 5) > 0);
+        switch (type.kind) {
+        case DS_BOOL: ds_bit_put(column->bits, i, value > 5); break;
+        case DS_FLOAT: column->floats[i] = (double)value / 4; break;
+        case DS_STRING: column->views[i] = ds_view_copy(&b->d.heap, text, (uint32_t)length); break;
+        default: column->ints[i] = value; break;
+        }
+    }
+    return column;
+}
+
+/* Values of result column c must be equal, but for the last digits of variance and stddev. */
+static inline void same_value(bench *b, uint32_t c, const ds_column *x, uint32_t i,
+                              const ds_column *y, uint32_t j)
+{
+    const char *name = "key";
+    if (c >= b->spec.n_keys)
+        name = b->calls[c - b->spec.n_keys].aggregate->name;
+    bool close = strcmp(name, "variance") == 0 || strcmp(name, "stddev") == 0;
+    if (close && !ds_column_is_null(x, i) && !ds_column_is_null(y, j))
+        ck_assert_double_eq_tol(x->floats[i], y->floats[j], 1e-9);
+    else
+        ck_assert_msg(ds_value_equal(&b->d.heap, x, i, &b->d.heap, y, j),
+                      "column %u (%s), rows %u and %u", c, name, i, j);
 }
 
 #endif

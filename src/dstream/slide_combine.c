@@ -1,0 +1,289 @@
+/*
+ * DABA Lite: Tangwongsan, Hirzel, Schneider, "In-order sliding-window aggregation in
+ * worst-case constant time", VLDB Journal 30 (2021).
+ *
+ * A queue of entries v0 v1 ... has six places in it, in this order:
+ *
+ *     front   left   right   across   back   end
+ *       |  1    |  2   |   3    |  4   |  5   |
+ *
+ * What an entry e holds (+ is combine, older first):
+ *
+ *     1   e + ... up to back           ready to answer
+ *     2   e + ... up to right          still lacks right .. back
+ *     3   e alone
+ *     4   e + ... up to back
+ *     5   e alone
+ *
+ * Besides there are two sums, of right .. back (`middle`) and of back .. end (`newest`). The
+ * whole window is front's entry + newest. Each push and each pop is followed by one step of
+ * a slow reversal: regions 2 and 3, of equal length, each give one entry to regions 1 and 4
+ * (two combines); when they are used up, region 4 becomes part of 1 entry by entry, which
+ * costs nothing; and when that is done, 5 is as long as 1 and becomes the next 3, with 1 as
+ * its 2. So the front is always ready before the window gets there.
+ *
+ * Entries of all keys lie in one pool, linked; number 0 stands for the end of a queue, and as
+ * a state for no rows, which changes nothing it is combined with.
+ */
+#include "dstream/slide_combine.h"
+
+#include "base/assert.h"
+#include "columnar/growable.h"
+
+#include <stdlib.h>
+
+#define END 0u
+
+typedef struct link {
+    uint32_t older, newer; /* of a free entry, newer is the next free one */
+} link;
+
+typedef struct queue {
+    uint32_t front, left, right, across, back, last;
+    uint32_t middle, newest; /* entries of their own, outside the queue */
+} queue;
+
+struct ds_slide_combine {
+    ds_budget *budget;
+    ds_text_store *text;
+    ds_agg_state *states; /* one for each call; records by entry */
+    uint32_t n_states;
+    link *links;
+    uint32_t n_entries, links_room;
+    uint32_t free_entry; /* END: none */
+    queue *queues;       /* by key */
+    uint32_t queues_room;
+    uint64_t work;
+};
+
+ds_slide_combine *ds_slide_combine_new(const ds_agg_call *const *calls, uint32_t n_calls,
+                                       ds_text_store *text, ds_budget *budget)
+{
+    ds_slide_combine *queues = ds_calloc(1, sizeof *queues);
+    queues->budget = budget;
+    queues->text = text;
+    queues->states = ds_calloc(n_calls, sizeof *queues->states);
+    queues->n_states = n_calls;
+    for (uint32_t c = 0; c < n_calls; c++) {
+        ds_agg_state_init(&queues->states[c], calls[c], text, budget);
+        DS_ASSERT(queues->states[c].kernels->combine != NULL);
+        ds_agg_state_grow(&queues->states[c], 1);
+    }
+    queues->links = ds_grow(NULL, &queues->links_room, 1, sizeof(link), budget);
+    queues->n_entries = 1; /* END */
+    return queues;
+}
+
+void ds_slide_combine_free(ds_slide_combine *queues)
+{
+    if (queues == NULL)
+        return;
+    for (uint32_t c = 0; c < queues->n_states; c++)
+        ds_agg_state_fini(&queues->states[c]);
+    free(queues->states);
+    ds_grow_free(queues->links, &queues->links_room, sizeof(link), queues->budget);
+    ds_grow_free(queues->queues, &queues->queues_room, sizeof(queue), queues->budget);
+    free(queues);
+}
+
+/* ---- Entries ---- */
+
+/* An entry that holds no rows. */
+static uint32_t new_entry(ds_slide_combine *queues)
+{
+    uint32_t e = queues->free_entry;
+    if (e != END) {
+        queues->free_entry = queues->links[e].newer;
+    } else {
+        e = queues->n_entries++;
+        queues->links = ds_grow(queues->links, &queues->links_room, queues->n_entries, sizeof(link),
+                                queues->budget);
+        for (uint32_t c = 0; c < queues->n_states; c++)
+            ds_agg_state_grow(&queues->states[c], queues->n_entries);
+    }
+    queues->links[e] = (link){END, END};
+    return e;
+}
+
+static void free_entry(ds_slide_combine *queues, uint32_t e)
+{
+    if (e == END)
+        return;
+    for (uint32_t c = 0; c < queues->n_states; c++)
+        memset(ds_agg_record(&queues->states[c], e), 0, queues->states[c].kernels->record);
+    queues->links[e].newer = queues->free_entry;
+    queues->free_entry = e;
+}
+
+/* to = older + newer; to may be either. */
+static void combine(ds_slide_combine *queues, uint32_t to, uint32_t older, uint32_t newer)
+{
+    for (uint32_t c = 0; c < queues->n_states; c++) {
+        ds_agg_state *state = &queues->states[c];
+        state->kernels->combine(state, ds_agg_record(state, to), ds_agg_record(state, older),
+                                ds_agg_record(state, newer));
+    }
+    queues->work++;
+}
+
+/* ---- One step ---- */
+
+static uint32_t newer(const ds_slide_combine *queues, uint32_t e)
+{
+    return queues->links[e].newer;
+}
+
+static void flip(ds_slide_combine *queues, queue *q)
+{
+    q->left = q->front;
+    q->right = q->back;
+    q->across = q->back = END;
+    free_entry(queues, q->middle);
+    q->middle = q->newest;
+    q->newest = END;
+}
+
+/* The front is the back: there is at most one entry, which is ready as it is. */
+static void restart(ds_slide_combine *queues, queue *q)
+{
+    q->left = q->right = q->across = q->back = END;
+    free_entry(queues, q->middle);
+    free_entry(queues, q->newest);
+    q->middle = q->newest = END;
+}
+
+static void step(ds_slide_combine *queues, queue *q)
+{
+    if (q->front == q->back) {
+        restart(queues, q);
+        return;
+    }
+    if (q->left == q->back)
+        flip(queues, q);
+    if (q->left == q->right) {
+        q->left = newer(queues, q->left);
+        q->right = newer(queues, q->right);
+        q->across = newer(queues, q->across);
+        return;
+    }
+    combine(queues, q->left, q->left, q->middle);
+    q->left = newer(queues, q->left);
+    uint32_t before = q->across == END ? q->last : queues->links[q->across].older;
+    combine(queues, before, before, q->across == q->back ? END : q->across);
+    q->across = before;
+}
+
+/* ---- Pushing and popping ---- */
+
+static void push(ds_slide_combine *queues, queue *q, uint32_t e)
+{
+    queues->links[e] = (link){.older = q->last, .newer = END};
+    if (q->last != END)
+        queues->links[q->last].newer = e;
+    q->last = e;
+    /* Places that were at the end are now at the new entry. */
+    uint32_t *places[] = {&q->front, &q->left, &q->right, &q->across, &q->back};
+    for (int i = 0; i < 5; i++)
+        if (*places[i] == END)
+            *places[i] = e;
+    if (q->newest == END)
+        q->newest = new_entry(queues);
+    combine(queues, q->newest, q->newest, e);
+    step(queues, q);
+}
+
+void ds_slide_combine_push(ds_slide_combine *queues, const uint32_t *keys, uint32_t n,
+                           const ds_column *const *const *partials)
+{
+    uint32_t *entries = ds_alloc((size_t)n * sizeof *entries), highest = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        entries[i] = new_entry(queues);
+        highest = keys[i] > highest ? keys[i] : highest;
+    }
+    queues->queues = ds_grow(queues->queues, &queues->queues_room, (uint64_t)highest + 1,
+                             sizeof(queue), queues->budget);
+    for (uint32_t c = 0; c < queues->n_states; c++) {
+        ds_agg_partials in = {
+            .heap = &queues->text->heap, .columns = partials[c], .ids = entries, .n = n};
+        queues->states[c].kernels->merge(&queues->states[c], &in);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        push(queues, &queues->queues[keys[i]], entries[i]);
+    free(entries);
+}
+
+static void pop(ds_slide_combine *queues, queue *q)
+{
+    uint32_t oldest = q->front;
+    DS_ASSERT(oldest != END);
+    q->front = newer(queues, oldest);
+    if (q->front == END)
+        q->last = END;
+    else
+        queues->links[q->front].older = END;
+    free_entry(queues, oldest);
+    step(queues, q);
+}
+
+void ds_slide_combine_pop(ds_slide_combine *queues, const uint32_t *keys, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        DS_ASSERT(keys[i] < queues->queues_room);
+        pop(queues, &queues->queues[keys[i]]);
+    }
+}
+
+/* ---- Results ---- */
+
+/* The entry with all of a key's states: the front, or a new one that the caller frees. */
+static uint32_t whole(ds_slide_combine *queues, uint32_t key)
+{
+    if (key >= queues->queues_room)
+        return END;
+    uint32_t front = queues->queues[key].front, newest = queues->queues[key].newest;
+    if (newest == END)
+        return front;
+    uint32_t e = new_entry(queues);
+    combine(queues, e, front, newest);
+    return e;
+}
+
+void ds_slide_combine_results(ds_slide_combine *queues, ds_arena *arena, ds_heap *heap,
+                              const uint32_t *keys, uint32_t n, ds_column **columns)
+{
+    uint32_t *entries = ds_alloc((size_t)n * sizeof *entries);
+    for (uint32_t i = 0; i < n; i++)
+        entries[i] = whole(queues, keys[i]);
+    ds_agg_out out = {.arena = arena, .heap = heap, .ids = entries, .n = n};
+    for (uint32_t c = 0; c < queues->n_states; c++) {
+        out.columns = &columns[c];
+        queues->states[c].kernels->results(&queues->states[c], &out);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (entries[i] != END && entries[i] != queues->queues[keys[i]].front)
+            free_entry(queues, entries[i]);
+    free(entries);
+}
+
+/* ---- Numbers ---- */
+
+uint64_t ds_slide_combine_work(const ds_slide_combine *queues)
+{
+    return queues->work;
+}
+
+uint64_t ds_slide_combine_overflows(const ds_slide_combine *queues)
+{
+    uint64_t overflows = 0;
+    for (uint32_t c = 0; c < queues->n_states; c++)
+        overflows += queues->states[c].overflows;
+    return overflows;
+}
+
+size_t ds_slide_combine_bytes(const ds_slide_combine *queues)
+{
+    size_t bytes = queues->links_room * sizeof(link) + queues->queues_room * sizeof(queue);
+    for (uint32_t c = 0; c < queues->n_states; c++)
+        bytes += ds_agg_state_bytes(&queues->states[c]);
+    return bytes;
+}

@@ -1,0 +1,558 @@
+/*
+ * The open pane is a table of groups, which batches are merged into. When it ends, its
+ * partials are written as pieces of up to PART_KEYS keys, each with the numbers that its keys
+ * have in the window. From there they go
+ *
+ *     into the running states, for calls that subtract, and out of them when the pane leaves
+ *     into the queues of slide_combine.h, for the others
+ *
+ * A piece keeps only the columns that are needed again: those to subtract, and those that
+ * hold text. Running states and queues do not copy text but refer to the piece it came in
+ * (ds_text_store, lending): a state never outlives the oldest pane it was made from. Counted
+ * values are the exception: a value's first pane may go while others keep the value, so
+ * these have copies of their own.
+ *
+ * A window that is one pane (size <= slide) needs none of this: it is the open pane.
+ */
+#include "dstream/window.h"
+
+#include "base/assert.h"
+#include "columnar/agg_state.h"
+#include "columnar/growable.h"
+#include "columnar/keys.h"
+#include "columnar/piece.h"
+#include "dstream/slide_combine.h"
+
+#include <stdlib.h>
+
+#define PART_KEYS 16384u
+#define NEVER INT64_MIN
+
+/* A pane, or a part of it that is not too large for a piece. */
+typedef struct part {
+    int64_t end;
+    uint32_t n;
+    uint32_t slot; /* buffer of the piece in the text store */
+    uint32_t *ids; /* of its keys in the window */
+    char *bytes;   /* the piece */
+    size_t size;
+} part;
+
+/* What becomes of one call. */
+typedef struct call_plan {
+    bool subtracts;
+    bool kept;            /* its columns are in the pieces */
+    uint32_t n_columns;   /* of its partial */
+    uint32_t first;       /* place of the first among all partials */
+    uint32_t first_kept;  /* and in a piece */
+    uint32_t combined;    /* number in the queues */
+    ds_agg_state running; /* if it subtracts */
+} call_plan;
+
+struct ds_window {
+    const ds_window_spec *spec;
+    const ds_group_spec *group;
+    ds_budget *budget;
+    bool single; /* the window is one pane */
+    int64_t now; /* the last slide */
+    ds_groups *open;
+    int64_t open_end; /* NEVER: nothing in it */
+    /* Not for a single pane: */
+    call_plan *plans;
+    uint32_t n_partials, n_kept; /* columns: all, and those of a piece */
+    ds_type *kept_types;
+    ds_keys *keys;
+    uint32_t *panes_of; /* by key: parts that have it */
+    uint32_t *live;     /* keys of the window, in no order */
+    uint32_t *place;    /* by key: where in live */
+    uint32_t n_live, panes_room, live_room, place_room;
+    ds_slide_combine *queues; /* NULL: no call needs them */
+    part *parts;              /* oldest first, from first_part on */
+    uint32_t first_part, n_parts, parts_room;
+    uint32_t n_panes;
+    ds_text_store text; /* lends the pieces */
+    ds_heap reader;     /* for reading a piece at its slot */
+    uint32_t *free_slots;
+    uint32_t n_free_slots, n_slots, slots_room;
+    ds_arena *scratch;
+    uint64_t operations, operations_before;
+    ds_window_work work;
+};
+
+/* ---- Panes ---- */
+
+static int64_t floor_mod(int64_t a, int64_t b)
+{
+    int64_t m = a % b;
+    return m < 0 ? m + b : m;
+}
+
+/* The end of the pane of a batch; false if no window has it. Within a slide there is one cut
+ * besides its end: where a window starts. */
+static bool pane_end(const ds_window_spec *spec, int64_t batch, int64_t *end)
+{
+    int64_t into = floor_mod(batch, spec->slide_ms);
+    int64_t cut = floor_mod(-spec->size_ms, spec->slide_ms);
+    if (into == 0) {
+        *end = batch;
+        return true;
+    }
+    if (into <= cut) {
+        *end = batch - into + cut;
+        return spec->size_ms >= spec->slide_ms;
+    }
+    *end = batch - into + spec->slide_ms;
+    return true;
+}
+
+/* ---- Making and freeing ---- */
+
+static bool holds_text(const ds_agg_call *call)
+{
+    for (uint32_t a = 0; a < call->n_args; a++)
+        if (call->arg_types[a].kind == DS_STRING)
+            return true;
+    return false;
+}
+
+static void plan_calls(ds_window *window)
+{
+    const ds_group_spec *group = window->group;
+    const ds_agg_call **combined = ds_calloc(group->n_calls, sizeof *combined);
+    uint32_t n_combined = 0;
+    window->plans = ds_calloc(group->n_calls, sizeof *window->plans);
+    window->n_partials = ds_group_partial_types(group, NULL);
+    window->kept_types = ds_calloc(window->n_partials, sizeof *window->kept_types);
+    uint32_t at = group->n_keys;
+    for (uint32_t c = 0; c < group->n_calls; c++) {
+        const ds_agg_call *call = &group->calls[c];
+        call_plan *plan = &window->plans[c];
+        ds_type types[DS_MAX_PARTIAL];
+        plan->subtracts = call->aggregate->slide(call) == DS_SLIDE_SUBTRACT;
+        plan->kept = plan->subtracts || holds_text(call);
+        plan->n_columns = call->aggregate->partial(call, types);
+        plan->first = at;
+        plan->first_kept = window->n_kept;
+        at += plan->n_columns;
+        for (uint32_t i = 0; plan->kept && i < plan->n_columns; i++)
+            window->kept_types[window->n_kept++] = types[i];
+        if (plan->subtracts) {
+            ds_agg_state_init(&plan->running, call, &window->text, window->budget);
+        } else {
+            plan->combined = n_combined;
+            combined[n_combined++] = call;
+        }
+    }
+    if (n_combined > 0)
+        window->queues = ds_slide_combine_new(combined, n_combined, &window->text, window->budget);
+    free(combined);
+}
+
+/* Makes room for what is kept by key. */
+static void grow_keys(ds_window *window)
+{
+    uint32_t limit = ds_keys_limit(window->keys);
+    ds_budget *budget = window->budget;
+    window->panes_of =
+        ds_grow(window->panes_of, &window->panes_room, limit, sizeof(uint32_t), budget);
+    window->live = ds_grow(window->live, &window->live_room, limit, sizeof(uint32_t), budget);
+    window->place = ds_grow(window->place, &window->place_room, limit, sizeof(uint32_t), budget);
+    for (uint32_t c = 0; c < window->group->n_calls; c++)
+        if (window->plans[c].subtracts)
+            ds_agg_state_grow(&window->plans[c].running, limit);
+}
+
+static void open_panes(ds_window *window)
+{
+    ds_text_store_init(&window->text, window->budget);
+    ds_text_store_lend(&window->text);
+    ds_heap_init(&window->reader, NULL);
+    window->scratch = ds_arena_new(window->budget);
+    plan_calls(window);
+    window->keys = ds_keys_new(window->group->keys, window->group->n_keys, window->budget);
+    grow_keys(window);
+    if (window->group->n_keys == 0) /* the one group is always there */
+        window->n_live = window->panes_of[0] = 1;
+}
+
+static void free_part(ds_window *window, part *p)
+{
+    ds_budget_charge(window->budget, -(int64_t)(p->size + p->n * sizeof *p->ids));
+    free(p->bytes);
+    free(p->ids);
+}
+
+static void close_panes(ds_window *window)
+{
+    ds_budget *budget = window->budget;
+    for (uint32_t i = 0; i < window->n_parts; i++)
+        free_part(window, &window->parts[window->first_part + i]);
+    for (uint32_t c = 0; c < window->group->n_calls; c++)
+        if (window->plans[c].subtracts)
+            ds_agg_state_fini(&window->plans[c].running);
+    ds_slide_combine_free(window->queues);
+    ds_keys_free(window->keys);
+    ds_grow_free(window->panes_of, &window->panes_room, sizeof(uint32_t), budget);
+    ds_grow_free(window->live, &window->live_room, sizeof(uint32_t), budget);
+    ds_grow_free(window->place, &window->place_room, sizeof(uint32_t), budget);
+    ds_grow_free(window->free_slots, &window->slots_room, sizeof(uint32_t), budget);
+    ds_grow_free(window->parts, &window->parts_room, sizeof(part), budget);
+    ds_text_store_fini(&window->text);
+    ds_heap_fini(&window->reader);
+    ds_arena_free(window->scratch);
+    free(window->kept_types);
+    free(window->plans);
+}
+
+static void init(ds_window *window, const ds_window_spec *spec, ds_budget *budget)
+{
+    *window = (ds_window){.spec = spec, .group = spec->group, .budget = budget};
+    window->single = spec->size_ms <= spec->slide_ms;
+    window->now = window->open_end = NEVER;
+    window->open = ds_groups_new(spec->group, budget);
+    if (!window->single)
+        open_panes(window);
+}
+
+static void fini(ds_window *window)
+{
+    ds_groups_free(window->open);
+    if (!window->single)
+        close_panes(window);
+}
+
+ds_window *ds_window_new(const ds_window_spec *spec, ds_budget *budget)
+{
+    DS_ASSERT(spec->step_ms > 0 && spec->size_ms > 0 && spec->slide_ms > 0);
+    DS_ASSERT(spec->size_ms % spec->step_ms == 0 && spec->slide_ms % spec->step_ms == 0);
+    ds_window *window = ds_calloc(1, sizeof *window);
+    init(window, spec, budget);
+    return window;
+}
+
+void ds_window_free(ds_window *window)
+{
+    if (window == NULL)
+        return;
+    fini(window);
+    free(window);
+}
+
+void ds_window_clear(ds_window *window)
+{
+    fini(window);
+    init(window, window->spec, window->budget);
+}
+
+/* ---- A part comes in ---- */
+
+static uint32_t new_slot(ds_window *window)
+{
+    if (window->n_free_slots > 0)
+        return window->free_slots[--window->n_free_slots];
+    window->free_slots = ds_grow(window->free_slots, &window->slots_room,
+                                 (uint64_t)window->n_slots + 1, sizeof(uint32_t), window->budget);
+    return window->n_slots++;
+}
+
+static part *new_part(ds_window *window)
+{
+    uint32_t used = window->first_part + window->n_parts;
+    if (used == window->parts_room && window->first_part > window->n_parts) {
+        memmove(window->parts, window->parts + window->first_part, window->n_parts * sizeof(part));
+        window->first_part = 0;
+    }
+    used = window->first_part + window->n_parts;
+    window->parts = ds_grow(window->parts, &window->parts_room, (uint64_t)used + 1, sizeof(part),
+                            window->budget);
+    window->n_parts++;
+    return &window->parts[used];
+}
+
+/* The kept columns of a part, whose text is at its slot of the text store. */
+static ds_column **read_part(ds_window *window, const part *p)
+{
+    uint32_t rows;
+    ds_column **columns = DS_ARENA_ARRAY(window->scratch, ds_column *, window->n_kept);
+    window->reader.n_buffers = p->slot; /* slots are given out in order: no gap behind */
+    ds_status status = ds_piece_read(window->scratch, &window->reader, p->bytes, p->size,
+                                     window->kept_types, window->n_kept, columns, &rows, NULL);
+    DS_ASSERT(status == DS_OK && rows == p->n);
+    return columns;
+}
+
+/* Writes the kept ones of these partial columns (all of them, with text in heap). */
+static void write_part(ds_window *window, part *p, const ds_heap *heap, ds_column **partials)
+{
+    const ds_column **kept = ds_calloc(window->n_kept, sizeof *kept);
+    for (uint32_t c = 0; c < window->group->n_calls; c++) {
+        const call_plan *plan = &window->plans[c];
+        for (uint32_t i = 0; plan->kept && i < plan->n_columns; i++)
+            kept[plan->first_kept + i] = partials[plan->first + i];
+    }
+    p->size = ds_piece_size(heap, kept, window->n_kept, p->n);
+    p->bytes = ds_alloc(p->size);
+    ds_piece_write(p->bytes, heap, kept, window->n_kept, p->n);
+    free(kept);
+    ds_budget_charge(window->budget, (int64_t)(p->size + p->n * sizeof *p->ids));
+    p->slot = new_slot(window);
+    ds_text_store_set(&window->text, p->slot, p->bytes);
+}
+
+static void add_keys(ds_window *window, part *p, const ds_heap *heap, ds_column **keys,
+                     const uint64_t *hashes)
+{
+    p->ids = ds_alloc(p->n * sizeof *p->ids);
+    ds_keys_put(window->keys, heap, (const ds_column *const *)keys, hashes, p->n, p->ids);
+    grow_keys(window);
+    for (uint32_t i = 0; i < p->n; i++) {
+        uint32_t id = p->ids[i];
+        if (window->panes_of[id]++ == 0) {
+            window->place[id] = window->n_live;
+            window->live[window->n_live++] = id;
+        }
+    }
+}
+
+/* Adds a part to running states and queues. */
+static void take_in(ds_window *window, const part *p, ds_column **partials)
+{
+    uint32_t n_calls = window->group->n_calls;
+    ds_column **kept = read_part(window, p);
+    const ds_column *const **combined = ds_calloc(n_calls, sizeof *combined);
+    for (uint32_t c = 0; c < n_calls; c++) {
+        call_plan *plan = &window->plans[c];
+        const ds_column *const *columns =
+            (const ds_column *const *)(plan->kept ? kept + plan->first_kept
+                                                  : partials + plan->first);
+        ds_agg_partials in = {
+            .heap = &window->text.heap, .columns = columns, .ids = p->ids, .n = p->n};
+        if (plan->subtracts) {
+            plan->running.kernels->merge(&plan->running, &in);
+            window->operations += p->n;
+        } else {
+            combined[plan->combined] = columns;
+        }
+    }
+    if (window->queues != NULL)
+        ds_slide_combine_push(window->queues, p->ids, p->n, combined);
+    free(combined);
+}
+
+static void close_part(ds_window *window, uint32_t from, uint32_t n)
+{
+    ds_heap heap;
+    ds_heap_init(&heap, window->scratch);
+    ds_column **partials = DS_ARENA_ARRAY(window->scratch, ds_column *, window->n_partials);
+    uint32_t *ids = ds_arena_alloc(window->scratch, n * sizeof *ids);
+    for (uint32_t i = 0; i < n; i++)
+        ids[i] = from + i;
+    ds_groups_partials(window->open, window->scratch, &heap, ids, n, partials);
+    part *p = new_part(window);
+    *p = (part){.end = window->open_end, .n = n};
+    add_keys(window, p, &heap, partials, ds_groups_hashes(window->open) + from);
+    write_part(window, p, &heap, partials);
+    take_in(window, p, partials);
+    ds_heap_fini(&heap);
+    ds_arena_reset(window->scratch);
+}
+
+static void close_pane(ds_window *window)
+{
+    uint32_t n = ds_groups_count(window->open);
+    for (uint32_t from = 0; from < n; from += PART_KEYS)
+        close_part(window, from, n - from < PART_KEYS ? n - from : PART_KEYS);
+    window->n_panes++;
+    ds_groups_clear(window->open);
+    window->open_end = NEVER;
+}
+
+/* ---- A part goes out ---- */
+
+static void drop_keys(ds_window *window, const part *p)
+{
+    for (uint32_t i = 0; i < p->n; i++) {
+        uint32_t id = p->ids[i];
+        if (--window->panes_of[id] > 0)
+            continue;
+        uint32_t last = window->live[--window->n_live];
+        window->live[window->place[id]] = last;
+        window->place[last] = window->place[id];
+        ds_keys_remove(window->keys, id);
+    }
+}
+
+static void expire_part(ds_window *window, part *p)
+{
+    ds_column **kept = read_part(window, p);
+    for (uint32_t c = 0; c < window->group->n_calls; c++) {
+        call_plan *plan = &window->plans[c];
+        if (!plan->subtracts)
+            continue;
+        ds_agg_partials out = {.heap = &window->text.heap,
+                               .columns = (const ds_column *const *)kept + plan->first_kept,
+                               .ids = p->ids,
+                               .n = p->n};
+        plan->running.kernels->subtract(&plan->running, &out);
+        window->operations += p->n;
+    }
+    if (window->queues != NULL)
+        ds_slide_combine_pop(window->queues, p->ids, p->n);
+    drop_keys(window, p);
+    ds_text_store_set(&window->text, p->slot, NULL);
+    window->free_slots[window->n_free_slots++] = p->slot;
+    free_part(window, p);
+    ds_arena_reset(window->scratch);
+}
+
+static void expire(ds_window *window, int64_t start)
+{
+    int64_t last = NEVER;
+    while (window->n_parts > 0 && window->parts[window->first_part].end <= start) {
+        part *p = &window->parts[window->first_part];
+        window->n_panes -= p->end != last;
+        last = p->end;
+        expire_part(window, p);
+        window->first_part++;
+        window->n_parts--;
+    }
+    if (window->n_parts == 0)
+        window->first_part = 0;
+}
+
+/* ---- Time ---- */
+
+void ds_window_add(ds_window *window, int64_t batch_ms, const ds_heap *heap,
+                   const ds_column *const *partials, uint32_t n_rows)
+{
+    int64_t end;
+    DS_ASSERT(batch_ms > window->now);
+    if (n_rows == 0 || !pane_end(window->spec, batch_ms, &end))
+        return;
+    DS_ASSERT(end >= window->open_end);
+    if (end != window->open_end) {
+        if (window->single)
+            ds_groups_clear(window->open);
+        else if (window->open_end != NEVER)
+            close_pane(window);
+        window->open_end = end;
+    }
+    ds_groups_merge(window->open, heap, partials, n_rows);
+}
+
+static uint64_t all_operations(const ds_window *window)
+{
+    return window->operations +
+           (window->queues == NULL ? 0 : ds_slide_combine_work(window->queues));
+}
+
+static void count_work(ds_window *window)
+{
+    uint64_t all = all_operations(window);
+    window->work.last = all - window->operations_before;
+    if (window->work.last > window->work.most)
+        window->work.most = window->work.last;
+    window->operations_before = all;
+}
+
+void ds_window_slide(ds_window *window, int64_t t)
+{
+    DS_ASSERT(t >= window->now && t % window->spec->slide_ms == 0);
+    DS_ASSERT(window->open_end <= t);
+    int64_t start = t - window->spec->size_ms;
+    window->now = t;
+    if (window->open_end != NEVER && window->open_end <= start) { /* never in a window */
+        ds_groups_clear(window->open);
+        window->open_end = NEVER;
+    }
+    if (window->single)
+        return;
+    if (window->open_end != NEVER)
+        close_pane(window);
+    expire(window, start);
+    count_work(window);
+}
+
+/* ---- Results ---- */
+
+uint32_t ds_window_count(const ds_window *window)
+{
+    return window->single ? ds_groups_count(window->open) : window->n_live;
+}
+
+static void single_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32_t from,
+                           uint32_t n, ds_column **columns)
+{
+    uint32_t *ids = ds_arena_alloc(arena, n * sizeof *ids);
+    for (uint32_t i = 0; i < n; i++)
+        ids[i] = from + i;
+    ds_groups_results(window->open, arena, heap, ids, n, columns);
+}
+
+void ds_window_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32_t from, uint32_t n,
+                       ds_column **columns)
+{
+    DS_ASSERT(from <= ds_window_count(window) && n <= ds_window_count(window) - from);
+    if (window->single) {
+        single_results(window, arena, heap, from, n, columns);
+        return;
+    }
+    const uint32_t *ids = window->live + from;
+    const ds_group_spec *group = window->group;
+    ds_keys_columns(window->keys, arena, heap, ids, n, columns);
+    ds_column **combined = ds_calloc(group->n_calls, sizeof *combined);
+    if (window->queues != NULL)
+        ds_slide_combine_results(window->queues, arena, heap, ids, n, combined);
+    ds_agg_out out = {.arena = arena, .heap = heap, .ids = ids, .n = n};
+    for (uint32_t c = 0; c < group->n_calls; c++) {
+        call_plan *plan = &window->plans[c];
+        out.columns = columns + group->n_keys + c;
+        if (plan->subtracts)
+            plan->running.kernels->results(&plan->running, &out);
+        else
+            *out.columns = combined[plan->combined];
+    }
+    free(combined);
+}
+
+/* ---- Numbers ---- */
+
+size_t ds_window_bytes(const ds_window *window)
+{
+    size_t bytes = sizeof *window + ds_groups_bytes(window->open);
+    if (window->single)
+        return bytes;
+    for (uint32_t i = 0; i < window->n_parts; i++) {
+        const part *p = &window->parts[window->first_part + i];
+        bytes += p->size + p->n * sizeof *p->ids;
+    }
+    for (uint32_t c = 0; c < window->group->n_calls; c++)
+        if (window->plans[c].subtracts)
+            bytes += ds_agg_state_bytes(&window->plans[c].running);
+    if (window->queues != NULL)
+        bytes += ds_slide_combine_bytes(window->queues);
+    bytes +=
+        ((size_t)window->panes_room + window->live_room + window->place_room + window->slots_room) *
+        sizeof(uint32_t);
+    return bytes + ds_keys_bytes(window->keys) + window->parts_room * sizeof(part) +
+           ds_arena_bytes(window->scratch);
+}
+
+uint32_t ds_window_panes(const ds_window *window)
+{
+    return window->n_panes;
+}
+
+uint64_t ds_window_overflows(const ds_window *window)
+{
+    uint64_t overflows = ds_groups_overflows(window->open);
+    for (uint32_t c = 0; !window->single && c < window->group->n_calls; c++)
+        if (window->plans[c].subtracts)
+            overflows += window->plans[c].running.overflows;
+    return overflows + (window->queues == NULL ? 0 : ds_slide_combine_overflows(window->queues));
+}
+
+ds_window_work ds_window_work_done(const ds_window *window)
+{
+    return window->work;
+}
