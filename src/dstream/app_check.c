@@ -20,6 +20,16 @@ static const char *path_of(ds_app_check *check)
 
 /* ---- words ---- */
 
+/* As a person would have written it. */
+static void describe_real(double value, char text[static 64])
+{
+    snprintf(text, 64, "%.15g", value);
+    if (strtod(text, NULL) != value)
+        snprintf(text, 64, "%.17g", value);
+    if (strpbrk(text, ".e") == NULL)
+        strcat(text, ".0");
+}
+
 void ds_json_describe(const json_t *value, char text[static 64])
 {
     const char *string = json_string_value(value);
@@ -32,11 +42,7 @@ void ds_json_describe(const json_t *value, char text[static 64])
         break;
     }
     case JSON_INTEGER: snprintf(text, 64, "%lld", (long long)json_integer_value(value)); break;
-    case JSON_REAL:
-        snprintf(text, 64, "%.15g", json_real_value(value));
-        if (strtod(text, NULL) != json_real_value(value))
-            snprintf(text, 64, "%.17g", json_real_value(value));
-        break;
+    case JSON_REAL: describe_real(json_real_value(value), text); break;
     case JSON_TRUE: snprintf(text, 64, "true"); break;
     case JSON_FALSE: snprintf(text, 64, "false"); break;
     case JSON_NULL: snprintf(text, 64, "null"); break;
@@ -324,6 +330,8 @@ static void misplaced_key(ds_app_check *check, const ds_shape *shape, const ds_k
 static void check_presence(ds_app_check *check, const ds_shape *shape, json_t *object)
 {
     int selected[2] = {ds_shape_selected(shape, 0, object), ds_shape_selected(shape, 1, object)};
+    if (shape->selectors[0] != NULL && selected[0] < 0)
+        selected[1] = -1; /* without a type nothing is known */
     for (const ds_key *key = shape->keys; key->name != NULL; key++) {
         bool there = json_object_get(object, key->name) != NULL;
         bool allowed = ds_key_allowed(shape, key, selected);
