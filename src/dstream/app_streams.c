@@ -53,7 +53,9 @@ static void check_star(ds_app_builder *builder, ds_app_stream *stream, json_t *m
         bool star = strcmp(name, "*") == 0;
         if (star && i == first && json_is_true(value))
             stream->select_all = true;
-        else if (star && !json_is_true(value) && !json_is_null(value))
+        else if (json_is_null(value))
+            continue; /* reported already */
+        else if (star && !json_is_true(value))
             ds_diag_error(builder->diagnostics, ds_app_path(builder, path, name),
                           "\"*\" stands for all columns: its value must be true");
         else if (star)

@@ -130,9 +130,9 @@ static void check_due(ds_app_builder *builder, const ds_app_test *test, const ds
     ds_duration_format(node->slide_ms, slide);
     ds_duration_format(builder->app->interval_ms, interval);
     ds_diag_error(builder->diagnostics, path,
-                  "has %zu entries, but \"%s\" is due %" PRId64
-                  " times (every %s, in %u batches of %s)",
-                  json_array_size(entries), node->name, due, slide, test->n_batches, interval);
+                  "must have %" PRId64 " entries, not %zu: \"%s\" is due every %s, in %u batches "
+                  "of %s",
+                  due, json_array_size(entries), node->name, slide, test->n_batches, interval);
 }
 
 /* ---- expectations ---- */
@@ -249,6 +249,8 @@ static json_t *value_or(json_t *object, const char *key, json_t *fallback)
 
 static void read_test(ds_app_builder *builder, ds_app_test *test, json_t *object)
 {
+    bool expects = json_object_get(object, "expect") != NULL ||
+                   json_object_get(object, "expect_errors") != NULL;
     bool known = !json_is_null(json_object_get(object, "input")) &&
                  !json_is_null(json_object_get(object, "batches"));
     test->name = ds_app_text_copy(builder, json_string_value(ds_shape_get(object, "name")));
@@ -263,7 +265,7 @@ static void read_test(ds_app_builder *builder, ds_app_test *test, json_t *object
     bool timed = read_start(builder, test, object) && known;
     check_expect(builder, test, timed);
     check_expect_errors(builder, test);
-    if (json_object_get(object, "expect_errors") == NULL && json_object_size(test->expect) == 0)
+    if (!expects && ds_diagnostics_errors(builder->diagnostics) == 0)
         ds_diag_warning(builder->diagnostics, test->path, "the test expects nothing");
 }
 
