@@ -36,7 +36,7 @@ void ds_json_describe(const json_t *value, char text[static 64])
     switch (json_typeof(value)) {
     case JSON_STRING: {
         int n = (int)strnlen(string, 40);
-        while (n == 40 && n > 0 && ((unsigned char)string[n] & 0xC0) == 0x80)
+        while (n > 0 && ((unsigned char)string[n] & 0xC0) == 0x80) /* cut at a whole character */
             n--;
         snprintf(text, 64, "\"%.*s%s\"", n, string, string[n] != '\0' ? "…" : "");
         break;

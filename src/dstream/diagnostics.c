@@ -95,21 +95,33 @@ static size_t control_length(const char *text, size_t left)
     return c == 0xC2 && left > 1 && (unsigned char)text[1] < 0xA0 ? 2 : 0;
 }
 
-/* Copies at most limit bytes with control characters as \u001b; cuts at a whole character. */
+/* The length of the character at text; 0 if a precision of printf cut it. */
+static size_t character_length(const char *text, size_t left)
+{
+    unsigned char c = (unsigned char)text[0];
+    size_t wanted = c < 0xC0 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4, length = 1;
+    while (length < wanted && length < left && is_continuation(text[length]))
+        length++;
+    return length == wanted ? length : 0;
+}
+
+/* Copies at most limit bytes, with control characters as \u001b and … for what was cut. */
 static char *visible(ds_arena *arena, const char *text, size_t limit)
 {
     ds_buffer out = {0};
     size_t length = strlen(text), i = 0;
     while (i < length && out.length < limit) {
         size_t control = control_length(text + i, length - i);
+        size_t n = character_length(text + i, length - i);
         if (control > 0)
             ds_buffer_printf(&out, "\\u%04x", (unsigned char)text[i + control - 1]);
-        size_t end = i + (control > 0 ? control : 1);
-        while (end < length && is_continuation(text[end]))
-            end++;
-        if (control == 0)
-            ds_buffer_append(&out, text + i, end - i);
-        i = end;
+        else if (n > 0)
+            ds_buffer_append(&out, text + i, n);
+        else
+            ds_buffer_append_text(&out, "…");
+        i += n > 0 ? n : 1;
+        while (n == 0 && i < length && is_continuation(text[i]))
+            i++;
     }
     if (i < length)
         ds_buffer_append_text(&out, "…");

@@ -196,6 +196,24 @@ START_TEST(control_characters_are_made_visible)
 }
 END_TEST
 
+START_TEST(texts_are_cut_at_characters)
+{
+    start("{\"a\": 1}");
+    ds_diag_error(diagnostics, "a", "\"%.5s\" and \"%.1s\" ü", "üüü", "\xE2\x82\xAC");
+    finish("app.json:1:7: a: \"üü…\" and \"…\" ü\n    {\"a\": 1}\n          ^\n");
+    start("{\"a\": 1}");
+    char text[1200];
+    for (size_t i = 0; i < sizeof text - 1; i++)
+        text[i] = "\xC3\xBC"[i % 2];
+    text[sizeof text - 1] = '\0';
+    ds_diag_error(diagnostics, "a", "%s", text);
+    char expected[1400];
+    snprintf(expected, sizeof expected, "app.json:1:7: a: %.1000s…\n    {\"a\": 1}\n          ^\n",
+             text);
+    finish(expected);
+}
+END_TEST
+
 START_TEST(nearest_names)
 {
     static const char *const names[] = {"order_by", "limit", "from", "where", "n", "kb"};
@@ -225,4 +243,5 @@ END_TEST
 UNIT_MAIN("diagnostics", value_key_and_missing, carets_in_strings,
           replaced_strings_are_shown_as_evaluated, warnings_usage_and_places,
           tabs_are_kept_and_long_lines_cut, a_problem_is_shown_once, only_a_hundred_are_shown,
-          without_a_source_there_are_paths, control_characters_are_made_visible, nearest_names)
+          without_a_source_there_are_paths, control_characters_are_made_visible,
+          texts_are_cut_at_characters, nearest_names)
