@@ -11,6 +11,7 @@
 #define REQUIRED DS_KEY_REQUIRED
 #define LATER DS_KEY_LATER
 #define MAX_DURATION INT64_C(3153600000000) /* 100 years */
+#define BATCHES_MAX 1000000                 /* of a queue or a test */
 #define GIB (INT64_C(1) << 30)
 #define END_OF_KEYS                                                                                \
     {                                                                                              \
@@ -99,7 +100,7 @@ static const ds_shape schema = {.kind = DS_SHAPE_MAP,
 static const ds_shape row = {.kind = DS_SHAPE_ROW};
 static const ds_shape rows = {.kind = DS_SHAPE_LIST, .noun = "a list of rows", .item = &row};
 static const ds_shape batches = {
-    .kind = DS_SHAPE_LIST, .noun = "a list of lists of rows", .item = &rows};
+    .kind = DS_SHAPE_LIST, .noun = "a list of lists of rows", .max = BATCHES_MAX, .item = &rows};
 static const ds_shape delimiter = {
     .kind = DS_SHAPE_TEXT, .noun = "one ASCII character", .min = 1, .max = 1};
 INT_SHAPE(rows_per_second, 1, 1000000000);
@@ -251,7 +252,7 @@ const ds_shape ds_sink_shape = {.kind = DS_SHAPE_OBJECT,
 
 /* ---- tests ---- */
 
-INT_SHAPE(test_batches, 0, 1000000);
+INT_SHAPE(test_batches, 0, BATCHES_MAX);
 
 static const ds_shape record = {.kind = DS_SHAPE_EITHER,
                                 .noun = "a raw record (a string) or a row (an object)",
@@ -263,7 +264,7 @@ static const ds_shape input_batch = {
     .kind = DS_SHAPE_MAP, .noun = "an object of sources and their records", .item = &records};
 static const ds_shape input = {.kind = DS_SHAPE_LIST,
                                .noun = "a list, an element for each batch",
-                               .max = 1000000,
+                               .max = BATCHES_MAX,
                                .item = &input_batch};
 static const ds_shape expect = {
     .kind = DS_SHAPE_MAP, .noun = "an object of streams and their rows", .item = &batches};

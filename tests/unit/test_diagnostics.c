@@ -141,6 +141,7 @@ START_TEST(tabs_are_kept_and_long_lines_cut)
     ds_buffer_fini(&out);
     ds_diagnostics_free(diagnostics);
     ds_json_source_free(source);
+    source = NULL;
 }
 END_TEST
 
@@ -173,6 +174,7 @@ START_TEST(only_a_hundred_are_shown)
     ds_buffer_fini(&out);
     ds_diagnostics_free(diagnostics);
     ds_json_source_free(source);
+    source = NULL;
 }
 END_TEST
 
