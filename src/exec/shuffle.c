@@ -8,10 +8,14 @@
 #define SHUFFLE_MAGIC 0x66687364u /* "dshf" */
 #define PIECE_ALIGN ((uint64_t)64)
 
+typedef struct extent {
+    uint64_t offset, length;
+} extent;
+
 typedef struct header {
     uint32_t magic;
     uint32_t n_partitions;
-    uint64_t starts[];
+    extent pieces[];
 } header;
 
 static uint64_t aligned(uint64_t n)
@@ -21,7 +25,7 @@ static uint64_t aligned(uint64_t n)
 
 static uint64_t header_bytes(uint32_t n_partitions)
 {
-    return sizeof(header) + ((uint64_t)n_partitions + 1) * sizeof(uint64_t);
+    return sizeof(header) + (uint64_t)n_partitions * sizeof(extent);
 }
 
 static uint64_t piece_bytes(const ds_heap *heap, const ds_partition_rows *rows, uint32_t n_columns)
@@ -50,12 +54,13 @@ ds_status ds_shuffle_write(ds_store *store, ds_batch_ranges *ranges, int64_t bat
     head->n_partitions = n_partitions;
     uint64_t at = aligned(header_bytes(n_partitions));
     for (uint32_t p = 0; p < n_partitions; p++) {
-        head->starts[p] = at;
+        head->pieces[p] = (extent){at, 0};
         if (rows[p].n_rows > 0)
-            at += aligned(ds_piece_write(to + at, heap, (const ds_column *const *)rows[p].columns,
-                                         n_columns, rows[p].n_rows));
+            head->pieces[p].length =
+                ds_piece_write(to + at, heap, (const ds_column *const *)rows[p].columns,
+                               n_columns, rows[p].n_rows);
+        at += aligned(head->pieces[p].length);
     }
-    head->starts[n_partitions] = at;
     DS_ASSERT(at <= total);
     return DS_OK;
 }
@@ -68,9 +73,9 @@ ds_status ds_shuffle_piece(const char *bytes, uint64_t length, uint32_t n_partit
     if (length < header_bytes(n_partitions) || head->magic != SHUFFLE_MAGIC ||
         head->n_partitions != n_partitions)
         return ds_error_set(error, DS_ERR_PROTOCOL, "a range in a store is not a shuffle output");
-    uint64_t from = head->starts[partition], to = head->starts[partition + 1];
-    if (from > to || to > length || from % PIECE_ALIGN != 0)
+    extent at = head->pieces[partition];
+    if (at.offset > length || at.length > length - at.offset || at.offset % PIECE_ALIGN != 0)
         return ds_error_set(error, DS_ERR_PROTOCOL, "a shuffle output has a piece outside of it");
-    *piece = (ds_piece_bytes){bytes + from, (size_t)(to - from)};
+    *piece = (ds_piece_bytes){bytes + at.offset, (size_t)at.length};
     return DS_OK;
 }

@@ -1,10 +1,10 @@
 /*
  * The shuffle: what one map task writes for a stage, in one range of the store.
  *
- *     magic u32, n_partitions u32, u64 starts[n_partitions + 1], pieces (piece.h), each at a
- *     multiple of 64
+ *     magic u32, n_partitions u32, (u64 offset, u64 length)[n_partitions], pieces (piece.h),
+ *     each at a multiple of 64
  *
- * starts are from the beginning of the range; a partition without rows has no bytes. A reduce
+ * Offsets are from the beginning of the range; a partition without rows has no bytes. A reduce
  * task is given one such range for each map task (by reference, in the order of the map
  * partitions) and takes the piece of its own partition out of each. The bytes are never
  * copied; everything is checked before it is believed.
