@@ -3,14 +3,64 @@
  *
  * A record keeps the position of its row. Rows without positions, and partials, come after
  * all rows with one, in order of arrival: they have the position LAST.
+ *
+ * Lists are kept as strings (boxes, see gather.h); so are they in partials.
  */
 #include "columnar/agg_scalar.h"
+#include "columnar/gather.h"
 
 #define LAST INT64_MAX
 
 static int64_t position_of(const ds_agg_rows *in, uint32_t row)
 {
     return in->positions == NULL ? LAST : in->positions[row];
+}
+
+/* ---- Lists ---- */
+
+static bool of_lists(const ds_agg_call *call)
+{
+    return call->arg_types[0].kind == DS_LIST;
+}
+
+typedef struct boxed {
+    ds_agg_rows rows;
+    const ds_column *args[2];
+    ds_arena *arena;
+    ds_heap heap;
+} boxed;
+
+/* The same rows with boxes as the first argument. The heap has the buffers of the rows' own
+ * heap at their places, for the other argument, and then the boxes. */
+static void box_rows(boxed *b, const ds_agg_state *state, const ds_agg_rows *in)
+{
+    b->arena = ds_arena_new(state->budget);
+    ds_heap_init(&b->heap, b->arena);
+    for (uint32_t i = 0; i < in->heap->n_buffers; i++)
+        ds_heap_add(&b->heap, in->heap->buffers[i]);
+    b->rows = *in;
+    b->rows.heap = &b->heap;
+    b->rows.args = b->args;
+    b->args[0] = ds_box_lists(b->arena, &b->heap, in->heap, in->args[0], in->rows, in->n);
+    b->args[1] = state->call->n_args > 1 ? in->args[1] : NULL;
+}
+
+static void free_boxes(boxed *b)
+{
+    ds_heap_fini(&b->heap);
+    ds_arena_free(b->arena);
+}
+
+/* The type in which values of an argument are kept. */
+static ds_type kept_type(const ds_agg_call *call, uint32_t arg)
+{
+    return call->arg_types[arg].kind == DS_LIST ? DS_TYPE(DS_STRING) : call->arg_types[arg];
+}
+
+static void unbox_results(ds_agg_state *state, const ds_agg_out *out)
+{
+    if (of_lists(state->call))
+        out->columns[0] = ds_unbox_lists(out->arena, out->heap, out->columns[0], state->call->type);
 }
 
 /* ---- first and last ---- */
@@ -50,11 +100,11 @@ DS_SCALAR_INLINE void merge_kind(ds_kind kind, ds_agg_state *state, const ds_agg
                  last);
 }
 
-static void kept_results(ds_agg_state *state, const ds_agg_out *out)
+static void kept_partials(ds_agg_state *state, const ds_agg_out *out)
 {
     const kept *records = (const kept *)(void *)state->records;
     uint32_t base = ds_text_store_export(state->text, out->heap);
-    ds_column *column = ds_agg_column(out, 0, state->call->type);
+    ds_column *column = ds_agg_column(out, 0, kept_type(state->call, 0));
     for (uint32_t i = 0; i < out->n; i++) {
         const kept *record = &records[out->ids[i]];
         if (record->has != 0)
@@ -62,6 +112,12 @@ static void kept_results(ds_agg_state *state, const ds_agg_out *out)
         else
             ds_agg_null(out, column, i);
     }
+}
+
+static void kept_results(ds_agg_state *state, const ds_agg_out *out)
+{
+    kept_partials(state, out);
+    unbox_results(state, out);
 }
 
 static void combine_kept(ds_agg_state *state, void *to, const void *older, const void *newer,
@@ -141,7 +197,7 @@ static void put_best(ds_agg_state *state, const ds_agg_out *out, uint32_t n_colu
     const best *records = (const best *)(void *)state->records;
     uint32_t base = ds_text_store_export(state->text, out->heap);
     for (uint32_t c = 0; c < n_columns; c++) {
-        ds_column *column = ds_agg_column(out, c, state->call->arg_types[c]);
+        ds_column *column = ds_agg_column(out, c, kept_type(state->call, c));
         for (uint32_t i = 0; i < out->n; i++) {
             const best *record = &records[out->ids[i]];
             if (record->has != 0)
@@ -160,6 +216,7 @@ static void best_partials(ds_agg_state *state, const ds_agg_out *out)
 static void best_results(ds_agg_state *state, const ds_agg_out *out)
 {
     put_best(state, out, 1);
+    unbox_results(state, out);
 }
 
 /* ---- The table ---- */
@@ -170,12 +227,20 @@ static void best_results(ds_agg_state *state, const ds_agg_out *out)
     static void name##_update(ds_agg_state *state, const ds_agg_rows *in)                          \
     {                                                                                              \
         const ds_agg_call *call = state->call;                                                     \
-        DS_SCALAR_SWITCH(call->arg_types[call->n_args - 1].kind, update_fn, state, in, way);       \
+        ds_kind kind = (ds_kind)kept_type(call, call->n_args - 1).kind;                            \
+        boxed b;                                                                                   \
+        if (of_lists(call)) {                                                                      \
+            box_rows(&b, state, in);                                                               \
+            in = &b.rows;                                                                          \
+        }                                                                                          \
+        DS_SCALAR_SWITCH(kind, update_fn, state, in, way);                                         \
+        if (of_lists(call))                                                                        \
+            free_boxes(&b);                                                                        \
     }                                                                                              \
     static void name##_merge(ds_agg_state *state, const ds_agg_partials *in)                       \
     {                                                                                              \
         const ds_agg_call *call = state->call;                                                     \
-        DS_SCALAR_SWITCH(call->arg_types[call->n_args - 1].kind, merge_fn, state, in, way);        \
+        DS_SCALAR_SWITCH(kept_type(call, call->n_args - 1).kind, merge_fn, state, in, way);        \
     }                                                                                              \
     static void name##_combine(ds_agg_state *state, void *to, const void *older,                   \
                                const void *newer)                                                  \
@@ -191,7 +256,7 @@ DEFINE(max_by, update_best, merge_best, combine_best, -1)
 #define KEPT_KERNELS(name)                                                                         \
     {                                                                                              \
         .record = sizeof(kept), .n_scalars = 1, .update = name##_update, .merge = name##_merge,    \
-        .combine = name##_combine, .partials = kept_results, .results = kept_results               \
+        .combine = name##_combine, .partials = kept_partials, .results = kept_results              \
     }
 #define BEST_KERNELS(name)                                                                         \
     {                                                                                              \
@@ -210,20 +275,20 @@ static const struct ds_aggregate_ops first_ops = {&first_kernels, NULL},
 
 static bool resolve_kept(ds_resolve *r, ds_agg_call *call)
 {
-    return ds_agg_want_args(r, 1, 1) && ds_agg_want_scalar(r, 0) &&
+    return ds_agg_want_args(r, 1, 1) && ds_agg_want_any(r, 0) &&
            ds_agg_done(r, call, 1, r->wanted[0]);
 }
 
 static bool resolve_best(ds_resolve *r, ds_agg_call *call)
 {
-    return ds_agg_want_args(r, 2, 2) && ds_agg_want_scalar(r, 0) && ds_agg_want_scalar(r, 1) &&
+    return ds_agg_want_args(r, 2, 2) && ds_agg_want_any(r, 0) && ds_agg_want_scalar(r, 1) &&
            ds_agg_done(r, call, 2, r->wanted[0]);
 }
 
 static uint32_t partial(const ds_agg_call *call, ds_type *types)
 {
     for (uint32_t a = 0; a < call->n_args; a++)
-        types[a] = call->arg_types[a];
+        types[a] = kept_type(call, a);
     return call->n_args;
 }
 

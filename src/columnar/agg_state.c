@@ -55,7 +55,7 @@ void ds_agg_state_tidy(ds_agg_state *state)
     ds_text_store next;
     ds_text_store_init(&next, state->budget);
     for (uint32_t a = 0; a < state->kernels->n_scalars; a++) {
-        if (state->call->arg_types[a].kind != DS_STRING)
+        if (!ds_agg_keeps_text(state->call, a))
             continue;
         for (uint32_t id = 0; id < state->n; id++) {
             ds_view *view = (ds_view *)ds_agg_record(state, id) + a;
@@ -134,6 +134,11 @@ static bool want(ds_resolve *r, uint32_t i, unsigned kinds, const char *wanted)
 
 #define NUMBERS (1u << DS_INT | 1u << DS_FLOAT)
 #define SCALARS (NUMBERS | 1u << DS_BOOL | 1u << DS_STRING | 1u << DS_TIMESTAMP)
+
+bool ds_agg_want_any(ds_resolve *r, uint32_t i)
+{
+    return want(r, i, SCALARS | 1u << DS_LIST, "a value");
+}
 
 bool ds_agg_want_number(ds_resolve *r, uint32_t i)
 {

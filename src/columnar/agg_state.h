@@ -57,7 +57,7 @@ typedef struct ds_agg_kernels {
     void (*partials)(ds_agg_state *state, const ds_agg_out *out);
     void (*results)(ds_agg_state *state, const ds_agg_out *out);
     /* A record begins with values of the first n_scalars arguments, 16 bytes each; those of
-     * string arguments are views of state->text (agg_scalar.h). */
+     * strings and lists are views of state->text (agg_scalar.h). */
     uint32_t n_scalars;
     /* Of `extra`; NULL: there is none. */
     void (*open)(ds_agg_state *state);
@@ -99,6 +99,12 @@ void ds_agg_state_tidy(ds_agg_state *state);
 
 size_t ds_agg_state_bytes(const ds_agg_state *state);
 
+/* True if values of this argument are kept as text. */
+static inline bool ds_agg_keeps_text(const ds_agg_call *call, uint32_t arg)
+{
+    return call->arg_types[arg].kind == DS_STRING || call->arg_types[arg].kind == DS_LIST;
+}
+
 static inline void *ds_agg_record(const ds_agg_state *state, uint32_t id)
 {
     return state->records + (size_t)id * state->kernels->record;
@@ -138,11 +144,13 @@ bool ds_agg_fail(ds_resolve *r, int wrong_arg, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Checks the number of arguments. */
 bool ds_agg_want_args(ds_resolve *r, uint32_t least, uint32_t most);
-/* Checks that argument i is int or float; bool; string; anything but a list. */
+/* Checks that argument i is int or float; bool; string; anything but a list; any
+ * value. */
 bool ds_agg_want_number(ds_resolve *r, uint32_t i);
 bool ds_agg_want_bool(ds_resolve *r, uint32_t i);
 bool ds_agg_want_string(ds_resolve *r, uint32_t i);
 bool ds_agg_want_scalar(ds_resolve *r, uint32_t i);
+bool ds_agg_want_any(ds_resolve *r, uint32_t i);
 /* As ds_agg_want_number, and asks for a float. */
 bool ds_agg_want_float(ds_resolve *r, uint32_t i);
 /* Fills the call: the first n_args arguments are columns, the result has this type. */

@@ -15,6 +15,7 @@
 #include "columnar/sort.h"
 
 #include "base/assert.h"
+#include "columnar/gather.h"
 #include "columnar/growable.h"
 #include "columnar/piece.h"
 #include "columnar/slice.h"
@@ -207,78 +208,15 @@ static void sort_entries(ds_sorter *sorter)
 
 /* ---- Gathering rows of several blocks ---- */
 
-/* One value: which source column, and its row there. */
-typedef struct place {
-    const ds_column *column;
-    uint32_t row;
-} place;
-
-static ds_column *gather(ds_arena *arena, ds_type type, const place *places, uint32_t n,
-                         uint32_t base);
-
-static void gather_lists(ds_arena *arena, ds_column *out, const place *places, uint32_t n,
-                         uint32_t base)
-{
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const uint32_t *offsets = places[i].column->offsets + places[i].row;
-        total += offsets[1] - offsets[0];
-        DS_ASSERT(total <= UINT32_MAX);
-        out->offsets[i + 1] = (uint32_t)total;
-    }
-    place *elements = ds_alloc((size_t)total * sizeof *elements);
-    for (uint32_t i = 0; i < n; i++) {
-        const uint32_t *offsets = places[i].column->offsets + places[i].row;
-        for (uint32_t e = offsets[0]; e < offsets[1]; e++)
-            elements[out->offsets[i] + e - offsets[0]] = (place){places[i].column->child, e};
-    }
-    out->child = gather(arena, ds_type_element(out->type), elements, (uint32_t)total, base);
-    free(elements);
-}
-
-static void gather_validity(ds_arena *arena, ds_column *out, const place *places, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (ds_column_is_null(places[i].column, places[i].row)) {
-            ds_column_need_validity(out, arena);
-            ds_bit_clear(out->validity, i);
-        }
-}
-
-/* Text of block b is buffer base + b of the heap that the result is for. */
-static ds_column *gather(ds_arena *arena, ds_type type, const place *places, uint32_t n,
-                         uint32_t base)
-{
-    ds_column *out = ds_column_new(arena, type, n);
-    gather_validity(arena, out, places, n);
-    switch (type.kind) {
-    case DS_BOOL:
-        memset(out->bits, 0, ds_bitmap_words(n) * 8);
-        for (uint32_t i = 0; i < n; i++)
-            ds_bit_put(out->bits, i, ds_bit_get(places[i].column->bits, places[i].row));
-        break;
-    case DS_STRING:
-        for (uint32_t i = 0; i < n; i++)
-            out->views[i] = ds_text_store_view(&places[i].column->views[places[i].row], base);
-        break;
-    case DS_LIST: gather_lists(arena, out, places, n, base); break;
-    default:
-        for (uint32_t i = 0; i < n; i++)
-            out->ints[i] = places[i].column->ints[places[i].row];
-        break;
-    }
-    return out;
-}
-
 static void gather_rows(const ds_sorter *sorter, ds_arena *arena, uint32_t base,
                         const entry *entries, uint32_t n, ds_column **columns)
 {
-    place places[DS_CHUNK_ROWS];
+    ds_place places[DS_CHUNK_ROWS];
     DS_ASSERT(n <= DS_CHUNK_ROWS);
     for (uint32_t c = 0; c < sorter->n_columns; c++) {
         for (uint32_t i = 0; i < n; i++)
-            places[i] = (place){sorter->blocks[entries[i].block].columns[c], entries[i].row};
-        columns[c] = gather(arena, sorter->types[c], places, n, base);
+            places[i] = (ds_place){sorter->blocks[entries[i].block].columns[c], entries[i].row};
+        columns[c] = ds_gather_places(arena, sorter->types[c], places, n, base);
     }
 }
 

@@ -110,7 +110,7 @@ static bool pane_end(const ds_window_spec *spec, int64_t batch, int64_t *end)
 static bool holds_text(const ds_agg_call *call)
 {
     for (uint32_t a = 0; a < call->n_args; a++)
-        if (call->arg_types[a].kind == DS_STRING)
+        if (ds_agg_keeps_text(call, a))
             return true;
     return false;
 }

@@ -298,6 +298,38 @@ START_TEST(first_last_and_their_like)
 }
 END_TEST
 
+START_TEST(lists_are_values_too)
+{
+    ds_type ints = DS_LIST_OF(DS_INT), strings = DS_LIST_OF(DS_STRING);
+    ck_assert_str_eq(result("first", ints, "null [1 null 3] [4]"), "[1 null 3]");
+    ck_assert_str_eq(result("last", strings, "[a] [b " LONG " '' null] null"),
+                     "[b " LONG " '' null]");
+    ck_assert_str_eq(result("last", strings, "[a] []"), "[]");
+    ck_assert_str_eq(result("first", DS_LIST_OF(DS_BOOL), "null"), "null");
+    ck_assert_str_eq(
+        result2("min_by", strings, STRING, "[a " LONG "] [b] [" LONGER " c]", LONG " " LONGER " a"),
+        "[" LONGER " c]");
+    ck_assert_str_eq(result2("max_by", DS_LIST_OF(DS_FLOAT), INT, "[0.5] [1.5 2] null", "1 2 3"),
+                     "[1.5 2]");
+}
+END_TEST
+
+START_TEST(lists_by_group)
+{
+    bench b;
+    bench_open(&b);
+    bench_key(&b, STRING);
+    bench_call(&b, "last", DS_LIST_OF(DS_STRING));
+    bench_call2(&b, "min_by", DS_LIST_OF(DS_INT), INT);
+    bench_start(&b);
+    feed_with(
+        &b, b.groups, (feed_options){.filter = "true true false true"},
+        (const char *const[]){"a b a b", "[x] [y] [z] [" LONG "]", "[1] [2] [3] [4]", "5 6 4 7"});
+    ck_assert_str_eq(results(&b, b.groups), "a [x] [3]; b [" LONG "] [2]");
+    bench_close(&b);
+}
+END_TEST
+
 /* ---- Order ---- */
 
 static void ordered_calls(bench *b)
@@ -517,6 +549,7 @@ START_TEST(wrong_partials_do_no_harm)
 {
     bench b;
     bench_open(&b);
+    bench_call(&b, "first", DS_LIST_OF(DS_INT));
     bench_call(&b, "median", FLOAT);
     bench_call(&b, "collect_list", STRING);
     bench_call(&b, "variance", FLOAT);
@@ -524,14 +557,15 @@ START_TEST(wrong_partials_do_no_harm)
     bench_start(&b);
     ds_type types[16];
     uint32_t n = ds_group_partial_types(&b.spec, types);
-    ck_assert_uint_eq(n, 2 + 1 + 3 + 3);
-    static const char *const texts[2][9] = {
-        {"[1 2 null]", "[5]", "[a null]", "-3", "1e308", "1e308", "-1", "-1", "-9"},
-        {"[7 8 9 null]", "[9223372036854775807 0 -4 2]", "null", "9223372036854775807", "1", "1",
-         "9223372036854775807", "9223372036854775807", "9223372036854775807"},
+    ck_assert_uint_eq(n, 1 + 2 + 1 + 3 + 3);
+    static const char *const texts[2][10] = {
+        {"'no box at all'", "[1 2 null]", "[5]", "[a null]", "-3", "1e308", "1e308", "-1", "-1",
+         "-9"},
+        {"''", "[7 8 9 null]", "[9223372036854775807 0 -4 2]", "null", "9223372036854775807", "1",
+         "1", "9223372036854775807", "9223372036854775807", "9223372036854775807"},
     };
     for (int round = 0; round < 6; round++) {
-        const ds_column *columns[9];
+        const ds_column *columns[10];
         for (uint32_t c = 0; c < n; c++)
             columns[c] = column_of(&b.d, types[c], texts[round % 2][c]);
         ds_groups_merge(b.groups, &b.d.heap, columns, 1);
@@ -570,6 +604,13 @@ START_TEST(types_of_results)
         {"variance", FLOAT, {0}, FLOAT, FLOAT, 3, DS_SLIDE_COMBINE},
         {"median", INT, {0}, FLOAT, FLOAT, 2, DS_SLIDE_SUBTRACT},
         {"first", BOOL, {0}, BOOL, BOOL, 1, DS_SLIDE_COMBINE},
+        {"first",
+         DS_LIST_OF(DS_INT),
+         {0},
+         DS_LIST_OF(DS_INT),
+         DS_LIST_OF(DS_INT),
+         1,
+         DS_SLIDE_COMBINE},
         {"last", STRING, {0}, STRING, STRING, 1, DS_SLIDE_COMBINE},
         {"collect_list", INT, {0}, INT, DS_LIST_OF(DS_INT), 1, DS_SLIDE_SUBTRACT},
         {"collect_set", STRING, {0}, STRING, DS_LIST_OF(DS_STRING), 2, DS_SLIDE_SUBTRACT},
@@ -675,8 +716,8 @@ END_TEST
 UNIT_MAIN("aggregates", counts, sums, int_sums_are_exact_beyond_64_bits, overflows_are_counted,
           averages, least_and_greatest, strings_that_are_replaced_do_not_pile_up, moments,
           moments_merge, bools, distinct_values, quantiles, lists_and_joined_text,
-          first_last_and_their_like, positions_decide_whatever_the_arrival,
-          shuffled_rows_give_the_same, merged_parts_are_the_whole,
-          the_same_input_gives_the_same_bits, lists_after_new_groups, wrong_partials_do_no_harm,
-          types_of_results, wrong_arguments_are_told, quantiles_are_checked_when_resolved,
-          the_registry_knows_them_all)
+          first_last_and_their_like, lists_are_values_too, lists_by_group,
+          positions_decide_whatever_the_arrival, shuffled_rows_give_the_same,
+          merged_parts_are_the_whole, the_same_input_gives_the_same_bits, lists_after_new_groups,
+          wrong_partials_do_no_harm, types_of_results, wrong_arguments_are_told,
+          quantiles_are_checked_when_resolved, the_registry_knows_them_all)

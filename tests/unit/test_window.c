@@ -252,6 +252,23 @@ START_TEST(subtracted_floats_would_drift)
 }
 END_TEST
 
+START_TEST(lists_are_values_too)
+{
+    pane_view v;
+    view_open(&v);
+    bench_key(&v.b, STRING);
+    bench_call(&v.b, "first", DS_LIST_OF(DS_STRING));
+    bench_call2(&v.b, "max_by", DS_LIST_OF(DS_INT), INT);
+    view_start(&v, 2000, 1000, 1000);
+    add(&v, 1000, "a b", "[x 'a long text inside a list'] [y]", "[1] [2]", "9 5");
+    ck_assert_str_eq(at(&v, 1000), "a [x 'a long text inside a list'] [1]; b [y] [2]");
+    add(&v, 2000, "a", "[z]", "[3]", "4");
+    ck_assert_str_eq(at(&v, 2000), "a [x 'a long text inside a list'] [1]; b [y] [2]");
+    ck_assert_str_eq(at(&v, 3000), "a [z] [3]");
+    view_close(&v);
+}
+END_TEST
+
 START_TEST(long_jumps_cost_nothing)
 {
     pane_view v;
@@ -559,6 +576,7 @@ static int run_all(void)
     tcase_add_test(tcase, without_keys_there_is_always_a_row);
     tcase_add_test(tcase, sums_after_an_overflow_fit_again);
     tcase_add_test(tcase, subtracted_floats_would_drift);
+    tcase_add_test(tcase, lists_are_values_too);
     tcase_add_test(tcase, long_jumps_cost_nothing);
     tcase_add_test(tcase, results_by_parts);
     tcase_add_test(tcase, large_panes);
