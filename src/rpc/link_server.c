@@ -214,8 +214,8 @@ static void refuse(ds_server *server, nng_stream *stream)
 {
     nng_stream_free(stream);
     if (!server->refused)
-        ds_log_warn("%s: a connection from another user or process was refused",
-                    server->address.url);
+        ds_log_warn("%s: a connection that is not from our %s was refused", server->address.url,
+                    server->address.transport == DS_TRANSPORT_INPROC ? "process" : "user");
     server->refused = true;
 }
 
