@@ -27,26 +27,25 @@ static uint32_t turn(uint32_t x, unsigned n)
     return x << n | x >> (32 - n);
 }
 
+/* 16 of the 64 steps: how b, c and d are mixed, and which word each step takes. */
+#define ROUND(round, mix, word)                                                                    \
+    for (unsigned i = (round)*16; i < (round)*16 + 16; i++) {                                      \
+        uint32_t sum = a + (mix) + sines[i] + words[(word) % 16];                                  \
+        a = d;                                                                                     \
+        d = c;                                                                                     \
+        c = b;                                                                                     \
+        b += turn(sum, turns[round][i % 4]);                                                       \
+    }
+
 static void add_block(uint32_t state[4], const uint8_t *block)
 {
     uint32_t words[16], a = state[0], b = state[1], c = state[2], d = state[3];
     for (unsigned i = 0; i < 16; i++)
         words[i] = read_word(block + (size_t)4 * i);
-    for (unsigned i = 0; i < 64; i++) {
-        uint32_t mix;
-        unsigned word;
-        switch (i / 16) {
-        case 0: mix = (b & c) | (~b & d), word = i; break;
-        case 1: mix = (d & b) | (~d & c), word = (5 * i + 1) % 16; break;
-        case 2: mix = b ^ c ^ d, word = (3 * i + 5) % 16; break;
-        default: mix = c ^ (b | ~d), word = 7 * i % 16; break;
-        }
-        uint32_t next = b + turn(a + mix + sines[i] + words[word], turns[i / 16][i % 4]);
-        a = d;
-        d = c;
-        c = b;
-        b = next;
-    }
+    ROUND(0, (b & c) | (~b & d), i)
+    ROUND(1, (d & b) | (~d & c), 5 * i + 1)
+    ROUND(2, b ^ c ^ d, 3 * i + 5)
+    ROUND(3, c ^ (b | ~d), 7 * i)
     state[0] += a;
     state[1] += b;
     state[2] += c;

@@ -67,34 +67,40 @@ static inline ds_view short_view(const char *bytes, uint32_t length)
 #endif
 }
 
-static inline void put_part(ds_list_out *list, const source *s, uint32_t from, uint32_t to)
+/* What views of parts are made from, by value: so it stays in registers while views are stored. */
+typedef struct maker {
+    const char *bytes;
+    uintptr_t here, tail; /* add the place of a byte: its address in the text, in the tail */
+    uint32_t tail_from, buffer, offset;
+} maker;
+
+static inline ds_view *put_part(ds_view *at, maker m, uint32_t from, uint32_t to)
 {
     uint32_t length = to - from;
-    ds_view *view = &list->views[list->count++];
     if (length <= DS_INLINE_BYTES) {
-        const char *bytes =
-            from <= s->tail_from ? s->bytes + from : s->tail + (from - s->tail_from);
-        *view = short_view(bytes, length);
+        *at = short_view((const char *)((from <= m.tail_from ? m.here : m.tail) + from), length);
     } else {
-        view->length = length;
-        memcpy(view->ref.prefix, s->bytes + from, sizeof view->ref.prefix);
-        view->ref.buffer = s->buffer;
-        view->ref.offset = s->offset + from;
+        at->length = length;
+        memcpy(at->ref.prefix, m.bytes + from, sizeof at->ref.prefix);
+        at->ref.buffer = m.buffer;
+        at->ref.offset = m.offset + from;
     }
+    return at + 1;
 }
 
-/* The parts that end in one window; *from is where the one begun last begins, if *inside. */
-static inline void split_window(ds_list_out *list, const source *s, uint32_t at, uint32_t words,
-                                const uint64_t *masks, uint32_t *from, bool *inside)
+/* Puts the parts that end in one window, and returns where the next one goes; *begun is where
+ * the part begins that goes on behind the window, if *inside. */
+static inline ds_view *split_window(ds_view *put, maker m, uint32_t at, uint32_t words,
+                                    const uint64_t *masks, uint32_t *begun, bool *inside)
 {
-    uint32_t begin = *from;
+    uint32_t begin = *begun;
     uint64_t before = !*inside; /* 1: the byte before is white, or there is none */
     for (uint32_t w = 0; w < words; w++, at += 64) {
         uint64_t edges = masks[w] ^ (masks[w] << 1 | before);
         bool within = before == 0;
         before = masks[w] >> 63;
         if (within && edges != 0) {
-            put_part(list, s, begin, at + (uint32_t)__builtin_ctzll(edges));
+            put = put_part(put, m, begin, at + (uint32_t)__builtin_ctzll(edges));
             edges &= edges - 1;
         }
         while (edges != 0) {
@@ -102,30 +108,39 @@ static inline void split_window(ds_list_out *list, const source *s, uint32_t at,
             edges &= edges - 1;
             if (edges == 0)
                 break;
-            put_part(list, s, begin, at + (uint32_t)__builtin_ctzll(edges));
+            put = put_part(put, m, begin, at + (uint32_t)__builtin_ctzll(edges));
             edges &= edges - 1;
         }
     }
-    *from = begin;
+    *begun = begin;
     *inside = before == 0;
+    return put;
 }
 
 /* False if there are too many parts. */
 static bool split_white(ds_list_out *list, const source *s, ds_white_fn white_masks)
 {
     uint64_t masks[DS_WHITE_WINDOW / 64];
-    uint32_t from = 0;
+    maker m = {.bytes = s->bytes,
+               .here = (uintptr_t)s->bytes,
+               .tail = (uintptr_t)s->tail - s->tail_from,
+               .tail_from = s->tail_from,
+               .buffer = s->buffer,
+               .offset = s->offset};
+    uint32_t begun = 0;
     bool inside = false;
     for (uint32_t at = 0; at < s->length;) {
         uint32_t to = s->length - at < DS_WHITE_WINDOW ? s->length : at + DS_WHITE_WINDOW;
         if (!ds_list_reserve(list, (to - at) / 2 + 2))
             return false;
         white_masks(s->bytes, at, to, masks);
-        split_window(list, s, at, (to - at + 63) / 64, masks, &from, &inside);
+        ds_view *put = list->views + list->count;
+        put = split_window(put, m, at, (to - at + 63) / 64, masks, &begun, &inside);
+        if (inside && to == s->length) /* it ended with the last bit of a word */
+            put = put_part(put, m, begun, to);
+        list->count = (uint32_t)(put - list->views);
         at = to;
     }
-    if (inside) /* the text ended with the last bit of a word */
-        put_part(list, s, from, s->length);
     return true;
 }
 

@@ -1,9 +1,11 @@
 /*
  * Outside bytes through everything that reads text: numbers, timestamps, UTF-8. What is read
- * must survive being written and read again, and what is repaired must be valid.
+ * must survive being written and read again, and what is repaired must be valid. Up to the first
+ * NUL they are a format of time as well, and behind it what is read by it.
  */
 #include "base/assert.h"
 #include "columnar/text.h"
+#include "columnar/time_format.h"
 
 #include <math.h>
 
@@ -39,6 +41,27 @@ static void fuzz_time(const char *text, size_t length)
     DS_ASSERT(back == us);
 }
 
+static void fuzz_format(const char *text, size_t length)
+{
+    const char *end = memchr(text, '\0', length);
+    size_t format_length = end == NULL ? length : (size_t)(end - text), bad;
+    if (format_length > DS_TIME_FORMAT_LIMIT)
+        return;
+    ds_arena *arena = ds_arena_new(NULL);
+    const ds_time_format *format = ds_time_format_new(arena, text, format_length, true, &bad);
+    int64_t us;
+    if (format == NULL) {
+        DS_ASSERT(bad < format_length && text[bad] == '%');
+    } else if (end != NULL &&
+               ds_time_format_read(format, end + 1, length - format_length - 1, &us)) {
+        DS_ASSERT(us >= DS_TIMESTAMP_MIN && us <= DS_TIMESTAMP_MAX);
+        char *again = ds_arena_alloc(arena, ds_time_format_room(format));
+        size_t n = ds_time_format_write(format, us, again);
+        DS_ASSERT(n <= ds_time_format_room(format));
+    }
+    ds_arena_free(arena);
+}
+
 static void fuzz_utf8(const char *text, size_t length)
 {
     ds_buffer out = {0};
@@ -62,6 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text = (const char *)data;
     fuzz_numbers(text, size);
     fuzz_time(text, size);
+    if (size > 0)
+        fuzz_format(text, size);
     fuzz_utf8(text, size);
     return 0;
 }

@@ -75,7 +75,7 @@ static inline json_t *harness_json(const char *text)
     return json;
 }
 
-static inline ds_kind harness_kind(char letter)
+static inline uint8_t harness_kind(char letter)
 {
     switch (tolower(letter)) {
     case 's': return DS_STRING;

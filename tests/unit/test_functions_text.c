@@ -1,4 +1,5 @@
 /* The functions of text. */
+#include "base/random.h"
 #include "columnar/md5.h"
 #include "columnar/text_kernel.h"
 
@@ -96,6 +97,33 @@ START_TEST(left_and_right)
           " ['" LONG "', 13], ['ééééééééé€', 9], [null, 1], ['x', null],"
           " ['x', 9223372036854775807]]",
           "['lo','','','hello','😀x','',' twelve bytes','éééééééé€',null,null,'x']");
+}
+END_TEST
+
+START_TEST(places_of_code_points)
+{
+    static const char *const points[] = {"a", "b", "é", "€", "😀"};
+    ds_random random;
+    ds_random_init(&random, 71);
+    for (int round = 0; round < 3000; round++) {
+        char text[160];
+        uint32_t starts[41], n = (uint32_t)ds_random_below(&random, 40), length = 0;
+        uint64_t kinds = 1 + ds_random_below(&random, 5);
+        for (uint32_t i = 0; i < n; i++) {
+            const char *point = points[ds_random_below(&random, kinds)];
+            starts[i] = length;
+            memcpy(text + length, point, strlen(point));
+            length += (uint32_t)strlen(point);
+        }
+        starts[n] = length;
+        bool fine = ds_utf8_length(text, length) == n;
+        for (uint32_t i = 0; i <= n; i++)
+            fine &= ds_utf8_skip(text, length, i) == starts[i] &&
+                    ds_utf8_skip_back(text, length, i) == starts[n - i];
+        ck_assert(fine);
+        ck_assert_uint_eq(ds_utf8_skip(text, length, n + 1), length);
+        ck_assert_uint_eq(ds_utf8_skip_back(text, length, UINT64_MAX), 0);
+    }
 }
 END_TEST
 
@@ -279,5 +307,6 @@ END_TEST
 
 UNIT_MAIN("functions_text", length_counts_code_points, case_changes_ascii_letters_only,
           case_changes_each_byte_at_each_length, trim_takes_ascii_white_space,
-          substr_counts_from_one, left_and_right, parts_do_not_copy, padding, new_text_is_limited,
-          replacing, concatenation, looking_for_text, split_part_counts_from_one, digests, hashes)
+          substr_counts_from_one, left_and_right, places_of_code_points, parts_do_not_copy, padding,
+          new_text_is_limited, replacing, concatenation, looking_for_text,
+          split_part_counts_from_one, digests, hashes)
