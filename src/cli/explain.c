@@ -1,7 +1,199 @@
+#include "base/memory.h"
 #include "cli/commands.h"
+#include "cli/load.h"
+#include "dstream/op_group.h"
+#include "dstream/op_order.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *duration(int64_t ms, char text[static 32])
+{
+    static const struct {
+        int64_t ms;
+        const char *unit;
+    } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (ms % units[i].ms != 0)
+            continue;
+        snprintf(text, 32, "%" PRId64 "%s", ms / units[i].ms, units[i].unit);
+        break;
+    }
+    return text;
+}
+
+static void print_schema(const ds_schema *schema)
+{
+    for (uint32_t i = 0; i < schema->n_fields; i++)
+        printf("%s%s %s", i > 0 ? ", " : "", schema->fields[i].name,
+               ds_type_name(schema->fields[i].type));
+}
+
+/* ---- streams ---- */
+
+static const char *source_kind(const ds_app_source *source)
+{
+    static const char *const names[] = {[DS_SOURCE_SOCKET] = "socket",
+                                        [DS_SOURCE_FILES] = "files",
+                                        [DS_SOURCE_STDIN] = "stdin",
+                                        [DS_SOURCE_RATE] = "rate",
+                                        [DS_SOURCE_QUEUE] = "queue"};
+    return names[source->type];
+}
+
+static void print_streams(const ds_plan *plan)
+{
+    printf("streams\n");
+    for (uint32_t i = 0; i < plan->n_outputs; i++) {
+        const ds_plan_output *output = &plan->outputs[i];
+        char slide[32];
+        bool needed = false;
+        for (uint32_t n = 0; n < plan->n_nodes; n++)
+            needed = needed || strcmp(plan->nodes[n]->stream, output->name) == 0;
+        printf("  %-16s every %-6s ", output->name, duration(output->slide_ms, slide));
+        print_schema(output->schema);
+        printf("%s\n", needed ? "" : "   (no sink needs it: not run)");
+    }
+}
+
+/* ---- stages ---- */
+
+static void print_group(const ds_node *node)
+{
+    const ds_group_plan *group = node->group;
+    printf("group by");
+    for (uint32_t i = 0; i < group->n_keys; i++)
+        printf("%s %s", i > 0 ? "," : "", node->schema.fields[i].name);
+    if (group->n_keys == 0)
+        printf(" nothing (one row)");
+    for (uint32_t i = 0; i < group->n_visible; i++)
+        printf("%s%s", i == 0 ? "; aggregates " : ", ", group->spec.calls[i].aggregate->name);
+    if (!group->windowed)
+        return;
+    char size[32], slide[32];
+    bool combines = false;
+    for (uint32_t i = 0; i < group->spec.n_calls; i++) {
+        const ds_agg_call *call = &group->spec.calls[i];
+        combines = combines || call->aggregate->slide(call) == DS_SLIDE_COMBINE;
+    }
+    printf("; window %s by %s, panes kept by key (%s)", duration(group->window.size_ms, size),
+           duration(group->window.slide_ms, slide),
+           combines ? "combined by queues" : "added and subtracted");
+}
+
+static void print_root(const ds_node *node)
+{
+    char size[32], slide[32];
+    switch (node->kind) {
+    case DS_NODE_SOURCE: {
+        printf("read source %s (%s): ", node->stream, source_kind(node->source));
+        bool first = true;
+        for (uint32_t c = 0; c < node->schema.n_fields; c++) {
+            if (!node->wanted[c])
+                continue;
+            printf("%s%s", first ? "" : ", ", node->schema.fields[c].name);
+            first = false;
+        }
+        printf("%s", first ? "no columns, only the number of records" : "");
+        break;
+    }
+    case DS_NODE_GROUP: print_group(node); break;
+    case DS_NODE_WINDOW:
+        printf("keep whole rows; window %s by %s", duration(node->window->size_ms, size),
+               duration(node->window->slide_ms, slide));
+        break;
+    case DS_NODE_ORDER:
+        printf("bring sorted runs together");
+        if (node->order->limit >= 0)
+            printf(", first %" PRId64, node->order->limit);
+        break;
+    case DS_NODE_SINK: printf("bring rows together for sink %s", node->stream); break;
+    default: break;
+    }
+}
+
+static void print_write(const ds_plan *plan, const ds_node *node)
+{
+    const ds_stage *target = &plan->stages[node->stage];
+    printf("      shuffle to stage %u: ", target->id);
+    switch (node->kind) {
+    case DS_NODE_GROUP: printf("partial aggregates by key"); break;
+    case DS_NODE_ORDER:
+        printf("%s", node->order->limit >= 0 ? "the first rows, sorted" : "sorted rows");
+        break;
+    default: printf("whole rows"); break;
+    }
+    printf(", %u partition%s\n", target->n_partitions, target->n_partitions == 1 ? "" : "s");
+}
+
+static void print_children(const ds_plan *plan, const ds_stage *stage, const ds_node *node);
+
+static void print_child(const ds_plan *plan, const ds_stage *stage, const ds_node *node)
+{
+    static const char *const sinks[] = {
+        [DS_TO_CONSOLE] = "console", [DS_TO_FILE] = "file", [DS_TO_TEST] = "test"};
+    if (node->stage != DS_NO_STAGE) {
+        print_write(plan, node);
+        return;
+    }
+    if (node->kind == DS_NODE_SINK)
+        printf("      write sink %s (%s)\n", node->stream, sinks[node->sink->kind]);
+    else
+        printf("      compute %s: %s\n", node->stream,
+               node->kind == DS_NODE_HAVING ? "having" : "row by row");
+    print_children(plan, stage, node);
+}
+
+static void print_children(const ds_plan *plan, const ds_stage *stage, const ds_node *node)
+{
+    for (uint32_t i = 0; i < node->n_children; i++)
+        print_child(plan, stage, node->children[i]);
+}
+
+static void print_stage(const ds_plan *plan, const ds_stage *stage)
+{
+    const ds_node *root = stage->root;
+    char slide[32];
+    printf("  stage %u, ", stage->id);
+    if (stage->n_partitions == 0)
+        printf("one task for each block or piece of input");
+    else
+        printf("%u task%s", stage->n_partitions, stage->n_partitions == 1 ? "" : "s");
+    printf(", every %s\n      ",
+           duration(stage->keyed ? root->parents[0]->slide_ms : root->slide_ms, slide));
+    print_root(root);
+    printf("\n");
+    if (root->kind == DS_NODE_SINK)
+        printf("      write sink %s (console)\n", root->stream);
+    print_children(plan, stage, root);
+}
+
+static void print_plan(const ds_plan *plan)
+{
+    const ds_app *app = plan->app;
+    char interval[32];
+    printf("app %s: a batch every %s, %u executor%s with %u core%s, %u key partitions, plan "
+           "%016" PRIx64 "\n\n",
+           app->name, duration(app->interval_ms, interval), app->executors_count,
+           app->executors_count == 1 ? "" : "s", app->executors_cores,
+           app->executors_cores == 1 ? "" : "s", plan->key_partitions, plan->hash);
+    print_streams(plan);
+    printf("\nstages of a batch\n");
+    for (uint32_t i = 0; i < plan->n_stages; i++)
+        print_stage(plan, &plan->stages[i]);
+    if (plan->n_stages == 0)
+        printf("  none: no sink reads anything\n");
+}
+
 int ds_command_explain(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    return 70;
+    if (argc != 2 || argv[1][0] == '-')
+        return ds_usage_error("explain", "one app file is wanted");
+    ds_loaded loaded;
+    ds_status status = ds_load(argv[1], &(ds_app_options){0}, false, &loaded);
+    if (status == DS_OK)
+        print_plan(loaded.plan);
+    ds_loaded_free(&loaded);
+    return ds_status_exit(status);
 }

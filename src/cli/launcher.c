@@ -67,6 +67,8 @@ static int spawn(const ds_launch_spec *spec, char *const *argv, char *const *env
     if (!spec->with_stdin)
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    /* The library accepts connections without CLOEXEC for a moment. */
+    posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
     int failed = posix_spawn(pid, "/proc/self/exe", &actions, &attributes, argv, env);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
