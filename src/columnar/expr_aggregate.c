@@ -2,6 +2,7 @@
 #include "columnar/aggregate.h"
 #include "columnar/expr_bind.h"
 
+#include "base/assert.h"
 #include "base/buffer.h"
 
 #include <string.h>
@@ -110,9 +111,8 @@ static bool resolve(ds_binder *binder, const ds_aggregate *aggregate, ds_expr *e
         return false;
     if (r.result.kind != DS_NULL_TYPE)
         call->type = r.result;
-    if (call->n_args > expr->n_args)
-        call->n_args = expr->n_args;
-    for (uint32_t i = 0; i < call->n_args && i < 2; i++) {
+    DS_ASSERT(call->n_args <= expr->n_args && call->n_args <= 2);
+    for (uint32_t i = 0; i < call->n_args; i++) {
         call->args[i] = expr->args[i];
         call->arg_types[i] = expr->args[i]->type;
     }
@@ -140,7 +140,7 @@ bool ds_bind_aggregate(ds_binder *binder, const ds_aggregate *aggregate, ds_expr
 {
     if (!check_place(binder, aggregate, expr))
         return false;
-    ds_agg_call call = {.aggregate = aggregate, .n_args = expr->n_args};
+    ds_agg_call call = {.aggregate = aggregate, .n_args = expr->n_args < 2 ? expr->n_args : 2};
     if (!bind_parts(binder, expr) || !resolve(binder, aggregate, expr, &call)) {
         release_parts(expr);
         return false;

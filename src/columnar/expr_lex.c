@@ -10,14 +10,6 @@ static const char *const reserved[] = {
     "when", "then", "else", "end", "true", "false", "cast",    "as",
 };
 
-bool ds_expr_reserved(const char *word)
-{
-    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
-        if (strcmp(word, reserved[i]) == 0)
-            return true;
-    return false;
-}
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';

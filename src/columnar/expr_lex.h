@@ -35,9 +35,6 @@ typedef struct ds_lexer {
 /* Reads the next token. A lexer may be copied to look ahead. */
 ds_token ds_lexer_next(ds_lexer *lexer);
 
-/* True for and, or, not ... (lower case). */
-bool ds_expr_reserved(const char *word);
-
 /* True if a name needs no quotes. */
 bool ds_expr_plain_name(const char *name);
 

@@ -185,6 +185,7 @@ START_TEST(literals_are_folded)
     ck_assert_str_eq(canonical(&t, "9223372036854775807 + 1"), "9223372036854775807 + 1");
     ck_assert_str_eq(canonical(&t, "cast('12' as int) + i"), "12 + i");
     ck_assert_str_eq(canonical(&t, "batch_time()"), "batch_time()");
+    ck_assert_str_eq(canonical(&t, "t > '1970-01-02'"), "t > to_timestamp('1970-01-02T00:00:00Z')");
     ck_assert_str_eq(canonical(&t, "i between 1 and 2"), "i between 1 and 2");
     ck_assert_str_eq(canonical(&t, "coalesce(nullif(i, 1), 2)"), "coalesce(nullif(i, 1), 2)");
     table_close(&t);

@@ -71,6 +71,9 @@ START_TEST(round_to_places)
     same(&t, "round(50.0, -2)", "100");
     same(&t, "round(-60.0, -2)", "-100");
     same(&t, "round(9.5, -3)", "0");
+    same(&t, "round(999.5, -1)", "1000");
+    same(&t, "round(0.99999999999999999999, 30)", "1");
+    same(&t, "round(4503599627370495.5, 1)", "4.5035996273705e+15");
     same(&t, "round(0.15, 1)", "0.1");
     same(&t, "round(0.25, 1)", "0.3");
     same(&t, "round(1e-10, 5)", "0");

@@ -13,6 +13,7 @@ START_TEST(ints_add_and_overflow)
     EXPECT(&t, "-2 - i", "-3|0|null|!|-2|-9");
     EXPECT(&t, "i * 2", "2|-4|null|!|0|14");
     EXPECT(&t, "i * j", "2|-6|null|-9223372036854775807|0|null");
+    EXPECT(&t, "nullif(null, 1) + i", "null|null|null|null|null|null");
     EXPECT(&t, "-i", "-1|2|null|-9223372036854775807|0|-7");
     EXPECT(&t, "-(-i - 1)", "2|-1|null|!|1|8");
     EXPECT(&t, "i + null", "null|null|null|null|null|null");
@@ -314,6 +315,20 @@ START_TEST(like_as_defined)
 }
 END_TEST
 
+START_TEST(texts_have_a_limit)
+{
+    expr_table t;
+    table_open(&t);
+    uint32_t length = 9u << 20;
+    char *text = memset(ds_arena_alloc(t.arena, length), 'x', length);
+    ds_view view = ds_view_at(text, length, ds_heap_add(&t.heap, text), 0);
+    ((ds_view *)t.chunk.columns[6]->values)[3] = view;
+    EXPECT(&t, "(s || s) = s", "F|T|null|!|F|F");
+    EXPECT(&t, "(s || 'x') = s", "F|F|null|F|F|F");
+    table_close(&t);
+}
+END_TEST
+
 START_TEST(concatenation)
 {
     expr_table t;
@@ -429,6 +444,7 @@ START_TEST(extremes_pass_over_nulls)
     EXPECT(&t, "greatest(b, c)", "T|T|null|T|F|T");
     EXPECT(&t, "least(b, c)", "T|F|null|T|F|F");
     EXPECT(&t, "least(t, batch_time())", "1000000|0|1000000|1000000|-62135596800000000|1000000");
+    EXPECT(&t, "least(f, g)", "0.5|-2.5|2|1e+308|0|100.25");
     EXPECT(&t, "greatest(n, null)", "null|null|null|null|null|null");
     EXPECT_ERROR(&t, "greatest(i, s)", 12, 1, "greatest wants values of one type");
     EXPECT_ERROR(&t, "least(l)", 0, 8, "least cannot compare list<int>s");
@@ -438,5 +454,5 @@ END_TEST
 
 UNIT_MAIN("operators", ints_add_and_overflow, ints_divide, floats_are_finite_or_null, times,
           wrong_times, numbers_compare, other_values_compare, nulls_are_distinct_or_not,
-          three_valued_logic, between_and_in, like, like_as_defined, concatenation,
-          casts_of_numbers, casts_of_text, choices, extremes_pass_over_nulls)
+          three_valued_logic, between_and_in, like, like_as_defined, texts_have_a_limit,
+          concatenation, casts_of_numbers, casts_of_text, choices, extremes_pass_over_nulls)
