@@ -555,6 +555,14 @@ static bool uses_stdin(const ds_plan *plan)
     return false;
 }
 
+/* What each executor may use: its own limit, and its share of the app's. */
+static uint64_t executor_memory(const ds_app *app)
+{
+    uint32_t count = app->executors_count > 0 ? app->executors_count : 1;
+    int64_t share = app->limits_memory / count;
+    return (uint64_t)(app->executors_memory < share ? app->executors_memory : share);
+}
+
 static void make_launcher(driver_loop *loop)
 {
     const ds_app *app = loop->plan->app;
@@ -562,7 +570,7 @@ static void make_launcher(driver_loop *loop)
     spec = (ds_launch_spec){.url = ds_server_url(loop->server),
                             .app_id = app->name,
                             .cores = app->executors_cores,
-                            .memory_bytes = (uint64_t)app->executors_memory,
+                            .memory_bytes = executor_memory(app),
                             .with_stdin = uses_stdin(loop->plan),
                             .log_format = loop->options->log_format,
                             .log_level = loop->options->log_level};

@@ -3,6 +3,8 @@
 #include "cli/load.h"
 #include "dstream/op_group.h"
 #include "dstream/op_order.h"
+#include "dstream/op_rows.h"
+#include "dstream/op_window.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -129,6 +131,31 @@ static void print_write(const ds_plan *plan, const ds_node *node)
 
 static void print_children(const ds_plan *plan, const ds_stage *stage, const ds_node *node);
 
+/* A stream that is only another name for its parent computes nothing. */
+static void print_rows(const ds_node *node)
+{
+    if (node->kind == DS_NODE_HAVING) {
+        printf("      compute %s: having\n", node->stream);
+        return;
+    }
+    const ds_rows_plan *rows = node->rows;
+    const bool steps[] = {node->n_parents > 1, rows->flat_map != NULL, rows->where != NULL,
+                          rows->select != NULL};
+    static const char *const names[] = {"union", "flat_map", "where", "select"};
+    bool first = true;
+    for (int i = 0; i < 4; i++) {
+        if (!steps[i])
+            continue;
+        if (first)
+            printf("      compute %s: %s", node->stream, names[i]);
+        else
+            printf(", %s", names[i]);
+        first = false;
+    }
+    if (!first)
+        printf("\n");
+}
+
 static void print_child(const ds_plan *plan, const ds_stage *stage, const ds_node *node)
 {
     static const char *const sinks[] = {
@@ -140,8 +167,7 @@ static void print_child(const ds_plan *plan, const ds_stage *stage, const ds_nod
     if (node->kind == DS_NODE_SINK)
         printf("      write sink %s (%s)\n", node->stream, sinks[node->sink->kind]);
     else
-        printf("      compute %s: %s\n", node->stream,
-               node->kind == DS_NODE_HAVING ? "having" : "row by row");
+        print_rows(node);
     print_children(plan, stage, node);
 }
 
