@@ -668,6 +668,7 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
         run(&loop);
         pthread_kill(loop.signals, SIGUSR1);
         pthread_join(loop.signals, NULL);
+        ds_progress_summary(ds_driver_progress(loop.control));
         status = loop.status;
         if (status != DS_OK)
             ds_error_set(error, status, "%s", loop.message);

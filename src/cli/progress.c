@@ -115,6 +115,19 @@ static void show_plain(const ds_progress *p)
             (double)p->memory_bytes / (1 << 20));
 }
 
+static void put_source(ds_buffer *out, const ds_source_counts *counts)
+{
+    ds_json_string(out, counts->name, strlen(counts->name));
+    ds_buffer_printf(out, ":{\"rows\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bad\":{", counts->rows,
+                     counts->bytes);
+    for (int i = 0; i < DS_BAD_REASONS; i++)
+        ds_buffer_printf(out, "%s\"%s\":%" PRIu64, i > 0 ? "," : "",
+                         ds_bad_reason_name((ds_bad_reason)i), counts->bad[i]);
+    ds_buffer_printf(out,
+                     "},\"replaced_characters\":%" PRIu64 ",\"cut_short_records\":%" PRIu64 "}",
+                     counts->replaced, counts->cut_short);
+}
+
 static void show_json(const ds_progress *p)
 {
     ds_buffer out = {0};
@@ -123,23 +136,24 @@ static void show_json(const ds_progress *p)
     ds_buffer_printf(&out,
                      "{\"batch_time\":\"%s\",\"processing_us\":%" PRId64 ",\"delay_us\":%" PRId64
                      ",\"batches\":%" PRIu64 ",\"failed_batches\":%" PRIu64 ",\"rows_in\":%" PRIu64
-                     ",\"bytes_in\":%" PRIu64 ",\"rows_out\":%" PRIu64,
+                     ",\"bytes_in\":%" PRIu64 ",\"rows_out\":%" PRIu64 ",\"bad_records\":%" PRIu64
+                     ",\"sources\":{",
                      time, p->processing_us, p->delay_us, p->batches, p->failed_batches, p->rows_in,
-                     p->bytes_in, p->rows_out);
-    ds_buffer_printf(&out, ",\"bad_records\":%" PRIu64 ",\"bad\":{", p->bad_total);
-    for (int i = 0; i < DS_BAD_REASONS; i++)
-        ds_buffer_printf(&out, "%s\"%s\":%" PRIu64, i > 0 ? "," : "",
-                         ds_bad_reason_name((ds_bad_reason)i), p->bad[i]);
+                     p->bytes_in, p->rows_out, p->bad_total);
+    for (uint32_t i = 0; i < p->n_sources; i++) {
+        if (i > 0)
+            ds_buffer_append_char(&out, ',');
+        put_source(&out, &p->sources[i]);
+    }
     ds_buffer_printf(&out,
-                     "},\"replaced_characters\":%" PRIu64 ",\"overflow_rows\":%" PRIu64
-                     ",\"overflow_values\":%" PRIu64 ",\"tasks\":%" PRIu64 ",\"retries\":%" PRIu64,
-                     p->replaced, p->overflow_rows, p->overflow_values, p->tasks, p->retries);
-    ds_buffer_printf(&out,
-                     ",\"executors\":%u,\"executors_lost\":%" PRIu64 ",\"panes_lost\":%" PRIu64
+                     "},\"overflow_rows\":%" PRIu64 ",\"overflow_values\":%" PRIu64
+                     ",\"tasks\":%" PRIu64 ",\"retries\":%" PRIu64 ",\"executors\":%u"
+                     ",\"executors_lost\":%" PRIu64 ",\"panes_lost\":%" PRIu64
                      ",\"batches_waiting\":%u,\"blocks_waiting\":%" PRIu64
                      ",\"driver_bytes\":%" PRIu64 ",\"memory_bytes\":%" PRIu64 "}\n",
-                     p->executors, p->executors_lost, p->panes_lost, p->batches_waiting,
-                     p->blocks_waiting, p->driver_bytes, p->memory_bytes);
+                     p->overflow_rows, p->overflow_values, p->tasks, p->retries, p->executors,
+                     p->executors_lost, p->panes_lost, p->batches_waiting, p->blocks_waiting,
+                     p->driver_bytes, p->memory_bytes);
     put(ds_buffer_text(&out));
     ds_buffer_fini(&out);
 }
@@ -153,6 +167,31 @@ void ds_progress_show(const ds_progress *progress)
         show_plain(progress);
     else if (state.mode == DS_PROGRESS_JSON)
         show_json(progress);
+}
+
+static void summarize_source(const ds_source_counts *counts)
+{
+    ds_buffer text = {0};
+    ds_buffer_printf(&text, "source %s: %" PRIu64 " records", counts->name, counts->rows);
+    const char *before = "; bad: ";
+    for (int i = 0; i < DS_BAD_REASONS; i++) {
+        if (counts->bad[i] == 0)
+            continue;
+        ds_buffer_printf(&text, "%s%" PRIu64 " %s", before, counts->bad[i],
+                         ds_bad_reason_name((ds_bad_reason)i));
+        before = ", ";
+    }
+    if (counts->replaced > 0)
+        ds_buffer_printf(&text, "; %" PRIu64 " characters replaced", counts->replaced);
+    ds_log_info("%s", ds_buffer_text(&text));
+    ds_buffer_fini(&text);
+}
+
+void ds_progress_summary(const ds_progress *p)
+{
+    for (uint32_t i = 0; i < p->n_sources; i++)
+        summarize_source(&p->sources[i]);
+    ds_log_info("%" PRIu64 " batches, %" PRIu64 " rows out", p->batches, p->rows_out);
 }
 
 void ds_progress_end(void)

@@ -192,24 +192,31 @@ int64_t ds_driver_dispatch_deadline(const ds_driver *d)
 
 /* ---- results ---- */
 
+static void count_source(ds_driver *d, ds_source_counts *counts, const ds_task_result *result)
+{
+    counts->rows += result->rows_in;
+    counts->bytes += result->bytes_in;
+    counts->replaced += result->replaced;
+    uint64_t bad = 0;
+    for (int i = 0; i < DS_BAD_REASONS; i++) {
+        counts->bad[i] += result->bad[i];
+        bad += result->bad[i];
+    }
+    counts->bad_total += bad;
+    d->progress.bad_total += bad;
+}
+
 static void count_result(ds_driver *d, ds_batch *batch, const ds_task_result *result)
 {
     ds_progress *p = &d->progress;
     batch->rows_in += result->rows_in;
     p->rows_in += result->rows_in;
     p->bytes_in += result->bytes_in;
-    p->replaced += result->replaced;
     p->overflow_rows += result->overflow_rows;
     p->overflow_values += result->overflow_values;
     const ds_node *root = d->plan->stages[result->stage].root;
-    uint64_t bad = 0;
-    for (int i = 0; i < DS_BAD_REASONS; i++) {
-        p->bad[i] += result->bad[i];
-        bad += result->bad[i];
-    }
-    p->bad_total += bad;
     if (root->kind == DS_NODE_SOURCE)
-        d->intakes[root->source - d->plan->app->sources].bad += bad;
+        count_source(d, &d->counts[root->source - d->plan->app->sources], result);
 }
 
 /* Bad records are shown at a limited rate: the first of each batch and source. */

@@ -77,8 +77,14 @@ ds_driver *ds_driver_new(const ds_driver_config *config, const ds_driver_ports *
     d->relaunch_wait_us = DS_RELAUNCH_US;
     d->n_intakes = d->plan->app->n_sources;
     d->intakes = ds_calloc(d->n_intakes, sizeof *d->intakes);
-    for (uint32_t i = 0; i < d->n_intakes; i++)
+    d->counts = ds_calloc(d->n_intakes, sizeof *d->counts);
+    d->progress.sources = d->counts;
+    d->progress.n_sources = d->n_intakes;
+    for (uint32_t i = 0; i < d->n_intakes; i++) {
         ds_intake_init(&d->intakes[i], d->plan, i);
+        d->intakes[i].counts = &d->counts[i];
+        d->counts[i].name = d->plan->app->sources[i].name;
+    }
     make_keyed(d);
     d->zero_ms = d->last_ms = config->start_ms;
     recover(d);
@@ -102,6 +108,7 @@ void ds_driver_free(ds_driver *d)
     free(d->stage_input_ms);
     free(d->owners);
     free(d->intakes);
+    free(d->counts);
     free(d->tick.cuts_due);
     free(d->plan_text);
     ds_registry_fini(&d->registry);

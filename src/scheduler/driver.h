@@ -50,14 +50,26 @@ typedef struct ds_listed_file {
     uint64_t size;
 } ds_listed_file;
 
+/* What came from one source since the start. */
+typedef struct ds_source_counts {
+    const char *name;
+    uint64_t rows, bytes;
+    uint64_t bad[DS_BAD_REASON_SLOTS]; /* records, by reason (ds_bad_reason) */
+    uint64_t bad_total;
+    uint64_t replaced;  /* characters that became U+FFFD */
+    uint64_t cut_short; /* records that a peer left unfinished */
+} ds_source_counts;
+
 /* Figures for people; all counted since the start. */
 typedef struct ds_progress {
     int64_t batch_ms;                /* the newest committed batch */
     int64_t processing_us, delay_us; /* of it: from start to commit; from its time to commit */
     uint64_t batches, failed_batches;
     uint64_t rows_in, bytes_in, rows_out;
-    uint64_t bad[DS_BAD_REASON_SLOTS], bad_total;
-    uint64_t replaced, overflow_rows, overflow_values;
+    uint64_t bad_total;
+    uint64_t overflow_rows, overflow_values;
+    const ds_source_counts *sources; /* of the driver; by source of the app */
+    uint32_t n_sources;
     uint64_t tasks, retries;
     uint32_t executors; /* ready ones */
     uint64_t executors_lost;

@@ -55,6 +55,7 @@ struct ds_driver {
     bool ever_ready;
 
     ds_intake *intakes; /* by source of the app */
+    ds_source_counts *counts;
     uint32_t n_intakes;
     uint64_t next_receiver;
 

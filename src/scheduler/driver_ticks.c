@@ -255,7 +255,8 @@ static void count_dropped(ds_driver *d, ds_intake *intake)
         ds_log_warn("source %s: %" PRIu64 " records longer than limits.record (%" PRId64
                     " bytes) were dropped",
                     intake->source->name, intake->too_long, d->plan->app->limits_record);
-    d->progress.bad[DS_BAD_TOO_LONG] += intake->too_long;
+    intake->counts->bad[DS_BAD_TOO_LONG] += intake->too_long;
+    intake->counts->bad_total += intake->too_long;
     d->progress.bad_total += intake->too_long;
     intake->too_long = 0;
 }

@@ -34,7 +34,8 @@ void ds_intake_report(ds_intake *intake, uint64_t executor_id, uint64_t receiver
                       const ds_block *block)
 {
     intake->too_long += block->too_long;
-    intake->cut_short += block->cut_short;
+    if (intake->counts != NULL)
+        intake->counts->cut_short += block->cut_short;
     if (block->length == 0)
         return;
     if (intake->n_blocks == intake->blocks_capacity) {

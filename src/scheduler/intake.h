@@ -43,9 +43,8 @@ typedef struct ds_intake {
     ds_waiting_block *blocks;
     size_t n_blocks, blocks_capacity;
     uint64_t records;  /* reported so far: the position of the next block */
-    uint64_t bad;      /* bad records in all */
-    uint64_t too_long; /* dropped by receivers, not yet counted in a batch */
-    uint64_t cut_short;
+    ds_source_counts *counts; /* of the driver */
+    uint64_t too_long; /* dropped by the receiver, not yet counted in a batch */
     /* files */
     ds_seen_file *files; /* sorted by name */
     size_t n_files, files_capacity;
