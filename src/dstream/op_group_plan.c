@@ -4,6 +4,18 @@
 
 #include <string.h>
 
+/* What a table of groups takes. */
+#define MOST_KEYS 32u
+
+static bool too_many_keys(ds_planner *planner, const char *path, uint32_t n)
+{
+    if (n <= MOST_KEYS)
+        return false;
+    ds_diag_error(planner->diagnostics, path, "%u key columns are too many: at most %u", n,
+                  MOST_KEYS);
+    return true;
+}
+
 static bool is_list(ds_type type)
 {
     return type.kind == DS_LIST;
@@ -127,7 +139,9 @@ ds_group_plan *ds_group_plan_new(ds_planner *planner, const ds_app_stream *strea
     plan->keys = DS_ARENA_ARRAY(arena, uint32_t, stream->n_group_by + 1);
     ds_schema keys = ds_planner_schema(planner, stream->n_group_by);
     keys.n_fields = 0;
-    bool fine = add_keys(planner, stream, rows, plan, &keys);
+    bool fine = !too_many_keys(planner, ds_arena_printf(arena, "%s.group_by", stream->path),
+                               stream->n_group_by) &&
+                add_keys(planner, stream, rows, plan, &keys);
     set_spec_keys(planner, plan, &keys);
 
     ds_agg_scope aggregates = {.rows = rows,
@@ -179,7 +193,8 @@ ds_group_plan *ds_distinct_plan_new(ds_planner *planner, const ds_app_stream *st
     plan->keys = DS_ARENA_ARRAY(arena, uint32_t, rows->n_fields + 1);
     plan->n_keys = rows->n_fields;
     *output = *rows;
-    bool fine = true;
+    bool fine = !too_many_keys(planner, ds_arena_printf(arena, "%s.distinct", stream->path),
+                               rows->n_fields);
     for (uint32_t i = 0; i < rows->n_fields; i++) {
         plan->keys[i] = i;
         if (is_list(rows->fields[i].type)) {
