@@ -111,7 +111,8 @@ ds_status ds_frame_next_chunk(ds_frame *frame)
 
 static ds_status flush(ds_frame *frame, const ds_node *node, ds_error *error)
 {
-    if (frame->states[node->id] == NULL)
+    /* The root of this stage keeps what it merged; only writers to other stages are flushed. */
+    if (frame->states[node->id] == NULL || node == frame->stage->root)
         return DS_OK;
     switch (node->kind) {
     case DS_NODE_GROUP: return ds_group_flush(frame, node, error);

@@ -322,16 +322,15 @@ static ds_status merge_pieces(ds_frame *frame, const ds_node *node, ds_groups *g
     return DS_OK;
 }
 
+/* The table lives as long as the frame: what was pushed on may refer to its text. */
 ds_status ds_group_reduce(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
                           uint32_t n_pieces, ds_error *error)
 {
-    ds_groups *groups = ds_groups_new(&node->group->spec, frame->budget);
-    ds_status status = merge_pieces(frame, node, groups, pieces, n_pieces, error);
-    if (status == DS_OK)
-        status = push_all(frame, node, take_groups, groups, ds_groups_count(groups));
+    ds_groups *groups = state_of(frame, node)->groups;
+    DS_TRY(merge_pieces(frame, node, groups, pieces, n_pieces, error));
+    DS_TRY(push_all(frame, node, take_groups, groups, ds_groups_count(groups)));
     frame->overflow_values += ds_groups_overflows(groups);
-    ds_groups_free(groups);
-    return status;
+    return DS_OK;
 }
 
 /* All pieces are read before the first is added: a bad one leaves the window as it was. */

@@ -198,24 +198,21 @@ static ds_status push_sorted(ds_frame *frame, const ds_node *node, ds_sorter *so
     return DS_OK;
 }
 
+/* The sorter lives as long as the frame: what was pushed on may refer to its text. */
 ds_status ds_order_reduce(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
                           uint32_t n_pieces, ds_error *error)
 {
     const ds_stage *stage = frame->stage;
     ds_sorter *sorter = new_sorter(frame, node);
-    ds_status status = DS_OK;
-    for (uint32_t i = 0; i < n_pieces && status == DS_OK; i++) {
+    frame->states[node->id] = sorter;
+    for (uint32_t i = 0; i < n_pieces; i++) {
         ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, stage->n_types + 1);
         uint32_t n;
-        status = ds_piece_read(frame->chunk_arena, &frame->heap, pieces[i].bytes, pieces[i].length,
-                               stage->types, stage->n_types, columns, &n, error);
-        if (status == DS_OK && n > 0)
+        DS_TRY(ds_piece_read(frame->chunk_arena, &frame->heap, pieces[i].bytes, pieces[i].length,
+                             stage->types, stage->n_types, columns, &n, error));
+        if (n > 0)
             ds_sorter_add(sorter, &frame->heap, (const ds_column *const *)columns, n);
-        if (status == DS_OK)
-            status = ds_frame_next_chunk(frame);
+        DS_TRY(ds_frame_next_chunk(frame));
     }
-    if (status == DS_OK)
-        status = push_sorted(frame, node, sorter);
-    ds_sorter_free(sorter);
-    return status;
+    return push_sorted(frame, node, sorter);
 }
