@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <stdio.h>
 #include <time.h>
 
 static int64_t read_us(clockid_t id)
@@ -22,4 +23,18 @@ int64_t ds_clock_wall_ms(void)
 int64_t ds_clock_mono_us(void)
 {
     return read_us(CLOCK_MONOTONIC);
+}
+
+const char *ds_clock_text(int64_t ms, char text[DS_CLOCK_TEXT])
+{
+    int64_t rest = (ms % 1000 + 1000) % 1000;
+    time_t seconds = (time_t)((ms - rest) / 1000);
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    size_t length = strftime(text, DS_CLOCK_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (rest != 0)
+        snprintf(text + length, DS_CLOCK_TEXT - length, ".%03dZ", (int)rest);
+    else
+        snprintf(text + length, DS_CLOCK_TEXT - length, "Z");
+    return text;
 }

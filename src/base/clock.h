@@ -10,4 +10,10 @@ int64_t ds_clock_wall_ms(void);
 /* Microseconds of CLOCK_MONOTONIC, for measuring and for timers. */
 int64_t ds_clock_mono_us(void);
 
+#define DS_CLOCK_TEXT 32
+
+/* Milliseconds since 1970 as text for people: "2026-11-20T10:00:00.250Z" (a fraction only where
+ * there is one). Returns text. */
+const char *ds_clock_text(int64_t ms, char text[DS_CLOCK_TEXT]);
+
 #endif

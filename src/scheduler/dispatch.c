@@ -5,6 +5,7 @@
  * leave bundled, one message for each executor and round.
  */
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "scheduler/driver_state.h"
 
@@ -219,37 +220,57 @@ static void count_result(ds_driver *d, ds_batch *batch, const ds_task_result *re
         count_source(d, &d->counts[root->source - d->plan->app->sources], result);
 }
 
-/* Bad records are shown at a limited rate: the first of each batch and source. */
-static void show_samples(ds_driver *d, ds_batch *batch, const ds_task_result *result)
+/* Bad records are shown at a limited rate; all are counted. True if one more may be shown. */
+static bool may_show(ds_driver *d, ds_intake *intake)
 {
-    const ds_batch_stage *stage = &batch->stages[result->stage];
-    if (result->n_samples == 0 || stage->shown)
-        return;
-    batch->stages[result->stage].shown = true;
-    const char *name = d->plan->stages[result->stage].root->stream;
-    for (uint32_t i = 0; i < result->n_samples; i++) {
-        const ds_bad_sample *sample = &result->samples[i];
-        if (sample->reason < DS_BAD_REASONS)
-            ds_log_warn("source %s: bad record (%s): %s: %s", name,
-                        ds_bad_reason_name((ds_bad_reason)sample->reason), sample->where,
-                        sample->detail);
-        else
-            ds_log_warn("source %s: %s: %s", name, sample->where, sample->detail);
+    if (d->now_us - intake->shown_since_us >= DS_SHOWN_EVERY_US) {
+        if (intake->hidden > 0)
+            ds_log_warn("source %s: %" PRIu64 " more bad records were counted and not shown",
+                        intake->source->name, intake->hidden);
+        intake->shown_since_us = d->now_us;
+        intake->shown = intake->hidden = 0;
     }
-    if (result->overflow_rows > 0)
-        ds_log_warn("source %s: %" PRIu64 " rows were dropped for an overflow", name,
-                    result->overflow_rows);
+    if (intake->shown >= DS_SHOWN_MOST)
+        return false;
+    intake->shown++;
+    return true;
+}
+
+static void show_sample(const char *name, const ds_bad_sample *sample)
+{
+    if (sample->reason < DS_BAD_REASONS)
+        ds_log_warn("source %s: bad record (%s): %s: %s", name,
+                    ds_bad_reason_name((ds_bad_reason)sample->reason), sample->where,
+                    sample->detail);
+    else
+        ds_log_warn("source %s: %s: %s", name, sample->where, sample->detail);
+}
+
+static void show_samples(ds_driver *d, const ds_task_result *result)
+{
+    const ds_node *root = d->plan->stages[result->stage].root;
+    if (root->kind != DS_NODE_SOURCE)
+        return;
+    ds_intake *intake = &d->intakes[root->source - d->plan->app->sources];
+    uint64_t bad = 0, shown = 0;
+    for (int i = 0; i < DS_BAD_REASONS; i++)
+        bad += result->bad[i];
+    for (uint32_t i = 0; i < result->n_samples && may_show(d, intake); i++, shown++)
+        show_sample(root->stream, &result->samples[i]);
+    intake->hidden += bad > shown ? bad - shown : 0;
 }
 
 static void show_overflow(const ds_driver *d, const ds_task_result *result)
 {
     const char *name = d->plan->stages[result->stage].root->stream;
+    char time[DS_CLOCK_TEXT];
+    ds_clock_text(result->batch_ms, time);
     if (result->overflow_rows > 0)
-        ds_log_warn("stream %s, batch %" PRId64 ": %" PRIu64 " rows were dropped for an overflow",
-                    name, result->batch_ms, result->overflow_rows);
+        ds_log_warn("stream %s, batch %s: %" PRIu64 " rows were dropped for an overflow", name,
+                    time, result->overflow_rows);
     if (result->overflow_values > 0)
-        ds_log_warn("stream %s, batch %" PRId64 ": %" PRIu64 " values became null for an overflow",
-                    name, result->batch_ms, result->overflow_values);
+        ds_log_warn("stream %s, batch %s: %" PRIu64 " values became null for an overflow", name,
+                    time, result->overflow_values);
 }
 
 static ds_batch *find_batch(ds_driver *d, int64_t time_ms)
@@ -284,7 +305,7 @@ static bool outputs_fit(const ds_plan *plan, const ds_executor_entry *from,
 static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *result)
 {
     count_result(d, batch, result);
-    show_samples(d, batch, result);
+    show_samples(d, result);
     show_overflow(d, result);
     if (d->keyed_ms[result->stage] != NULL)
         d->keyed_ms[result->stage][result->partition] = result->batch_ms;

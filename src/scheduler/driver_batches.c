@@ -6,6 +6,7 @@
  * until it succeeds, sets all of them free.
  */
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "scheduler/driver_state.h"
 
@@ -188,11 +189,13 @@ static void report_progress(ds_driver *d, const ds_batch *batch)
 void ds_driver_on_committed(ds_driver *d, int64_t batch_ms, ds_status status, const char *why)
 {
     ds_batch *batch = d->batches;
+    char time[DS_CLOCK_TEXT];
     if (batch == NULL || batch->time_ms != batch_ms || batch->state != DS_BATCH_COMMITTING)
         return;
     if (status != DS_OK) {
         if (batch->commit_wait_us == 0)
-            ds_log_error("batch %" PRId64 " cannot be committed: %s; trying again", batch_ms, why);
+            ds_log_error("batch %s cannot be committed: %s; trying again",
+                         ds_clock_text(batch_ms, time), why);
         batch->commit_wait_us =
             batch->commit_wait_us == 0 ? DS_RETRY_US : batch->commit_wait_us * 2;
         if (batch->commit_wait_us > DS_RETRY_MOST_US)
@@ -217,11 +220,11 @@ void ds_driver_fail_batch(ds_driver *d, ds_batch *batch, ds_status status, const
         return;
     batch->state = DS_BATCH_FAILED;
     d->progress.failed_batches++;
-    ds_log_error("batch %" PRId64 " was given up: %s", batch->time_ms, why);
+    char time[DS_CLOCK_TEXT];
+    ds_log_error("batch %s was given up: %s", ds_clock_text(batch->time_ms, time), why);
     if (d->end_status == DS_OK) {
         d->end_status = status;
-        snprintf(d->end_message, sizeof d->end_message, "batch %" PRId64 " was given up: %s",
-                 batch->time_ms, why);
+        snprintf(d->end_message, sizeof d->end_message, "batch %s was given up: %s", time, why);
     }
     if (d->config.checkpoint) {
         ds_buffer line = {0};

@@ -14,9 +14,11 @@
 #define DS_STOP_WAIT_US INT64_C(5000000)   /* for receivers to end */
 #define DS_RELAUNCH_US INT64_C(100000)     /* first back-off of a replacement, doubled */
 #define DS_RELAUNCH_MOST_US INT64_C(10000000)
-#define DS_LAUNCH_FAILURES 5u       /* in a row before the first is ready: give up */
-#define DS_JOURNAL_DELTAS 1000u     /* then a whole record in a new file */
-#define DS_RETRY_US INT64_C(200000) /* back-off of a task whose output failed, doubled */
+#define DS_LAUNCH_FAILURES 5u              /* in a row before the first is ready: give up */
+#define DS_SHOWN_MOST 5u                   /* bad records shown for each source ... */
+#define DS_SHOWN_EVERY_US INT64_C(5000000) /* ... in so long */
+#define DS_JOURNAL_DELTAS 1000u            /* then a whole record in a new file */
+#define DS_RETRY_US INT64_C(200000)        /* back-off of a task whose output failed, doubled */
 #define DS_RETRY_MOST_US INT64_C(10000000)
 
 typedef enum ds_driver_phase {

@@ -3,6 +3,7 @@
  * that cut, folders that are listed), and what it is given.
  */
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "scheduler/driver_state.h"
 
@@ -399,15 +400,17 @@ static bool is_over(const ds_driver *d)
 
 static void name_open_windows(const ds_driver *d)
 {
+    char since[DS_CLOCK_TEXT], due[DS_CLOCK_TEXT];
     for (uint32_t s = 0; s < d->plan->n_stages; s++) {
         const ds_node *root = d->plan->stages[s].root;
         if (!d->plan->stages[s].keyed || d->stage_input_ms[s] == 0)
             continue;
         int64_t reported = ds_floor_to(d->last_ms, root->slide_ms);
         if (d->stage_input_ms[s] > reported)
-            ds_log_warn("stream %s: a window was left open: records since %" PRId64
-                        " ms had their first result due at %" PRId64 " ms",
-                        root->stream, reported, reported + root->slide_ms);
+            ds_log_warn("stream %s: a window was left open: what came since %s would have been "
+                        "reported at %s",
+                        root->stream, ds_clock_text(reported, since),
+                        ds_clock_text(reported + root->slide_ms, due));
     }
 }
 

@@ -42,8 +42,10 @@ typedef struct ds_intake {
     uint64_t last_block; /* id of the newest block of this receiver */
     ds_waiting_block *blocks;
     size_t n_blocks, blocks_capacity;
-    uint64_t records;  /* reported so far: the position of the next block */
+    uint64_t records;         /* reported so far: the position of the next block */
     ds_source_counts *counts; /* of the driver */
+    int64_t shown_since_us;   /* bad records: shown and only counted since then */
+    uint64_t shown, hidden;
     uint64_t too_long; /* dropped by the receiver, not yet counted in a batch */
     /* files */
     ds_seen_file *files; /* sorted by name */
