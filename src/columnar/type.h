@@ -25,8 +25,8 @@ typedef struct ds_type {
     uint8_t element; /* the ds_kind of a list's elements, else 0 */
 } ds_type;
 
-#define DS_TYPE(k) ((ds_type){(k), 0})
-#define DS_LIST_OF(k) ((ds_type){DS_LIST, (k)})
+#define DS_TYPE(k) ((ds_type){(uint8_t)(k), 0})
+#define DS_LIST_OF(k) ((ds_type){DS_LIST, (uint8_t)(k)})
 
 static inline bool ds_type_equal(ds_type a, ds_type b)
 {
