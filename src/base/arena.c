@@ -16,8 +16,16 @@ typedef struct piece {
     _Alignas(64) unsigned char bytes[];
 } piece;
 
+/* Called when the memory goes; in the arena itself. */
+typedef struct hook {
+    struct hook *next;
+    void (*fn)(void *arg);
+    void *arg;
+} hook;
+
 struct ds_arena {
     ds_budget *budget;
+    hook *hooks;   /* newest first */
     piece *pieces; /* the one in use first */
     size_t used;   /* bytes of the first piece handed out */
     size_t total;  /* bytes of all pieces */
@@ -37,10 +45,25 @@ static void piece_free(ds_arena *arena, piece *p)
     free(p);
 }
 
+void ds_arena_on_free(ds_arena *arena, void (*fn)(void *arg), void *arg)
+{
+    hook *h = ds_arena_alloc(arena, sizeof *h);
+    *h = (hook){arena->hooks, fn, arg};
+    arena->hooks = h;
+}
+
+static void call_hooks(ds_arena *arena)
+{
+    for (const hook *h = arena->hooks; h != NULL; h = h->next)
+        h->fn(h->arg);
+    arena->hooks = NULL;
+}
+
 void ds_arena_free(ds_arena *arena)
 {
     if (arena == NULL)
         return;
+    call_hooks(arena);
     while (arena->pieces != NULL) {
         piece *p = arena->pieces;
         arena->pieces = p->next;
@@ -117,6 +140,7 @@ char *ds_arena_printf(ds_arena *arena, const char *format, ...)
 
 void ds_arena_reset(ds_arena *arena)
 {
+    call_hooks(arena);
     /* The newest piece of ordinary size stays: a chunk after a large one starts small again. */
     piece *kept = NULL;
     while (arena->pieces != NULL) {

@@ -30,6 +30,10 @@ char *ds_arena_strdup(ds_arena *arena, const char *s);
 char *ds_arena_printf(ds_arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Has fn(arg) called when the arena is freed or reset, before its memory goes, the newest first:
+ * for what something in the arena holds outside of it. */
+void ds_arena_on_free(ds_arena *arena, void (*fn)(void *arg), void *arg);
+
 /* Takes back everything handed out, and keeps one piece of memory for what comes next. */
 void ds_arena_reset(ds_arena *arena);
 

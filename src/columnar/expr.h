@@ -82,11 +82,6 @@ typedef struct ds_agg_scope {
  * names are keys and any other column outside an aggregate is an error that says so. */
 ds_status ds_expr_bind(ds_arena *arena, ds_expr *expr, const ds_scope *scope, ds_expr_error *error);
 
-/* Frees what bind prepared outside the arena (compiled patterns) for an expression that was
- * bound and never given to ds_program_new, which takes this over. Bind frees it itself when it
- * fails. Also for the args and the filter of aggregate calls. */
-void ds_expr_release(ds_expr *expr);
-
 /* After bind. DS_NULL_TYPE for a bare null. */
 ds_type ds_expr_type(const ds_expr *expr);
 /* If the bound expression is nothing but a column: its index, else -1. */
@@ -102,12 +97,9 @@ bool ds_expr_uses_time(const ds_expr *expr);
 /* Program: n expressions evaluated together; common parts are computed once. */
 typedef struct ds_program ds_program;
 
-/* Compiles bound expressions (borrowed; same arena life). Never fails on bound input. */
+/* Compiles bound expressions (borrowed; same arena life). Never fails on bound input. An
+ * expression may stand in several programs. */
 ds_program *ds_program_new(ds_arena *arena, ds_expr *const *exprs, uint32_t n_exprs);
-
-/* Frees what kernels prepared outside the arena (compiled patterns). Call before the arena
- * is freed. NULL is allowed. */
-void ds_program_release(ds_program *program);
 
 /*
  * Evaluates all expressions over the first columns of chunk. outputs[i] becomes a column of

@@ -24,14 +24,12 @@ static bool same_call(const ds_agg_call *a, const ds_agg_call *b)
 }
 
 /* The index of a call in the scope, which keeps one of equal calls. */
-static uint32_t keep_call(ds_binder *binder, const ds_agg_call *call, bool *is_new)
+static uint32_t keep_call(ds_binder *binder, const ds_agg_call *call)
 {
     ds_agg_scope *scope = binder->scope->aggregates;
     for (uint32_t i = 0; i < scope->n_calls; i++)
-        if (same_call(&scope->calls[i], call)) {
-            *is_new = false;
+        if (same_call(&scope->calls[i], call))
             return i;
-        }
     if (scope->n_calls == scope->capacity) {
         uint32_t capacity = scope->capacity == 0 ? 8 : scope->capacity * 2;
         ds_agg_call *calls = DS_ARENA_ARRAY(binder->arena, ds_agg_call, capacity);
@@ -41,7 +39,6 @@ static uint32_t keep_call(ds_binder *binder, const ds_agg_call *call, bool *is_n
         scope->capacity = capacity;
     }
     scope->calls[scope->n_calls] = *call;
-    *is_new = true;
     return scope->n_calls++;
 }
 
@@ -62,19 +59,14 @@ static bool check_place(ds_binder *binder, const ds_aggregate *aggregate, const 
     return true;
 }
 
-/* Binds an argument or a filter to the rows; what it prepared becomes its own. */
+/* Binds an argument or a filter to the rows. */
 static bool bind_inside(ds_binder *binder, ds_expr *expr)
 {
     ds_binder inside = *binder;
     inside.place = DS_BIND_INSIDE;
-    inside.releases = NULL;
     bool bound = ds_bind_node(&inside, expr);
     if (bound && expr->type.kind == DS_INTERVAL)
         bound = ds_bind_fail(&inside, expr, "intervals cannot be aggregated");
-    if (bound)
-        expr->releases = inside.releases;
-    else
-        ds_release_all(inside.releases);
     return bound;
 }
 
@@ -119,14 +111,6 @@ static bool resolve(ds_binder *binder, const ds_aggregate *aggregate, ds_expr *e
     return true;
 }
 
-static void release_parts(const ds_expr *call)
-{
-    for (uint32_t i = 0; i < call->n_args; i++)
-        ds_expr_release(call->args[i]);
-    if (call->filter != NULL)
-        ds_expr_release(call->filter);
-}
-
 static const char *text_of(ds_binder *binder, const ds_expr *call)
 {
     ds_buffer text = {0};
@@ -141,16 +125,11 @@ bool ds_bind_aggregate(ds_binder *binder, const ds_aggregate *aggregate, ds_expr
     if (!check_place(binder, aggregate, expr))
         return false;
     ds_agg_call call = {.aggregate = aggregate, .n_args = expr->n_args < 2 ? expr->n_args : 2};
-    if (!bind_parts(binder, expr) || !resolve(binder, aggregate, expr, &call)) {
-        release_parts(expr);
+    if (!bind_parts(binder, expr) || !resolve(binder, aggregate, expr, &call))
         return false;
-    }
     call.filter = expr->filter;
-    bool is_new;
-    uint32_t index = keep_call(binder, &call, &is_new);
+    uint32_t index = keep_call(binder, &call);
     expr->name = text_of(binder, expr);
-    if (!is_new)
-        release_parts(expr);
     expr->kind = DS_EXPR_COLUMN;
     expr->column = binder->scope->aggregates->keys->n_fields + index;
     expr->from_aggregate = true;

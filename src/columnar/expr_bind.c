@@ -401,17 +401,6 @@ bool ds_bind_node(ds_binder *binder, ds_expr *expr)
     return true;
 }
 
-static void forget_calls(ds_agg_scope *aggregates, uint32_t n_before)
-{
-    while (aggregates->n_calls > n_before) {
-        ds_agg_call *call = &aggregates->calls[--aggregates->n_calls];
-        for (uint32_t i = 0; i < call->n_args; i++)
-            ds_expr_release(call->args[i]);
-        if (call->filter != NULL)
-            ds_expr_release(call->filter);
-    }
-}
-
 ds_status ds_expr_bind(ds_arena *arena, ds_expr *expr, const ds_scope *scope, ds_expr_error *error)
 {
     ds_binder binder = {.arena = arena,
@@ -423,12 +412,9 @@ ds_status ds_expr_bind(ds_arena *arena, ds_expr *expr, const ds_scope *scope, ds
     if (bound && expr->type.kind == DS_INTERVAL)
         bound = ds_bind_fail(&binder, expr,
                              "an interval is no value of its own: add it to a timestamp");
-    if (bound) {
-        expr->releases = binder.releases;
+    if (bound)
         return DS_OK;
-    }
-    ds_release_all(binder.releases);
     if (scope->aggregates != NULL)
-        forget_calls(scope->aggregates, n_calls);
+        scope->aggregates->n_calls = n_calls; /* those of this expression are forgotten */
     return DS_ERR_APP;
 }

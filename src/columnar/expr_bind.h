@@ -14,7 +14,6 @@ typedef struct ds_binder {
     ds_arena *arena;
     const ds_scope *scope;
     ds_bind_place place;
-    ds_release *releases; /* everything prepared so far */
     ds_expr_error *error;
 } ds_binder;
 

@@ -93,7 +93,6 @@ bool ds_bind_convert(ds_binder *binder, ds_expr **arg, ds_type wanted)
     const ds_expr *from = *arg;
     if (ds_type_equal(from->type, wanted))
         return true;
-    ds_release *releases = from->releases; /* of a root: the new root has them */
     if (from->type.kind == DS_NULL_TYPE && from->kind != DS_EXPR_LITERAL) {
         ds_expr *null = literal_as(binder, from, wanted); /* nothing but nulls can come of it */
         *null = (ds_expr){.kind = DS_EXPR_LITERAL,
@@ -101,7 +100,6 @@ bool ds_bind_convert(ds_binder *binder, ds_expr **arg, ds_type wanted)
                           .offset = from->offset,
                           .length = from->length,
                           .height = 1,
-                          .releases = releases,
                           .literal = {.is_literal = true, .is_null = true}};
         ds_expr_seal(null);
         *arg = null;
@@ -111,19 +109,7 @@ bool ds_bind_convert(ds_binder *binder, ds_expr **arg, ds_type wanted)
         return convert_literal(binder, arg, wanted);
     DS_ASSERT(from->type.kind == DS_INT && wanted.kind == DS_FLOAT);
     *arg = ds_bind_call(binder, "cast to float", from, arg, 1);
-    (*arg)->releases = releases;
     return true;
-}
-
-static void keep_release(ds_binder *binder, const ds_resolve *r)
-{
-    if (r->release == NULL)
-        return;
-    ds_release *release = DS_ARENA_NEW(binder->arena, ds_release);
-    release->fn = r->release;
-    release->bound = (void *)(uintptr_t)r->bound;
-    release->next = binder->releases;
-    binder->releases = release;
 }
 
 static bool can_fold(const ds_expr *call)
@@ -181,12 +167,11 @@ static bool evaluate(ds_arena *arena, ds_arena *scratch, const ds_expr *call, ds
     return errors == 0;
 }
 
-static bool fold(ds_binder *binder, ds_expr *call)
+static void fold(ds_binder *binder, ds_expr *call)
 {
     ds_arena *scratch = ds_arena_new(NULL);
     ds_literal result;
-    bool folded = evaluate(binder->arena, scratch, call, &result);
-    if (folded) {
+    if (evaluate(binder->arena, scratch, call, &result)) {
         call->kind = DS_EXPR_LITERAL;
         call->literal = result;
         call->args = NULL;
@@ -194,7 +179,6 @@ static bool fold(ds_binder *binder, ds_expr *call)
         call->height = 1;
     }
     ds_arena_free(scratch);
-    return folded;
 }
 
 bool ds_bind_resolve(ds_binder *binder, ds_expr *call)
@@ -202,18 +186,14 @@ bool ds_bind_resolve(ds_binder *binder, ds_expr *call)
     ds_resolve r;
     ds_bind_resolve_init(binder, &r, call->function->name, call->args, call->n_args);
     bool resolved = call->function->resolve(&r);
-    if (resolved)
-        keep_release(binder, &r);
     if (!ds_bind_resolve_done(binder, &r, resolved, call, call->args))
         return false;
     call->type = r.result;
     call->kernel = r.kernel;
     call->bound = r.bound;
     call->literals_bound = r.literals_bound;
-    if (can_fold(call) && fold(binder, call) && r.release != NULL) {
-        r.release(binder->releases->bound); /* the last one kept: literals prepare nothing */
-        binder->releases = binder->releases->next;
-    }
+    if (can_fold(call))
+        fold(binder, call);
     ds_expr_seal(call);
     return true;
 }

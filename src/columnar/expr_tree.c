@@ -64,18 +64,6 @@ bool ds_expr_fail(ds_expr_error *error, uint32_t offset, uint32_t length, const 
     return false;
 }
 
-void ds_release_all(ds_release *releases)
-{
-    for (; releases != NULL; releases = releases->next)
-        releases->fn(releases->bound);
-}
-
-void ds_expr_release(ds_expr *expr)
-{
-    ds_release_all(expr->releases);
-    expr->releases = NULL;
-}
-
 ds_type ds_expr_type(const ds_expr *expr)
 {
     return expr->type;

@@ -31,13 +31,6 @@ typedef enum ds_expr_kind {
     DS_EXPR_IN,       /* sugar: x, items ... */
 } ds_expr_kind;
 
-/* Something a resolve hook prepared that has to be freed. */
-typedef struct ds_release {
-    struct ds_release *next;
-    void (*fn)(void *);
-    void *bound;
-} ds_release;
-
 struct ds_expr {
     ds_expr_kind kind;
     ds_type type;            /* literals: from the parser; all: after bind */
@@ -60,8 +53,7 @@ struct ds_expr {
     const void *bound;
     bool literals_bound;
     ds_expr *body;
-    ds_release *releases; /* of a root: everything prepared below it */
-    uint64_t id[2];       /* equal for equal expressions: a hash of 128 bits */
+    uint64_t id[2]; /* equal for equal expressions: a hash of 128 bits */
 };
 
 /* Makes a node with room for n_args. */
@@ -78,9 +70,6 @@ static inline bool ds_expr_same(const ds_expr *a, const ds_expr *b)
 /* Fills error and returns false (NULL error is allowed). */
 bool ds_expr_fail(ds_expr_error *error, uint32_t offset, uint32_t length, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-
-/* Calls every release once. */
-void ds_release_all(ds_release *releases);
 
 /* A column of n equal values. Text of more than DS_INLINE_BYTES has to lie at offset of
  * heap's buffer, which the caller sees to; others need neither. */

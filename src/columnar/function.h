@@ -4,7 +4,8 @@
  * A function is one entry of a table: a name and a resolve hook. At load time the hook looks
  * at the types of the arguments (and at the values of literal ones), asks for int-to-float
  * conversion where it needs it, prepares what it can (a compiled regular expression, a
- * pattern, a unit) and names the kernel. At run time the kernel works on whole columns.
+ * pattern, a unit) and names the kernel. What lies outside the arena it has freed with it
+ * (ds_arena_on_free). At run time the kernel works on whole columns.
  * Operators (+, =, like, cast ...) are such functions too, under names no user can write.
  *
  * Kernels: all argument columns have ev->n rows; a literal argument is a column as well. The
@@ -78,7 +79,6 @@ typedef struct ds_resolve {
     const void *bound;       /* given to the kernel; lives in arena or is static */
     bool literals_bound;     /* the kernel never looks at literal arguments: for those that are
                                 not null it gets NULL in the place of a column */
-    void (*release)(void *); /* if not NULL: frees bound when the plan is freed */
     /* On failure. */
     char message[256]; /* a sentence without a full stop */
     int wrong_arg;     /* which argument the caret goes to, or -1 for the whole call */

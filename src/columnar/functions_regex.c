@@ -208,9 +208,9 @@ static DS_KERNEL(regexp_replace)
     matcher_end(&m);
 }
 
-static void release(void *bound)
+static void free_code(void *code)
 {
-    pcre2_code_free(((regex *)bound)->code);
+    pcre2_code_free(code);
 }
 
 static bool compile_failed(ds_resolve *r, int code, size_t at)
@@ -240,23 +240,14 @@ static bool compile(ds_resolve *r)
     pcre2_compile_context_free(context);
     if (re->code == NULL)
         return compile_failed(r, error, at);
+    ds_arena_on_free(r->arena, free_code, re->code);
     size_t machine_code = 0;
     re->compiled = pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE) == 0 &&
                    pcre2_pattern_info(re->code, PCRE2_INFO_JITSIZE, &machine_code) == 0 &&
                    machine_code > 0;
     pcre2_pattern_info(re->code, PCRE2_INFO_CAPTURECOUNT, &re->n_groups);
     r->bound = re;
-    r->release = release;
     return true;
-}
-
-/* Fails behind compile: gives back what it made. */
-static bool release_bound(ds_resolve *r)
-{
-    release((void *)(uintptr_t)r->bound);
-    r->bound = NULL;
-    r->release = NULL;
-    return false;
 }
 
 static bool resolve_like(ds_resolve *r)
@@ -286,9 +277,8 @@ static bool resolve_extract(ds_resolve *r)
 {
     r->result = DS_TYPE(DS_STRING);
     r->kernel = regexp_extract;
-    if (!ds_resolve_want(r, 0, DS_STRING) || !compile(r))
-        return false;
-    return choose_group(r, (regex *)(uintptr_t)r->bound) || release_bound(r);
+    return ds_resolve_want(r, 0, DS_STRING) && compile(r) &&
+           choose_group(r, (regex *)(uintptr_t)r->bound);
 }
 
 /* A literal replacement names only groups that there are; false with a message. */
@@ -315,9 +305,8 @@ static bool resolve_replace(ds_resolve *r)
 {
     r->result = DS_TYPE(DS_STRING);
     r->kernel = regexp_replace;
-    if (!ds_resolve_want(r, 0, DS_STRING) || !ds_resolve_want(r, 2, DS_STRING) || !compile(r))
-        return false;
-    return check_replacement(r, r->bound) || release_bound(r);
+    return ds_resolve_want(r, 0, DS_STRING) && ds_resolve_want(r, 2, DS_STRING) && compile(r) &&
+           check_replacement(r, r->bound);
 }
 
 const ds_function ds_functions_regex[] = {

@@ -78,7 +78,6 @@ struct ds_program {
     uint32_t *outputs;  /* registers */
     uint32_t n_outputs;
     const char *text; /* of all long literals, one buffer of the task's heap; NULL: none */
-    ds_release *releases;
 };
 
 #endif

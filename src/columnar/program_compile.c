@@ -250,16 +250,6 @@ static uint32_t emit(compiler *c, const ds_expr *expr, uint32_t selection)
     return reg;
 }
 
-/* Takes over what bind prepared for an expression. */
-static void take_releases(ds_program *program, ds_expr *expr)
-{
-    ds_release **last = &program->releases;
-    while (*last != NULL)
-        last = &(*last)->next;
-    *last = expr->releases;
-    expr->releases = NULL;
-}
-
 ds_program *ds_program_new(ds_arena *arena, ds_expr *const *exprs, uint32_t n_exprs)
 {
     compiler c = {.arena = arena, .program = DS_ARENA_NEW(arena, ds_program)};
@@ -268,21 +258,11 @@ ds_program *ds_program_new(ds_arena *arena, ds_expr *const *exprs, uint32_t n_ex
     program->n_selections = 1;
     program->outputs = numbers(&c, n_exprs);
     program->n_outputs = n_exprs;
-    for (uint32_t i = 0; i < n_exprs; i++) {
+    for (uint32_t i = 0; i < n_exprs; i++)
         program->outputs[i] = emit(&c, exprs[i], 0);
-        take_releases(program, exprs[i]);
-    }
     if (c.text.length > 0)
         program->text = ds_arena_strndup(arena, c.text.data, c.text.length);
     ds_buffer_fini(&c.text);
     free(c.known);
     return program;
-}
-
-void ds_program_release(ds_program *program)
-{
-    if (program == NULL)
-        return;
-    ds_release_all(program->releases);
-    program->releases = NULL;
 }

@@ -477,41 +477,10 @@ ds_status ds_plan_new(const ds_app *app, const ds_plan_options *options,
     return DS_OK;
 }
 
-static void release_group(const ds_group_plan *group)
-{
-    ds_program_release(group->input_program);
-    ds_program_release(group->finish);
-    for (uint32_t i = 0; i < group->n_inputs; i++)
-        ds_program_release(group->input_each[i]);
-    for (uint32_t i = 0; i < group->n_results; i++)
-        ds_program_release(group->finish_each[i]);
-}
-
-static void release_rows(const ds_rows_plan *rows)
-{
-    if (rows->flat_map != NULL)
-        ds_program_release(rows->flat_map->program);
-    if (rows->where != NULL)
-        ds_program_release(rows->where->program);
-    if (rows->select != NULL)
-        ds_program_release(rows->select->program);
-}
-
 void ds_plan_free(ds_plan *plan)
 {
-    if (plan == NULL)
-        return;
-    for (uint32_t i = 0; i < plan->n_nodes; i++) {
-        const ds_node *node = plan->nodes[i];
-        switch (node->kind) {
-        case DS_NODE_ROWS: release_rows(node->rows); break;
-        case DS_NODE_GROUP: release_group(node->group); break;
-        case DS_NODE_HAVING: ds_program_release(node->having->program); break;
-        case DS_NODE_ORDER: ds_program_release(node->order->program); break;
-        default: break;
-        }
-    }
-    ds_arena_free(plan->arena);
+    if (plan != NULL)
+        ds_arena_free(plan->arena);
 }
 
 const ds_plan_output *ds_plan_find(const ds_plan *plan, const char *stream)

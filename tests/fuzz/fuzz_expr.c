@@ -132,7 +132,6 @@ static void run(world *w, ds_expr *expr)
     check_column(w, out, ROWS);
     for (size_t i = 0; i < 2; i++)
         DS_ASSERT((w->errors[i] & ~w->selected[i]) == 0);
-    ds_program_release(program);
 }
 
 static void bind_as_aggregate(world *w, ds_expr *expr)
@@ -142,7 +141,6 @@ static void bind_as_aggregate(world *w, ds_expr *expr)
     ds_expr_error error;
     if (ds_expr_bind(w->arena, expr, &scope, &error) != DS_OK)
         return;
-    ds_expr_release(expr);
     for (uint32_t i = 0; i < aggregates.n_calls; i++) {
         ds_agg_call *call = &aggregates.calls[i];
         for (uint32_t a = 0; a < call->n_args; a++)

@@ -194,7 +194,6 @@ static inline const char *table_run(expr_table *table, ds_expr *expr)
         else
             table_show(&table->text, &table->heap, out, row);
     }
-    ds_program_release(program);
     return ds_buffer_text(&table->text);
 }
 

@@ -55,8 +55,6 @@ static inline void harness_init(harness *h)
 
 static inline void harness_fini(harness *h)
 {
-    if (h->resolve.release != NULL)
-        h->resolve.release((void *)(uintptr_t)h->resolve.bound);
     ds_heap_fini(&h->heap);
     ds_arena_free(h->arena);
     ds_buffer_fini(&h->text);

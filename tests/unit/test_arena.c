@@ -73,5 +73,43 @@ START_TEST(reserve_is_refused_without_a_trace)
 }
 END_TEST
 
+typedef struct called {
+    int order[4];
+    int n;
+    const char *text; /* in the arena: must be good when the hook runs */
+} called;
+
+static called *calls;
+
+static void note_call(void *arg)
+{
+    ck_assert_str_eq(calls->text, "still here");
+    calls->order[calls->n++] = *(int *)arg;
+}
+
+START_TEST(hooks_run_once_newest_first)
+{
+    called c = {.n = 0};
+    calls = &c;
+    int one = 1, two = 2, three = 3;
+    ds_arena *arena = ds_arena_new(NULL);
+    c.text = ds_arena_strdup(arena, "still here");
+    ds_arena_on_free(arena, note_call, &one);
+    ds_arena_alloc(arena, 100000); /* hooks may lie in different pieces */
+    ds_arena_on_free(arena, note_call, &two);
+    ds_arena_reset(arena);
+    ck_assert_int_eq(c.n, 2);
+    ck_assert_int_eq(c.order[0], 2);
+    ck_assert_int_eq(c.order[1], 1);
+    ds_arena_reset(arena);
+    ck_assert_int_eq(c.n, 2);
+    c.text = ds_arena_strdup(arena, "still here");
+    ds_arena_on_free(arena, note_call, &three);
+    ds_arena_free(arena);
+    ck_assert_int_eq(c.n, 3);
+    ck_assert_int_eq(c.order[2], 3);
+}
+END_TEST
+
 UNIT_MAIN("arena", memory_is_aligned_and_separate, budget_follows_the_arena, reset_keeps_one_piece,
-          reserve_is_refused_without_a_trace)
+          reserve_is_refused_without_a_trace, hooks_run_once_newest_first)
