@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "columnar/rows.h"
 #include "columnar/text.h"
+#include "columnar/white_space.h"
 #include "receiver/files.h"
 
 #include <errno.h>
@@ -151,7 +152,33 @@ static ds_status read_block(reading *r, ds_error *error)
 
 /* ---- files ---- */
 
-/* The header is the first line of the file, whichever piece of it this task has. */
+/* Reads up to `most` bytes at an offset; less only at the end of the file. */
+static size_t read_at(int fd, char *to, size_t most, uint64_t offset)
+{
+    size_t length = 0;
+    while (length < most) {
+        ssize_t n = pread(fd, to + length, most - length, (off_t)(offset + length));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        length += (size_t)n;
+    }
+    return length;
+}
+
+/* Where the first line that is not blank begins, or as far as blank lines are known to go. */
+static size_t blank_lines(const char *text, size_t length, bool whole)
+{
+    size_t start = 0, i = 0;
+    for (; i < length && ds_is_white(text[i]); i++)
+        if (text[i] == '\n')
+            start = i + 1;
+    return i == length && whole ? length : start;
+}
+
+/* The header is the first record of the file, whichever piece of it this task has: the first
+ * line that is not blank. */
 static ds_status file_header(reading *r, uint64_t *header_end, ds_error *error)
 {
     size_t most = (size_t)r->source->spec.record_limit + 2;
@@ -160,17 +187,17 @@ static ds_status file_header(reading *r, uint64_t *header_end, ds_error *error)
     if (fd < 0)
         return ds_error_set(error, errno == ENOENT ? DS_ERR_NO_INPUT : DS_ERR_IO,
                             "cannot open %s: %s", r->input->path, strerror(errno));
-    size_t length = 0;
-    for (;;) {
-        ssize_t n = pread(fd, line + length, most - length, (off_t)length);
-        if (n <= 0)
-            break;
-        length += (size_t)n;
+    uint64_t at = 0;
+    size_t length = read_at(fd, line, most, at);
+    for (size_t blank; (blank = blank_lines(line, length, length < most)) > 0;) {
+        at += blank;
+        length = read_at(fd, line, most, at);
     }
     close(fd);
     const char *end = memchr(line, '\n', length);
-    *header_end = end == NULL ? length : (uint64_t)(end - line) + 1;
-    use_header(r, line, *header_end);
+    size_t header = end == NULL ? length : (size_t)(end - line) + 1;
+    *header_end = at + header;
+    use_header(r, line, header);
     return DS_OK;
 }
 

@@ -221,9 +221,10 @@ class Formats(scenario.Scenario):
     def test_csv_header_of_each_file(self):
         self.write("in/1.csv", "n,s\n1,a\n2,b\n")
         self.write("in/2.csv", "other,s,n\nx,c,3\n")
-        self.write("in/3.csv", '"s","n"\r\nd,4')
+        self.write("in/3.csv", '\n\n"s","n"\r\nd,4')
         self.write("in/4.csv", "n,s\n")
         self.write("in/5.csv", "")
+        self.write("in/5b.csv", " \n \t")
         self.write("in/6.csv", "n,x\n5,a\n6,b\n")  # no column s: all of it is bad
         app = self.app({"in": {"type": "files", "dir": "in", "format": "csv", "header": True,
                                "schema": {"s": "string", "n": "int"}}})
