@@ -418,6 +418,19 @@ class Scenario(unittest.TestCase):
         s.sendall(data.encode() if isinstance(data, str) else data)
         s.close()
 
+    def until_read(self, s):
+        """Waits until the other side has read all that was sent on a connection."""
+        def address(pair):
+            return "%08X:%04X" % (int.from_bytes(socket.inet_aton(pair[0]), sys.byteorder), pair[1])
+        ends = [address(s.getpeername()), address(s.getsockname())]
+        def empty():
+            for line in read("/proc/net/tcp").splitlines()[1:]:
+                fields = line.split()
+                if fields[1:3] == ends:
+                    return int(fields[4].split(":")[1], 16) == 0
+            return False
+        until(empty, "the bytes sent are read")
+
     def background(self, function, *arguments):
         """Runs a function in a thread that the test's end waits for."""
         thread = threading.Thread(target=function, args=arguments, daemon=True)
