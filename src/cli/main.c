@@ -2,9 +2,11 @@
 #include "cli/commands.h"
 #include "dstream/diagnostics.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -42,8 +44,19 @@ static int unknown_command(const char *name)
     return ds_usage_error("", "there is no command \"%s\"", name);
 }
 
+/* A standard descriptor that is closed must not become some other file's number. It is opened
+ * for the wrong direction, so that its use fails with EBADF as before. */
+static void hold_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            _exit(ds_status_exit(DS_ERR_IO));
+}
+
 int main(int argc, char **argv)
 {
+    hold_standard_descriptors();
     if (argc < 2)
         return ds_usage_error("", "a command is missing");
     const char *name = argv[1];

@@ -12,16 +12,22 @@
 #include <string.h>
 #include <unistd.h>
 
+static void cannot_read(ds_intake *intake, int error)
+{
+    if (error == EBADF)
+        ds_intake_end(intake, DS_RECEIVER_FAILED, DS_ERR_NO_INPUT, "standard input is not open");
+    else
+        ds_intake_end(intake, DS_RECEIVER_FAILED, DS_ERR_IO, "cannot read standard input: %s",
+                      strerror(error));
+}
+
 static void start(ds_intake *intake)
 {
     int failed = ds_connection_open(intake, STDIN_FILENO);
     if (failed == 0)
         ds_intake_say(intake, DS_RECEIVER_RUNNING, DS_OK, "reading standard input");
-    else if (failed == EBADF)
-        ds_intake_end(intake, DS_RECEIVER_FAILED, DS_ERR_NO_INPUT, "standard input is not open");
     else
-        ds_intake_end(intake, DS_RECEIVER_FAILED, DS_ERR_IO, "cannot read standard input: %s",
-                      strerror(failed));
+        cannot_read(intake, failed);
 }
 
 static void ended(ds_intake *intake, ds_connection *connection)
@@ -31,8 +37,7 @@ static void ended(ds_intake *intake, ds_connection *connection)
     if (error == 0)
         ds_intake_end(intake, DS_RECEIVER_ENDED, DS_OK, "the end of standard input");
     else
-        ds_intake_end(intake, DS_RECEIVER_FAILED, DS_ERR_IO, "cannot read standard input: %s",
-                      strerror(error));
+        cannot_read(intake, error);
 }
 
 static int64_t deadline(const ds_intake *intake)
