@@ -115,17 +115,35 @@ static void show_plain(const ds_progress *p)
             (double)p->memory_bytes / (1 << 20));
 }
 
+static void put_bad(ds_buffer *out, const uint64_t *bad)
+{
+    ds_buffer_append_text(out, "\"bad\":{");
+    for (int i = 0; i < DS_BAD_REASONS; i++)
+        ds_buffer_printf(out, "%s\"%s\":%" PRIu64, i > 0 ? "," : "",
+                         ds_bad_reason_name((ds_bad_reason)i), bad[i]);
+    ds_buffer_append_char(out, '}');
+}
+
 static void put_source(ds_buffer *out, const ds_source_counts *counts)
 {
     ds_json_string(out, counts->name, strlen(counts->name));
-    ds_buffer_printf(out, ":{\"rows\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bad\":{", counts->rows,
+    ds_buffer_printf(out, ":{\"rows\":%" PRIu64 ",\"bytes\":%" PRIu64 ",", counts->rows,
                      counts->bytes);
-    for (int i = 0; i < DS_BAD_REASONS; i++)
-        ds_buffer_printf(out, "%s\"%s\":%" PRIu64, i > 0 ? "," : "",
-                         ds_bad_reason_name((ds_bad_reason)i), counts->bad[i]);
-    ds_buffer_printf(out,
-                     "},\"replaced_characters\":%" PRIu64 ",\"cut_short_records\":%" PRIu64 "}",
+    put_bad(out, counts->bad);
+    ds_buffer_printf(out, ",\"replaced_characters\":%" PRIu64 ",\"cut_short_records\":%" PRIu64 "}",
                      counts->replaced, counts->cut_short);
+}
+
+/* All sources together. */
+static ds_source_counts totals(const ds_progress *p)
+{
+    ds_source_counts all = {0};
+    for (uint32_t i = 0; i < p->n_sources; i++) {
+        for (int r = 0; r < DS_BAD_REASONS; r++)
+            all.bad[r] += p->sources[i].bad[r];
+        all.replaced += p->sources[i].replaced;
+    }
+    return all;
 }
 
 static void show_json(const ds_progress *p)
