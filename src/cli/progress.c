@@ -155,9 +155,12 @@ static void show_json(const ds_progress *p)
                      "{\"batch_time\":\"%s\",\"processing_us\":%" PRId64 ",\"delay_us\":%" PRId64
                      ",\"batches\":%" PRIu64 ",\"failed_batches\":%" PRIu64 ",\"rows_in\":%" PRIu64
                      ",\"bytes_in\":%" PRIu64 ",\"rows_out\":%" PRIu64 ",\"bad_records\":%" PRIu64
-                     ",\"sources\":{",
+                     ",",
                      time, p->processing_us, p->delay_us, p->batches, p->failed_batches, p->rows_in,
                      p->bytes_in, p->rows_out, p->bad_total);
+    ds_source_counts all = totals(p);
+    put_bad(&out, all.bad);
+    ds_buffer_printf(&out, ",\"replaced_characters\":%" PRIu64 ",\"sources\":{", all.replaced);
     for (uint32_t i = 0; i < p->n_sources; i++) {
         if (i > 0)
             ds_buffer_append_char(&out, ',');
