@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/nearest.h"
 #include "cli/commands.h"
 #include "dstream/diagnostics.h"
 

@@ -9,8 +9,8 @@
 #include "columnar/expr_lex.h"
 
 #include "base/assert.h"
+#include "base/nearest.h"
 #include "columnar/aggregate.h"
-#include "columnar/nearest.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -49,7 +49,7 @@ static const char *nearest_column(ds_binder *binder, const ds_schema *columns, c
     const char **names = DS_ARENA_ARRAY(binder->arena, const char *, columns->n_fields + 1);
     for (uint32_t i = 0; i < columns->n_fields; i++)
         names[i] = columns->fields[i].name;
-    return ds_name_nearest(name, names, columns->n_fields);
+    return ds_nearest_name(name, names, columns->n_fields);
 }
 
 static bool no_column(ds_binder *binder, const ds_expr *name, const ds_schema *columns)
@@ -149,7 +149,7 @@ static bool no_function(ds_binder *binder, const ds_expr *call)
     name_list list = {.arena = binder->arena};
     ds_function_each(add_function, &list);
     ds_aggregate_each(add_aggregate, &list);
-    const char *near = ds_name_nearest(call->name, list.names, list.n);
+    const char *near = ds_nearest_name(call->name, list.names, list.n);
     if (near != NULL)
         return ds_bind_fail(binder, &at, "no function \"%s\" (did you mean \"%s\"?)", call->name,
                             near);

@@ -1,4 +1,5 @@
 #include "dstream/app_check.h"
+#include "base/nearest.h"
 
 #include "base/json_path.h"
 #include "base/memory.h"

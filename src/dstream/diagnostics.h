@@ -50,8 +50,4 @@ uint32_t ds_diagnostics_usage(const ds_diagnostics *diagnostics);
 /* Appends all of them as text, in the order of their places (a limit of 100, then a count). */
 void ds_diagnostics_print(const ds_diagnostics *diagnostics, struct ds_buffer *out);
 
-/* The name among candidates nearest to `name` (by edits, case does not count), or NULL when
- * none is near enough to be what was meant. */
-const char *ds_nearest_name(const char *name, const char *const *candidates, size_t n);
-
 #endif

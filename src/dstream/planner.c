@@ -1,4 +1,5 @@
 #include "dstream/planner.h"
+#include "base/nearest.h"
 
 #include <stdio.h>
 #include <string.h>

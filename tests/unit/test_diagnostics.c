@@ -1,5 +1,6 @@
 /* Diagnostics: their text, order and limits; the nearest name. */
 #include "base/buffer.h"
+#include "base/nearest.h"
 #include "dstream/diagnostics.h"
 
 #include "unit/unit.h"

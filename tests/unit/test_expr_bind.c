@@ -1,8 +1,8 @@
 /* Names, types and functions of expressions: what they come to mean, and what is refused. */
 #include "unit/expr_table.h"
 
+#include "base/nearest.h"
 #include "columnar/aggregate.h"
-#include "columnar/nearest.h"
 
 START_TEST(columns)
 {
@@ -332,18 +332,18 @@ END_TEST
 START_TEST(nearest_names)
 {
     const char *const names[] = {"status", "bytes", NULL, "host", "user_agent", ""};
-    ck_assert_str_eq(ds_name_nearest("stauts", names, 6), "status");
-    ck_assert_str_eq(ds_name_nearest("STATUS", names, 6), "status");
-    ck_assert_str_eq(ds_name_nearest("byte", names, 6), "bytes");
-    ck_assert_str_eq(ds_name_nearest("useragent", names, 6), "user_agent");
-    ck_assert_ptr_null(ds_name_nearest("method", names, 6));
-    ck_assert_ptr_null(ds_name_nearest("x", names, 6));
-    ck_assert_ptr_null(ds_name_nearest("", names, 6));
-    ck_assert_ptr_null(ds_name_nearest("status", names, 0));
+    ck_assert_str_eq(ds_nearest_name("stauts", names, 6), "status");
+    ck_assert_str_eq(ds_nearest_name("STATUS", names, 6), "status");
+    ck_assert_str_eq(ds_nearest_name("byte", names, 6), "bytes");
+    ck_assert_str_eq(ds_nearest_name("useragent", names, 6), "user_agent");
+    ck_assert_ptr_null(ds_nearest_name("method", names, 6));
+    ck_assert_ptr_null(ds_nearest_name("x", names, 6));
+    ck_assert_ptr_null(ds_nearest_name("", names, 6));
+    ck_assert_ptr_null(ds_nearest_name("status", names, 0));
     char longest[100];
     memset(longest, 'a', sizeof longest);
     longest[99] = '\0';
-    ck_assert_ptr_null(ds_name_nearest(longest, names, 6));
+    ck_assert_ptr_null(ds_nearest_name(longest, names, 6));
 }
 END_TEST
 

@@ -2,7 +2,7 @@
  * The nearest name: by edits as in optimal string alignment (insert, delete, replace, swap
  * two neighbours), with ASCII letters of either case alike.
  */
-#include "dstream/diagnostics.h"
+#include "base/nearest.h"
 
 #include <string.h>
 
@@ -49,7 +49,7 @@ const char *ds_nearest_name(const char *name, const char *const *candidates, siz
     const char *nearest = NULL;
     size_t best = LONGEST + 1;
     for (size_t i = 0; i < n; i++) {
-        size_t other = strlen(candidates[i]);
+        size_t other = candidates[i] == NULL ? 0 : strlen(candidates[i]);
         if (other == 0 || other > LONGEST)
             continue;
         size_t longer = length > other ? length : other;
