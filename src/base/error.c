@@ -49,6 +49,7 @@ static const struct {
     [DS_ERR_APP] = {"app", 78},
     [DS_ERR_NO_MEMORY] = {"no memory", 70},
     [DS_ERR_PROTOCOL] = {"protocol", 70},
+    [DS_ERR_CLOSED] = {"closed", 74},
     [DS_ERR_LOST] = {"lost", 70},
 };
 

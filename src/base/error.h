@@ -22,6 +22,7 @@ typedef enum ds_status {
     DS_ERR_APP,         /* the app file is wrong; exit 78 */
     DS_ERR_NO_MEMORY,   /* a budget refused; fails the task; exit 70 when nothing catches it */
     DS_ERR_PROTOCOL, /* a message that no peer of ours sends; the connection is closed; exit 70 */
+    DS_ERR_CLOSED,   /* the reader of our output has gone; exit 74; fatal */
     DS_ERR_LOST,     /* a block or shuffle piece is gone; the task is run again; exit 70 */
 } ds_status;
 

@@ -329,8 +329,8 @@ static ds_status print(const char *bytes, size_t length, ds_error *error)
             continue;
         }
         if (n < 0 && errno != EINTR)
-            return ds_error_set(error, DS_ERR_IO, "cannot write to standard output: %s",
-                                strerror(errno));
+            return ds_error_set(error, errno == EPIPE ? DS_ERR_CLOSED : DS_ERR_IO,
+                                "cannot write to standard output: %s", strerror(errno));
         if (n > 0) {
             bytes += n;
             length -= (size_t)n;
@@ -656,6 +656,8 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
     block_signals();
     loop.mailbox = ds_mailbox_new();
     ds_status status = open_checkpoint(&loop, &recovered, error);
+    if (status == DS_OK)
+        status = ds_commit_prepare(plan, error);
     if (status == DS_OK)
         status = open_servers(&loop, error);
     if (status == DS_OK) {

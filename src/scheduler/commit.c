@@ -70,6 +70,20 @@ ds_status ds_commit_files(const ds_commit *commit, bool durable, ds_error *error
 
 /* ---- before the start ---- */
 
+ds_status ds_commit_prepare(const ds_plan *plan, ds_error *error)
+{
+    for (uint32_t i = 0; i < plan->n_sinks; i++) {
+        const ds_sink_plan *sink = plan->sinks[i];
+        if (sink->kind != DS_TO_FILE)
+            continue;
+        DS_TRY(ds_make_folders(sink->dir, error));
+        if (access(sink->dir, W_OK | X_OK) != 0)
+            return ds_error_set(error, DS_ERR_IO, "sink %s: cannot write to the folder %s: %s",
+                                sink->name, sink->dir, strerror(errno));
+    }
+    return DS_OK;
+}
+
 static bool is_kept(const ds_recovered *keep, const char *path)
 {
     if (keep == NULL)

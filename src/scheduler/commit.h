@@ -14,6 +14,10 @@
 /* DS_ERR_IO with what could not be done; it may be tried again. durable: folders are synced. */
 ds_status ds_commit_files(const ds_commit *commit, bool durable, ds_error *error);
 
+/* Before the start: makes the folders of file sinks. DS_ERR_IO if one cannot be made or written
+ * to: an app that could never commit does not begin. */
+ds_status ds_commit_prepare(const ds_plan *plan, ds_error *error);
+
 /* Removes staged files that no commit will take (left behind by a crash), and their folder if
  * it is empty then. `keep` are the files of recovered commits. */
 void ds_commit_clean(const ds_plan *plan, const struct ds_recovered *keep);

@@ -192,6 +192,10 @@ void ds_driver_on_committed(ds_driver *d, int64_t batch_ms, ds_status status, co
     char time[DS_CLOCK_TEXT];
     if (batch == NULL || batch->time_ms != batch_ms || batch->state != DS_BATCH_COMMITTING)
         return;
+    if (status == DS_ERR_CLOSED) { /* nobody will ever read it */
+        ds_driver_end(d, status, why);
+        return;
+    }
     if (status != DS_OK) {
         if (batch->commit_wait_us == 0)
             ds_log_error("batch %s cannot be committed: %s; trying again",
