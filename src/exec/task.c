@@ -99,6 +99,16 @@ static ds_status run_reduce(running *run, ds_error *error)
     return status;
 }
 
+/* Rows that were made of a source's records fail as the record itself would. */
+static ds_status check_overflow(const running *run, ds_error *error)
+{
+    const ds_node *root = run->frame.stage->root;
+    if (root->kind == DS_NODE_SOURCE || run->frame.overflow_fatal == 0)
+        return DS_OK;
+    return ds_error_set(error, DS_ERR_DATA, "stream %s: a row of it overflowed in an expression",
+                        root->stream);
+}
+
 /* Completes shuffle writers and sinks, and hands the outputs to the result. */
 static ds_status finish(running *run, ds_task_result *result, ds_error *error)
 {
@@ -123,6 +133,8 @@ static ds_status run_stage(running *run, ds_scratch *scratch, ds_task_result *re
                            ? ds_task_source_run(&run->frame, stage->root, run->task,
                                                 run->env->peers, scratch, run->arena, result, error)
                            : run_reduce(run, error);
+    if (status == DS_OK)
+        status = check_overflow(run, error);
     if (status == DS_OK)
         status = finish(run, result, error);
     /* What a push deep in the pipeline reported counts more than what came of it. */

@@ -267,6 +267,15 @@ static bool is_fatal(const ds_intake *intake)
     return intake->too_long > 0 && intake->source->on_error == DS_ON_ERROR_FAIL;
 }
 
+static void end_for_length(ds_driver *d, const ds_intake *intake)
+{
+    char text[DS_ERROR_TEXT];
+    snprintf(text, sizeof text,
+             "source %s: bad record: longer than limits.record (%" PRId64 " bytes)",
+             intake->source->name, d->plan->app->limits_record);
+    ds_driver_end(d, DS_ERR_DATA, text);
+}
+
 static bool allot_sources(ds_driver *d, ds_batch *batch)
 {
     bool any = false;
@@ -275,7 +284,7 @@ static bool allot_sources(ds_driver *d, ds_batch *batch)
         if (!intake->needed)
             continue;
         if (is_fatal(intake))
-            ds_driver_end(d, DS_ERR_DATA, "a record is longer than limits.record");
+            end_for_length(d, intake);
         count_dropped(d, intake);
         ds_allotment *allotment = &batch->allotments[batch->n_allotments++];
         ds_intake_allot(intake, batch, d->plan->app->interval_ms,
