@@ -197,6 +197,13 @@ class Run:
         progress = self.progress()
         return progress[-1] if progress else {}
 
+    def source(self, name="in"):
+        """What was counted for one source."""
+        return self.last().get("sources", {}).get(name, {})
+
+    def bad(self, reason, source="in"):
+        return self.source(source).get("bad", {}).get(reason, 0)
+
     # What it does.
 
     def running(self):

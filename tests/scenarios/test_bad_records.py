@@ -38,7 +38,7 @@ class Bad(scenario.Scenario):
         return run
 
     def assertBad(self, run, **expected):
-        reasons = {name: n for name, n in run.last()["bad"].items() if n}
+        reasons = {name: n for name, n in run.source()["bad"].items() if n}
         self.assertEqual(reasons, expected)
         self.assertEqual(run.last()["bad_records"], sum(expected.values()))
 
@@ -66,10 +66,10 @@ class Reasons(Bad):
         # Which reason a record is counted under is a matter of taste for some: what is promised
         # is that each is counted once, and that the obvious ones are what they are.
         self.assertEqual(run.last()["bad_records"], sum(map(len, bad.values())))
-        self.assertEqual(run.last()["bad"]["type"], len(bad["type"]))
-        self.assertEqual(run.last()["bad"]["range"], len(bad["range"]))
+        self.assertEqual(run.bad("type"), len(bad["type"]))
+        self.assertEqual(run.bad("range"), len(bad["range"]))
         self.assertEqual(run.last()["rows_in"], len(lines) - run.last()["bad_records"])
-        self.assertEqual(run.last()["replaced_characters"], 0)
+        self.assertEqual(run.source()["replaced_characters"], 0)
 
     def test_csv(self):
         good = "1,2.5,true,2026-01-01T00:00:00Z,x"
@@ -102,10 +102,10 @@ class Reasons(Bad):
             run = self.one_source({}, text, via=via)
             self.assertEqual([row["line"] for row in run.rows()], expected)
             self.assertBad(run)
-            self.assertEqual(run.last()["replaced_characters"], 9)
+            self.assertEqual(run.source()["replaced_characters"], 9)
         run = self.one_source({"format": "csv", "schema": {"s": "string"}}, text)
         self.assertEqual(sorted(row["s"] for row in run.rows()), sorted(expected))
-        self.assertEqual(run.last()["replaced_characters"], 9)
+        self.assertEqual(run.source()["replaced_characters"], 9)
 
     def test_too_long(self):
         # A record of exactly the limit is good, with \n or \r\n or nothing behind it.

@@ -161,7 +161,7 @@ class Bytes(scenario.Scenario):
                         "some": {"from": "n", "where": "n > 0"}})
         run = self.run_now(app)
         self.assertEqual(sum(row["n"] for row in run.rows()), 3)
-        self.assertEqual(run.last()["bad"]["too_long"], 3)
+        self.assertEqual(run.bad("too_long"), 3)
         self.assertEqual(run.last()["batches"], 2)
 
     def test_ends_of_lines(self):
@@ -231,7 +231,7 @@ class Formats(scenario.Scenario):
         run = self.run_now(app)
         self.assertRows(run.rows(), [{"s": "a", "n": 1}, {"s": "b", "n": 2}, {"s": "c", "n": 3},
                                      {"s": "d", "n": 4}])
-        self.assertEqual(run.last()["bad"]["header"], 2)
+        self.assertEqual(run.bad("header"), 2)
         self.assertIn("in/6.csv", run.log())
         self.assertIn('"s"', run.log())
 

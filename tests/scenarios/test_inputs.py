@@ -280,6 +280,7 @@ class Ends(scenario.Scenario):
 
     def test_windows_of_windows(self):
         out = self.run_windows({
+            "all": {"from": "q"},
             "a": {"from": "q", "window": "300ms", "aggregate": {"n": "count()", "s": "sum(i)"}},
             "b": {"from": "a", "window": "1200ms", "aggregate": {"n": "sum(n)", "s": "sum(s)",
                                                                  "rows": "count()"}},
@@ -287,11 +288,15 @@ class Ends(scenario.Scenario):
             batches=[[{"i": k}] for k in range(1, 20)], options=("--available-now",))
         for name, slide in (("a", 300), ("b", 1200), ("c", 2400)):
             self.assertEqual(sum(rows[0]["n"] or 0 for rows in out[name].values()), 19, name)
-            self.assertTrue(all(t % slide == 0 for t in out[name]))
-        self.assertEqual(sum(rows[0]["s"] for rows in out["b"].values()), sum(range(1, 20)))
-        last = {name: max(out[name]) for name in out}
-        self.assertEqual(last["b"], -(-last["a"] // 1200) * 1200)
-        self.assertEqual(last["c"], -(-last["b"] // 2400) * 2400)
+            times = list(out[name])
+            self.assertEqual(times, list(range(times[0], times[-1] + slide, slide)))
+        self.assertEqual(sum(rows[0]["s"] or 0 for rows in out["b"].values()), sum(range(1, 20)))
+        # Each is due at or after the due time of its parent, and then nothing is left to do.
+        last = max(out["all"])
+        for name, slide in (("a", 300), ("b", 1200), ("c", 2400)):
+            last = -(-last // slide) * slide
+            self.assertIn(last, out[name])
+        self.assertEqual(max(out["c"]), last)
 
     def test_a_window_with_gaps(self):
         # Windows of 200 ms every 500 ms: what falls into the gaps is reported by none.

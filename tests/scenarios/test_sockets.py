@@ -241,7 +241,7 @@ class Listen(Socket):
         one.sendall(b"b,2\na,100\n")
         two.sendall(b"1000,,a\n20,,b\n")
         run.until(lambda: sums() == {"a": 1111, "b": 22}, "both go on")
-        run.until(lambda: run.last()["bad"]["header"] == 2, "bad headers count")
+        run.until(lambda: run.bad("header") == 2, "bad headers count")
         run.stop()
         self.assertEqual(sums(), {"a": 1111, "b": 22})
 
