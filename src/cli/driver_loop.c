@@ -75,6 +75,8 @@ typedef struct driver_loop {
     ds_launcher *launcher;
     ds_disk *disk;
     ds_metadata *metadata;
+    int64_t printed_ms; /* of the disk thread: the batch whose rows were printed last, */
+    uint64_t printed;   /* and how many bytes of them */
     held_store *stores;
     size_t n_stores;
     ds_buffer out;
@@ -318,8 +320,9 @@ static void free_commit_job(ds_disk_job *job)
     free(job);
 }
 
-/* Standard output may be a pipe whose reader is slow or does not block: whole rows come out. */
-static ds_status print(const char *bytes, size_t length, ds_error *error)
+/* Standard output may be a pipe whose reader is slow or does not block: whole rows come out.
+ * *printed counts what came out. DS_ERR_UNAVAILABLE: nobody reads any more. */
+static ds_status print(const char *bytes, size_t length, uint64_t *printed, ds_error *error)
 {
     while (length > 0) {
         ssize_t n = write(STDOUT_FILENO, bytes, length);
@@ -329,26 +332,41 @@ static ds_status print(const char *bytes, size_t length, ds_error *error)
             continue;
         }
         if (n < 0 && errno != EINTR)
-            return ds_error_set(error, errno == EPIPE ? DS_ERR_CLOSED : DS_ERR_IO,
+            return ds_error_set(error, errno == EPIPE || errno == EBADF ? DS_ERR_CLOSED : DS_ERR_IO,
                                 "cannot write to standard output: %s", strerror(errno));
         if (n > 0) {
             bytes += n;
             length -= (size_t)n;
+            *printed += (uint64_t)n;
         }
+    }
+    return DS_OK;
+}
+
+/* Goes on where an attempt before this one had to stop (a full disk), even within a row. */
+static ds_status print_all(const commit_job *job, ds_error *error)
+{
+    driver_loop *loop = job->loop;
+    const ds_commit *commit = job->commit;
+    if (loop->printed_ms != commit->batch_ms)
+        loop->printed = 0;
+    loop->printed_ms = commit->batch_ms;
+    uint64_t done = loop->printed;
+    for (uint32_t i = 0; i < commit->n_bytes; i++) {
+        uint64_t length = commit->bytes[i].length;
+        uint64_t skip = done < length ? done : length;
+        if (job->bytes[i] == NULL)
+            return ds_error_set(error, DS_ERR_LOST, "rows for the console are gone");
+        DS_TRY(print(job->bytes[i] + skip, length - skip, &loop->printed, error));
+        done -= skip;
     }
     return DS_OK;
 }
 
 static ds_status run_commit_steps(const commit_job *job, ds_error *error)
 {
-    const ds_commit *commit = job->commit;
-    DS_TRY(ds_commit_files(commit, job->loop->metadata != NULL, error));
-    for (uint32_t i = 0; i < commit->n_bytes; i++) {
-        if (job->bytes[i] == NULL)
-            return ds_error_set(error, DS_ERR_LOST, "rows for the console are gone");
-        DS_TRY(print(job->bytes[i], commit->bytes[i].length, error));
-    }
-    return DS_OK;
+    DS_TRY(ds_commit_files(job->commit, job->loop->metadata != NULL, error));
+    return print_all(job, error);
 }
 
 static void run_commit(ds_disk_job *job)

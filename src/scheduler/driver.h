@@ -99,7 +99,8 @@ typedef struct ds_driver_ports {
      * becomes durable before DS_DRIVER_JOURNALED answers if `sync`. */
     void (*journal)(void *arg, const char *line, size_t length, bool whole, bool sync,
                     uint64_t ticket);
-    /* Answered by DS_DRIVER_COMMITTED. */
+    /* Answered by DS_DRIVER_COMMITTED. A commit that fails is tried again, but for
+     * DS_ERR_UNAVAILABLE: nobody reads the console any more, and the app ends. */
     void (*commit)(void *arg, const ds_commit *commit);
     void (*progress)(void *arg, const ds_progress *progress);
     /* The app has ended; nothing is stepped after it. */
