@@ -47,8 +47,8 @@ class Reasons(Bad):
     def test_json(self):
         good = '{"n": 1, "f": 2, "b": true, "t": "2026-01-01T00:00:00Z", "s": "x"}'
         bad = {
-            "syntax": ['{"n": 1', '{"n": 1}}', '[1]', '1', 'null', '{n: 1}', "{'n': 1}", '{"n": 01}',
-                       '{"n": 1,}', '{"s": "\t"}', '{"n": 1} x', '{"s": "\\q"}', '{"n": NaN}',
+            "syntax": ['{"n": 1', '{"n": 1}}', '[1]', '1', 'null', '{n: 1}', "{'n': 1}",
+                       '{"n": 01}', '{"n": 1,}', '{"s": "\t"}', '{"n": 1} x', '{"s": "\\q"}', '{"n": NaN}',
                        '{"unknown": [1, }'],
             "type": ['{"n": "5"}', '{"n": 1.0}', '{"n": 1e3}', '{"s": 5}', '{"b": "true"}',
                      '{"f": "1"}', '{"n": {"x": 1}}', '{"s": ["x"]}', '{"n": true}'],
@@ -95,7 +95,8 @@ class Reasons(Bad):
         self.assertEqual(run.last()["bad_records"], len(bad))
 
     def test_replaced_characters(self):
-        text = b"ok\nnul \0 here\n\xff\xfe\n\xe2\x82\n\xe2\x82x\xf0\x9f\x98\n\xc3\xa4\n\xed\xa0\x80\n"
+        text = (b"ok\nnul \0 here\n\xff\xfe\n\xe2\x82\n\xe2\x82x\xf0\x9f\x98\n\xc3\xa4\n"
+                b"\xed\xa0\x80\n")
         r = "\ufffd"
         expected = ["ok", "nul %s here" % r, r + r, r, r + "x" + r, "\u00e4", r * 3]
         for via in ("files", "stdin", "socket"):
