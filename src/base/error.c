@@ -9,7 +9,11 @@ static void end_at_character(char *text, size_t length)
     size_t i = length;
     while (i > 0 && ((unsigned char)text[i - 1] & 0xC0) == 0x80)
         i--;
-    if (i > 0 && (unsigned char)text[i - 1] >= 0xC0)
+    if (i == 0)
+        return;
+    unsigned char lead = (unsigned char)text[i - 1];
+    size_t width = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    if (i - 1 + width > length)
         text[i - 1] = '\0';
 }
 

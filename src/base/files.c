@@ -12,8 +12,8 @@
 ds_status ds_make_folders(const char *path, ds_error *error)
 {
     char *copy = ds_strdup(path);
-    for (char *p = copy + 1; *p != '\0'; p++) {
-        if (*p != '/')
+    for (char *p = copy; *p != '\0'; p++) {
+        if (*p != '/' || p == copy)
             continue;
         *p = '\0';
         mkdir(copy, 0777); /* what matters is whether the last one can be made */

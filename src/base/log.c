@@ -64,11 +64,38 @@ void ds_log_set_hook(void (*before)(void *), void (*after)(void *), void *arg)
     pthread_mutex_unlock(&config.lock);
 }
 
-/* Appends text with control characters (and, for JSON, quotes) escaped: one event, one line. */
+/* The bytes of the UTF-8 character at p, or of what is left of one: *whole tells which. */
+static size_t character(const unsigned char *p, bool *whole)
+{
+    size_t width = p[0] < 0x80 ? 1 : p[0] < 0xC2 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
+    if (p[0] > 0xF4)
+        width = 0;
+    *whole = false;
+    for (size_t i = 1; i < width; i++) {
+        unsigned char least = 0x80, most = 0xBF;
+        if (i == 1) { /* no long forms, no surrogates, nothing beyond U+10FFFF */
+            least = p[0] == 0xE0 ? 0xA0 : p[0] == 0xF0 ? 0x90 : least;
+            most = p[0] == 0xED ? 0x9F : p[0] == 0xF4 ? 0x8F : most;
+        }
+        if (p[i] < least || p[i] > most)
+            return i;
+    }
+    *whole = width > 0;
+    return width > 0 ? width : 1;
+}
+
+/* Appends text with control characters (and, for JSON, quotes) escaped, and what is no UTF-8
+ * replaced: one event, one line. */
 static void append_escaped(ds_buffer *line, const char *text, bool json)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
-        if (*p == '\n' && !json)
+    for (const unsigned char *p = (const unsigned char *)text; *p != '\0';) {
+        bool whole;
+        size_t width = character(p, &whole);
+        if (!whole)
+            ds_buffer_append_text(line, "\xEF\xBF\xBD");
+        else if (width > 1)
+            ds_buffer_append(line, p, width);
+        else if (*p == '\n' && !json)
             ds_buffer_append_text(line, p[1] == '\0' ? "" : "\n    ");
         else if (json && (*p == '"' || *p == '\\'))
             ds_buffer_printf(line, "\\%c", *p);
@@ -76,6 +103,7 @@ static void append_escaped(ds_buffer *line, const char *text, bool json)
             ds_buffer_printf(line, json ? "\\u%04x" : "\\x%02x", *p);
         else
             ds_buffer_append_char(line, (char)*p);
+        p += width;
     }
 }
 
