@@ -35,6 +35,7 @@ typedef struct ds_order_item {
     ds_expr *expr;
     bool descending;
     bool nulls_first; /* resolved: false for asc, true for desc, unless written out */
+    uint32_t offset, length; /* of the expression in the text */
 } ds_order_item;
 
 /* Parses an order_by list. As ds_expr_parse. */

@@ -282,6 +282,8 @@ static bool parse_order_item(ds_parser *p, ds_order_item *item)
     item->expr = ds_parse_expression(p);
     if (item->expr == NULL)
         return false;
+    item->offset = item->expr->offset;
+    item->length = item->expr->length;
     item->descending = ds_parser_accept_name(p, "desc");
     if (!item->descending)
         ds_parser_accept_name(p, "asc");

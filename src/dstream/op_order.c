@@ -22,7 +22,7 @@ static bool bind_item(ds_planner *planner, const ds_app_stream *stream, const ds
     ds_type type = ds_expr_type(item->expr);
     if (type.kind != DS_LIST && type.kind != DS_NULL_TYPE)
         return true;
-    ds_diag_error_in(planner->diagnostics, path, 0, (uint32_t)strlen(stream->order_by.text),
+    ds_diag_error_in(planner->diagnostics, path, item->offset, item->length,
                      "order_by wants values that have an order, not %s", ds_type_name(type));
     return false;
 }

@@ -50,31 +50,28 @@ ds_rows_plan *ds_rows_plan_new(ds_planner *planner, const ds_app_stream *stream,
     ds_rows_plan *plan = DS_ARENA_NEW(planner->arena, ds_rows_plan);
     plan->input = *parents[0];
     plan->permutation = DS_ARENA_ARRAY(planner->arena, uint32_t *, n_parents);
-    bool fine = true;
-    for (uint32_t i = 1; i < n_parents; i++) {
+    for (uint32_t i = 1; i < n_parents; i++)
         plan->permutation[i] = match_columns(planner, stream, &plan->input, parent_names[0],
                                              parents[i], parent_names[i], i);
-        fine = fine && plan->permutation[i] != NULL;
-    }
     const char *qualifier = n_parents == 1 ? parent_names[0] : NULL;
     ds_schema now = plan->input;
     const char *const *qualifiers = ds_planner_qualifiers(planner, qualifier, now.n_fields + 1);
     if (stream->flat_map.name != NULL) {
         plan->flat_map =
             ds_flat_map_plan_new(planner, &stream->flat_map, &plan->input, qualifiers, &now);
-        fine = fine && plan->flat_map != NULL;
+        if (plan->flat_map == NULL)
+            return NULL;
     }
     plan->exploded = now;
-    if (stream->where.text != NULL) {
+    if (stream->where.text != NULL)
         plan->where = ds_where_plan_new(planner, &stream->where, &now, qualifiers);
-        fine = fine && plan->where != NULL;
-    }
     *output = now;
     if (stream->has_select) {
         plan->select = ds_select_plan_new(planner, stream, &now, qualifiers, output);
-        fine = fine && plan->select != NULL;
+        if (plan->select == NULL)
+            return NULL;
     }
-    return fine ? plan : NULL;
+    return plan;
 }
 
 static void mark(bool *to, const bool *from, uint32_t n)
@@ -186,10 +183,10 @@ static void push_good(ds_frame *frame, const ds_node *node, const carried *rows,
     ds_frame_push(frame, node, &good);
 }
 
-static void count_bad(ds_frame *frame, const ds_rows_plan *plan, size_t n)
+static void count_bad(ds_frame *frame, const ds_node *node, size_t n)
 {
     frame->overflow_rows += n;
-    if (n > 0 && plan->fails)
+    if (node->fails)
         frame->overflow_fatal += n;
 }
 
@@ -226,7 +223,7 @@ static void push_exploded(ds_frame *frame, const ds_node *node, const ds_chunk *
         pieces[i] = filter_and_map(frame, plan, piece, bad);
     }
     size_t n_bad = ds_bitmap_count(bad, chunk->n_rows);
-    count_bad(frame, plan, n_bad);
+    count_bad(frame, node, n_bad);
     for (uint32_t i = 0; i < n_pieces; i++)
         push_good(frame, node, &pieces[i], bad, n_bad > 0);
 }
@@ -243,6 +240,6 @@ void ds_rows_push(ds_frame *frame, const ds_node *node, uint32_t parent, const d
     }
     carried rows = filter_and_map(frame, plan, (carried){.chunk = input}, bad);
     size_t n_bad = ds_bitmap_count(bad, input.n_rows);
-    count_bad(frame, plan, n_bad);
+    count_bad(frame, node, n_bad);
     push_good(frame, node, &rows, bad, n_bad > 0);
 }

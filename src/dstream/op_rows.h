@@ -19,12 +19,11 @@ typedef struct ds_rows_plan {
     ds_schema exploded; /* behind flat_map */
     const ds_where_plan *where;
     const ds_select_plan *select;
-    bool fails;                                         /* a source above says "on_error": "fail" */
     bool *wanted_input, *wanted_exploded, *wanted_kept; /* before each clause */
 } ds_rows_plan;
 
 /* Makes the operator of a stream whose parents have schemas `parents`. *output becomes its
- * schema (as far as it can be told when there are errors). NULL on errors. */
+ * schema. NULL on errors that leave it open; others leave out a clause. */
 ds_rows_plan *ds_rows_plan_new(ds_planner *planner, const ds_app_stream *stream,
                                const ds_schema *const *parents, const char *const *parent_names,
                                uint32_t n_parents, ds_schema *output);

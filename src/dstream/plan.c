@@ -38,8 +38,10 @@ static ds_node *add_node(builder *b, ds_node_kind kind, const char *stream, cons
     node->stage = DS_NO_STAGE;
     node->parents = DS_ARENA_ARRAY(plan->arena, ds_node *, n_parents + 1);
     node->n_parents = n_parents;
-    for (uint32_t i = 0; i < n_parents; i++)
+    for (uint32_t i = 0; i < n_parents; i++) {
         node->parents[i] = parents[i];
+        node->fails = node->fails || parents[i]->fails;
+    }
     if (n_parents > 0) {
         node->slide_ms = parents[0]->slide_ms;
         node->schema = parents[0]->schema;
@@ -73,19 +75,9 @@ static void add_sources(builder *b)
         node->slide_ms = app->interval_ms;
         node->schema = source->schema;
         node->source = source;
+        node->fails = source->on_error == DS_ON_ERROR_FAIL;
         name_output(b, source->name, node);
     }
-}
-
-/* A source above that says "fail" makes an overflow fatal, too. */
-static bool some_source_fails(const ds_node *node)
-{
-    if (node->kind == DS_NODE_SOURCE)
-        return node->source->on_error == DS_ON_ERROR_FAIL;
-    for (uint32_t i = 0; i < node->n_parents; i++)
-        if (some_source_fails(node->parents[i]))
-            return true;
-    return false;
 }
 
 static ds_node *add_rows(builder *b, const ds_app_stream *stream)
@@ -107,8 +99,6 @@ static ds_node *add_rows(builder *b, const ds_app_stream *stream)
     ds_node *node = add_node(b, DS_NODE_ROWS, stream->name, stream->path, parents, stream->n_from);
     node->schema = output;
     node->rows = rows;
-    for (uint32_t i = 0; i < stream->n_from; i++)
-        rows->fails = rows->fails || some_source_fails(parents[i]);
     return node;
 }
 
@@ -146,11 +136,13 @@ static ds_node *add_row_window(builder *b, const ds_app_stream *stream, ds_node 
     return node;
 }
 
+/* A clause that has errors and does not change the columns is left out: what follows is looked at
+ * all the same, as all errors are told at once. */
 static ds_node *add_having(builder *b, const ds_app_stream *stream, ds_node *parent)
 {
     const ds_having_plan *having = ds_having_plan_new(&b->planner, stream, &parent->schema);
     if (having == NULL)
-        return NULL;
+        return parent;
     ds_node *node = add_node(b, DS_NODE_HAVING, stream->name, stream->path, &parent, 1);
     node->having = having;
     return node;
@@ -160,7 +152,7 @@ static ds_node *add_order(builder *b, const ds_app_stream *stream, ds_node *pare
 {
     const ds_order_plan *order = ds_order_plan_new(&b->planner, stream, &parent->schema);
     if (order == NULL)
-        return NULL;
+        return parent;
     ds_node *node = add_node(b, DS_NODE_ORDER, stream->name, stream->path, &parent, 1);
     node->order = order;
     return node;
@@ -183,19 +175,13 @@ static ds_node *add_stream(builder *b, const ds_app_stream *stream)
     }
     if (node != NULL && window)
         node = add_row_window(b, stream, node);
+    if (node != NULL && stream->having.text != NULL)
+        node = add_having(b, stream, node);
+    if (node != NULL && (stream->order_by.text != NULL || stream->limit >= 0))
+        node = add_order(b, stream, node);
     for (uint32_t i = first; i < b->plan->n_nodes; i++)
         if (stream->has_window && b->plan->nodes[i]->kind != DS_NODE_ROWS)
             b->plan->nodes[i]->window_ms = stream->window_size_ms;
-    if (node != NULL && stream->having.text != NULL) {
-        node = add_having(b, stream, node);
-        if (node != NULL && stream->has_window)
-            node->window_ms = stream->window_size_ms;
-    }
-    if (node != NULL && (stream->order_by.text != NULL || stream->limit >= 0)) {
-        node = add_order(b, stream, node);
-        if (node != NULL && stream->has_window)
-            node->window_ms = stream->window_size_ms;
-    }
     return node;
 }
 
@@ -244,6 +230,16 @@ static void mark_needed(ds_node *node)
         mark_needed(node->parents[i]);
 }
 
+/* Links a node to its parents, to each of them once. */
+static void add_child(ds_node *node)
+{
+    for (uint32_t p = 0; p < node->n_parents; p++) {
+        ds_node *parent = node->parents[p];
+        if (parent->n_children == 0 || parent->children[parent->n_children - 1] != node)
+            parent->children[parent->n_children++] = node;
+    }
+}
+
 /* Keeps only what sinks need, numbers it anew and links children. */
 static void prune(ds_plan *plan)
 {
@@ -257,17 +253,16 @@ static void prune(ds_plan *plan)
             continue;
         node->id = n;
         plan->nodes[n++] = node;
-        node->children = DS_ARENA_ARRAY(plan->arena, ds_node *, plan->n_nodes + 1);
+        for (uint32_t p = 0; p < node->n_parents; p++)
+            node->parents[p]->n_children++;
         node->wanted = DS_ARENA_ARRAY(plan->arena, bool, node->schema.n_fields + 1);
     }
     plan->n_nodes = n;
     for (uint32_t i = 0; i < n; i++) {
         ds_node *node = plan->nodes[i];
-        for (uint32_t p = 0; p < node->n_parents; p++) {
-            ds_node *parent = node->parents[p];
-            if (parent->n_children == 0 || parent->children[parent->n_children - 1] != node)
-                parent->children[parent->n_children++] = node;
-        }
+        node->children = DS_ARENA_ARRAY(plan->arena, ds_node *, node->n_children + 1);
+        node->n_children = 0;
+        add_child(node);
     }
 }
 
@@ -382,23 +377,35 @@ static void set_types(builder *b, ds_stage *stage)
     stage->types = types;
 }
 
-/* The stages in which rows of a node are made: those of its parents, if it starts none. */
-static void add_parents(const ds_plan *plan, ds_stage *stage, const ds_node *node)
+/* Marks the stages in which rows of a node are made: those of its parents, if it starts none.
+ * seen: by node; each is looked at once, however many ways lead to it. */
+static void mark_parents(const ds_node *node, bool *stages, bool *seen)
 {
-    if (node->stage == DS_NO_STAGE) {
+    if (seen[node->id])
+        return;
+    seen[node->id] = true;
+    if (node->stage != DS_NO_STAGE)
+        stages[node->stage] = true;
+    else
         for (uint32_t i = 0; i < node->n_parents; i++)
-            add_parents(plan, stage, node->parents[i]);
-        return;
-    }
-    uint32_t at = 0;
-    while (at < stage->n_parents && stage->parents[at] < node->stage)
-        at++;
-    if (at < stage->n_parents && stage->parents[at] == node->stage)
-        return;
-    memmove(stage->parents + at + 1, stage->parents + at,
-            (stage->n_parents - at) * sizeof *stage->parents);
-    stage->parents[at] = node->stage;
-    stage->n_parents++;
+            mark_parents(node->parents[i], stages, seen);
+}
+
+static void add_parents(const ds_plan *plan, ds_stage *stage)
+{
+    bool *stages = ds_calloc(plan->n_stages + 1, sizeof *stages);
+    bool *seen = ds_calloc(plan->n_nodes, sizeof *seen);
+    for (uint32_t p = 0; p < stage->root->n_parents; p++)
+        mark_parents(stage->root->parents[p], stages, seen);
+    for (uint32_t s = 0; s < stage->id; s++)
+        stage->n_parents += stages[s];
+    stage->parents = DS_ARENA_ARRAY(plan->arena, uint32_t, stage->n_parents + 1);
+    stage->n_parents = 0;
+    for (uint32_t s = 0; s < stage->id; s++)
+        if (stages[s])
+            stage->parents[stage->n_parents++] = s;
+    free(stages);
+    free(seen);
 }
 
 static void make_stages(builder *b)
@@ -415,9 +422,7 @@ static void make_stages(builder *b)
         stage->n_partitions = partitions_of(plan, node);
         stage->keyed =
             node->kind == DS_NODE_WINDOW || (node->kind == DS_NODE_GROUP && node->group->windowed);
-        stage->parents = DS_ARENA_ARRAY(plan->arena, uint32_t, plan->n_nodes + 1);
-        for (uint32_t p = 0; p < node->n_parents; p++)
-            add_parents(plan, stage, node->parents[p]);
+        add_parents(plan, stage);
         set_types(b, stage);
         plan->has_windows = plan->has_windows || stage->keyed;
         node->stage = stage->id;

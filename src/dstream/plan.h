@@ -65,6 +65,7 @@ struct ds_node {
     bool *wanted;      /* which columns of its output some child reads */
     bool ordered;      /* some node below depends on the order of its rows */
     bool needed;       /* a sink reads it; only such nodes stay in the plan */
+    bool fails;        /* a source above says "on_error": "fail": so overflows are fatal, too */
     uint32_t stage;    /* the stage it is the root of, or DS_NO_STAGE */
     union {            /* by kind */
         const ds_app_source *source;

@@ -44,13 +44,12 @@ static inline const char *unit_getenv(const char *name, void *arg)
     return NULL;
 }
 
-/* Text with ' for ", to be read more easily. The caller frees it. */
+/* Text with ' for ", and ` for ', to be read more easily. The caller frees it. */
 static inline char *unit_quoted(const char *text)
 {
     char *copy = strdup(text);
     for (char *p = copy; *p != '\0'; p++)
-        if (*p == '\'')
-            *p = '"';
+        *p = *p == '\'' ? '"' : *p == '`' ? '\'' : *p;
     return copy;
 }
 
