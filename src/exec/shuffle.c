@@ -28,6 +28,13 @@ static uint64_t header_bytes(uint32_t n_partitions)
     return sizeof(header) + (uint64_t)n_partitions * sizeof(extent);
 }
 
+/* Clears up to the next piece: a range holds nothing of what was there before. Returns where. */
+static uint64_t pad(char *to, uint64_t at)
+{
+    memset(to + at, 0, aligned(at) - at);
+    return aligned(at);
+}
+
 static uint64_t piece_bytes(const ds_heap *heap, const ds_partition_rows *rows, uint32_t n_columns)
 {
     if (rows->n_rows == 0)
@@ -52,16 +59,16 @@ ds_status ds_shuffle_write(ds_store *store, ds_batch_ranges *ranges, int64_t bat
     header *head = (header *)to;
     head->magic = SHUFFLE_MAGIC;
     head->n_partitions = n_partitions;
-    uint64_t at = aligned(header_bytes(n_partitions));
+    uint64_t at = pad(to, header_bytes(n_partitions));
     for (uint32_t p = 0; p < n_partitions; p++) {
         head->pieces[p] = (extent){at, 0};
         if (rows[p].n_rows > 0)
             head->pieces[p].length =
                 ds_piece_write(to + at, heap, (const ds_column *const *)rows[p].columns,
                                n_columns, rows[p].n_rows);
-        at += aligned(head->pieces[p].length);
+        at = pad(to, at + head->pieces[p].length);
     }
-    DS_ASSERT(at <= total);
+    DS_ASSERT(at == total);
     return DS_OK;
 }
 

@@ -99,16 +99,6 @@ static ds_status run_reduce(running *run, ds_error *error)
     return status;
 }
 
-/* Rows that were made of a source's records fail as the record itself would. */
-static ds_status check_overflow(const running *run, ds_error *error)
-{
-    const ds_node *root = run->frame.stage->root;
-    if (root->kind == DS_NODE_SOURCE || run->frame.overflow_fatal == 0)
-        return DS_OK;
-    return ds_error_set(error, DS_ERR_DATA, "stream %s: a row of it overflowed in an expression",
-                        root->stream);
-}
-
 /* Completes shuffle writers and sinks, and hands the outputs to the result. */
 static ds_status finish(running *run, ds_task_result *result, ds_error *error)
 {
@@ -125,6 +115,18 @@ static ds_status finish(running *run, ds_task_result *result, ds_error *error)
     return DS_OK;
 }
 
+/* Rows that overflowed are as bad as records that do not fit, where a source above says "fail". */
+static ds_status check_overflows(const running *run, ds_error *error)
+{
+    if (run->frame.overflow_fatal == 0)
+        return DS_OK;
+    return ds_error_set(error, DS_ERR_DATA,
+                        "%llu rows made of %s overflow in an expression, and a source that they "
+                        "come from says \"on_error\": \"fail\"",
+                        (unsigned long long)run->frame.overflow_fatal,
+                        run->frame.stage->root->stream);
+}
+
 static ds_status run_stage(running *run, ds_scratch *scratch, ds_task_result *result,
                            ds_error *error)
 {
@@ -134,7 +136,7 @@ static ds_status run_stage(running *run, ds_scratch *scratch, ds_task_result *re
                                                 run->env->peers, scratch, run->arena, result, error)
                            : run_reduce(run, error);
     if (status == DS_OK)
-        status = check_overflow(run, error);
+        status = check_overflows(run, error);
     if (status == DS_OK)
         status = finish(run, result, error);
     /* What a push deep in the pipeline reported counts more than what came of it. */

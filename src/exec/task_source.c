@@ -334,13 +334,12 @@ static void take_counts(reading *r)
 
 static ds_status check_policy(reading *r, ds_error *error)
 {
-    if (r->source->on_error != DS_ON_ERROR_FAIL || (!r->failed && r->frame->overflow_fatal == 0))
+    if (r->source->on_error != DS_ON_ERROR_FAIL || !r->failed)
         return DS_OK;
-    if (r->result->n_samples > 0)
-        return ds_error_set(error, DS_ERR_DATA, "source %s: bad record: %s: %s", r->source->name,
-                            r->result->samples[0].where, r->result->samples[0].detail);
-    return ds_error_set(error, DS_ERR_DATA, "source %s: a row overflowed in an expression",
-                        r->source->name);
+    if (r->result->n_samples == 0)
+        return ds_error_set(error, DS_ERR_DATA, "source %s: a bad record", r->source->name);
+    return ds_error_set(error, DS_ERR_DATA, "source %s: bad record: %s: %s", r->source->name,
+                        r->result->samples[0].where, r->result->samples[0].detail);
 }
 
 ds_status ds_task_source_run(ds_frame *frame, const ds_node *node, const ds_task *task,
