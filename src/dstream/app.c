@@ -43,9 +43,25 @@ static char **apply_sets(json_t *tree, const ds_app_options *options, ds_diagnos
     return paths;
 }
 
-/* The checked tree, a new reference; null if the file is no object. */
+/* Takes what a test gives out of the tree of a canonical text, the only place where it may
+ * stand. A new reference, checked; NULL if there is none. */
+static json_t *take_given(ds_app_check *check, json_t *tree)
+{
+    json_t *given = json_incref(json_object_get(tree, DS_APP_GIVEN));
+    if (given == NULL)
+        return NULL;
+    json_object_del(tree, DS_APP_GIVEN);
+    ds_buffer_append_text(&check->path, DS_APP_GIVEN);
+    json_t *checked =
+        ds_app_check_value(check, ds_shape_key(&ds_test_shape, "input")->shape, given);
+    check->path.length = 0;
+    json_decref(given);
+    return checked;
+}
+
+/* The checked tree, a new reference; null if the file is no object. *given: see take_given. */
 static json_t *check_tree(const ds_json_source *source, const ds_app_options *options,
-                          bool variables, ds_diagnostics *diagnostics)
+                          bool variables, ds_diagnostics *diagnostics, json_t **given)
 {
     uint32_t n_paths;
     json_t *tree = json_deep_copy(ds_json_source_root(source));
@@ -57,6 +73,7 @@ static json_t *check_tree(const ds_json_source *source, const ds_app_options *op
         .set = (const char *const *)paths,
         .n_set = n_paths,
     };
+    *given = variables ? NULL : take_given(&check, tree);
     json_t *checked = ds_app_check_value(&check, &ds_app_shape, tree);
     ds_buffer_fini(&check.path);
     json_decref(tree);
@@ -84,7 +101,8 @@ static ds_status load(const ds_json_source *source, const ds_app_options *option
     ds_app *made = DS_ARENA_NEW(arena, ds_app);
     made->arena = arena;
     report_repeated(source, diagnostics);
-    made->tree = check_tree(source, options, variables, diagnostics);
+    json_t *given;
+    made->tree = check_tree(source, options, variables, diagnostics, &given);
     ds_app_builder builder = {.app = made,
                               .arena = arena,
                               .source = source,
@@ -92,12 +110,18 @@ static ds_status load(const ds_json_source *source, const ds_app_options *option
                               .diagnostics = diagnostics};
     if (json_is_object(made->tree))
         build(&builder, options->need_sinks);
+    if (json_is_object(made->tree) && given != NULL)
+        ds_app_build_given(&builder, given);
     uint32_t errors = ds_diagnostics_errors(diagnostics);
     if (errors == 0) {
         made->json = ds_app_canonical_tree(made->tree);
+        if (given != NULL)
+            json_object_set(made->json, DS_APP_GIVEN, given);
+        json_decref(given);
         *app = made;
         return DS_OK;
     }
+    json_decref(given);
     ds_app_free(made);
     *app = NULL;
     return ds_diagnostics_usage(diagnostics) == errors ? DS_ERR_USAGE : DS_ERR_APP;
@@ -136,5 +160,6 @@ void ds_app_free(ds_app *app)
         return;
     json_decref(app->json);
     json_decref(app->tree);
+    json_decref(app->given);
     ds_arena_free(app->arena);
 }

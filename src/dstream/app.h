@@ -35,7 +35,9 @@ typedef struct ds_app_source {
     const char *dir, *pattern; /* files */
     bool new_files_only;
     int64_t rows_per_second; /* rate */
-    const json_t *batches;   /* queue: checked list of lists of objects */
+    /* queue: checked list of lists of objects. Under a test every source has such lists, of
+     * objects (rows) or strings (raw records). */
+    const json_t *batches;
 } ds_app_source;
 
 /* A text of the app file and where it stands. */
@@ -118,8 +120,9 @@ typedef struct ds_app {
     uint32_t n_sinks;
     ds_app_test *tests;
     uint32_t n_tests;
-    json_t *json; /* canonical: variables and --set replaced, without tests; owned */
-    json_t *tree; /* the checked file, which batches, input and so on point into; owned */
+    json_t *json;  /* canonical: variables and --set replaced, without tests; owned */
+    json_t *tree;  /* the checked file, which batches, input and so on point into; owned */
+    json_t *given; /* under a test: the lists of each source; owned, or NULL */
     ds_arena *arena;
 } ds_app;
 
@@ -142,8 +145,8 @@ typedef struct ds_app_options {
 ds_status ds_app_load(const ds_json_source *source, const ds_app_options *options,
                       ds_diagnostics *diagnostics, ds_app **app);
 
-/* Makes the app from its canonical text, as sent to executors (strict, no variables). error
- * receives the first problem. */
+/* Makes the app from its canonical text, as sent to executors (strict, no variables), with or
+ * without the input of a test. error receives the first problem. */
 ds_status ds_app_from_canonical(const char *text, size_t length, ds_app **app, ds_error *error);
 
 void ds_app_free(ds_app *app);
@@ -151,6 +154,11 @@ void ds_app_free(ds_app *app);
 /* The canonical text (sorted keys except where order counts); the caller frees. Its XXH3-64 is
  * the plan's hash. Loading it gives the same app. */
 char *ds_app_canonical(const ds_app *app);
+
+/* The canonical text of the app with the input of one of its tests, which every source then
+ * gives instead of its own (a queue that the input does not name keeps its batches). Only
+ * ds_app_from_canonical takes it. The caller frees. */
+char *ds_app_canonical_test(const ds_app *app, const ds_app_test *test);
 
 /* The JSON Schema of the app file, made from the same tables that check it. Caller frees. */
 char *ds_app_json_schema(void);

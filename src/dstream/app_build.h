@@ -40,6 +40,8 @@ void ds_app_build_sinks(ds_app_builder *builder, bool needed);
 /* Warnings about the graph as a whole: what is never run, what is lost at a restart. */
 void ds_app_check_use(ds_app_builder *builder);
 void ds_app_build_tests(ds_app_builder *builder);
+/* Under a test: gives the sources what its (shape-checked) input says. */
+void ds_app_build_given(ds_app_builder *builder, json_t *input);
 
 /* The source or stream of that name, or NULL. */
 ds_app_node *ds_app_find(const ds_app_builder *builder, const char *name);

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "dstream/app_keys.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,9 +77,23 @@ json_t *ds_app_canonical_tree(json_t *tree)
     return canonical(&ds_app_shape, tree);
 }
 
+static char *dump(const json_t *json)
+{
+    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    DS_ASSERT(text != NULL);
+    return text;
+}
+
 char *ds_app_canonical(const ds_app *app)
 {
-    char *text = json_dumps(app->json, JSON_COMPACT | JSON_REAL_PRECISION(17));
-    DS_ASSERT(text != NULL);
+    return dump(app->json);
+}
+
+char *ds_app_canonical_test(const ds_app *app, const ds_app_test *test)
+{
+    json_t *json = json_copy(app->json);
+    json_object_set(json, DS_APP_GIVEN, (json_t *)(uintptr_t)test->input);
+    char *text = dump(json);
+    json_decref(json);
     return text;
 }

@@ -4,6 +4,9 @@
 
 #include <jansson.h>
 
+/* Where the input of a test stands in a canonical text: as in the test itself. */
+#define DS_APP_GIVEN "given"
+
 /* A new tree in canonical order, made from the checked tree (which lends it its leaves). */
 json_t *ds_app_canonical_tree(json_t *tree);
 

@@ -6,6 +6,7 @@
 
 #include "base/json_path.h"
 #include "columnar/text.h"
+#include "dstream/app_canonical.h"
 #include "dstream/app_check.h"
 #include "dstream/units.h"
 
@@ -74,6 +75,39 @@ static uint32_t count_batches(const ds_app_builder *builder, const ds_app_test *
             n = size;
     }
     return (uint32_t)n;
+}
+
+/* ---- under a test ---- */
+
+static json_t *lists_of(const json_t *input, const char *name)
+{
+    json_t *lists = json_array();
+    for (size_t i = 0; i < json_array_size(input); i++) {
+        json_t *list = json_object_get(json_array_get(input, i), name);
+        if (list != NULL)
+            json_array_append(lists, list);
+        else
+            json_array_append_new(lists, json_array());
+    }
+    return lists;
+}
+
+void ds_app_build_given(ds_app_builder *builder, json_t *input)
+{
+    ds_app *app = builder->app;
+    const ds_app_test test = {.input = input};
+    for (size_t i = 0; i < json_array_size(input); i++)
+        check_batch(builder, json_array_get(input, i), ds_app_path_at(builder, DS_APP_GIVEN, i));
+    app->given = json_object();
+    for (uint32_t i = 0; i < app->n_sources; i++) {
+        ds_app_source *source = &app->sources[i];
+        bool named = is_in_input(&test, source->name);
+        if (source->type == DS_SOURCE_QUEUE && !named)
+            continue;
+        json_t *lists = named ? lists_of(input, source->name) : json_array();
+        json_object_set_new(app->given, source->name, lists);
+        source->batches = lists;
+    }
 }
 
 /* ---- time ---- */

@@ -219,6 +219,14 @@ static void add_sinks(builder *b)
     }
 }
 
+static void check_tests(const builder *b)
+{
+    for (uint32_t i = 0; i < b->n_names; i++)
+        if (b->outputs[i] != NULL)
+            ds_plan_check_tests(b->plan->app, b->planner.diagnostics, b->names[i],
+                                &b->outputs[i]->schema);
+}
+
 /* ---- what is needed ---- */
 
 static void mark_needed(ds_node *node)
@@ -465,6 +473,7 @@ ds_status ds_plan_new(const ds_app *app, const ds_plan_options *options,
     for (uint32_t i = 0; i < app->n_streams; i++)
         name_output(&b, app->streams[i].name, add_stream(&b, &app->streams[i]));
     add_sinks(&b);
+    check_tests(&b);
     if (ds_diagnostics_errors(diagnostics) > errors) {
         ds_plan_free(plan);
         return DS_ERR_APP;

@@ -33,4 +33,8 @@ ds_schema ds_planner_schema(ds_planner *planner, uint32_t n);
 void ds_planner_no_column(ds_planner *planner, const char *path, const char *name,
                           const ds_schema *schema);
 
+/* Checks that what the app's tests expect of a stream are columns that it has. */
+void ds_plan_check_tests(const ds_app *app, ds_diagnostics *diagnostics, const char *stream,
+                         const ds_schema *schema);
+
 #endif

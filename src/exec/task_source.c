@@ -287,24 +287,38 @@ static ds_status push_records(reading *r, const json_t *records, size_t first)
     return decode(r, ds_buffer_text(text), text->length);
 }
 
+/* Whether a record can be a header: one that is not blank. */
+static bool can_be_header(const json_t *record)
+{
+    const char *text = json_string_value(record);
+    return text != NULL && text[strspn(text, " \t\r\v\f")] != '\0';
+}
+
+/* The first raw record of all is the header of all. Returns how many records of list `at`
+ * stand before its rows. */
+static size_t list_header(reading *r, size_t at)
+{
+    for (size_t b = 0; b <= at; b++) {
+        const json_t *list = json_array_get(r->source->batches, b);
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            const json_t *record = json_array_get(list, i);
+            if (!can_be_header(record))
+                continue;
+            use_header(r, json_string_value(record), json_string_length(record));
+            return b == at ? i + 1 : 0;
+        }
+    }
+    return 0;
+}
+
 static ds_status read_list(reading *r, ds_error *error)
 {
-    const json_t *batches = r->source->batches;
-    const json_t *list = json_array_get(batches, (size_t)r->input->from);
+    const json_t *list = json_array_get(r->source->batches, (size_t)r->input->from);
     if (json_array_size(list) == 0)
         return DS_OK;
     if (!json_is_string(json_array_get(list, 0)))
         return push_objects(r, list, error);
-    size_t first = 0;
-    if (wants_header(r)) { /* the first record of all */
-        size_t at = 0;
-        while (json_array_size(json_array_get(batches, at)) == 0)
-            at++;
-        const json_t *header = json_array_get(json_array_get(batches, at), 0);
-        use_header(r, json_string_value(header), json_string_length(header));
-        first = at == (size_t)r->input->from ? 1 : 0;
-    }
-    return push_records(r, list, first);
+    return push_records(r, list, wants_header(r) ? list_header(r, (size_t)r->input->from) : 0);
 }
 
 static ds_status read_input(reading *r, ds_error *error)
