@@ -15,6 +15,7 @@ ds_kept *ds_kept_new(const ds_stage *stage, ds_budget *budget)
 {
     DS_ASSERT(stage->keyed);
     ds_kept *kept = ds_calloc(1, sizeof *kept);
+    kept->version_ms = DS_NO_BATCH;
     if (stage->root->kind == DS_NODE_GROUP)
         kept->groups = ds_window_new(&stage->root->group->window, budget);
     else

@@ -16,7 +16,7 @@ typedef struct ds_kept ds_kept;
 ds_kept *ds_kept_new(const ds_stage *stage, ds_budget *budget);
 void ds_kept_free(ds_kept *kept);
 
-/* The batch it stands at; 0: none. */
+/* The batch it stands at, or DS_NO_BATCH. */
 int64_t ds_kept_version(const ds_kept *kept);
 
 /*

@@ -26,6 +26,7 @@
 #include "dstream/app.h"
 
 #define DS_NO_STAGE UINT32_MAX
+#define DS_NO_BATCH INT64_MIN /* earlier than every batch time, in ms */
 
 typedef enum ds_node_kind {
     DS_NODE_SOURCE,

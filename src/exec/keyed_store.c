@@ -54,10 +54,10 @@ static entry *find_or_add(ds_keyed_store *store, uint32_t stage, uint32_t partit
 static ds_status align(ds_keyed_store *store, entry *e, const ds_stage *stage, int64_t expected_ms,
                        int64_t batch_ms, ds_error *error)
 {
-    int64_t version = e->kept == NULL ? 0 : ds_kept_version(e->kept);
-    if (version == batch_ms && version != 0)
+    int64_t version = e->kept == NULL ? DS_NO_BATCH : ds_kept_version(e->kept);
+    if (version == batch_ms)
         return DS_OK;
-    if (expected_ms == 0) {
+    if (expected_ms == DS_NO_BATCH) {
         ds_kept_free(e->kept);
         e->kept = ds_kept_new(stage, store->budget);
         return DS_OK;

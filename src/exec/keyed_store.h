@@ -14,8 +14,8 @@ ds_keyed_store *ds_keyed_store_new(ds_budget *budget);
 void ds_keyed_store_free(ds_keyed_store *store);
 
 /*
- * Takes a partition for a task. The driver tells at which batch it has to stand: 0 means that
- * it begins empty (what is here is dropped); otherwise it must stand at `expected_ms`, or at
+ * Takes a partition for a task. The driver tells at which batch it has to stand: DS_NO_BATCH means
+ * that it begins empty (what is here is dropped); otherwise it must stand at `expected_ms`, or at
  * batch_ms already (a task that runs again). DS_ERR_LOST if it does not.
  */
 ds_status ds_keyed_store_take(ds_keyed_store *store, const ds_stage *stage, uint32_t partition,

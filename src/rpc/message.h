@@ -135,7 +135,7 @@ typedef struct ds_task {
     uint32_t stage;
     uint32_t partition;
     uint32_t attempt; /* from 0, counted over the whole life of the batch */
-    int64_t keyed_ms; /* the batch that the keyed partition must stand at (0: empty) */
+    int64_t keyed_ms; /* the batch that the keyed partition must stand at (INT64_MIN: empty) */
     ds_input *inputs; /* in order of map partition */
     uint32_t n_inputs;
 } ds_task;

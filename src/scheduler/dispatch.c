@@ -73,7 +73,7 @@ static void hand_out(round_state *round, const ds_batch *batch, uint32_t stage_i
                                  .stage = stage_id,
                                  .partition = partition,
                                  .attempt = task->attempt,
-                                 .keyed_ms = keyed != NULL ? keyed[partition] : 0,
+                                 .keyed_ms = keyed != NULL ? keyed[partition] : DS_NO_BATCH,
                                  .inputs = map ? task->inputs : stage->inputs,
                                  .n_inputs = n_inputs};
     b->n_inputs += n_inputs;
@@ -344,8 +344,8 @@ static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *resu
                 result->stage, result->partition, result->attempt, result->message);
     /* A partition whose panes are not where they should be begins anew; so does its owner. */
     if (result->status == DS_ERR_LOST && d->keyed_ms[result->stage] != NULL &&
-        d->keyed_ms[result->stage][result->partition] != 0) {
-        d->keyed_ms[result->stage][result->partition] = 0;
+        d->keyed_ms[result->stage][result->partition] != DS_NO_BATCH) {
+        d->keyed_ms[result->stage][result->partition] = DS_NO_BATCH;
         d->progress.panes_lost++;
         ds_log_error("stream %s: the windows of key partition %u were lost; they begin anew",
                      d->plan->stages[result->stage].root->stream, result->partition);

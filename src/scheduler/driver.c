@@ -8,14 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int64_t *no_batches(uint32_t n)
+{
+    int64_t *times = ds_calloc(n, sizeof *times);
+    for (uint32_t i = 0; i < n; i++)
+        times[i] = DS_NO_BATCH;
+    return times;
+}
+
 static void make_keyed(ds_driver *d)
 {
     d->owners = ds_calloc(d->plan->key_partitions, sizeof *d->owners);
     d->keyed_ms = ds_calloc(d->plan->n_stages, sizeof *d->keyed_ms);
-    d->stage_input_ms = ds_calloc(d->plan->n_stages, sizeof *d->stage_input_ms);
+    d->stage_input_ms = no_batches(d->plan->n_stages);
+    d->last_input_ms = DS_NO_BATCH;
     for (uint32_t s = 0; s < d->plan->n_stages; s++)
         if (d->plan->stages[s].keyed)
-            d->keyed_ms[s] = ds_calloc(d->plan->stages[s].n_partitions, sizeof **d->keyed_ms);
+            d->keyed_ms[s] = no_batches(d->plan->stages[s].n_partitions);
 }
 
 static void recover_sources(ds_driver *d, const ds_recovered *recovered)

@@ -178,8 +178,8 @@ static void lose_partitions(ds_driver *d, uint64_t executor_id)
             continue;
         uint32_t lost = 0;
         for (uint32_t p = 0; p < d->plan->stages[s].n_partitions; p++) {
-            if (d->owners[p] == executor_id && d->keyed_ms[s][p] != 0) {
-                d->keyed_ms[s][p] = 0;
+            if (d->owners[p] == executor_id && d->keyed_ms[s][p] != DS_NO_BATCH) {
+                d->keyed_ms[s][p] = DS_NO_BATCH;
                 lost++;
             }
         }

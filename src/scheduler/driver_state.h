@@ -62,7 +62,7 @@ struct ds_driver {
     uint64_t next_receiver;
 
     int64_t zero_ms, last_ms; /* the newest batch time that was passed */
-    int64_t last_input_ms;    /* the newest batch that was given rows; 0: none */
+    int64_t last_input_ms;    /* the newest batch that was given rows, or DS_NO_BATCH */
     bool input_ended;
     bool last_batch;   /* the one after which a graceful stop ends */
     uint32_t n_passed; /* virtual time: batch times passed */

@@ -393,7 +393,7 @@ static void skip_idle_time(ds_driver *d)
 
 static void drain(ds_driver *d)
 {
-    int64_t input = d->last_input_ms != 0 ? d->last_input_ms : d->last_ms;
+    int64_t input = d->last_input_ms != DS_NO_BATCH ? d->last_input_ms : d->last_ms;
     int64_t next = ds_plan_drain_next(d->plan, input, d->last_ms);
     if (next == 0)
         d->last_batch = true;
@@ -412,7 +412,7 @@ static void name_open_windows(const ds_driver *d)
     char since[DS_CLOCK_TEXT], due[DS_CLOCK_TEXT];
     for (uint32_t s = 0; s < d->plan->n_stages; s++) {
         const ds_node *root = d->plan->stages[s].root;
-        if (!d->plan->stages[s].keyed || d->stage_input_ms[s] == 0)
+        if (!d->plan->stages[s].keyed || d->stage_input_ms[s] == DS_NO_BATCH)
             continue;
         int64_t reported = ds_floor_to(d->last_ms, root->slide_ms);
         if (d->stage_input_ms[s] > reported)
