@@ -99,6 +99,11 @@ ds_peers *ds_executor_peers(ds_executor *e)
     return e->peers;
 }
 
+size_t ds_executor_known_tasks(const ds_executor *e)
+{
+    return e->n_known;
+}
+
 static void send(ds_executor *e, ds_message *message)
 {
     message->epoch = e->epoch;

@@ -89,4 +89,7 @@ int64_t ds_executor_deadline_us(const ds_executor *executor);
 ds_block_ledger *ds_executor_ledger(ds_executor *executor);
 ds_peers *ds_executor_peers(ds_executor *executor);
 
+/* How many tasks it remembers: those of batches that were not released. */
+size_t ds_executor_known_tasks(const ds_executor *executor);
+
 #endif

@@ -1,0 +1,255 @@
+#include "base/assert.h"
+#include "sim/sim_state.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A task, waiting and then running. It has its effect, and is done, when it ends. */
+struct ds_sim_task {
+    ds_sim_event event;
+    ds_sim_task *next;
+    ds_sim_executor *executor;
+    ds_arena *arena;
+    ds_task_env env;
+    ds_task task;
+};
+
+/* ---- tasks ---- */
+
+static void drop_task(ds_sim_event *event)
+{
+    ds_sim_task *task = (ds_sim_task *)event;
+    ds_arena_free(task->arena);
+    free(task);
+}
+
+static void start_tasks(ds_sim_executor *x);
+
+static void run_task(void *arg, ds_sim_event *event)
+{
+    ds_sim_task *task = (ds_sim_task *)event;
+    ds_sim_executor *x = task->executor;
+    DS_ASSERT(arg == x->sim);
+    if (!x->living)
+        return;
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_scratch scratch = {0};
+    ds_task_result result;
+    ds_task_run(&task->env, &task->task, &scratch, arena, &result);
+    ds_sim_trace(x->sim, "executor %" PRIu64 " ran batch %" PRId64 " stage %u partition %u.%u: %s",
+                 x->id, result.batch_ms, result.stage, result.partition, result.attempt,
+                 result.status == DS_OK ? "done" : result.message);
+    x->busy--;
+    ds_sim_executor_step(x, &(ds_executor_event){.kind = DS_EXECUTOR_TASK_DONE, .result = &result});
+    ds_scratch_fini(&scratch);
+    ds_arena_free(arena);
+    start_tasks(x);
+}
+
+static void start_tasks(ds_sim_executor *x)
+{
+    while (x->living && x->first != NULL && x->busy < x->sim->config.plan->app->executors_cores) {
+        ds_sim_task *task = x->first;
+        x->first = task->next;
+        if (x->first == NULL)
+            x->last = &x->first;
+        x->busy++;
+        int64_t takes_us = ds_sim_delay(x->sim, x->sim->config.faults.task_max_us);
+        ds_sim_event_add(x->sim, task, x->sim->now_us + takes_us);
+    }
+}
+
+static void port_run(void *arg, const ds_task_env *env, const ds_task *task)
+{
+    ds_sim_executor *x = arg;
+    ds_sim_task *queued = ds_calloc(1, sizeof *queued);
+    ds_arena *arena = ds_arena_new(NULL);
+    *queued = (ds_sim_task){.event = {.run = run_task, .drop = drop_task},
+                            .executor = x,
+                            .arena = arena,
+                            .env = *env,
+                            .task = *task};
+    queued->task.inputs = DS_ARENA_ARRAY(arena, ds_input, task->n_inputs + 1);
+    for (uint32_t i = 0; i < task->n_inputs; i++) {
+        queued->task.inputs[i] = task->inputs[i];
+        queued->task.inputs[i].path = ds_arena_strdup(arena, task->inputs[i].path);
+    }
+    *x->last = queued;
+    x->last = &queued->next;
+    start_tasks(x);
+}
+
+/* ---- other ports ---- */
+
+static void port_send(void *arg, const ds_message *message)
+{
+    ds_sim_executor *x = arg;
+    ds_sim *sim = x->sim;
+    sim->out.length = 0;
+    ds_message_encode(&sim->out, message);
+    ds_simnet_send_to_server(sim->net, x->peer, sim->out.data, sim->out.length, sim->now_us);
+}
+
+static void port_receiver_add(void *arg, const ds_receiver_spec *spec)
+{
+    ds_sim_receiver_add(arg, spec);
+}
+
+static void port_receiver_stop(void *arg, uint64_t receiver_id)
+{
+    ds_sim_receiver_stop(arg, receiver_id);
+}
+
+static void port_cut(void *arg, uint64_t tick)
+{
+    ds_sim_receivers_cut(arg, tick);
+}
+
+static void port_credit(void *arg)
+{
+    ds_sim_receivers_credit(arg);
+}
+
+static void port_end(void *arg, ds_status status, const char *reason)
+{
+    ds_sim_executor *x = arg;
+    ds_sim_trace(x->sim, "executor %" PRIu64 " ends itself: %s", x->id, reason);
+    x->ended = true;
+    x->end_status = status;
+}
+
+/* ---- life ---- */
+
+static void start(void *arg, ds_sim_event *event);
+
+typedef struct start_event {
+    ds_sim_event event;
+    ds_sim_executor *executor;
+} start_event;
+
+ds_sim_executor *ds_sim_executor_new(ds_sim *sim, uint64_t id, const uint8_t *token)
+{
+    ds_sim_executor *x = ds_calloc(1, sizeof *x);
+    *x = (ds_sim_executor){.sim = sim, .id = id, .living = true};
+    memcpy(x->token, token, sizeof x->token);
+    x->last = &x->first;
+    start_event *event = ds_sim_event_new(sizeof *event, start);
+    event->executor = x;
+    ds_sim_event_add(sim, event, sim->now_us + ds_sim_delay(sim, sim->config.faults.start_max_us));
+    return x;
+}
+
+static void start(void *arg, ds_sim_event *event)
+{
+    ds_sim *sim = arg;
+    ds_sim_executor *x = ((start_event *)event)->executor;
+    if (!x->living || sim->ended)
+        return;
+    const ds_app *app = sim->config.plan->app;
+    ds_error error;
+    ds_status status = ds_store_new(sim->config.store_bytes, &x->store, &error);
+    DS_ASSERT(status == DS_OK);
+    ds_executor_config config = {.app_id = app->name,
+                                 .executor_id = x->id,
+                                 .cores = app->executors_cores,
+                                 .pid = getpid(),
+                                 .host = "simulated",
+                                 .memory_bytes = app->executors_memory,
+                                 .store = x->store,
+                                 .plan_options = sim->config.plan_options};
+    memcpy(config.token, x->token, sizeof config.token);
+    const ds_executor_ports ports = {.arg = x,
+                                     .send = port_send,
+                                     .run = port_run,
+                                     .receiver_add = port_receiver_add,
+                                     .receiver_stop = port_receiver_stop,
+                                     .receivers_cut = port_cut,
+                                     .receivers_credit = port_credit,
+                                     .end = port_end};
+    x->control = ds_executor_new(&config, &ports);
+    x->started = true;
+    x->peer = ds_simnet_connect(sim->net, sim->now_us);
+    ds_sim_trace(sim, "executor %" PRIu64 " starts", x->id);
+    ds_sim_executor_step(x, &(ds_executor_event){.kind = DS_EXECUTOR_STARTED});
+}
+
+/* Whatever it held is gone, but for what others hold open. */
+static void die(ds_sim_executor *x, bool flush, const char *why)
+{
+    x->living = false;
+    if (x->started)
+        ds_simnet_close(x->sim->net, x->peer, flush, x->sim->now_us);
+    while (x->first != NULL) {
+        ds_sim_task *task = x->first;
+        x->first = task->next;
+        drop_task(&task->event);
+    }
+    ds_executor_free(x->control);
+    ds_store_free(x->store);
+    free(x->receivers);
+    x->control = NULL;
+    x->store = NULL;
+    x->receivers = NULL;
+    x->n_receivers = 0;
+    ds_sim_exited(x->sim, x->id, why);
+}
+
+void ds_sim_executor_kill(ds_sim_executor *x, const char *why)
+{
+    if (!x->living)
+        return;
+    ds_sim_trace(x->sim, "executor %" PRIu64 " dies: %s", x->id, why);
+    die(x, false, why);
+}
+
+/* What it should not hold when its driver stops it: every batch was released. */
+static void count_leaks(const ds_sim_executor *x)
+{
+    ds_sim_figures *figures = &x->sim->figures;
+    if (x->end_status != DS_OK || x->busy > 0 || x->first != NULL)
+        return;
+    figures->stopped++;
+    figures->leaked_bytes += ds_store_used(x->store);
+    figures->leaked_bytes += ds_block_ledger_bytes(ds_executor_ledger(x->control));
+    figures->leaked_tasks += ds_executor_known_tasks(x->control);
+}
+
+void ds_sim_executor_step(ds_sim_executor *x, ds_executor_event *event)
+{
+    if (!x->living)
+        return;
+    event->now_us = x->sim->now_us;
+    ds_executor_step(x->control, event);
+    if (!x->ended)
+        return;
+    count_leaks(x);
+    die(x, true, "it ended");
+}
+
+void ds_sim_executor_deliver(ds_sim_executor *x, const ds_link_event *event)
+{
+    if (!x->living)
+        return;
+    if (event->kind == DS_LINK_LOST) {
+        ds_sim_executor_step(x, &(ds_executor_event){.kind = DS_EXECUTOR_DRIVER_LOST});
+        return;
+    }
+    DS_ASSERT(event->kind == DS_LINK_MESSAGE);
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_message message;
+    ds_error error;
+    ds_status status = ds_message_decode(arena, event->bytes, event->length, &message, &error);
+    DS_ASSERT(status == DS_OK);
+    ds_sim_trace(x->sim, "executor %" PRIu64 " gets %s", x->id, ds_message_name(message.type));
+    ds_sim_executor_step(x, &(ds_executor_event){.kind = DS_EXECUTOR_MESSAGE, .message = &message});
+    ds_arena_free(arena);
+}
+
+void ds_sim_executor_free(ds_sim_executor *x)
+{
+    if (x->living)
+        die(x, false, "the simulation ends");
+    free(x);
+}

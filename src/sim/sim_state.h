@@ -1,0 +1,113 @@
+/* The state of a simulation, shared by its parts. Private to this folder. */
+#ifndef DS_SIM_SIM_STATE_H
+#define DS_SIM_SIM_STATE_H
+
+#include "base/random.h"
+#include "exec/executor.h"
+#include "sim/sim_app.h"
+#include "sim/sim_queue.h"
+
+typedef struct ds_sim_receiver {
+    uint64_t id;
+    uint32_t source;
+    uint64_t blocks; /* reported so far */
+    bool announced, ended;
+    bool refused; /* waits for credit */
+} ds_sim_receiver;
+
+typedef struct ds_sim_task ds_sim_task;
+
+/* A simulated process. Stays in the list when it is dead. */
+typedef struct ds_sim_executor {
+    ds_sim *sim;
+    uint64_t id;
+    uint8_t token[DS_TOKEN_BYTES];
+    bool started, living;
+    bool ended; /* by its own control, with end_status */
+    ds_status end_status;
+    uint64_t peer;
+    ds_store *store;
+    ds_executor *control;
+    ds_sim_task *first, **last; /* tasks that wait for a thread */
+    uint32_t busy;              /* threads */
+    ds_sim_receiver *receivers;
+    uint32_t n_receivers;
+} ds_sim_executor;
+
+/* What is left of the script of a source. */
+typedef struct ds_sim_script {
+    const ds_sim_piece *pieces;
+    uint32_t n, next;
+} ds_sim_script;
+
+/* A block that was made of a piece of a script. */
+typedef struct ds_sim_block {
+    uint64_t receiver_id, block_id;
+    uint32_t source, piece;
+    bool arrived;
+} ds_sim_block;
+
+/* A store that the driver holds open. */
+typedef struct ds_sim_store {
+    uint64_t executor_id;
+    ds_store_view *view;
+} ds_sim_store;
+
+struct ds_sim {
+    ds_sim_config config;
+    ds_random random;
+    int64_t now_us;
+    ds_sim_queue queue;
+    ds_simnet *net;
+    ds_driver *driver;
+    bool ended;
+    ds_status status;
+    char message[DS_ERROR_TEXT];
+    ds_sim_executor **executors; /* by id - 1 */
+    uint32_t n_executors;
+    ds_sim_store *stores;
+    uint32_t n_stores;
+    int64_t disk_free_us; /* the disk does one thing after the other */
+    bool journal_broken;  /* a record failed: only a whole one mends it */
+    ds_buffer journal;
+    ds_sim_script *scripts; /* by source */
+    ds_sim_block *blocks;
+    size_t n_blocks;
+    ds_buffer out;
+    ds_sim_figures figures;
+};
+
+/* ---- sim_app.c ---- */
+
+/* Even from 0 to most, while there are faults; else 0. */
+int64_t ds_sim_delay(ds_sim *sim, uint32_t most);
+bool ds_sim_faulty(const ds_sim *sim);
+void ds_sim_trace(ds_sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* An event that holds nothing of its own but `size` bytes. */
+void *ds_sim_event_new(size_t size, void (*run)(void *arg, ds_sim_event *event));
+void ds_sim_event_add(ds_sim *sim, void *event, int64_t time_us);
+/* The process of an executor has ended: the driver will hear of it. */
+void ds_sim_exited(ds_sim *sim, uint64_t executor_id, const char *why);
+
+/* ---- sim_executor.c ---- */
+
+/* Plans the start of a process. */
+ds_sim_executor *ds_sim_executor_new(ds_sim *sim, uint64_t id, const uint8_t *token);
+void ds_sim_executor_free(ds_sim_executor *executor);
+/* Gives an event to its control. It may be dead afterwards. */
+void ds_sim_executor_step(ds_sim_executor *executor, ds_executor_event *event);
+/* A message or the loss of its connection. */
+void ds_sim_executor_deliver(ds_sim_executor *executor, const ds_link_event *event);
+/* Ends the process at once. No effect if it is dead. */
+void ds_sim_executor_kill(ds_sim_executor *executor, const char *why);
+
+/* ---- sim_receiver.c ---- */
+
+void ds_sim_receiver_add(ds_sim_executor *executor, const ds_receiver_spec *spec);
+void ds_sim_receiver_stop(ds_sim_executor *executor, uint64_t receiver_id);
+void ds_sim_receivers_cut(ds_sim_executor *executor, uint64_t tick);
+void ds_sim_receivers_credit(ds_sim_executor *executor);
+/* Blocks have come to the driver. */
+void ds_sim_blocks_arrived(ds_sim *sim, const ds_msg_blocks *blocks);
+
+#endif
