@@ -63,22 +63,34 @@ bool ds_stage_always(const ds_stage *stage)
     return is_windowed(stage->root) || has_total(stage->root);
 }
 
-int64_t ds_plan_drain_next(const ds_plan *plan, int64_t last_input_ms, int64_t after_ms)
+/* When every node has given its last output because of the input. */
+static int64_t drain_end(const ds_plan *plan, int64_t last_input_ms)
 {
-    /* When each node had its last input and gives its last output because of it. */
     ds_arena *arena = ds_arena_new(NULL);
     int64_t *last = DS_ARENA_ARRAY(arena, int64_t, plan->n_nodes + 1);
-    int64_t next = 0;
+    int64_t end = last_input_ms;
     for (uint32_t i = 0; i < plan->n_nodes; i++) {
         const ds_node *node = plan->nodes[i];
         int64_t input = last_input_ms;
         for (uint32_t p = 0; p < node->n_parents; p++)
-            if (p == 0 || last[node->parents[p]->id] > input)
+            if (last[node->parents[p]->id] > input)
                 input = last[node->parents[p]->id];
         last[i] = ds_ceil_to(input, node->slide_ms);
-        if (last[i] > after_ms && (next == 0 || last[i] < next))
-            next = last[i];
+        if (last[i] > end)
+            end = last[i];
     }
     ds_arena_free(arena);
+    return end;
+}
+
+int64_t ds_plan_drain_next(const ds_plan *plan, int64_t last_input_ms, int64_t after_ms)
+{
+    int64_t end = drain_end(plan, last_input_ms), next = 0;
+    for (uint32_t i = 0; i < plan->n_nodes; i++) {
+        const ds_node *node = plan->nodes[i];
+        int64_t due = ds_floor_to(after_ms, node->slide_ms) + node->slide_ms;
+        if ((is_windowed(node) || has_total(node)) && due <= end && (next == 0 || due < next))
+            next = due;
+    }
     return next;
 }

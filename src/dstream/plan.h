@@ -143,9 +143,9 @@ void ds_plan_due(const ds_plan *plan, ds_arena *arena, int64_t t_ms, ds_due *due
  * a window. */
 bool ds_stage_always(const ds_stage *stage);
 
-/* The first time after `after` at which something without input is due (a window's end),
- * given the last time that sources had rows; 0 if all has been computed at its first due time
- * at or after its last input. */
+/* The first time after `after` at which something without input is due (a window's end, a
+ * total), given the last time that sources had rows; 0 if everything has been computed at its
+ * first due time at or after its last input. */
 int64_t ds_plan_drain_next(const ds_plan *plan, int64_t last_input_ms, int64_t after_ms);
 
 /* The largest multiple of step at or below t, and the smallest at or above it. */
