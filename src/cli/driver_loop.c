@@ -366,7 +366,12 @@ static ds_status print_all(const commit_job *job, ds_error *error)
 static ds_status run_commit_steps(const commit_job *job, ds_error *error)
 {
     DS_TRY(ds_commit_files(job->commit, job->loop->metadata != NULL, error));
-    return print_all(job, error);
+    if (job->commit->n_bytes == 0)
+        return DS_OK;
+    ds_progress_pause();
+    ds_status status = print_all(job, error);
+    ds_progress_resume();
+    return status;
 }
 
 static void run_commit(ds_disk_job *job)

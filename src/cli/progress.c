@@ -18,8 +18,10 @@ static const char *const mode_names[] = {"auto", "plain", "json", "none"};
 static struct {
     ds_progress_mode mode;
     bool terminal;
-    pthread_mutex_t lock; /* guards line */
+    bool shared;          /* the rows go to a terminal too */
+    pthread_mutex_t lock; /* guards line and paused */
     char line[512];
+    bool paused; /* rows are being written: the line is neither drawn nor erased */
     int64_t shown_us, last_us;
     uint64_t last_rows;
     double rows_per_second;
@@ -45,21 +47,47 @@ static void put(const char *text)
 static void erase(void *arg)
 {
     (void)arg;
-    put("\r\033[K");
+    pthread_mutex_lock(&state.lock);
+    if (!state.paused)
+        put("\r\033[K");
+    pthread_mutex_unlock(&state.lock);
 }
 
 static void draw(void *arg)
 {
     (void)arg;
     pthread_mutex_lock(&state.lock);
-    put(state.line);
+    if (!state.paused)
+        put(state.line);
     pthread_mutex_unlock(&state.lock);
+}
+
+/* The line goes away and comes back in one step with its state, so nobody draws in between. */
+static void set_paused(bool paused)
+{
+    if (!state.shared)
+        return;
+    pthread_mutex_lock(&state.lock);
+    state.paused = paused;
+    put(paused ? "\r\033[K" : state.line);
+    pthread_mutex_unlock(&state.lock);
+}
+
+void ds_progress_pause(void)
+{
+    set_paused(true);
+}
+
+void ds_progress_resume(void)
+{
+    set_paused(false);
 }
 
 void ds_progress_begin(ds_progress_mode mode)
 {
     state.mode = mode;
     state.terminal = mode == DS_PROGRESS_AUTO && isatty(STDERR_FILENO);
+    state.shared = state.terminal && isatty(STDOUT_FILENO);
     if (state.terminal)
         ds_log_set_hook(erase, draw, NULL);
 }

@@ -17,6 +17,9 @@ bool ds_progress_mode_parse(const char *name, ds_progress_mode *mode);
 /* Before other threads log. */
 void ds_progress_begin(ds_progress_mode mode);
 void ds_progress_show(const ds_progress *progress);
+/* Around the writing of rows: on a terminal of both, the status line stands aside. Any thread. */
+void ds_progress_pause(void);
+void ds_progress_resume(void);
 /* Logs what came of it all: records and bad ones by source and reason. */
 void ds_progress_summary(const ds_progress *progress);
 /* Removes the status line. */
