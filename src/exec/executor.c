@@ -25,6 +25,7 @@ typedef struct held_plan {
 typedef struct known_task {
     int64_t batch_ms;
     uint32_t plan_id, stage, partition, attempt;
+    bool running;
 } known_task;
 
 struct ds_executor {
@@ -41,6 +42,7 @@ struct ds_executor {
     uint32_t n_plans;
     known_task *known;
     size_t n_known, known_capacity;
+    int64_t released_ms; /* all batches up to this one are released: none comes back */
     uint64_t *receivers; /* ids that were started */
     size_t n_receivers;
     uint32_t in_flight;
@@ -62,6 +64,7 @@ ds_executor *ds_executor_new(const ds_executor_config *config, const ds_executor
     e->results_arena = ds_arena_new(NULL);
     e->next_heartbeat_us = INT64_MAX;
     e->results_due_us = INT64_MAX;
+    e->released_ms = DS_NO_BATCH;
     return e;
 }
 
@@ -260,9 +263,39 @@ static bool is_new_task(ds_executor *e, const ds_task *task)
         e->known_capacity = e->known_capacity == 0 ? 64 : e->known_capacity * 2;
         e->known = ds_realloc(e->known, e->known_capacity, sizeof *e->known);
     }
-    e->known[e->n_known++] =
-        (known_task){task->batch_ms, task->plan_id, task->stage, task->partition, task->attempt};
+    e->known[e->n_known++] = (known_task){task->batch_ms, task->plan_id, task->stage,
+                                          task->partition, task->attempt, false};
     return true;
+}
+
+/* ---- release ---- */
+
+static bool batch_runs(const ds_executor *e, int64_t batch_ms)
+{
+    for (size_t i = 0; i < e->n_known; i++)
+        if (e->known[i].batch_ms == batch_ms && e->known[i].running)
+            return true;
+    return false;
+}
+
+static void forget_tasks(ds_executor *e, int64_t batch_ms)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < e->n_known; i++)
+        if (e->known[i].batch_ms != batch_ms)
+            e->known[kept++] = e->known[i];
+    e->n_known = kept;
+}
+
+/* The memory of a released batch goes back when no task of it (which was given up then) can
+ * write there any more. */
+static void give_back(ds_executor *e, int64_t batch_ms)
+{
+    DS_ASSERT(batch_ms <= e->released_ms);
+    if (batch_runs(e, batch_ms))
+        return;
+    ds_batch_ranges_release(e->ranges, batch_ms);
+    forget_tasks(e, batch_ms);
 }
 
 static void flush_results(ds_executor *e)
@@ -297,13 +330,30 @@ static void keep_result(ds_executor *e, const ds_task_result *result)
     }
 }
 
+static void note_done(ds_executor *e, const ds_task_result *result)
+{
+    const ds_task task = {.batch_ms = result->batch_ms,
+                          .plan_id = result->plan_id,
+                          .stage = result->stage,
+                          .partition = result->partition,
+                          .attempt = result->attempt};
+    for (size_t i = 0; i < e->n_known; i++)
+        if (same_task(&e->known[i], &task))
+            e->known[i].running = false;
+}
+
 static void on_task_done(ds_executor *e, const ds_task_result *result, int64_t now_us)
 {
     DS_ASSERT(e->in_flight > 0);
     e->in_flight--;
-    keep_result(e, result);
-    if (e->results_due_us == INT64_MAX)
-        e->results_due_us = now_us + RESULTS_WAIT_US;
+    note_done(e, result);
+    if (result->batch_ms <= e->released_ms) {
+        give_back(e, result->batch_ms); /* its batch was given up */
+    } else {
+        keep_result(e, result);
+        if (e->results_due_us == INT64_MAX)
+            e->results_due_us = now_us + RESULTS_WAIT_US;
+    }
     if (e->in_flight == 0 || e->n_results == MOST_RESULTS || now_us >= e->results_due_us)
         flush_results(e);
 }
@@ -326,7 +376,8 @@ static void on_tasks(ds_executor *e, const ds_msg_tasks *tasks)
 {
     for (uint32_t i = 0; i < tasks->n_tasks; i++) {
         const ds_task *task = &tasks->tasks[i];
-        if (!is_new_task(e, task))
+        /* One of a released batch is a second copy that comes late. */
+        if (task->batch_ms <= e->released_ms || !is_new_task(e, task))
             continue;
         const held_plan *held = find_plan(e, task->plan_id);
         if (held == NULL) {
@@ -334,24 +385,17 @@ static void on_tasks(ds_executor *e, const ds_msg_tasks *tasks)
             continue;
         }
         e->in_flight++;
+        e->known[e->n_known - 1].running = true;
         e->ports.run(e->ports.arg, &held->env, task);
     }
-}
-
-static void forget_tasks(ds_executor *e, int64_t batch_ms)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < e->n_known; i++)
-        if (e->known[i].batch_ms != batch_ms)
-            e->known[kept++] = e->known[i];
-    e->n_known = kept;
 }
 
 static void on_release(ds_executor *e, const ds_msg_release *release)
 {
     for (uint32_t i = 0; i < release->n_batches; i++) {
-        ds_batch_ranges_release(e->ranges, release->batches[i]);
-        forget_tasks(e, release->batches[i]);
+        if (release->batches[i] > e->released_ms)
+            e->released_ms = release->batches[i];
+        give_back(e, release->batches[i]);
     }
     bool any = false;
     for (uint32_t i = 0; i < release->n_blocks; i++)
