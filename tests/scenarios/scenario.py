@@ -194,8 +194,11 @@ class Run:
         return [json.loads(line) for line in lines if line.startswith('{"batch_time"')]
 
     def last(self):
-        progress = self.progress()
-        return progress[-1] if progress else {}
+        """The newest progress line, {} before the first."""
+        for line in reversed(self.err().split("\n")[:-1]):
+            if line.startswith('{"batch_time"'):
+                return json.loads(line)
+        return {}
 
     def source(self, name="in"):
         """What was counted for one source."""
