@@ -138,9 +138,9 @@ static void show_plain(const ds_progress *p)
     fprintf(stderr,
             "batch %s: rows in %" PRIu64 ", rows out %" PRIu64 ", bad %" PRIu64
             ", processing %.3f ms, delay %.3f ms, waiting %u, executors %u, memory %.1f MiB\n",
-            time, p->rows_in, p->rows_out, p->bad_total, (double)p->processing_us / 1000,
-            (double)p->delay_us / 1000, p->batches_waiting, p->executors,
-            (double)p->memory_bytes / (1 << 20));
+            time, p->batch_rows_in, p->batch_rows_out, p->bad_total,
+            (double)p->processing_us / 1000, (double)p->delay_us / 1000, p->batches_waiting,
+            p->executors, (double)p->memory_bytes / (1 << 20));
 }
 
 static void put_bad(ds_buffer *out, const uint64_t *bad)
@@ -179,13 +179,14 @@ static void show_json(const ds_progress *p)
     ds_buffer out = {0};
     char time[DS_TIMESTAMP_TEXT + 1];
     write_time(time, p->batch_ms);
-    ds_buffer_printf(&out,
-                     "{\"batch_time\":\"%s\",\"processing_us\":%" PRId64 ",\"delay_us\":%" PRId64
-                     ",\"batches\":%" PRIu64 ",\"failed_batches\":%" PRIu64 ",\"rows_in\":%" PRIu64
-                     ",\"bytes_in\":%" PRIu64 ",\"rows_out\":%" PRIu64 ",\"bad_records\":%" PRIu64
-                     ",",
-                     time, p->processing_us, p->delay_us, p->batches, p->failed_batches, p->rows_in,
-                     p->bytes_in, p->rows_out, p->bad_total);
+    ds_buffer_printf(
+        &out,
+        "{\"batch_time\":\"%s\",\"batch_rows_in\":%" PRIu64 ",\"batch_rows_out\":%" PRIu64
+        ",\"processing_us\":%" PRId64 ",\"delay_us\":%" PRId64 ",\"batches\":%" PRIu64
+        ",\"failed_batches\":%" PRIu64 ",\"rows_in\":%" PRIu64 ",\"bytes_in\":%" PRIu64
+        ",\"rows_out\":%" PRIu64 ",\"bad_records\":%" PRIu64 ",",
+        time, p->batch_rows_in, p->batch_rows_out, p->processing_us, p->delay_us, p->batches,
+        p->failed_batches, p->rows_in, p->bytes_in, p->rows_out, p->bad_total);
     ds_source_counts all = totals(p);
     put_bad(&out, all.bad);
     ds_buffer_printf(&out, ",\"replaced_characters\":%" PRIu64 ",\"sources\":{", all.replaced);

@@ -10,6 +10,7 @@
 #include "dstream/app_canonical.h"
 #include "dstream/app_check.h"
 #include "dstream/app_set.h"
+#include "dstream/plan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,9 @@ static ds_status load(const ds_json_source *source, const ds_app_options *option
         return DS_OK;
     }
     json_decref(given);
+    if (json_is_object(made->tree))
+        ds_plan_check(made, diagnostics); /* expressions too, as far as that makes sense */
+    errors = ds_diagnostics_errors(diagnostics);
     ds_app_free(made);
     *app = NULL;
     return ds_diagnostics_usage(diagnostics) == errors ? DS_ERR_USAGE : DS_ERR_APP;

@@ -69,6 +69,18 @@ uint32_t ds_diagnostics_errors(const ds_diagnostics *diagnostics)
     return diagnostics->errors;
 }
 
+bool ds_diagnostics_wrong_under(const ds_diagnostics *diagnostics, const char *path)
+{
+    size_t length = strlen(path);
+    for (uint32_t i = 0; i < diagnostics->n; i++) {
+        const problem *p = &diagnostics->problems[i];
+        if (!p->warning && p->path != NULL && strncmp(p->path, path, length) == 0 &&
+            (p->path[length] == '\0' || p->path[length] == '.' || p->path[length] == '['))
+            return true;
+    }
+    return diagnostics->forgotten > 0;
+}
+
 uint32_t ds_diagnostics_warnings(const ds_diagnostics *diagnostics)
 {
     return diagnostics->warnings;

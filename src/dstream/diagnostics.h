@@ -1,7 +1,7 @@
 /*
  * What is wrong with an app file: all of it at once, each with its place.
  *
- *     app.json:12:16: streams.top.order_by: no column "m" (did you mean "n"?)
+ *     app.json:12:16: streams.top.order_by: no column "statsu" (did you mean "status"?)
  *         "top": { "from": "counts", "order_by": "m desc", "limit": 5 }
  *                                                ^
  */
@@ -43,6 +43,8 @@ void ds_diag_warning(ds_diagnostics *diagnostics, const char *path, const char *
 void ds_diag_replaced(ds_diagnostics *diagnostics, const char *path, const char *text, bool by_set);
 
 uint32_t ds_diagnostics_errors(const ds_diagnostics *diagnostics);
+/* True if there is an error at path or below it (or if too many were reported to tell). */
+bool ds_diagnostics_wrong_under(const ds_diagnostics *diagnostics, const char *path);
 uint32_t ds_diagnostics_warnings(const ds_diagnostics *diagnostics);
 /* How many of the errors are on the command line: in or by what --set gave. */
 uint32_t ds_diagnostics_usage(const ds_diagnostics *diagnostics);

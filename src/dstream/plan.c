@@ -453,11 +453,9 @@ static uint64_t hash_of(const ds_app *app)
     return hash;
 }
 
-ds_status ds_plan_new(const ds_app *app, const ds_plan_options *options,
-                      ds_diagnostics *diagnostics, ds_plan **result)
+static builder new_builder(const ds_app *app, const ds_plan_options *options,
+                           ds_diagnostics *diagnostics)
 {
-    *result = NULL;
-    uint32_t errors = ds_diagnostics_errors(diagnostics);
     ds_arena *arena = ds_arena_new(NULL);
     ds_plan *plan = DS_ARENA_NEW(arena, ds_plan);
     plan->app = app;
@@ -469,6 +467,31 @@ ds_status ds_plan_new(const ds_app *app, const ds_plan_options *options,
     plan->sinks = DS_ARENA_ARRAY(arena, const ds_sink_plan *, b.capacity);
     b.names = DS_ARENA_ARRAY(arena, const char *, b.capacity);
     b.outputs = DS_ARENA_ARRAY(arena, ds_node *, b.capacity);
+    return b;
+}
+
+void ds_plan_check(const ds_app *app, ds_diagnostics *diagnostics)
+{
+    builder b = new_builder(app, NULL, diagnostics);
+    add_sources(&b);
+    for (uint32_t i = 0; i < b.n_names; i++)
+        if (ds_diagnostics_wrong_under(diagnostics, b.outputs[i]->path))
+            b.outputs[i] = NULL;
+    for (uint32_t i = 0; i < app->n_streams; i++) {
+        const ds_app_stream *stream = &app->streams[i];
+        if (!ds_diagnostics_wrong_under(diagnostics, stream->path))
+            name_output(&b, stream->name, add_stream(&b, stream));
+    }
+    ds_plan_free(b.plan);
+}
+
+ds_status ds_plan_new(const ds_app *app, const ds_plan_options *options,
+                      ds_diagnostics *diagnostics, ds_plan **result)
+{
+    *result = NULL;
+    uint32_t errors = ds_diagnostics_errors(diagnostics);
+    builder b = new_builder(app, options, diagnostics);
+    ds_plan *plan = b.plan;
     add_sources(&b);
     for (uint32_t i = 0; i < app->n_streams; i++)
         name_output(&b, app->streams[i].name, add_stream(&b, &app->streams[i]));
@@ -478,7 +501,7 @@ ds_status ds_plan_new(const ds_app *app, const ds_plan_options *options,
         ds_plan_free(plan);
         return DS_ERR_APP;
     }
-    plan->outputs = DS_ARENA_ARRAY(arena, ds_plan_output, b.n_names + 1);
+    plan->outputs = DS_ARENA_ARRAY(plan->arena, ds_plan_output, b.n_names + 1);
     for (uint32_t i = 0; i < b.n_names; i++)
         plan->outputs[i] =
             (ds_plan_output){b.names[i], &b.outputs[i]->schema, b.outputs[i]->slide_ms};

@@ -123,6 +123,9 @@ typedef struct ds_plan_options {
  * the plan. What is wrong goes to diagnostics; DS_ERR_APP if anything is. app is borrowed. */
 ds_status ds_plan_new(const ds_app *app, const ds_plan_options *options,
                       ds_diagnostics *diagnostics, ds_plan **plan);
+/* Binds and types the expressions of an app that has errors already, for more of them at once:
+ * streams that are wrong themselves, and what is made of them, are left out. */
+void ds_plan_check(const ds_app *app, ds_diagnostics *diagnostics);
 void ds_plan_free(ds_plan *plan);
 
 /* The output of a stream or source by name, or NULL. */

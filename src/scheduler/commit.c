@@ -70,17 +70,37 @@ ds_status ds_commit_files(const ds_commit *commit, bool durable, ds_error *error
 
 /* ---- before the start ---- */
 
+/* The folder itself, or the nearest one above it that is there, has to take new names. */
+static ds_status check_folder(const char *name, const char *dir, ds_error *error)
+{
+    char *path = ds_strdup(dir);
+    struct stat found;
+    while (stat(path, &found) != 0 && errno == ENOENT) {
+        char *slash = strrchr(path, '/');
+        if (slash == path || slash == NULL)
+            strcpy(path, slash == NULL ? "." : "/");
+        else
+            *slash = '\0';
+    }
+    int reason = 0;
+    if (stat(path, &found) != 0)
+        reason = errno;
+    else if (!S_ISDIR(found.st_mode))
+        reason = ENOTDIR;
+    else if (access(path, W_OK | X_OK) != 0)
+        reason = errno;
+    free(path);
+    if (reason == 0)
+        return DS_OK;
+    return ds_error_set(error, DS_ERR_IO, "sink %s: cannot write to the folder %s: %s", name, dir,
+                        strerror(reason));
+}
+
 ds_status ds_commit_prepare(const ds_plan *plan, ds_error *error)
 {
-    for (uint32_t i = 0; i < plan->n_sinks; i++) {
-        const ds_sink_plan *sink = plan->sinks[i];
-        if (sink->kind != DS_TO_FILE)
-            continue;
-        DS_TRY(ds_make_folders(sink->dir, error));
-        if (access(sink->dir, W_OK | X_OK) != 0)
-            return ds_error_set(error, DS_ERR_IO, "sink %s: cannot write to the folder %s: %s",
-                                sink->name, sink->dir, strerror(errno));
-    }
+    for (uint32_t i = 0; i < plan->n_sinks; i++)
+        if (plan->sinks[i]->kind == DS_TO_FILE)
+            DS_TRY(check_folder(plan->sinks[i]->name, plan->sinks[i]->dir, error));
     return DS_OK;
 }
 

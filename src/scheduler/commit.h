@@ -14,8 +14,8 @@
 /* DS_ERR_IO with what could not be done; it may be tried again. durable: folders are synced. */
 ds_status ds_commit_files(const ds_commit *commit, bool durable, ds_error *error);
 
-/* Before the start: makes the folders of file sinks. DS_ERR_IO if one cannot be made or written
- * to: an app that could never commit does not begin. */
+/* Before the start: DS_ERR_IO if the folder of a file sink could not be made or written to. It is
+ * not made yet: an app without output leaves none. */
 ds_status ds_commit_prepare(const ds_plan *plan, ds_error *error);
 
 /* Removes staged files that no commit will take (left behind by a crash), and their folder if

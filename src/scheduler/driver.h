@@ -62,7 +62,8 @@ typedef struct ds_source_counts {
 
 /* Figures for people; all counted since the start. */
 typedef struct ds_progress {
-    int64_t batch_ms;                /* the newest committed batch */
+    int64_t batch_ms;                       /* the newest committed batch */
+    uint64_t batch_rows_in, batch_rows_out; /* of it */
     int64_t processing_us, delay_us; /* of it: from start to commit; from its time to commit */
     uint64_t batches, failed_batches;
     uint64_t rows_in, bytes_in, rows_out;

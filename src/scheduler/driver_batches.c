@@ -173,6 +173,8 @@ static void report_progress(ds_driver *d, const ds_batch *batch)
 {
     ds_progress *p = &d->progress;
     p->batch_ms = batch->time_ms;
+    p->batch_rows_in = batch->rows_in;
+    p->batch_rows_out = batch->rows_out;
     p->processing_us = batch->started_us == 0 ? 0 : d->now_us - batch->started_us;
     p->delay_us = (d->wall_ms - batch->time_ms) * 1000;
     p->batches++;

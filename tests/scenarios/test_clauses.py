@@ -2,6 +2,7 @@
 a few lines; then the sinks, to the byte."""
 import json
 import math
+import glob
 import os
 import random
 import statistics
@@ -554,15 +555,24 @@ class Sinks(scenario.Scenario):
         run.wait(scenario.WRONG_APP)
 
     def test_a_folder_that_cannot_be_made(self):
-        # The batch waits, says so, and goes on when it can.
+        # At the start nothing is begun that could never be kept.
         self.write("out", "a file in the way")
         app = self.queue_app({"a": {"from": "q", "type": "file", "dir": "out"}})
         run = self.start(app)
-        run.until_log("out")
+        run.wait(74)
+        self.assertIn("Not a directory", run.log())
+        os.remove(self.path("out"))
+        # Later, the batch waits, says so, and goes on when it can.
+        sink = {"a": {"from": "q", "type": "file", "dir": "out"}}
+        run = self.start(self.queue_app(sink, batches=[self.rows] + [[]] * 20 + [self.rows]))
+        run.until(lambda: glob.glob(self.path("out/*/_SUCCESS")), "the first batch's folder")
+        os.rename(self.path("out"), self.path("aside"))
+        self.write("out", "a file in the way")
         run.until_log("Not a directory")
         os.remove(self.path("out"))
+        os.rename(self.path("aside"), self.path("out"))
         run.wait()
-        self.assertEqual(len(self.collect_rows()), len(self.rows))
+        self.assertEqual(len(self.collect_rows()), 2 * len(self.rows))
 
 
 if __name__ == "__main__":

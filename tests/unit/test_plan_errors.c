@@ -123,7 +123,7 @@ static const struct {
     {"'a': { 'from': 'in', 'having': 'n' }",
      "streams.a.having: having wants a bool, this is of type int [n]\n"},
     {"'a': { 'from': 'in', 'group_by': ['n'], 'aggregate': { 'k': 'count()' }, 'having': 'm > 1' }",
-     "streams.a.having: no column \"m\" here [m]\n"},
+     "streams.a.having: no column \"m\" here (did you mean \"n\"?) [m]\n"},
     {"'a': { 'from': 'in', 'group_by': ['n'], 'aggregate': { 'k': 'count()' }, 'having': 'count() "
      "> 1' }",
      "streams.a.having: count() is an aggregate, which cannot stand in \"having\" [count()]\n"},
