@@ -361,10 +361,10 @@ static void text_results(ds_agg_state *state, const ds_agg_out *out)
     for (uint32_t i = 0; i < out->n; i++) {
         const uint32_t *places;
         uint32_t n = living(state, log, out->ids[i], &places);
-        bool fits = n == 0 || join(state, log, places, n, out->heap, &column->views[i]);
-        if (n == 0 || !fits)
+        if (n == 0)
             ds_agg_null(out, column, i);
-        state->overflows += !fits;
+        else if (!join(state, log, places, n, out->heap, &column->views[i]))
+            ds_agg_overflow(state, out, column, i);
     }
 }
 

@@ -92,6 +92,17 @@ void ds_agg_null(const ds_agg_out *out, ds_column *column, uint32_t row)
         column->ints[row] = 0;
 }
 
+void ds_agg_overflow(ds_agg_state *state, const ds_agg_out *out, ds_column *column, uint32_t row)
+{
+    ds_agg_null(out, column, row);
+    state->overflows++;
+    if (out->overflows == NULL)
+        return;
+    if (*out->overflows == NULL)
+        *out->overflows = ds_arena_calloc(out->arena, ds_bitmap_words(out->n), 8);
+    ds_bit_set(*out->overflows, row);
+}
+
 void ds_agg_put_float(const ds_agg_out *out, ds_column *column, uint32_t row, double value)
 {
     if (isfinite(value))

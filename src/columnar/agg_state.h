@@ -41,7 +41,8 @@ typedef struct ds_agg_out {
     ds_heap *heap;
     const uint32_t *ids;
     uint32_t n;
-    ds_column **columns; /* of partials several, of results one */
+    ds_column **columns;  /* of partials several, of results one */
+    uint64_t **overflows; /* NULL, or where n bits go if some results do not fit */
 } ds_agg_out;
 
 /* The code of one aggregate for certain argument types. */
@@ -134,6 +135,16 @@ static inline void *ds_agg_record(const ds_agg_state *state, uint32_t id)
 ds_column *ds_agg_column(const ds_agg_out *out, uint32_t i, ds_type type);
 /* Makes row null. */
 void ds_agg_null(const ds_agg_out *out, ds_column *column, uint32_t row);
+/* Makes row null, as its result does not fit, and counts it. */
+void ds_agg_overflow(ds_agg_state *state, const ds_agg_out *out, ds_column *column, uint32_t row);
+/* Where the bits of call c go, with none yet. */
+static inline uint64_t **ds_agg_overflows_of(uint64_t **overflows, uint32_t c)
+{
+    if (overflows == NULL)
+        return NULL;
+    overflows[c] = NULL;
+    return &overflows[c];
+}
 /* Stores a float result: null if it is not finite. */
 void ds_agg_put_float(const ds_agg_out *out, ds_column *column, uint32_t row, double value);
 

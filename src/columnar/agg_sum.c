@@ -80,9 +80,10 @@ static void int_sum_results(ds_agg_state *state, const ds_agg_out *out)
         __int128 total = int_total(sum);
         bool fits = total >= INT64_MIN && total <= INT64_MAX;
         column->ints[i] = (int64_t)sum->low;
-        if (sum->n == 0 || !fits)
+        if (!fits)
+            ds_agg_overflow(state, out, column, i);
+        else if (sum->n == 0)
             ds_agg_null(out, column, i);
-        state->overflows += !fits;
     }
 }
 

@@ -98,8 +98,9 @@ const uint64_t *ds_groups_hashes(const ds_groups *groups);
 void ds_groups_partials(ds_groups *groups, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
                         uint32_t n, ds_column **columns);
 
-/* Result columns of the groups ids[0..n): keys, then one for each call. As above. */
+/* Result columns of the groups ids[0..n): keys, then one for each call. As above. overflows (NULL,
+ * or one for each call) become NULL, or in arena n bits: the results that did not fit. */
 void ds_groups_results(ds_groups *groups, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
-                       uint32_t n, ds_column **columns);
+                       uint32_t n, ds_column **columns, uint64_t **overflows);
 
 #endif

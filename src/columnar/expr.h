@@ -92,6 +92,9 @@ void ds_expr_print(const ds_expr *expr, struct ds_buffer *out);
 /* Marks in wanted[] (one bool for each column of the scope) the columns that it reads. After
  * bind with aggregates: the keys only (the rows' columns through the args of ds_agg_call). */
 void ds_expr_columns(const ds_expr *expr, bool *wanted);
+/* Marks in used[] (one bool for each call of the ds_agg_scope, which has n_keys keys) the
+ * aggregates that it reads. */
+void ds_expr_calls(const ds_expr *expr, uint32_t n_keys, bool *used);
 /* True if it calls window_start() or window_end(), or batch_time(). */
 bool ds_expr_uses_time(const ds_expr *expr);
 

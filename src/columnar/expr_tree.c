@@ -82,6 +82,14 @@ void ds_expr_columns(const ds_expr *expr, bool *wanted)
         ds_expr_columns(expr->args[i], wanted);
 }
 
+void ds_expr_calls(const ds_expr *expr, uint32_t n_keys, bool *used)
+{
+    if (expr->kind == DS_EXPR_COLUMN && expr->from_aggregate)
+        used[expr->column - n_keys] = true;
+    for (uint32_t i = 0; i < expr->n_args; i++)
+        ds_expr_calls(expr->args[i], n_keys, used);
+}
+
 bool ds_expr_uses_time(const ds_expr *expr)
 {
     static const char *const names[] = {"batch_time", "window_start", "window_end"};

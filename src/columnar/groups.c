@@ -185,12 +185,13 @@ void ds_groups_partials(ds_groups *groups, ds_arena *arena, ds_heap *heap, const
 }
 
 void ds_groups_results(ds_groups *groups, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
-                       uint32_t n, ds_column **columns)
+                       uint32_t n, ds_column **columns, uint64_t **overflows)
 {
     ds_keys_columns(groups->keys, arena, heap, ids, n, columns);
     ds_agg_out out = {.arena = arena, .heap = heap, .ids = ids, .n = n};
     for (uint32_t c = 0; c < groups->spec->n_calls; c++) {
         out.columns = columns + groups->spec->n_keys + c;
+        out.overflows = ds_agg_overflows_of(overflows, c);
         groups->states[c].kernels->results(&groups->states[c], &out);
     }
 }

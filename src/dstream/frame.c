@@ -33,6 +33,19 @@ static void free_state(const ds_node *node, void *state)
     }
 }
 
+/* The size of a state that can leave in parts. */
+static size_t state_bytes(const ds_node *node, const void *state)
+{
+    if (state == NULL)
+        return 0;
+    switch (node->kind) {
+    case DS_NODE_GROUP: return ds_group_state_bytes(state);
+    case DS_NODE_WINDOW:
+    case DS_NODE_SINK: return ds_row_buffer_bytes(state);
+    default: return 0;
+    }
+}
+
 void ds_frame_fini(ds_frame *frame)
 {
     for (uint32_t i = 0; i < frame->plan->n_nodes; i++)
@@ -98,17 +111,6 @@ void ds_frame_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
     }
 }
 
-ds_status ds_frame_next_chunk(ds_frame *frame)
-{
-    ds_arena_reset(frame->chunk_arena);
-    if (frame->status == DS_OK && ds_budget_exceeded(frame->budget)) {
-        frame->status = DS_ERR_NO_MEMORY;
-        ds_error_set(&frame->error, DS_ERR_NO_MEMORY,
-                     "the memory limit is reached (executors.memory or limits.memory)");
-    }
-    return frame->status;
-}
-
 static ds_status flush(ds_frame *frame, const ds_node *node, ds_error *error)
 {
     /* The root of this stage keeps what it merged; only writers to other stages are flushed. */
@@ -123,14 +125,37 @@ static ds_status flush(ds_frame *frame, const ds_node *node, ds_error *error)
     }
 }
 
-ds_status ds_frame_finish(ds_frame *frame)
+/* Calls flush for the states that are large enough. */
+static void flush_states(ds_frame *frame, size_t least)
 {
     for (uint32_t i = 0; i < frame->plan->n_nodes && frame->status == DS_OK; i++) {
+        const ds_node *node = frame->plan->nodes[i];
+        if (least > 0 && state_bytes(node, frame->states[i]) <= least)
+            continue;
         ds_error error;
-        ds_status status = flush(frame, frame->plan->nodes[i], &error);
+        ds_status status = flush(frame, node, &error);
         if (status != DS_OK)
             ds_frame_fail(frame, status, &error);
     }
+}
+
+ds_status ds_frame_next_chunk(ds_frame *frame)
+{
+    if (frame->full)
+        flush_states(frame, DS_FLUSH_BYTES);
+    frame->full = false;
+    ds_arena_reset(frame->chunk_arena);
+    if (frame->status == DS_OK && ds_budget_exceeded(frame->budget)) {
+        frame->status = DS_ERR_NO_MEMORY;
+        ds_error_set(&frame->error, DS_ERR_NO_MEMORY,
+                     "the memory limit is reached (executors.memory or limits.memory)");
+    }
+    return frame->status;
+}
+
+ds_status ds_frame_finish(ds_frame *frame)
+{
+    flush_states(frame, 0);
     return frame->status;
 }
 

@@ -29,6 +29,9 @@ typedef struct ds_frame_out {
                       ds_error *error);
 } ds_frame_out;
 
+/* What a node of a map task keeps (a table, rows) leaves in parts of about this size. */
+#define DS_FLUSH_BYTES ((size_t)32 << 20)
+
 typedef struct ds_frame {
     const ds_plan *plan;
     const ds_stage *stage;
@@ -41,6 +44,7 @@ typedef struct ds_frame {
     ds_heap heap;
     void **states; /* by node id: the run-time half of nodes that keep something */
     ds_frame_out out;
+    bool full; /* some state has grown beyond DS_FLUSH_BYTES: it leaves before the next chunk */
     uint64_t overflow_rows, overflow_values;
     uint64_t overflow_fatal; /* overflows of rows whose source says "fail" */
     ds_status status;        /* the first failure: pushes do nothing after it */
@@ -56,8 +60,9 @@ void ds_frame_fini(ds_frame *frame);
 /* Pushes rows of `node` to the children that read at this batch time. */
 void ds_frame_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk);
 
-/* To be called between two chunks of the root: frees what the chunk needed, and fails the task
- * if it is over its budget. */
+/* To be called between two chunks of the root: hands out what has grown large (never amid a
+ * chunk, whose rows may come to a node in several parts, and are put in order there), frees what
+ * the chunk needed, and fails the task if it is over its budget. */
 ds_status ds_frame_next_chunk(ds_frame *frame);
 
 /* After the last chunk: flushes the shuffle writers. */

@@ -7,9 +7,6 @@
 
 #include <stdlib.h>
 
-/* A table of a map task that grows beyond this is written out and begun anew. */
-#define FLUSH_BYTES ((size_t)32 << 20)
-
 typedef struct group_state {
     ds_groups *groups;
 } group_state;
@@ -32,6 +29,12 @@ void ds_group_state_free(void *p)
         return;
     ds_groups_free(state->groups);
     free(state);
+}
+
+size_t ds_group_state_bytes(const void *p)
+{
+    const group_state *state = p;
+    return ds_groups_bytes(state->groups);
 }
 
 /* ---- first half ---- */
@@ -137,23 +140,17 @@ void ds_group_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
     call_columns(frame, plan, chunk, args, filters);
     ds_groups_update(state->groups, &frame->heap, keys, (const ds_column *const *const *)args,
                      filters, chunk->positions, chunk->n_rows);
-    if (ds_groups_bytes(state->groups) > FLUSH_BYTES) {
-        ds_error error;
-        ds_status status = ds_group_flush(frame, node, &error);
-        if (status != DS_OK)
-            ds_frame_fail(frame, status, &error);
-        ds_groups_clear(state->groups);
-    }
+    frame->full = frame->full || ds_groups_bytes(state->groups) > DS_FLUSH_BYTES;
 }
 
 /* The ids of all groups in the order of their partitions, each partition's in order of
  * appearance; starts[p] is where partition p begins. */
-static uint32_t *ids_by_partition(ds_frame *frame, const ds_groups *groups, uint32_t n_partitions,
+static uint32_t *ids_by_partition(ds_arena *arena, const ds_groups *groups, uint32_t n_partitions,
                                   uint32_t *starts)
 {
     uint32_t n = ds_groups_count(groups);
     const uint64_t *hashes = ds_groups_hashes(groups);
-    uint32_t *ids = ds_arena_alloc(frame->arena, (size_t)n * sizeof *ids);
+    uint32_t *ids = ds_arena_alloc(arena, (size_t)n * sizeof *ids);
     if (n_partitions == 1) {
         for (uint32_t i = 0; i < n; i++)
             ids[i] = i;
@@ -161,7 +158,7 @@ static uint32_t *ids_by_partition(ds_frame *frame, const ds_groups *groups, uint
         starts[1] = n;
         return ids;
     }
-    uint32_t *at = DS_ARENA_ARRAY(frame->arena, uint32_t, n_partitions + 1);
+    uint32_t *at = DS_ARENA_ARRAY(arena, uint32_t, n_partitions + 1);
     for (uint32_t i = 0; i < n; i++)
         at[ds_hash_partition(hashes[i], n_partitions) + 1]++;
     for (uint32_t p = 0; p < n_partitions; p++)
@@ -180,17 +177,21 @@ ds_status ds_group_flush(ds_frame *frame, const ds_node *node, ds_error *error)
         return DS_OK;
     uint32_t n_partitions = frame->plan->stages[node->stage].n_partitions;
     uint32_t n_columns = ds_group_partial_types(&node->group->spec, NULL);
-    uint32_t *starts = DS_ARENA_ARRAY(frame->arena, uint32_t, n_partitions + 1);
-    uint32_t *ids = ids_by_partition(frame, state->groups, n_partitions, starts);
-    ds_partition_rows *rows = DS_ARENA_ARRAY(frame->arena, ds_partition_rows, n_partitions);
+    ds_arena *arena = ds_arena_new(frame->budget);
+    uint32_t *starts = DS_ARENA_ARRAY(arena, uint32_t, n_partitions + 1);
+    uint32_t *ids = ids_by_partition(arena, state->groups, n_partitions, starts);
+    ds_partition_rows *rows = DS_ARENA_ARRAY(arena, ds_partition_rows, n_partitions);
     for (uint32_t p = 0; p < n_partitions; p++) {
         rows[p].n_rows = starts[p + 1] - starts[p];
-        rows[p].columns = DS_ARENA_ARRAY(frame->arena, ds_column *, n_columns);
-        ds_groups_partials(state->groups, frame->arena, &frame->heap, ids + starts[p],
-                           rows[p].n_rows, rows[p].columns);
+        rows[p].columns = DS_ARENA_ARRAY(arena, ds_column *, n_columns);
+        ds_groups_partials(state->groups, arena, &frame->heap, ids + starts[p], rows[p].n_rows,
+                           rows[p].columns);
     }
-    return frame->out.shuffle(frame->out.arg, node->stage, &frame->heap, rows, n_partitions,
-                              n_columns, error);
+    ds_status status = frame->out.shuffle(frame->out.arg, node->stage, &frame->heap, rows,
+                                          n_partitions, n_columns, error);
+    ds_arena_free(arena);
+    ds_groups_clear(state->groups);
+    return status;
 }
 
 /* ---- second half ---- */
@@ -208,45 +209,60 @@ static void null_rows(ds_frame *frame, const ds_column **column, const uint64_t 
     *column = copy;
 }
 
-/* Rows where result r is spoilt: its own expression overflowed, or a call it reads was
- * poisoned by an argument. */
-static uint64_t *spoilt_rows(ds_frame *frame, const ds_group_plan *plan, uint32_t r,
-                             ds_column *const *calls, const uint64_t *errors, uint32_t n)
+/* The keys and calls of n groups. */
+typedef struct group_rows {
+    uint32_t n;
+    ds_column **columns;
+    uint64_t **overflows; /* by call: NULL, or which do not fit */
+} group_rows;
+
+static void add_bits(uint64_t *to, const uint64_t *bits, size_t words)
 {
-    size_t words = ds_bitmap_words(n);
+    for (size_t w = 0; w < words && bits != NULL; w++)
+        to[w] |= bits[w];
+}
+
+/* Rows where result r is spoilt: its own expression overflowed, or a call it reads does not fit,
+ * or was poisoned by an argument. */
+static uint64_t *spoilt_rows(ds_frame *frame, const ds_group_plan *plan, uint32_t r,
+                             const group_rows *rows, const uint64_t *errors)
+{
+    size_t words = ds_bitmap_words(rows->n);
     uint64_t *bad = ds_arena_calloc(frame->chunk_arena, words, 8);
+    add_bits(bad, errors, words);
     for (uint32_t c = 0; c < plan->n_visible; c++) {
-        if (!plan->uses[r][c] || plan->watch[c] < 0)
+        if (!plan->uses[r][c])
             continue;
-        const ds_column *failures = calls[plan->watch[c]];
-        for (uint32_t i = 0; i < n; i++)
+        add_bits(bad, rows->overflows[c], words);
+        if (plan->watch[c] < 0)
+            continue;
+        const ds_column *failures = rows->columns[plan->n_keys + (uint32_t)plan->watch[c]];
+        for (uint32_t i = 0; i < rows->n; i++)
             if (failures->ints[i] > 0)
                 ds_bit_set(bad, i);
     }
-    for (size_t w = 0; w < words && errors != NULL; w++)
-        bad[w] |= errors[w];
     return bad;
 }
 
-/* The output columns of n groups: keys as they are, then the results. */
-static void finish_results(ds_frame *frame, const ds_node *node, ds_column **columns, uint32_t n,
+/* The output columns of groups: keys as they are, then the results. */
+static void finish_results(ds_frame *frame, const ds_node *node, const group_rows *rows,
                            const ds_column **output)
 {
+    uint32_t n = rows->n;
     const ds_group_plan *plan = node->group;
     for (uint32_t k = 0; k < plan->n_keys; k++)
-        output[k] = columns[k];
+        output[k] = rows->columns[k];
     if (plan->finish == NULL)
         return;
-    const ds_chunk chunk = {n, plan->n_keys + plan->n_visible, (const ds_column *const *)columns,
-                            NULL};
+    const ds_chunk chunk = {n, plan->n_keys + plan->n_visible,
+                            (const ds_column *const *)rows->columns, NULL};
     uint64_t *any, **errors = NULL;
     const ds_column **results = output + plan->n_keys;
     ds_frame_run(frame, plan->finish, node->window_ms, &chunk, results, &any);
     if (any_error(any, n))
         errors = errors_of_each(frame, plan->finish_each, plan->n_results, node->window_ms, &chunk);
     for (uint32_t r = 0; r < plan->n_results; r++) {
-        uint64_t *bad = spoilt_rows(frame, plan, r, columns + plan->n_keys,
-                                    errors == NULL ? NULL : errors[r], n);
+        uint64_t *bad = spoilt_rows(frame, plan, r, rows, errors == NULL ? NULL : errors[r]);
         size_t count = ds_bitmap_count(bad, n);
         if (count > 0) {
             frame->overflow_values += count;
@@ -255,45 +271,46 @@ static void finish_results(ds_frame *frame, const ds_node *node, ds_column **col
     }
 }
 
-/* Pushes n result rows whose columns are keys and calls. */
-static ds_status push_results(ds_frame *frame, const ds_node *node, ds_column **columns, uint32_t n)
+static ds_status push_results(ds_frame *frame, const ds_node *node, const group_rows *rows)
 {
     const ds_group_plan *plan = node->group;
     uint32_t n_output = plan->n_keys + plan->n_results;
     const ds_column **output = DS_ARENA_ARRAY(frame->chunk_arena, const ds_column *, n_output + 1);
-    finish_results(frame, node, columns, n, output);
-    ds_chunk chunk = {n, n_output, output, NULL};
+    finish_results(frame, node, rows, output);
+    ds_chunk chunk = {rows->n, n_output, output, NULL};
     ds_frame_push(frame, node, &chunk);
     return ds_frame_next_chunk(frame);
 }
 
-typedef void (*take_fn)(void *from, ds_arena *arena, ds_heap *heap, uint32_t at, uint32_t n,
-                        ds_column **columns);
+typedef void (*take_fn)(void *from, ds_arena *arena, ds_heap *heap, uint32_t at,
+                        const group_rows *rows);
 
-static void take_groups(void *from, ds_arena *arena, ds_heap *heap, uint32_t at, uint32_t n,
-                        ds_column **columns)
+static void take_groups(void *from, ds_arena *arena, ds_heap *heap, uint32_t at,
+                        const group_rows *rows)
 {
     uint32_t ids[DS_CHUNK_ROWS];
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < rows->n; i++)
         ids[i] = at + i;
-    ds_groups_results(from, arena, heap, ids, n, columns);
+    ds_groups_results(from, arena, heap, ids, rows->n, rows->columns, rows->overflows);
 }
 
-static void take_window(void *from, ds_arena *arena, ds_heap *heap, uint32_t at, uint32_t n,
-                        ds_column **columns)
+static void take_window(void *from, ds_arena *arena, ds_heap *heap, uint32_t at,
+                        const group_rows *rows)
 {
-    ds_window_results(from, arena, heap, at, n, columns);
+    ds_window_results(from, arena, heap, at, rows->n, rows->columns, rows->overflows);
 }
 
 static ds_status push_all(ds_frame *frame, const ds_node *node, take_fn take, void *from,
                           uint32_t total)
 {
-    uint32_t n_columns = node->group->n_keys + node->group->spec.n_calls;
+    uint32_t n_calls = node->group->spec.n_calls, n_columns = node->group->n_keys + n_calls;
+    ds_arena *arena = frame->chunk_arena;
     for (uint32_t at = 0; at < total; at += DS_CHUNK_ROWS) {
-        uint32_t n = total - at < DS_CHUNK_ROWS ? total - at : DS_CHUNK_ROWS;
-        ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, n_columns + 1);
-        take(from, frame->chunk_arena, &frame->heap, at, n, columns);
-        DS_TRY(push_results(frame, node, columns, n));
+        group_rows rows = {.n = total - at < DS_CHUNK_ROWS ? total - at : DS_CHUNK_ROWS,
+                           .columns = DS_ARENA_ARRAY(arena, ds_column *, n_columns + 1),
+                           .overflows = DS_ARENA_ARRAY(arena, uint64_t *, n_calls + 1)};
+        take(from, arena, &frame->heap, at, &rows);
+        DS_TRY(push_results(frame, node, &rows));
     }
     return DS_OK;
 }
@@ -322,15 +339,19 @@ static ds_status merge_pieces(ds_frame *frame, const ds_node *node, ds_groups *g
     return DS_OK;
 }
 
-/* The table lives as long as the frame: what was pushed on may refer to its text. */
+static void free_groups(void *groups)
+{
+    ds_groups_free(groups);
+}
+
 ds_status ds_group_reduce(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
                           uint32_t n_pieces, ds_error *error)
 {
-    ds_groups *groups = state_of(frame, node)->groups;
+    ds_groups *groups = ds_groups_new(&node->group->spec, frame->budget);
+    /* Text of the results lies in the table, and may be kept until the task ends. */
+    ds_arena_on_free(frame->arena, free_groups, groups);
     DS_TRY(merge_pieces(frame, node, groups, pieces, n_pieces, error));
-    DS_TRY(push_all(frame, node, take_groups, groups, ds_groups_count(groups)));
-    frame->overflow_values += ds_groups_overflows(groups);
-    return DS_OK;
+    return push_all(frame, node, take_groups, groups, ds_groups_count(groups));
 }
 
 /* All pieces are read before the first is added: a bad one leaves the window as it was. */

@@ -50,10 +50,11 @@ ds_group_plan *ds_group_plan_new(ds_planner *planner, const ds_app_stream *strea
 ds_group_plan *ds_distinct_plan_new(ds_planner *planner, const ds_app_stream *stream,
                                     const ds_schema *rows, ds_schema *output);
 
-/* First half. */
+/* First half; flush hands the table out and empties it. */
 void ds_group_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk);
 ds_status ds_group_flush(ds_frame *frame, const ds_node *node, ds_error *error);
 void ds_group_state_free(void *state);
+size_t ds_group_state_bytes(const void *state);
 
 /* Second half without a window: merges pieces and pushes the results. */
 typedef struct ds_piece_bytes {

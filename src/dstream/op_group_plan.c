@@ -175,9 +175,8 @@ ds_group_plan *ds_group_plan_new(ds_planner *planner, const ds_app_stream *strea
     plan->n_results = n;
     plan->uses = DS_ARENA_ARRAY(arena, bool *, n + 1);
     for (uint32_t i = 0; i < n; i++) {
-        bool *columns = DS_ARENA_ARRAY(arena, bool, keys.n_fields + plan->n_visible + 1);
-        ds_expr_columns(results[i], columns);
-        plan->uses[i] = columns + keys.n_fields;
+        plan->uses[i] = DS_ARENA_ARRAY(arena, bool, plan->n_visible + 1);
+        ds_expr_calls(results[i], keys.n_fields, plan->uses[i]);
     }
     if (n > 0)
         plan->finish = ds_program_new(arena, results, n);

@@ -198,13 +198,18 @@ static ds_status push_sorted(ds_frame *frame, const ds_node *node, ds_sorter *so
     return DS_OK;
 }
 
-/* The sorter lives as long as the frame: what was pushed on may refer to its text. */
+static void free_sorter(void *sorter)
+{
+    ds_sorter_free(sorter);
+}
+
 ds_status ds_order_reduce(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
                           uint32_t n_pieces, ds_error *error)
 {
     const ds_stage *stage = frame->stage;
     ds_sorter *sorter = new_sorter(frame, node);
-    frame->states[node->id] = sorter;
+    /* Text of the rows lies in the sorter, and may be kept until the task ends. */
+    ds_arena_on_free(frame->arena, free_sorter, sorter);
     for (uint32_t i = 0; i < n_pieces; i++) {
         ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, stage->n_types + 1);
         uint32_t n;

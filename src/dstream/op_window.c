@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-#define FLUSH_BYTES ((size_t)32 << 20)
-
 bool ds_window_covers(int64_t size_ms, int64_t slide_ms, int64_t t_ms)
 {
     /* The first window that ends at or after t has to begin before it. */
@@ -42,12 +40,7 @@ void ds_collect_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk
     uint32_t n = wanted_columns(node, chunk, columns);
     DS_ASSERT(n == stage->n_types);
     ds_row_buffer_add(buffer, columns, chunk->n_rows);
-    if (ds_row_buffer_bytes(buffer) > FLUSH_BYTES) {
-        ds_error error;
-        ds_status status = ds_collect_flush(frame, node, &error);
-        if (status != DS_OK)
-            ds_frame_fail(frame, status, &error);
-    }
+    frame->full = frame->full || ds_row_buffer_bytes(buffer) > DS_FLUSH_BYTES;
 }
 
 ds_status ds_collect_flush(ds_frame *frame, const ds_node *node, ds_error *error)

@@ -481,20 +481,20 @@ uint32_t ds_window_count(const ds_window *window)
 }
 
 static void single_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32_t from,
-                           uint32_t n, ds_column **columns)
+                           uint32_t n, ds_column **columns, uint64_t **overflows)
 {
     uint32_t *ids = ds_arena_alloc(arena, n * sizeof *ids);
     for (uint32_t i = 0; i < n; i++)
         ids[i] = from + i;
-    ds_groups_results(window->open, arena, heap, ids, n, columns);
+    ds_groups_results(window->open, arena, heap, ids, n, columns, overflows);
 }
 
 void ds_window_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32_t from, uint32_t n,
-                       ds_column **columns)
+                       ds_column **columns, uint64_t **overflows)
 {
     DS_ASSERT(from <= ds_window_count(window) && n <= ds_window_count(window) - from);
     if (window->single) {
-        single_results(window, arena, heap, from, n, columns);
+        single_results(window, arena, heap, from, n, columns, overflows);
         return;
     }
     const uint32_t *ids = window->live + from;
@@ -507,6 +507,7 @@ void ds_window_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32
     for (uint32_t c = 0; c < group->n_calls; c++) {
         call_plan *plan = &window->plans[c];
         out.columns = columns + group->n_keys + c;
+        out.overflows = ds_agg_overflows_of(overflows, c); /* combined ones never overflow */
         if (plan->subtracts)
             plan->running.kernels->results(&plan->running, &out);
         else

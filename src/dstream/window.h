@@ -48,9 +48,9 @@ uint32_t ds_window_count(const ds_window *window);
 
 /* Result columns (keys, then calls) of keys from .. from + n of the window, in any order that
  * stays the same until the next add. In arena, with text in heap or in the store's memory
- * added to heap: valid until the next add or slide. */
+ * added to heap: valid until the next add or slide. overflows as in ds_groups_results. */
 void ds_window_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32_t from, uint32_t n,
-                       ds_column **columns);
+                       ds_column **columns, uint64_t **overflows);
 
 size_t ds_window_bytes(const ds_window *window);
 /* Closed panes that are kept. */

@@ -17,6 +17,7 @@ typedef struct running {
     ds_arena *arena;
     ds_output *outputs;
     uint32_t n_outputs, capacity;
+    bool has_kept; /* the partition was taken from the keyed store */
 } running;
 
 static ds_output *add_output(running *run)
@@ -94,9 +95,8 @@ static ds_status run_reduce(running *run, ds_error *error)
     ds_kept *kept;
     DS_TRY(ds_keyed_store_take(run->env->keyed, stage, task->partition, task->keyed_ms,
                                task->batch_ms, &kept, error));
-    ds_status status = ds_stage_reduce(&run->frame, kept, pieces, n_pieces, error);
-    ds_keyed_store_put(run->env->keyed, stage, task->partition);
-    return status;
+    run->has_kept = true; /* until the task ends: text of results may lie in it */
+    return ds_stage_reduce(&run->frame, kept, pieces, n_pieces, error);
 }
 
 /* Completes shuffle writers and sinks, and hands the outputs to the result. */
@@ -197,6 +197,8 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
     result->overflow_values = run.frame.overflow_values;
     ds_task_sinks_free(run.sinks);
     ds_frame_fini(&run.frame);
+    if (run.has_kept)
+        ds_keyed_store_put(env->keyed, &env->plan->stages[task->stage], task->partition);
     ds_arena_free(due_arena);
     free(run.outputs);
     DS_ASSERT(atomic_load(&budget.used_bytes) == 0);

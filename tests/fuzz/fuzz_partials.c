@@ -131,7 +131,7 @@ static void finish(ds_groups *groups, ds_arena *arena, ds_heap *heap)
     for (uint32_t i = 0; i < n; i++)
         ids[i] = i;
     ds_column *columns[COLUMNS];
-    ds_groups_results(groups, arena, heap, ids, n, columns);
+    ds_groups_results(groups, arena, heap, ids, n, columns, NULL);
     ds_groups_partials(groups, arena, heap, ids, n, columns);
     uint32_t n_columns = ds_group_partial_types(&spec, NULL);
     const ds_column *const *in = (const ds_column *const *)columns;

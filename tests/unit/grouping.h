@@ -175,7 +175,7 @@ static inline const char *results(bench *b, ds_groups *groups)
 {
     uint32_t n = ds_groups_count(groups);
     ds_column *columns[BENCH_CALLS + 4];
-    ds_groups_results(groups, b->d.arena, &b->d.heap, all_ids(b, n), n, columns);
+    ds_groups_results(groups, b->d.arena, &b->d.heap, all_ids(b, n), n, columns, NULL);
     return rows_text(&b->d, columns, b->spec.n_keys + b->spec.n_calls, n);
 }
 

@@ -410,9 +410,9 @@ START_TEST(shuffled_rows_give_the_same)
     /* Groups appear in another order: look them up by one row of each. */
     for (uint32_t g = 0; g < 5; g++) {
         ds_column *a[6], *c[6];
-        ds_groups_results(b.groups, b.d.arena, &b.d.heap, &g, 1, a);
+        ds_groups_results(b.groups, b.d.arena, &b.d.heap, &g, 1, a, NULL);
         for (uint32_t h = 0; h < 5; h++) {
-            ds_groups_results(mixed, b.d.arena, &b.d.heap, &h, 1, c);
+            ds_groups_results(mixed, b.d.arena, &b.d.heap, &h, 1, c, NULL);
             if (ds_value_equal(&b.d.heap, a[0], 0, &b.d.heap, c[0], 0))
                 ck_assert_str_eq(rows_text(&b.d, a, 6, 1), rows_text(&b.d, c, 6, 1));
         }
@@ -466,8 +466,8 @@ static void same_results(bench *b, ds_groups *one, ds_groups *two)
     uint32_t n = ds_groups_count(one), n_columns = b->spec.n_keys + b->spec.n_calls;
     ck_assert_uint_eq(n, ds_groups_count(two));
     ds_column *x[100], *y[100];
-    ds_groups_results(one, b->d.arena, &b->d.heap, all_ids(b, n), n, x);
-    ds_groups_results(two, b->d.arena, &b->d.heap, all_ids(b, n), n, y);
+    ds_groups_results(one, b->d.arena, &b->d.heap, all_ids(b, n), n, x, NULL);
+    ds_groups_results(two, b->d.arena, &b->d.heap, all_ids(b, n), n, y, NULL);
     for (uint32_t c = 0; c < n_columns; c++)
         for (uint32_t i = 0; i < n; i++)
             same_value(b, c, x[c], i, y[c], i);

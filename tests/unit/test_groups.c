@@ -137,11 +137,11 @@ START_TEST(ids_in_any_order_and_number)
     feed(&b, b.groups, "a b c b");
     ds_column *columns[2];
     uint32_t ids[] = {2, 0, 1, 2};
-    ds_groups_results(b.groups, b.d.arena, &b.d.heap, ids, 4, columns);
+    ds_groups_results(b.groups, b.d.arena, &b.d.heap, ids, 4, columns, NULL);
     ck_assert_str_eq(rows_text(&b.d, columns, 2, 4), "c 1; a 1; b 2; c 1");
     ds_groups_partials(b.groups, b.d.arena, &b.d.heap, ids, 2, columns);
     ck_assert_str_eq(rows_text(&b.d, columns, 2, 2), "c 1; a 1");
-    ds_groups_results(b.groups, b.d.arena, &b.d.heap, ids, 0, columns);
+    ds_groups_results(b.groups, b.d.arena, &b.d.heap, ids, 0, columns, NULL);
     ck_assert_uint_eq(columns[0]->length, 0);
     bench_close(&b);
 }
@@ -171,7 +171,7 @@ START_TEST(many_keys)
         ds_groups_update(b.groups, &b.d.heap, columns, args, NULL, NULL, n);
     ck_assert_uint_eq(ds_groups_count(b.groups), n);
     ds_column *out[2];
-    ds_groups_results(b.groups, b.d.arena, &b.d.heap, all_ids(&b, n), n, out);
+    ds_groups_results(b.groups, b.d.arena, &b.d.heap, all_ids(&b, n), n, out, NULL);
     uint64_t *hashes = ds_arena_alloc(b.d.arena, n * sizeof *hashes);
     ds_hash_rows(&b.d.heap, columns, 1, n, hashes);
     for (uint32_t i = 0; i < n; i++) {

@@ -53,7 +53,7 @@ static void add_batch(pane_view *v, int64_t batch)
 static uint32_t window_columns(pane_view *v, ds_column **columns)
 {
     uint32_t n = ds_window_count(v->window);
-    ds_window_results(v->window, v->b.d.arena, &v->b.d.heap, 0, n, columns);
+    ds_window_results(v->window, v->b.d.arena, &v->b.d.heap, 0, n, columns, NULL);
     return n;
 }
 
@@ -302,7 +302,7 @@ START_TEST(results_by_parts)
     int64_t sum = 0;
     for (uint32_t from = 0; from < 5000; from += 1000) {
         ds_column *columns[3];
-        ds_window_results(v.window, v.b.d.arena, &v.b.d.heap, from, 1000, columns);
+        ds_window_results(v.window, v.b.d.arena, &v.b.d.heap, from, 1000, columns, NULL);
         for (uint32_t i = 0; i < 1000; i++) {
             char word[64];
             snprintf(word, sizeof word, "a-rather-long-word-%d", (int)columns[2]->ints[i]);
@@ -344,7 +344,7 @@ START_TEST(large_panes)
         ck_assert_uint_eq(ds_window_count(v.window), KEYS);
         ck_assert_uint_eq(ds_window_panes(v.window), t == 1000 ? 1 : 2);
         ds_column *columns[3];
-        ds_window_results(v.window, v.b.d.arena, &v.b.d.heap, 0, KEYS, columns);
+        ds_window_results(v.window, v.b.d.arena, &v.b.d.heap, 0, KEYS, columns, NULL);
         for (uint32_t i = 0; i < KEYS; i++) {
             ck_assert_int_eq(columns[1]->ints[i], t == 1000 ? 1 : 2);
             ck_assert(ds_view_equal(&v.b.d.heap, &columns[2]->views[i],
@@ -406,7 +406,7 @@ static void same_as_recomputed(pane_view *v, const batch *batches, uint32_t n_ba
     ck_assert_uint_eq(ds_window_count(v->window), n);
     ds_column *x[BENCH_CALLS + 4], *y[BENCH_CALLS + 4];
     window_columns(v, x);
-    ds_groups_results(all, b->d.arena, &b->d.heap, all_ids(b, n), n, y);
+    ds_groups_results(all, b->d.arena, &b->d.heap, all_ids(b, n), n, y, NULL);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t j = 0;
         while (b->spec.n_keys > 0 && j < n &&
@@ -503,7 +503,7 @@ static ds_window_work steady_work(uint32_t panes, uint32_t n_keys)
         ds_column *out[5];
         ds_heap heap;
         ds_heap_init(&heap, arena);
-        ds_window_results(v.window, arena, &heap, 0, n_keys, out);
+        ds_window_results(v.window, arena, &heap, 0, n_keys, out, NULL);
         ck_assert_int_eq(out[4]->ints[0], i < panes ? i : panes);
         ck_assert_int_eq(out[2]->ints[n_keys - 1], n_keys - 1);
         ds_heap_fini(&heap);
