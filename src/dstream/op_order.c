@@ -154,7 +154,7 @@ static void gather_run(ds_frame *frame, ds_sorter *sorter, uint64_t from, uint32
         uint32_t count = n - at < DS_CHUNK_ROWS ? n - at : DS_CHUNK_ROWS;
         ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, n_columns + 1);
         ds_sorter_rows(sorter, frame->chunk_arena, &frame->heap, from + at, count, columns);
-        ds_row_buffer_add(buffer, (const ds_column *const *)columns, count);
+        ds_row_buffer_add(buffer, (const ds_column *const *)columns, NULL, count);
     }
 }
 

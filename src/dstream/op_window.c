@@ -39,7 +39,7 @@ void ds_collect_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk
         DS_ARENA_ARRAY(frame->chunk_arena, const ds_column *, node->schema.n_fields + 1);
     uint32_t n = wanted_columns(node, chunk, columns);
     DS_ASSERT(n == stage->n_types);
-    ds_row_buffer_add(buffer, columns, chunk->n_rows);
+    ds_row_buffer_add(buffer, columns, node->ordered ? chunk->positions : NULL, chunk->n_rows);
     frame->full = frame->full || ds_row_buffer_bytes(buffer) > DS_FLUSH_BYTES;
 }
 

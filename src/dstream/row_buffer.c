@@ -7,11 +7,14 @@
 
 /*
  * Each chunk is kept as a gathered copy in an arena; the columns are joined once, when they
- * are asked for. Joining is a copy of fixed-width values and bitmaps.
+ * are asked for. Joining is a copy of fixed-width values and bitmaps. Rows of streams that come
+ * from one source and meet in a union arrive stream by stream within each of its chunks: where
+ * their order counts they are put in order by position, after the join.
  */
 typedef struct kept_chunk {
     struct kept_chunk *next;
     uint32_t n_rows;
+    int64_t *positions; /* NULL: none */
     ds_column *columns[];
 } kept_chunk;
 
@@ -19,9 +22,20 @@ struct ds_row_buffer {
     const ds_type *types;
     uint32_t n_columns;
     uint32_t n_rows;
+    int64_t last_position;
+    bool disordered; /* a position went back */
     ds_arena *arena;
     kept_chunk *first, **last;
 };
+
+static void forget(ds_row_buffer *buffer)
+{
+    buffer->n_rows = 0;
+    buffer->last_position = INT64_MIN;
+    buffer->disordered = false;
+    buffer->first = NULL;
+    buffer->last = &buffer->first;
+}
 
 ds_row_buffer *ds_row_buffer_new(const ds_type *types, uint32_t n_columns, ds_budget *budget)
 {
@@ -29,7 +43,7 @@ ds_row_buffer *ds_row_buffer_new(const ds_type *types, uint32_t n_columns, ds_bu
     buffer->types = types;
     buffer->n_columns = n_columns;
     buffer->arena = ds_arena_new(budget);
-    buffer->last = &buffer->first;
+    forget(buffer);
     return buffer;
 }
 
@@ -44,9 +58,7 @@ void ds_row_buffer_free(ds_row_buffer *buffer)
 void ds_row_buffer_clear(ds_row_buffer *buffer)
 {
     ds_arena_reset(buffer->arena);
-    buffer->n_rows = 0;
-    buffer->first = NULL;
-    buffer->last = &buffer->first;
+    forget(buffer);
 }
 
 size_t ds_row_buffer_bytes(const ds_row_buffer *buffer)
@@ -54,7 +66,19 @@ size_t ds_row_buffer_bytes(const ds_row_buffer *buffer)
     return ds_arena_bytes(buffer->arena);
 }
 
-void ds_row_buffer_add(ds_row_buffer *buffer, const ds_column *const *columns, uint32_t n_rows)
+static int64_t *keep_positions(ds_row_buffer *buffer, const int64_t *positions, uint32_t n)
+{
+    int64_t *kept = ds_arena_alloc(buffer->arena, n * sizeof *kept);
+    for (uint32_t i = 0; i < n; i++) {
+        kept[i] = positions[i];
+        buffer->disordered |= kept[i] < buffer->last_position;
+        buffer->last_position = kept[i];
+    }
+    return kept;
+}
+
+void ds_row_buffer_add(ds_row_buffer *buffer, const ds_column *const *columns,
+                       const int64_t *positions, uint32_t n_rows)
 {
     if (n_rows == 0)
         return;
@@ -65,6 +89,7 @@ void ds_row_buffer_add(ds_row_buffer *buffer, const ds_column *const *columns, u
                                                                           sizeof chunk->columns[0]);
     chunk->next = NULL;
     chunk->n_rows = n_rows;
+    chunk->positions = positions == NULL ? NULL : keep_positions(buffer, positions, n_rows);
     for (uint32_t c = 0; c < buffer->n_columns; c++)
         chunk->columns[c] = ds_column_gather(buffer->arena, columns[c], all, n_rows);
     *buffer->last = chunk;
@@ -72,10 +97,18 @@ void ds_row_buffer_add(ds_row_buffer *buffer, const ds_column *const *columns, u
     buffer->n_rows += n_rows;
 }
 
+/* ---- joining ---- */
+
+/* Puts n bits (all set, if from is NULL) behind the first `at`; what lies behind may change. */
 static void append_bits(uint64_t *to, uint32_t at, const uint64_t *from, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++)
-        ds_bit_put(to, at + i, from == NULL || ds_bit_get(from, i));
+    for (uint32_t done = 0; done < n; done += 64, at += 64) {
+        uint64_t bits = from == NULL ? ~(uint64_t)0 : from[done / 64];
+        uint32_t shift = at % 64, left = n - done;
+        to[at / 64] = (to[at / 64] & (((uint64_t)1 << shift) - 1)) | bits << shift;
+        if (shift > 0 && left > 64 - shift)
+            to[at / 64 + 1] = bits >> (64 - shift);
+    }
 }
 
 static void append_column(ds_column *to, uint32_t at, const ds_column *from, ds_arena *arena);
@@ -83,16 +116,10 @@ static void append_column(ds_column *to, uint32_t at, const ds_column *from, ds_
 static void append_list(ds_column *to, uint32_t at, const ds_column *from, ds_arena *arena)
 {
     uint32_t base = to->offsets[at];
+    DS_ASSERT(from->offsets[0] == 0 && from->child->length >= from->offsets[from->length]);
     for (uint32_t i = 0; i < from->length; i++)
-        to->offsets[at + i + 1] = base + (from->offsets[i + 1] - from->offsets[0]);
-    uint32_t n = from->offsets[from->length] - from->offsets[0];
-    DS_ASSERT(from->offsets[0] == 0 && from->child->length >= n);
-    /* Children are joined by growing: lists are rare in rows that are kept. */
-    ds_column *grown = ds_column_new(arena, ds_type_element(to->type), base + n);
-    if (to->child != NULL && base > 0)
-        append_column(grown, 0, to->child, arena);
-    append_column(grown, base, from->child, arena);
-    to->child = grown;
+        to->offsets[at + i + 1] = base + from->offsets[i + 1];
+    append_column(to->child, base, from->child, arena);
 }
 
 static void append_column(ds_column *to, uint32_t at, const ds_column *from, ds_arena *arena)
@@ -111,17 +138,52 @@ static void append_column(ds_column *to, uint32_t at, const ds_column *from, ds_
                (size_t)n * ds_type_width(to->type));
 }
 
+static ds_column *join_column(ds_row_buffer *buffer, uint32_t c)
+{
+    ds_type type = buffer->types[c];
+    ds_column *joined = ds_column_new(buffer->arena, type, buffer->n_rows);
+    uint32_t n_elements = 0, at = 0;
+    for (const kept_chunk *k = buffer->first; k != NULL && type.kind == DS_LIST; k = k->next)
+        n_elements += k->columns[c]->child->length;
+    if (type.kind == DS_LIST)
+        joined->child = ds_column_new(buffer->arena, ds_type_element(type), n_elements);
+    for (const kept_chunk *k = buffer->first; k != NULL; k = k->next) {
+        append_column(joined, at, k->columns[c], buffer->arena);
+        at += k->n_rows;
+    }
+    return joined;
+}
+
+static int by_position(const void *a, const void *b, void *arg)
+{
+    const int64_t *positions = arg;
+    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
+    if (positions[i] != positions[j])
+        return positions[i] < positions[j] ? -1 : 1;
+    return i < j ? -1 : i > j;
+}
+
+/* The numbers of all rows in the order of their positions. */
+static uint32_t *in_order(const ds_row_buffer *buffer)
+{
+    int64_t *positions = ds_arena_alloc(buffer->arena, buffer->n_rows * sizeof *positions);
+    uint32_t *order = ds_arena_alloc(buffer->arena, buffer->n_rows * sizeof *order), n = 0;
+    for (const kept_chunk *chunk = buffer->first; chunk != NULL; chunk = chunk->next)
+        for (uint32_t i = 0; i < chunk->n_rows; i++, n++) {
+            positions[n] = chunk->positions[i];
+            order[n] = n;
+        }
+    qsort_r(order, n, sizeof *order, by_position, positions);
+    return order;
+}
+
 uint32_t ds_row_buffer_rows(ds_row_buffer *buffer, ds_column **columns)
 {
+    const uint32_t *order = buffer->disordered ? in_order(buffer) : NULL;
     for (uint32_t c = 0; c < buffer->n_columns; c++) {
-        columns[c] = ds_column_new(buffer->arena, buffer->types[c], buffer->n_rows);
-        if (buffer->types[c].kind == DS_LIST)
-            columns[c]->child = ds_column_new(buffer->arena, ds_type_element(buffer->types[c]), 0);
-        uint32_t at = 0;
-        for (kept_chunk *chunk = buffer->first; chunk != NULL; chunk = chunk->next) {
-            append_column(columns[c], at, chunk->columns[c], buffer->arena);
-            at += chunk->n_rows;
-        }
+        columns[c] = join_column(buffer, c);
+        if (order != NULL)
+            columns[c] = ds_column_gather(buffer->arena, columns[c], order, buffer->n_rows);
     }
     return buffer->n_rows;
 }

@@ -14,8 +14,10 @@ typedef struct ds_row_buffer ds_row_buffer;
 ds_row_buffer *ds_row_buffer_new(const ds_type *types, uint32_t n_columns, ds_budget *budget);
 void ds_row_buffer_free(ds_row_buffer *buffer);
 
-/* Appends all rows of a chunk. columns[i] is the chunk's column for column i of the buffer. */
-void ds_row_buffer_add(ds_row_buffer *buffer, const ds_column *const *columns, uint32_t n_rows);
+/* Appends all rows of a chunk. columns[i] is the chunk's column for column i of the buffer. With
+ * positions (NULL: none, for all chunks then) the rows come out in their order. */
+void ds_row_buffer_add(ds_row_buffer *buffer, const ds_column *const *columns,
+                       const int64_t *positions, uint32_t n_rows);
 
 /* The rows so far: columns that stay valid until the next call on the buffer. */
 uint32_t ds_row_buffer_rows(ds_row_buffer *buffer, ds_column **columns);

@@ -71,7 +71,7 @@ static void keep_rows(sink_state *state, ds_frame *frame, const ds_chunk *chunk)
             state->types[c] = schema->fields[c].type;
         state->kept = ds_row_buffer_new(state->types, schema->n_fields, frame->budget);
     }
-    ds_row_buffer_add(state->kept, chunk->columns, chunk->n_rows);
+    ds_row_buffer_add(state->kept, chunk->columns, NULL, chunk->n_rows);
 }
 
 /* The first rows of chunk, as many as the sink's limit leaves. */
