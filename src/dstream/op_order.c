@@ -78,6 +78,9 @@ const ds_order_plan *ds_order_plan_new(ds_planner *planner, const ds_app_stream 
     }
     if (plan->n_computed > 0)
         plan->program = ds_program_new(arena, exprs, plan->n_computed);
+    plan->each = DS_ARENA_ARRAY(arena, ds_program *, plan->n_computed + 1);
+    for (uint32_t i = 0; i < plan->n_computed; i++)
+        plan->each[i] = ds_program_new(arena, &exprs[i], 1);
     for (uint32_t c = 0; c < result->n_fields; c++)
         plan->reads[c] = true; /* ties are broken by all columns */
     return plan;
@@ -124,6 +127,24 @@ static void null_errors(ds_frame *frame, const ds_column **column, const uint64_
     *column = copy;
 }
 
+/* The columns of the computed items. */
+static void compute_items(ds_frame *frame, const ds_node *node, const ds_chunk *chunk,
+                          const ds_column **columns)
+{
+    const ds_order_plan *plan = node->order;
+    uint64_t *errors;
+    ds_frame_run(frame, plan->program, node->window_ms, chunk, columns, &errors);
+    if (ds_bitmap_count(errors, chunk->n_rows) == 0)
+        return;
+    for (uint32_t i = 0; i < plan->n_computed; i++) {
+        ds_frame_run(frame, plan->each[i], node->window_ms, chunk, &columns[i], &errors);
+        size_t failed = ds_bitmap_count(errors, chunk->n_rows);
+        frame->overflow_values += failed;
+        if (failed > 0)
+            null_errors(frame, &columns[i], errors, chunk->n_rows);
+    }
+}
+
 void ds_order_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
 {
     const ds_order_plan *plan = node->order;
@@ -131,14 +152,8 @@ void ds_order_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
         frame->states[node->id] = new_sorter(frame, node);
     uint32_t n = plan->n_computed + chunk->n_columns;
     const ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, const ds_column *, n + 1);
-    if (plan->program != NULL) {
-        uint64_t *errors;
-        ds_frame_run(frame, plan->program, node->window_ms, chunk, columns, &errors);
-        size_t failed = ds_bitmap_count(errors, chunk->n_rows);
-        frame->overflow_values += failed;
-        for (uint32_t i = 0; i < plan->n_computed && failed > 0; i++)
-            null_errors(frame, &columns[i], errors, chunk->n_rows);
-    }
+    if (plan->program != NULL)
+        compute_items(frame, node, chunk, columns);
     for (uint32_t c = 0; c < chunk->n_columns; c++)
         columns[plan->n_computed + c] = chunk->columns[c];
     ds_sorter_add(frame->states[node->id], &frame->heap, columns, chunk->n_rows);

@@ -10,6 +10,7 @@
 
 typedef struct ds_order_plan {
     ds_program *program; /* the computed order items; NULL: none */
+    ds_program **each;   /* each of them alone: to learn which of them overflowed */
     uint32_t n_computed;
     ds_type *computed_types;
     ds_sort_key *keys; /* columns: the computed ones first, then the stream's */

@@ -145,6 +145,8 @@ static inline void engine_add(engine *e, const char *source, ds_input input)
 /* Gives records (separated by newlines, ' for ") as a block of a source to the next batch. */
 static inline void engine_feed(engine *e, const char *source, const char *records)
 {
+    if (records[0] == '\0')
+        return;
     char *text = unit_quoted(records);
     ds_input input = {.kind = DS_INPUT_BLOCK, .ref = {ENGINE_ID, 0, strlen(text)}};
     int64_t next_ms = e->time_ms + e->plan->app->interval_ms;
