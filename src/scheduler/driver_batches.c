@@ -65,6 +65,14 @@ uint64_t ds_driver_journal(ds_driver *d, ds_buffer *line, bool sync)
     return ticket;
 }
 
+/* The whole record holds all that there was to note when it was written. */
+static void write_retry(ds_driver *d)
+{
+    d->journal_retry_us = INT64_MAX; /* until it is answered */
+    d->journal_retry_ticket = ++d->next_ticket;
+    write_whole(d, true, d->journal_retry_ticket);
+}
+
 void ds_driver_on_journaled(ds_driver *d, uint64_t ticket, ds_status status, const char *why)
 {
     if (status != DS_OK) {
@@ -78,9 +86,12 @@ void ds_driver_on_journaled(ds_driver *d, uint64_t ticket, ds_status status, con
     }
     if (d->journal_retry_us != 0 && ticket < d->journal_retry_ticket)
         return; /* an answer from before the failure */
-    if (d->journal_retry_us != 0)
+    if (d->journal_retry_us != 0 && d->next_ticket > ticket) {
+        write_retry(d); /* what was to be noted since then was not written */
+    } else if (d->journal_retry_us != 0) {
         ds_log_info("the checkpoint can be written again");
-    d->journal_retry_us = d->journal_wait_us = 0;
+        d->journal_retry_us = d->journal_wait_us = 0;
+    }
     for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
         if (batch->ticket == 0 || batch->ticket > ticket)
             continue;
@@ -96,9 +107,7 @@ static void retry_journal(ds_driver *d)
 {
     if (d->journal_retry_us == 0 || d->now_us < d->journal_retry_us)
         return;
-    d->journal_retry_us = INT64_MAX; /* until it is answered */
-    d->journal_retry_ticket = ++d->next_ticket;
-    write_whole(d, true, d->journal_retry_ticket);
+    write_retry(d);
 }
 
 /* ---- release ---- */
@@ -220,11 +229,28 @@ void ds_driver_on_committed(ds_driver *d, int64_t batch_ms, ds_status status, co
     }
 }
 
+/* Its tasks still run somewhere, but nobody waits for them. */
+static void forget_tasks(ds_driver *d, ds_batch *batch)
+{
+    for (uint32_t s = 0; s < d->plan->n_stages; s++) {
+        for (uint32_t p = 0; p < batch->stages[s].n_tasks; p++) {
+            ds_batch_task *task = &batch->stages[s].tasks[p];
+            if (task->state != DS_TASK_RUNNING)
+                continue;
+            ds_executor_entry *entry = ds_registry_find(&d->registry, task->executor_id);
+            DS_ASSERT(entry != NULL && entry->running > 0);
+            entry->running--;
+            task->state = DS_TASK_WAITING;
+        }
+    }
+}
+
 void ds_driver_fail_batch(ds_driver *d, ds_batch *batch, ds_status status, const char *why)
 {
     if (batch->state == DS_BATCH_FAILED)
         return;
     batch->state = DS_BATCH_FAILED;
+    forget_tasks(d, batch);
     d->progress.failed_batches++;
     char time[DS_CLOCK_TEXT];
     ds_log_error("batch %s was given up: %s", ds_clock_text(batch->time_ms, time), why);
