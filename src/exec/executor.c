@@ -263,7 +263,7 @@ static bool is_new_task(ds_executor *e, const ds_task *task)
         e->known_capacity = e->known_capacity == 0 ? 64 : e->known_capacity * 2;
         e->known = ds_realloc(e->known, e->known_capacity, sizeof *e->known);
     }
-    e->known[e->n_known++] = (known_task){task->batch_ms, task->plan_id, task->stage,
+    e->known[e->n_known++] = (known_task){task->batch_ms,  task->plan_id, task->stage,
                                           task->partition, task->attempt, false};
     return true;
 }

@@ -14,7 +14,7 @@
 
 /* ---- faults ---- */
 
-bool ds_sim_faulty(const ds_sim *sim)
+static bool faulty(const ds_sim *sim)
 {
     int64_t until_us = sim->config.faults.until_us;
     return until_us == 0 || sim->now_us < until_us;
@@ -22,14 +22,14 @@ bool ds_sim_faulty(const ds_sim *sim)
 
 int64_t ds_sim_delay(ds_sim *sim, uint32_t most)
 {
-    if (most == 0 || !ds_sim_faulty(sim))
+    if (most == 0 || !faulty(sim))
         return 0;
     return (int64_t)ds_random_below(&sim->random, (uint64_t)most + 1);
 }
 
-static bool happens(ds_sim *sim, double probability)
+bool ds_sim_happens(ds_sim *sim, double probability)
 {
-    return probability > 0 && ds_sim_faulty(sim) && ds_random_unit(&sim->random) < probability;
+    return probability > 0 && faulty(sim) && ds_random_unit(&sim->random) < probability;
 }
 
 static void end_faults(void *arg, ds_sim_event *event)
@@ -282,7 +282,7 @@ static void port_list_files(void *arg, uint32_t source)
 
 static bool disk_fails(ds_sim *sim)
 {
-    bool fails = happens(sim, sim->config.faults.disk_fails);
+    bool fails = ds_sim_happens(sim, sim->config.faults.disk_fails);
     sim->figures.disk_failures += fails;
     return fails;
 }
@@ -427,7 +427,7 @@ static int64_t next_us(const ds_sim *sim)
 static bool advance(ds_sim *sim)
 {
     sim->figures.events++;
-    if (happens(sim, sim->config.faults.kill))
+    if (ds_sim_happens(sim, sim->config.faults.kill))
         vanish(sim);
     ds_sim_event *event = ds_sim_queue_take(&sim->queue, sim->now_us);
     if (event != NULL) {

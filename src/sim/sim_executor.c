@@ -38,6 +38,11 @@ static void run_task(void *arg, ds_sim_event *event)
     ds_scratch scratch = {0};
     ds_task_result result;
     ds_task_run(&task->env, &task->task, &scratch, arena, &result);
+    if (ds_sim_happens(x->sim, x->sim->config.faults.task_fails)) {
+        result.status = ds_random_below(&x->sim->random, 2) == 0 ? DS_ERR_NO_MEMORY : DS_ERR_IO;
+        result.message = "it fails this time";
+        result.n_outputs = 0;
+    }
     ds_sim_trace(x->sim, "executor %" PRIu64 " ran batch %" PRId64 " stage %u partition %u.%u: %s",
                  x->id, result.batch_ms, result.stage, result.partition, result.attempt,
                  result.status == DS_OK ? "done" : result.message);

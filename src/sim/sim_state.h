@@ -81,7 +81,8 @@ struct ds_sim {
 
 /* Even from 0 to most, while there are faults; else 0. */
 int64_t ds_sim_delay(ds_sim *sim, uint32_t most);
-bool ds_sim_faulty(const ds_sim *sim);
+/* True with that probability, while there are faults. */
+bool ds_sim_happens(ds_sim *sim, double probability);
 void ds_sim_trace(ds_sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* An event that holds nothing of its own but `size` bytes. */
 void *ds_sim_event_new(size_t size, void (*run)(void *arg, ds_sim_event *event));

@@ -1,0 +1,66 @@
+/*
+ * The seeded simulation.
+ *
+ *     sim [--seed N] [--seeds COUNT] [--trace]
+ *
+ * Runs COUNT seeds (1) from N (1) on, each twice: the same seed has to give the same run. What is
+ * wrong is said with its seed, which replays it exactly: sim --seed N --trace.
+ */
+#include "base/log.h"
+#include "sim/run.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+static const struct option options[] = {
+    {"seed", required_argument, NULL, 's'},
+    {"seeds", required_argument, NULL, 'n'},
+    {"trace", no_argument, NULL, 't'},
+    {NULL, 0, NULL, 0},
+};
+
+static bool run_twice(uint64_t seed, FILE *trace, run_result *result)
+{
+    run_result again;
+    run_seed(seed, trace, result);
+    run_seed(seed, NULL, &again);
+    if (!result->good)
+        printf("seed %" PRIu64 ": %s\n", seed, result->what);
+    else if (again.digest != result->digest)
+        printf("seed %" PRIu64 ": a second run is another one\n", seed);
+    return result->good && again.digest == result->digest;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t first = 1, n = 1, failed = 0;
+    FILE *trace = NULL;
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 's': first = strtoull(optarg, NULL, 10); break;
+        case 'n': n = strtoull(optarg, NULL, 10); break;
+        case 't': trace = stdout; break;
+        default: fprintf(stderr, "usage: sim [--seed N] [--seeds COUNT] [--trace]\n"); return 64;
+        }
+    }
+    ds_log_setup(trace != NULL ? DS_LOG_DEBUG : DS_LOG_OFF, false, "sim");
+    run_result sum = {0};
+    uint64_t with_loss = 0, never = 0;
+    for (uint64_t seed = first; seed < first + n; seed++) {
+        run_result result;
+        failed += !run_twice(seed, trace, &result);
+        sum.events += result.events;
+        sum.vanished += result.vanished;
+        sum.launched += result.launched;
+        sum.retries += result.retries;
+        with_loss += result.panes_lost > 0;
+        never += result.never_started;
+    }
+    printf("%" PRIu64 " runs: %" PRIu64 " failed; %" PRIu64 " events, %" PRIu64
+           " executors of which %" PRIu64 " vanished, %" PRIu64 " tasks run again, %" PRIu64
+           " runs that lost panes, %" PRIu64 " that never started\n",
+           n, failed, sum.events, sum.launched, sum.vanished, sum.retries, with_loss, never);
+    return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,22 @@
+/* One run of the simulation: a world, its faults, and what was wrong with what came out. */
+#ifndef DS_TESTS_SIM_RUN_H
+#define DS_TESTS_SIM_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* What became of a run. */
+typedef struct run_result {
+    bool good;
+    char what[1024]; /* the first thing that is wrong */
+    uint64_t digest; /* of everything that came out, and when */
+    uint64_t events, vanished, launched;
+    uint64_t panes_lost, retries;
+    bool never_started; /* faults killed every executor before the first batch */
+} run_result;
+
+/* Makes the run of a seed. trace: where to say what happens, or NULL. */
+void run_seed(uint64_t seed, FILE *trace, run_result *result);
+
+#endif
