@@ -155,6 +155,8 @@ void ds_driver_end(ds_driver *d, ds_status status, const char *message)
 /* Everything is done: the status tells whether some batch was given up. */
 static void end_well(ds_driver *d)
 {
+    if (d->stop_asked)
+        ds_driver_name_open_windows(d);
     ds_driver_end(d, d->end_status, d->end_message);
 }
 

@@ -106,6 +106,7 @@ void ds_driver_on_cut_done(ds_driver *driver, uint64_t executor_id, uint64_t num
 void ds_driver_on_files(ds_driver *driver, const ds_driver_event *event);
 void ds_driver_receivers_of(ds_driver *driver, uint64_t executor_id); /* it is lost */
 void ds_driver_ticks(ds_driver *driver);
+void ds_driver_name_open_windows(const ds_driver *driver); /* after the last batch of a stop */
 void ds_driver_ticks_deadline(const ds_driver *driver, int64_t *mono_us, int64_t *wall_ms);
 
 /* batches side: driver_batches.c */

@@ -407,7 +407,7 @@ static bool is_over(const ds_driver *d)
     return d->config.n_batches > 0 && d->n_passed >= d->config.n_batches;
 }
 
-static void name_open_windows(const ds_driver *d)
+void ds_driver_name_open_windows(const ds_driver *d)
 {
     char since[DS_CLOCK_TEXT], due[DS_CLOCK_TEXT];
     for (uint32_t s = 0; s < d->plan->n_stages; s++) {
@@ -451,8 +451,6 @@ void ds_driver_ticks(ds_driver *d)
         return;
     if (d->phase == DS_PHASE_STOPPING) {
         finish_stopping(d);
-        if (d->last_batch)
-            name_open_windows(d);
         return;
     }
     if (is_over(d)) {
