@@ -80,10 +80,14 @@ class Stop(scenario.Scenario):
 
     def stuck(self):
         """A run whose batch cannot be committed, as a file is in the way of its folder."""
-        self.write("in/a", "x\n")
-        self.write("out", "in the way")
+        os.makedirs(self.path("in"), exist_ok=True)
+        for name in os.listdir(self.path("in")):
+            os.remove(self.path("in/" + name))
         run = self.start(self.app({"in": {"type": "files", "dir": "in"}}, None,
                                   {"out": {"from": "in", "type": "file", "dir": "out"}}))
+        run.until(run.executors, "executors")  # the folder was looked at before
+        self.write("out", "in the way")
+        self.write("in/a", "x\n")
         run.until_log("Not a directory")
         return run
 
