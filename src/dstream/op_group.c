@@ -381,8 +381,5 @@ ds_status ds_group_reduce_window(ds_frame *frame, const ds_node *node, ds_window
     DS_TRY(ds_frame_next_chunk(frame));
     if (!frame->due->emits[node->id])
         return DS_OK;
-    uint64_t before = ds_window_overflows(window);
-    ds_status status = push_all(frame, node, take_window, window, ds_window_count(window));
-    frame->overflow_values += ds_window_overflows(window) - before;
-    return status;
+    return push_all(frame, node, take_window, window, ds_window_count(window));
 }

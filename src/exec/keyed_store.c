@@ -64,6 +64,10 @@ static ds_status align(ds_keyed_store *store, entry *e, const ds_stage *stage, i
     }
     if (version == expected_ms)
         return DS_OK;
+    if (version == DS_NO_BATCH)
+        return ds_error_set(error, DS_ERR_LOST,
+                            "key partition %u of stage %u is not here, and should stand at %lld",
+                            e->partition, e->stage, (long long)expected_ms);
     return ds_error_set(error, DS_ERR_LOST,
                         "key partition %u of stage %u stands at batch %lld, not at %lld",
                         e->partition, e->stage, (long long)version, (long long)expected_ms);

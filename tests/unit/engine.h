@@ -73,8 +73,12 @@ static inline void engine_start(engine *e)
                            .executor_id = ENGINE_ID,
                            .epoch = 0xE1};
     e->keyed_ms = ds_calloc(e->plan->n_stages, sizeof *e->keyed_ms);
-    for (uint32_t s = 0; s < e->plan->n_stages; s++)
-        e->keyed_ms[s] = ds_calloc(e->plan->stages[s].n_partitions + 1, sizeof **e->keyed_ms);
+    for (uint32_t s = 0; s < e->plan->n_stages; s++) {
+        uint32_t n = e->plan->stages[s].n_partitions;
+        e->keyed_ms[s] = ds_calloc(n + 1, sizeof **e->keyed_ms);
+        for (uint32_t p = 0; p < n; p++)
+            e->keyed_ms[s][p] = DS_NO_BATCH;
+    }
     e->block_bytes = 1;
 }
 
@@ -228,7 +232,7 @@ static inline ds_task engine_task(engine *e, uint32_t s, uint32_t p)
     return (ds_task){.batch_ms = e->time_ms,
                      .stage = s,
                      .partition = p,
-                     .keyed_ms = map ? 0 : e->keyed_ms[s][p],
+                     .keyed_ms = map ? DS_NO_BATCH : e->keyed_ms[s][p],
                      .inputs = map ? stage->tasks[p].inputs : stage->inputs,
                      .n_inputs = map ? stage->tasks[p].n_inputs : stage->n_inputs};
 }

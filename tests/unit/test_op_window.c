@@ -293,8 +293,8 @@ START_TEST(lost_panes_begin_anew)
     engine_lose_panes(&e);
     uint32_t w = plan_stage(e.plan, "w", DS_NODE_GROUP)->id;
     ck_assert_int_eq(engine_try(&e), DS_ERR_LOST);
-    ck_assert_ptr_nonnull(strstr(e.message, "stands at batch 0, not at 2000"));
-    e.keyed_ms[w][0] = 0; /* what the driver decides then; the batch is given up here */
+    ck_assert_ptr_nonnull(strstr(e.message, "is not here, and should stand at 2000"));
+    e.keyed_ms[w][0] = DS_NO_BATCH; /* what the driver decides then; the batch is given up here */
     engine_batch(&e);
     engine_rows(&e, "w", "[ { 's': 4 } ]");
     engine_batches(&e, 2);
