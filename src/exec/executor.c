@@ -1,6 +1,7 @@
 #include "exec/executor.h"
 
 #include "base/assert.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -168,12 +169,12 @@ static void on_peer(ds_executor *e, const ds_msg_peer *peer)
         ds_peers_drop(e->peers, peer->executor_id);
         return;
     }
-    /* A store that cannot be opened fails the tasks that want it, each with the reason. */
+    /* It may be gone by now, as nothing wants it any more. Otherwise tasks that do will fail. */
     ds_error error;
     ds_status status =
         ds_peers_open(e->peers, peer->executor_id, peer->path, peer->store_bytes, &error);
     if (status != DS_OK)
-        end(e, status, error.message);
+        ds_log_info("%s", error.message);
 }
 
 /* ---- plans ---- */

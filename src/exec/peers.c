@@ -15,6 +15,8 @@ struct ds_peers {
     pthread_mutex_t lock;
     peer *list;
     size_t n, capacity;
+    uint64_t *dropped; /* ids: they never come back */
+    size_t n_dropped;
 };
 
 ds_peers *ds_peers_new(void)
@@ -32,6 +34,7 @@ void ds_peers_free(ds_peers *peers)
         if (peers->list[i].view != NULL)
             ds_store_view_close(peers->list[i].view);
     free(peers->list);
+    free(peers->dropped);
     pthread_mutex_destroy(&peers->lock);
     free(peers);
 }
@@ -42,6 +45,14 @@ static peer *find(ds_peers *peers, uint64_t executor_id)
         if (peers->list[i].executor_id == executor_id)
             return &peers->list[i];
     return NULL;
+}
+
+static bool was_dropped(const ds_peers *peers, uint64_t executor_id)
+{
+    for (size_t i = 0; i < peers->n_dropped; i++)
+        if (peers->dropped[i] == executor_id)
+            return true;
+    return false;
 }
 
 static void add(ds_peers *peers, peer p)
@@ -65,7 +76,7 @@ ds_status ds_peers_open(ds_peers *peers, uint64_t executor_id, const char *path,
                         ds_error *error)
 {
     pthread_mutex_lock(&peers->lock);
-    bool known = find(peers, executor_id) != NULL;
+    bool known = find(peers, executor_id) != NULL || was_dropped(peers, executor_id);
     pthread_mutex_unlock(&peers->lock);
     if (known)
         return DS_OK;
@@ -84,6 +95,10 @@ void ds_peers_drop(ds_peers *peers, uint64_t executor_id)
     ds_store_view *view = p != NULL ? p->view : NULL;
     if (p != NULL)
         *p = peers->list[--peers->n];
+    if (!was_dropped(peers, executor_id)) {
+        peers->dropped = ds_realloc(peers->dropped, peers->n_dropped + 1, sizeof *peers->dropped);
+        peers->dropped[peers->n_dropped++] = executor_id;
+    }
     pthread_mutex_unlock(&peers->lock);
     if (view != NULL)
         ds_store_view_close(view);

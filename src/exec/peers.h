@@ -17,7 +17,8 @@ void ds_peers_free(ds_peers *peers);
 
 /* Makes a store of this process known (borrowed). */
 void ds_peers_add_store(ds_peers *peers, uint64_t executor_id, ds_store *store);
-/* Opens and maps a peer's store. Known ids are left as they are. DS_ERR_LOST if it fails. */
+/* Opens and maps a peer's store. Known ids are left as they are, and one that was dropped does
+ * not come back. DS_ERR_LOST if it fails. */
 ds_status ds_peers_open(ds_peers *peers, uint64_t executor_id, const char *path, uint64_t bytes,
                         ds_error *error);
 /* Unmaps a peer's store; the driver says so only when no task reads it. */

@@ -1,0 +1,424 @@
+/* The executor's control by itself: what it does about messages, seen at its ports. */
+#include "exec/executor.h"
+
+#include "unit/unit.h"
+
+#include <string.h>
+
+#define MOST 32
+#define EPOCH 7
+#define STORE_BYTES 65536
+
+typedef struct kit {
+    ds_store *store;
+    ds_executor *executor;
+    int64_t now_us;
+    uint8_t sent[MOST]; /* types */
+    uint32_t n_sent;
+    ds_msg_task_results results; /* the last ones; only numbers are kept */
+    ds_task_result result[MOST];
+    ds_task ran[MOST];
+    ds_task_env env;
+    uint32_t n_ran;
+    uint32_t added, stopped, credits;
+    uint64_t cut;
+    bool ended;
+    ds_status status;
+} kit;
+
+static void port_send(void *arg, const ds_message *message)
+{
+    kit *k = arg;
+    ck_assert_uint_lt(k->n_sent, MOST);
+    k->sent[k->n_sent++] = message->type;
+    if (message->type != DS_MSG_TASK_RESULTS)
+        return;
+    k->results.n_results = message->task_results.n_results;
+    for (uint32_t i = 0; i < k->results.n_results; i++)
+        k->result[i] = message->task_results.results[i];
+}
+
+/* A task takes some bytes of the store, as it would for its output. */
+static void port_run(void *arg, const ds_task_env *env, const ds_task *task)
+{
+    kit *k = arg;
+    uint64_t offset;
+    ck_assert_uint_lt(k->n_ran, MOST);
+    ck_assert(ds_batch_ranges_take(env->ranges, task->batch_ms, 64, &offset));
+    k->env = *env;
+    k->ran[k->n_ran++] = *task;
+}
+
+static void port_receiver_add(void *arg, const ds_receiver_spec *spec)
+{
+    kit *k = arg;
+    ck_assert_str_eq(spec->name, "l");
+    k->added++;
+}
+
+static void port_receiver_stop(void *arg, uint64_t receiver_id)
+{
+    ck_assert_uint_eq(receiver_id, 5);
+    ((kit *)arg)->stopped++;
+}
+
+static void port_cut(void *arg, uint64_t tick)
+{
+    ((kit *)arg)->cut = tick;
+}
+
+static void port_credit(void *arg)
+{
+    ((kit *)arg)->credits++;
+}
+
+static void port_end(void *arg, ds_status status, const char *reason)
+{
+    kit *k = arg;
+    ck_assert_ptr_nonnull(reason);
+    ck_assert(!k->ended);
+    k->ended = true;
+    k->status = status;
+}
+
+static void step(kit *k, ds_executor_event event)
+{
+    event.now_us = k->now_us;
+    ds_executor_step(k->executor, &event);
+}
+
+static void get(kit *k, ds_message message)
+{
+    if (message.epoch == 0)
+        message.epoch = EPOCH;
+    step(k, (ds_executor_event){.kind = DS_EXECUTOR_MESSAGE, .message = &message});
+}
+
+static const char app[] = "{\"version\":1,\"name\":\"x\",\"batch\":{\"interval\":\"1s\"},"
+                          "\"sources\":{\"l\":{\"type\":\"stdin\"}},"
+                          "\"sinks\":{\"s\":{\"from\":\"l\",\"type\":\"console\"}}}";
+
+static uint64_t hash_of_app(void)
+{
+    ds_app *made;
+    ds_plan *plan;
+    ds_error error;
+    ck_assert_int_eq(ds_app_from_canonical(app, strlen(app), &made, &error), DS_OK);
+    ds_diagnostics *diagnostics = ds_diagnostics_new(NULL);
+    ck_assert_int_eq(ds_plan_new(made, NULL, diagnostics, &plan), DS_OK);
+    uint64_t hash = plan->hash;
+    ds_diagnostics_free(diagnostics);
+    ds_plan_free(plan);
+    ds_app_free(made);
+    return hash;
+}
+
+static void make(kit *k)
+{
+    ds_error error;
+    *k = (kit){.now_us = 1000};
+    ck_assert_int_eq(ds_store_new(STORE_BYTES, &k->store, &error), DS_OK);
+    const ds_executor_config config = {
+        .app_id = "x", .executor_id = 3, .cores = 2, .host = "h", .store = k->store};
+    const ds_executor_ports ports = {
+        k,        port_send,   port_run, port_receiver_add, port_receiver_stop,
+        port_cut, port_credit, port_end};
+    k->executor = ds_executor_new(&config, &ports);
+    step(k, (ds_executor_event){.kind = DS_EXECUTOR_STARTED});
+    ck_assert_uint_eq(k->sent[0], DS_MSG_HELLO);
+}
+
+/* Welcomed, with a plan. */
+static void start(kit *k)
+{
+    make(k);
+    ds_message welcome = {.type = DS_MSG_WELCOME};
+    welcome.welcome = (ds_msg_welcome){3, "x", 300};
+    get(k, welcome);
+    ds_message plan = {.type = DS_MSG_PLAN};
+    plan.plan = (ds_msg_plan){1, hash_of_app(), app, ""};
+    get(k, plan);
+    ck_assert_uint_eq(k->sent[1], DS_MSG_PLAN_RESULT);
+    k->n_sent = 0;
+}
+
+static void stop(kit *k)
+{
+    ds_executor_free(k->executor);
+    ds_store_free(k->store);
+}
+
+static void give_task(kit *k, int64_t batch_ms, uint32_t partition, uint32_t plan_id)
+{
+    ds_task task = {.batch_ms = batch_ms, .plan_id = plan_id, .partition = partition};
+    ds_message message = {.type = DS_MSG_TASKS};
+    message.tasks = (ds_msg_tasks){&task, 1};
+    get(k, message);
+}
+
+static void done(kit *k, int64_t batch_ms, uint32_t partition)
+{
+    ds_task_result result = {
+        .batch_ms = batch_ms, .plan_id = 1, .partition = partition, .message = ""};
+    step(k, (ds_executor_event){.kind = DS_EXECUTOR_TASK_DONE, .result = &result});
+}
+
+static void release(kit *k, int64_t batch_ms)
+{
+    ds_message message = {.type = DS_MSG_RELEASE};
+    message.release = (ds_msg_release){.batches = &batch_ms, .n_batches = 1};
+    get(k, message);
+}
+
+START_TEST(it_obeys_one_driver)
+{
+    kit k;
+    make(&k);
+    give_task(&k, 1000, 0, 1); /* not welcomed yet */
+    ck_assert_uint_eq(k.n_sent, 1);
+    stop(&k);
+    start(&k);
+    ds_message message = {.type = DS_MSG_STOP, .epoch = EPOCH + 1};
+    message.stop.reason = "";
+    get(&k, message);
+    ck_assert(!k.ended);
+    message.epoch = EPOCH;
+    get(&k, message);
+    ck_assert(k.ended);
+    ck_assert_int_eq(k.status, DS_OK);
+    stop(&k);
+}
+END_TEST
+
+START_TEST(it_ends_when_rejected_or_alone)
+{
+    kit k;
+    make(&k);
+    ds_message message = {.type = DS_MSG_REJECT};
+    message.reject.reason = "no";
+    get(&k, message);
+    ck_assert_int_eq(k.status, DS_ERR_UNAVAILABLE);
+    step(&k, (ds_executor_event){.kind = DS_EXECUTOR_DRIVER_LOST}); /* nothing any more */
+    stop(&k);
+    start(&k);
+    step(&k, (ds_executor_event){.kind = DS_EXECUTOR_DRIVER_LOST});
+    ck_assert(k.ended);
+    ck_assert_int_eq(k.status, DS_ERR_UNAVAILABLE);
+    stop(&k);
+}
+END_TEST
+
+START_TEST(a_task_told_twice_runs_once)
+{
+    kit k;
+    start(&k);
+    give_task(&k, 1000, 0, 1);
+    give_task(&k, 1000, 0, 1);
+    give_task(&k, 1000, 1, 1);
+    ck_assert_uint_eq(k.n_ran, 2);
+    ck_assert_uint_eq(k.n_sent, 0);
+    done(&k, 1000, 0);
+    ck_assert_uint_eq(k.n_sent, 0); /* the other one may be done soon */
+    done(&k, 1000, 1);
+    ck_assert_uint_eq(k.n_sent, 1);
+    ck_assert_uint_eq(k.results.n_results, 2);
+    ck_assert_uint_eq(k.result[1].partition, 1);
+    ck_assert_uint_eq(ds_executor_known_tasks(k.executor), 2);
+    release(&k, 1000);
+    ck_assert_uint_eq(ds_executor_known_tasks(k.executor), 0);
+    ck_assert_uint_eq(ds_store_used(k.store), 0);
+    stop(&k);
+}
+END_TEST
+
+START_TEST(results_do_not_wait_long)
+{
+    kit k;
+    start(&k);
+    give_task(&k, 1000, 0, 1);
+    give_task(&k, 1000, 1, 1);
+    done(&k, 1000, 0);
+    ck_assert_int_eq(ds_executor_deadline_us(k.executor), 1200);
+    k.now_us = 1200;
+    step(&k, (ds_executor_event){.kind = DS_EXECUTOR_TIME});
+    ck_assert_uint_eq(k.n_sent, 1);
+    ck_assert_uint_eq(k.results.n_results, 1);
+    stop(&k);
+}
+END_TEST
+
+/* A second copy of the message comes when all is over: it must not take memory, or run on
+ * panes that have gone on. */
+START_TEST(a_task_of_a_released_batch_is_passed_over)
+{
+    kit k;
+    start(&k);
+    give_task(&k, 2000, 0, 1);
+    done(&k, 2000, 0);
+    release(&k, 2000);
+    give_task(&k, 2000, 0, 1);
+    give_task(&k, 1000, 0, 1);
+    ck_assert_uint_eq(k.n_ran, 1);
+    ck_assert_uint_eq(ds_executor_known_tasks(k.executor), 0);
+    give_task(&k, 3000, 0, 1);
+    ck_assert_uint_eq(k.n_ran, 2);
+    stop(&k);
+}
+END_TEST
+
+START_TEST(memory_of_a_running_task_goes_back_when_it_is_done)
+{
+    kit k;
+    start(&k);
+    give_task(&k, 1000, 0, 1);
+    give_task(&k, 1000, 1, 1);
+    give_task(&k, 2000, 0, 1);
+    release(&k, 1000); /* given up */
+    ck_assert_uint_eq(ds_store_used(k.store), 192);
+    done(&k, 1000, 1);
+    ck_assert_uint_eq(ds_store_used(k.store), 192);
+    uint64_t offset;
+    ck_assert(ds_batch_ranges_take(k.env.ranges, 1000, 64, &offset)); /* it goes on writing */
+    done(&k, 1000, 0);
+    ck_assert_uint_eq(ds_store_used(k.store), 64);
+    ck_assert_uint_eq(k.n_sent, 0); /* nobody waits for these results */
+    done(&k, 2000, 0);
+    ck_assert_uint_eq(k.results.n_results, 1);
+    ck_assert_int_eq(k.result[0].batch_ms, 2000);
+    stop(&k);
+}
+END_TEST
+
+START_TEST(a_task_without_its_plan_is_refused)
+{
+    kit k;
+    start(&k);
+    give_task(&k, 1000, 0, 9);
+    ck_assert_uint_eq(k.n_ran, 0);
+    ck_assert_uint_eq(k.sent[0], DS_MSG_TASK_RESULTS);
+    ck_assert_uint_eq(k.result[0].status, DS_ERR_LOST);
+    stop(&k);
+}
+END_TEST
+
+static void give_peer(kit *k, const char *path, uint64_t bytes)
+{
+    ds_message message = {.type = DS_MSG_PEER};
+    message.peer = (ds_msg_peer){9, path, bytes};
+    get(k, message);
+}
+
+static bool can_read(kit *k, uint64_t executor_id)
+{
+    const char *bytes;
+    const ds_ref ref = {executor_id, 0, 64};
+    return ds_peers_bytes(ds_executor_peers(k->executor), &ref, &bytes, NULL) == DS_OK;
+}
+
+START_TEST(stores_of_peers_come_and_go)
+{
+    kit k;
+    ds_store *other;
+    ds_error error;
+    char path[64];
+    start(&k);
+    ck_assert_int_eq(ds_store_new(STORE_BYTES, &other, &error), DS_OK);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", ds_store_fd(other));
+    ck_assert(can_read(&k, 3) && !can_read(&k, 9));
+    give_peer(&k, path, STORE_BYTES);
+    give_peer(&k, path, STORE_BYTES);
+    ck_assert(can_read(&k, 9));
+    give_peer(&k, "", 0);
+    ck_assert(!can_read(&k, 9));
+    give_peer(&k, path, STORE_BYTES); /* a second copy that comes late */
+    ck_assert(!can_read(&k, 9));
+    ds_store_free(other);
+    stop(&k);
+}
+END_TEST
+
+START_TEST(a_store_that_is_gone_already_is_no_reason_to_end)
+{
+    kit k;
+    start(&k);
+    give_peer(&k, "/proc/self/fd/9999", STORE_BYTES);
+    ck_assert(!k.ended);
+    ck_assert(!can_read(&k, 9));
+    stop(&k);
+}
+END_TEST
+
+START_TEST(receivers_are_started_once_and_served)
+{
+    kit k;
+    start(&k);
+    ds_message message = {.type = DS_MSG_RECEIVER_START};
+    message.receiver_start =
+        (ds_msg_receiver_start){.plan_id = 1, .receiver_id = 5, .credit_bytes = 1000};
+    get(&k, message);
+    get(&k, message);
+    ck_assert_uint_eq(k.added, 1);
+    message.receiver_start.receiver_id = 6;
+    message.receiver_start.source = 1; /* there is none */
+    get(&k, message);
+    ck_assert_uint_eq(k.added, 1);
+    ck_assert_uint_eq(k.sent[0], DS_MSG_RECEIVER_STATE);
+    message = (ds_message){.type = DS_MSG_CUT};
+    message.cut.tick = 12;
+    get(&k, message);
+    ck_assert_uint_eq(k.cut, 12);
+    step(&k, (ds_executor_event){.kind = DS_EXECUTOR_CUT_DONE, .tick = 12});
+    ck_assert_uint_eq(k.sent[1], DS_MSG_CUT_DONE);
+    ds_executor_event block = {.kind = DS_EXECUTOR_BLOCK,
+                               .block = {5, {.block_id = 1, .length = 10}}};
+    step(&k, block);
+    ck_assert_uint_eq(k.sent[2], DS_MSG_BLOCKS);
+    message = (ds_message){.type = DS_MSG_RECEIVER_STOP};
+    message.receiver_stop.receiver_id = 5;
+    get(&k, message);
+    ck_assert_uint_eq(k.stopped, 1);
+    stop(&k);
+}
+END_TEST
+
+START_TEST(released_blocks_give_credit)
+{
+    kit k;
+    uint64_t offset;
+    start(&k);
+    ds_block_ledger *ledger = ds_executor_ledger(k.executor);
+    ds_block_ledger_open(ledger, 5, 128);
+    ck_assert(ds_block_ledger_reserve(ledger, 5, 128, &offset));
+    ds_block_ledger_report(ledger, 5, 1, offset, 128, 100);
+    ck_assert(!ds_block_ledger_reserve(ledger, 5, 128, &offset));
+    struct ds_block_range range = {.receiver_id = 5, .first = 1, .last = 1};
+    ds_message message = {.type = DS_MSG_RELEASE};
+    message.release = (ds_msg_release){.blocks = &range, .n_blocks = 1};
+    get(&k, message);
+    ck_assert_uint_eq(k.credits, 1);
+    ck_assert_uint_eq(ds_block_ledger_bytes(ledger), 0);
+    get(&k, message); /* a second time: no effect */
+    ck_assert_uint_eq(k.credits, 1);
+    stop(&k);
+}
+END_TEST
+
+START_TEST(it_beats)
+{
+    kit k;
+    start(&k);
+    ck_assert_int_eq(ds_executor_deadline_us(k.executor), 301000);
+    k.now_us = 301000;
+    step(&k, (ds_executor_event){.kind = DS_EXECUTOR_TIME});
+    ck_assert_uint_eq(k.sent[0], DS_MSG_HEARTBEAT);
+    ck_assert_int_eq(ds_executor_deadline_us(k.executor), 601000);
+    stop(&k);
+}
+END_TEST
+
+UNIT_MAIN("executor", it_obeys_one_driver, it_ends_when_rejected_or_alone,
+          a_task_told_twice_runs_once, results_do_not_wait_long,
+          a_task_of_a_released_batch_is_passed_over,
+          memory_of_a_running_task_goes_back_when_it_is_done, a_task_without_its_plan_is_refused,
+          stores_of_peers_come_and_go, a_store_that_is_gone_already_is_no_reason_to_end,
+          receivers_are_started_once_and_served, released_blocks_give_credit, it_beats)
