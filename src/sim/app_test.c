@@ -324,8 +324,8 @@ static void judge_errors(running *run)
         uint64_t bad = counts->sources[i].bad_total;
         if (expected == NULL || bad == (uint64_t)json_integer_value(expected))
             continue;
-        fail(run, "%s: %" PRIu64 " bad record%s, expected were %" JSON_INTEGER_FORMAT, source->name,
-             bad, bad == 1 ? "" : "s", json_integer_value(expected));
+        fail(run, "%s: bad records: %" PRIu64 ", expected: %" JSON_INTEGER_FORMAT, source->name,
+             bad, json_integer_value(expected));
     }
 }
 
