@@ -277,6 +277,8 @@ void ds_driver_drop_stores(ds_driver *d)
 
 /* ---- time ---- */
 
+/* On a checkpoint no time is missing: the batch times since its last one are run, unless nothing
+ * could be due in them (see skip_idle_time). */
 static void begin_running(ds_driver *d)
 {
     d->phase = DS_PHASE_RUNNING;
@@ -286,10 +288,6 @@ static void begin_running(ds_driver *d)
         if (d->zero_ms < d->config.not_before_ms)
             d->zero_ms = ds_ceil_to(d->config.not_before_ms, interval);
         d->last_ms = d->zero_ms;
-    } else if (!d->config.virtual_time) {
-        int64_t before_now = ds_floor_to(d->wall_ms, d->plan->app->interval_ms);
-        if (before_now > d->last_ms)
-            d->last_ms = before_now;
     }
     if (d->config.checkpoint)
         ds_driver_journal(d, NULL, true);

@@ -161,7 +161,8 @@ static json_t *source_json(const ds_intake *intake)
             continue;
         json_t *entry = json_object();
         set(entry, "name", text_of(file->name));
-        set(entry, "bytes", json_integer((json_int_t)file->size));
+        if (file->size != UINT64_MAX) /* known from a delta and not listed since */
+            set(entry, "bytes", json_integer((json_int_t)file->size));
         set(entry, "taken", json_integer((json_int_t)file->taken));
         json_array_append_new(files, entry);
     }

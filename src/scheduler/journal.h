@@ -33,7 +33,7 @@ typedef struct ds_recovered_batch {
 typedef struct ds_recovered_source {
     const char *name;
     ds_seen_file *files;
-    size_t n_files;
+    size_t n_files, files_capacity;
     uint64_t next, records;
 } ds_recovered_source;
 

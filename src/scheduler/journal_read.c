@@ -160,15 +160,17 @@ static bool read_commit(ds_arena *arena, json_t *files, ds_recovered_batch *batc
 
 static bool read_files(ds_arena *arena, const json_t *files, ds_recovered_source *source)
 {
-    source->files = DS_ARENA_ARRAY(arena, ds_seen_file, json_array_size(files) + 1);
+    source->files_capacity = json_array_size(files) + 1;
+    source->files = DS_ARENA_ARRAY(arena, ds_seen_file, source->files_capacity);
     size_t i;
     json_t *object;
     json_array_foreach(files, i, object)
     {
         ds_seen_file *file = &source->files[source->n_files++];
         file->name = (char *)get_text(arena, object, "name");
-        if (file->name == NULL || !get_number(object, "bytes", &file->size) ||
-            !get_number(object, "taken", &file->taken))
+        const json_t *bytes = json_object_get(object, "bytes"); /* 0: not known */
+        if (file->name == NULL || !get_number(object, "taken", &file->taken) ||
+            (bytes != NULL && !get_number(object, "bytes", &file->size)))
             return false;
     }
     return true;
@@ -298,10 +300,10 @@ static void note_file(ds_recovered *recovered, ds_recovered_source *source, cons
             return;
         }
     }
-    /* Doubling keeps the reading of a long journal linear. */
-    if ((source->n_files & (source->n_files - 1)) == 0) {
+    if (source->n_files == source->files_capacity) {
+        source->files_capacity = source->files_capacity * 2 + 2;
         ds_seen_file *grown =
-            DS_ARENA_ARRAY(recovered->arena, ds_seen_file, source->n_files * 2 + 2);
+            DS_ARENA_ARRAY(recovered->arena, ds_seen_file, source->files_capacity);
         if (source->n_files > 0)
             memcpy(grown, source->files, source->n_files * sizeof *grown);
         source->files = grown;

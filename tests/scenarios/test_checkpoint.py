@@ -1,0 +1,296 @@
+"""Restarts on a checkpoint: after kill -9 at any moment each record once, no time missing; what
+cannot be continued is refused and left as it is."""
+import os
+import random
+import shutil
+import time
+
+import scenario
+from scenario import UNAVAILABLE, WRONG_APP
+
+
+class Checkpoint(scenario.Scenario):
+    def files_app(self, interval="20ms", **more):
+        streams = {"by": {"from": "in", "group_by": ["k"],
+                          "aggregate": {"n": "count()", "least": "min(n)"}},
+                   "all": {"from": "in", "aggregate": {"n": "count()", "sum": "sum(n)"}}}
+        return self.app({"in": {"type": "files", "dir": "in", "format": "csv",
+                                "schema": {"n": "int", "k": "string"}}}, streams,
+                        {"rows": {"from": "in", "type": "file", "dir": "rows"},
+                         "by": {"from": "by", "type": "file", "dir": "by"},
+                         "all": {"from": "all", "type": "file", "dir": "all"}},
+                        interval=interval, checkpoint={"dir": "state"}, **more)
+
+    def add_file(self, i, lines=200):
+        self.write("in/%04d" % i, "".join(
+            "%d,%s\n" % (i * lines + k, "abcdefg"[k % 7]) for k in range(lines)))
+
+    def check(self, n_files, lines=200, contiguous=True):
+        """Every record of all files is in complete folders exactly once, in every sink."""
+        n = n_files * lines
+        times = [0] * n
+        for row in self.collect_rows("rows"):
+            times[row["n"]] += 1
+        missing, more = times.count(0), sum(1 for k in times if k > 1)
+        self.assertEqual((missing, more), (0, 0), "records that are missing, or there twice")
+        for dir in ("by", "all"):
+            self.assertEqual(sum(row["n"] for row in self.collect_rows(dir)), n)
+        self.assertEqual(sum(row["sum"] or 0 for row in self.collect_rows("all")),
+                         n * (n - 1) // 2)
+        # A file is one batch's, and a batch is one time's, in all sinks alike.
+        rows, by = self.collect("rows"), self.collect("by")
+        self.assertEqual(set(rows), set(by))
+        for time_ms in rows:
+            self.assertEqual(len(rows[time_ms]), sum(row["n"] for row in by[time_ms]))
+        if contiguous:  # a total is due at every batch time, also at those of a crash
+            times = self.folders("all")
+            missing = set(range(times[0], times[-1] + 20, 20)).difference(times)
+            self.assertEqual(len(missing), 0, "times that are missing")
+        for dir in ("rows", "by", "all"):
+            for name in os.listdir(self.path(dir)):
+                self.assertTrue(name.isdigit(), name)
+                self.assertIn("_SUCCESS", os.listdir(self.path(dir, name)))
+
+    def finish_app(self, app, *options):
+        run = self.run_now(app, *options)
+        self.assertEqual(run.last().get("failed_batches", 0), 0)
+        return run
+
+    def newest(self):
+        """The newest metadata file."""
+        return self.path("state/metadata", max(
+            name for name in os.listdir(self.path("state/metadata")) if name.endswith("l")))
+
+    def tree(self, dir="state"):
+        """What is in a folder, to the byte."""
+        found = {}
+        for where, _, names in os.walk(self.path(dir)):
+            for name in names:
+                path = os.path.join(where, name)
+                found[path] = scenario.read(path)
+        return found
+
+
+class Restart(Checkpoint):
+    def crashes(self, seed, times, executors, tear=None):
+        generator = random.Random(seed)
+        app = self.files_app()
+        os.mkdir(self.path("in"))
+        number = 0
+        for _ in range(times):
+            run = self.start(app, "--executors", executors)
+            end = time.monotonic() + generator.uniform(0.01, 0.35)
+            while time.monotonic() < end:
+                self.add_file(number)
+                number += 1
+                time.sleep(generator.uniform(0, 0.01))
+            run.kill()
+            if tear and os.path.exists(self.path("state/metadata")):
+                tear(generator)
+        run = self.finish_app(app, "--executors", executors)
+        self.check(number)
+
+    def test_kill_at_random_moments(self):
+        for seed, executors in ((1, "2"), (2, "1"), (3, "4")):
+            with self.subTest(seed=seed):
+                for name in os.listdir(self.dir):
+                    shutil.rmtree(self.path(name), ignore_errors=True)
+                self.crashes(seed, 7, executors)
+
+    def test_torn_tail_of_the_journal(self):
+        # What a crash leaves of a line that was being written, and of a file.
+        def tear(generator):
+            path = self.newest()
+            with open(path, "rb") as file:
+                lines = file.read().split(b"\n")
+            half = lines[generator.randrange(len(lines))]
+            half = half[:generator.randrange(len(half) + 1)]
+            with open(path, "ab") as file:
+                file.write(generator.choice((half, b"\0" * 100, b'{"record":"committed"', b"\n")))
+            number = int(os.path.basename(path).split(".")[0])
+            self.write("state/metadata/%010d.jsonl.tmp" % (number + 1), half, aside=False)
+        self.crashes(4, 7, "2", tear)
+
+    def test_a_stop_and_a_start(self):
+        app = self.files_app()
+        for i in range(3):
+            self.add_file(i)
+            run = self.start(app)
+            run.until(lambda: len(self.collect_rows("rows")) == 200 * (i + 1), "it is read")
+            run.stop()
+        self.check(3, contiguous=False)
+        self.assertIn("going on from the checkpoint", run.log())
+
+    def test_other_numbers_of_executors(self):
+        app = self.files_app()
+        for i, executors in enumerate(("1", "4", "2")):
+            self.add_file(i)
+            self.finish_app(app, "--executors", executors, "--cores", executors)
+        self.check(3, contiguous=False)
+
+    def test_files_of_the_time_between(self):
+        app = self.files_app()
+        self.add_file(0)
+        run = self.start(app)
+        run.until(lambda: self.folders("rows"), "the first is read")
+        run.kill()
+        self.add_file(1)
+        run = self.start(app)
+        run.until(lambda: len(self.folders("rows")) == 2, "the second is read")
+        run.stop()
+        self.check(2)
+
+    def test_queue_and_rate_go_on(self):
+        app = self.app({"q": {"type": "queue", "schema": {"n": "int"},
+                              "batches": [[{"n": n}] for n in range(60)]}}, None,
+                       {"out": {"from": "q", "type": "file", "dir": "out"}}, interval="20ms",
+                       checkpoint={"dir": "state"})
+        for _ in range(4):
+            run = self.start(app)
+            run.until_batches(5)
+            run.kill()
+        self.start(app).wait()
+        self.assertEqual([row["n"] for row in self.collect_rows()], list(range(60)))
+        app = self.app({"r": {"type": "rate", "rows_per_second": 1000}}, None,
+                       {"out": {"from": "r", "type": "file", "dir": "rate"}}, name="rate",
+                       interval="20ms", checkpoint={"dir": "state-rate"})
+        for _ in range(4):
+            run = self.start(app)
+            run.until_batches(5)
+            run.kill()
+        run = self.start(app)
+        run.until_batches(5)
+        run.stop()
+        values = [row["value"] for row in self.collect_rows("rate")]
+        self.assertEqual(values, list(range(len(values))))
+
+    def test_a_batch_that_waits_is_not_lost(self):
+        # Killed while its output cannot be put in place; then there is room.
+        app = self.files_app()
+        self.write("by", "a file in the way")
+        self.add_file(0)
+        run = self.start(app)
+        run.until_log("Not a directory")
+        run.kill()
+        os.remove(self.path("by"))
+        self.finish_app(app)
+        self.check(1)
+
+    def test_stop_and_checkpoint_of_received_records(self):
+        # With a graceful stop nothing is pending: a received stream goes on.
+        port = self.free_port()
+        app = self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port}}, None,
+                       {"out": {"from": "in", "type": "file", "dir": "out"}},
+                       checkpoint={"dir": "state"})
+        for word in ("one", "two"):
+            run = self.start(app)
+            self.send(port, word + "\n")
+            run.until(lambda: {"line": word} in self.collect_rows(), "it is there")
+            run.stop()
+        self.assertEqual([row["line"] for row in self.collect_rows()], ["one", "two"])
+
+
+class Refused(Checkpoint):
+    def refuse(self, app, *options, words=(), status=WRONG_APP):
+        before = self.tree()
+        run = self.start(app, *options)
+        run.wait(status)
+        for word in ("state", *words):
+            self.assertIn(word, run.log())
+        self.assertEqual(self.tree(), before)
+        return run
+
+    def test_windows(self):
+        app = self.app({"r": {"type": "rate", "rows_per_second": 100}},
+                       {"w": {"from": "r", "window": "1s", "aggregate": {"n": "count()"}}},
+                       {"w": {"from": "w", "type": "file", "dir": "out"}},
+                       checkpoint={"dir": "state"})
+        for end in ("kill", "stop"):
+            run = self.start(app)
+            run.until(lambda: self.folders() if end == "kill" else run.last(), "it ran")
+            getattr(run, end)()
+            self.refuse(app, words=("windows", "not available yet", "checkpoint.dir"))
+            os.rename(self.path("state"), self.path("old-state-" + end))
+
+    def test_windows_that_never_ran(self):
+        # Nothing is lost if no batch ever held anything.
+        os.mkdir(self.path("in"))
+        app = self.app({"in": {"type": "files", "dir": "in"}},
+                       {"w": {"from": "in", "window": "1h", "aggregate": {"n": "count()"}}},
+                       {"w": {"from": "w", "type": "file", "dir": "out"}},
+                       checkpoint={"dir": "state"})
+        run = self.start(app)
+        run.until(lambda: os.path.exists(self.path("state/metadata/0000000001.jsonl")), "it runs")
+        run.kill()
+        run = self.start(app)
+        run.until_executors(2)
+        run.stop()
+
+    def test_another_app(self):
+        self.add_file(0)
+        self.finish_app(self.files_app())
+        self.refuse(self.files_app(name="other"), words=('"app"',))
+
+    def test_key_partitions(self):
+        self.add_file(0)
+        self.finish_app(self.files_app(executors={"key_partitions": 8}))
+        self.refuse(self.files_app(executors={"key_partitions": 16}), words=("8", "16"))
+        self.finish_app(self.files_app(executors={"key_partitions": 8}))
+
+    def test_received_records(self):
+        port = self.free_port()
+        self.write("out", "in the way")
+        app = self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port}},
+                       {"x": {"from": "in"}},
+                       {"out": {"from": "x", "type": "file", "dir": "out"}},
+                       checkpoint={"dir": "state"})
+        run = self.start(app)
+        self.send(port, "word\n")
+        run.until_log("Not a directory")
+        run.kill()
+        # It was prepared or not: in the first case it can be finished.
+        prepared = '"prepared"' in scenario.read(self.newest())
+        if not prepared:
+            self.refuse(app, words=("received",))
+
+    def test_in_use(self):
+        os.mkdir(self.path("in"))
+        app = self.files_app()
+        run = self.start(app)
+        run.until(lambda: os.path.exists(self.path("state/metadata/0000000001.jsonl")), "it runs")
+        other = self.start(app)
+        other.wait(UNAVAILABLE)
+        self.assertIn("in use by another", other.log())
+        self.add_file(0)
+        run.until(lambda: self.folders("rows"), "the first one works on")
+        run.stop()
+        self.check(1, contiguous=False)
+
+    def test_a_file_instead_of_a_folder(self):
+        self.write("state", "x")
+        self.add_file(0)
+        run = self.start(self.files_app())
+        self.assertNotIn(run.wait(None), (0, scenario.BUG))
+        self.assertIn("state", run.log())
+        self.assertEqual(scenario.read(self.path("state")), "x")
+
+    def test_a_damaged_file(self):
+        # A flipped bit in the first record of the only file: refused, not overwritten.
+        self.add_file(0)
+        app = self.files_app()
+        self.finish_app(app)
+        path = self.newest()
+        data = bytearray(scenario.read(path).encode())
+        data[100] ^= 1
+        with open(path, "wb") as file:
+            file.write(data)
+        before = self.tree()
+        run = self.start(app, "--available-now")
+        self.assertNotIn(run.wait(None), (0, scenario.BUG))
+        self.assertIn("checksum", run.log())
+        self.assertEqual(self.tree(), before)
+        self.check(1, contiguous=False)
+
+
+if __name__ == "__main__":
+    scenario.main()
