@@ -37,6 +37,7 @@ static void recover_sources(ds_driver *d, const ds_recovered *recovered)
                 continue;
             intake->next = source->next;
             intake->records = source->records;
+            intake->ever_listed = source->listed;
             for (size_t f = 0; f < source->n_files; f++)
                 ds_intake_taken(intake, source->files[f].name, source->files[f].size,
                                 source->files[f].taken);

@@ -244,8 +244,11 @@ void ds_driver_on_files(ds_driver *d, const ds_driver_event *event)
         return;
     }
     intake->list_failed = false;
-    bool first = !intake->listed && d->config.recovered == NULL;
-    ds_intake_list(intake, event->files, event->n_files, first && intake->source->new_files_only);
+    bool skip = !intake->ever_listed && intake->source->new_files_only;
+    ds_intake_list(intake, event->files, event->n_files, skip);
+    intake->ever_listed = true;
+    if (skip && d->config.checkpoint) /* a restart has to know which files were old */
+        ds_driver_journal(d, NULL, true);
 }
 
 /* ---- allotment ---- */

@@ -51,6 +51,7 @@ typedef struct ds_intake {
     ds_seen_file *files; /* sorted by name */
     size_t n_files, files_capacity;
     bool listed;      /* at least once since the start */
+    bool ever_listed; /* the same, or before a restart */
     bool list_failed; /* the last time */
     /* rate, queue */
     uint64_t next; /* row, or list */

@@ -25,12 +25,19 @@ static void set_hex(json_t *object, const char *key, uint64_t value)
     set(object, key, json_string(text));
 }
 
-/* A path or name as JSON text; bytes that are not UTF-8 cannot be written down, and sources do
- * not take such files. */
+/* A path or name. Names of files may be any bytes: what is not UTF-8 stands in hex. */
 static json_t *text_of(const char *text)
 {
     json_t *value = json_string(text);
-    return value != NULL ? value : json_string_nocheck("?");
+    if (value != NULL)
+        return value;
+    ds_buffer hex = {0};
+    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++)
+        ds_buffer_printf(&hex, "%02x", *p);
+    value = json_object();
+    set(value, "hex", json_string(ds_buffer_text(&hex)));
+    ds_buffer_fini(&hex);
+    return value;
 }
 
 static json_t *input_json(const ds_input *input)
@@ -167,6 +174,7 @@ static json_t *source_json(const ds_intake *intake)
         json_array_append_new(files, entry);
     }
     set(object, "files", files);
+    set(object, "listed", json_boolean(intake->ever_listed));
     return object;
 }
 

@@ -34,6 +34,7 @@ typedef struct ds_recovered_source {
     const char *name;
     ds_seen_file *files;
     size_t n_files, files_capacity;
+    bool listed; /* what was there at the very first start is among the files */
     uint64_t next, records;
 } ds_recovered_source;
 

@@ -62,10 +62,27 @@ static bool get_hex(const json_t *object, const char *key, uint64_t *to)
     return text != NULL && strlen(text) == 16 && sscanf(text, "%" SCNx64, to) == 1;
 }
 
+/* Bytes from their hex digits; NULL if they are none, or hold a NUL. */
+static const char *from_hex(ds_arena *arena, const char *hex)
+{
+    size_t length = strlen(hex) / 2;
+    char *text = ds_arena_calloc(arena, length + 1, 1);
+    for (size_t i = 0; i < length; i++) {
+        unsigned byte = 0;
+        if (sscanf(hex + 2 * i, "%2x", &byte) != 1 || byte == 0)
+            return NULL;
+        text[i] = (char)byte;
+    }
+    return text;
+}
+
 static const char *get_text(ds_arena *arena, const json_t *object, const char *key)
 {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text == NULL ? NULL : ds_arena_strdup(arena, text);
+    const json_t *value = json_object_get(object, key);
+    const char *hex = json_string_value(json_object_get(value, "hex"));
+    if (hex != NULL)
+        return from_hex(arena, hex);
+    return json_is_string(value) ? ds_arena_strdup(arena, json_string_value(value)) : NULL;
 }
 
 /* ---- parts ---- */
@@ -188,6 +205,7 @@ static bool read_sources(ds_recovered *recovered, json_t *sources)
         source->name = ds_arena_strdup(recovered->arena, name);
         get_number(object, "next", &source->next);
         get_number(object, "records", &source->records);
+        source->listed = json_is_true(json_object_get(object, "listed"));
         const json_t *files = json_object_get(object, "files");
         if (files != NULL && !read_files(recovered->arena, files, source))
             return false;
@@ -327,7 +345,7 @@ static void note_positions(ds_recovered *recovered, const json_t *object)
             uint64_t to = 0;
             if (source == NULL)
                 continue;
-            const char *path = json_string_value(json_object_get(input, "file"));
+            const char *path = get_text(recovered->arena, input, "file");
             if (path != NULL && get_number(input, "to", &to))
                 note_file(recovered, source, path, to);
             else if (get_number(input, "end_row", &to))
