@@ -34,7 +34,7 @@ ds_status ds_expr_parse(ds_arena *arena, const char *text, size_t length, ds_exp
 typedef struct ds_order_item {
     ds_expr *expr;
     bool descending;
-    bool nulls_first; /* resolved: false for asc, true for desc, unless written out */
+    bool nulls_first;        /* resolved: false for asc, true for desc, unless written out */
     uint32_t offset, length; /* of the expression in the text */
 } ds_order_item;
 

@@ -76,9 +76,9 @@ typedef struct ds_resolve {
                         literal to read it as RFC 3339 (an error of the app if it is not) */
     ds_type result;
     ds_kernel kernel;
-    const void *bound;       /* given to the kernel; lives in arena or is static */
-    bool literals_bound;     /* the kernel never looks at literal arguments: for those that are
-                                not null it gets NULL in the place of a column */
+    const void *bound;   /* given to the kernel; lives in arena or is static */
+    bool literals_bound; /* the kernel never looks at literal arguments: for those that are
+                            not null it gets NULL in the place of a column */
     /* On failure. */
     char message[256]; /* a sentence without a full stop */
     int wrong_arg;     /* which argument the caret goes to, or -1 for the whole call */

@@ -64,8 +64,8 @@ ds_status ds_shuffle_write(ds_store *store, ds_batch_ranges *ranges, int64_t bat
         head->pieces[p] = (extent){at, 0};
         if (rows[p].n_rows > 0)
             head->pieces[p].length =
-                ds_piece_write(to + at, heap, (const ds_column *const *)rows[p].columns,
-                               n_columns, rows[p].n_rows);
+                ds_piece_write(to + at, heap, (const ds_column *const *)rows[p].columns, n_columns,
+                               rows[p].n_rows);
         at = pad(to, at + head->pieces[p].length);
     }
     DS_ASSERT(at == total);
