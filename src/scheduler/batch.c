@@ -44,7 +44,8 @@ static void add_map_tasks(ds_batch *batch, ds_batch_stage *stage, const ds_allot
     uint64_t size = 0;
     for (uint32_t i = 0; i < allotment->n_inputs; i++) {
         uint64_t more = ds_input_size(&allotment->inputs[i]);
-        bool joins = stage->n_tasks > 0 && size + more <= block_bytes;
+        bool joins = stage->n_tasks > 0 && size + more <= block_bytes &&
+                     stage->tasks[stage->n_tasks - 1].n_inputs < DS_TASK_INPUTS;
         if (!joins) {
             stage->tasks[stage->n_tasks++].inputs = &allotment->inputs[i];
             size = 0;

@@ -7,6 +7,7 @@
 #include "scheduler/driver.h"
 
 #define DS_TASK_ATTEMPTS 4u
+#define DS_TASK_INPUTS 1024u /* of one map task: its message has a limit */
 
 typedef enum ds_task_state {
     DS_TASK_WAITING, /* to be handed out */
