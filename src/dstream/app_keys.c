@@ -22,7 +22,8 @@
 
 static const ds_shape boolean = {.kind = DS_SHAPE_BOOL};
 static const ds_shape any_text = {.kind = DS_SHAPE_TEXT};
-static const ds_shape path_text = {.kind = DS_SHAPE_TEXT, .min = 1, .max = 4096};
+/* Names of files are put behind it, and the system takes less than 4,096 bytes. */
+static const ds_shape path_text = {.kind = DS_SHAPE_TEXT, .min = 1, .max = 3500};
 static const ds_shape title = {.kind = DS_SHAPE_TEXT, .min = 1, .max = 1000};
 static const ds_shape address = {
     .kind = DS_SHAPE_TEXT, .noun = "\"host:port\"", .min = 1, .max = 300};

@@ -185,7 +185,7 @@ static void allot_files(ds_intake *intake, ds_batch *batch, uint64_t block_bytes
     uint32_t capacity = 0;
     for (size_t i = 0; i < intake->n_files && left > 0; i++) {
         ds_seen_file *file = &intake->files[i];
-        while (has_bytes(file) && left > 0) {
+        while (has_bytes(file) && left > 0 && allotment->n_inputs < DS_FILES_BATCH_PIECES) {
             uint64_t before = file->taken;
             take_piece(intake, file, batch, least(block_bytes, left), allotment, &capacity);
             left -= file->taken - before;

@@ -3,8 +3,8 @@
  *
  * A source with a receiver has a list of reported blocks; `files` has files that were listed
  * and not read to their end; `rate` and `queue` count. ds_intake_allot takes what is there (for
- * files at most DS_FILES_BATCH_BYTES) and gives it to a batch: allotment follows the arrival of
- * reports, and the driver's time is the only one.
+ * files at most DS_FILES_BATCH_BYTES in DS_FILES_BATCH_PIECES) and gives it to a batch: allotment
+ * follows the arrival of reports, and the driver's time is the only one.
  */
 #ifndef DS_SCHEDULER_INTAKE_H
 #define DS_SCHEDULER_INTAKE_H
@@ -12,6 +12,7 @@
 #include "scheduler/batch.h"
 
 #define DS_FILES_BATCH_BYTES ((uint64_t)256 << 20)
+#define DS_FILES_BATCH_PIECES 16384u
 #define DS_RATE_PIECE_ROWS UINT64_C(65536)
 
 /* A file that was seen. Its whole size is fixed when it is first listed. */

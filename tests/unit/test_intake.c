@@ -242,7 +242,7 @@ START_TEST(files_go_on_from_a_checkpoint)
 }
 END_TEST
 
-/* Tens of thousands of files are no trouble. */
+/* Tens of thousands of files, or of pieces of one, are no trouble: they go to several batches. */
 START_TEST(many_files)
 {
     kit k;
@@ -256,10 +256,18 @@ START_TEST(many_files)
     }
     ds_intake_list(&k.intakes[F], files, n, false);
     const ds_allotment *a = allot(&k, F, 1000, 100);
-    ck_assert_uint_eq(a->n_inputs, n);
-    ck_assert_str_eq(a->inputs[n - 1].path, "/data/in/00019999");
+    ck_assert_uint_eq(a->n_inputs, DS_FILES_BATCH_PIECES);
+    ck_assert(ds_intake_has_more(&k.intakes[F]));
+    a = allot(&k, F, 2000, 100);
+    ck_assert_uint_eq(a->n_inputs, n - DS_FILES_BATCH_PIECES);
+    ck_assert_str_eq(a->inputs[a->n_inputs - 1].path, "/data/in/00019999");
+    ck_assert(!ds_intake_has_more(&k.intakes[F]));
     free(names);
     free(files);
+    list(&k, "large", 100000, false);
+    a = allot(&k, F, 3000, 1);
+    ck_assert_uint_eq(a->n_inputs, DS_FILES_BATCH_PIECES);
+    ck_assert(ds_intake_has_more(&k.intakes[F]));
     kit_close(&k);
 }
 END_TEST
