@@ -6,16 +6,20 @@
 #include <stdlib.h>
 
 typedef struct entry {
-    uint32_t stage, partition;
     bool busy;
     ds_kept *kept;
 } entry;
 
+typedef struct partitions {
+    entry *entries; /* by partition; NULL: none was taken yet */
+    uint32_t n;
+} partitions;
+
 struct ds_keyed_store {
     pthread_mutex_t lock;
     ds_budget *budget;
-    entry *list;
-    size_t n, capacity;
+    partitions *stages; /* by stage id */
+    uint32_t n_stages;
 };
 
 ds_keyed_store *ds_keyed_store_new(ds_budget *budget)
@@ -30,29 +34,35 @@ void ds_keyed_store_free(ds_keyed_store *store)
 {
     if (store == NULL)
         return;
-    for (size_t i = 0; i < store->n; i++)
-        ds_kept_free(store->list[i].kept);
-    free(store->list);
+    for (uint32_t s = 0; s < store->n_stages; s++) {
+        for (uint32_t p = 0; p < store->stages[s].n; p++)
+            ds_kept_free(store->stages[s].entries[p].kept);
+        free(store->stages[s].entries);
+    }
+    free(store->stages);
     pthread_mutex_destroy(&store->lock);
     free(store);
 }
 
-static entry *find_or_add(ds_keyed_store *store, uint32_t stage, uint32_t partition)
+static entry *entry_of(ds_keyed_store *store, const ds_stage *stage, uint32_t partition)
 {
-    for (size_t i = 0; i < store->n; i++)
-        if (store->list[i].stage == stage && store->list[i].partition == partition)
-            return &store->list[i];
-    if (store->n == store->capacity) {
-        store->capacity = store->capacity == 0 ? 16 : store->capacity * 2;
-        store->list = ds_realloc(store->list, store->capacity, sizeof *store->list);
+    DS_ASSERT(partition < stage->n_partitions);
+    if (stage->id >= store->n_stages) {
+        store->stages = ds_realloc(store->stages, stage->id + 1, sizeof *store->stages);
+        while (store->n_stages <= stage->id)
+            store->stages[store->n_stages++] = (partitions){NULL, 0};
     }
-    store->list[store->n] = (entry){stage, partition, false, NULL};
-    return &store->list[store->n++];
+    partitions *of = &store->stages[stage->id];
+    if (of->entries == NULL) {
+        of->n = stage->n_partitions;
+        of->entries = ds_calloc(of->n, sizeof *of->entries);
+    }
+    return &of->entries[partition];
 }
 
 /* Makes the entry stand where the driver expects it, if it can. */
-static ds_status align(ds_keyed_store *store, entry *e, const ds_stage *stage, int64_t expected_ms,
-                       int64_t batch_ms, ds_error *error)
+static ds_status align(ds_keyed_store *store, entry *e, const ds_stage *stage, uint32_t partition,
+                       int64_t expected_ms, int64_t batch_ms, ds_error *error)
 {
     int64_t version = e->kept == NULL ? DS_NO_BATCH : ds_kept_version(e->kept);
     if (version == batch_ms)
@@ -62,15 +72,15 @@ static ds_status align(ds_keyed_store *store, entry *e, const ds_stage *stage, i
         e->kept = ds_kept_new(stage, store->budget);
         return DS_OK;
     }
-    if (version == expected_ms)
+    if (version >= expected_ms && version < batch_ms)
         return DS_OK;
     if (version == DS_NO_BATCH)
         return ds_error_set(error, DS_ERR_LOST,
                             "key partition %u of stage %u is not here, and should stand at %lld",
-                            e->partition, e->stage, (long long)expected_ms);
+                            partition, stage->id, (long long)expected_ms);
     return ds_error_set(error, DS_ERR_LOST,
-                        "key partition %u of stage %u stands at batch %lld, not at %lld",
-                        e->partition, e->stage, (long long)version, (long long)expected_ms);
+                        "key partition %u of stage %u stands at batch %lld, not at %lld", partition,
+                        stage->id, (long long)version, (long long)expected_ms);
 }
 
 ds_status ds_keyed_store_take(ds_keyed_store *store, const ds_stage *stage, uint32_t partition,
@@ -78,13 +88,14 @@ ds_status ds_keyed_store_take(ds_keyed_store *store, const ds_stage *stage, uint
                               ds_error *error)
 {
     pthread_mutex_lock(&store->lock);
-    entry *e = find_or_add(store, stage->id, partition);
+    entry *e = entry_of(store, stage, partition);
     ds_status status;
     if (e->busy)
-        status = ds_error_set(error, DS_ERR_LOST, "key partition %u of stage %u is in use",
-                              partition, stage->id);
+        status = ds_error_set(error, DS_ERR_UNAVAILABLE,
+                              "key partition %u of stage %u is in use by another task", partition,
+                              stage->id);
     else
-        status = align(store, e, stage, expected_ms, batch_ms, error);
+        status = align(store, e, stage, partition, expected_ms, batch_ms, error);
     if (status == DS_OK) {
         e->busy = true;
         *kept = e->kept;
@@ -96,7 +107,7 @@ ds_status ds_keyed_store_take(ds_keyed_store *store, const ds_stage *stage, uint
 void ds_keyed_store_put(ds_keyed_store *store, const ds_stage *stage, uint32_t partition)
 {
     pthread_mutex_lock(&store->lock);
-    entry *e = find_or_add(store, stage->id, partition);
+    entry *e = entry_of(store, stage, partition);
     DS_ASSERT(e->busy);
     e->busy = false;
     pthread_mutex_unlock(&store->lock);

@@ -15,8 +15,10 @@ void ds_keyed_store_free(ds_keyed_store *store);
 
 /*
  * Takes a partition for a task. The driver tells at which batch it has to stand: DS_NO_BATCH means
- * that it begins empty (what is here is dropped); otherwise it must stand at `expected_ms`, or at
- * batch_ms already (a task that runs again). DS_ERR_LOST if it does not.
+ * that it begins empty (what is here is dropped); otherwise it must stand at `expected_ms`, at a
+ * batch behind that (which was given up when it had been applied here), or at batch_ms already
+ * (a task that runs again). DS_ERR_LOST if it does not; DS_ERR_UNAVAILABLE if another task uses
+ * it: it can be had soon.
  */
 ds_status ds_keyed_store_take(ds_keyed_store *store, const ds_stage *stage, uint32_t partition,
                               int64_t expected_ms, int64_t batch_ms, ds_kept **kept,

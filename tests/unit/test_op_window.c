@@ -320,8 +320,7 @@ START_TEST(a_late_task_changes_nothing)
     ck_assert_int_eq(result.status, DS_ERR_LOST);
     late.keyed_ms = 2000;
     ds_task_run(&e.env, &late, &e.scratch, arena, &result);
-    ck_assert_int_eq(result.status, DS_ERR_INTERNAL);
-    ck_assert_ptr_nonnull(strstr(result.message, "batch 1000 came after batch 2000"));
+    ck_assert_int_eq(result.status, DS_ERR_LOST);
     ds_arena_free(arena);
     engine_batch(&e);
     engine_rows(&e, "w", "[ { 's': 6 } ]");

@@ -1,0 +1,158 @@
+/* The keyed store: who may use a partition, and where it stands. */
+#include "exec/keyed_store.h"
+
+#include "unit/plan_unit.h"
+
+typedef struct kit {
+    planned p;
+    const ds_stage *stage, *other;
+    ds_budget budget;
+    ds_keyed_store *store;
+    ds_kept *kept;
+    ds_error error;
+} kit;
+
+static void kit_open(kit *k)
+{
+    k->p = plan_well("'in': { 'type': 'queue', 'schema': { 'n': 'int' }, 'batches': [ [] ] }",
+                     "'w': { 'from': 'in', 'window': '5s', 'group_by': ['n'] },"
+                     "'r': { 'from': 'in', 'window': '5s' }",
+                     "w r");
+    k->stage = plan_stage(k->p.plan, "w", DS_NODE_GROUP);
+    k->other = plan_stage(k->p.plan, "r", DS_NODE_WINDOW);
+    ds_budget_init(&k->budget, NULL, 0);
+    k->store = ds_keyed_store_new(&k->budget);
+}
+
+static void kit_close(kit *k)
+{
+    ds_keyed_store_free(k->store);
+    ck_assert_int_eq(k->budget.used_bytes, 0);
+    plan_close(&k->p);
+}
+
+static ds_status take(kit *k, const ds_stage *stage, uint32_t partition, int64_t expected_ms,
+                      int64_t batch_ms)
+{
+    k->error.message[0] = '\0';
+    return ds_keyed_store_take(k->store, stage, partition, expected_ms, batch_ms, &k->kept,
+                               &k->error);
+}
+
+/* Applies a batch without rows, as a task does. */
+static void apply(kit *k, const ds_stage *stage, uint32_t partition, int64_t batch_ms)
+{
+    ds_budget budget;
+    ds_budget_init(&budget, NULL, 0);
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_due due;
+    ds_plan_due(k->p.plan, arena, batch_ms, &due);
+    ds_frame frame;
+    ds_frame_out out = {NULL, NULL, NULL};
+    ds_frame_init(&frame, k->p.plan, stage, &due, batch_ms, partition, &budget, &out);
+    ck_assert_int_eq(ds_stage_reduce(&frame, k->kept, NULL, 0, &k->error), DS_OK);
+    ds_frame_fini(&frame);
+    ds_arena_free(arena);
+    ck_assert_int_eq(ds_kept_version(k->kept), batch_ms);
+    ds_keyed_store_put(k->store, stage, partition);
+}
+
+START_TEST(partitions_stand_at_a_batch)
+{
+    kit k;
+    kit_open(&k);
+    ck_assert_int_eq(take(&k, k.stage, 0, DS_NO_BATCH, 1000), DS_OK);
+    ck_assert_int_eq(ds_kept_version(k.kept), DS_NO_BATCH);
+    apply(&k, k.stage, 0, 1000);
+    ck_assert_int_eq(take(&k, k.stage, 0, 1000, 2000), DS_OK);
+    ck_assert_int_eq(ds_kept_version(k.kept), 1000);
+    apply(&k, k.stage, 0, 2000);
+    /* The same task again: it stands there already. */
+    ck_assert_int_eq(take(&k, k.stage, 0, 1000, 2000), DS_OK);
+    ds_keyed_store_put(k.store, k.stage, 0);
+    /* It stands before where it should. */
+    ck_assert_int_eq(take(&k, k.stage, 0, 3000, 4000), DS_ERR_LOST);
+    ck_assert_str_eq(k.error.message,
+                     "key partition 0 of stage 2 stands at batch 2000, not at 3000");
+    ck_assert_int_eq(take(&k, k.stage, 0, 2000, 4000), DS_OK); /* times may be left out */
+    apply(&k, k.stage, 0, 4000);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(partitions_are_apart)
+{
+    kit k;
+    kit_open(&k);
+    ck_assert_int_eq(take(&k, k.stage, 0, DS_NO_BATCH, 1000), DS_OK);
+    apply(&k, k.stage, 0, 1000);
+    ck_assert_int_eq(take(&k, k.stage, 1, 1000, 2000), DS_ERR_LOST);
+    ck_assert_str_eq(k.error.message,
+                     "key partition 1 of stage 2 is not here, and should stand at 1000");
+    ck_assert_int_eq(take(&k, k.other, 0, 1000, 2000), DS_ERR_LOST);
+    ck_assert_int_eq(take(&k, k.other, 0, DS_NO_BATCH, 2000), DS_OK);
+    ds_kept *other = k.kept;
+    ck_assert_int_eq(take(&k, k.stage, 0, 1000, 2000), DS_OK); /* both at a time */
+    ck_assert_ptr_ne(other, k.kept);
+    ds_keyed_store_put(k.store, k.stage, 0);
+    ds_keyed_store_put(k.store, k.other, 0);
+    kit_close(&k);
+}
+END_TEST
+
+/* The driver says that it begins anew: what was kept is dropped. */
+START_TEST(a_partition_begins_anew)
+{
+    kit k;
+    kit_open(&k);
+    ck_assert_int_eq(take(&k, k.stage, 2, DS_NO_BATCH, 1000), DS_OK);
+    apply(&k, k.stage, 2, 1000);
+    ck_assert_int_eq(take(&k, k.stage, 2, DS_NO_BATCH, 2000), DS_OK);
+    ck_assert_int_eq(ds_kept_version(k.kept), DS_NO_BATCH);
+    apply(&k, k.stage, 2, 2000);
+    /* But for a task that runs again it is that of its first run. */
+    ck_assert_int_eq(take(&k, k.stage, 2, DS_NO_BATCH, 2000), DS_OK);
+    ck_assert_int_eq(ds_kept_version(k.kept), 2000);
+    ds_keyed_store_put(k.store, k.stage, 2);
+    kit_close(&k);
+}
+END_TEST
+
+/* One task at a time. That another one (of a batch that was given up) still uses it is no loss
+ * of the partition: it can be had soon. */
+START_TEST(a_partition_in_use_is_not_lost)
+{
+    kit k;
+    kit_open(&k);
+    ck_assert_int_eq(take(&k, k.stage, 0, DS_NO_BATCH, 1000), DS_OK);
+    ds_kept *kept = k.kept;
+    ck_assert_int_eq(take(&k, k.stage, 0, DS_NO_BATCH, 2000), DS_ERR_UNAVAILABLE);
+    ck_assert_str_eq(k.error.message, "key partition 0 of stage 2 is in use by another task");
+    k.kept = kept;
+    apply(&k, k.stage, 0, 1000);
+    ck_assert_int_eq(take(&k, k.stage, 0, 1000, 2000), DS_OK);
+    ds_keyed_store_put(k.store, k.stage, 0);
+    kit_close(&k);
+}
+END_TEST
+
+/* A batch that was given up may have been applied here: its rows are in, and the next batch goes
+ * on from there rather than from nothing. Panes are never thrown away for it. */
+START_TEST(a_batch_in_between_was_given_up)
+{
+    kit k;
+    kit_open(&k);
+    ck_assert_int_eq(take(&k, k.stage, 0, DS_NO_BATCH, 1000), DS_OK);
+    apply(&k, k.stage, 0, 1000);
+    ck_assert_int_eq(take(&k, k.stage, 0, 1000, 2000), DS_OK);
+    apply(&k, k.stage, 0, 2000); /* and then the batch failed elsewhere */
+    ck_assert_int_eq(take(&k, k.stage, 0, 1000, 3000), DS_OK);
+    ck_assert_int_eq(ds_kept_version(k.kept), 2000);
+    apply(&k, k.stage, 0, 3000);
+    ck_assert_int_eq(take(&k, k.stage, 0, 1000, 2000), DS_ERR_LOST); /* it is too late for that */
+    kit_close(&k);
+}
+END_TEST
+
+UNIT_MAIN("keyed_store", partitions_stand_at_a_batch, partitions_are_apart, a_partition_begins_anew,
+          a_partition_in_use_is_not_lost, a_batch_in_between_was_given_up)
