@@ -28,6 +28,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BINARY = os.path.abspath(os.environ.get("DSTREAM", os.path.join(HERE, "../../build/dstream")))
 MARK = "DSTREAM_SCENARIO"
 
+def is_sanitized():
+    with open(BINARY, "rb") as file:
+        data = file.read()
+    return b"__asan_init" in data or b"__tsan_init" in data
+
+
+SANITIZED = os.path.exists(BINARY) and is_sanitized()
+
 # Exit statuses of the documentation.
 DONE, FAILED, USAGE, DATA, NO_INPUT, UNAVAILABLE, BUG, IO_ERROR, WRONG_APP = (
     0, 1, 64, 65, 66, 69, 70, 74, 78)
