@@ -321,7 +321,7 @@ static void free_commit_job(ds_disk_job *job)
 }
 
 /* Standard output may be a pipe whose reader is slow or does not block: whole rows come out.
- * *printed counts what came out. DS_ERR_UNAVAILABLE: nobody reads any more. */
+ * *printed counts what came out. DS_ERR_CLOSED: nobody reads any more. */
 static ds_status print(const char *bytes, size_t length, uint64_t *printed, ds_error *error)
 {
     while (length > 0) {

@@ -101,7 +101,7 @@ typedef struct ds_driver_ports {
     void (*journal)(void *arg, const char *line, size_t length, bool whole, bool sync,
                     uint64_t ticket);
     /* Answered by DS_DRIVER_COMMITTED. A commit that fails is tried again, but for
-     * DS_ERR_UNAVAILABLE: nobody reads the console any more, and the app ends. */
+     * DS_ERR_CLOSED: nobody reads the console any more, and the app ends. */
     void (*commit)(void *arg, const ds_commit *commit);
     void (*progress)(void *arg, const ds_progress *progress);
     /* The app has ended; nothing is stepped after it. */
