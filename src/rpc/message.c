@@ -53,6 +53,7 @@ static void hello_fields(ds_wire *wire, ds_message *message)
     ds_wire_i32(wire, &m->store_fd);
     ds_wire_u64(wire, &m->store_bytes);
     text(wire, &m->host);
+    text(wire, &m->bulk_url);
 }
 
 static void welcome_fields(ds_wire *wire, ds_message *message)
@@ -61,6 +62,7 @@ static void welcome_fields(ds_wire *wire, ds_message *message)
     ds_wire_u64(wire, &m->executor_id);
     text(wire, &m->app_id);
     ds_wire_u32(wire, &m->heartbeat_ms);
+    ds_wire_bytes(wire, m->key, sizeof m->key);
 }
 
 static void reject_fields(ds_wire *wire, ds_message *message)
@@ -96,6 +98,8 @@ static void peer_fields(ds_wire *wire, ds_message *message)
     ds_wire_u64(wire, &m->executor_id);
     text(wire, &m->path);
     ds_wire_u64(wire, &m->store_bytes);
+    text(wire, &m->bulk_url);
+    ds_wire_bool(wire, &m->gone);
 }
 
 static void ref_fields(ds_wire *wire, ds_ref *ref)
@@ -268,6 +272,23 @@ static void stop_fields(ds_wire *wire, ds_message *message)
     text(wire, &message->stop.reason);
 }
 
+static void fetch_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_fetch *m = &message->fetch;
+    ds_wire_bytes(wire, m->key, sizeof m->key);
+    ds_wire_u64(wire, &m->number);
+    ref_fields(wire, &m->ref);
+    ds_wire_most64(wire, &m->ref.length, DS_FETCH_LIMIT);
+}
+
+static void fetched_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_fetched *m = &message->fetched;
+    ds_wire_u64(wire, &m->number);
+    status(wire, &m->status);
+    ds_wire_blob(wire, &m->bytes, &m->n_bytes, DS_FETCH_LIMIT);
+}
+
 static const struct {
     const char *name;
     void (*fields)(ds_wire *wire, ds_message *message);
@@ -290,6 +311,8 @@ static const struct {
     [DS_MSG_RELEASE] = {"RELEASE", release_fields},
     [DS_MSG_HEARTBEAT] = {"HEARTBEAT", heartbeat_fields},
     [DS_MSG_STOP] = {"STOP", stop_fields},
+    [DS_MSG_FETCH] = {"FETCH", fetch_fields},
+    [DS_MSG_FETCHED] = {"FETCHED", fetched_fields},
 };
 
 static bool known(uint8_t type)
@@ -300,6 +323,14 @@ static bool known(uint8_t type)
 const char *ds_message_name(uint8_t type)
 {
     return known(type) ? types[type].name : "?";
+}
+
+bool ds_tokens_equal(const uint8_t *a, const uint8_t *b)
+{
+    uint8_t difference = 0;
+    for (size_t i = 0; i < DS_TOKEN_BYTES; i++)
+        difference |= a[i] ^ b[i];
+    return difference == 0;
 }
 
 /* A field that has one allowed value. */

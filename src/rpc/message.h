@@ -14,6 +14,7 @@
  *                          RECEIVER_STATE, HEARTBEAT
  *     driver -> executor   WELCOME, REJECT, PLAN, DROP_PLAN, PEER, TASKS, RECEIVER_START,
  *                          RECEIVER_STOP, CUT, RELEASE, STOP
+ *     over bulk links      FETCH, answered by FETCHED (exec/bulk_client.h)
  *
  * Structs here are what both cores work with. Decoding copies everything into an arena, so a
  * decoded message does not refer to the bytes it came from.
@@ -30,7 +31,8 @@
 #define DS_MESSAGE_LIST_LIMIT 65536u        /* items of any list */
 #define DS_MESSAGE_TEXT_LIMIT 4096u         /* bytes of any text but a plan */
 #define DS_TOKEN_BYTES 32u
-#define DS_BAD_REASON_SLOTS 8u /* counters by reason; columnar/format.h names them */
+#define DS_FETCH_LIMIT (1u << 20) /* bytes of one FETCH */
+#define DS_BAD_REASON_SLOTS 8u    /* counters by reason; columnar/format.h names them */
 
 typedef enum ds_message_type {
     DS_MSG_HELLO = 1,
@@ -51,6 +53,8 @@ typedef enum ds_message_type {
     DS_MSG_RELEASE,
     DS_MSG_HEARTBEAT,
     DS_MSG_STOP,
+    DS_MSG_FETCH,
+    DS_MSG_FETCHED,
     DS_MSG_TYPES
 } ds_message_type;
 
@@ -62,16 +66,18 @@ typedef struct ds_msg_hello {
     uint64_t executor_id;          /* given by its launcher, never used twice; 0: wants one */
     uint8_t token[DS_TOKEN_BYTES]; /* made for its launch; zero when it joins by URL */
     uint32_t cores;
-    int64_t pid; /* process and descriptor under which its store can be opened */
-    int32_t store_fd;
+    int64_t pid;      /* process and descriptor under which its store can be opened */
+    int32_t store_fd; /* -1: it cannot */
     uint64_t store_bytes;
-    const char *host; /* tells hosts apart: the boot id */
+    const char *host;     /* tells hosts apart: the boot id */
+    const char *bulk_url; /* where bytes of its store can be fetched; "": nowhere */
 } ds_msg_hello;
 
 typedef struct ds_msg_welcome {
     uint64_t executor_id;
     const char *app_id;
     uint32_t heartbeat_ms;
+    uint8_t key[DS_TOKEN_BYTES]; /* of the app: every FETCH carries it */
 } ds_msg_welcome;
 
 /* The peer must not try again: it exits and shows the reason. */
@@ -97,11 +103,13 @@ typedef struct ds_msg_drop_plan {
     uint32_t plan_id;
 } ds_msg_drop_plan;
 
-/* Where the store of an executor can be opened (or that it is gone: path ""). */
+/* Where the bytes of an executor's store are; said again when that changes. */
 typedef struct ds_msg_peer {
     uint64_t executor_id;
-    const char *path; /* "/proc/PID/fd/N" of the driver, which holds all stores open */
+    const char *path; /* "/proc/PID/fd/N" of the driver, which holds it open; "": nowhere */
     uint64_t store_bytes;
+    const char *bulk_url; /* where they can be fetched instead; "": nowhere */
+    bool gone;            /* nothing in it is needed, or to be had, any more */
 } ds_msg_peer;
 
 /* A run of bytes in the store of an executor. */
@@ -261,6 +269,20 @@ typedef struct ds_msg_stop {
     const char *reason;
 } ds_msg_stop;
 
+/* Asks for bytes of a store, over a bulk link. */
+typedef struct ds_msg_fetch {
+    uint8_t key[DS_TOKEN_BYTES];
+    uint64_t number; /* the asker's; the answer has the same */
+    ds_ref ref;      /* at most DS_FETCH_LIMIT bytes */
+} ds_msg_fetch;
+
+typedef struct ds_msg_fetched {
+    uint64_t number;
+    uint32_t status; /* DS_ERR_LOST: no such bytes are here */
+    const char *bytes;
+    uint32_t n_bytes; /* as many as were asked for, or none */
+} ds_msg_fetched;
+
 typedef struct ds_message {
     uint8_t type;   /* ds_message_type */
     uint64_t epoch; /* of the driver; 0 in HELLO */
@@ -283,6 +305,8 @@ typedef struct ds_message {
         ds_msg_release release;
         ds_msg_heartbeat heartbeat;
         ds_msg_stop stop;
+        ds_msg_fetch fetch;
+        ds_msg_fetched fetched;
     };
 } ds_message;
 
@@ -295,5 +319,8 @@ ds_status ds_message_decode(ds_arena *arena, const void *bytes, size_t length, d
 
 /* "TASKS", "HELLO" ...; "?" for an unknown type. */
 const char *ds_message_name(uint8_t type);
+
+/* Compares two tokens or keys of DS_TOKEN_BYTES, in a time that tells nothing. */
+bool ds_tokens_equal(const uint8_t *a, const uint8_t *b);
 
 #endif

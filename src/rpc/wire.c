@@ -128,6 +128,26 @@ void ds_wire_bytes(ds_wire *wire, uint8_t *bytes, size_t n)
         memset(bytes, 0, n);
 }
 
+void ds_wire_most64(ds_wire *wire, uint64_t *value, uint64_t most)
+{
+    if (!check(wire, *value <= most, "a number is too large"))
+        *value = 0;
+}
+
+void ds_wire_blob(ds_wire *wire, const char **bytes, uint32_t *n, uint32_t limit)
+{
+    ds_wire_u32(wire, n);
+    bool fits = check(wire, *n <= limit, "a run of bytes is too long");
+    if (!reading(wire)) {
+        put(wire, *bytes, *n);
+        return;
+    }
+    const unsigned char *from = fits ? next(wire, *n) : NULL;
+    if (from == NULL)
+        *n = 0;
+    *bytes = *n == 0 ? NULL : ds_arena_strndup(wire->arena, (const char *)from, *n);
+}
+
 void ds_wire_text(ds_wire *wire, const char **text, size_t limit)
 {
     size_t length = reading(wire) || *text == NULL ? 0 : strlen(*text);

@@ -56,6 +56,10 @@ void ds_wire_enum8(ds_wire *wire, uint8_t *value, uint8_t end);
 void ds_wire_enum32(ds_wire *wire, uint32_t *value, uint32_t end);
 /* n bytes as they are. */
 void ds_wire_bytes(ds_wire *wire, uint8_t *bytes, size_t n);
+/* Checks that a number that was read, or is written, is at most `most`. */
+void ds_wire_most64(ds_wire *wire, uint64_t *value, uint64_t most);
+/* *n bytes of any kind, at most limit; reading makes a copy in the arena (NULL: none). */
+void ds_wire_blob(ds_wire *wire, const char **bytes, uint32_t *n, uint32_t limit);
 /* A text of at most limit bytes without a NUL in it. NULL is written as the empty text. */
 void ds_wire_text(ds_wire *wire, const char **text, size_t limit);
 

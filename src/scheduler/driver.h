@@ -109,9 +109,10 @@ typedef struct ds_driver_ports {
 } ds_driver_ports;
 
 typedef struct ds_driver_config {
-    const ds_plan *plan; /* borrowed */
-    uint64_t epoch;      /* of this driver: never used twice, not 0 */
-    uint64_t seed;       /* for tokens */
+    const ds_plan *plan;         /* borrowed */
+    uint64_t epoch;              /* of this driver: never used twice, not 0 */
+    uint64_t seed;               /* for tokens */
+    uint8_t key[DS_TOKEN_BYTES]; /* of the app: what fetches bytes carries it */
     bool available_now;
     bool checkpoint;         /* journal and wait for it */
     bool virtual_time;       /* tests: batches follow each other without waiting */

@@ -38,14 +38,6 @@ static void reject(ds_driver *d, uint64_t peer, const char *reason)
 
 /* ---- introduction ---- */
 
-static bool tokens_equal(const uint8_t *a, const uint8_t *b)
-{
-    uint8_t difference = 0;
-    for (size_t i = 0; i < DS_TOKEN_BYTES; i++)
-        difference |= a[i] ^ b[i];
-    return difference == 0;
-}
-
 /* The entry of an executor that introduces itself, or NULL with the reason. */
 static ds_executor_entry *identify(ds_driver *d, const ds_msg_hello *hello, const char **reason)
 {
@@ -61,7 +53,7 @@ static ds_executor_entry *identify(ds_driver *d, const ds_msg_hello *hello, cons
     }
     ds_executor_entry *entry = ds_registry_find(&d->registry, hello->executor_id);
     if (entry == NULL || strcmp(hello->app_id, d->plan->app->name) != 0 ||
-        !tokens_equal(entry->token, hello->token))
+        !ds_tokens_equal(entry->token, hello->token))
         *reason = "it does not belong to this app";
     else if (entry->state != DS_EXECUTOR_LAUNCHED)
         *reason = "it was given up and replaced";
@@ -73,7 +65,8 @@ static ds_executor_entry *identify(ds_driver *d, const ds_msg_hello *hello, cons
 static void tell_peer(ds_driver *d, const ds_executor_entry *to, const ds_executor_entry *about)
 {
     ds_message message = {.type = DS_MSG_PEER};
-    message.peer = (ds_msg_peer){about->id, about->store_path, about->store_bytes};
+    message.peer = (ds_msg_peer){
+        .executor_id = about->id, .path = about->store_path, .store_bytes = about->store_bytes};
     ds_driver_send(d, to, &message);
 }
 
@@ -122,7 +115,10 @@ static void on_hello(ds_driver *d, uint64_t peer, const ds_msg_hello *hello)
     entry->heard_us = d->now_us;
     entry->state = DS_EXECUTOR_INTRODUCED;
     ds_message welcome = {.type = DS_MSG_WELCOME};
-    welcome.welcome = (ds_msg_welcome){entry->id, d->plan->app->name, d->config.heartbeat_ms};
+    welcome.welcome = (ds_msg_welcome){.executor_id = entry->id,
+                                       .app_id = d->plan->app->name,
+                                       .heartbeat_ms = d->config.heartbeat_ms};
+    memcpy(welcome.welcome.key, d->config.key, sizeof d->config.key);
     ds_driver_send(d, entry, &welcome);
     tell_peers(d, entry);
     send_plan(d, entry);
@@ -268,7 +264,7 @@ void ds_driver_drop_stores(ds_driver *d)
             if (other->peer == 0 || !entry->store_open)
                 continue;
             ds_message message = {.type = DS_MSG_PEER};
-            message.peer = (ds_msg_peer){entry->id, "", 0};
+            message.peer = (ds_msg_peer){.executor_id = entry->id, .gone = true};
             ds_driver_send(d, other, &message);
         }
         ds_registry_remove(&d->registry, entry);

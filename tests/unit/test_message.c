@@ -85,16 +85,21 @@ static ds_message full(uint8_t type)
                                  .pid = 4242,
                                  .store_fd = -1,
                                  .store_bytes = 5,
-                                 .host = "6b3c"};
+                                 .host = "6b3c",
+                                 .bulk_url = "tcp://127.0.0.1:1234"};
         break;
-    case DS_MSG_WELCOME: m.welcome = (ds_msg_welcome){7, "app-1", 500}; break;
+    case DS_MSG_WELCOME:
+        m.welcome = (ds_msg_welcome){7, "app-1", 500, {[0] = 1, [31] = 0xfe}};
+        break;
     case DS_MSG_REJECT: m.reject.reason = "caf\xc3\xa9: another app"; break;
     case DS_MSG_PLAN: m.plan = (ds_msg_plan){3, UINT64_MAX, "{\"version\":1}", "app-1-7"}; break;
     case DS_MSG_PLAN_RESULT:
         m.plan_result = (ds_msg_plan_result){3, DS_ERR_APP, "no such column"};
         break;
     case DS_MSG_DROP_PLAN: m.drop_plan.plan_id = 3; break;
-    case DS_MSG_PEER: m.peer = (ds_msg_peer){4, "/proc/1/fd/5", 1u << 30}; break;
+    case DS_MSG_PEER:
+        m.peer = (ds_msg_peer){4, "/proc/1/fd/5", 1u << 30, "abstract://bulk", true};
+        break;
     case DS_MSG_TASKS: m.tasks = (ds_msg_tasks){some_tasks, 2}; break;
     case DS_MSG_TASK_RESULTS: m.task_results = (ds_msg_task_results){some_results, 2}; break;
     case DS_MSG_RECEIVER_START: m.receiver_start = (ds_msg_receiver_start){1, 2, 3, 4, true}; break;
@@ -109,6 +114,10 @@ static ds_message full(uint8_t type)
     case DS_MSG_RELEASE: m.release = (ds_msg_release){some_batches, 3, some_ranges, 2}; break;
     case DS_MSG_HEARTBEAT: m.heartbeat = (ds_msg_heartbeat){1, 2, UINT64_MAX}; break;
     case DS_MSG_STOP: m.stop.reason = "the app has ended"; break;
+    case DS_MSG_FETCH:
+        m.fetch = (ds_msg_fetch){{[0] = 1, [31] = 2}, 3, {4, UINT64_MAX, DS_FETCH_LIMIT}};
+        break;
+    case DS_MSG_FETCHED: m.fetched = (ds_msg_fetched){3, DS_ERR_LOST, "\0any\xff bytes", 11}; break;
     default: ck_abort_msg("no example of type %d", type);
     }
     return m;
@@ -198,7 +207,7 @@ static void same_release(const ds_msg_release *a, const ds_msg_release *b)
 static void same_hello(const ds_msg_hello *a, const ds_msg_hello *b)
 {
     SAME(protocol), SAME(executor_id), SAME(cores), SAME(pid), SAME(store_fd), SAME(store_bytes);
-    SAME_TEXT(build), SAME_TEXT(app_id), SAME_TEXT(host);
+    SAME_TEXT(build), SAME_TEXT(app_id), SAME_TEXT(host), SAME_TEXT(bulk_url);
     ck_assert_mem_eq(a->token, b->token, DS_TOKEN_BYTES);
 }
 
@@ -228,6 +237,7 @@ static void same(const ds_message *a, const ds_message *b)
     case DS_MSG_HELLO: same_hello(&a->hello, &b->hello); break;
     case DS_MSG_WELCOME:
         SAME(welcome.executor_id), SAME(welcome.heartbeat_ms), SAME_TEXT(welcome.app_id);
+        ck_assert_mem_eq(a->welcome.key, b->welcome.key, DS_TOKEN_BYTES);
         break;
     case DS_MSG_REJECT: SAME_TEXT(reject.reason); break;
     case DS_MSG_PLAN:
@@ -237,7 +247,10 @@ static void same(const ds_message *a, const ds_message *b)
         SAME(plan_result.plan_id), SAME(plan_result.status), SAME_TEXT(plan_result.message);
         break;
     case DS_MSG_DROP_PLAN: SAME(drop_plan.plan_id); break;
-    case DS_MSG_PEER: SAME(peer.executor_id), SAME(peer.store_bytes), SAME_TEXT(peer.path); break;
+    case DS_MSG_PEER:
+        SAME(peer.executor_id), SAME(peer.store_bytes), SAME(peer.gone);
+        SAME_TEXT(peer.path), SAME_TEXT(peer.bulk_url);
+        break;
     case DS_MSG_RECEIVER_START:
         SAME(receiver_start.plan_id), SAME(receiver_start.source), SAME(receiver_start.receiver_id);
         SAME(receiver_start.credit_bytes), SAME(receiver_start.until_idle);
@@ -253,6 +266,14 @@ static void same(const ds_message *a, const ds_message *b)
         SAME(heartbeat.used_bytes), SAME(heartbeat.store_used), SAME(heartbeat.store_peak);
         break;
     case DS_MSG_STOP: SAME_TEXT(stop.reason); break;
+    case DS_MSG_FETCH:
+        SAME(fetch.number), same_ref(&a->fetch.ref, &b->fetch.ref);
+        ck_assert_mem_eq(a->fetch.key, b->fetch.key, DS_TOKEN_BYTES);
+        break;
+    case DS_MSG_FETCHED:
+        SAME(fetched.number), SAME(fetched.status), SAME(fetched.n_bytes);
+        ck_assert_mem_eq(a->fetched.bytes, b->fetched.bytes, a->fetched.n_bytes);
+        break;
     default: same_lists(a, b);
     }
 }
@@ -432,6 +453,41 @@ START_TEST(broken_fields_are_refused)
 }
 END_TEST
 
+/* clang-format off */
+static void spoil_fetch_length(ds_buffer *b) { put_u32(b, HEADER + 32 + 24, DS_FETCH_LIMIT + 1); }
+static void spoil_fetch_huge(ds_buffer *b) { b->data[HEADER + 32 + 31] = (char)0x80; }
+static void spoil_fetched_limit(ds_buffer *b) { put_u32(b, HEADER + 12, DS_FETCH_LIMIT + 1); }
+static void spoil_fetched_more(ds_buffer *b) { put_u32(b, HEADER + 12, 12); }
+static void spoil_fetched_less(ds_buffer *b) { put_u32(b, HEADER + 12, 10); }
+/* clang-format on */
+
+START_TEST(fetches_are_bounded)
+{
+    ds_message fetch = full(DS_MSG_FETCH), fetched = full(DS_MSG_FETCHED);
+    check_refused(&fetch, spoil_fetch_length, "number is too large");
+    check_refused(&fetch, spoil_fetch_huge, "number is too large");
+    check_refused(&fetched, spoil_fetched_limit, "run of bytes is too long");
+    check_refused(&fetched, spoil_fetched_more, "ends too early");
+    check_refused(&fetched, spoil_fetched_less, "follows its end");
+    char *longest = ds_calloc(1, DS_FETCH_LIMIT);
+    fetched.fetched = (ds_msg_fetched){1, DS_OK, longest, DS_FETCH_LIMIT};
+    check_round_trip(&fetched);
+    free(longest);
+}
+END_TEST
+
+START_TEST(tokens_are_compared_whole)
+{
+    uint8_t a[DS_TOKEN_BYTES] = {1, 2, 3}, b[DS_TOKEN_BYTES] = {1, 2, 3};
+    ck_assert(ds_tokens_equal(a, b));
+    for (size_t i = 0; i < DS_TOKEN_BYTES; i++) {
+        b[i] ^= 0x80;
+        ck_assert(!ds_tokens_equal(a, b));
+        b[i] ^= 0x80;
+    }
+}
+END_TEST
+
 static char *text_of(size_t length)
 {
     char *text = ds_alloc(length + 1);
@@ -552,7 +608,8 @@ START_TEST(reading_on_after_a_problem_gives_nothing)
 END_TEST
 
 UNIT_MAIN("message", every_field_comes_back, the_wire_format_is_fixed, every_cut_is_refused,
-          broken_headers_and_ends_are_refused, broken_fields_are_refused, texts_reach_their_limits,
-          texts_over_the_limit_are_refused, lists_reach_their_limit,
-          messages_over_the_limit_are_refused, counts_without_items_take_no_memory,
-          types_have_names, reading_on_after_a_problem_gives_nothing)
+          broken_headers_and_ends_are_refused, broken_fields_are_refused, fetches_are_bounded,
+          tokens_are_compared_whole, texts_reach_their_limits, texts_over_the_limit_are_refused,
+          lists_reach_their_limit, messages_over_the_limit_are_refused,
+          counts_without_items_take_no_memory, types_have_names,
+          reading_on_after_a_problem_gives_nothing)
