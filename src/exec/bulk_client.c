@@ -29,6 +29,8 @@
 
 #define TRY_MS 500 /* of dialing, before it is looked whether it still makes sense */
 
+static const char connection_lost[] = "the connection was lost";
+
 /* One call of fetch; on the stack of its thread. */
 typedef struct transfer {
     const ds_bulk_item *items;
@@ -199,7 +201,7 @@ static void on_link(void *arg, const ds_link_event *event)
         on_message(c, event);
     } else if (event->kind == DS_LINK_LOST) {
         pthread_mutex_lock(&c->lock);
-        lose(c, "the connection was lost");
+        lose(c, connection_lost);
         pthread_mutex_unlock(&c->lock);
     }
 }
@@ -267,7 +269,7 @@ static void run(connection *c, transfer *t)
 {
     for (;;) {
         if (!c->open && t->problem == NULL)
-            t->problem = "the connection was lost";
+            t->problem = connection_lost;
         ask(c, t);
         if (t->under_way == 0 && (t->problem != NULL || !has_more(t)))
             return;
@@ -275,6 +277,15 @@ static void run(connection *c, transfer *t)
         if (c->open && c->under_way > 0 && ds_clock_mono_us() >= c->heard_us + c->client->wait_us)
             lose(c, "no answer came in time");
     }
+}
+
+static ds_status try_fetch(connection *c, const ds_bulk_item *items, size_t n_items, transfer *t,
+                           ds_error *error)
+{
+    *t = (transfer){.items = items, .n_items = n_items, .failed = items[0].ref};
+    DS_TRY(open_link(c, error));
+    run(c, t);
+    return DS_OK;
 }
 
 /* ---- connections ---- */
@@ -363,12 +374,13 @@ ds_status ds_bulk_client_fetch(ds_bulk_client *client, const char *url, const ds
     if (!has_more(&t))
         return DS_OK;
     ds_error why = {.message = ""};
-    t.failed = items[t.item].ref;
     connection *c = acquire(client, url);
     pthread_mutex_lock(&c->lock);
-    ds_status status = open_link(c, &why);
-    if (status == DS_OK)
-        run(c, &t);
+    /* A link that was open before may be lost by now: that is found out by using it. */
+    bool again = c->open;
+    ds_status status = try_fetch(c, items, n_items, &t, &why);
+    if (again && status == DS_OK && t.problem == connection_lost)
+        status = try_fetch(c, items, n_items, &t, &why);
     pthread_mutex_unlock(&c->lock);
     release(client, c);
     if (status == DS_OK && t.problem == NULL)
