@@ -13,11 +13,17 @@
 
 /* --driver is for people; the others are how a driver starts its own. */
 static const struct option executor_options[] = {
-    {"driver", required_argument, NULL, 'd'},    {"app", required_argument, NULL, 'a'},
-    {"id", required_argument, NULL, 'i'},        {"cores", required_argument, NULL, 'c'},
-    {"memory", required_argument, NULL, 'm'},    {"parent", required_argument, NULL, 'p'},
-    {"log-level", required_argument, NULL, 'l'}, {"log-format", required_argument, NULL, 'f'},
-    {"with-stdin", no_argument, NULL, 's'},      {NULL, 0, NULL, 0},
+    {"driver", required_argument, NULL, 'd'},
+    {"app", required_argument, NULL, 'a'},
+    {"id", required_argument, NULL, 'i'},
+    {"cores", required_argument, NULL, 'c'},
+    {"memory", required_argument, NULL, 'm'},
+    {"parent", required_argument, NULL, 'p'},
+    {"log-level", required_argument, NULL, 'l'},
+    {"log-format", required_argument, NULL, 'f'},
+    {"with-stdin", no_argument, NULL, 's'},
+    {"bulk", required_argument, NULL, 'b'},
+    {NULL, 0, NULL, 0},
 };
 
 typedef struct executor_arguments {
@@ -43,6 +49,7 @@ static bool take_option(executor_arguments *args, int option)
     switch (option) {
     case 'd': args->options.url = optarg; return true;
     case 'a': args->options.app_id = optarg; return true;
+    case 'b': args->options.bulk = *optarg != '\0' ? optarg : NULL; return true;
     case 'i': return parse_number(optarg, UINT64_MAX, &args->options.executor_id);
     case 'c':
         if (!parse_number(optarg, 1024, &number) || number == 0)

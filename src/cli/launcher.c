@@ -106,6 +106,8 @@ ds_status ds_launcher_start(ds_launcher *launcher, uint64_t executor_id, const u
                           "executor",
                           "--driver",
                           spec->url,
+                          "--bulk",
+                          spec->bulk,
                           "--app",
                           spec->app_id,
                           "--id",

@@ -15,6 +15,7 @@ typedef struct ds_launcher ds_launcher;
 
 typedef struct ds_launch_spec { /* all borrowed, for as long as the launcher */
     const char *url;
+    const char *bulk; /* where executors listen for who fetches bytes; "": as they reach us */
     const char *app_id;
     uint32_t cores;
     uint64_t memory_bytes;

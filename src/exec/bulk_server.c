@@ -156,5 +156,5 @@ void ds_bulk_url(const char *driver_url, char *url)
     uint64_t random;
     ssize_t n = getrandom(&random, sizeof random, 0);
     DS_ASSERT(n == (ssize_t)sizeof random); /* never less for so few */
-    snprintf(url, DS_BULK_URL, "abstract://dstream-bulk-%d-%016" PRIx64, (int)getpid(), random);
+    snprintf(url, DS_BULK_URL, "abstract://dstream-%d-bulk-%016" PRIx64, (int)getpid(), random);
 }

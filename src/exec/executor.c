@@ -1,7 +1,6 @@
 #include "exec/executor.h"
 
 #include "base/assert.h"
-#include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +61,7 @@ ds_executor *ds_executor_new(const ds_executor_config *config, const ds_executor
     e->ranges = ds_batch_ranges_new(config->store);
     e->ledger = ds_block_ledger_new(config->store);
     e->peers = ds_peers_new();
+    ds_peers_set_fetcher(e->peers, &config->fetcher, !config->private_memory);
     e->results_arena = ds_arena_new(NULL);
     e->next_heartbeat_us = INT64_MAX;
     e->results_due_us = INT64_MAX;
@@ -135,9 +135,10 @@ static void say_hello(ds_executor *e)
     memcpy(hello->token, e->config.token, sizeof hello->token);
     hello->cores = e->config.cores;
     hello->pid = e->config.pid;
-    hello->store_fd = ds_store_fd(e->config.store);
+    hello->store_fd = e->config.private_memory ? -1 : ds_store_fd(e->config.store);
     hello->store_bytes = ds_store_size(e->config.store);
     hello->host = e->config.host;
+    hello->bulk_url = e->config.bulk_url;
     send(e, &message);
 }
 
@@ -151,6 +152,8 @@ static void on_welcome(ds_executor *e, const ds_message *message, int64_t now_us
     e->heartbeat_us = (int64_t)message->welcome.heartbeat_ms * 1000;
     e->next_heartbeat_us = e->heartbeat_us > 0 ? now_us + e->heartbeat_us : INT64_MAX;
     ds_peers_add_store(e->peers, e->id, e->config.store);
+    if (e->ports.welcomed != NULL)
+        e->ports.welcomed(e->ports.arg, e->id, message->welcome.key);
 }
 
 static void beat(ds_executor *e, int64_t now_us)
@@ -165,16 +168,10 @@ static void beat(ds_executor *e, int64_t now_us)
 
 static void on_peer(ds_executor *e, const ds_msg_peer *peer)
 {
-    if (peer->path[0] == '\0') {
+    if (peer->gone)
         ds_peers_drop(e->peers, peer->executor_id);
-        return;
-    }
-    /* It may be gone by now, as nothing wants it any more. Otherwise tasks that do will fail. */
-    ds_error error;
-    ds_status status =
-        ds_peers_open(e->peers, peer->executor_id, peer->path, peer->store_bytes, &error);
-    if (status != DS_OK)
-        ds_log_info("%s", error.message);
+    else
+        ds_peers_add(e->peers, peer);
 }
 
 /* ---- plans ---- */

@@ -33,6 +33,8 @@ typedef struct ds_executor_ports {
     void (*receivers_credit)(void *arg);
     /* Ends the process (or the simulated one): nothing is stepped after it. */
     void (*end)(void *arg, ds_status status, const char *reason);
+    /* The driver gave it this id and the app's key (DS_TOKEN_BYTES, borrowed). May be NULL. */
+    void (*welcomed)(void *arg, uint64_t executor_id, const uint8_t *key);
 } ds_executor_ports;
 
 typedef struct ds_executor_config {
@@ -44,6 +46,9 @@ typedef struct ds_executor_config {
     const char *host;
     int64_t memory_bytes; /* its budget for tasks and panes */
     ds_store *store;      /* borrowed */
+    bool private_memory;  /* its store is not offered to others, and theirs are not opened */
+    const char *bulk_url; /* where its bytes can be fetched; NULL: nowhere */
+    ds_fetcher fetcher;   /* fetches from others; all NULL: nothing can be */
     bool has_stdin;
     const ds_plan_options *plan_options; /* tests only; NULL otherwise */
 } ds_executor_config;

@@ -1,8 +1,9 @@
 /*
  * Threads: this one steps the control; the link's, the task pool's and the receivers' threads
  * post events to its mailbox and never touch the control. Ports are called from this thread
- * only. When the driver is lost, or the control ends while tasks run, the process leaves by
- * _exit: nothing it holds has a name, so the kernel cleans up.
+ * only. Task threads fetch what they cannot map over bulk links of their own, and the threads
+ * of those links give others bytes of the store. When the driver is lost, or the control ends while
+ * tasks run, the process leaves by _exit: nothing it holds has a name, so the kernel cleans up.
  */
 #include "exec/executor_loop.h"
 
@@ -10,6 +11,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mailbox.h"
+#include "exec/bulk_client.h"
+#include "exec/bulk_server.h"
 #include "exec/executor.h"
 #include "exec/task_pool.h"
 #include "rpc/link.h"
@@ -51,6 +54,9 @@ typedef struct executor_loop {
     ds_task_pool *pool;
     ds_receivers *receivers; /* started with the first receiver */
     ds_store *store;
+    ds_bulk_server *bulk_server;
+    ds_bulk_client *bulk_client;
+    _Atomic uint64_t id; /* 0: not welcomed yet */
     ds_buffer out;
     bool ended;
     ds_status status;
@@ -156,6 +162,14 @@ static void port_end(void *arg, ds_status status, const char *reason)
     loop->status = status == DS_OK ? DS_OK : ds_error_set(loop->error, status, "%s", reason);
 }
 
+static void port_welcomed(void *arg, uint64_t executor_id, const uint8_t *key)
+{
+    executor_loop *loop = arg;
+    atomic_store(&loop->id, executor_id);
+    ds_bulk_client_set_key(loop->bulk_client, key);
+    ds_bulk_server_set_key(loop->bulk_server, key);
+}
+
 static void port_receiver_add(void *arg, const ds_receiver_spec *spec)
 {
     executor_loop *loop = arg;
@@ -193,6 +207,39 @@ static void port_credit(void *arg)
     executor_loop *loop = arg;
     if (loop->receivers != NULL)
         ds_receivers_credit(loop->receivers);
+}
+
+/* ---- bulk ---- */
+
+static const char *on_hold(void *arg, const ds_ref *ref)
+{
+    executor_loop *loop = arg;
+    if (ref->executor_id != atomic_load(&loop->id))
+        return NULL;
+    return ds_store_range(loop->store, ref->offset, ref->length);
+}
+
+static ds_status fetch(void *arg, const char *url, const ds_bulk_item *items, size_t n_items,
+                       ds_error *error)
+{
+    executor_loop *loop = arg;
+    return ds_bulk_client_fetch(loop->bulk_client, url, items, n_items, error);
+}
+
+static void drop(void *arg, const char *url)
+{
+    executor_loop *loop = arg;
+    ds_bulk_client_drop(loop->bulk_client, url);
+}
+
+static ds_status open_bulk(executor_loop *loop, const ds_executor_options *options, ds_error *error)
+{
+    char url[DS_BULK_URL];
+    const ds_bulk_source source = {.arg = loop, .hold = on_hold};
+    ds_bulk_url(options->url, url);
+    loop->bulk_client = ds_bulk_client_new(DS_BULK_WAIT_MS);
+    return ds_bulk_server_open(options->bulk != NULL ? options->bulk : url, &source,
+                               &loop->bulk_server, error);
 }
 
 /* ---- the loop ---- */
@@ -278,6 +325,7 @@ ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
     read_boot_id(host, sizeof host);
     uint64_t store_bytes = options->memory_bytes / 2;
     DS_TRY(ds_store_new(store_bytes, &loop.store, error));
+    DS_TRY(open_bulk(&loop, options, error));
     ds_executor_config config = {.app_id = options->app_id,
                                  .executor_id = options->executor_id,
                                  .cores = options->cores,
@@ -285,11 +333,20 @@ ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
                                  .host = host,
                                  .memory_bytes = (int64_t)(options->memory_bytes - store_bytes),
                                  .store = loop.store,
+                                 .private_memory = !ds_store_shares(),
+                                 .bulk_url = ds_bulk_server_url(loop.bulk_server),
+                                 .fetcher = {&loop, fetch, drop},
                                  .has_stdin = options->has_stdin};
     memcpy(config.token, options->token, sizeof config.token);
-    const ds_executor_ports ports = {
-        &loop,    port_send,   port_run, port_receiver_add, port_receiver_stop,
-        port_cut, port_credit, port_end};
+    const ds_executor_ports ports = {.arg = &loop,
+                                     .send = port_send,
+                                     .run = port_run,
+                                     .receiver_add = port_receiver_add,
+                                     .receiver_stop = port_receiver_stop,
+                                     .receivers_cut = port_cut,
+                                     .receivers_credit = port_credit,
+                                     .welcomed = port_welcomed,
+                                     .end = port_end};
     loop.mailbox = ds_mailbox_new();
     loop.control = ds_executor_new(&config, &ports);
     loop.pool = ds_task_pool_start(options->cores, on_task_done, &loop);

@@ -11,6 +11,7 @@
 
 typedef struct ds_executor_options {
     const char *url;      /* of the driver */
+    const char *bulk;     /* where others may fetch from it; NULL: as it reaches the driver */
     const char *app_id;   /* "" if it joins by hand */
     uint64_t executor_id; /* 0: the driver gives one */
     uint8_t token[DS_TOKEN_BYTES];

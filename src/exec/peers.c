@@ -1,18 +1,26 @@
 #include "exec/peers.h"
 
 #include "base/assert.h"
+#include "base/log.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
+/* One of store, view and url is where the bytes are; none: they cannot be read. */
 typedef struct peer {
     uint64_t executor_id;
-    ds_store *store;     /* of this process, or NULL */
-    ds_store_view *view; /* of another, or NULL */
+    ds_store *store;     /* of this process */
+    ds_store_view *view; /* of another, mapped */
+    char *url;           /* of another: where to fetch */
+    bool told;           /* it was logged that its bytes are copied */
 } peer;
 
 struct ds_peers {
-    pthread_mutex_t lock;
+    ds_fetcher fetcher;
+    bool maps;
+    pthread_mutex_t lock; /* guards what follows */
     peer *list;
     size_t n, capacity;
     uint64_t *dropped; /* ids: they never come back */
@@ -22,6 +30,7 @@ struct ds_peers {
 ds_peers *ds_peers_new(void)
 {
     ds_peers *peers = ds_calloc(1, sizeof *peers);
+    peers->maps = true;
     pthread_mutex_init(&peers->lock, NULL);
     return peers;
 }
@@ -30,13 +39,20 @@ void ds_peers_free(ds_peers *peers)
 {
     if (peers == NULL)
         return;
-    for (size_t i = 0; i < peers->n; i++)
-        if (peers->list[i].view != NULL)
-            ds_store_view_close(peers->list[i].view);
+    for (size_t i = 0; i < peers->n; i++) {
+        ds_store_view_close(peers->list[i].view);
+        free(peers->list[i].url);
+    }
     free(peers->list);
     free(peers->dropped);
     pthread_mutex_destroy(&peers->lock);
     free(peers);
+}
+
+void ds_peers_set_fetcher(ds_peers *peers, const ds_fetcher *fetcher, bool maps)
+{
+    peers->fetcher = *fetcher;
+    peers->maps = maps;
 }
 
 static peer *find(ds_peers *peers, uint64_t executor_id)
@@ -55,44 +71,63 @@ static bool was_dropped(const ds_peers *peers, uint64_t executor_id)
     return false;
 }
 
-static void add(ds_peers *peers, peer p)
+static peer *find_or_add(ds_peers *peers, uint64_t executor_id)
 {
+    peer *known = find(peers, executor_id);
+    if (known != NULL)
+        return known;
     if (peers->n == peers->capacity) {
         peers->capacity = peers->capacity == 0 ? 8 : peers->capacity * 2;
         peers->list = ds_realloc(peers->list, peers->capacity, sizeof *peers->list);
     }
-    peers->list[peers->n++] = p;
+    peers->list[peers->n] = (peer){.executor_id = executor_id};
+    return &peers->list[peers->n++];
 }
 
 void ds_peers_add_store(ds_peers *peers, uint64_t executor_id, ds_store *store)
 {
     pthread_mutex_lock(&peers->lock);
-    if (find(peers, executor_id) == NULL)
-        add(peers, (peer){executor_id, store, NULL});
+    peer *p = find_or_add(peers, executor_id);
+    if (p->store == NULL && p->view == NULL)
+        p->store = store;
     pthread_mutex_unlock(&peers->lock);
 }
 
-ds_status ds_peers_open(ds_peers *peers, uint64_t executor_id, const char *path, uint64_t bytes,
-                        ds_error *error)
+/* The store of a peer, mapped; NULL and why if that cannot be. */
+static ds_store_view *map(const ds_peers *peers, const ds_msg_peer *told, ds_error *why)
+{
+    ds_store_view *view = NULL;
+    if (!peers->maps)
+        ds_error_set(why, DS_ERR_LOST, "shared memory is switched off");
+    else if (told->path[0] == '\0')
+        ds_error_set(why, DS_ERR_LOST, "the driver does not hold it open");
+    else
+        ds_store_view_open(told->path, told->store_bytes, &view, why);
+    return view;
+}
+
+void ds_peers_add(ds_peers *peers, const ds_msg_peer *told)
 {
     pthread_mutex_lock(&peers->lock);
-    bool known = find(peers, executor_id) != NULL || was_dropped(peers, executor_id);
+    peer *p = was_dropped(peers, told->executor_id) ? NULL : find_or_add(peers, told->executor_id);
+    if (p != NULL && p->store == NULL && p->view == NULL) {
+        ds_error why;
+        p->view = map(peers, told, &why);
+        free(p->url);
+        p->url = p->view == NULL && told->bulk_url[0] != '\0' ? ds_strdup(told->bulk_url) : NULL;
+        if (p->view == NULL && !p->told)
+            ds_log_info("the bytes of executor %" PRIu64 " %s: %s", told->executor_id,
+                        p->url != NULL ? "are copied over a link" : "cannot be read", why.message);
+        p->told = true;
+    }
     pthread_mutex_unlock(&peers->lock);
-    if (known)
-        return DS_OK;
-    ds_store_view *view;
-    DS_TRY(ds_store_view_open(path, bytes, &view, error));
-    pthread_mutex_lock(&peers->lock);
-    add(peers, (peer){executor_id, NULL, view});
-    pthread_mutex_unlock(&peers->lock);
-    return DS_OK;
 }
 
 void ds_peers_drop(ds_peers *peers, uint64_t executor_id)
 {
     pthread_mutex_lock(&peers->lock);
     peer *p = find(peers, executor_id);
-    ds_store_view *view = p != NULL ? p->view : NULL;
+    peer dropped = p != NULL ? *p : (peer){0};
     if (p != NULL)
         *p = peers->list[--peers->n];
     if (!was_dropped(peers, executor_id)) {
@@ -100,25 +135,122 @@ void ds_peers_drop(ds_peers *peers, uint64_t executor_id)
         peers->dropped[peers->n_dropped++] = executor_id;
     }
     pthread_mutex_unlock(&peers->lock);
-    if (view != NULL)
-        ds_store_view_close(view);
+    ds_store_view_close(dropped.view);
+    if (dropped.url != NULL && peers->fetcher.drop != NULL)
+        peers->fetcher.drop(peers->fetcher.arg, dropped.url);
+    free(dropped.url);
 }
 
-ds_status ds_peers_bytes(ds_peers *peers, const ds_ref *ref, const char **bytes, ds_error *error)
+/* ---- reading ---- */
+
+static ds_status unreadable(const ds_ref *ref, ds_error *error)
 {
-    *bytes = NULL;
-    pthread_mutex_lock(&peers->lock);
-    const peer *p = find(peers, ref->executor_id);
-    if (p != NULL && p->view != NULL)
-        *bytes = ds_store_view_bytes(p->view, ref->offset, ref->length);
-    else if (p != NULL && ref->offset <= ds_store_size(p->store) &&
-             ref->length <= ds_store_size(p->store) - ref->offset)
-        *bytes = ds_store_bytes(p->store, ref->offset);
-    pthread_mutex_unlock(&peers->lock);
-    if (*bytes != NULL)
-        return DS_OK;
     return ds_error_set(error, DS_ERR_LOST,
-                        "bytes %llu+%llu in the store of executor %llu cannot be read",
-                        (unsigned long long)ref->offset, (unsigned long long)ref->length,
-                        (unsigned long long)ref->executor_id);
+                        "bytes %" PRIu64 "+%" PRIu64 " in the store of executor %" PRIu64
+                        " cannot be read",
+                        ref->offset, ref->length, ref->executor_id);
+}
+
+/* The bytes of a range that is mapped here; NULL if it is not. */
+static const char *mapped(const peer *p, const ds_ref *ref)
+{
+    if (p->view != NULL)
+        return ds_store_view_bytes(p->view, ref->offset, ref->length);
+    return p->store != NULL ? ds_store_range(p->store, ref->offset, ref->length) : NULL;
+}
+
+/* Finds what is mapped here; counts what is to be fetched, and its bytes. */
+static ds_status look_up(ds_peers *peers, const ds_ref *refs, size_t n, const char **bytes,
+                         size_t *n_remote, uint64_t *remote_bytes, ds_error *error)
+{
+    ds_status status = DS_OK;
+    pthread_mutex_lock(&peers->lock);
+    for (size_t i = 0; i < n && status == DS_OK; i++) {
+        const peer *p = find(peers, refs[i].executor_id);
+        bytes[i] = p != NULL ? mapped(p, &refs[i]) : NULL;
+        if (bytes[i] != NULL)
+            continue;
+        if (p == NULL || p->url == NULL || peers->fetcher.fetch == NULL)
+            status = unreadable(&refs[i], error);
+        else if (__builtin_add_overflow(*remote_bytes, refs[i].length, remote_bytes))
+            status = unreadable(&refs[i], error);
+        (*n_remote)++;
+    }
+    pthread_mutex_unlock(&peers->lock);
+    return status;
+}
+
+/* Whether so much more may be held in memory. */
+static ds_status ask_budget(ds_budget *budget, uint64_t bytes, ds_error *error)
+{
+    if (bytes > (uint64_t)INT64_MAX || !ds_budget_reserve(budget, (int64_t)bytes))
+        return ds_error_set(error, DS_ERR_NO_MEMORY,
+                            "the memory limit is reached: %" PRIu64 " bytes of other executors do "
+                            "not fit (executors.memory or limits.memory)",
+                            bytes);
+    ds_budget_charge(budget, -(int64_t)bytes); /* the arena charges them */
+    return DS_OK;
+}
+
+static int by_executor(const void *a, const void *b)
+{
+    uint64_t one = ((const ds_bulk_item *)a)->ref.executor_id;
+    uint64_t other = ((const ds_bulk_item *)b)->ref.executor_id;
+    return one < other ? -1 : one > other;
+}
+
+/* Fetches items of one executor. */
+static ds_status fetch_from(ds_peers *peers, const ds_bulk_item *items, size_t n, ds_error *error)
+{
+    pthread_mutex_lock(&peers->lock);
+    const peer *p = find(peers, items[0].ref.executor_id);
+    char *url = p != NULL && p->url != NULL ? ds_strdup(p->url) : NULL;
+    pthread_mutex_unlock(&peers->lock);
+    if (url == NULL) /* it went away meanwhile */
+        return unreadable(&items[0].ref, error);
+    ds_status status = peers->fetcher.fetch(peers->fetcher.arg, url, items, n, error);
+    free(url);
+    return status;
+}
+
+/* Fetches what has no bytes yet: one round for each executor. */
+static ds_status fetch_rest(ds_peers *peers, const ds_ref *refs, size_t n, size_t n_remote,
+                            ds_arena *arena, const char **bytes, ds_error *error)
+{
+    ds_bulk_item *items = DS_ARENA_ARRAY(arena, ds_bulk_item, n_remote);
+    size_t n_items = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (bytes[i] != NULL)
+            continue;
+        char *to = ds_arena_alloc(arena, refs[i].length);
+        items[n_items++] = (ds_bulk_item){refs[i], to};
+        bytes[i] = to;
+    }
+    DS_ASSERT(n_items == n_remote);
+    qsort(items, n_items, sizeof *items, by_executor);
+    for (size_t from = 0, to; from < n_items; from = to) {
+        to = from + 1;
+        while (to < n_items && by_executor(&items[from], &items[to]) == 0)
+            to++;
+        DS_TRY(fetch_from(peers, items + from, to - from, error));
+    }
+    return DS_OK;
+}
+
+ds_status ds_peers_read(ds_peers *peers, const ds_ref *refs, size_t n, ds_arena *arena,
+                        ds_budget *budget, const char **bytes, ds_error *error)
+{
+    size_t n_remote = 0;
+    uint64_t remote_bytes = 0;
+    DS_TRY(look_up(peers, refs, n, bytes, &n_remote, &remote_bytes, error));
+    if (n_remote == 0)
+        return DS_OK;
+    DS_TRY(ask_budget(budget, remote_bytes, error));
+    return fetch_rest(peers, refs, n, n_remote, arena, bytes, error);
+}
+
+ds_status ds_peers_bytes(ds_peers *peers, const ds_ref *ref, ds_arena *arena, ds_budget *budget,
+                         const char **bytes, ds_error *error)
+{
+    return ds_peers_read(peers, ref, 1, arena, budget, bytes, error);
 }

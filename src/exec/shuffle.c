@@ -23,7 +23,7 @@ static uint64_t aligned(uint64_t n)
     return (n + PIECE_ALIGN - 1) & ~(PIECE_ALIGN - 1);
 }
 
-static uint64_t header_bytes(uint32_t n_partitions)
+uint64_t ds_shuffle_header_bytes(uint32_t n_partitions)
 {
     return sizeof(header) + (uint64_t)n_partitions * sizeof(extent);
 }
@@ -46,7 +46,7 @@ ds_status ds_shuffle_write(ds_store *store, ds_batch_ranges *ranges, int64_t bat
                            const ds_heap *heap, const ds_partition_rows *rows,
                            uint32_t n_partitions, uint32_t n_columns, ds_ref *ref, ds_error *error)
 {
-    uint64_t total = aligned(header_bytes(n_partitions));
+    uint64_t total = aligned(ds_shuffle_header_bytes(n_partitions));
     for (uint32_t p = 0; p < n_partitions; p++)
         total += aligned(piece_bytes(heap, &rows[p], n_columns));
     if (!ds_batch_ranges_take(ranges, batch_ms, total, &ref->offset))
@@ -59,7 +59,7 @@ ds_status ds_shuffle_write(ds_store *store, ds_batch_ranges *ranges, int64_t bat
     header *head = (header *)to;
     head->magic = SHUFFLE_MAGIC;
     head->n_partitions = n_partitions;
-    uint64_t at = pad(to, header_bytes(n_partitions));
+    uint64_t at = pad(to, ds_shuffle_header_bytes(n_partitions));
     for (uint32_t p = 0; p < n_partitions; p++) {
         head->pieces[p] = (extent){at, 0};
         if (rows[p].n_rows > 0)
@@ -72,17 +72,56 @@ ds_status ds_shuffle_write(ds_store *store, ds_batch_ranges *ranges, int64_t bat
     return DS_OK;
 }
 
-ds_status ds_shuffle_piece(const char *bytes, uint64_t length, uint32_t n_partitions,
-                           uint32_t partition, ds_piece_bytes *piece, ds_error *error)
+ds_status ds_shuffle_piece(const char *header_text, const ds_ref *range, uint32_t n_partitions,
+                           uint32_t partition, ds_ref *piece, ds_error *error)
 {
     DS_ASSERT(partition < n_partitions);
-    const header *head = (const header *)bytes;
-    if (length < header_bytes(n_partitions) || head->magic != SHUFFLE_MAGIC ||
+    const header *head = (const header *)header_text;
+    if (range->length < ds_shuffle_header_bytes(n_partitions) || head->magic != SHUFFLE_MAGIC ||
         head->n_partitions != n_partitions)
         return ds_error_set(error, DS_ERR_PROTOCOL, "a range in a store is not a shuffle output");
     extent at = head->pieces[partition];
-    if (at.offset > length || at.length > length - at.offset || at.offset % PIECE_ALIGN != 0)
+    if (at.offset > range->length || at.length > range->length - at.offset ||
+        at.offset % PIECE_ALIGN != 0)
         return ds_error_set(error, DS_ERR_PROTOCOL, "a shuffle output has a piece outside of it");
-    *piece = (ds_piece_bytes){bytes + at.offset, (size_t)at.length};
+    *piece = (ds_ref){range->executor_id, range->offset + at.offset, at.length};
+    return DS_OK;
+}
+
+/* The beginnings of all ranges. */
+static ds_status read_headers(ds_peers *peers, const ds_input *inputs, uint32_t n_inputs,
+                              uint32_t n_partitions, ds_arena *arena, ds_budget *budget,
+                              const char **headers, ds_error *error)
+{
+    ds_ref *refs = DS_ARENA_ARRAY(arena, ds_ref, n_inputs + 1);
+    for (uint32_t i = 0; i < n_inputs; i++) {
+        if (inputs[i].kind != DS_INPUT_PIECES)
+            return ds_error_set(error, DS_ERR_PROTOCOL, "a reduce task was given no pieces");
+        refs[i] = inputs[i].ref;
+        if (refs[i].length > ds_shuffle_header_bytes(n_partitions))
+            refs[i].length = ds_shuffle_header_bytes(n_partitions);
+    }
+    return ds_peers_read(peers, refs, n_inputs, arena, budget, headers, error);
+}
+
+ds_status ds_shuffle_read(ds_peers *peers, const ds_input *inputs, uint32_t n_inputs,
+                          uint32_t n_partitions, uint32_t partition, ds_arena *arena,
+                          ds_budget *budget, ds_piece_bytes **pieces, uint32_t *n_pieces,
+                          ds_error *error)
+{
+    const char **bytes = DS_ARENA_ARRAY(arena, const char *, n_inputs + 1);
+    DS_TRY(read_headers(peers, inputs, n_inputs, n_partitions, arena, budget, bytes, error));
+    ds_ref *refs = DS_ARENA_ARRAY(arena, ds_ref, n_inputs + 1);
+    *n_pieces = 0;
+    for (uint32_t i = 0; i < n_inputs; i++) {
+        ds_ref *piece = &refs[*n_pieces];
+        DS_TRY(ds_shuffle_piece(bytes[i], &inputs[i].ref, n_partitions, partition, piece, error));
+        if (piece->length > 0)
+            (*n_pieces)++;
+    }
+    DS_TRY(ds_peers_read(peers, refs, *n_pieces, arena, budget, bytes, error));
+    *pieces = DS_ARENA_ARRAY(arena, ds_piece_bytes, *n_pieces + 1);
+    for (uint32_t i = 0; i < *n_pieces; i++)
+        (*pieces)[i] = (ds_piece_bytes){bytes[i], (size_t)refs[i].length};
     return DS_OK;
 }

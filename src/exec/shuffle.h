@@ -6,8 +6,10 @@
  *
  * Offsets are from the beginning of the range; a partition without rows has no bytes. A reduce
  * task is given one such range for each map task (by reference, in the order of the map
- * partitions) and takes the piece of its own partition out of each. The bytes are never
- * copied; everything is checked before it is believed.
+ * partitions) and takes the piece of its own partition out of each: first the beginnings of
+ * all, which say where the pieces are, then the pieces. So what cannot be mapped but has to be
+ * fetched takes two rounds, and only the bytes of the one partition travel. What is mapped is
+ * never copied. Everything is checked before it is believed.
  */
 #ifndef DS_EXEC_SHUFFLE_H
 #define DS_EXEC_SHUFFLE_H
@@ -15,7 +17,7 @@
 #include "dstream/frame.h"
 #include "dstream/op_group.h"
 #include "exec/batch_ranges.h"
-#include "rpc/message.h"
+#include "exec/peers.h"
 
 /* Writes the rows of all partitions into a range of the store, taken for batch_ms.
  * DS_ERR_NO_MEMORY if the store is full. Sets offset and length of *ref. */
@@ -23,9 +25,21 @@ ds_status ds_shuffle_write(ds_store *store, ds_batch_ranges *ranges, int64_t bat
                            const ds_heap *heap, const ds_partition_rows *rows,
                            uint32_t n_partitions, uint32_t n_columns, ds_ref *ref, ds_error *error);
 
-/* The piece of one partition in such a range (length 0: none). DS_ERR_PROTOCOL if the range is
- * no such thing. */
-ds_status ds_shuffle_piece(const char *bytes, uint64_t length, uint32_t n_partitions,
-                           uint32_t partition, ds_piece_bytes *piece, ds_error *error);
+/* How many bytes at the beginning of such a range say where its pieces are. */
+uint64_t ds_shuffle_header_bytes(uint32_t n_partitions);
+
+/* Where in a range the piece of one partition is (length 0: there is none); header: the first
+ * ds_shuffle_header_bytes of the range, or all of it if it is shorter. DS_ERR_PROTOCOL if the
+ * range is no such thing. */
+ds_status ds_shuffle_piece(const char *header, const ds_ref *range, uint32_t n_partitions,
+                           uint32_t partition, ds_ref *piece, ds_error *error);
+
+/* Reads the pieces of one partition out of the ranges that inputs name (all of the kind PIECES),
+ * in their order, empty ones left out. Pieces that are not mapped here lie in arena. Errors as
+ * ds_peers_read, and DS_ERR_PROTOCOL. */
+ds_status ds_shuffle_read(ds_peers *peers, const ds_input *inputs, uint32_t n_inputs,
+                          uint32_t n_partitions, uint32_t partition, ds_arena *arena,
+                          ds_budget *budget, ds_piece_bytes **pieces, uint32_t *n_pieces,
+                          ds_error *error);
 
 #endif

@@ -106,6 +106,13 @@ char *ds_store_bytes(ds_store *store, uint64_t offset)
     return store->bytes + offset;
 }
 
+const char *ds_store_range(const ds_store *store, uint64_t offset, uint64_t length)
+{
+    if (offset > store->size || length > store->size - offset)
+        return NULL;
+    return store->bytes + offset;
+}
+
 static void remove_extent(ds_store *store, size_t i)
 {
     store->n_free--;
@@ -230,6 +237,12 @@ uint64_t ds_store_used(const ds_store *store)
 uint64_t ds_store_peak(const ds_store *store)
 {
     return read_counter(store, &store->peak);
+}
+
+bool ds_store_shares(void)
+{
+    const char *setting = getenv("DSTREAM_SHARED_MEMORY");
+    return setting == NULL || strcmp(setting, "off") != 0;
 }
 
 struct ds_store_view {

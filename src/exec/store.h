@@ -27,6 +27,8 @@ void ds_store_free(ds_store *store);
 int ds_store_fd(const ds_store *store);        /* borrowed */
 uint64_t ds_store_size(const ds_store *store); /* rounded up: what views are opened with */
 char *ds_store_bytes(ds_store *store, uint64_t offset);
+/* The bytes of a range, or NULL if it lies outside. */
+const char *ds_store_range(const ds_store *store, uint64_t offset, uint64_t length);
 
 /* Takes `length` bytes (> 0), aligned to 64. False if there is no such free range. Looks at the
  * free ranges one by one. */
@@ -40,6 +42,9 @@ void ds_store_give(ds_store *store, uint64_t offset, uint64_t length);
 /* Bytes taken now, and at most so far, each range rounded up to 64. */
 uint64_t ds_store_used(const ds_store *store);
 uint64_t ds_store_peak(const ds_store *store);
+
+/* False if stores are not to be shared with other processes: DSTREAM_SHARED_MEMORY=off. */
+bool ds_store_shares(void);
 
 /* A store of another process, mapped for reading. */
 typedef struct ds_store_view ds_store_view;

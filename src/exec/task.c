@@ -61,26 +61,16 @@ static ds_status on_sink(void *arg, const ds_node *node, const ds_heap *heap, co
     return ds_task_sinks_write(run->sinks, &run->frame, node, chunk, error);
 }
 
-/* The pieces of this task's partition, in the order of the inputs; empty ones left out. */
-static ds_status open_pieces(running *run, ds_piece_bytes **pieces, uint32_t *n_pieces,
+/* The pieces of this task's partition, in the order of the inputs. Pieces that are gone say
+ * nothing about the panes that the task would change: another status tells the driver. */
+static ds_status read_pieces(running *run, ds_piece_bytes **pieces, uint32_t *n_pieces,
                              ds_error *error)
 {
     const ds_task *task = run->task;
-    const ds_stage *stage = run->frame.stage;
-    *pieces = DS_ARENA_ARRAY(run->frame.arena, ds_piece_bytes, task->n_inputs + 1);
-    *n_pieces = 0;
-    for (uint32_t i = 0; i < task->n_inputs; i++) {
-        const char *bytes;
-        if (task->inputs[i].kind != DS_INPUT_PIECES)
-            return ds_error_set(error, DS_ERR_PROTOCOL, "a reduce task was given no pieces");
-        DS_TRY(ds_peers_bytes(run->env->peers, &task->inputs[i].ref, &bytes, error));
-        ds_piece_bytes *piece = &(*pieces)[*n_pieces];
-        DS_TRY(ds_shuffle_piece(bytes, task->inputs[i].ref.length, stage->n_partitions,
-                                task->partition, piece, error));
-        if (piece->length > 0)
-            (*n_pieces)++;
-    }
-    return DS_OK;
+    ds_status status = ds_shuffle_read(
+        run->env->peers, task->inputs, task->n_inputs, run->frame.stage->n_partitions,
+        task->partition, run->frame.arena, run->frame.budget, pieces, n_pieces, error);
+    return status == DS_ERR_LOST ? DS_ERR_UNAVAILABLE : status;
 }
 
 static ds_status run_reduce(running *run, ds_error *error)
@@ -89,7 +79,7 @@ static ds_status run_reduce(running *run, ds_error *error)
     const ds_stage *stage = run->frame.stage;
     ds_piece_bytes *pieces;
     uint32_t n_pieces;
-    DS_TRY(open_pieces(run, &pieces, &n_pieces, error));
+    DS_TRY(read_pieces(run, &pieces, &n_pieces, error));
     if (!stage->keyed)
         return ds_stage_reduce(&run->frame, NULL, pieces, n_pieces, error);
     ds_kept *kept;

@@ -140,7 +140,8 @@ static void use_header(reading *r, const char *line, size_t length)
 static ds_status read_block(reading *r, ds_error *error)
 {
     const char *bytes;
-    DS_TRY(ds_peers_bytes(r->peers, &r->input->ref, &bytes, error));
+    DS_TRY(
+        ds_peers_bytes(r->peers, &r->input->ref, r->frame->arena, r->frame->budget, &bytes, error));
     uint64_t header = r->input->header;
     if (header > r->input->ref.length)
         return ds_error_set(error, DS_ERR_PROTOCOL, "a block is shorter than its header");

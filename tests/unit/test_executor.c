@@ -121,8 +121,8 @@ static void make(kit *k)
     const ds_executor_config config = {
         .app_id = "x", .executor_id = 3, .cores = 2, .host = "h", .store = k->store};
     const ds_executor_ports ports = {
-        k,        port_send,   port_run, port_receiver_add, port_receiver_stop,
-        port_cut, port_credit, port_end};
+        k,           port_send, port_run, port_receiver_add, port_receiver_stop, port_cut,
+        port_credit, port_end,  NULL};
     k->executor = ds_executor_new(&config, &ports);
     step(k, (ds_executor_event){.kind = DS_EXECUTOR_STARTED});
     ck_assert_uint_eq(k->sent[0], DS_MSG_HELLO);
@@ -133,7 +133,7 @@ static void start(kit *k)
 {
     make(k);
     ds_message welcome = {.type = DS_MSG_WELCOME};
-    welcome.welcome = (ds_msg_welcome){3, "x", 300};
+    welcome.welcome = (ds_msg_welcome){.executor_id = 3, .app_id = "x", .heartbeat_ms = 300};
     get(k, welcome);
     ds_message plan = {.type = DS_MSG_PLAN};
     plan.plan = (ds_msg_plan){1, hash_of_app(), app, ""};
@@ -304,7 +304,8 @@ END_TEST
 static void give_peer(kit *k, const char *path, uint64_t bytes)
 {
     ds_message message = {.type = DS_MSG_PEER};
-    message.peer = (ds_msg_peer){9, path, bytes};
+    message.peer = (ds_msg_peer){
+        .executor_id = 9, .path = path, .store_bytes = bytes, .bulk_url = "", .gone = bytes == 0};
     get(k, message);
 }
 
@@ -312,7 +313,11 @@ static bool can_read(kit *k, uint64_t executor_id)
 {
     const char *bytes;
     const ds_ref ref = {executor_id, 0, 64};
-    return ds_peers_bytes(ds_executor_peers(k->executor), &ref, &bytes, NULL) == DS_OK;
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_status status =
+        ds_peers_bytes(ds_executor_peers(k->executor), &ref, arena, NULL, &bytes, NULL);
+    ds_arena_free(arena);
+    return status == DS_OK;
 }
 
 START_TEST(stores_of_peers_come_and_go)
