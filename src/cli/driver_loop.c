@@ -15,7 +15,7 @@
 #include "cli/disk.h"
 #include "cli/launcher.h"
 #include "cli/progress.h"
-#include "exec/store.h"
+#include "cli/stores.h"
 #include "receiver/files.h"
 #include "rpc/link.h"
 #include "scheduler/commit.h"
@@ -34,6 +34,8 @@
 
 #define HEARTBEAT_MS 300
 #define GOODBYE_MS 2000
+/* With executors from outside, who may be of another user, bulk is reached over tcp too. */
+#define OUTSIDE_BULK "tcp://127.0.0.1:0"
 
 typedef enum mail_kind {
     MAIL_MESSAGE,
@@ -59,12 +61,6 @@ typedef struct mail {
     char bytes[];
 } mail;
 
-/* The store of an executor, held open. */
-typedef struct held_store {
-    uint64_t executor_id;
-    ds_store_view *view;
-} held_store;
-
 typedef struct driver_loop {
     const ds_plan *plan;
     const ds_run_options *options;
@@ -75,10 +71,10 @@ typedef struct driver_loop {
     ds_launcher *launcher;
     ds_disk *disk;
     ds_metadata *metadata;
-    int64_t printed_ms; /* of the disk thread: the batch whose rows were printed last, */
-    uint64_t printed;   /* and how many bytes of them */
-    held_store *stores;
-    size_t n_stores;
+    int64_t printed_ms;          /* of the disk thread: the batch whose rows were printed last, */
+    uint64_t printed;            /* and how many bytes of them */
+    uint8_t key[DS_TOKEN_BYTES]; /* of the app */
+    ds_stores *stores;
     ds_buffer out;
     pthread_t signals;
     bool ended, again; /* again: a launch failed within a step */
@@ -184,34 +180,13 @@ static ds_status port_open_store(void *arg, uint64_t executor_id, int64_t pid, i
                                  uint64_t bytes, char *path, size_t path_size, ds_error *error)
 {
     driver_loop *loop = arg;
-    char theirs[64];
-    snprintf(theirs, sizeof theirs, "/proc/%" PRId64 "/fd/%d", pid, fd);
-    ds_store_view *view;
-    DS_TRY(ds_store_view_open(theirs, bytes, &view, error));
-    loop->stores = ds_realloc(loop->stores, loop->n_stores + 1, sizeof *loop->stores);
-    loop->stores[loop->n_stores++] = (held_store){executor_id, view};
-    snprintf(path, path_size, "/proc/%d/fd/%d", (int)getpid(), ds_store_view_fd(view));
-    return DS_OK;
+    return ds_stores_open(loop->stores, executor_id, pid, fd, bytes, path, path_size, error);
 }
 
 static void port_close_store(void *arg, uint64_t executor_id)
 {
     driver_loop *loop = arg;
-    for (size_t i = 0; i < loop->n_stores; i++) {
-        if (loop->stores[i].executor_id != executor_id)
-            continue;
-        ds_store_view_close(loop->stores[i].view);
-        loop->stores[i] = loop->stores[--loop->n_stores];
-        return;
-    }
-}
-
-static const char *bytes_of(const driver_loop *loop, const ds_ref *ref)
-{
-    for (size_t i = 0; i < loop->n_stores; i++)
-        if (loop->stores[i].executor_id == ref->executor_id)
-            return ds_store_view_bytes(loop->stores[i].view, ref->offset, ref->length);
-    return NULL;
+    ds_stores_close(loop->stores, executor_id);
 }
 
 /* ---- jobs of the disk thread ---- */
@@ -306,17 +281,24 @@ static void port_journal(void *arg, const char *line, size_t length, bool whole,
     ds_disk_add(loop->disk, &job->job);
 }
 
-/* The commit stays the batch's until it is answered; the console's bytes stay in their stores. */
+/* The commit stays the batch's until it is answered; the console's bytes stay in their stores.
+ * Those of stores that are not held open are fetched. */
 typedef struct commit_job {
     ds_disk_job job;
     driver_loop *loop;
     const ds_commit *commit;
-    const char **bytes; /* by commit->bytes */
+    uint32_t n_bytes;   /* of commit, which may be gone when the job is freed */
+    const char **bytes; /* by commit->bytes; NULL: not here */
+    char **urls;        /* where to fetch these; NULL: nowhere */
 } commit_job;
 
 static void free_commit_job(ds_disk_job *job)
 {
-    free(((commit_job *)job)->bytes);
+    commit_job *commit = (commit_job *)job;
+    for (uint32_t i = 0; i < commit->n_bytes; i++)
+        free(commit->urls[i]);
+    free(commit->urls);
+    free(commit->bytes);
     free(job);
 }
 
@@ -343,6 +325,30 @@ static ds_status print(const char *bytes, size_t length, uint64_t *printed, ds_e
     return DS_OK;
 }
 
+static ds_status print_fetched(driver_loop *loop, const char *url, const ds_ref *ref, uint64_t skip,
+                               ds_error *error)
+{
+    char *bytes = ds_alloc(ref->length);
+    ds_status status = ds_stores_fetch(loop->stores, url, ref, bytes, error);
+    if (status == DS_OK)
+        status = print(bytes + skip, ref->length - skip, &loop->printed, error);
+    free(bytes);
+    return status;
+}
+
+/* Prints all but the first `skip` bytes of an output. */
+static ds_status print_output(const commit_job *job, uint32_t i, uint64_t skip, ds_error *error)
+{
+    const ds_ref *ref = &job->commit->bytes[i].ref;
+    if (skip == ref->length)
+        return DS_OK;
+    if (job->bytes[i] != NULL)
+        return print(job->bytes[i] + skip, ref->length - skip, &job->loop->printed, error);
+    if (job->urls[i] != NULL)
+        return print_fetched(job->loop, job->urls[i], ref, skip, error);
+    return ds_error_set(error, DS_ERR_LOST, "rows for the console are gone");
+}
+
 /* Goes on where an attempt before this one had to stop (a full disk), even within a row. */
 static ds_status print_all(const commit_job *job, ds_error *error)
 {
@@ -353,11 +359,9 @@ static ds_status print_all(const commit_job *job, ds_error *error)
     loop->printed_ms = commit->batch_ms;
     uint64_t done = loop->printed;
     for (uint32_t i = 0; i < commit->n_bytes; i++) {
-        uint64_t length = commit->bytes[i].length;
+        uint64_t length = commit->bytes[i].ref.length;
         uint64_t skip = done < length ? done : length;
-        if (job->bytes[i] == NULL)
-            return ds_error_set(error, DS_ERR_LOST, "rows for the console are gone");
-        DS_TRY(print(job->bytes[i] + skip, length - skip, &loop->printed, error));
+        DS_TRY(print_output(job, i, skip, error));
         done -= skip;
     }
     return DS_OK;
@@ -389,9 +393,15 @@ static void port_commit(void *arg, const ds_commit *commit)
     *job = (commit_job){.job = {.run = run_commit, .free = free_commit_job},
                         .loop = loop,
                         .commit = commit,
-                        .bytes = ds_calloc(commit->n_bytes, sizeof *job->bytes)};
-    for (uint32_t i = 0; i < commit->n_bytes; i++)
-        job->bytes[i] = bytes_of(loop, &commit->bytes[i].ref);
+                        .n_bytes = commit->n_bytes,
+                        .bytes = ds_calloc(commit->n_bytes, sizeof *job->bytes),
+                        .urls = ds_calloc(commit->n_bytes, sizeof *job->urls)};
+    for (uint32_t i = 0; i < commit->n_bytes; i++) {
+        const ds_ref *ref = &commit->bytes[i].ref;
+        const char *url = ds_driver_bulk_url(loop->control, ref->executor_id);
+        job->bytes[i] = ds_stores_bytes(loop->stores, ref);
+        job->urls[i] = url != NULL ? ds_strdup(url) : NULL;
+    }
     ds_disk_add(loop->disk, &job->job);
 }
 
@@ -557,6 +567,12 @@ static uint64_t random_number(void)
     return number;
 }
 
+static void make_key(uint8_t *key)
+{
+    ssize_t n = getrandom(key, DS_TOKEN_BYTES, 0);
+    DS_ASSERT(n == (ssize_t)DS_TOKEN_BYTES); /* never less for so few */
+}
+
 static ds_status open_servers(driver_loop *loop, ds_error *error)
 {
     char url[128];
@@ -566,6 +582,7 @@ static ds_status open_servers(driver_loop *loop, ds_error *error)
     if (listen == NULL)
         return DS_OK;
     DS_TRY(ds_server_open(listen, on_outside_link, loop, &loop->outside, error));
+    DS_TRY(ds_stores_listen(loop->stores, OUTSIDE_BULK, error));
     ds_log_info("executors may join at %s", ds_server_url(loop->outside));
     return DS_OK;
 }
@@ -591,6 +608,7 @@ static void make_launcher(driver_loop *loop)
     const ds_app *app = loop->plan->app;
     static ds_launch_spec spec;
     spec = (ds_launch_spec){.url = ds_server_url(loop->server),
+                            .bulk = loop->outside != NULL ? OUTSIDE_BULK : "",
                             .app_id = app->name,
                             .cores = app->executors_cores,
                             .memory_bytes = executor_memory(app),
@@ -628,9 +646,11 @@ static void make_control(driver_loop *loop, const ds_recovered *recovered)
                                .checkpoint = loop->metadata != NULL,
                                .not_before_ms = ds_commit_newest(loop->plan),
                                .external_executors = loop->outside != NULL,
+                               .bulk_url = ds_stores_url(loop->stores),
                                .heartbeat_ms = HEARTBEAT_MS,
                                .credit_bytes = (uint64_t)app->limits_memory / 4,
                                .recovered = recovered};
+    memcpy(config.key, loop->key, sizeof config.key);
     const ds_driver_ports ports = {.arg = loop,
                                    .send = port_send,
                                    .close_peer = port_close_peer,
@@ -657,11 +677,9 @@ static void close_all(driver_loop *loop)
         ds_server_free(loop->server);
     if (loop->outside != NULL)
         ds_server_free(loop->outside);
+    ds_stores_free(loop->stores);
     ds_link_fini();
     ds_driver_free(loop->control);
-    for (size_t i = 0; i < loop->n_stores; i++)
-        ds_store_view_close(loop->stores[i].view);
-    free(loop->stores);
     ds_metadata_close(loop->metadata);
     for (ds_mail *items = ds_mailbox_take(loop->mailbox, 0); items != NULL;) {
         mail *m = (mail *)items;
@@ -678,6 +696,8 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
     ds_recovered *recovered = NULL;
     block_signals();
     loop.mailbox = ds_mailbox_new();
+    make_key(loop.key);
+    loop.stores = ds_stores_new(loop.key);
     ds_status status = open_checkpoint(&loop, &recovered, error);
     if (status == DS_OK)
         status = ds_commit_prepare(plan, error);

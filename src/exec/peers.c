@@ -14,7 +14,6 @@ typedef struct peer {
     ds_store *store;     /* of this process */
     ds_store_view *view; /* of another, mapped */
     char *url;           /* of another: where to fetch */
-    bool told;           /* it was logged that its bytes are copied */
 } peer;
 
 struct ds_peers {
@@ -93,16 +92,18 @@ void ds_peers_add_store(ds_peers *peers, uint64_t executor_id, ds_store *store)
     pthread_mutex_unlock(&peers->lock);
 }
 
-/* The store of a peer, mapped; NULL and why if that cannot be. */
-static ds_store_view *map(const ds_peers *peers, const ds_msg_peer *told, ds_error *why)
+/* The store of a peer, mapped; NULL if that cannot be, which is worth a word only where it should.
+ */
+static ds_store_view *map(const ds_peers *peers, const ds_msg_peer *told, bool quiet)
 {
+    ds_error why;
     ds_store_view *view = NULL;
-    if (!peers->maps)
-        ds_error_set(why, DS_ERR_LOST, "shared memory is switched off");
-    else if (told->path[0] == '\0')
-        ds_error_set(why, DS_ERR_LOST, "the driver does not hold it open");
-    else
-        ds_store_view_open(told->path, told->store_bytes, &view, why);
+    if (!peers->maps || told->path[0] == '\0')
+        return NULL;
+    if (ds_store_view_open(told->path, told->store_bytes, &view, &why) != DS_OK && !quiet)
+        ds_log_info("the bytes of executor %" PRIu64 " %s: %s", told->executor_id,
+                    told->bulk_url[0] != '\0' ? "are copied over a link" : "cannot be read",
+                    why.message);
     return view;
 }
 
@@ -111,14 +112,9 @@ void ds_peers_add(ds_peers *peers, const ds_msg_peer *told)
     pthread_mutex_lock(&peers->lock);
     peer *p = was_dropped(peers, told->executor_id) ? NULL : find_or_add(peers, told->executor_id);
     if (p != NULL && p->store == NULL && p->view == NULL) {
-        ds_error why;
-        p->view = map(peers, told, &why);
+        p->view = map(peers, told, p->url != NULL);
         free(p->url);
         p->url = p->view == NULL && told->bulk_url[0] != '\0' ? ds_strdup(told->bulk_url) : NULL;
-        if (p->view == NULL && !p->told)
-            ds_log_info("the bytes of executor %" PRIu64 " %s: %s", told->executor_id,
-                        p->url != NULL ? "are copied over a link" : "cannot be read", why.message);
-        p->told = true;
     }
     pthread_mutex_unlock(&peers->lock);
 }

@@ -90,7 +90,8 @@ typedef struct ds_driver_ports {
     /* Starts an executor process; DS_DRIVER_EXECUTOR_EXITED tells if it ends. */
     void (*launch)(void *arg, uint64_t executor_id, const uint8_t *token);
     void (*kill)(void *arg, uint64_t executor_id);
-    /* Opens the store of an executor and holds it; path receives where others can open it. */
+    /* Opens the store of an executor and holds it; path receives where others can open it. If it
+     * cannot, its bytes are copied over links, and are gone when it is. */
     ds_status (*open_store)(void *arg, uint64_t executor_id, int64_t pid, int fd, uint64_t bytes,
                             char *path, size_t path_size, ds_error *error);
     void (*close_store)(void *arg, uint64_t executor_id);
@@ -120,6 +121,7 @@ typedef struct ds_driver_config {
     uint32_t n_batches;      /* virtual time: run exactly so many; 0: until the input ends */
     int64_t not_before_ms;   /* batch times are later than this (outputs are there already) */
     bool external_executors; /* executors may join by URL */
+    const char *bulk_url;    /* where executors fetch bytes of lost ones; borrowed; NULL: nowhere */
     uint32_t heartbeat_ms;
     uint64_t credit_bytes;                /* for all receivers together */
     const struct ds_recovered *recovered; /* from a checkpoint, or NULL; borrowed for new */
@@ -163,6 +165,10 @@ void ds_driver_step(ds_driver *driver, const ds_driver_event *event);
 /* When it wants DS_DRIVER_TIME next: the earlier of a monotonic time (us) and a time of the wall
  * clock (ms), each INT64_MAX for never. */
 void ds_driver_deadline(const ds_driver *driver, int64_t *mono_us, int64_t *wall_ms);
+
+/* Where the bytes of an executor can be fetched whose store could not be opened (borrowed until the
+ * next step); NULL if it could, or if it is gone. */
+const char *ds_driver_bulk_url(const ds_driver *driver, uint64_t executor_id);
 
 const ds_progress *ds_driver_progress(const ds_driver *driver);
 

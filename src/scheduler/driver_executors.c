@@ -62,12 +62,25 @@ static ds_executor_entry *identify(ds_driver *d, const ds_msg_hello *hello, cons
     return NULL;
 }
 
+/* Where the bytes of an executor are. What the driver holds of a lost one it gives itself to
+ * executors that cannot open it. */
 static void tell_peer(ds_driver *d, const ds_executor_entry *to, const ds_executor_entry *about)
 {
     ds_message message = {.type = DS_MSG_PEER};
-    message.peer = (ds_msg_peer){
-        .executor_id = about->id, .path = about->store_path, .store_bytes = about->store_bytes};
+    bool lost = about->state == DS_EXECUTOR_GONE;
+    message.peer = (ds_msg_peer){.executor_id = about->id,
+                                 .path = about->store_path,
+                                 .store_bytes = about->store_bytes,
+                                 .bulk_url = lost ? d->config.bulk_url : about->bulk_url,
+                                 .gone = lost && !about->store_open};
     ds_driver_send(d, to, &message);
+}
+
+static void tell_all(ds_driver *d, const ds_executor_entry *about)
+{
+    for (size_t i = 0; i < d->registry.n; i++)
+        if (d->registry.list[i]->peer != 0 && d->registry.list[i] != about)
+            tell_peer(d, d->registry.list[i], about);
 }
 
 /* Every executor knows the stores of all others before a task can name one. */
@@ -77,11 +90,30 @@ static void tell_peers(ds_driver *d, const ds_executor_entry *joined)
         const ds_executor_entry *other = d->registry.list[i];
         if (other == joined)
             continue;
-        if (other->store_open)
+        if (other->store_open || other->peer != 0)
             tell_peer(d, joined, other);
-        if (other->peer != 0 && other->state != DS_EXECUTOR_GONE)
-            tell_peer(d, other, joined);
     }
+    tell_all(d, joined);
+}
+
+/* Holds its store open, or notes where its bytes can be fetched. */
+static ds_status reach_store(ds_driver *d, ds_executor_entry *entry, const ds_msg_hello *hello,
+                             ds_error *error)
+{
+    entry->store_bytes = hello->store_bytes;
+    entry->store_open = d->ports.open_store(d->ports.arg, entry->id, hello->pid, hello->store_fd,
+                                            hello->store_bytes, entry->store_path,
+                                            sizeof entry->store_path, error) == DS_OK;
+    if (strlen(hello->bulk_url) < sizeof entry->bulk_url)
+        strcpy(entry->bulk_url, hello->bulk_url);
+    if (entry->store_open)
+        return DS_OK;
+    entry->store_path[0] = '\0';
+    if (entry->bulk_url[0] == '\0')
+        return DS_ERR_LOST;
+    ds_log_info("executor %" PRIu64 ": its bytes are copied over links: %s", entry->id,
+                error->message);
+    return DS_OK;
 }
 
 static void send_plan(ds_driver *d, const ds_executor_entry *entry)
@@ -100,16 +132,12 @@ static void on_hello(ds_driver *d, uint64_t peer, const ds_msg_hello *hello)
         return;
     }
     ds_error error;
-    if (d->ports.open_store(d->ports.arg, entry->id, hello->pid, hello->store_fd,
-                            hello->store_bytes, entry->store_path, sizeof entry->store_path,
-                            &error) != DS_OK) {
+    if (reach_store(d, entry, hello, &error) != DS_OK) {
         reject(d, peer, error.message);
         if (!entry->local)
             ds_registry_remove(&d->registry, entry);
         return;
     }
-    entry->store_open = true;
-    entry->store_bytes = hello->store_bytes;
     entry->peer = peer;
     entry->cores = hello->cores > 0 ? hello->cores : 1;
     entry->heard_us = d->now_us;
@@ -162,6 +190,14 @@ void ds_driver_on_message(ds_driver *d, uint64_t peer, const ds_message *message
         break;
     default: break; /* not for drivers: passed over */
     }
+}
+
+const char *ds_driver_bulk_url(const ds_driver *d, uint64_t executor_id)
+{
+    const ds_executor_entry *entry = ds_registry_find(&d->registry, executor_id);
+    if (entry == NULL || entry->state == DS_EXECUTOR_GONE || entry->store_open)
+        return NULL;
+    return entry->bulk_url;
 }
 
 /* ---- loss ---- */
@@ -222,6 +258,8 @@ static void lose(ds_driver *d, ds_executor_entry *entry, const char *why)
     ds_driver_receivers_of(d, entry->id);
     ds_driver_tasks_of(d, entry->id);
     lose_partitions(d, entry->id);
+    if (entry->store_open ? d->config.bulk_url != NULL : entry->bulk_url[0] != '\0')
+        tell_all(d, entry);
     if (entry->local)
         plan_replacement(d);
 }

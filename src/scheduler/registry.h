@@ -1,16 +1,20 @@
 /*
  * The executors that the driver knows, from launch to loss.
  *
- *     launched -> introduced (HELLO accepted, its store held open) -> ready (has the plan)
+ *     launched -> introduced (HELLO accepted) -> ready (has the plan)
  *     any of them -> lost (connection closed, process ended, silent for too long)
  *
- * An id is never used twice. A lost executor that comes back is rejected. The store of a lost
- * one stays open until nothing refers to it. Lost local executors are replaced, with back-off.
+ * An id is never used twice. A lost executor that comes back is rejected. Its store is held open
+ * where that is possible, and stays open when it is lost until nothing refers to it; otherwise
+ * its bytes are copied over links, and what it had is gone with it. Lost local executors are
+ * replaced, with back-off.
  */
 #ifndef DS_SCHEDULER_REGISTRY_H
 #define DS_SCHEDULER_REGISTRY_H
 
 #include "rpc/message.h"
+
+#define DS_BULK_URL_BYTES 160u
 
 typedef enum ds_executor_state {
     DS_EXECUTOR_LAUNCHED,
@@ -28,7 +32,8 @@ typedef struct ds_executor_entry {
     uint32_t cores;
     uint64_t store_bytes;
     char store_path[64];
-    bool store_open;
+    bool store_open; /* held by the driver */
+    char bulk_url[DS_BULK_URL_BYTES];
     int64_t launched_us, heard_us;
     uint64_t used_bytes;
     uint32_t running;      /* tasks there now */

@@ -1,0 +1,140 @@
+#include "cli/stores.h"
+
+#include "base/memory.h"
+#include "exec/bulk_client.h"
+#include "exec/bulk_server.h"
+#include "exec/store.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct held_store {
+    uint64_t executor_id;
+    ds_store_view *view;
+} held_store;
+
+struct ds_stores {
+    uint8_t key[DS_TOKEN_BYTES];
+    ds_bulk_client *client;
+    ds_bulk_server *server; /* or NULL */
+    pthread_mutex_t lock;   /* guards what follows; held while bytes are copied for others */
+    held_store *list;
+    size_t n;
+};
+
+ds_stores *ds_stores_new(const uint8_t *key)
+{
+    ds_stores *stores = ds_calloc(1, sizeof *stores);
+    memcpy(stores->key, key, sizeof stores->key);
+    stores->client = ds_bulk_client_new(DS_BULK_WAIT_MS);
+    ds_bulk_client_set_key(stores->client, key);
+    pthread_mutex_init(&stores->lock, NULL);
+    return stores;
+}
+
+void ds_stores_free(ds_stores *stores)
+{
+    if (stores == NULL)
+        return;
+    ds_bulk_server_free(stores->server);
+    ds_bulk_client_free(stores->client);
+    for (size_t i = 0; i < stores->n; i++)
+        ds_store_view_close(stores->list[i].view);
+    free(stores->list);
+    pthread_mutex_destroy(&stores->lock);
+    free(stores);
+}
+
+/* ---- held ---- */
+
+ds_status ds_stores_open(ds_stores *stores, uint64_t executor_id, int64_t pid, int fd,
+                         uint64_t bytes, char *path, size_t path_size, ds_error *error)
+{
+    if (!ds_store_shares())
+        return ds_error_set(error, DS_ERR_LOST, "shared memory is switched off");
+    if (fd < 0)
+        return ds_error_set(error, DS_ERR_LOST, "it does not offer its memory");
+    char theirs[64];
+    snprintf(theirs, sizeof theirs, "/proc/%" PRId64 "/fd/%d", pid, fd);
+    ds_store_view *view;
+    DS_TRY(ds_store_view_open(theirs, bytes, &view, error));
+    snprintf(path, path_size, "/proc/%d/fd/%d", (int)getpid(), ds_store_view_fd(view));
+    pthread_mutex_lock(&stores->lock);
+    stores->list = ds_realloc(stores->list, stores->n + 1, sizeof *stores->list);
+    stores->list[stores->n++] = (held_store){executor_id, view};
+    pthread_mutex_unlock(&stores->lock);
+    return DS_OK;
+}
+
+void ds_stores_close(ds_stores *stores, uint64_t executor_id)
+{
+    ds_store_view *view = NULL;
+    pthread_mutex_lock(&stores->lock);
+    for (size_t i = 0; i < stores->n && view == NULL; i++) {
+        if (stores->list[i].executor_id != executor_id)
+            continue;
+        view = stores->list[i].view;
+        stores->list[i] = stores->list[--stores->n];
+    }
+    pthread_mutex_unlock(&stores->lock);
+    ds_store_view_close(view);
+}
+
+/* The lock is held. */
+static const char *find(const ds_stores *stores, const ds_ref *ref)
+{
+    for (size_t i = 0; i < stores->n; i++)
+        if (stores->list[i].executor_id == ref->executor_id)
+            return ds_store_view_bytes(stores->list[i].view, ref->offset, ref->length);
+    return NULL;
+}
+
+const char *ds_stores_bytes(ds_stores *stores, const ds_ref *ref)
+{
+    pthread_mutex_lock(&stores->lock);
+    const char *bytes = find(stores, ref);
+    pthread_mutex_unlock(&stores->lock);
+    return bytes;
+}
+
+/* ---- bulk ---- */
+
+ds_status ds_stores_fetch(ds_stores *stores, const char *url, const ds_ref *ref, char *to,
+                          ds_error *error)
+{
+    ds_bulk_item item = {*ref, to};
+    return ds_bulk_client_fetch(stores->client, url, &item, 1, error);
+}
+
+static const char *hold(void *arg, const ds_ref *ref)
+{
+    ds_stores *stores = arg;
+    pthread_mutex_lock(&stores->lock);
+    const char *bytes = find(stores, ref);
+    if (bytes == NULL)
+        pthread_mutex_unlock(&stores->lock);
+    return bytes;
+}
+
+static void let_go(void *arg)
+{
+    ds_stores *stores = arg;
+    pthread_mutex_unlock(&stores->lock);
+}
+
+ds_status ds_stores_listen(ds_stores *stores, const char *url, ds_error *error)
+{
+    const ds_bulk_source source = {stores, hold, let_go};
+    DS_TRY(ds_bulk_server_open(url, &source, &stores->server, error));
+    ds_bulk_server_set_key(stores->server, stores->key);
+    return DS_OK;
+}
+
+const char *ds_stores_url(const ds_stores *stores)
+{
+    return stores->server == NULL ? NULL : ds_bulk_server_url(stores->server);
+}
