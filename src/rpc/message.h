@@ -130,7 +130,7 @@ typedef enum ds_input_kind {
 typedef struct ds_input {
     uint8_t kind;      /* ds_input_kind */
     ds_ref ref;        /* BLOCK, PIECES */
-    uint64_t from, to; /* FILE, RATE, QUEUE */
+    uint64_t from, to; /* FILE, RATE, QUEUE; BLOCK: the numbers of its records */
     uint64_t position; /* of the first record, for messages and order */
     uint32_t header;   /* BLOCK: this many first bytes are the csv header line */
     const char *path;  /* FILE; else "" */

@@ -71,8 +71,10 @@ static void gather_inputs(ds_batch *batch, const ds_plan *plan, uint32_t id)
     ds_batch_stage *to = &batch->stages[id];
     uint32_t n = 0;
     for (int pass = 0; pass < 2; pass++) {
-        if (pass == 1)
+        if (pass == 1) {
             to->inputs = DS_ARENA_ARRAY(batch->arena, ds_input, n + 1);
+            to->n_inputs = 0;
+        }
         for (uint32_t p = 0; p < stage->n_parents; p++) {
             const ds_batch_stage *from = &batch->stages[stage->parents[p]];
             for (uint32_t t = 0; t < from->n_tasks; t++)
@@ -95,6 +97,8 @@ static void add_reduce_tasks(ds_batch *batch, const ds_plan *plan, uint32_t id)
 {
     ds_batch_stage *stage = &batch->stages[id];
     gather_inputs(batch, plan, id);
+    if (stage->tasks != NULL)
+        return; /* it had lost inputs, and has them again */
     bool always = ds_stage_always(&plan->stages[id]) && batch->due.emits[plan->stages[id].root->id];
     if (stage->n_inputs == 0 && !always)
         return;
@@ -142,6 +146,15 @@ void ds_batch_make_stages(ds_batch *batch, const ds_plan *plan, uint64_t block_b
             add_map_tasks(batch, stage, allotment, block_bytes);
     }
     advance(batch, plan);
+}
+
+void ds_batch_begin_again(ds_batch_stage *stage, uint32_t partition)
+{
+    ds_batch_task *task = &stage->tasks[partition];
+    task->state = DS_TASK_WAITING;
+    task->attempt++;
+    if (partition < stage->next)
+        stage->next = partition;
 }
 
 bool ds_batch_task_done(ds_batch *batch, const ds_plan *plan, uint32_t stage_id, uint32_t partition,

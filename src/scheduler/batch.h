@@ -8,6 +8,7 @@
 
 #define DS_TASK_ATTEMPTS 4u
 #define DS_TASK_INPUTS 1024u /* of one map task: its message has a limit */
+#define DS_BATCH_LOSSES 4u   /* how often outputs may be lost with executors; then it is given up */
 
 typedef enum ds_task_state {
     DS_TASK_WAITING, /* to be handed out */
@@ -23,6 +24,7 @@ typedef struct ds_batch_task {
     uint64_t executor_id;  /* RUNNING: where */
     uint64_t avoid;        /* the executor where it failed last */
     int64_t not_before_us; /* WAITING: back-off */
+    bool counted;          /* its rows are in the counters: it was done before */
     ds_output *outputs;    /* DONE; in the batch's arena */
     uint32_t n_outputs;
     ds_input *inputs; /* of map tasks */
@@ -80,6 +82,7 @@ typedef struct ds_batch {
     uint32_t stages_left;
     int64_t started_us;
     uint64_t rows_in, rows_out;
+    uint32_t losses;   /* how often outputs were lost with an executor */
     ds_status failure; /* FAILED: why */
     const char *failure_text;
     ds_commit commit;                             /* PREPARED and later */
@@ -98,6 +101,26 @@ void ds_batch_make_stages(ds_batch *batch, const ds_plan *plan, uint64_t block_b
  * with it; stages that depend on it become ready. */
 bool ds_batch_task_done(ds_batch *batch, const ds_plan *plan, uint32_t stage, uint32_t partition,
                         const ds_output *outputs, uint32_t n_outputs);
+
+/* Makes a task wait for its next attempt. */
+void ds_batch_begin_again(ds_batch_stage *stage, uint32_t partition);
+
+/* Whether the bytes of a range are gone for good. */
+typedef bool (*ds_gone_fn)(const void *arg, const ds_ref *ref);
+
+/* Lets tasks run again whose outputs are gone and still wanted, and the stages that lost inputs
+ * wait for them. Returns how many tasks. */
+uint32_t ds_batch_lose_outputs(ds_batch *batch, const ds_plan *plan, ds_gone_fn gone,
+                               const void *arg);
+
+/* Received blocks that are gone. */
+typedef struct ds_lost_blocks {
+    uint64_t blocks, bytes, records;
+} ds_lost_blocks;
+
+/* Takes blocks that are gone out of the inputs of a map stage's waiting tasks. */
+ds_lost_blocks ds_batch_lose_blocks(ds_batch *batch, uint32_t stage, ds_gone_fn gone,
+                                    const void *arg);
 
 /* True when all stages are done. */
 bool ds_batch_is_done(const ds_batch *batch);

@@ -133,6 +133,17 @@ static ds_executor_entry *owner_of(ds_driver *d, uint32_t partition)
 
 /* ---- rounds ---- */
 
+/* A batch whose output was lost runs beside a later one. Their panes change in order. */
+static bool must_wait(const ds_driver *d, const ds_batch *batch, uint32_t stage_id)
+{
+    if (!d->plan->stages[stage_id].keyed)
+        return false;
+    for (const ds_batch *before = d->batches; before != batch; before = before->next)
+        if (before->state == DS_BATCH_RUNNING && !before->stages[stage_id].done)
+            return true;
+    return false;
+}
+
 static void dispatch_stage(round_state *round, const ds_batch *batch, uint32_t stage_id)
 {
     ds_driver *d = round->driver;
@@ -162,7 +173,7 @@ void ds_driver_dispatch(ds_driver *d)
             round.bundles = DS_ARENA_ARRAY(round.arena, bundle, d->registry.n + 1);
         }
         for (uint32_t s = 0; s < d->plan->n_stages; s++)
-            if (batch->stages[s].ready && !batch->stages[s].done)
+            if (batch->stages[s].ready && !batch->stages[s].done && !must_wait(d, batch, s))
                 dispatch_stage(&round, batch, s);
     }
     for (size_t i = 0; i < d->registry.n && round.arena != NULL; i++)
@@ -304,22 +315,17 @@ static bool outputs_fit(const ds_plan *plan, const ds_executor_entry *from,
 
 static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *result)
 {
-    count_result(d, batch, result);
-    show_samples(d, result);
-    show_overflow(d, result);
+    ds_batch_task *task = &batch->stages[result->stage].tasks[result->partition];
+    if (!task->counted) {
+        count_result(d, batch, result);
+        show_samples(d, result);
+        show_overflow(d, result);
+    }
+    task->counted = true;
     if (d->keyed_ms[result->stage] != NULL)
         d->keyed_ms[result->stage][result->partition] = result->batch_ms;
     ds_batch_task_done(batch, d->plan, result->stage, result->partition, result->outputs,
                        result->n_outputs);
-}
-
-static void begin_again(ds_batch_stage *stage, uint32_t partition)
-{
-    ds_batch_task *task = &stage->tasks[partition];
-    task->state = DS_TASK_WAITING;
-    task->attempt++;
-    if (partition < stage->next)
-        stage->next = partition;
 }
 
 static void back_off(const ds_driver *d, ds_batch_stage *stage, ds_batch_task *task)
@@ -327,6 +333,18 @@ static void back_off(const ds_driver *d, ds_batch_stage *stage, ds_batch_task *t
     int64_t wait = DS_RETRY_US << (task->failures < 6 ? task->failures - 1 : 5);
     task->not_before_us = d->now_us + (wait < DS_RETRY_MOST_US ? wait : DS_RETRY_MOST_US);
     stage->backing_off = true;
+}
+
+/* True if a task failed for want of inputs that are gone: pieces that are made again, and wait
+ * for it, or blocks that are left out from now on. */
+static bool lacked_inputs(ds_driver *d, ds_batch *batch, const ds_task_result *result)
+{
+    bool unread = result->status == DS_ERR_LOST || result->status == DS_ERR_UNAVAILABLE;
+    if (!unread)
+        return false;
+    if (!batch->stages[result->stage].ready)
+        return true;
+    return ds_driver_lose_blocks(d, batch, result->stage);
 }
 
 static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *result)
@@ -337,9 +355,12 @@ static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *resu
         ds_driver_end(d, DS_ERR_DATA, result->message);
         return;
     }
+    d->progress.retries++;
+    ds_batch_begin_again(stage, result->partition);
+    if (lacked_inputs(d, batch, result))
+        return;
     task->failures++;
     task->avoid = task->executor_id;
-    d->progress.retries++;
     ds_log_warn("batch %" PRId64 ": stage %u, partition %u failed (attempt %u): %s", batch->time_ms,
                 result->stage, result->partition, result->attempt, result->message);
     /* A partition whose panes are not where they should be begins anew; so does its owner. */
@@ -350,7 +371,6 @@ static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *resu
         ds_log_error("stream %s: the windows of key partition %u were lost; they begin anew",
                      d->plan->stages[result->stage].root->stream, result->partition);
     }
-    begin_again(stage, result->partition);
     if (result->status == DS_ERR_IO) /* a full disk: the batch waits until there is room */
         back_off(d, stage, task);
     else if (task->failures >= DS_TASK_ATTEMPTS)
@@ -393,7 +413,7 @@ void ds_driver_tasks_of(ds_driver *d, uint64_t executor_id)
                 if (stage->tasks[p].state != DS_TASK_RUNNING ||
                     stage->tasks[p].executor_id != executor_id)
                     continue;
-                begin_again(stage, p);
+                ds_batch_begin_again(stage, p);
                 d->progress.retries++;
             }
         }

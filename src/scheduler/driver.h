@@ -75,6 +75,7 @@ typedef struct ds_progress {
     uint32_t executors; /* ready ones */
     uint64_t executors_lost;
     uint64_t panes_lost; /* key partitions whose panes went with an executor */
+    uint64_t blocks_lost, records_lost, bytes_lost; /* received, and gone with an executor */
     uint64_t blocks_waiting;
     uint32_t batches_waiting;
     uint64_t driver_bytes; /* bytes of rows that passed through the driver: console only */

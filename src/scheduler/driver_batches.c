@@ -217,6 +217,7 @@ void ds_driver_on_committed(ds_driver *d, int64_t batch_ms, ds_status status, co
             batch->commit_wait_us = DS_RETRY_MOST_US;
         batch->commit_not_before_us = d->now_us + batch->commit_wait_us;
         batch->state = DS_BATCH_READY;
+        ds_driver_check_outputs(d, batch);
         return;
     }
     report_progress(d, batch);

@@ -258,6 +258,7 @@ static void lose(ds_driver *d, ds_executor_entry *entry, const char *why)
     ds_driver_receivers_of(d, entry->id);
     ds_driver_tasks_of(d, entry->id);
     lose_partitions(d, entry->id);
+    ds_driver_store_of(d, entry);
     if (entry->store_open ? d->config.bulk_url != NULL : entry->bulk_url[0] != '\0')
         tell_all(d, entry);
     if (entry->local)

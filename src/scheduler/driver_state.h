@@ -124,6 +124,13 @@ void ds_driver_on_results(ds_driver *driver, ds_executor_entry *from,
 void ds_driver_tasks_of(ds_driver *driver, uint64_t executor_id); /* it is lost */
 int64_t ds_driver_dispatch_deadline(const ds_driver *driver);
 
+/* what is gone: driver_lost.c */
+void ds_driver_store_of(ds_driver *driver, const ds_executor_entry *lost); /* it is lost */
+/* Lets tasks of a batch run again whose outputs are gone. */
+void ds_driver_check_outputs(ds_driver *driver, ds_batch *batch);
+/* Leaves blocks that are gone out of waiting tasks of a stage. True if there were any. */
+bool ds_driver_lose_blocks(ds_driver *driver, ds_batch *batch, uint32_t stage);
+
 /* Sends a message of this driver's epoch. */
 void ds_driver_send(ds_driver *driver, const ds_executor_entry *to, ds_message *message);
 

@@ -46,6 +46,25 @@ void ds_intake_report(ds_intake *intake, uint64_t executor_id, uint64_t receiver
     intake->blocks[intake->n_blocks++] = (ds_waiting_block){executor_id, receiver_id, *block};
 }
 
+ds_lost_blocks ds_intake_lose(ds_intake *intake, uint64_t executor_id)
+{
+    ds_lost_blocks lost = {0};
+    size_t kept = 0;
+    for (size_t i = 0; i < intake->n_blocks; i++) {
+        const ds_waiting_block *waiting = &intake->blocks[i];
+        if (waiting->executor_id != executor_id) {
+            intake->blocks[kept++] = *waiting;
+            continue;
+        }
+        lost.blocks++;
+        lost.bytes += waiting->block.length;
+        lost.records += waiting->block.records;
+    }
+    intake->n_blocks = kept;
+    intake->records += lost.records; /* the records behind them keep their numbers */
+    return lost;
+}
+
 /* Adds a block to the runs of consecutive ones that the batch gives back when it is done. */
 static void note_block(ds_batch *batch, const ds_waiting_block *waiting)
 {
@@ -73,6 +92,8 @@ static void allot_blocks(ds_intake *intake, ds_batch *batch, ds_allotment *allot
         allotment->inputs[allotment->n_inputs++] =
             (ds_input){.kind = DS_INPUT_BLOCK,
                        .ref = {waiting->executor_id, block->offset, block->length},
+                       .from = intake->records,
+                       .to = intake->records + block->records,
                        .position = intake->records,
                        .header = block->header,
                        .path = ""};

@@ -68,6 +68,9 @@ void ds_intake_fini(ds_intake *intake);
 void ds_intake_report(ds_intake *intake, uint64_t executor_id, uint64_t receiver_id,
                       const ds_block *block);
 
+/* Drops the reported blocks that an executor held, which went with it. */
+ds_lost_blocks ds_intake_lose(ds_intake *intake, uint64_t executor_id);
+
 /* A listing of the folder: adds what is new. skip_existing: new files count as read already
  * (new_files_only, at the first listing). */
 void ds_intake_list(ds_intake *intake, const ds_listed_file *files, uint32_t n_files,

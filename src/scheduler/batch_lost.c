@@ -1,0 +1,128 @@
+/*
+ * What a batch does when bytes are gone: outputs of its tasks, and blocks it was to read, that lay
+ * in a store which nobody holds and whose executor is lost.
+ *
+ * A task that is done runs again if what it wrote is gone and still wanted: rows for a sink
+ * always are, pieces as long as the stage that reads them is not done. Going through the
+ * stages from the last to the first finds all of them in one pass, since a stage that has
+ * to run again wants its own inputs again. Then the stages that lost inputs wait until these
+ * are there, under new references; their tasks that run meanwhile may succeed all the same.
+ *
+ * Blocks are there once. Map tasks leave those that are gone out.
+ */
+#include "base/assert.h"
+#include "scheduler/batch.h"
+
+typedef struct losing {
+    ds_batch *batch;
+    const ds_plan *plan;
+    ds_gone_fn gone;
+    const void *arg;
+} losing;
+
+static bool is_missed(const losing *l, const ds_output *output)
+{
+    if (output->kind == DS_OUTPUT_FILE || !l->gone(l->arg, &output->ref))
+        return false;
+    return output->kind == DS_OUTPUT_BYTES || !l->batch->stages[output->target].done;
+}
+
+static bool misses_output(const losing *l, const ds_batch_task *task)
+{
+    for (uint32_t i = 0; i < task->n_outputs; i++)
+        if (is_missed(l, &task->outputs[i]))
+            return true;
+    return false;
+}
+
+static uint32_t redo_tasks(const losing *l, ds_batch_stage *stage)
+{
+    uint32_t n = 0;
+    for (uint32_t p = 0; p < stage->n_tasks; p++) {
+        ds_batch_task *task = &stage->tasks[p];
+        if (task->state != DS_TASK_DONE || !misses_output(l, task))
+            continue;
+        task->n_outputs = 0;
+        stage->n_done--;
+        ds_batch_begin_again(stage, p);
+        n++;
+    }
+    if (n > 0 && stage->done) {
+        stage->done = false;
+        l->batch->stages_left++;
+    }
+    return n;
+}
+
+static bool lost_inputs(const losing *l, const ds_batch_stage *stage)
+{
+    for (uint32_t i = 0; i < stage->n_inputs; i++)
+        if (l->gone(l->arg, &stage->inputs[i].ref))
+            return true;
+    return false;
+}
+
+/* Failures of tasks whose inputs are gone are not held against them. */
+static void wait_for_parents(ds_batch_stage *stage)
+{
+    stage->ready = false;
+    for (uint32_t p = 0; p < stage->n_tasks; p++)
+        stage->tasks[p].failures = 0;
+}
+
+uint32_t ds_batch_lose_outputs(ds_batch *batch, const ds_plan *plan, ds_gone_fn gone,
+                               const void *arg)
+{
+    const losing l = {batch, plan, gone, arg};
+    uint32_t n = 0;
+    for (uint32_t s = plan->n_stages; s-- > 0;)
+        n += redo_tasks(&l, &batch->stages[s]);
+    for (uint32_t s = 0; s < plan->n_stages; s++) {
+        ds_batch_stage *stage = &batch->stages[s];
+        if (!stage->done && stage->ready && lost_inputs(&l, stage))
+            wait_for_parents(stage);
+    }
+    return n;
+}
+
+/* ---- blocks ---- */
+
+/* The inputs are the allotment's too, which stays what it was: the task gets a list of its own. */
+static void keep_blocks(const losing *l, ds_batch_task *task, ds_lost_blocks *lost)
+{
+    ds_input *kept = DS_ARENA_ARRAY(l->batch->arena, ds_input, task->n_inputs + 1);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < task->n_inputs; i++) {
+        const ds_input *input = &task->inputs[i];
+        if (input->kind != DS_INPUT_BLOCK || !l->gone(l->arg, &input->ref)) {
+            kept[n++] = *input;
+            continue;
+        }
+        lost->blocks++;
+        lost->bytes += input->ref.length;
+        lost->records += input->to - input->from;
+    }
+    task->inputs = kept;
+    task->n_inputs = n;
+    task->failures = 0;
+}
+
+static bool has_lost_block(const losing *l, const ds_batch_task *task)
+{
+    for (uint32_t i = 0; i < task->n_inputs; i++)
+        if (task->inputs[i].kind == DS_INPUT_BLOCK && l->gone(l->arg, &task->inputs[i].ref))
+            return true;
+    return false;
+}
+
+ds_lost_blocks ds_batch_lose_blocks(ds_batch *batch, uint32_t stage_id, ds_gone_fn gone,
+                                    const void *arg)
+{
+    const losing l = {.batch = batch, .gone = gone, .arg = arg};
+    const ds_batch_stage *stage = &batch->stages[stage_id];
+    ds_lost_blocks lost = {0};
+    for (uint32_t p = 0; p < stage->n_tasks; p++)
+        if (stage->tasks[p].state == DS_TASK_WAITING && has_lost_block(&l, &stage->tasks[p]))
+            keep_blocks(&l, &stage->tasks[p], &lost);
+    return lost;
+}

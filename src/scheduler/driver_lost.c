@@ -1,0 +1,82 @@
+/* What goes with an executor whose store the driver does not hold: its blocks and outputs. */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "scheduler/driver_state.h"
+
+#include <inttypes.h>
+
+static bool is_gone(const void *arg, const ds_ref *ref)
+{
+    const ds_driver *d = arg;
+    const ds_executor_entry *entry = ds_registry_find(&d->registry, ref->executor_id);
+    return entry == NULL || (entry->state == DS_EXECUTOR_GONE && !entry->store_open);
+}
+
+/* There is no other copy: the records are counted and named, and left out. */
+static void report(ds_driver *d, const char *source, const ds_lost_blocks *lost)
+{
+    if (lost->blocks == 0)
+        return;
+    d->progress.blocks_lost += lost->blocks;
+    d->progress.bytes_lost += lost->bytes;
+    d->progress.records_lost += lost->records;
+    ds_log_error("source %s: %" PRIu64 " received blocks (%" PRIu64 " records, %" PRIu64
+                 " bytes) were lost with the executor that held them, and are left out",
+                 source, lost->blocks, lost->records, lost->bytes);
+}
+
+bool ds_driver_lose_blocks(ds_driver *d, ds_batch *batch, uint32_t stage)
+{
+    if (d->plan->stages[stage].root->kind != DS_NODE_SOURCE)
+        return false;
+    ds_lost_blocks lost = ds_batch_lose_blocks(batch, stage, is_gone, d);
+    report(d, d->plan->stages[stage].root->stream, &lost);
+    return lost.blocks > 0;
+}
+
+static void run_again(ds_driver *d, ds_batch *batch, uint32_t n_tasks)
+{
+    char time[DS_CLOCK_TEXT], why[DS_ERROR_TEXT];
+    ds_clock_text(batch->time_ms, time);
+    d->progress.retries += n_tasks;
+    if (++batch->losses > DS_BATCH_LOSSES) {
+        snprintf(why, sizeof why, "output of its tasks was lost with executors %u times",
+                 batch->losses);
+        ds_driver_fail_batch(d, batch, DS_ERR_LOST, why);
+        return;
+    }
+    ds_log_warn("batch %s: %u tasks run again, as their output was lost with an executor", time,
+                n_tasks);
+    if (batch->state == DS_BATCH_RUNNING)
+        return;
+    DS_ASSERT(batch->state == DS_BATCH_PREPARED || batch->state == DS_BATCH_READY);
+    batch->state = DS_BATCH_RUNNING;
+    batch->ticket = 0; /* a new record will replace the one that says it is prepared */
+    batch->commit_not_before_us = 0;
+}
+
+void ds_driver_check_outputs(ds_driver *d, ds_batch *batch)
+{
+    /* While it commits the disk works with it; if that fails we come here again. */
+    if (batch->state == DS_BATCH_COMMITTING || batch->state == DS_BATCH_FAILED ||
+        batch->recovered_commit != NULL)
+        return;
+    uint32_t n = ds_batch_lose_outputs(batch, d->plan, is_gone, d);
+    if (n > 0)
+        run_again(d, batch, n);
+    for (uint32_t s = 0; s < d->plan->n_stages; s++)
+        ds_driver_lose_blocks(d, batch, s);
+}
+
+void ds_driver_store_of(ds_driver *d, const ds_executor_entry *lost)
+{
+    if (lost->store_open)
+        return;
+    for (uint32_t i = 0; i < d->n_intakes; i++) {
+        ds_lost_blocks blocks = ds_intake_lose(&d->intakes[i], lost->id);
+        report(d, d->intakes[i].source->name, &blocks);
+    }
+    for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
+        ds_driver_check_outputs(d, batch);
+}
