@@ -153,7 +153,7 @@ static void output_fields(ds_wire *wire, void *item)
 static void sample_fields(ds_wire *wire, void *item)
 {
     ds_bad_sample *sample = item;
-    ds_wire_enum8(wire, &sample->reason, DS_BAD_REASON_SLOTS);
+    ds_wire_enum8(wire, &sample->reason, DS_BAD_REASON_SLOTS + 1);
     text(wire, &sample->where);
     text(wire, &sample->detail);
 }

@@ -171,7 +171,7 @@ typedef struct ds_output {
 
 /* A bad record to show: at most a few a task. */
 typedef struct ds_bad_sample {
-    uint8_t reason;
+    uint8_t reason;    /* DS_BAD_REASON_SLOTS: none of the counted ones */
     const char *where; /* "access.log:1234 (byte 99)", "record 17" */
     const char *detail;
 } ds_bad_sample;

@@ -39,6 +39,7 @@ static ds_output some_outputs[] = {
 static ds_bad_sample some_samples[] = {
     {.reason = 1, .where = "access.log:1234 (byte 99)", .detail = "no closing quote"},
     {.reason = DS_BAD_REASON_SLOTS - 1, .where = "record 17", .detail = ""},
+    {.reason = DS_BAD_REASON_SLOTS, .where = "logs/a", .detail = "the file vanished"},
 };
 
 static ds_task_result some_results[] = {
@@ -59,7 +60,7 @@ static ds_task_result some_results[] = {
      .outputs = some_outputs,
      .n_outputs = 3,
      .samples = some_samples,
-     .n_samples = 2},
+     .n_samples = 3},
     {.message = ""},
 };
 
