@@ -75,6 +75,7 @@ typedef struct driver_loop {
     uint64_t printed;            /* and how many bytes of them */
     uint8_t key[DS_TOKEN_BYTES]; /* of the app */
     ds_stores *stores;
+    char folder[DS_MESSAGE_TEXT_LIMIT]; /* the current one */
     ds_buffer out;
     pthread_t signals;
     bool ended, again; /* again: a launch failed within a step */
@@ -646,11 +647,14 @@ static void make_control(driver_loop *loop, const ds_recovered *recovered)
                                .checkpoint = loop->metadata != NULL,
                                .not_before_ms = ds_commit_newest(loop->plan),
                                .external_executors = loop->outside != NULL,
+                               .folder = loop->folder,
                                .bulk_url = ds_stores_url(loop->stores),
                                .heartbeat_ms = HEARTBEAT_MS,
                                .credit_bytes = (uint64_t)app->limits_memory / 4,
                                .recovered = recovered};
     memcpy(config.key, loop->key, sizeof config.key);
+    if (getcwd(loop->folder, sizeof loop->folder) == NULL)
+        loop->folder[0] = '\0'; /* executors have to be where we are */
     const ds_driver_ports ports = {.arg = loop,
                                    .send = port_send,
                                    .close_peer = port_close_peer,

@@ -153,7 +153,7 @@ static void on_welcome(ds_executor *e, const ds_message *message, int64_t now_us
     e->next_heartbeat_us = e->heartbeat_us > 0 ? now_us + e->heartbeat_us : INT64_MAX;
     ds_peers_add_store(e->peers, e->id, e->config.store);
     if (e->ports.welcomed != NULL)
-        e->ports.welcomed(e->ports.arg, e->id, message->welcome.key);
+        e->ports.welcomed(e->ports.arg, &message->welcome);
 }
 
 static void beat(ds_executor *e, int64_t now_us)

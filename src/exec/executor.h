@@ -33,8 +33,8 @@ typedef struct ds_executor_ports {
     void (*receivers_credit)(void *arg);
     /* Ends the process (or the simulated one): nothing is stepped after it. */
     void (*end)(void *arg, ds_status status, const char *reason);
-    /* The driver gave it this id and the app's key (DS_TOKEN_BYTES, borrowed). May be NULL. */
-    void (*welcomed)(void *arg, uint64_t executor_id, const uint8_t *key);
+    /* The driver took it in; welcome is borrowed. May be NULL. */
+    void (*welcomed)(void *arg, const ds_msg_welcome *welcome);
 } ds_executor_ports;
 
 typedef struct ds_executor_config {

@@ -17,6 +17,7 @@
 #include "exec/task_pool.h"
 #include "rpc/link.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -162,12 +163,19 @@ static void port_end(void *arg, ds_status status, const char *reason)
     loop->status = status == DS_OK ? DS_OK : ds_error_set(loop->error, status, "%s", reason);
 }
 
-static void port_welcomed(void *arg, uint64_t executor_id, const uint8_t *key)
+/* One that joined from another folder reads and writes where the driver does. */
+static void port_welcomed(void *arg, const ds_msg_welcome *welcome)
 {
     executor_loop *loop = arg;
-    atomic_store(&loop->id, executor_id);
-    ds_bulk_client_set_key(loop->bulk_client, key);
-    ds_bulk_server_set_key(loop->bulk_server, key);
+    char why[DS_ERROR_TEXT];
+    atomic_store(&loop->id, welcome->executor_id);
+    ds_bulk_client_set_key(loop->bulk_client, welcome->key);
+    ds_bulk_server_set_key(loop->bulk_server, welcome->key);
+    if (welcome->folder[0] == '\0' || chdir(welcome->folder) == 0)
+        return;
+    snprintf(why, sizeof why, "cannot enter the driver's folder %s: %s", welcome->folder,
+             strerror(errno));
+    port_end(loop, DS_ERR_UNAVAILABLE, why);
 }
 
 static void port_receiver_add(void *arg, const ds_receiver_spec *spec)

@@ -63,6 +63,7 @@ static void welcome_fields(ds_wire *wire, ds_message *message)
     text(wire, &m->app_id);
     ds_wire_u32(wire, &m->heartbeat_ms);
     ds_wire_bytes(wire, m->key, sizeof m->key);
+    text(wire, &m->folder);
 }
 
 static void reject_fields(ds_wire *wire, ds_message *message)

@@ -78,6 +78,7 @@ typedef struct ds_msg_welcome {
     const char *app_id;
     uint32_t heartbeat_ms;
     uint8_t key[DS_TOKEN_BYTES]; /* of the app: every FETCH carries it */
+    const char *folder;          /* where relative paths begin; "": where the executor is */
 } ds_msg_welcome;
 
 /* The peer must not try again: it exits and shows the reason. */

@@ -122,6 +122,7 @@ typedef struct ds_driver_config {
     uint32_t n_batches;      /* virtual time: run exactly so many; 0: until the input ends */
     int64_t not_before_ms;   /* batch times are later than this (outputs are there already) */
     bool external_executors; /* executors may join by URL */
+    const char *folder;      /* where relative paths begin; borrowed; NULL: where executors are */
     const char *bulk_url;    /* where executors fetch bytes of lost ones; borrowed; NULL: nowhere */
     uint32_t heartbeat_ms;
     uint64_t credit_bytes;                /* for all receivers together */

@@ -145,7 +145,8 @@ static void on_hello(ds_driver *d, uint64_t peer, const ds_msg_hello *hello)
     ds_message welcome = {.type = DS_MSG_WELCOME};
     welcome.welcome = (ds_msg_welcome){.executor_id = entry->id,
                                        .app_id = d->plan->app->name,
-                                       .heartbeat_ms = d->config.heartbeat_ms};
+                                       .heartbeat_ms = d->config.heartbeat_ms,
+                                       .folder = d->config.folder};
     memcpy(welcome.welcome.key, d->config.key, sizeof d->config.key);
     ds_driver_send(d, entry, &welcome);
     tell_peers(d, entry);

@@ -90,7 +90,7 @@ static ds_message full(uint8_t type)
                                  .bulk_url = "tcp://127.0.0.1:1234"};
         break;
     case DS_MSG_WELCOME:
-        m.welcome = (ds_msg_welcome){7, "app-1", 500, {[0] = 1, [31] = 0xfe}};
+        m.welcome = (ds_msg_welcome){7, "app-1", 500, {[0] = 1, [31] = 0xfe}, "/a b"};
         break;
     case DS_MSG_REJECT: m.reject.reason = "caf\xc3\xa9: another app"; break;
     case DS_MSG_PLAN: m.plan = (ds_msg_plan){3, UINT64_MAX, "{\"version\":1}", "app-1-7"}; break;
@@ -238,6 +238,7 @@ static void same(const ds_message *a, const ds_message *b)
     case DS_MSG_HELLO: same_hello(&a->hello, &b->hello); break;
     case DS_MSG_WELCOME:
         SAME(welcome.executor_id), SAME(welcome.heartbeat_ms), SAME_TEXT(welcome.app_id);
+        SAME_TEXT(welcome.folder);
         ck_assert_mem_eq(a->welcome.key, b->welcome.key, DS_TOKEN_BYTES);
         break;
     case DS_MSG_REJECT: SAME_TEXT(reject.reason); break;
