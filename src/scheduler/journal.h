@@ -32,7 +32,7 @@ typedef struct ds_recovered_batch {
 
 typedef struct ds_recovered_source {
     const char *name;
-    ds_seen_file *files;
+    ds_seen_file *files; /* sorted by name; size 0: not known */
     size_t n_files, files_capacity;
     bool listed; /* what was there at the very first start is among the files */
     uint64_t next, records;
@@ -69,8 +69,9 @@ void ds_journal_prepared(ds_buffer *out, int64_t batch_ms, const ds_commit *comm
 void ds_journal_committed(ds_buffer *out, int64_t batch_ms);
 void ds_journal_failed(ds_buffer *out, int64_t batch_ms, const char *reason);
 
-/* Reads the text of one journal file. DS_ERR_IO with what is wrong if even its first record
- * cannot be used (another format version, cut short, a flipped bit). Free the result. */
+/* Reads the text of one journal file. If even its first record cannot be used: DS_ERR_APP if it is
+ * of a format that is not known here, else (cut short, a flipped bit) DS_ERR_IO. Free the result.
+ */
 ds_status ds_journal_read(const char *name, const char *text, size_t length, const ds_plan *plan,
                           ds_recovered **recovered, ds_error *error);
 void ds_recovered_free(ds_recovered *recovered);

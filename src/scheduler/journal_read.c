@@ -306,18 +306,12 @@ static ds_recovered_source *find_source(ds_recovered *recovered, const char *nam
     return NULL;
 }
 
+/* Adds a file at the end, whether or not it is there: see merge_files. */
 static void note_file(ds_recovered *recovered, ds_recovered_source *source, const char *path,
                       uint64_t to)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash == NULL ? path : slash + 1;
-    for (size_t i = 0; i < source->n_files; i++) {
-        if (strcmp(source->files[i].name, name) == 0) {
-            if (source->files[i].taken < to)
-                source->files[i].taken = to;
-            return;
-        }
-    }
     if (source->n_files == source->files_capacity) {
         source->files_capacity = source->files_capacity * 2 + 2;
         ds_seen_file *grown =
@@ -328,6 +322,36 @@ static void note_file(ds_recovered *recovered, ds_recovered_source *source, cons
     }
     source->files[source->n_files++] =
         (ds_seen_file){ds_arena_strdup(recovered->arena, name), 0, to};
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const ds_seen_file *)a)->name, ((const ds_seen_file *)b)->name);
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* One entry for each file, sorted: of a long journal there are very many. */
+static void merge_files(ds_recovered_source *source)
+{
+    if (source->n_files == 0)
+        return;
+    qsort(source->files, source->n_files, sizeof *source->files, by_name);
+    size_t kept = 0;
+    for (size_t i = 1; i < source->n_files; i++) {
+        const ds_seen_file *file = &source->files[i];
+        ds_seen_file *to = &source->files[kept];
+        if (strcmp(to->name, file->name) != 0) {
+            source->files[++kept] = *file;
+        } else {
+            to->size = larger(to->size, file->size);
+            to->taken = larger(to->taken, file->taken);
+        }
+    }
+    source->n_files = kept + 1;
 }
 
 /* An allotted record moves the positions of its sources on. */
@@ -379,7 +403,7 @@ static ds_status read_first(const char *name, const char *line, size_t length, c
     uint64_t format = 0;
     ds_status status = DS_OK;
     if (!get_number(object, "format", &format) || format != DS_JOURNAL_FORMAT)
-        status = ds_error_set(error, DS_ERR_IO,
+        status = ds_error_set(error, DS_ERR_APP,
                               "%s: format %" PRIu64 " of the checkpoint is not known here (this "
                               "version reads format %d)",
                               name, format, DS_JOURNAL_FORMAT);
@@ -419,6 +443,8 @@ ds_status ds_journal_read(const char *name, const char *text, size_t length, con
             break;
         }
     }
+    for (uint32_t i = 0; i < recovered->n_sources; i++)
+        merge_files(&recovered->sources[i]);
     *result = recovered;
     return DS_OK;
 }
