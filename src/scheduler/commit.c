@@ -56,11 +56,25 @@ static ds_status mark_complete(const char *folder, bool durable, ds_error *error
     return status;
 }
 
+/* The folder of one output time, in the folder of its sink. */
+static ds_status make_folder(const char *path, bool durable, ds_error *error)
+{
+    DS_TRY(ds_make_folders(path, error));
+    const char *slash = strrchr(path, '/');
+    if (!durable || slash == NULL)
+        return DS_OK;
+    ds_buffer above = {0};
+    ds_buffer_append(&above, path, slash == path ? 1 : (size_t)(slash - path));
+    ds_status status = ds_sync_folder(ds_buffer_text(&above), error);
+    ds_buffer_fini(&above);
+    return status;
+}
+
 ds_status ds_commit_files(const ds_commit *commit, bool durable, ds_error *error)
 {
     for (uint32_t i = 0; i < commit->n_files;) {
         const char *folder = commit->files[i].folder;
-        DS_TRY(ds_make_folders(folder, error));
+        DS_TRY(make_folder(folder, durable, error));
         for (; i < commit->n_files && strcmp(commit->files[i].folder, folder) == 0; i++)
             DS_TRY(put_in_place(&commit->files[i], error));
         DS_TRY(mark_complete(folder, durable, error));

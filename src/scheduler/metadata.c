@@ -64,6 +64,16 @@ static ds_status take_lock(ds_metadata *m, ds_error *error)
     return status;
 }
 
+/* The number of a metadata file; false for other names. */
+static bool number_of(const char *name, uint64_t *number)
+{
+    char canonical[40];
+    if (sscanf(name, "%" SCNu64, number) != 1 || *number == UINT64_MAX)
+        return false;
+    snprintf(canonical, sizeof canonical, "%010" PRIu64 ".jsonl", *number);
+    return strcmp(canonical, name) == 0;
+}
+
 /* Calls fn with the number of every metadata file. */
 static void each_file(const ds_metadata *m, void (*fn)(ds_metadata *m, uint64_t number),
                       ds_metadata *arg)
@@ -73,9 +83,7 @@ static void each_file(const ds_metadata *m, void (*fn)(ds_metadata *m, uint64_t 
         return;
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         uint64_t number;
-        int end = 0;
-        if (sscanf(entry->d_name, "%" SCNu64 ".jsonl%n", &number, &end) == 1 && end > 0 &&
-            entry->d_name[end] == '\0')
+        if (number_of(entry->d_name, &number))
             fn(arg, number);
     }
     closedir(dir);
@@ -105,6 +113,8 @@ ds_status ds_metadata_open(const char *dir, int64_t retain, ds_metadata **result
     m->retain = retain;
     ds_status status = ds_make_folders(m->files, error);
     if (status == DS_OK)
+        status = ds_sync_folder(m->dir, error); /* so that a fresh metadata folder stays */
+    if (status == DS_OK)
         status = take_lock(m, error);
     if (status != DS_OK) {
         ds_metadata_close(m);
@@ -130,14 +140,19 @@ void ds_metadata_close(ds_metadata *m)
 
 /* ---- reading ---- */
 
+/* *alone: nothing but the first record stands in the file. */
 static ds_status recover_file(const ds_metadata *m, uint64_t number, const ds_plan *plan,
-                              ds_recovered **recovered, ds_error *error)
+                              ds_recovered **recovered, bool *alone, ds_error *error)
 {
     char *path = file_path(m, number, "");
     ds_buffer text = {0};
+    *alone = false;
     ds_status status = ds_read_file(path, JOURNAL_LIMIT, &text, error);
-    if (status == DS_OK)
+    if (status == DS_OK) {
+        const char *end = text.length == 0 ? NULL : memchr(text.data, '\n', text.length);
+        *alone = end == NULL || end + 1 == text.data + text.length;
         status = ds_journal_read(path, text.data, text.length, plan, recovered, error);
+    }
     ds_buffer_fini(&text);
     free(path);
     return status;
@@ -154,11 +169,15 @@ ds_status ds_metadata_recover(ds_metadata *m, const ds_plan *plan, ds_recovered 
         free(path);
         if (!exists)
             break;
-        status = recover_file(m, number, plan, recovered, error);
+        bool alone;
+        ds_error why;
+        status = recover_file(m, number, plan, recovered, &alone, &why);
         if (status == DS_OK)
             return DS_OK;
-        if (error != NULL)
-            ds_log_warn("%s; the file before it is used", error->message);
+        ds_error_set(error, status, "%s", why.message);
+        if (status != DS_ERR_IO || !alone)
+            return status;
+        ds_log_warn("%s; the file before it is used", why.message);
     }
     return status;
 }

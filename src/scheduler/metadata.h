@@ -5,7 +5,9 @@
  *     DIR/metadata/0000000007.jsonl each begins with a whole record; the newest counts
  *
  * A new file is written aside, synced and renamed; records are then appended to it. When the
- * newest file's first record is damaged, the one before it counts: nothing was noted after.
+ * newest file is nothing but a damaged first record, the one before it counts: nothing was noted
+ * after. When more stands behind that record, or it is of a later version, what it said is missing:
+ * then nothing can be used.
  */
 #ifndef DS_SCHEDULER_METADATA_H
 #define DS_SCHEDULER_METADATA_H
@@ -20,8 +22,8 @@ ds_status ds_metadata_open(const char *dir, int64_t retain, ds_metadata **metada
                            ds_error *error);
 void ds_metadata_close(ds_metadata *metadata);
 
-/* Reads the newest journal. *recovered is NULL if there is none yet. DS_ERR_IO if there are
- * files and none can be used: nothing is changed then. */
+/* Reads the newest journal. *recovered is NULL if there is none yet. DS_ERR_IO (DS_ERR_APP: of a
+ * later version) if there are files and none can be used: nothing is changed then. */
 ds_status ds_metadata_recover(ds_metadata *metadata, const ds_plan *plan, ds_recovered **recovered,
                               ds_error *error);
 

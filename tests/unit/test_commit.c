@@ -1,0 +1,247 @@
+/* Commits: staged files take their places, however often and from wherever it is begun again. */
+#include "scheduler/commit.h"
+
+#include "unit/journal_kit.h"
+#include "unit/scratch_dir.h"
+
+#define APP                                                                                        \
+    "{ 'version': 1, 'name': 'x', 'batch': { 'interval': '1s' },"                                  \
+    "'sources': { 'f': { 'type': 'stdin' } },"                                                     \
+    "'sinks': { 'a': { 'from': 'f', 'type': 'file', 'dir': '%s/out' },"                            \
+    "           'b': { 'from': 'f', 'type': 'file', 'dir': '%s/more/deep' },"                      \
+    "           'c': { 'from': 'f', 'type': 'console' } } }"
+
+typedef struct kit {
+    scratch_dir d;
+    planned p;
+    ds_arena *arena;
+    ds_commit commit;
+    ds_error error;
+} kit;
+
+static void kit_open(kit *k)
+{
+    scratch_open(&k->d);
+    char *app = NULL;
+    ck_assert_int_gt(asprintf(&app, APP, k->d.path, k->d.path), 0);
+    k->p = plan_whole(app, NULL);
+    ck_assert_msg(k->p.plan != NULL, "%s", k->p.app.said.data);
+    free(app);
+    k->arena = ds_arena_new(NULL);
+    k->commit = (ds_commit){.batch_ms = 5000};
+    k->commit.files = DS_ARENA_ARRAY(k->arena, ds_commit_file, 16);
+}
+
+static void kit_close(kit *k)
+{
+    ds_arena_free(k->arena);
+    plan_close(&k->p);
+    scratch_close(&k->d);
+}
+
+static const char *kept_path(kit *k, const char *name)
+{
+    return ds_arena_strdup(k->arena, scratch_path(&k->d, name));
+}
+
+/* Makes a staged file that goes to folder/part-0000n.json. */
+static void stage(kit *k, uint32_t sink, const char *staged, const char *folder, int part)
+{
+    scratch_write(&k->d, staged, staged);
+    k->commit.files[k->commit.n_files++] =
+        (ds_commit_file){.sink = sink,
+                         .staged = kept_path(k, staged),
+                         .folder = kept_path(k, folder),
+                         .name = ds_arena_printf(k->arena, "part-%05d.json", part),
+                         .length = strlen(staged)};
+}
+
+/* Two files of one sink, one of another. */
+static void stage_all(kit *k)
+{
+    mkdir(scratch_path(&k->d, "out"), 0777);
+    mkdir(scratch_path(&k->d, "out/.dstream-x"), 0777);
+    k->commit.n_files = 0;
+    stage(k, 0, "out/.dstream-x/one", "out/5000", 0);
+    stage(k, 0, "out/.dstream-x/two", "out/5000", 1);
+    stage(k, 1, "out/.dstream-x/three", "more/deep/5000", 0);
+}
+
+static void check_in_place(kit *k)
+{
+    scratch_holds(&k->d, "out/5000/part-00000.json", "out/.dstream-x/one");
+    scratch_holds(&k->d, "out/5000/part-00001.json", "out/.dstream-x/two");
+    scratch_holds(&k->d, "out/5000/_SUCCESS", "");
+    scratch_holds(&k->d, "more/deep/5000/part-00000.json", "out/.dstream-x/three");
+    scratch_holds(&k->d, "more/deep/5000/_SUCCESS", "");
+    ck_assert_int_eq(scratch_entries(&k->d, "out/5000"), 3);
+    ck_assert_int_eq(scratch_entries(&k->d, "more/deep/5000"), 2);
+    ck_assert_int_eq(scratch_entries(&k->d, "out/.dstream-x"), 0);
+}
+
+START_TEST(files_take_their_places)
+{
+    for (int durable = 0; durable < 2; durable++) {
+        kit k;
+        kit_open(&k);
+        stage_all(&k);
+        ck_assert_int_eq(ds_commit_files(&k.commit, durable, &k.error), DS_OK);
+        check_in_place(&k);
+        ck_assert_int_eq(ds_commit_files(&k.commit, durable, &k.error), DS_OK); /* again */
+        check_in_place(&k);
+        kit_close(&k);
+    }
+}
+END_TEST
+
+START_TEST(nothing_to_do)
+{
+    kit k;
+    kit_open(&k);
+    ck_assert_int_eq(ds_commit_files(&k.commit, true, &k.error), DS_OK);
+    ck_assert_int_eq(scratch_entries(&k.d, ""), 0); /* no folder for a time without rows */
+    kit_close(&k);
+}
+END_TEST
+
+/* The steps of that commit, done by hand up to the n-th: a crash behind it. */
+static void do_steps(kit *k, int n)
+{
+    static const char *const renames[][2] = {
+        {"out/.dstream-x/one", "out/5000/part-00000.json"},
+        {"out/.dstream-x/two", "out/5000/part-00001.json"},
+        {"out/.dstream-x/three", "more/deep/5000/part-00000.json"}};
+    for (int step = 0; step < n; step++) {
+        switch (step) {
+        case 0: mkdir(scratch_path(&k->d, "out/5000"), 0777); break;
+        case 1:
+        case 2:
+            rename(scratch_path(&k->d, renames[step - 1][0]),
+                   scratch_path(&k->d, renames[step - 1][1]));
+            break;
+        case 3: scratch_write(&k->d, "out/5000/_SUCCESS", ""); break;
+        case 4: mkdir(scratch_path(&k->d, "more"), 0777); break;
+        case 5: mkdir(scratch_path(&k->d, "more/deep"), 0777); break;
+        case 6: mkdir(scratch_path(&k->d, "more/deep/5000"), 0777); break;
+        case 7:
+            rename(scratch_path(&k->d, renames[2][0]), scratch_path(&k->d, renames[2][1]));
+            break;
+        default: scratch_write(&k->d, "more/deep/5000/_SUCCESS", ""); break;
+        }
+    }
+}
+
+START_TEST(every_crash_point_is_rolled_forward)
+{
+    for (int n = 0; n <= 9; n++) {
+        kit k;
+        kit_open(&k);
+        stage_all(&k);
+        do_steps(&k, n);
+        k.commit.again = true;
+        ck_assert_int_eq(ds_commit_files(&k.commit, true, &k.error), DS_OK);
+        check_in_place(&k);
+        kit_close(&k);
+    }
+}
+END_TEST
+
+/* A staged file that is gone and does not stand in its place is no success. */
+START_TEST(a_staged_file_vanished)
+{
+    kit k;
+    kit_open(&k);
+    stage_all(&k);
+    unlink(scratch_path(&k.d, "out/.dstream-x/two"));
+    ck_assert_int_eq(ds_commit_files(&k.commit, true, &k.error), DS_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(k.error.message, "cannot rename"));
+    ck_assert_ptr_nonnull(strstr(k.error.message, ".dstream-x/two"));
+    ck_assert(!scratch_exists(&k.d, "out/5000/_SUCCESS"));
+    scratch_write(&k.d, "out/5000/part-00001.json", "another length"); /* not that one */
+    ck_assert_int_eq(ds_commit_files(&k.commit, true, &k.error), DS_ERR_IO);
+    ck_assert(!scratch_exists(&k.d, "out/5000/_SUCCESS"));
+    scratch_write(&k.d, "out/.dstream-x/two", "out/.dstream-x/two"); /* there again */
+    ck_assert_int_eq(ds_commit_files(&k.commit, true, &k.error), DS_OK);
+    check_in_place(&k);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(a_folder_cannot_be_made)
+{
+    kit k;
+    kit_open(&k);
+    stage_all(&k);
+    scratch_write(&k.d, "out/5000", "in the way");
+    ck_assert_int_eq(ds_commit_files(&k.commit, false, &k.error), DS_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(k.error.message, "out/5000"));
+    unlink(scratch_path(&k.d, "out/5000"));
+    ck_assert_int_eq(ds_commit_files(&k.commit, false, &k.error), DS_OK); /* tried again */
+    check_in_place(&k);
+    kit_close(&k);
+}
+END_TEST
+
+/* What no commit will take is removed at the start; what a recovered one needs is not. */
+START_TEST(clean_up)
+{
+    kit k;
+    kit_open(&k);
+    stage_all(&k);
+    scratch_write(&k.d, "out/.dstream-x/orphan", "x");
+    scratch_write(&k.d, "out/.dstream-x/.hidden", "x");
+    scratch_write(&k.d, "out/.dstream-y", "of another app");
+    ds_recovered_batch batch = {.time_ms = 5000, .prepared = true, .commit = k.commit};
+    ds_recovered keep = {.batches = &batch, .n_batches = 1};
+    ds_commit_clean(k.p.plan, &keep);
+    ck_assert(!scratch_exists(&k.d, "out/.dstream-x/orphan"));
+    ck_assert(scratch_exists(&k.d, "out/.dstream-x/.hidden"));
+    ck_assert(scratch_exists(&k.d, "out/.dstream-y"));
+    ck_assert(scratch_exists(&k.d, "out/.dstream-x/one"));
+    ck_assert_int_eq(ds_commit_files(&k.commit, true, &k.error), DS_OK);
+    unlink(scratch_path(&k.d, "out/.dstream-x/.hidden"));
+    ds_commit_clean(k.p.plan, NULL);
+    ck_assert(!scratch_exists(&k.d, "out/.dstream-x")); /* empty: it goes, too */
+    ck_assert(scratch_exists(&k.d, "out/5000/_SUCCESS"));
+    ds_commit_clean(k.p.plan, NULL); /* nothing there */
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(the_newest_output)
+{
+    kit k;
+    kit_open(&k);
+    ck_assert_int_eq(ds_commit_newest(k.p.plan), 0);
+    mkdir(scratch_path(&k.d, "out"), 0777);
+    mkdir(scratch_path(&k.d, "out/5000"), 0777);
+    mkdir(scratch_path(&k.d, "out/12000"), 0777);
+    mkdir(scratch_path(&k.d, "out/99999x"), 0777);
+    mkdir(scratch_path(&k.d, "out/+77777"), 0777);
+    mkdir(scratch_path(&k.d, "out/99999999999999999999999"), 0777);
+    ck_assert_int_eq(ds_commit_newest(k.p.plan), 12000);
+    mkdir(scratch_path(&k.d, "more"), 0777);
+    mkdir(scratch_path(&k.d, "more/deep"), 0777);
+    mkdir(scratch_path(&k.d, "more/deep/13000"), 0777);
+    ck_assert_int_eq(ds_commit_newest(k.p.plan), 13000);
+    kit_close(&k);
+}
+END_TEST
+
+/* Before anything is read it is known that the folders can be written to. */
+START_TEST(folders_are_looked_at_before_the_start)
+{
+    kit k;
+    kit_open(&k);
+    ck_assert_int_eq(ds_commit_prepare(k.p.plan, &k.error), DS_OK); /* they can be made */
+    ck_assert_int_eq(scratch_entries(&k.d, ""), 0);
+    scratch_write(&k.d, "more", "a file");
+    ck_assert_int_eq(ds_commit_prepare(k.p.plan, &k.error), DS_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(k.error.message, "sink b: cannot write to the folder"));
+    kit_close(&k);
+}
+END_TEST
+
+UNIT_MAIN("commit", files_take_their_places, nothing_to_do, every_crash_point_is_rolled_forward,
+          a_staged_file_vanished, a_folder_cannot_be_made, clean_up, the_newest_output,
+          folders_are_looked_at_before_the_start)
