@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One of store, view and url is where the bytes are; none: they cannot be read. */
+/* The first of store, view and url that is there is where the bytes are; none: they cannot be
+ * read. */
 typedef struct peer {
     uint64_t executor_id;
     ds_store *store;     /* of this process */
@@ -107,16 +108,33 @@ static ds_store_view *map(const ds_peers *peers, const ds_msg_peer *told, bool q
     return view;
 }
 
+/* Nothing comes from there any more: fetches under way fail. Takes url; NULL is allowed. */
+static void drop_url(const ds_peers *peers, char *url)
+{
+    if (url != NULL && peers->fetcher.drop != NULL)
+        peers->fetcher.drop(peers->fetcher.arg, url);
+    free(url);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a != NULL && strcmp(a, b) == 0;
+}
+
 void ds_peers_add(ds_peers *peers, const ds_msg_peer *told)
 {
+    char *old_url = NULL;
     pthread_mutex_lock(&peers->lock);
     peer *p = was_dropped(peers, told->executor_id) ? NULL : find_or_add(peers, told->executor_id);
     if (p != NULL && p->store == NULL && p->view == NULL) {
         p->view = map(peers, told, p->url != NULL);
-        free(p->url);
-        p->url = p->view == NULL && told->bulk_url[0] != '\0' ? ds_strdup(told->bulk_url) : NULL;
+        if (!same_text(p->url, told->bulk_url)) {
+            old_url = p->url;
+            p->url = told->bulk_url[0] != '\0' ? ds_strdup(told->bulk_url) : NULL;
+        }
     }
     pthread_mutex_unlock(&peers->lock);
+    drop_url(peers, old_url);
 }
 
 void ds_peers_drop(ds_peers *peers, uint64_t executor_id)
@@ -132,9 +150,7 @@ void ds_peers_drop(ds_peers *peers, uint64_t executor_id)
     }
     pthread_mutex_unlock(&peers->lock);
     ds_store_view_close(dropped.view);
-    if (dropped.url != NULL && peers->fetcher.drop != NULL)
-        peers->fetcher.drop(peers->fetcher.arg, dropped.url);
-    free(dropped.url);
+    drop_url(peers, dropped.url);
 }
 
 /* ---- reading ---- */
