@@ -104,7 +104,7 @@ static ds_status reach_store(ds_driver *d, ds_executor_entry *entry, const ds_ms
     entry->store_open = d->ports.open_store(d->ports.arg, entry->id, hello->pid, hello->store_fd,
                                             hello->store_bytes, entry->store_path,
                                             sizeof entry->store_path, error) == DS_OK;
-    if (strlen(hello->bulk_url) < sizeof entry->bulk_url)
+    if (hello->bulk_url != NULL && strlen(hello->bulk_url) < sizeof entry->bulk_url)
         strcpy(entry->bulk_url, hello->bulk_url);
     if (entry->store_open)
         return DS_OK;
