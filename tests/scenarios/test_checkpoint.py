@@ -275,15 +275,17 @@ class Refused(Checkpoint):
 
     def test_received_records(self):
         port = self.free_port()
-        self.write("out", "in the way")
         app = self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port}},
                        {"x": {"from": "in"}},
                        {"out": {"from": "x", "type": "file", "dir": "out"}},
                        checkpoint={"dir": "state"})
         run = self.start(app)
+        run.until(run.executors, "executors")  # the sink's folder was looked at before
+        self.write("out", "in the way")
         self.send(port, "word\n")
         run.until_log("Not a directory")
         run.kill()
+        os.remove(self.path("out"))
         self.refuse(app, words=("received",))
 
     def test_in_use(self):
