@@ -63,6 +63,7 @@ typedef struct ds_allotment {
     uint32_t source;  /* index in the app */
     ds_input *inputs; /* in the order of positions */
     uint32_t n_inputs;
+    uint64_t next; /* queue: the list that comes next, whether or not this one had rows */
 } ds_allotment;
 
 typedef struct ds_batch {

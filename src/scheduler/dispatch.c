@@ -184,6 +184,8 @@ void ds_driver_dispatch(ds_driver *d)
 int64_t ds_driver_dispatch_deadline(const ds_driver *d)
 {
     int64_t deadline = INT64_MAX;
+    if (d->phase == DS_PHASE_STARTING)
+        return deadline; /* batches of a checkpoint wait for executors */
     if (d->journal_retry_us != 0)
         deadline = d->journal_retry_us;
     for (const ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {

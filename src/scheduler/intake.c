@@ -251,6 +251,7 @@ static void allot_list(ds_intake *intake, ds_batch *batch, ds_allotment *allotme
     if (!has_lists(intake))
         return;
     uint64_t at = intake->next++;
+    allotment->next = intake->next;
     if (json_array_size(json_array_get(intake->source->batches, at)) == 0)
         return;
     allotment->inputs = DS_ARENA_ARRAY(batch->arena, ds_input, 1);

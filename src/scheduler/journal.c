@@ -81,6 +81,17 @@ static json_t *allotments_json(const ds_plan *plan, const ds_batch *batch)
     return sources;
 }
 
+/* Lists that are empty are no input, but they are passed. */
+static json_t *next_json(const ds_plan *plan, const ds_batch *batch)
+{
+    json_t *sources = json_object();
+    for (uint32_t i = 0; i < batch->n_allotments; i++)
+        if (batch->allotments[i].next > 0)
+            set(sources, plan->app->sources[batch->allotments[i].source].name,
+                json_integer((json_int_t)batch->allotments[i].next));
+    return sources;
+}
+
 static json_t *commit_json(const ds_commit *commit)
 {
     json_t *files = json_array();
@@ -124,6 +135,10 @@ void ds_journal_allotted(ds_buffer *out, const ds_plan *plan, const ds_batch *ba
     json_t *object = record("allotted");
     set(object, "batch_ms", time_of(batch->time_ms));
     set(object, "sources", allotments_json(plan, batch));
+    json_t *next = next_json(plan, batch);
+    if (json_object_size(next) > 0)
+        json_object_set(object, "next", next);
+    json_decref(next);
     write_line(out, object);
 }
 

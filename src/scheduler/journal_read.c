@@ -354,6 +354,16 @@ static void merge_files(ds_recovered_source *source)
     source->n_files = kept + 1;
 }
 
+static void note_lists(ds_recovered *recovered, json_t *next)
+{
+    for (void *i = json_object_iter(next); i != NULL; i = json_object_iter_next(next, i)) {
+        const char *name = json_object_iter_key(i);
+        ds_recovered_source *source = find_source(recovered, name);
+        if (source != NULL)
+            get_number(next, name, &source->next);
+    }
+}
+
 /* An allotted record moves the positions of its sources on. */
 static void note_positions(ds_recovered *recovered, const json_t *object)
 {
@@ -378,6 +388,7 @@ static void note_positions(ds_recovered *recovered, const json_t *object)
                 source->next = to + 1;
         }
     }
+    note_lists(recovered, json_object_get(object, "next"));
 }
 
 /* ---- the whole file ---- */

@@ -1,5 +1,6 @@
 /* The driver's control by itself: what it does about events, seen at its ports. */
 #include "scheduler/driver.h"
+#include "scheduler/journal.h"
 
 #include "unit/unit.h"
 
@@ -13,6 +14,7 @@ typedef struct sent {
     uint8_t type;
     int64_t batch_ms;
     uint32_t stage, partition, attempt, n_tasks;
+    uint64_t list; /* of a queue */
 } sent;
 
 typedef struct record {
@@ -56,6 +58,8 @@ static void port_send(void *arg, uint64_t peer, const ds_message *message)
         s->stage = task->stage;
         s->partition = task->partition;
         s->attempt = task->attempt;
+        if (task->n_inputs > 0)
+            s->list = task->inputs[0].from;
     }
     if (message->type == DS_MSG_RELEASE)
         s->batch_ms = message->release.batches[0];
@@ -155,7 +159,7 @@ static void join(kit *k, uint64_t executor_id)
     message(k, executor_id, ready);
 }
 
-static void start(kit *k, const char *text, bool checkpoint)
+static void make(kit *k, const char *text)
 {
     static const char *const tested[] = {"s"};
     ds_error error;
@@ -164,17 +168,28 @@ static void start(kit *k, const char *text, bool checkpoint)
     ds_diagnostics *diagnostics = ds_diagnostics_new(NULL);
     ck_assert_int_eq(ds_plan_new(k->app, &k->options, diagnostics, &k->plan), DS_OK);
     ds_diagnostics_free(diagnostics);
+}
+
+static void start_on(kit *k, bool checkpoint, const ds_recovered *recovered)
+{
     const ds_driver_config config = {.plan = k->plan,
                                      .epoch = EPOCH,
                                      .seed = 1,
                                      .checkpoint = checkpoint,
                                      .virtual_time = true,
-                                     .n_batches = 3};
+                                     .n_batches = 3,
+                                     .recovered = recovered};
     const ds_driver_ports ports = {
         k,         port_send, port_peer,    port_launch, port_peer,     port_open_store,
         port_peer, port_list, port_journal, port_commit, port_progress, port_end};
     k->driver = ds_driver_new(&config, &ports);
     step(k, (ds_driver_event){.kind = DS_DRIVER_STARTED});
+}
+
+static void start(kit *k, const char *text, bool checkpoint)
+{
+    make(k, text);
+    start_on(k, checkpoint, NULL);
 }
 
 static void stop(kit *k)
@@ -413,8 +428,80 @@ START_TEST(nothing_is_missed_when_the_journal_fails)
 }
 END_TEST
 
-UNIT_MAIN("driver", batches_run_one_by_one_and_commit_in_order,
-          strangers_and_second_comers_are_rejected,
+/* What the records of a kit say. */
+static ds_recovered *recover(const kit *k)
+{
+    ds_buffer text = {0};
+    ds_recovered *recovered;
+    ds_error error;
+    for (uint32_t i = 0; i < k->n_records; i++)
+        ds_buffer_append_text(&text, k->records[i].text);
+    ck_assert_int_eq(
+        ds_journal_read("journal", text.data, text.length, k->plan, &recovered, &error), DS_OK);
+    ck_assert_ptr_null(recovered->warning);
+    ds_buffer_fini(&text);
+    return recovered;
+}
+
+/* The n-th list of every queue belongs to the n-th batch, after a restart, too. */
+START_TEST(empty_lists_are_passed_in_the_checkpoint)
+{
+    static const char app[] =
+        "{\"version\":1,\"name\":\"x\",\"batch\":{\"interval\":\"1s\"},"
+        "\"executors\":{\"count\":1,\"cores\":1},\"sources\":{"
+        "\"p\":{\"type\":\"queue\",\"schema\":{\"n\":\"int\"},\"batches\":[[],[{\"n\":1}]]},"
+        "\"q\":{\"type\":\"queue\",\"schema\":{\"n\":\"int\"},\"batches\":[[{\"n\":1}],[]]}},"
+        "\"streams\":{\"s\":{\"from\":[\"p\",\"q\"]}}}";
+    kit k, again;
+    start(&k, app, true);
+    join(&k, 1);
+    ck_assert_ptr_nonnull(strstr(k.records[1].text, "\"next\":{\"p\":1,\"q\":1}"));
+    k.n_records = 2; /* it dies when the first batch is allotted */
+    make(&again, app);
+    ds_recovered *recovered = recover(&k);
+    ck_assert_uint_eq(recovered->sources[0].next, 1);
+    ck_assert_uint_eq(recovered->sources[1].next, 1);
+    start_on(&again, false, recovered);
+    join(&again, 1);
+    ck_assert_int_eq(last_tasks(&again)->batch_ms, 1000);
+    ck_assert_uint_eq(last_tasks(&again)->list, 0);
+    result(&again, 1, last_tasks(&again), DS_OK);
+    ck_assert_int_eq(last_tasks(&again)->batch_ms, 2000);
+    ck_assert_uint_eq(last_tasks(&again)->stage, 0);
+    ck_assert_uint_eq(last_tasks(&again)->list, 1);
+    stop(&again);
+    ds_recovered_free(recovered);
+    stop(&k);
+}
+END_TEST
+
+/* A prepared batch is put in place when executors are there; until then nothing is to be done. */
+START_TEST(a_restart_waits_quietly_for_executors)
+{
+    kit k, again;
+    start(&k, QUEUE("1", "[[{\"n\":1}]]"), true);
+    join(&k, 1);
+    journaled(&k, k.records[1].ticket, DS_OK);
+    result(&k, 1, last_tasks(&k), DS_OK);
+    make(&again, QUEUE("1", "[[{\"n\":1}]]"));
+    ds_recovered *recovered = recover(&k);
+    ck_assert_uint_eq(recovered->n_batches, 1);
+    ck_assert(recovered->batches[0].prepared);
+    start_on(&again, false, recovered);
+    int64_t mono_us, wall_ms;
+    ds_driver_deadline(again.driver, &mono_us, &wall_ms);
+    ck_assert_int_gt(mono_us, again.now_us);
+    ck_assert_uint_eq(again.n_commits, 0);
+    join(&again, 1);
+    ck_assert_uint_eq(again.n_commits, 1);
+    stop(&again);
+    ds_recovered_free(recovered);
+    stop(&k);
+}
+END_TEST
+
+UNIT_MAIN("driver", empty_lists_are_passed_in_the_checkpoint, a_restart_waits_quietly_for_executors,
+          batches_run_one_by_one_and_commit_in_order, strangers_and_second_comers_are_rejected,
           a_lost_executor_is_replaced_and_its_task_runs_again,
           a_batch_that_is_given_up_frees_its_executors, given_up_with_tasks_that_run,
           batches_wait_for_the_journal, nothing_is_missed_when_the_journal_fails)
