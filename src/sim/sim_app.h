@@ -9,7 +9,9 @@
  * are staged and put in place. Without faults all takes no time, and this is how `dstream test`
  * runs. With faults, every choice comes from one seed: the same seed gives the same run.
  *
- *     sim_app.c       the loop, and the driver's ports
+ *     sim_app.c       the loop
+ *     sim_driver.c    the simulated driver process, and its ports
+ *     sim_disk.c      its disk
  *     sim_executor.c  one simulated executor process, and its ports
  *     sim_receiver.c  its receivers, which follow a script
  *     sim_queue.c     what will happen, by time
@@ -31,6 +33,8 @@ typedef struct ds_sim_faults {
     uint32_t disk_max_us;  /* how long a record, a commit or a listing takes */
     double task_fails;     /* the probability that a task fails, after its effect */
     double disk_fails;     /* the probability that a record or a commit fails */
+    double crash;          /* the probability, at every event, that the driver dies, */
+    uint32_t most_crashes; /* but not more often */
     double kill;           /* the probability, at every event, that some executor vanishes */
 } ds_sim_faults;
 
@@ -77,6 +81,7 @@ typedef struct ds_sim_figures {
     uint64_t events;
     int64_t now_us;
     uint64_t launched, vanished; /* executors */
+    uint64_t crashes;            /* of the driver */
     uint64_t stopped;            /* executors that were told to stop and did */
     uint64_t leaked_bytes;       /* that these still held in their stores when they stopped */
     uint64_t leaked_tasks;       /* that these still remembered */

@@ -63,12 +63,16 @@ struct ds_sim {
     bool ended;
     ds_status status;
     char message[DS_ERROR_TEXT];
-    ds_sim_executor **executors; /* by id - 1 */
-    uint32_t n_executors;
+    uint64_t generation; /* of the driver's process: what was planned for one before is void */
+    struct ds_recovered *recovered;
+    ds_sim_executor **executors;
+    uint32_t n_executors, first_executor; /* of this driver: by first_executor + id - 1 */
+    uint64_t last_dead_peer;              /* of drivers before */
     ds_sim_store *stores;
     uint32_t n_stores;
-    int64_t disk_free_us; /* the disk does one thing after the other */
-    bool journal_broken;  /* a record failed: only a whole one mends it */
+    struct ds_sim_job *jobs, **last_job; /* of the disk, in order */
+    int64_t disk_free_us;
+    bool journal_broken; /* a record failed: only a whole one mends it */
     ds_buffer journal;
     ds_sim_script *scripts; /* by source */
     ds_sim_block *blocks;
@@ -89,6 +93,26 @@ void *ds_sim_event_new(size_t size, void (*run)(void *arg, ds_sim_event *event))
 void ds_sim_event_add(ds_sim *sim, void *event, int64_t time_us);
 /* The process of an executor has ended: the driver will hear of it. */
 void ds_sim_exited(ds_sim *sim, uint64_t executor_id, const char *why);
+
+/* ---- sim_driver.c ---- */
+
+/* Starts a driver process, on what the journal holds if one died before. */
+void ds_sim_driver_start(ds_sim *sim);
+/* Gives an event to its control; no effect when it has ended. */
+void ds_sim_driver_step(ds_sim *sim, ds_driver_event *event);
+void ds_sim_deliver(ds_sim *sim, const ds_simnet_delivery *delivery);
+/* Its process dies, with its executors; another one starts. */
+void ds_sim_driver_crash(ds_sim *sim);
+/* Frees it. */
+void ds_sim_driver_end(ds_sim *sim);
+
+/* ---- sim_disk.c ---- */
+
+void ds_sim_disk_list(ds_sim *sim, uint32_t source);
+void ds_sim_disk_record(ds_sim *sim, const char *line, size_t length, bool whole, uint64_t ticket);
+void ds_sim_disk_commit(ds_sim *sim, const ds_commit *commit);
+/* What was to be done is done up to some point. */
+void ds_sim_disk_crash(ds_sim *sim);
 
 /* ---- sim_executor.c ---- */
 

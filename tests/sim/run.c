@@ -5,13 +5,18 @@
  *  - each output time is committed once, and times go up;
  *  - the rows are those of the oracle (world.h). Only streams with windows may differ, only if
  *    the loss of panes was reported, and only at times whose windows overlap the loss;
- *  - no batch is given up; executors hold nothing when they stop.
+ *  - no batch is given up, unless tasks fail; executors hold nothing when they stop.
+ *
+ * In half of the runs nothing has a window, rows go to files, and the driver may die, too: then
+ * the folders are looked at in the end. They hold each batch once, whatever happened.
  */
 #include "sim/run.h"
 
 #include "base/memory.h"
 #include "columnar/piece.h"
 #include "dstream/plan.h"
+#include "scheduler/commit.h"
+#include "sim/folders.h"
 #include "sim/sim_app.h"
 #include "sim/world.h"
 
@@ -19,6 +24,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #define MOST_EVENTS UINT64_C(3000000)
@@ -33,6 +39,7 @@ typedef struct run {
     ds_sim *sim;
     FILE *trace;
     XXH3_state_t *digest;
+    bool files;     /* there are file sinks, and no windows */
     bool clock;     /* batches follow the clock, not each other */
     bool by_number; /* runs a number of batches, and not until the input ends */
     bool stops;     /* is asked to stop at some time */
@@ -254,6 +261,8 @@ static bool find_zero(run *r, const ds_commit *commit)
 static void on_committed(void *arg, const ds_commit *commit)
 {
     run *r = arg;
+    if (r->files)
+        return; /* a driver that died may have done it already */
     if (!find_zero(r, commit))
         return;
     if (commit->batch_ms <= r->newest_ms)
@@ -294,8 +303,8 @@ static bool make_plan(run *r)
     r->names[0] = "every";
     for (uint32_t i = 0; i < r->world.n_streams; i++)
         r->names[i + 1] = r->world.streams[i].name;
-    r->options =
-        (ds_plan_options){.tested = r->names, .n_tested = r->world.n_streams + 1, .testing = true};
+    r->options = (ds_plan_options){
+        .tested = r->names, .n_tested = r->world.n_streams + 1, .testing = !r->files};
     ds_diagnostics *diagnostics = ds_diagnostics_new(NULL);
     status = ds_plan_new(r->app, &r->options, diagnostics, &r->plan);
     if (status != DS_OK) {
@@ -321,11 +330,11 @@ static double one_of(ds_random *random, const double *values, size_t n)
 #define ONE_OF(random, ...)                                                                        \
     one_of((random), (const double[]){__VA_ARGS__}, sizeof(double[]){__VA_ARGS__} / sizeof(double))
 
-static ds_sim_faults make_faults(ds_random *random)
+static ds_sim_faults make_faults(const run *r, ds_random *random)
 {
     if (chance(random, 6))
         return (ds_sim_faults){0};
-    return (ds_sim_faults){
+    ds_sim_faults faults = {
         .net = {.delay_max_us = (uint32_t)ONE_OF(random, 0, 50, 1000, 30000),
                 .duplicate = ONE_OF(random, 0, 0.01, 0.2),
                 .lose_connection = ONE_OF(random, 0, 0, 0.001, 0.01)},
@@ -336,7 +345,14 @@ static ds_sim_faults make_faults(ds_random *random)
         .task_fails = ONE_OF(random, 0, 0, 0.03, 0.3, 0.6),
         .disk_fails = ONE_OF(random, 0, 0, 0.05),
         .kill = ONE_OF(random, 0, 0.0005, 0.003, 0.01),
+        .crash = ONE_OF(random, 0, 0.001, 0.003, 0.02),
+        .most_crashes = 1 + (uint32_t)ds_random_below(random, 6),
     };
+    if (r->files)
+        faults.task_fails = 0;
+    else
+        faults.crash = 0;
+    return faults;
 }
 
 static void make_sim(run *r, ds_random *random)
@@ -344,7 +360,7 @@ static void make_sim(run *r, ds_random *random)
     r->clock = chance(random, 2);
     r->by_number = !r->clock && chance(random, 2);
     uint32_t more = (uint32_t)ds_random_below(random, 10);
-    ds_sim_faults faults = make_faults(random);
+    ds_sim_faults faults = make_faults(r, random);
     r->task_fails = faults.task_fails > 0;
     ds_sim_config config = {.plan = r->plan,
                             .plan_options = &r->options,
@@ -353,7 +369,7 @@ static void make_sim(run *r, ds_random *random)
                             .start_ms = INT64_C(1767225600000) +
                                         INTERVAL_MS * (int64_t)ds_random_below(random, 100),
                             .n_batches = r->by_number ? r->world.n_batches + more : 0,
-                            .checkpoint = r->world.checkpoint,
+                            .checkpoint = r->world.checkpoint || faults.crash > 0,
                             .store_bytes = STORE_BYTES,
                             .credit_bytes = STORE_BYTES,
                             .faults = faults,
@@ -370,17 +386,57 @@ static void make_sim(run *r, ds_random *random)
 
 /* ---- the end ---- */
 
+/* The k-th time of stream "every" is that of the k-th batch, even if drivers died between. */
+static void check_folder(run *r, const stream *s, const int64_t *times, uint32_t n_times)
+{
+    uint32_t n, found = 0;
+    bool whole;
+    int64_t *own = folder_times(r->world.dir, s->name, &n, &whole);
+    for (uint32_t k = 0; k < n_times; k++) {
+        text_rows rows = folder_rows(r->world.dir, s->name, times[k]);
+        if (!s->ordered)
+            text_rows_sort(&rows);
+        found += found < n && own[found] == times[k];
+        for (uint32_t i = 0; i < rows.n; i++)
+            digest_text(r, rows.lines[i]);
+        check_rows(r, s, (int64_t)(k + 1) * INTERVAL_MS, &rows);
+        text_rows_free(&rows);
+    }
+    if (found != n || !whole)
+        wrong(r, "stream %s: %u folders of %u are for a batch; all complete: %d", s->name, found, n,
+              whole);
+    free(own);
+}
+
+static void check_folders(run *r)
+{
+    uint32_t n;
+    bool whole;
+    int64_t *times = folder_times(r->world.dir, "every", &n, &whole);
+    r->zero_ms = 0;
+    if (!whole || (n < r->world.n_batches && !r->stops))
+        wrong(r, "%u batches, %u expected", n, r->world.n_batches);
+    for (uint32_t i = 0; i < r->world.n_streams; i++)
+        check_folder(r, &r->world.streams[i], times, n);
+    free(times);
+}
+
 static void check_end(run *r, ds_status status, const ds_error *error)
 {
-    const ds_progress *progress = ds_driver_progress(ds_sim_driver(r->sim));
     const ds_sim_figures *figures = ds_sim_result(r->sim);
     run_result *result = r->result;
+    result->crashes = figures->crashes;
+    if (ds_sim_driver(r->sim) == NULL) {
+        wrong(r, "no driver could go on: %s", error->message);
+        return;
+    }
+    const ds_progress *progress = ds_driver_progress(ds_sim_driver(r->sim));
     result->events = figures->events;
     result->vanished = figures->vanished;
     result->launched = figures->launched;
     result->panes_lost = progress->panes_lost;
     result->retries = progress->retries;
-    result->never_started = status == DS_ERR_UNAVAILABLE && r->newest_ms == INT64_MIN;
+    result->never_started = status == DS_ERR_UNAVAILABLE && progress->batches == 0;
     if (result->never_started)
         return;
     r->stops = r->stops && status == DS_OK;
@@ -391,6 +447,10 @@ static void check_end(run *r, ds_status status, const ds_error *error)
     if (figures->leaked_bytes > 0 || figures->leaked_tasks > 0)
         wrong(r, "%" PRIu64 " bytes and %" PRIu64 " tasks were still held by executors",
               figures->leaked_bytes, figures->leaked_tasks);
+    if (r->files) {
+        check_folders(r);
+        return;
+    }
     r->given_up = progress->failed_batches;
     if (r->stops || r->blind)
         return;
@@ -411,7 +471,11 @@ void run_seed(uint64_t seed, FILE *trace, run_result *result)
     XXH3_64bits_reset(r.digest);
     ds_random random;
     ds_random_init(&random, seed);
-    world_make(&r.world, seed, &random);
+    r.files = chance(&random, 2);
+    world_make(&r.world, seed, !r.files, &random);
+    if (r.files)
+        snprintf(r.world.dir, sizeof r.world.dir, "%.100s/dstream-sim-%d-%" PRIu64,
+                 getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp", (int)getpid(), seed);
     if (make_plan(&r)) {
         make_sim(&r, &random);
         ds_error error;
@@ -421,6 +485,8 @@ void run_seed(uint64_t seed, FILE *trace, run_result *result)
     result->digest = XXH3_64bits_digest(r.digest);
     XXH3_freeState(r.digest);
     ds_sim_free(r.sim);
+    if (r.files)
+        folder_remove(r.world.dir);
     ds_plan_free(r.plan);
     ds_app_free(r.app);
     world_free(&r.world);

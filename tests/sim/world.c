@@ -76,11 +76,13 @@ static int64_t times(ds_random *random, uint32_t most)
     return INTERVAL_MS * (int64_t)(1 + below(random, most));
 }
 
-static void make_stream(stream *s, uint32_t number, ds_random *random)
+static void make_stream(stream *s, uint32_t number, bool windows, ds_random *random)
 {
     *s = (stream){.kind = (stream_kind)below(random, KINDS), .slide_ms = INTERVAL_MS, .limit = -1};
     snprintf(s->name, sizeof s->name, "s%u", number);
-    bool never = s->kind == KIND_ORDER || s->kind == KIND_MAP || s->kind == KIND_COUNTS;
+    if (!windows && s->kind == KIND_CHAIN)
+        s->kind = KIND_UNION;
+    bool never = !windows || s->kind == KIND_ORDER || s->kind == KIND_MAP || s->kind == KIND_COUNTS;
     if (s->kind == KIND_CHAIN) {
         s->inner_ms = times(random, 3);
         s->size_ms = 2 * times(random, 3);
@@ -95,7 +97,7 @@ static void make_stream(stream *s, uint32_t number, ds_random *random)
     }
 }
 
-void world_make(world *w, uint64_t seed, ds_random *random)
+void world_make(world *w, uint64_t seed, bool windows, ds_random *random)
 {
     *w = (world){.seed = seed};
     w->n_batches = 1 + below(random, MOST_BATCHES);
@@ -104,7 +106,7 @@ void world_make(world *w, uint64_t seed, ds_random *random)
             make_rows(&w->input[s][b], random, s == 2);
     w->n_streams = 1 + below(random, MOST_STREAMS);
     for (uint32_t i = 0; i < w->n_streams; i++)
-        make_stream(&w->streams[i], i, random);
+        make_stream(&w->streams[i], i, windows, random);
     w->executors = 1 + below(random, 4);
     w->cores = 1 + below(random, 3);
     w->key_partitions = 1 + below(random, 9);
@@ -203,6 +205,24 @@ static void append_stream(const stream *s, ds_buffer *out)
     ds_buffer_append_text(out, "}");
 }
 
+static void append_sink(const world *w, const char *name, ds_buffer *out)
+{
+    ds_buffer_printf(out, "\"%s\":{\"from\":\"%s\",\"type\":\"file\",\"dir\":\"%s/%s\"}", name,
+                     name, w->dir, name);
+}
+
+static void append_sinks(const world *w, ds_buffer *out)
+{
+    if (w->dir[0] == '\0')
+        return;
+    ds_buffer_append_text(out, "},\n\"sinks\":{");
+    append_sink(w, "every", out);
+    for (uint32_t i = 0; i < w->n_streams; i++) {
+        ds_buffer_append_text(out, ",\n");
+        append_sink(w, w->streams[i].name, out);
+    }
+}
+
 void world_app(const world *w, ds_buffer *out)
 {
     ds_buffer_printf(out,
@@ -222,6 +242,7 @@ void world_app(const world *w, ds_buffer *out)
         ds_buffer_append_text(out, ",\n");
         append_stream(&w->streams[i], out);
     }
+    append_sinks(w, out);
     ds_buffer_append_text(out, "},\n\"given\":[");
     append_input(w, out);
     ds_buffer_append_text(out, "]}\n");

@@ -63,6 +63,7 @@ typedef struct world {
     uint32_t n_streams;
     uint32_t executors, cores, key_partitions;
     bool checkpoint;
+    char dir[200]; /* every stream has a file sink there; "": none has a sink */
 } world;
 
 /* The rows of one time as text, one line for each. */
@@ -76,8 +77,8 @@ void text_rows_sort(text_rows *rows);
 bool text_rows_equal(const text_rows *a, const text_rows *b);
 void text_rows_free(text_rows *rows);
 
-/* Makes a world from its seed. Free with world_free. */
-void world_make(world *w, uint64_t seed, ds_random *random);
+/* Makes a world from its seed, with or without windows. Free with world_free. */
+void world_make(world *w, uint64_t seed, bool windows, ds_random *random);
 void world_free(world *w);
 
 /* The app file, with its input. */

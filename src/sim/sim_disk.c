@@ -1,0 +1,165 @@
+/*
+ * The simulated disk: checkpoint records (kept in memory), commits (real files), listings. It
+ * does one thing after the other. When the driver's process dies, some of what it was told to
+ * do has been done, and of the next record a part may have been written.
+ */
+#include "base/assert.h"
+#include "scheduler/commit.h"
+#include "sim/sim_state.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct ds_sim_job {
+    ds_sim_event event;
+    struct ds_sim_job *next;
+    uint64_t generation;
+    enum { JOB_LIST, JOB_RECORD, JOB_COMMIT } kind;
+    uint32_t source;
+    const ds_commit *commit; /* the batch's, which waits for the answer */
+    bool whole;
+    uint64_t ticket;
+    size_t length;
+    char line[];
+} ds_sim_job;
+
+static bool fails(ds_sim *sim)
+{
+    bool yes = ds_sim_happens(sim, sim->config.faults.disk_fails);
+    sim->figures.disk_failures += yes;
+    return yes;
+}
+
+/* ---- what is done ---- */
+
+/* After a failure only a whole record is good again (scheduler/metadata.h). */
+static ds_status write_record(ds_sim *sim, const ds_sim_job *job, ds_error *error)
+{
+    sim->journal_broken = fails(sim) || (sim->journal_broken && !job->whole);
+    ds_sim_trace(sim, "record %" PRIu64 "%s: %.*s", job->ticket,
+                 sim->journal_broken ? " fails" : "",
+                 (int)(job->length < 160 ? job->length : 160) - 1, job->line);
+    if (sim->journal_broken)
+        return ds_error_set(error, DS_ERR_IO, "no space left");
+    if (job->whole)
+        sim->journal.length = 0;
+    ds_buffer_append(&sim->journal, job->line, job->length);
+    return DS_OK;
+}
+
+static ds_status commit(ds_sim *sim, const ds_sim_job *job, ds_error *error)
+{
+    const ds_commit *what = job->commit;
+    ds_status status = fails(sim) ? ds_error_set(error, DS_ERR_IO, "no space left")
+                                  : ds_commit_files(what, false, error);
+    ds_sim_trace(sim, "batch %" PRId64 " is committed: %s", what->batch_ms,
+                 status == DS_OK ? "done" : error->message);
+    return status;
+}
+
+/* ---- jobs ---- */
+
+static void answer(ds_sim *sim, const ds_sim_job *job, ds_status status, const ds_error *error)
+{
+    const ds_sim_hooks *hooks = &sim->config.hooks;
+    ds_driver_event event = {.status = status, .text = status == DS_OK ? "" : error->message};
+    switch (job->kind) {
+    case JOB_LIST:
+        event.kind = DS_DRIVER_FILES;
+        event.source = job->source;
+        if (hooks->list != NULL)
+            event.n_files = hooks->list(hooks->arg, job->source, sim->now_us, &event.files);
+        ds_sim_trace(sim, "source %u: %u files are listed", job->source, event.n_files);
+        break;
+    case JOB_RECORD:
+        event.kind = DS_DRIVER_JOURNALED;
+        event.ticket = job->ticket;
+        break;
+    case JOB_COMMIT:
+        event.kind = DS_DRIVER_COMMITTED;
+        event.batch_ms = job->commit->batch_ms;
+        if (status == DS_OK && hooks->committed != NULL)
+            hooks->committed(hooks->arg, job->commit);
+        break;
+    }
+    ds_sim_driver_step(sim, &event);
+}
+
+static void run_job(void *arg, ds_sim_event *event)
+{
+    ds_sim *sim = arg;
+    const ds_sim_job *job = (const ds_sim_job *)event;
+    if (job->generation != sim->generation || sim->ended)
+        return;
+    DS_ASSERT(sim->jobs == job);
+    sim->jobs = job->next;
+    if (sim->jobs == NULL)
+        sim->last_job = &sim->jobs;
+    ds_error error;
+    ds_status status = DS_OK;
+    if (job->kind == JOB_RECORD)
+        status = write_record(sim, job, &error);
+    else if (job->kind == JOB_COMMIT)
+        status = commit(sim, job, &error);
+    answer(sim, job, status, &error);
+}
+
+static ds_sim_job *add_job(ds_sim *sim, size_t length)
+{
+    ds_sim_job *job = ds_sim_event_new(sizeof *job + length, run_job);
+    job->generation = sim->generation;
+    *sim->last_job = job;
+    sim->last_job = &job->next;
+    if (sim->disk_free_us < sim->now_us)
+        sim->disk_free_us = sim->now_us;
+    sim->disk_free_us += ds_sim_delay(sim, sim->config.faults.disk_max_us);
+    ds_sim_event_add(sim, job, sim->disk_free_us);
+    return job;
+}
+
+void ds_sim_disk_list(ds_sim *sim, uint32_t source)
+{
+    ds_sim_job *job = add_job(sim, 0);
+    job->kind = JOB_LIST;
+    job->source = source;
+}
+
+void ds_sim_disk_record(ds_sim *sim, const char *line, size_t length, bool whole, uint64_t ticket)
+{
+    ds_sim_job *job = add_job(sim, length);
+    job->kind = JOB_RECORD;
+    job->whole = whole;
+    job->ticket = ticket;
+    job->length = length;
+    memcpy(job->line, line, length);
+}
+
+void ds_sim_disk_commit(ds_sim *sim, const ds_commit *what)
+{
+    ds_sim_job *job = add_job(sim, 0);
+    job->kind = JOB_COMMIT;
+    job->commit = what;
+}
+
+void ds_sim_disk_crash(ds_sim *sim)
+{
+    uint32_t n = 0;
+    for (const ds_sim_job *job = sim->jobs; job != NULL; job = job->next)
+        n++;
+    uint64_t done = ds_random_below(&sim->random, (uint64_t)n + 1);
+    ds_error error;
+    const ds_sim_job *job = sim->jobs;
+    for (; done > 0; done--, job = job->next) {
+        if (job->kind == JOB_RECORD)
+            write_record(sim, job, &error);
+        else if (job->kind == JOB_COMMIT)
+            commit(sim, job, &error);
+    }
+    if (job != NULL && job->kind == JOB_RECORD && !job->whole && !sim->journal_broken)
+        ds_buffer_append(&sim->journal, job->line, ds_random_below(&sim->random, job->length));
+    sim->jobs = NULL;
+    sim->last_job = &sim->jobs;
+    sim->disk_free_us = sim->now_us;
+    sim->journal_broken = false;
+}
