@@ -178,6 +178,14 @@ bool ds_batch_task_done(ds_batch *batch, const ds_plan *plan, uint32_t stage_id,
     return true;
 }
 
+bool ds_batch_stage_runs(const ds_batch_stage *stage)
+{
+    for (uint32_t p = 0; p < stage->n_tasks; p++)
+        if (stage->tasks[p].state == DS_TASK_RUNNING)
+            return true;
+    return false;
+}
+
 bool ds_batch_is_done(const ds_batch *batch)
 {
     return batch->stages_left == 0;

@@ -123,6 +123,9 @@ typedef struct ds_lost_blocks {
 ds_lost_blocks ds_batch_lose_blocks(ds_batch *batch, uint32_t stage, ds_gone_fn gone,
                                     const void *arg);
 
+/* True if some task of it runs. */
+bool ds_batch_stage_runs(const ds_batch_stage *stage);
+
 /* True when all stages are done. */
 bool ds_batch_is_done(const ds_batch *batch);
 

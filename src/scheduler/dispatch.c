@@ -40,20 +40,14 @@ static void send_bundle(ds_driver *d, bundle *b)
     b->n = b->n_inputs = 0;
 }
 
-static bundle *bundle_of(round_state *round, const ds_executor_entry *entry)
+static bundle *bundle_of(round_state *round, ds_executor_entry *entry)
 {
-    const ds_registry *registry = &round->driver->registry;
-    for (size_t i = 0; i < registry->n; i++) {
-        if (registry->list[i] != entry)
-            continue;
-        bundle *b = &round->bundles[i];
-        if (b->tasks == NULL) {
-            b->to = registry->list[i];
-            b->tasks = DS_ARENA_ARRAY(round->arena, ds_task, BUNDLE_TASKS);
-        }
-        return b;
+    bundle *b = &round->bundles[entry->place];
+    if (b->tasks == NULL) {
+        b->to = entry;
+        b->tasks = DS_ARENA_ARRAY(round->arena, ds_task, BUNDLE_TASKS);
     }
-    DS_UNREACHABLE();
+    return b;
 }
 
 static void hand_out(round_state *round, const ds_batch *batch, uint32_t stage_id,
@@ -102,14 +96,6 @@ static ds_executor_entry *any_executor(ds_driver *d, const ds_batch_task *task)
     return best;
 }
 
-static uint32_t owned_by(const ds_driver *d, uint64_t executor_id)
-{
-    uint32_t n = 0;
-    for (uint32_t p = 0; p < d->plan->key_partitions; p++)
-        n += d->owners[p] == executor_id;
-    return n;
-}
-
 /* The owner of a key partition; one without an owner goes to who owns the fewest. */
 static ds_executor_entry *owner_of(ds_driver *d, uint32_t partition)
 {
@@ -123,24 +109,30 @@ static ds_executor_entry *owner_of(ds_driver *d, uint32_t partition)
         if (entry->state != DS_EXECUTOR_READY)
             continue;
         if (owner == NULL ||
-            owned_by(d, entry->id) * owner->cores < owned_by(d, owner->id) * entry->cores)
+            (uint64_t)entry->owned * owner->cores < (uint64_t)owner->owned * entry->cores)
             owner = entry;
     }
-    if (owner != NULL)
-        d->owners[partition] = owner->id;
+    if (owner == NULL)
+        return NULL;
+    owner->owned++;
+    d->owners[partition] = owner->id;
     return owner;
 }
 
 /* ---- rounds ---- */
 
-/* A batch whose output was lost runs beside a later one. Their panes change in order. */
+/* A batch whose output was lost runs beside a later one, and so do the last tasks of one that was
+ * given up. Their panes change in order. */
 static bool must_wait(const ds_driver *d, const ds_batch *batch, uint32_t stage_id)
 {
     if (!d->plan->stages[stage_id].keyed)
         return false;
-    for (const ds_batch *before = d->batches; before != batch; before = before->next)
-        if (before->state == DS_BATCH_RUNNING && !before->stages[stage_id].done)
+    for (const ds_batch *before = d->batches; before != batch; before = before->next) {
+        const ds_batch_stage *stage = &before->stages[stage_id];
+        if ((before->state == DS_BATCH_RUNNING && !stage->done) ||
+            (before->state == DS_BATCH_FAILED && ds_batch_stage_runs(stage)))
             return true;
+    }
     return false;
 }
 
@@ -379,24 +371,44 @@ static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *resu
         ds_driver_fail_batch(d, batch, (ds_status)result->status, result->message);
 }
 
+/* The task that a result is about, or NULL: it is late, or comes a second time. */
+static ds_batch_task *task_of(ds_driver *d, const ds_batch *batch, const ds_executor_entry *from,
+                              const ds_task_result *result)
+{
+    if (batch == NULL || result->stage >= d->plan->n_stages)
+        return NULL;
+    const ds_batch_stage *stage = &batch->stages[result->stage];
+    if (result->partition >= stage->n_tasks)
+        return NULL;
+    ds_batch_task *task = &stage->tasks[result->partition];
+    bool expected = task->state == DS_TASK_RUNNING && task->executor_id == from->id &&
+                    task->attempt == result->attempt;
+    return expected ? task : NULL;
+}
+
 static void on_result(ds_driver *d, ds_executor_entry *from, const ds_task_result *result)
 {
     ds_batch *batch = find_batch(d, result->batch_ms);
-    if (batch == NULL || batch->state != DS_BATCH_RUNNING || result->stage >= d->plan->n_stages)
+    ds_batch_task *task = task_of(d, batch, from, result);
+    if (task == NULL)
         return;
-    ds_batch_stage *stage = &batch->stages[result->stage];
-    if (result->partition >= stage->n_tasks)
-        return;
-    const ds_batch_task *task = &stage->tasks[result->partition];
-    if (task->state != DS_TASK_RUNNING || task->executor_id != from->id ||
-        task->attempt != result->attempt)
-        return; /* late, or a second time */
     DS_ASSERT(from->running > 0);
     from->running--;
-    if (result->status == DS_OK && outputs_fit(d->plan, from, result))
-        on_success(d, batch, result);
-    else
+    if (batch->state == DS_BATCH_FAILED) {
+        task->state = DS_TASK_WAITING; /* for nothing: the batch was given up */
+        return;
+    }
+    DS_ASSERT(batch->state == DS_BATCH_RUNNING);
+    if (result->status != DS_OK) {
         on_failure(d, batch, result);
+    } else if (outputs_fit(d->plan, from, result)) {
+        on_success(d, batch, result);
+    } else {
+        ds_task_result wrong = *result;
+        wrong.status = DS_ERR_PROTOCOL;
+        wrong.message = "its result names output that cannot be";
+        on_failure(d, batch, &wrong);
+    }
 }
 
 void ds_driver_on_results(ds_driver *d, ds_executor_entry *from, const ds_msg_task_results *results)

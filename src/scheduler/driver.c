@@ -45,6 +45,15 @@ static void recover_sources(ds_driver *d, const ds_recovered *recovered)
     }
 }
 
+/* The n-th list of a queue is the n-th batch, and one that was empty may have left no trace. */
+static void recover_lists(ds_driver *d)
+{
+    uint64_t passed = (uint64_t)((d->last_ms - d->zero_ms) / d->plan->app->interval_ms);
+    for (uint32_t i = 0; i < d->n_intakes; i++)
+        if (d->intakes[i].source->batches != NULL && d->intakes[i].next < passed)
+            d->intakes[i].next = passed;
+}
+
 /* A batch that was allotted, or even prepared, when the driver before this one ended. */
 static void recover_batch(ds_driver *d, const ds_recovered_batch *recovered)
 {
@@ -70,6 +79,7 @@ static void recover(ds_driver *d)
     d->zero_ms = recovered->zero_ms;
     d->last_ms = recovered->last_ms;
     recover_sources(d, recovered);
+    recover_lists(d);
     for (uint32_t i = 0; i < recovered->n_batches; i++)
         recover_batch(d, &recovered->batches[i]);
 }
@@ -221,11 +231,13 @@ void ds_driver_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wall_ms)
     *mono_us = *wall_ms = INT64_MAX;
     if (d->phase == DS_PHASE_ENDED)
         return;
-    ds_driver_ticks_deadline(d, mono_us, wall_ms);
     int64_t executors = ds_driver_executors_deadline(d);
-    int64_t tasks = ds_driver_dispatch_deadline(d);
+    if (d->phase != DS_PHASE_STARTING) { /* batches of the driver before wait for executors, too */
+        ds_driver_ticks_deadline(d, mono_us, wall_ms);
+        int64_t tasks = ds_driver_dispatch_deadline(d);
+        if (tasks < *mono_us)
+            *mono_us = tasks;
+    }
     if (executors < *mono_us)
         *mono_us = executors;
-    if (tasks < *mono_us)
-        *mono_us = tasks;
 }

@@ -230,28 +230,11 @@ void ds_driver_on_committed(ds_driver *d, int64_t batch_ms, ds_status status, co
     }
 }
 
-/* Its tasks still run somewhere, but nobody waits for them. */
-static void forget_tasks(ds_driver *d, ds_batch *batch)
-{
-    for (uint32_t s = 0; s < d->plan->n_stages; s++) {
-        for (uint32_t p = 0; p < batch->stages[s].n_tasks; p++) {
-            ds_batch_task *task = &batch->stages[s].tasks[p];
-            if (task->state != DS_TASK_RUNNING)
-                continue;
-            ds_executor_entry *entry = ds_registry_find(&d->registry, task->executor_id);
-            DS_ASSERT(entry != NULL && entry->running > 0);
-            entry->running--;
-            task->state = DS_TASK_WAITING;
-        }
-    }
-}
-
 void ds_driver_fail_batch(ds_driver *d, ds_batch *batch, ds_status status, const char *why)
 {
     if (batch->state == DS_BATCH_FAILED)
         return;
     batch->state = DS_BATCH_FAILED;
-    forget_tasks(d, batch);
     d->progress.failed_batches++;
     char time[DS_CLOCK_TEXT];
     ds_log_error("batch %s was given up: %s", ds_clock_text(batch->time_ms, time), why);
@@ -285,6 +268,18 @@ static void start_next(ds_driver *d)
     }
 }
 
+/* True for a batch that was given up, once none of its tasks runs: until then they read what
+ * others hold for it. */
+static bool is_over(const ds_driver *d, const ds_batch *batch)
+{
+    if (batch->state != DS_BATCH_FAILED)
+        return false;
+    for (uint32_t s = 0; s < d->plan->n_stages; s++)
+        if (ds_batch_stage_runs(&batch->stages[s]))
+            return false;
+    return true;
+}
+
 void ds_driver_batches(ds_driver *d)
 {
     retry_journal(d);
@@ -297,7 +292,7 @@ void ds_driver_batches(ds_driver *d)
                 again = true;
             }
         }
-        if (d->batches != NULL && d->batches->state == DS_BATCH_FAILED) {
+        if (d->batches != NULL && is_over(d, d->batches)) {
             remove_first(d);
             again = true;
         }

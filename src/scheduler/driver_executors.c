@@ -153,12 +153,18 @@ static void on_hello(ds_driver *d, uint64_t peer, const ds_msg_hello *hello)
     send_plan(d, entry);
 }
 
+static void lose(ds_driver *d, ds_executor_entry *entry, const char *why);
+
 static void on_plan_result(ds_driver *d, ds_executor_entry *entry, const ds_msg_plan_result *result)
 {
     if (entry->state != DS_EXECUTOR_INTRODUCED)
         return;
-    if (result->status != DS_OK) {
+    if (result->status != DS_OK && entry->local) {
         ds_driver_end(d, DS_ERR_INTERNAL, result->message);
+        return;
+    }
+    if (result->status != DS_OK) { /* the app goes on without one from outside */
+        lose(d, entry, result->message);
         return;
     }
     entry->state = DS_EXECUTOR_READY;

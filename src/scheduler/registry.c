@@ -22,20 +22,18 @@ ds_executor_entry *ds_registry_add(ds_registry *registry)
     ds_executor_entry *entry = ds_calloc(1, sizeof *entry);
     entry->id = ++registry->next_id;
     entry->hold_until_ms = INT64_MAX;
+    entry->place = registry->n;
     registry->list[registry->n++] = entry;
     return entry;
 }
 
 void ds_registry_remove(ds_registry *registry, ds_executor_entry *entry)
 {
-    for (size_t i = 0; i < registry->n; i++) {
-        if (registry->list[i] == entry) {
-            registry->list[i] = registry->list[--registry->n];
-            free(entry);
-            return;
-        }
-    }
-    DS_UNREACHABLE();
+    DS_ASSERT(entry->place < registry->n && registry->list[entry->place] == entry);
+    ds_executor_entry *last = registry->list[--registry->n];
+    registry->list[entry->place] = last;
+    last->place = entry->place;
+    free(entry);
 }
 
 ds_executor_entry *ds_registry_find(const ds_registry *registry, uint64_t id)

@@ -25,6 +25,7 @@ typedef enum ds_executor_state {
 
 typedef struct ds_executor_entry {
     uint64_t id;
+    size_t place;  /* in the list */
     uint64_t peer; /* 0: not connected */
     ds_executor_state state;
     bool local; /* launched by this driver */
@@ -37,6 +38,7 @@ typedef struct ds_executor_entry {
     int64_t launched_us, heard_us;
     uint64_t used_bytes;
     uint32_t running;      /* tasks there now */
+    uint32_t owned;        /* key partitions that live there */
     uint32_t receivers;    /* running there */
     int64_t hold_until_ms; /* GONE: the store is needed until this batch is committed */
 } ds_executor_entry;

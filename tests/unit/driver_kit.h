@@ -1,0 +1,509 @@
+/*
+ * The driver's control under a microscope: every port records, every event is made by hand, and
+ * time stands still between them.
+ *
+ *     driver_kit k;
+ *     kit_open(&k, app text);      changes k.config as it likes
+ *     kit_start(&k);               launches
+ *     kit_join(&k, 1);             executor 1 introduces itself and takes the plan
+ *     kit_settle(&k);              answers what waits for an answer, until nothing does
+ */
+#ifndef DS_TESTS_DRIVER_KIT_H
+#define DS_TESTS_DRIVER_KIT_H
+
+#include "scheduler/driver.h"
+#include "scheduler/journal.h"
+
+#include "unit/plan_unit.h"
+
+#define KIT_EPOCH 77
+#define KIT_EXECUTORS 32
+#define KIT_SENT 4096
+#define KIT_STORE ((uint64_t)1 << 20)
+#define KIT_ZERO INT64_C(1767225600000) /* the wall clock at the start: 2026-01-01 */
+
+typedef struct kit_sent {
+    uint64_t peer;
+    uint8_t type;
+    uint64_t number; /* of a cut, a receiver, an executor (PEER) */
+    uint64_t credit;
+    bool gone;
+    ds_task task; /* one entry for each task of a message */
+    int64_t batch_ms;
+    struct ds_block_range blocks[8];
+    uint32_t n_blocks;
+    const char *text;
+} kit_sent;
+
+typedef struct kit_journal {
+    uint64_t ticket;
+    bool whole, sync, answered;
+    char *text;
+} kit_journal;
+
+typedef struct driver_kit {
+    planned p;
+    ds_driver_config config;
+    ds_driver *driver;
+    ds_arena *arena;
+    int64_t now_us, wall_ms;
+    uint8_t tokens[KIT_EXECUTORS][DS_TOKEN_BYTES];
+    uint64_t n_launched, n_killed, n_closed_peers;
+    bool no_stores; /* stores cannot be opened */
+    kit_sent sent[KIT_SENT];
+    uint32_t n_sent;
+    uint32_t lists[64]; /* sources whose folders are to be listed */
+    uint32_t n_lists;
+    kit_journal journal[256];
+    uint32_t n_journal;
+    const ds_commit *commits[64];
+    uint32_t n_commits, n_committed; /* the latter are answered */
+    uint64_t closed_stores[16];
+    uint32_t n_closed_stores;
+    uint32_t n_progress;
+    bool ended;
+    ds_status status;
+    char message[DS_ERROR_TEXT];
+} driver_kit;
+
+/* ---- ports ---- */
+
+static inline kit_sent *kit_new_sent(driver_kit *k, uint64_t peer, uint8_t type)
+{
+    ck_assert_uint_lt(k->n_sent, KIT_SENT);
+    kit_sent *s = &k->sent[k->n_sent++];
+    *s = (kit_sent){.peer = peer, .type = type, .text = ""};
+    return s;
+}
+
+static inline void kit_record_task(driver_kit *k, uint64_t peer, const ds_task *task)
+{
+    kit_sent *s = kit_new_sent(k, peer, DS_MSG_TASKS);
+    s->task = *task;
+    s->task.inputs = DS_ARENA_ARRAY(k->arena, ds_input, task->n_inputs + 1);
+    for (uint32_t i = 0; i < task->n_inputs; i++) {
+        s->task.inputs[i] = task->inputs[i];
+        s->task.inputs[i].path = ds_arena_strdup(k->arena, task->inputs[i].path);
+    }
+}
+
+static inline void kit_send(void *arg, uint64_t peer, const ds_message *message)
+{
+    driver_kit *k = arg;
+    ds_buffer bytes = {0};
+    ck_assert_uint_eq(message->epoch, KIT_EPOCH);
+    ds_message_encode(&bytes, message); /* within the limits of messages */
+    ds_buffer_fini(&bytes);
+    for (uint32_t i = 0; message->type == DS_MSG_TASKS && i < message->tasks.n_tasks; i++)
+        kit_record_task(k, peer, &message->tasks.tasks[i]);
+    if (message->type == DS_MSG_TASKS)
+        return;
+    kit_sent *s = kit_new_sent(k, peer, message->type);
+    switch ((ds_message_type)message->type) {
+    case DS_MSG_RELEASE:
+        s->batch_ms = message->release.batches[0];
+        for (uint32_t i = 0; i < message->release.n_blocks && i < 8; i++)
+            s->blocks[s->n_blocks++] = message->release.blocks[i];
+        break;
+    case DS_MSG_CUT: s->number = message->cut.tick; break;
+    case DS_MSG_RECEIVER_START:
+        s->number = message->receiver_start.receiver_id;
+        s->credit = message->receiver_start.credit_bytes;
+        break;
+    case DS_MSG_RECEIVER_STOP: s->number = message->receiver_stop.receiver_id; break;
+    case DS_MSG_PEER:
+        s->number = message->peer.executor_id;
+        s->gone = message->peer.gone;
+        break;
+    case DS_MSG_WELCOME: s->number = message->welcome.executor_id; break;
+    case DS_MSG_REJECT: s->text = ds_arena_strdup(k->arena, message->reject.reason); break;
+    default: break;
+    }
+}
+
+static inline void kit_close_peer(void *arg, uint64_t peer)
+{
+    (void)peer;
+    ((driver_kit *)arg)->n_closed_peers++;
+}
+
+static inline void kit_launch(void *arg, uint64_t executor_id, const uint8_t *token)
+{
+    driver_kit *k = arg;
+    ck_assert_uint_lt(executor_id, KIT_EXECUTORS);
+    k->n_launched++;
+    memcpy(k->tokens[executor_id], token, DS_TOKEN_BYTES);
+}
+
+static inline void kit_kill(void *arg, uint64_t executor_id)
+{
+    (void)executor_id;
+    ((driver_kit *)arg)->n_killed++;
+}
+
+static inline ds_status kit_open_store(void *arg, uint64_t executor_id, int64_t pid, int fd,
+                                       uint64_t bytes, char *path, size_t path_size,
+                                       ds_error *error)
+{
+    (void)pid, (void)fd, (void)bytes;
+    if (((driver_kit *)arg)->no_stores)
+        return ds_error_set(error, DS_ERR_LOST, "no such store");
+    snprintf(path, path_size, "/store/%d", (int)executor_id);
+    return DS_OK;
+}
+
+static inline void kit_close_store(void *arg, uint64_t executor_id)
+{
+    driver_kit *k = arg;
+    k->closed_stores[k->n_closed_stores++] = executor_id;
+}
+
+static inline void kit_list_files(void *arg, uint32_t source)
+{
+    driver_kit *k = arg;
+    k->lists[k->n_lists++] = source;
+}
+
+static inline void kit_journal_port(void *arg, const char *line, size_t length, bool whole,
+                                    bool sync, uint64_t ticket)
+{
+    driver_kit *k = arg;
+    ck_assert_uint_lt(k->n_journal, 256);
+    k->journal[k->n_journal++] = (kit_journal){.ticket = ticket,
+                                               .whole = whole,
+                                               .sync = sync,
+                                               .text = ds_arena_strndup(k->arena, line, length)};
+}
+
+static inline void kit_commit_port(void *arg, const ds_commit *commit)
+{
+    driver_kit *k = arg;
+    ck_assert_uint_lt(k->n_commits, 64);
+    ck_assert_uint_eq(k->n_commits, k->n_committed); /* one at a time */
+    k->commits[k->n_commits++] = commit;
+}
+
+static inline void kit_progress(void *arg, const ds_progress *progress)
+{
+    (void)progress;
+    ((driver_kit *)arg)->n_progress++;
+}
+
+static inline void kit_end(void *arg, ds_status status, const char *message)
+{
+    driver_kit *k = arg;
+    ck_assert(!k->ended);
+    k->ended = true;
+    k->status = status;
+    snprintf(k->message, sizeof k->message, "%s", message);
+}
+
+/* ---- life ---- */
+
+static inline void kit_open(driver_kit *k, const char *app)
+{
+    memset(k, 0, sizeof *k);
+    k->p = plan_whole(app, NULL);
+    ck_assert_msg(k->p.plan != NULL, "%s", k->p.app.said.data);
+    k->arena = ds_arena_new(NULL);
+    k->now_us = 5000000;
+    k->wall_ms = KIT_ZERO;
+    k->config = (ds_driver_config){.plan = k->p.plan,
+                                   .epoch = KIT_EPOCH,
+                                   .seed = 1,
+                                   .heartbeat_ms = 300,
+                                   .credit_bytes = 1 << 20};
+}
+
+static inline void kit_close(driver_kit *k)
+{
+    ds_driver_free(k->driver);
+    ds_arena_free(k->arena);
+    plan_close(&k->p);
+}
+
+static inline void kit_step(driver_kit *k, ds_driver_event event)
+{
+    if (k->ended)
+        return;
+    event.now_us = k->now_us;
+    event.wall_ms = k->wall_ms;
+    if (event.text == NULL)
+        event.text = "";
+    ds_driver_step(k->driver, &event);
+}
+
+static inline void kit_start(driver_kit *k)
+{
+    const ds_driver_ports ports = {.arg = k,
+                                   .send = kit_send,
+                                   .close_peer = kit_close_peer,
+                                   .launch = kit_launch,
+                                   .kill = kit_kill,
+                                   .open_store = kit_open_store,
+                                   .close_store = kit_close_store,
+                                   .list_files = kit_list_files,
+                                   .journal = kit_journal_port,
+                                   .commit = kit_commit_port,
+                                   .progress = kit_progress,
+                                   .end = kit_end};
+    k->driver = ds_driver_new(&k->config, &ports);
+    kit_step(k, (ds_driver_event){.kind = DS_DRIVER_STARTED});
+}
+
+/* Time passes, on both clocks. */
+static inline void kit_wait_ms(driver_kit *k, int64_t ms)
+{
+    k->now_us += ms * 1000;
+    k->wall_ms += ms;
+    kit_step(k, (ds_driver_event){.kind = DS_DRIVER_TIME});
+}
+
+static inline void kit_deadlines(const driver_kit *k, int64_t *mono_us, int64_t *wall_ms)
+{
+    ds_driver_deadline(k->driver, mono_us, wall_ms);
+}
+
+/* How long until it wants to be stepped, in ms; -1: not at all. */
+static inline int64_t kit_wants_ms(const driver_kit *k)
+{
+    int64_t mono_us, wall_ms, ms = INT64_MAX;
+    ds_driver_deadline(k->driver, &mono_us, &wall_ms);
+    if (mono_us != INT64_MAX)
+        ms = (mono_us - k->now_us + 999) / 1000;
+    if (wall_ms != INT64_MAX && wall_ms - k->wall_ms < ms)
+        ms = wall_ms - k->wall_ms;
+    return ms == INT64_MAX ? -1 : ms < 0 ? 0 : ms;
+}
+
+static inline void kit_message(driver_kit *k, uint64_t peer, ds_message message)
+{
+    if (message.epoch == 0 && message.type != DS_MSG_HELLO)
+        message.epoch = KIT_EPOCH;
+    kit_step(k, (ds_driver_event){.kind = DS_DRIVER_MESSAGE, .peer = peer, .message = &message});
+}
+
+/* Executor n talks over peer 100 + n. */
+static inline uint64_t kit_peer(uint64_t executor_id)
+{
+    return 100 + executor_id;
+}
+
+static inline ds_message kit_hello(driver_kit *k, uint64_t executor_id)
+{
+    ds_message m = {.type = DS_MSG_HELLO};
+    m.hello = (ds_msg_hello){.protocol = DS_PROTOCOL_VERSION,
+                             .build = DS_VERSION,
+                             .app_id = k->p.plan->app->name,
+                             .executor_id = executor_id,
+                             .cores = 1,
+                             .pid = 1,
+                             .store_fd = 5,
+                             .store_bytes = KIT_STORE,
+                             .host = "",
+                             .bulk_url = ""};
+    memcpy(m.hello.token, k->tokens[executor_id], DS_TOKEN_BYTES);
+    return m;
+}
+
+static inline void kit_introduce(driver_kit *k, uint64_t executor_id)
+{
+    kit_message(k, kit_peer(executor_id), kit_hello(k, executor_id));
+}
+
+static inline void kit_ready(driver_kit *k, uint64_t executor_id)
+{
+    ds_message m = {.type = DS_MSG_PLAN_RESULT};
+    m.plan_result = (ds_msg_plan_result){1, DS_OK, ""};
+    kit_message(k, kit_peer(executor_id), m);
+}
+
+static inline void kit_join(driver_kit *k, uint64_t executor_id)
+{
+    kit_introduce(k, executor_id);
+    kit_ready(k, executor_id);
+}
+
+static inline void kit_beat(driver_kit *k, uint64_t executor_id)
+{
+    ds_message m = {.type = DS_MSG_HEARTBEAT};
+    kit_message(k, kit_peer(executor_id), m);
+}
+
+static inline void kit_lose(driver_kit *k, uint64_t executor_id)
+{
+    kit_step(k, (ds_driver_event){.kind = DS_DRIVER_PEER_LOST, .peer = kit_peer(executor_id)});
+}
+
+/* ---- what was sent ---- */
+
+static inline uint32_t kit_count(const driver_kit *k, uint8_t type)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < k->n_sent; i++)
+        n += k->sent[i].type == type;
+    return n;
+}
+
+/* The newest message of a type, or NULL. */
+static inline const kit_sent *kit_last(const driver_kit *k, uint8_t type)
+{
+    for (uint32_t i = k->n_sent; i-- > 0;)
+        if (k->sent[i].type == type)
+            return &k->sent[i];
+    return NULL;
+}
+
+/* The newest attempt of a task, or NULL. */
+static inline const kit_sent *kit_task(const driver_kit *k, int64_t batch_ms, uint32_t stage,
+                                       uint32_t partition)
+{
+    for (uint32_t i = k->n_sent; i-- > 0;) {
+        const kit_sent *s = &k->sent[i];
+        if (s->type == DS_MSG_TASKS && s->task.batch_ms == batch_ms && s->task.stage == stage &&
+            s->task.partition == partition)
+            return s;
+    }
+    return NULL;
+}
+
+/* ---- answers ---- */
+
+static inline void kit_result(driver_kit *k, const kit_sent *to, ds_status status,
+                              ds_output *outputs, uint32_t n_outputs)
+{
+    ck_assert_ptr_nonnull(to);
+    ds_task_result r = {.batch_ms = to->task.batch_ms,
+                        .plan_id = to->task.plan_id,
+                        .stage = to->task.stage,
+                        .partition = to->task.partition,
+                        .attempt = to->task.attempt,
+                        .status = (uint32_t)status,
+                        .message = "so",
+                        .rows_in = status == DS_OK ? 1 : 0,
+                        .outputs = outputs,
+                        .n_outputs = n_outputs};
+    ds_message m = {.type = DS_MSG_TASK_RESULTS};
+    m.task_results = (ds_msg_task_results){&r, 1};
+    kit_message(k, to->peer, m);
+}
+
+static inline void kit_done(driver_kit *k, const kit_sent *to)
+{
+    kit_result(k, to, DS_OK, NULL, 0);
+}
+
+/* A task is done and wrote pieces for a stage. */
+static inline void kit_done_for(driver_kit *k, const kit_sent *to, uint32_t target)
+{
+    ds_output output = {.kind = DS_OUTPUT_PIECES,
+                        .target = target,
+                        .rows = 1,
+                        .ref = {to->peer - 100, 64, 64},
+                        .length = 64,
+                        .path = ""};
+    kit_result(k, to, DS_OK, &output, 1);
+}
+
+static inline void kit_fail(driver_kit *k, const kit_sent *to, ds_status status)
+{
+    kit_result(k, to, status, NULL, 0);
+}
+
+static inline void kit_journaled(driver_kit *k, uint32_t i, ds_status status)
+{
+    ck_assert_uint_lt(i, k->n_journal);
+    k->journal[i].answered = true;
+    kit_step(k, (ds_driver_event){.kind = DS_DRIVER_JOURNALED,
+                                  .ticket = k->journal[i].ticket,
+                                  .status = status,
+                                  .text = "the disk is full"});
+}
+
+/* Answers the commit under way. */
+static inline void kit_committed(driver_kit *k, ds_status status)
+{
+    ck_assert_uint_lt(k->n_committed, k->n_commits);
+    int64_t batch_ms = k->commits[k->n_committed++]->batch_ms;
+    kit_step(k, (ds_driver_event){.kind = DS_DRIVER_COMMITTED,
+                                  .batch_ms = batch_ms,
+                                  .status = status,
+                                  .text = "the disk is full"});
+}
+
+static inline void kit_listed(driver_kit *k, uint32_t source, const ds_listed_file *files,
+                              uint32_t n, ds_status status)
+{
+    kit_step(k, (ds_driver_event){.kind = DS_DRIVER_FILES,
+                                  .source = source,
+                                  .files = files,
+                                  .n_files = n,
+                                  .status = status,
+                                  .text = "no such folder"});
+}
+
+static inline void kit_block(driver_kit *k, uint64_t executor_id, uint64_t receiver_id,
+                             ds_block block)
+{
+    ds_message m = {.type = DS_MSG_BLOCKS};
+    m.blocks = (ds_msg_blocks){receiver_id, &block, 1};
+    kit_message(k, kit_peer(executor_id), m);
+}
+
+static inline void kit_receiver(driver_kit *k, uint64_t executor_id, uint64_t receiver_id,
+                                ds_receiver_phase phase, ds_status status)
+{
+    ds_message m = {.type = DS_MSG_RECEIVER_STATE};
+    m.receiver_state =
+        (ds_msg_receiver_state){receiver_id, (uint8_t)phase, (uint32_t)status, "because"};
+    kit_message(k, kit_peer(executor_id), m);
+}
+
+static inline void kit_cut_done(driver_kit *k, uint64_t executor_id, uint64_t tick)
+{
+    ds_message m = {.type = DS_MSG_CUT_DONE};
+    m.cut_done.tick = tick;
+    kit_message(k, kit_peer(executor_id), m);
+}
+
+/* Answers tasks (well, without output), journal records and commits until nothing is open. Tasks
+ * that were sent before `from` are left alone. */
+static inline void kit_settle_from(driver_kit *k, uint32_t from)
+{
+    for (bool again = true; again && !k->ended;) {
+        again = false;
+        for (uint32_t i = 0; i < k->n_journal && !k->ended; i++) {
+            if (!k->journal[i].answered) {
+                kit_journaled(k, i, DS_OK);
+                again = true;
+            }
+        }
+        for (; from < k->n_sent && !k->ended; from++) {
+            if (k->sent[from].type == DS_MSG_TASKS) {
+                kit_done(k, &k->sent[from]);
+                again = true;
+            }
+        }
+        while (k->n_committed < k->n_commits && !k->ended) {
+            kit_committed(k, DS_OK);
+            again = true;
+        }
+    }
+}
+
+static inline void kit_settle(driver_kit *k)
+{
+    kit_settle_from(k, 0);
+}
+
+/* ---- apps ---- */
+
+#define KIT_APP(executors, sources, streams, sinks)                                                \
+    "{ 'version': 1, 'name': 'x', 'batch': { 'interval': '1s' },"                                  \
+    "'executors': { " executors " }, 'sources': { " sources " }, 'streams': { " streams " },"      \
+    "'sinks': { " sinks " } }"
+#define KIT_QUEUE(batches)                                                                         \
+    "'q': { 'type': 'queue', 'schema': { 'n': 'int' }, 'batches': [ " batches " ] }"
+#define KIT_CONSOLE(from) "'c': { 'from': '" from "', 'type': 'console' }"
+
+#endif
