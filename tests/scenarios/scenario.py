@@ -459,7 +459,9 @@ class Scenario(unittest.TestCase):
     # ---- the end ----
 
     def finish(self):
-        failed = not getattr(getattr(self, "_outcome", None), "success", True)
+        result = getattr(getattr(self, "_outcome", None), "result", None)
+        wrong = getattr(result, "failures", []) + getattr(result, "errors", [])
+        failed = any(self in (test, getattr(test, "test_case", None)) for test, _ in wrong)
         for run in self.runs:
             run.kill()
         problems = self.leftovers() + self.bad_words()

@@ -156,7 +156,7 @@ class Joining(scenario.Scenario):
         one = self.join("--cores", "2", "--memory", str(256 << 20))
         self.feed(run, 1)
         two = self.join()
-        run.until(lambda: self.more(run)["executors"] == 2, "both work")
+        run.until(lambda: self.more(run).get("executors") == 2, "both work")
         n = self.counted()
         for i in range(n + 1, n + 6):
             self.feed(run, i)
@@ -178,12 +178,12 @@ class Joining(scenario.Scenario):
         run = self.listening(count=1)
         self.feed(run, 1)
         other = self.join()
-        run.until(lambda: self.more(run)["executors"] == 2, "it works")
+        run.until(lambda: self.more(run).get("executors") == 2, "it works")
         other.process.kill()
-        run.until(lambda: self.more(run)["executors"] == 1, "its loss is seen")
+        run.until(lambda: self.more(run).get("executors") == 1, "its loss is seen")
         self.more(run)
         self.join()
-        run.until(lambda: self.more(run)["executors"] == 2, "another one works")
+        run.until(lambda: self.more(run).get("executors") == 2, "another one works")
         run.stop()
         self.assertEqual(run.last()["failed_batches"], 0)
 
@@ -250,7 +250,7 @@ class Joining(scenario.Scenario):
             self.feed(run, i)
         self.assertEqual(run.last()["executors_lost"], 0)
         executor = self.join()
-        run.until(lambda: self.more(run)["executors"] == 2, "a real one may still join")
+        run.until(lambda: self.more(run).get("executors") == 2, "a real one may still join")
         run.stop()
         executor.wait()
 
@@ -273,7 +273,7 @@ class Joining(scenario.Scenario):
             scenario.BINARY = binary
         executor.wait(UNAVAILABLE)
         self.assertIn("version", executor.err())
-        self.assertEqual(self.more(run)["executors"], 1)
+        self.assertEqual(self.more(run).get("executors"), 1)
         run.stop()
 
     def test_an_executor_of_another_app(self):

@@ -203,9 +203,11 @@ class Restart(Checkpoint):
     def test_a_batch_that_waits_is_not_lost(self):
         # Killed while its output cannot be put in place; then there is room.
         app = self.files_app()
+        os.mkdir(self.path("in"))
+        run = self.start(app)
+        run.until_executors(2)  # a folder that is blocked at the start is refused
         self.write("by", "a file in the way")
         self.add_file(0)
-        run = self.start(app)
         run.until_log("Not a directory")
         run.kill()
         os.remove(self.path("by"))
@@ -280,12 +282,11 @@ class Refused(Checkpoint):
                        {"out": {"from": "x", "type": "file", "dir": "out"}},
                        checkpoint={"dir": "state"})
         run = self.start(app)
-        run.until(run.executors, "executors")  # the sink's folder was looked at before
+        run.until_log("listening")
         self.write("out", "in the way")
         self.send(port, "word\n")
         run.until_log("Not a directory")
         run.kill()
-        os.remove(self.path("out"))
         self.refuse(app, words=("received",))
 
     def test_in_use(self):

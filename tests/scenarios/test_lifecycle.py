@@ -184,7 +184,7 @@ class Kill(scenario.Scenario):
         for _ in range(4):
             for pid in run.until_executors(2):
                 os.kill(pid, signal.SIGKILL)
-            run.until(lambda: run.last()["executors"] == 2 and len(run.executors()) == 2,
+            run.until(lambda: run.last().get("executors") == 2 and len(run.executors()) == 2,
                       "there are new executors")
         batches = run.last()["batches"]
         run.until_batches(batches + 5)
