@@ -240,8 +240,9 @@ static size_t write_line(generator *g, char *out)
                  method, p->path, p->there ? answers[answer].status : 404, bytes, referer, agent);
     g->made++;
     if (g->options->bad > 0 && g->made % g->options->bad == 0) {
-        length /= 2;
-        out[length - 1] = '\n';
+        char *request = strchr(out, '"');
+        length = (int)(request + 5 - out);
+        request[4] = '\n';
     }
     return (size_t)length;
 }
