@@ -42,6 +42,7 @@ ds_status ds_json_source_new_limited(const char *name, const char *text, size_t 
 ds_status ds_json_source_read(const char *path, ds_json_source **source, ds_error *error);
 void ds_json_source_free(ds_json_source *source);
 
+/* The file's name (borrowed). */
 const char *ds_json_source_name(const ds_json_source *source);
 json_t *ds_json_source_root(const ds_json_source *source); /* borrowed */
 

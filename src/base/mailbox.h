@@ -18,6 +18,7 @@ typedef struct ds_mail {
 
 typedef struct ds_mailbox ds_mailbox;
 
+/* An empty one; free with ds_mailbox_free. */
 ds_mailbox *ds_mailbox_new(void);
 /* Items still in it are the caller's to take first. */
 void ds_mailbox_free(ds_mailbox *mailbox);
@@ -29,6 +30,7 @@ void ds_mailbox_post(ds_mailbox *mailbox, ds_mail *item);
  * (monotonic; INT64_MAX: for ever). One thread. */
 ds_mail *ds_mailbox_take(ds_mailbox *mailbox, int64_t deadline_us);
 
+/* The most items that ever waited at once. Any thread. */
 size_t ds_mailbox_peak(ds_mailbox *mailbox);
 
 #endif

@@ -8,6 +8,7 @@ typedef struct ds_random {
     uint64_t state[4];
 } ds_random;
 
+/* The same seed gives the same numbers, on every machine. */
 void ds_random_init(ds_random *random, uint64_t seed);
 uint64_t ds_random_next(ds_random *random);
 /* Even over 0 .. n-1; n > 0. */

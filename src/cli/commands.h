@@ -3,6 +3,7 @@
 #ifndef DS_CLI_COMMANDS_H
 #define DS_CLI_COMMANDS_H
 
+/* One for each. */
 int ds_command_run(int argc, char **argv);
 int ds_command_validate(int argc, char **argv);
 int ds_command_test(int argc, char **argv);

@@ -16,6 +16,7 @@ typedef struct ds_disk_job {
     void (*free)(struct ds_disk_job *job);
 } ds_disk_job;
 
+/* Starts the thread. */
 ds_disk *ds_disk_start(void);
 /* Queues a job, which the disk thread then owns. Any thread. */
 void ds_disk_add(ds_disk *disk, ds_disk_job *job);

@@ -26,6 +26,7 @@ typedef struct ds_launch_spec { /* all borrowed, for as long as the launcher */
 /* Called with the id of an executor whose process ended, and why (borrowed). */
 typedef void (*ds_exited_fn)(void *arg, uint64_t executor_id, const char *why);
 
+/* spec is copied; what it points to is borrowed. */
 ds_launcher *ds_launcher_new(const ds_launch_spec *spec);
 /* Kills what still runs, waits for it and frees. */
 void ds_launcher_free(ds_launcher *launcher);

@@ -98,6 +98,7 @@ void ds_agg_state_grow(ds_agg_state *state, uint32_t n);
 /* Moves text that is still needed together, if too much is waste. After updates and merges. */
 void ds_agg_state_tidy(ds_agg_state *state);
 
+/* The memory that a state holds. */
 size_t ds_agg_state_bytes(const ds_agg_state *state);
 
 /* True if values of this argument are kept as text. */

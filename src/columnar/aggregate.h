@@ -87,6 +87,7 @@ void ds_groups_update(ds_groups *groups, const ds_heap *heap, const ds_column *c
 void ds_groups_merge(ds_groups *groups, const ds_heap *heap, const ds_column *const *partials,
                      uint32_t n_rows);
 
+/* How many groups there are, the memory they hold, and how many results did not fit so far. */
 uint32_t ds_groups_count(const ds_groups *groups);
 size_t ds_groups_bytes(const ds_groups *groups);
 uint64_t ds_groups_overflows(const ds_groups *groups);

@@ -48,6 +48,7 @@ void *ds_parser_fail(ds_parser *p, const ds_token *token, const char *message);
 /* The error that `wanted` should stand where the next token does. Returns NULL. */
 void *ds_parser_unexpected(ds_parser *p, const char *wanted);
 
+/* Appends an item (taken) to a list. */
 void ds_parser_push(ds_parser *p, ds_arg_list *list, ds_expr *item);
 
 /* Makes a node that spans the text from `from` to the last token read. NULL beyond a limit. */

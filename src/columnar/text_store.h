@@ -80,6 +80,7 @@ static inline bool ds_text_equal(const ds_heap *heap_a, const ds_view *a, const 
            memcmp(ds_view_bytes(heap_a, a), ds_view_bytes(heap_b, b), a->length) == 0;
 }
 
+/* < 0, 0, > 0, by code point. */
 int ds_text_compare(const ds_heap *heap_a, const ds_view *a, const ds_heap *heap_b,
                     const ds_view *b);
 

@@ -15,6 +15,7 @@ typedef struct ds_civil {
     int64_t days;                                  /* since 1970; of ds_civil_from_us only */
 } ds_civil;
 
+/* Takes a moment apart: microseconds since 1970, of the years that a timestamp has. */
 ds_civil ds_civil_from_us(int64_t us);
 
 /* Puts a moment together that is local at an offset east of UTC. False if there is no such

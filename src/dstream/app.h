@@ -149,6 +149,7 @@ ds_status ds_app_load(const ds_json_source *source, const ds_app_options *option
  * without the input of a test. error receives the first problem. */
 ds_status ds_app_from_canonical(const char *text, size_t length, ds_app **app, ds_error *error);
 
+/* Takes the app and all that it holds; NULL is fine. */
 void ds_app_free(ds_app *app);
 
 /* The canonical text (sorted keys except where order counts); the caller frees. Its XXH3-64 is

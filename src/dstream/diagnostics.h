@@ -42,6 +42,7 @@ void ds_diag_warning(ds_diagnostics *diagnostics, const char *path, const char *
  * evaluated; NULL: not a string): because variables were replaced in it, or --set gave it. */
 void ds_diag_replaced(ds_diagnostics *diagnostics, const char *path, const char *text, bool by_set);
 
+/* How many errors were reported; warnings do not count. */
 uint32_t ds_diagnostics_errors(const ds_diagnostics *diagnostics);
 /* True if there is an error at path or below it (or if too many were reported to tell). */
 bool ds_diagnostics_wrong_under(const ds_diagnostics *diagnostics, const char *path);

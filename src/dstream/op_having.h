@@ -17,6 +17,7 @@ typedef struct ds_having_plan {
 const ds_having_plan *ds_having_plan_new(ds_planner *planner, const ds_app_stream *stream,
                                          const ds_schema *result);
 
+/* Filters a chunk of results (borrowed) and passes the rest on. */
 void ds_having_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk);
 
 #endif

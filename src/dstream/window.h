@@ -52,6 +52,7 @@ uint32_t ds_window_count(const ds_window *window);
 void ds_window_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32_t from, uint32_t n,
                        ds_column **columns, uint64_t **overflows);
 
+/* The memory that the store holds. */
 size_t ds_window_bytes(const ds_window *window);
 /* Closed panes that are kept. */
 uint32_t ds_window_panes(const ds_window *window);
@@ -64,6 +65,7 @@ typedef struct ds_window_work {
     uint64_t most; /* of any */
 } ds_window_work;
 
+/* The work so far, for tests of its bounds. */
 ds_window_work ds_window_work_done(const ds_window *window);
 
 #endif

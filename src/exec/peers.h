@@ -24,6 +24,7 @@ typedef struct ds_fetcher {
     void (*drop)(void *arg, const char *url);
 } ds_fetcher;
 
+/* No peers yet; freeing unmaps all of them. */
 ds_peers *ds_peers_new(void);
 void ds_peers_free(ds_peers *peers);
 

@@ -59,6 +59,7 @@ typedef enum ds_cut_step {
     DS_CUT_BLOCK, /* full or another header: take the block (ds_block_cutter_cut), try again */
 } ds_cut_step;
 
+/* A cutter without room; record_limit in bytes; header: each peer's first record names fields. */
 void ds_block_cutter_init(ds_block_cutter *cutter, uint32_t record_limit, bool header);
 
 /* Frees what a stream holds. What it still carried is lost: see ds_record_stream_end. */

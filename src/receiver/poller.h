@@ -31,6 +31,7 @@ typedef struct ds_poller {
     int n_events;
 } ds_poller;
 
+/* Watches nothing yet. DS_ERR_IO if there are no descriptors left. One thread. */
 ds_status ds_poller_init(ds_poller *poller, ds_error *error);
 void ds_poller_fini(ds_poller *poller);
 

@@ -44,6 +44,7 @@ ds_wire ds_wire_read(ds_arena *arena, const void *bytes, size_t length);
 /* Notes a problem (a static text) unless there is one already. Reading only. */
 void ds_wire_fail(ds_wire *wire, const char *problem);
 
+/* Write or read one value, little-endian; a bool is one byte, 0 or 1. */
 void ds_wire_bool(ds_wire *wire, bool *value);
 void ds_wire_u8(ds_wire *wire, uint8_t *value);
 void ds_wire_u16(ds_wire *wire, uint16_t *value);

@@ -91,6 +91,7 @@ typedef struct ds_batch {
     const ds_commit *recovered_commit; /* prepared before a restart: only to be put in place */
 } ds_batch;
 
+/* A batch of all that is due at a time; plan is borrowed. */
 ds_batch *ds_batch_new(const ds_plan *plan, int64_t time_ms);
 void ds_batch_free(ds_batch *batch);
 

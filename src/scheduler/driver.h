@@ -172,6 +172,7 @@ void ds_driver_deadline(const ds_driver *driver, int64_t *mono_us, int64_t *wall
  * next step); NULL if it could, or if it is gone. */
 const char *ds_driver_bulk_url(const ds_driver *driver, uint64_t executor_id);
 
+/* The figures so far (borrowed; changed by the next step). */
 const ds_progress *ds_driver_progress(const ds_driver *driver);
 
 #endif

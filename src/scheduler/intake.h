@@ -61,6 +61,7 @@ typedef struct ds_intake {
 /* True for socket and stdin. */
 bool ds_intake_has_receiver(const ds_intake *intake);
 
+/* The intake of the plan's source number index; plan is borrowed. */
 void ds_intake_init(ds_intake *intake, const ds_plan *plan, uint32_t index);
 void ds_intake_fini(ds_intake *intake);
 

@@ -49,6 +49,7 @@ typedef struct ds_registry {
     uint64_t next_id;
 } ds_registry;
 
+/* Frees the entries and the list. */
 void ds_registry_fini(ds_registry *registry);
 /* Adds an entry with a fresh id; it stays until ds_registry_remove. */
 ds_executor_entry *ds_registry_add(ds_registry *registry);

@@ -104,6 +104,7 @@ void ds_sim_stop_at(ds_sim *sim, int64_t now_us);
 /* The bytes of an output that is being committed; NULL if they are gone. */
 const char *ds_sim_bytes(const ds_sim *sim, const ds_ref *ref);
 
+/* The driver, and what was counted so far (borrowed). */
 const ds_driver *ds_sim_driver(const ds_sim *sim);
 const ds_sim_figures *ds_sim_result(const ds_sim *sim);
 

@@ -128,6 +128,8 @@ void ds_sim_executor_kill(ds_sim_executor *executor, const char *why);
 
 /* ---- sim_receiver.c ---- */
 
+/* What receivers of an executor do when its control says so: start, stop, cut a block at the
+ * tick, go on reading as there is room again. */
 void ds_sim_receiver_add(ds_sim_executor *executor, const ds_receiver_spec *spec);
 void ds_sim_receiver_stop(ds_sim_executor *executor, uint64_t receiver_id);
 void ds_sim_receivers_cut(ds_sim_executor *executor, uint64_t tick);
