@@ -72,6 +72,9 @@ typedef struct ds_sim_config {
     bool checkpoint;      /* batches wait for their records in a journal, kept in memory */
     uint64_t store_bytes; /* of each executor's block store */
     uint64_t credit_bytes;
+    /* The probability that nobody can open the store of an executor, nor it theirs: bytes are
+     * fetched, and what nobody fetched is gone when it dies. */
+    double remote;
     ds_sim_faults faults;
     ds_sim_hooks hooks;
 } ds_sim_config;
@@ -101,7 +104,8 @@ ds_status ds_sim_run(ds_sim *sim, uint64_t most_events, ds_error *error);
 /* Asks for a graceful stop, when the clock is at now_us. Before ds_sim_run. */
 void ds_sim_stop_at(ds_sim *sim, int64_t now_us);
 
-/* The bytes of an output that is being committed; NULL if they are gone. */
+/* The bytes of an output that is being committed (of a store that is held open, or of a living
+ * executor); NULL if they are gone. */
 const char *ds_sim_bytes(const ds_sim *sim, const ds_ref *ref);
 
 /* The driver, and what was counted so far (borrowed). */

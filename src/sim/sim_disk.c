@@ -53,6 +53,9 @@ static ds_status commit(ds_sim *sim, const ds_sim_job *job, ds_error *error)
     const ds_commit *what = job->commit;
     ds_status status = fails(sim) ? ds_error_set(error, DS_ERR_IO, "no space left")
                                   : ds_commit_files(what, false, error);
+    for (uint32_t i = 0; i < what->n_bytes && status == DS_OK; i++)
+        if (ds_sim_bytes(sim, &what->bytes[i].ref) == NULL)
+            status = ds_error_set(error, DS_ERR_LOST, "rows to look at are gone");
     ds_sim_trace(sim, "batch %" PRId64 " is committed: %s", what->batch_ms,
                  status == DS_OK ? "done" : error->message);
     return status;

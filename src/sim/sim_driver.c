@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define HEARTBEAT_MS 300
+#define DRIVER_URL "sim://driver" /* where it gives out what it holds of lost executors */
 
 void ds_sim_driver_step(ds_sim *sim, ds_driver_event *event)
 {
@@ -138,6 +139,8 @@ static ds_status port_open_store(void *arg, uint64_t executor_id, int64_t pid, i
     const ds_sim_executor *x = find_executor(sim, executor_id);
     if (x == NULL || !x->living) /* its descriptor may be somebody else's by now */
         return ds_error_set(error, DS_ERR_LOST, "the executor is gone");
+    if (x->remote)
+        return ds_error_set(error, DS_ERR_LOST, "it is on another host");
     snprintf(path, path_size, "/proc/%" PRId64 "/fd/%d", pid, fd);
     ds_store_view *view;
     DS_TRY(ds_store_view_open(path, bytes, &view, error));
@@ -159,12 +162,35 @@ static void port_close_store(void *arg, uint64_t executor_id)
     }
 }
 
-const char *ds_sim_bytes(const ds_sim *sim, const ds_ref *ref)
+static const char *held_bytes(const ds_sim *sim, const ds_ref *ref)
 {
     for (uint32_t i = 0; i < sim->n_stores; i++)
         if (sim->stores[i].executor_id == ref->executor_id)
             return ds_store_view_bytes(sim->stores[i].view, ref->offset, ref->length);
     return NULL;
+}
+
+static const char *living_bytes(const ds_sim *sim, const ds_ref *ref)
+{
+    const ds_sim_executor *x = find_executor(sim, ref->executor_id);
+    if (x == NULL || !x->living || !x->started || ref->offset > ds_store_size(x->store) ||
+        ref->length > ds_store_size(x->store) - ref->offset)
+        return NULL;
+    return ds_store_bytes(x->store, ref->offset);
+}
+
+const char *ds_sim_bytes(const ds_sim *sim, const ds_ref *ref)
+{
+    const char *bytes = held_bytes(sim, ref);
+    return bytes != NULL ? bytes : living_bytes(sim, ref);
+}
+
+const char *ds_sim_fetch(const ds_sim *sim, const char *url, const ds_ref *ref)
+{
+    if (strcmp(url, DRIVER_URL) == 0)
+        return held_bytes(sim, ref);
+    const ds_sim_executor *x = find_executor(sim, ref->executor_id);
+    return x != NULL && strcmp(url, x->url) == 0 ? living_bytes(sim, ref) : NULL;
 }
 
 /* ---- disk ---- */
@@ -217,6 +243,7 @@ void ds_sim_driver_start(ds_sim *sim)
                                .start_ms = c->start_ms,
                                .n_batches = c->n_batches,
                                .not_before_ms = ds_commit_newest(c->plan),
+                               .bulk_url = DRIVER_URL,
                                .heartbeat_ms = HEARTBEAT_MS,
                                .credit_bytes = c->credit_bytes,
                                .recovered = sim->recovered};

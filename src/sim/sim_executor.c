@@ -2,6 +2,7 @@
 #include "sim/sim_state.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -86,6 +87,27 @@ static void port_run(void *arg, const ds_task_env *env, const ds_task *task)
     start_tasks(x);
 }
 
+/* ---- fetching ---- */
+
+static ds_status fetch(void *arg, const char *url, const ds_bulk_item *items, size_t n_items,
+                       ds_error *error)
+{
+    const ds_sim_executor *x = arg;
+    for (size_t i = 0; i < n_items; i++) {
+        const char *bytes = ds_sim_fetch(x->sim, url, &items[i].ref);
+        if (bytes == NULL)
+            return ds_error_set(error, DS_ERR_LOST, "nobody is there at %s", url);
+        memcpy(items[i].to, bytes, items[i].ref.length);
+    }
+    return DS_OK;
+}
+
+static void drop(void *arg, const char *url)
+{
+    (void)arg;
+    (void)url;
+}
+
 /* ---- other ports ---- */
 
 static void port_send(void *arg, const ds_message *message)
@@ -140,6 +162,8 @@ ds_sim_executor *ds_sim_executor_new(ds_sim *sim, uint64_t id, const uint8_t *to
     *x = (ds_sim_executor){.sim = sim, .id = id, .living = true};
     memcpy(x->token, token, sizeof x->token);
     x->last = &x->first;
+    x->remote = sim->config.remote > 0 && ds_random_unit(&sim->random) < sim->config.remote;
+    snprintf(x->url, sizeof x->url, "sim://%" PRIu64, id);
     start_event *event = ds_sim_event_new(sizeof *event, start);
     event->executor = x;
     ds_sim_event_add(sim, event, sim->now_us + ds_sim_delay(sim, sim->config.faults.start_max_us));
@@ -163,6 +187,9 @@ static void start(void *arg, ds_sim_event *event)
                                  .host = "simulated",
                                  .memory_bytes = app->executors_memory,
                                  .store = x->store,
+                                 .bulk_url = x->url,
+                                 .fetcher = {x, fetch, drop},
+                                 .private_memory = x->remote,
                                  .plan_options = sim->config.plan_options};
     memcpy(config.token, x->token, sizeof config.token);
     const ds_executor_ports ports = {.arg = x,

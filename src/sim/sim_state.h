@@ -22,11 +22,13 @@ typedef struct ds_sim_executor {
     ds_sim *sim;
     uint64_t id;
     uint8_t token[DS_TOKEN_BYTES];
+    bool remote;
     bool started, living;
     bool ended; /* by its own control, with end_status */
     ds_status end_status;
     uint64_t peer;
     ds_store *store;
+    char url[32]; /* where its bytes can be fetched */
     ds_executor *control;
     ds_sim_task *first, **last; /* tasks that wait for a thread */
     uint32_t busy;              /* threads */
@@ -105,6 +107,8 @@ void ds_sim_deliver(ds_sim *sim, const ds_simnet_delivery *delivery);
 void ds_sim_driver_crash(ds_sim *sim);
 /* Frees it. */
 void ds_sim_driver_end(ds_sim *sim);
+/* The bytes that can be fetched from an address; NULL if they are not there. */
+const char *ds_sim_fetch(const ds_sim *sim, const char *url, const ds_ref *ref);
 
 /* ---- sim_disk.c ---- */
 

@@ -377,6 +377,7 @@ static void make_sim(run *r, ds_random *random)
     if (r->trace != NULL)
         fprintf(r->trace, "clock %d, by number %d (%u), checkpoint %d, start %" PRId64 "\n",
                 r->clock, r->by_number, config.n_batches, config.checkpoint, config.start_ms);
+    config.remote = ONE_OF(random, 0, 0, 0.3, 1);
     r->zero_ms = config.start_ms;
     r->sim = ds_sim_new(&config);
     r->stops = r->clock && chance(random, 3);
