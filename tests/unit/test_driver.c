@@ -347,7 +347,8 @@ START_TEST(a_batch_that_is_given_up_frees_its_executors)
 }
 END_TEST
 
-/* A word count, whose reduce stage has two tasks: one fails for good while the other runs. */
+/* A word count, whose reduce stage has two tasks: one fails for good while the other runs, which
+ * is waited for. */
 START_TEST(given_up_with_tasks_that_run)
 {
     static const char app[] =
@@ -367,6 +368,11 @@ START_TEST(given_up_with_tasks_that_run)
         for (task.attempt = 0; task.attempt < 4; task.attempt++)
             result(&k, 1, &task, DS_ERR_NO_MEMORY);
         ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, batch);
+        ck_assert_uint_eq(count(&k, DS_MSG_RELEASE), batch - 1);
+        task.partition = 1;
+        task.attempt = 0;
+        result(&k, 1, &task, DS_OK);
+        ck_assert_uint_eq(count(&k, DS_MSG_RELEASE), batch);
     }
     ck_assert(k.ended);
     stop(&k);
