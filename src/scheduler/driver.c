@@ -200,7 +200,7 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
     d->wall_ms = event->wall_ms;
     switch (event->kind) {
     case DS_DRIVER_STARTED: ds_driver_launch_all(d); break;
-    case DS_DRIVER_TIME: break;
+    case DS_DRIVER_TIME: ds_driver_lose_silent(d); break;
     case DS_DRIVER_MESSAGE: ds_driver_on_message(d, event->peer, event->message); break;
     case DS_DRIVER_PEER_LOST: ds_driver_on_peer_lost(d, event->peer); break;
     case DS_DRIVER_EXECUTOR_EXITED: ds_driver_on_exited(d, event->executor_id, event->text); break;

@@ -358,13 +358,17 @@ static void relaunch(ds_driver *d)
         launch(d);
 }
 
-void ds_driver_watch_executors(ds_driver *d)
+void ds_driver_lose_silent(ds_driver *d)
 {
     for (size_t i = 0; i < d->registry.n; i++) {
         ds_executor_entry *entry = d->registry.list[i];
         if (entry->state != DS_EXECUTOR_GONE && d->now_us - entry->heard_us >= DS_SILENT_US)
             lose(d, entry, "it was silent for a minute");
     }
+}
+
+void ds_driver_watch_executors(ds_driver *d)
+{
     relaunch(d);
     d->progress.executors = ds_registry_count(&d->registry, DS_EXECUTOR_READY);
     d->progress.memory_bytes = 0;

@@ -92,6 +92,9 @@ void ds_driver_on_message(ds_driver *driver, uint64_t peer, const ds_message *me
 void ds_driver_on_peer_lost(ds_driver *driver, uint64_t peer);
 void ds_driver_on_exited(ds_driver *driver, uint64_t executor_id, const char *why);
 void ds_driver_watch_executors(ds_driver *driver);
+/* To be called when time passes and not for messages: the driver itself may have stood still,
+ * and what others said meanwhile waits for it. */
+void ds_driver_lose_silent(ds_driver *driver);
 void ds_driver_drop_stores(ds_driver *driver);
 int64_t ds_driver_executors_deadline(const ds_driver *driver);
 

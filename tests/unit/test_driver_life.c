@@ -250,6 +250,27 @@ START_TEST(a_silent_executor_is_lost)
 }
 END_TEST
 
+/* The driver itself stood still: what its executors said meanwhile still counts. */
+START_TEST(a_driver_that_stood_still)
+{
+    driver_kit k;
+    open_files(&k, TWO);
+    kit_start(&k);
+    kit_join(&k, 1);
+    kit_join(&k, 2);
+    k.now_us += 100000000;
+    kit_beat(&k, 2);
+    kit_beat(&k, 1);
+    kit_wait_ms(&k, 0);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->executors_lost, 0);
+    k.now_us += 100000000;
+    kit_beat(&k, 2);
+    kit_wait_ms(&k, 0);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->executors_lost, 1);
+    kit_close(&k);
+}
+END_TEST
+
 /* A task of a lost executor runs again, which is not held against it. */
 START_TEST(tasks_of_a_lost_executor_run_again)
 {
@@ -664,7 +685,7 @@ END_TEST
 UNIT_MAIN("driver_life", it_waits_for_all_executors, after_a_while_one_is_enough,
           executors_that_never_start, a_plan_that_does_not_compile_there, who_is_rejected,
           executors_from_outside, messages_that_mean_nothing, lost_before_it_is_ready,
-          a_silent_executor_is_lost, tasks_of_a_lost_executor_run_again,
+          a_silent_executor_is_lost, a_driver_that_stood_still, tasks_of_a_lost_executor_run_again,
           stores_of_lost_executors_are_held, a_failed_task_goes_elsewhere,
           a_full_disk_is_waited_for, bad_data_ends_the_app, outputs_that_do_not_fit,
           a_batch_given_up_waits_for_its_tasks, a_batch_given_up_does_not_wait_for_the_lost,
