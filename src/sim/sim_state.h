@@ -112,6 +112,7 @@ const char *ds_sim_fetch(const ds_sim *sim, const char *url, const ds_ref *ref);
 
 /* ---- sim_disk.c ---- */
 
+/* What the driver asks of its disk: the folder of a source, a line of the journal, a commit. */
 void ds_sim_disk_list(ds_sim *sim, uint32_t source);
 void ds_sim_disk_record(ds_sim *sim, const char *line, size_t length, bool whole, uint64_t ticket);
 void ds_sim_disk_commit(ds_sim *sim, const ds_commit *commit);
