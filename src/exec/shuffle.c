@@ -77,8 +77,8 @@ ds_status ds_shuffle_piece(const char *header_text, const ds_ref *range, uint32_
 {
     DS_ASSERT(partition < n_partitions);
     const header *head = (const header *)header_text;
-    if (range->length < ds_shuffle_header_bytes(n_partitions) || head->magic != SHUFFLE_MAGIC ||
-        head->n_partitions != n_partitions)
+    if (range->offset % PIECE_ALIGN != 0 || range->length < ds_shuffle_header_bytes(n_partitions) ||
+        head->magic != SHUFFLE_MAGIC || head->n_partitions != n_partitions)
         return ds_error_set(error, DS_ERR_PROTOCOL, "a range in a store is not a shuffle output");
     extent at = head->pieces[partition];
     if (at.offset > range->length || at.length > range->length - at.offset ||

@@ -102,6 +102,11 @@ const char *ds_staged_file_path(const ds_staged_file *file)
     return file->path;
 }
 
+void ds_staged_file_discard(ds_staged_file *file)
+{
+    file->completed = false;
+}
+
 void ds_staged_file_free(ds_staged_file *file)
 {
     if (file == NULL)

@@ -23,6 +23,8 @@ ds_status ds_staged_file_drain(ds_staged_file *file, ds_error *error);
 ds_status ds_staged_file_complete(ds_staged_file *file, bool sync, uint64_t *length,
                                   uint64_t *checksum, ds_error *error);
 const char *ds_staged_file_path(const ds_staged_file *file);
+/* Nobody will take the file: ds_staged_file_free removes it, completed or not. */
+void ds_staged_file_discard(ds_staged_file *file);
 /* Closes, removes the file if it was not completed, and frees. NULL is allowed. */
 void ds_staged_file_free(ds_staged_file *file);
 

@@ -22,6 +22,7 @@ struct ds_task_sinks {
     ds_sink_context context;
     const ds_plan *plan;
     sink_state *states; /* by sink index */
+    bool reported;      /* all outputs were handed over */
 };
 
 ds_task_sinks *ds_task_sinks_new(const ds_plan *plan, const ds_sink_context *context)
@@ -38,6 +39,8 @@ void ds_task_sinks_free(ds_task_sinks *sinks)
     if (sinks == NULL)
         return;
     for (uint32_t i = 0; i < sinks->plan->n_sinks; i++) {
+        if (sinks->states[i].file != NULL && !sinks->reported)
+            ds_staged_file_discard(sinks->states[i].file);
         ds_staged_file_free(sinks->states[i].file);
         ds_buffer_fini(&sinks->states[i].bytes);
         ds_row_buffer_free(sinks->states[i].kept);
@@ -209,5 +212,6 @@ ds_status ds_task_sinks_finish(ds_task_sinks *sinks, ds_frame *frame, ds_arena *
         DS_TRY(finish_one(sinks, state, frame, arena, &outputs[*n_outputs], error));
         (*n_outputs)++;
     }
+    sinks->reported = true;
     return DS_OK;
 }

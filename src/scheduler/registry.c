@@ -60,17 +60,3 @@ uint32_t ds_registry_count(const ds_registry *registry, ds_executor_state state)
         n += registry->list[i]->state == state;
     return n;
 }
-
-ds_executor_entry *ds_registry_least_busy(const ds_registry *registry)
-{
-    ds_executor_entry *best = NULL;
-    for (size_t i = 0; i < registry->n; i++) {
-        ds_executor_entry *entry = registry->list[i];
-        if (entry->state != DS_EXECUTOR_READY)
-            continue;
-        if (best == NULL ||
-            (uint64_t)entry->running * best->cores < (uint64_t)best->running * entry->cores)
-            best = entry;
-    }
-    return best;
-}

@@ -58,7 +58,5 @@ ds_executor_entry *ds_registry_find(const ds_registry *registry, uint64_t id);
 ds_executor_entry *ds_registry_of_peer(const ds_registry *registry, uint64_t peer);
 /* How many are in a state. */
 uint32_t ds_registry_count(const ds_registry *registry, ds_executor_state state);
-/* The ready executor with the fewest running tasks for each core; NULL if there is none. */
-ds_executor_entry *ds_registry_least_busy(const ds_registry *registry);
 
 #endif

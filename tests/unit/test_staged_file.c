@@ -46,6 +46,22 @@ START_TEST(others_are_removed)
 }
 END_TEST
 
+START_TEST(completed_and_not_taken)
+{
+    scratch_dir d;
+    scratch_open(&d);
+    ds_error error;
+    ds_staged_file *file;
+    uint64_t length, checksum;
+    ck_assert_int_eq(ds_staged_file_new(d.path, "one", &file, &error), DS_OK);
+    ck_assert_int_eq(ds_staged_file_complete(file, false, &length, &checksum, &error), DS_OK);
+    ds_staged_file_discard(file);
+    ds_staged_file_free(file);
+    ck_assert(!scratch_exists(&d, "one"));
+    scratch_close(&d);
+}
+END_TEST
+
 /* A file of an attempt that died is begun anew under the same name. */
 START_TEST(what_was_there_is_overwritten)
 {
@@ -131,5 +147,6 @@ START_TEST(a_full_disk)
 }
 END_TEST
 
-UNIT_MAIN("staged_file", completed_files_stay, others_are_removed, what_was_there_is_overwritten,
-          large_files_are_drained, says_what_cannot_be_done, a_full_disk)
+UNIT_MAIN("staged_file", completed_files_stay, others_are_removed, completed_and_not_taken,
+          what_was_there_is_overwritten, large_files_are_drained, says_what_cannot_be_done,
+          a_full_disk)
