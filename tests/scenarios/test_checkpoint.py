@@ -1,5 +1,6 @@
 """Restarts on a checkpoint: after kill -9 at any moment each record once, no time missing; what
 cannot be continued is refused and left as it is."""
+import glob
 import os
 import random
 import shutil
@@ -85,7 +86,7 @@ class Restart(Checkpoint):
                 number += 1
                 time.sleep(generator.uniform(0, 0.01))
             run.kill()
-            if tear and os.path.exists(self.path("state/metadata")):
+            if tear and glob.glob(self.path("state/metadata/*.jsonl")):
                 tear(generator)
         run = self.finish_app(app, "--executors", executors)
         self.check(number)
