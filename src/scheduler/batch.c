@@ -114,9 +114,7 @@ static bool parents_done(const ds_batch *batch, const ds_stage *stage)
     return true;
 }
 
-/* Makes the tasks of every stage whose parents are done; parents have smaller ids, so one pass
- * carries through stages that have nothing to do. */
-static void advance(ds_batch *batch, const ds_plan *plan)
+void ds_batch_advance(ds_batch *batch, const ds_plan *plan)
 {
     for (uint32_t id = 0; id < plan->n_stages; id++) {
         ds_batch_stage *stage = &batch->stages[id];
@@ -145,7 +143,7 @@ void ds_batch_make_stages(ds_batch *batch, const ds_plan *plan, uint64_t block_b
         if (allotment != NULL)
             add_map_tasks(batch, stage, allotment, block_bytes);
     }
-    advance(batch, plan);
+    ds_batch_advance(batch, plan);
 }
 
 void ds_batch_begin_again(ds_batch_stage *stage, uint32_t partition)
@@ -174,7 +172,7 @@ bool ds_batch_task_done(ds_batch *batch, const ds_plan *plan, uint32_t stage_id,
         return false;
     stage->done = true;
     batch->stages_left--;
-    advance(batch, plan);
+    ds_batch_advance(batch, plan);
     return true;
 }
 

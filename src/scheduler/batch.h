@@ -104,6 +104,10 @@ void ds_batch_make_stages(ds_batch *batch, const ds_plan *plan, uint64_t block_b
 bool ds_batch_task_done(ds_batch *batch, const ds_plan *plan, uint32_t stage, uint32_t partition,
                         const ds_output *outputs, uint32_t n_outputs);
 
+/* Makes the tasks of every stage whose parents are done ready, and gathers what they read; parents
+ * have smaller ids, so one pass carries through stages that have nothing to do. */
+void ds_batch_advance(ds_batch *batch, const ds_plan *plan);
+
 /* Makes a task wait for its next attempt. */
 void ds_batch_begin_again(ds_batch_stage *stage, uint32_t partition);
 

@@ -82,6 +82,7 @@ uint32_t ds_batch_lose_outputs(ds_batch *batch, const ds_plan *plan, ds_gone_fn 
         if (!stage->done && stage->ready && lost_inputs(&l, stage))
             wait_for_parents(stage);
     }
+    ds_batch_advance(batch, plan); /* some may be there again already, under other references */
     return n;
 }
 

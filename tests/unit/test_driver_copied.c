@@ -212,13 +212,14 @@ typedef struct settings {
     const char *app;
     const char *bulk_url;
     bool checkpoint, real_time;
+    bool two; /* streams are tested: s and t */
 } settings;
 
 static void start(kit *k, settings with)
 {
-    static const char *const tested[] = {"s"};
+    static const char *const tested[] = {"s", "t"};
     ds_error error;
-    *k = (kit){.options = {.tested = tested, .n_tested = 1, .testing = true}};
+    *k = (kit){.options = {.tested = tested, .n_tested = with.two ? 2 : 1, .testing = true}};
     ck_assert_msg(ds_app_from_canonical(with.app, strlen(with.app), &k->app, &error) == DS_OK, "%s",
                   error.message);
     ds_diagnostics *diagnostics = ds_diagnostics_new(NULL);
@@ -714,6 +715,51 @@ START_TEST(a_commit_that_fails_for_another_reason_is_tried_again)
 }
 END_TEST
 
+/* Two streams of one partition each read the same map task. Stages 0, 1, 2. */
+#define TWO                                                                                        \
+    "{\"version\":1,\"name\":\"x\",\"batch\":{\"interval\":\"1s\"},"                               \
+    "\"executors\":{\"count\":3,\"cores\":4,\"key_partitions\":1},"                                \
+    "\"sources\":{\"q\":{\"type\":\"queue\",\"schema\":{\"n\":\"int\"},\"batches\":[[{\"n\":1}]"   \
+    "]}},\"streams\":{\"s\":{\"from\":\"q\",\"group_by\":[\"n\"]},"                                \
+    "\"t\":{\"from\":\"q\",\"aggregate\":{\"n\":\"count()\"}}}}"
+
+/* The map task is done where it is expected to run. */
+static void finish_two(kit *k, const sent *map, uint64_t executor_id)
+{
+    ck_assert_uint_eq(map->executor_id, executor_id);
+    ds_output outputs[] = {
+        {.kind = DS_OUTPUT_PIECES, .target = 1, .ref = {executor_id, 0, 64}, .path = ""},
+        {.kind = DS_OUTPUT_PIECES, .target = 2, .ref = {executor_id, 64, 64}, .path = ""},
+    };
+    answer(k, map, DS_OK, outputs, 2);
+}
+
+/* A stage that was done while its inputs were made again elsewhere finds them there. */
+START_TEST(inputs_that_moved_are_found)
+{
+    kit k;
+    start(&k, (settings){.app = TWO, .two = true, .checkpoint = true});
+    for (uint64_t id = 1; id <= 3; id++)
+        join(&k, id);
+    step(&k, (ds_driver_event){.kind = DS_DRIVER_JOURNALED, .ticket = k.ticket});
+    answer(&k, find_task(&k, 1000, 0, 0), DS_ERR_NO_MEMORY, NULL, 0); /* not at 1, who owns all */
+    finish_two(&k, find_task(&k, 1000, 0, 0), 2);
+    finish(&k, find_task(&k, 1000, 1, 0), DS_OUTPUT_BYTES, 0);
+    lose(&k, 2); /* stage 2 has not read it yet */
+    finish_two(&k, find_task(&k, 1000, 0, 0), 3);
+    finish(&k, find_task(&k, 1000, 2, 0), DS_OUTPUT_BYTES, 1);
+    ck_assert_uint_eq(k.n_prepared, 1);
+    uint32_t before = k.n_sent;
+    lose(&k, 1);
+    ck_assert_uint_eq(tasks_since(&k, before), 2);
+    for (uint32_t s = 1; s <= 2; s++) {
+        ck_assert_uint_eq(find_task(&k, 1000, s, 0)->executor_id, 3);
+        ck_assert_uint_eq(find_task(&k, 1000, s, 0)->inputs[0].ref.executor_id, 3);
+    }
+    stop(&k);
+}
+END_TEST
+
 /* ---- panes ---- */
 
 #define WINDOW                                                                                     \
@@ -919,6 +965,6 @@ UNIT_MAIN("driver-copied", a_store_that_cannot_be_opened_is_no_reason_to_reject,
           failures_before_the_loss_is_known_are_forgiven, a_batch_that_loses_too_often_is_given_up,
           held_stores_lose_nothing, rows_of_a_prepared_batch_are_made_again,
           a_commit_under_way_is_waited_for, a_commit_that_fails_for_another_reason_is_tried_again,
-          panes_change_in_the_order_of_time, waiting_blocks_are_lost,
+          inputs_that_moved_are_found, panes_change_in_the_order_of_time, waiting_blocks_are_lost,
           blocks_of_a_batch_are_left_out, blocks_that_are_being_read_may_arrive,
           blocks_that_were_read_are_not_lost, held_blocks_are_read_after_the_loss)
