@@ -355,8 +355,10 @@ static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *resu
         return;
     task->failures++;
     task->avoid = task->executor_id;
-    ds_log_warn("batch %" PRId64 ": stage %u, partition %u failed (attempt %u): %s", batch->time_ms,
-                result->stage, result->partition, result->attempt, result->message);
+    char time[DS_CLOCK_TEXT];
+    ds_log_warn("batch %s: stage %u, partition %u failed (attempt %u): %s",
+                ds_clock_text(batch->time_ms, time), result->stage, result->partition,
+                result->attempt, result->message);
     /* A partition whose panes are not where they should be begins anew; so does its owner. */
     if (result->status == DS_ERR_LOST && d->keyed_ms[result->stage] != NULL &&
         d->keyed_ms[result->stage][result->partition] != DS_NO_BATCH) {
