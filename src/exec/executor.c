@@ -1,6 +1,7 @@
 #include "exec/executor.h"
 
 #include "base/assert.h"
+#include "exec/known_tasks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +22,6 @@ typedef struct held_plan {
     ds_task_env env;
 } held_plan;
 
-/* A task that was begun, until its batch is released: told again, it is not run again. */
-typedef struct known_task {
-    int64_t batch_ms;
-    uint32_t plan_id, stage, partition, attempt;
-    bool running;
-} known_task;
-
 struct ds_executor {
     ds_executor_config config;
     ds_executor_ports ports;
@@ -40,8 +34,7 @@ struct ds_executor {
     int64_t heartbeat_us, next_heartbeat_us;
     held_plan plans[MOST_PLANS];
     uint32_t n_plans;
-    known_task *known;
-    size_t n_known, known_capacity;
+    ds_known_tasks *known;
     int64_t released_ms; /* all batches up to this one are released: none comes back */
     uint64_t *receivers; /* ids that were started */
     size_t n_receivers;
@@ -61,6 +54,7 @@ ds_executor *ds_executor_new(const ds_executor_config *config, const ds_executor
     e->ranges = ds_batch_ranges_new(config->store);
     e->ledger = ds_block_ledger_new(config->store);
     e->peers = ds_peers_new();
+    e->known = ds_known_tasks_new();
     ds_peers_set_fetcher(e->peers, &config->fetcher, !config->private_memory);
     e->results_arena = ds_arena_new(NULL);
     e->next_heartbeat_us = INT64_MAX;
@@ -88,7 +82,7 @@ void ds_executor_free(ds_executor *e)
     ds_peers_free(e->peers);
     ds_block_ledger_free(e->ledger);
     ds_batch_ranges_free(e->ranges);
-    free(e->known);
+    ds_known_tasks_free(e->known);
     free(e->receivers);
     free(e);
 }
@@ -105,7 +99,7 @@ ds_peers *ds_executor_peers(ds_executor *e)
 
 size_t ds_executor_known_tasks(const ds_executor *e)
 {
-    return e->n_known;
+    return ds_known_tasks_count(e->known);
 }
 
 static void send(ds_executor *e, ds_message *message)
@@ -245,55 +239,17 @@ static void on_drop_plan(ds_executor *e, const ds_msg_drop_plan *drop)
 
 /* ---- tasks ---- */
 
-static bool same_task(const known_task *a, const ds_task *b)
-{
-    return a->batch_ms == b->batch_ms && a->plan_id == b->plan_id && a->stage == b->stage &&
-           a->partition == b->partition && a->attempt == b->attempt;
-}
-
-/* Remembers a task; false if it is known. */
-static bool is_new_task(ds_executor *e, const ds_task *task)
-{
-    for (size_t i = 0; i < e->n_known; i++)
-        if (same_task(&e->known[i], task))
-            return false;
-    if (e->n_known == e->known_capacity) {
-        e->known_capacity = e->known_capacity == 0 ? 64 : e->known_capacity * 2;
-        e->known = ds_realloc(e->known, e->known_capacity, sizeof *e->known);
-    }
-    e->known[e->n_known++] = (known_task){task->batch_ms,  task->plan_id, task->stage,
-                                          task->partition, task->attempt, false};
-    return true;
-}
-
 /* ---- release ---- */
-
-static bool batch_runs(const ds_executor *e, int64_t batch_ms)
-{
-    for (size_t i = 0; i < e->n_known; i++)
-        if (e->known[i].batch_ms == batch_ms && e->known[i].running)
-            return true;
-    return false;
-}
-
-static void forget_tasks(ds_executor *e, int64_t batch_ms)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < e->n_known; i++)
-        if (e->known[i].batch_ms != batch_ms)
-            e->known[kept++] = e->known[i];
-    e->n_known = kept;
-}
 
 /* The memory of a released batch goes back when no task of it (which was given up then) can
  * write there any more. */
 static void give_back(ds_executor *e, int64_t batch_ms)
 {
     DS_ASSERT(batch_ms <= e->released_ms);
-    if (batch_runs(e, batch_ms))
+    if (ds_known_tasks_runs(e->known, batch_ms))
         return;
     ds_batch_ranges_release(e->ranges, batch_ms);
-    forget_tasks(e, batch_ms);
+    ds_known_tasks_forget(e->known, batch_ms);
 }
 
 static void flush_results(ds_executor *e)
@@ -328,23 +284,11 @@ static void keep_result(ds_executor *e, const ds_task_result *result)
     }
 }
 
-static void note_done(ds_executor *e, const ds_task_result *result)
-{
-    const ds_task task = {.batch_ms = result->batch_ms,
-                          .plan_id = result->plan_id,
-                          .stage = result->stage,
-                          .partition = result->partition,
-                          .attempt = result->attempt};
-    for (size_t i = 0; i < e->n_known; i++)
-        if (same_task(&e->known[i], &task))
-            e->known[i].running = false;
-}
-
 static void on_task_done(ds_executor *e, const ds_task_result *result, int64_t now_us)
 {
     DS_ASSERT(e->in_flight > 0);
     e->in_flight--;
-    note_done(e, result);
+    ds_known_tasks_end(e->known, result->batch_ms);
     if (result->batch_ms <= e->released_ms) {
         give_back(e, result->batch_ms); /* its batch was given up */
     } else {
@@ -375,7 +319,7 @@ static void on_tasks(ds_executor *e, const ds_msg_tasks *tasks)
     for (uint32_t i = 0; i < tasks->n_tasks; i++) {
         const ds_task *task = &tasks->tasks[i];
         /* One of a released batch is a second copy that comes late. */
-        if (task->batch_ms <= e->released_ms || !is_new_task(e, task))
+        if (task->batch_ms <= e->released_ms || !ds_known_tasks_add(e->known, task))
             continue;
         const held_plan *held = find_plan(e, task->plan_id);
         if (held == NULL) {
@@ -383,7 +327,7 @@ static void on_tasks(ds_executor *e, const ds_msg_tasks *tasks)
             continue;
         }
         e->in_flight++;
-        e->known[e->n_known - 1].running = true;
+        ds_known_tasks_begin(e->known, task->batch_ms);
         e->ports.run(e->ports.arg, &held->env, task);
     }
 }

@@ -15,6 +15,8 @@
 
 _Static_assert(DS_BAD_REASONS <= DS_BAD_REASON_SLOTS, "every reason has a counter on the wire");
 
+#define KEPT_BUFFERS 8u
+
 /* One source being read by one task. */
 typedef struct reading {
     ds_frame *frame;
@@ -39,6 +41,7 @@ void ds_scratch_fini(ds_scratch *scratch)
     for (size_t i = 0; i < scratch->n_files; i++)
         ds_buffer_fini(&scratch->files[i]);
     free(scratch->files);
+    ds_buffer_fini(&scratch->header);
     *scratch = (ds_scratch){0};
 }
 
@@ -52,6 +55,13 @@ static ds_buffer *next_buffer(reading *r)
     ds_buffer *buffer = &scratch->files[r->files_used++];
     buffer->length = 0;
     return buffer;
+}
+
+/* What a task before this one needed for very many files is not kept for ever. */
+static void trim_scratch(ds_scratch *scratch)
+{
+    while (scratch->n_files > KEPT_BUFFERS)
+        ds_buffer_fini(&scratch->files[--scratch->n_files]);
 }
 
 /* ---- bad records ---- */
@@ -183,8 +193,8 @@ static size_t blank_lines(const char *text, size_t length, bool whole)
 static ds_status file_header(reading *r, uint64_t *header_end, ds_error *error)
 {
     size_t most = (size_t)r->source->spec.record_limit + 2;
-    char *line = ds_arena_alloc(r->frame->arena, most);
-    int fd = open(r->input->path, O_RDONLY | O_CLOEXEC);
+    char *line = ds_buffer_reserve(&r->scratch->header, most);
+    int fd = open(r->input->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return ds_error_set(error, errno == ENOENT ? DS_ERR_NO_INPUT : DS_ERR_IO,
                             "cannot open %s: %s", r->input->path, strerror(errno));
@@ -370,6 +380,7 @@ ds_status ds_task_source_run(ds_frame *frame, const ds_node *node, const ds_task
                  .result = result};
     if (node->source->format != NULL)
         r.decoder = ds_decoder_new(node->source->format, node->wanted, on_bad_record, &r);
+    trim_scratch(scratch);
     ds_status status = DS_OK;
     for (uint32_t i = 0; i < task->n_inputs && status == DS_OK; i++) {
         r.input = &task->inputs[i];

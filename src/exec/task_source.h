@@ -16,6 +16,7 @@
 typedef struct ds_scratch {
     ds_buffer *files;
     size_t n_files;
+    ds_buffer header; /* of a csv file */
 } ds_scratch;
 void ds_scratch_fini(ds_scratch *scratch);
 

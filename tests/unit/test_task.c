@@ -1,0 +1,305 @@
+/* Tasks by their inputs: blocks, files, the generator, lists; what is bad, gone or nonsense. */
+#include "unit/engine.h"
+#include "unit/scratch_dir.h"
+
+#define CSV                                                                                        \
+    "'in': { 'type': 'files', 'dir': 'unused', 'format': 'csv', 'header': true,"                   \
+    "        'schema': { 'n': 'int', 's': 'string' } }"
+#define JSON(more)                                                                                 \
+    "'in': { 'type': 'socket', 'listen': '127.0.0.1:1', 'format': 'json',"                         \
+    "        'schema': { 'n': 'int' }" more " }"
+
+static void feed_file(engine *e, const char *path, uint64_t from, uint64_t to)
+{
+    engine_add(e, "in", (ds_input){.kind = DS_INPUT_FILE, .from = from, .to = to, .path = path});
+}
+
+/* ---- blocks ---- */
+
+START_TEST(blocks_of_records)
+{
+    engine e;
+    engine_open(&e, JSON(""), "", "in");
+    e.block_bytes = 1000; /* all in one task */
+    engine_feed(&e, "in", "{'n':1}\n{'n':2}\n");
+    engine_feed(&e, "in", "\n  \n{'n':3}");
+    engine_batch(&e);
+    engine_in_order(&e, "in", "[ { 'n': 1 }, { 'n': 2 }, { 'n': 3 } ]");
+    ck_assert_uint_eq(e.sum.rows_in, 3);
+    ck_assert_uint_eq(e.sum.bytes_in, 16 + 11);
+    ck_assert_uint_eq(e.batch->stages[0].n_tasks, 1);
+    engine_close(&e);
+}
+END_TEST
+
+/* Bad records are counted by reason, and a few of them are shown with their place. */
+START_TEST(bad_records_are_counted_and_shown)
+{
+    engine e;
+    engine_open(&e, JSON(""), "'g': { 'from': 'in', 'aggregate': { 'c': 'count()' } }", "g");
+    engine_feed(&e, "in", "{'n':1}\nnot json\n{'n':'x'}\n{'n':2}\n{'n':1e999}\n[]\n{\n");
+    e.fed[0].input.position = 100;
+    ds_input inputs[] = {e.fed[0].input};
+    engine_batch(&e);
+    engine_rows(&e, "g", "[ { 'c': 2 } ]");
+    uint64_t bad = 0;
+    for (int i = 0; i < DS_BAD_REASONS; i++)
+        bad += e.sum.bad[i];
+    ck_assert_uint_eq(bad, 5);
+    ck_assert_uint_eq(e.sum.rows_in + bad, 7);
+
+    ds_task task = {.batch_ms = 1000, .stage = 0, .inputs = inputs, .n_inputs = 1};
+    ds_task_result result;
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_task_run(&e.env, &task, &e.scratch, arena, &result);
+    ck_assert_int_eq(result.status, DS_OK);
+    ck_assert_uint_eq(result.n_samples, DS_TASK_SAMPLES);
+    ck_assert_str_eq(result.samples[0].where, "record 102");
+    ck_assert_ptr_nonnull(strstr(result.samples[0].detail, ": not json"));
+    ck_assert_str_eq(result.samples[1].where, "record 103");
+    ds_arena_free(arena);
+    engine_close(&e);
+}
+END_TEST
+
+/* A long record is shown in part, and bytes that are no text are made text. */
+START_TEST(samples_are_short_text)
+{
+    engine e;
+    engine_open(&e, JSON(""), "", "in");
+    char text[1000] = "\xff\xfe";
+    memset(text + 2, 'x', sizeof text - 3);
+    engine_feed(&e, "in", text);
+    ds_input inputs[] = {e.fed[0].input};
+    engine_batch(&e);
+    ds_task task = {.batch_ms = 1000, .stage = 0, .inputs = inputs, .n_inputs = 1};
+    ds_task_result result;
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_task_run(&e.env, &task, &e.scratch, arena, &result);
+    const char *detail = result.samples[0].detail;
+    ck_assert_uint_lt(strlen(detail), 400);
+    ck_assert_ptr_nonnull(strstr(detail, "\xEF\xBF\xBD\xEF\xBF\xBDxxx"));
+    ck_assert_str_eq(detail + strlen(detail) - strlen(" …"), " …");
+    ds_arena_free(arena);
+    engine_close(&e);
+}
+END_TEST
+
+START_TEST(bad_records_under_fail)
+{
+    engine e;
+    engine_open(&e, JSON(", 'on_error': 'fail'"), "", "in");
+    engine_feed(&e, "in", "{'n':1}\n{'n':2}");
+    engine_batch(&e);
+    engine_feed(&e, "in", "{'n':1}\nnonsense\n");
+    ck_assert_int_eq(engine_try(&e), DS_ERR_DATA);
+    ck_assert_ptr_nonnull(strstr(e.message, "source in: bad record: record 2: "));
+    ck_assert_ptr_nonnull(strstr(e.message, "nonsense"));
+    engine_close(&e);
+}
+END_TEST
+
+START_TEST(blocks_that_are_gone_or_wrong)
+{
+    engine e;
+    engine_open(&e, JSON(""), "", "in");
+    e.once = true;
+    engine_add(&e, "in", (ds_input){.kind = DS_INPUT_BLOCK, .ref = {99, 0, 10}});
+    ck_assert_int_eq(engine_try(&e), DS_ERR_LOST);
+    ck_assert_ptr_nonnull(strstr(e.message, "executor 99"));
+    engine_add(&e, "in", (ds_input){.kind = DS_INPUT_BLOCK, .ref = {ENGINE_ID, ENGINE_STORE, 10}});
+    ck_assert_int_eq(engine_try(&e), DS_ERR_LOST);
+    engine_add(&e, "in",
+               (ds_input){.kind = DS_INPUT_BLOCK, .ref = {ENGINE_ID, 0, 10}, .header = 11});
+    ck_assert_int_eq(engine_try(&e), DS_ERR_PROTOCOL);
+    engine_add(&e, "in", (ds_input){.kind = DS_INPUT_PIECES, .ref = {ENGINE_ID, 0, 10}});
+    ck_assert_int_eq(engine_try(&e), DS_ERR_PROTOCOL);
+    engine_close(&e);
+}
+END_TEST
+
+/* ---- files ---- */
+
+START_TEST(pieces_of_files)
+{
+    engine e;
+    scratch_dir d;
+    scratch_open(&d);
+    engine_open(&e, CSV, "", "in");
+    const char *text = "s,other,n\na,x,1\nb,y,2\nc,z,3\n";
+    scratch_write(&d, "a.csv", text);
+    const char *path = ds_arena_strdup(e.p.app.app->arena, scratch_path(&d, "a.csv"));
+    uint64_t length = strlen(text);
+    feed_file(&e, path, 0, length);
+    engine_batch(&e);
+    engine_in_order(&e, "in",
+                    "[ { 'n': 1, 's': 'a' }, { 'n': 2, 's': 'b' }, { 'n': 3, 's': 'c' } ]");
+    /* Cut anywhere, each record is read once, with the header of the file. */
+    for (uint64_t cut = 1; cut < length; cut++) {
+        feed_file(&e, path, 0, cut);
+        feed_file(&e, path, cut, length);
+        engine_batch(&e);
+        engine_in_order(&e, "in",
+                        "[ { 'n': 1, 's': 'a' }, { 'n': 2, 's': 'b' }, { 'n': 3, 's': 'c' } ]");
+        ck_assert_uint_eq(e.sum.rows_in, 3);
+        for (int i = 0; i < DS_BAD_REASONS; i++)
+            ck_assert_uint_eq(e.sum.bad[i], 0);
+    }
+    scratch_close(&d);
+    engine_close(&e);
+}
+END_TEST
+
+START_TEST(a_header_that_lacks_a_column)
+{
+    engine e;
+    scratch_dir d;
+    scratch_open(&d);
+    engine_open(&e, CSV, "", "in");
+    scratch_write(&d, "good.csv", "n,s\n1,a\n");
+    scratch_write(&d, "bad.csv", "n,x\n1,a\n2,b\n");
+    ds_arena *arena = e.p.app.app->arena;
+    e.block_bytes = 1000; /* both in one task */
+    feed_file(&e, ds_arena_strdup(arena, scratch_path(&d, "bad.csv")), 0, 12);
+    feed_file(&e, ds_arena_strdup(arena, scratch_path(&d, "good.csv")), 0, 8);
+    engine_batch(&e);
+    engine_in_order(&e, "in", "[ { 'n': 1, 's': 'a' } ]");
+    ck_assert_uint_eq(e.sum.bad[DS_BAD_HEADER], 2);
+    scratch_close(&d);
+    engine_close(&e);
+}
+END_TEST
+
+/* A file that is gone is no error of the task; one that cannot be read is. */
+START_TEST(files_that_are_gone)
+{
+    engine e;
+    scratch_dir d;
+    scratch_open(&d);
+    engine_open(&e, "'in': { 'type': 'files', 'dir': 'unused' }", "", "in");
+    ds_arena *arena = e.p.app.app->arena;
+    scratch_write(&d, "there", "x\n");
+    const char *gone = ds_arena_strdup(arena, scratch_path(&d, "gone"));
+    const char *there = ds_arena_strdup(arena, scratch_path(&d, "there"));
+    feed_file(&e, gone, 0, 10);
+    feed_file(&e, there, 0, 2);
+    ds_input inputs[] = {e.fed[0].input};
+    engine_batch(&e);
+    engine_rows(&e, "in", "[ { 'line': 'x' } ]");
+    ds_task task = {.batch_ms = 1000, .stage = 0, .inputs = inputs, .n_inputs = 1};
+    ds_task_result result;
+    ds_arena *results = ds_arena_new(NULL);
+    ds_task_run(&e.env, &task, &e.scratch, results, &result);
+    ck_assert_int_eq(result.status, DS_OK);
+    ck_assert_uint_eq(result.n_samples, 1);
+    ck_assert_str_eq(result.samples[0].where, gone);
+    ck_assert_str_eq(result.samples[0].detail, "the file vanished before it was read");
+    ds_arena_free(results);
+    feed_file(&e, there, 0, 100);
+    ck_assert_int_eq(engine_try(&e), DS_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(e.message, "has shrunk"));
+    feed_file(&e, ds_arena_strdup(arena, d.path), 0, 100);
+    ck_assert_int_eq(engine_try(&e), DS_ERR_IO);
+    scratch_close(&d);
+    engine_close(&e);
+}
+END_TEST
+
+/* A task of very many files leaves no buffer for each of them behind. */
+START_TEST(many_small_files)
+{
+    engine e;
+    scratch_dir d;
+    scratch_open(&d);
+    engine_open(&e, CSV, "'g': { 'from': 'in', 'aggregate': { 'c': 'count()', 'l': 'last(s)' } }",
+                "g");
+    scratch_write(&d, "a.csv", "n,s\n1,a text that is rather long\n");
+    const char *path = ds_arena_strdup(e.p.app.app->arena, scratch_path(&d, "a.csv"));
+    e.block_bytes = 1 << 20;
+    for (int i = 0; i < ENGINE_FED; i++)
+        feed_file(&e, path, 0, 33);
+    engine_batch(&e);
+    engine_rows(&e, "g", "[ { 'c': 64, 'l': 'a text that is rather long' } ]");
+    ck_assert_uint_eq(e.n_tasks, 2);
+    feed_file(&e, path, 0, 33);
+    engine_batch(&e);
+    ck_assert_uint_le(e.scratch.n_files, 16);
+    scratch_close(&d);
+    engine_close(&e);
+}
+END_TEST
+
+/* ---- generator, lists ---- */
+
+START_TEST(rows_of_the_generator)
+{
+    engine e;
+    engine_open(&e, "'in': { 'type': 'rate', 'rows_per_second': 4 }", "", "in");
+    engine_add(&e, "in",
+               (ds_input){.kind = DS_INPUT_RATE, .from = 10, .to = 13, .position = 2000000});
+    engine_batch(&e);
+    engine_in_order(&e, "in",
+                    "[ { 'value': 10, 'timestamp': '1970-01-01T00:00:02Z' },"
+                    "  { 'value': 11, 'timestamp': '1970-01-01T00:00:02.25Z' },"
+                    "  { 'value': 12, 'timestamp': '1970-01-01T00:00:02.5Z' } ]");
+    ck_assert_uint_eq(e.sum.rows_in, 3);
+    engine_close(&e);
+}
+END_TEST
+
+/* ---- nonsense and limits ---- */
+
+START_TEST(tasks_that_mean_nothing)
+{
+    engine e;
+    engine_open(&e, JSON(""), "'g': { 'from': 'in', 'group_by': ['n'] }", "g");
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_task_result result;
+    ds_task task = {.batch_ms = 1000, .stage = 99, .partition = 1, .attempt = 2};
+    ds_task_run(&e.env, &task, &e.scratch, arena, &result);
+    ck_assert_int_eq(result.status, DS_ERR_PROTOCOL);
+    ck_assert_uint_eq(result.attempt, 2);
+    task.stage = 1;
+    task.partition = 3; /* it has three */
+    ds_task_run(&e.env, &task, &e.scratch, arena, &result);
+    ck_assert_int_eq(result.status, DS_ERR_PROTOCOL);
+    task.partition = 2;
+    ds_input input = {.kind = DS_INPUT_BLOCK, .ref = {ENGINE_ID, 0, 8}, .path = ""};
+    task.inputs = &input;
+    task.n_inputs = 1;
+    ds_task_run(&e.env, &task, &e.scratch, arena, &result);
+    ck_assert_int_eq(result.status, DS_ERR_PROTOCOL);
+    task.stage = 0;
+    task.n_inputs = 0; /* a map task without input has nothing to do */
+    ds_task_run(&e.env, &task, &e.scratch, arena, &result);
+    ck_assert_int_eq(result.status, DS_OK);
+    ck_assert_uint_eq(result.n_outputs, 0);
+    ds_arena_free(arena);
+    engine_close(&e);
+}
+END_TEST
+
+/* A budget that is too small fails the task between two chunks, and everything is given back. */
+START_TEST(memory_has_a_limit)
+{
+    engine e;
+    engine_open(&e, "'in': { 'type': 'rate', 'rows_per_second': 1 }",
+                "'g': { 'from': 'in', 'group_by': ['value'], 'aggregate': { 'c': 'count()' } }",
+                "g");
+    e.budget.limit_bytes = 4 << 20;
+    engine_feed_rate(&e, "in", 0, 1000000);
+    ck_assert_int_eq(engine_try(&e), DS_ERR_NO_MEMORY);
+    ck_assert_ptr_nonnull(strstr(e.message, "memory limit"));
+    ck_assert_int_eq(e.budget.used_bytes, 0);
+    ck_assert_int_lt(e.budget.peak_bytes, 16 << 20);
+    engine_feed_rate(&e, "in", 0, 1000); /* the next one may fit */
+    engine_batch(&e);
+    ck_assert_uint_eq(engine_count_rows(&e, "g"), 1000);
+    engine_close(&e);
+}
+END_TEST
+
+UNIT_MAIN("task", blocks_of_records, bad_records_are_counted_and_shown, samples_are_short_text,
+          bad_records_under_fail, blocks_that_are_gone_or_wrong, pieces_of_files,
+          a_header_that_lacks_a_column, files_that_are_gone, many_small_files,
+          rows_of_the_generator, tasks_that_mean_nothing, memory_has_a_limit)

@@ -1,0 +1,111 @@
+/* Task threads: every task once, results that stay, an end at any time. */
+#include "exec/task_pool.h"
+
+#include "base/mailbox.h"
+#include "unit/engine.h"
+
+typedef struct letter {
+    ds_mail link;
+    ds_task_done *done;
+} letter;
+
+static ds_mailbox *mailbox;
+
+static void on_done(void *arg, ds_task_done *done)
+{
+    letter *l = ds_calloc(1, sizeof *l);
+    l->done = done;
+    ds_mailbox_post(arg, &l->link);
+}
+
+/* Takes n finished tasks; marks their partitions. */
+static void take(uint32_t n, bool *seen)
+{
+    while (n > 0) {
+        ds_mail *items = ds_mailbox_take(mailbox, INT64_MAX);
+        while (items != NULL) {
+            letter *l = (letter *)items;
+            items = items->next;
+            const ds_task_result *result = ds_task_done_result(l->done);
+            ck_assert_int_eq(result->status, DS_OK);
+            ck_assert_uint_eq(result->rows_in, 10 + result->partition);
+            ck_assert_uint_eq(result->n_outputs, 1);
+            ck_assert(!seen[result->partition]);
+            seen[result->partition] = true;
+            ds_task_done_free(l->done);
+            free(l);
+            n--;
+        }
+    }
+}
+
+#define TASKS 300
+
+static void add_tasks(ds_task_pool *pool, engine *e, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        /* What the task refers to is gone when it runs: the pool has copies. */
+        char *path = ds_strdup("");
+        ds_input input = {.kind = DS_INPUT_RATE, .from = 0, .to = 10 + i, .path = path};
+        ds_task task = {.batch_ms = 1000, .partition = i, .inputs = &input, .n_inputs = 1};
+        ds_task_pool_add(pool, &e->env, &task);
+        input.to = 0;
+        free(path);
+    }
+}
+
+static void open_rate(engine *e)
+{
+    engine_open(e, "'in': { 'type': 'rate', 'rows_per_second': 1 }",
+                "'g': { 'from': 'in', 'group_by': ['value'] }", "g");
+    mailbox = ds_mailbox_new();
+}
+
+static void close_rate(engine *e)
+{
+    ds_batch_ranges_release(e->ranges, 1000);
+    ds_mailbox_free(mailbox);
+    engine_close(e);
+}
+
+START_TEST(every_task_is_run_once)
+{
+    for (uint32_t threads = 1; threads <= 4; threads++) {
+        engine e;
+        open_rate(&e);
+        bool seen[TASKS] = {false};
+        ds_task_pool *pool = ds_task_pool_start(threads, on_done, mailbox);
+        add_tasks(pool, &e, TASKS);
+        take(TASKS, seen);
+        for (uint32_t i = 0; i < TASKS; i++)
+            ck_assert(seen[i]);
+        ds_task_pool_stop(pool);
+        ck_assert_ptr_null(ds_mailbox_take(mailbox, 0));
+        ck_assert_int_eq(e.budget.used_bytes, 0);
+        close_rate(&e);
+    }
+}
+END_TEST
+
+/* What runs is waited for, what only waits is forgotten; nothing leaks. */
+START_TEST(an_end_with_tasks_that_wait)
+{
+    engine e;
+    open_rate(&e);
+    ds_task_pool *pool = ds_task_pool_start(2, on_done, mailbox);
+    add_tasks(pool, &e, TASKS);
+    ds_task_pool_stop(pool);
+    uint32_t n = 0;
+    for (ds_mail *items = ds_mailbox_take(mailbox, 0); items != NULL; n++) {
+        letter *l = (letter *)items;
+        items = items->next;
+        ds_task_done_free(l->done);
+        free(l);
+    }
+    ck_assert_uint_le(n, TASKS);
+    ds_task_pool_stop(ds_task_pool_start(3, on_done, mailbox)); /* without any */
+    close_rate(&e);
+}
+END_TEST
+
+UNIT_MAIN("task_pool", every_task_is_run_once, an_end_with_tasks_that_wait)
