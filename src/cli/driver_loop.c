@@ -20,6 +20,7 @@
 #include "rpc/link.h"
 #include "scheduler/commit.h"
 #include "scheduler/metadata.h"
+#include "scheduler/sink_locks.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -71,6 +72,7 @@ typedef struct driver_loop {
     ds_launcher *launcher;
     ds_disk *disk;
     ds_metadata *metadata;
+    ds_sink_locks *locks;
     int64_t printed_ms;          /* of the disk thread: the batch whose rows were printed last, */
     uint64_t printed;            /* and how many bytes of them */
     uint8_t key[DS_TOKEN_BYTES]; /* of the app */
@@ -368,8 +370,20 @@ static ds_status print_all(const commit_job *job, ds_error *error)
     return DS_OK;
 }
 
+/* The folders that this commit is the first to write into are locked before it does. */
+static ds_status lock_folders(const commit_job *job, ds_error *error)
+{
+    bool *make = ds_calloc(job->loop->plan->n_sinks, sizeof *make);
+    for (uint32_t i = 0; i < job->commit->n_files && !job->commit->again; i++)
+        make[job->commit->files[i].sink] = true;
+    ds_status status = ds_sink_locks_take(job->loop->locks, make, error);
+    free(make);
+    return status;
+}
+
 static ds_status run_commit_steps(const commit_job *job, ds_error *error)
 {
+    DS_TRY(lock_folders(job, error));
     DS_TRY(ds_commit_files(job->commit, job->loop->metadata != NULL, error));
     if (job->commit->n_bytes == 0)
         return DS_OK;
@@ -705,6 +719,9 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
     ds_status status = open_checkpoint(&loop, &recovered, error);
     if (status == DS_OK)
         status = ds_commit_prepare(plan, error);
+    loop.locks = ds_sink_locks_new(plan);
+    if (status == DS_OK)
+        status = ds_sink_locks_take(loop.locks, NULL, error);
     if (status == DS_OK)
         status = open_servers(&loop, error);
     if (status == DS_OK) {
@@ -726,5 +743,6 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
     close_all(&loop);
     if (status == DS_OK)
         ds_commit_clean(plan, NULL);
+    ds_sink_locks_free(loop.locks);
     return status;
 }

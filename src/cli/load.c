@@ -7,7 +7,9 @@
 static ds_status load(const ds_app_options *options, ds_diagnostics *diagnostics, ds_loaded *loaded)
 {
     DS_TRY(ds_app_load(loaded->source, options, diagnostics, &loaded->app));
-    return ds_plan_new(loaded->app, NULL, diagnostics, &loaded->plan);
+    ds_status status = ds_plan_new(loaded->app, NULL, diagnostics, &loaded->plan);
+    bool usage = ds_diagnostics_usage(diagnostics) == ds_diagnostics_errors(diagnostics);
+    return status == DS_ERR_APP && usage ? DS_ERR_USAGE : status;
 }
 
 ds_status ds_load(const char *path, const ds_app_options *options, bool show_warnings,

@@ -30,7 +30,7 @@ static void check_field(ds_app_builder *builder, const ds_app_source *source, ds
     else if (json_path != NULL && !is_json_path(json_path))
         ds_diag_error(builder->diagnostics, ds_app_path(builder, path, "path"),
                       "must be names with dots between: \"user.id\"");
-    if (type.kind == DS_LIST && source->type != DS_SOURCE_QUEUE)
+    if (type.kind == DS_LIST && source->type != DS_SOURCE_QUEUE && !json)
         ds_diag_error(builder->diagnostics, path, "a column of this format cannot be a list");
 }
 

@@ -6,6 +6,9 @@
 #include "dstream/op_rows.h"
 #include "dstream/op_window.h"
 
+/* What one chunk of the root may take before the budget is asked amid it. */
+#define CHUNK_BYTES ((size_t)8 << 20)
+
 void ds_frame_init(ds_frame *frame, const ds_plan *plan, const ds_stage *stage, const ds_due *due,
                    int64_t batch_ms, uint32_t partition, ds_budget *budget, const ds_frame_out *out)
 {
@@ -91,11 +94,23 @@ static void push_child(ds_frame *frame, const ds_node *child, uint32_t parent,
     }
 }
 
+static void check_budget(ds_frame *frame)
+{
+    if (frame->status != DS_OK || !ds_budget_exceeded(frame->budget))
+        return;
+    frame->status = DS_ERR_NO_MEMORY;
+    ds_error_set(&frame->error, DS_ERR_NO_MEMORY,
+                 "the memory limit is reached (executors.memory or limits.memory)");
+}
+
 void ds_frame_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
 {
     if (chunk->n_rows == 0)
         return;
     DS_ASSERT(chunk->n_rows <= DS_CHUNK_ROWS);
+    /* Unions of unions can make very many chunks of one: its memory has a limit, too. */
+    if (ds_arena_bytes(frame->chunk_arena) > CHUNK_BYTES)
+        check_budget(frame);
     /* A collected sink is its stage's root and its own reader. */
     if (node->kind == DS_NODE_SINK) {
         push_sink(frame, node, chunk);
@@ -145,11 +160,7 @@ ds_status ds_frame_next_chunk(ds_frame *frame)
         flush_states(frame, DS_FLUSH_BYTES);
     frame->full = false;
     ds_arena_reset(frame->chunk_arena);
-    if (frame->status == DS_OK && ds_budget_exceeded(frame->budget)) {
-        frame->status = DS_ERR_NO_MEMORY;
-        ds_error_set(&frame->error, DS_ERR_NO_MEMORY,
-                     "the memory limit is reached (executors.memory or limits.memory)");
-    }
+    check_budget(frame);
     return frame->status;
 }
 

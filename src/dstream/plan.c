@@ -479,7 +479,9 @@ void ds_plan_check(const ds_app *app, ds_diagnostics *diagnostics)
             b.outputs[i] = NULL;
     for (uint32_t i = 0; i < app->n_streams; i++) {
         const ds_app_stream *stream = &app->streams[i];
-        if (!ds_diagnostics_wrong_under(diagnostics, stream->path))
+        if (ds_diagnostics_wrong_under(diagnostics, stream->path))
+            ds_planner_syntax(&b.planner, stream);
+        else
             name_output(&b, stream->name, add_stream(&b, stream));
     }
     ds_plan_free(b.plan);

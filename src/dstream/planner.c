@@ -63,6 +63,26 @@ ds_expr *ds_planner_bind_condition(ds_planner *planner, const ds_app_text *text,
     return expr;
 }
 
+static void parse_only(ds_planner *planner, const ds_app_text *text)
+{
+    ds_expr_error error;
+    ds_expr *expr;
+    if (text->text != NULL &&
+        ds_expr_parse(planner->arena, text->text, strlen(text->text), &expr, &error) != DS_OK)
+        report(planner, text->path, &error);
+}
+
+void ds_planner_syntax(ds_planner *planner, const ds_app_stream *stream)
+{
+    parse_only(planner, &stream->flat_map.expr);
+    parse_only(planner, &stream->where);
+    for (uint32_t i = 0; i < stream->n_select; i++)
+        parse_only(planner, &stream->select[i].expr);
+    for (uint32_t i = 0; i < stream->n_aggregate; i++)
+        parse_only(planner, &stream->aggregate[i].expr);
+    parse_only(planner, &stream->having);
+}
+
 const char *const *ds_planner_qualifiers(ds_planner *planner, const char *parent,
                                          uint32_t n_columns)
 {

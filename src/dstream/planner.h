@@ -22,6 +22,9 @@ ds_expr *ds_planner_bind_column(ds_planner *planner, const ds_app_text *text,
 ds_expr *ds_planner_bind_condition(ds_planner *planner, const ds_app_text *text,
                                    const ds_scope *scope);
 
+/* Only parses the expressions of a stream that is wrong in another way. */
+void ds_planner_syntax(ds_planner *planner, const ds_app_stream *stream);
+
 /* One qualifier for each column: the parent's name (all columns), or NULL if there is none. */
 const char *const *ds_planner_qualifiers(ds_planner *planner, const char *parent,
                                          uint32_t n_columns);

@@ -84,30 +84,47 @@ ds_status ds_commit_files(const ds_commit *commit, bool durable, ds_error *error
 
 /* ---- before the start ---- */
 
-/* The folder itself, or the nearest one above it that is there, has to take new names. */
-static ds_status check_folder(const char *name, const char *dir, ds_error *error)
+static bool exists(const char *path)
+{
+    struct stat found;
+    return stat(path, &found) == 0 || errno != ENOENT;
+}
+
+/* Makes the folder to see that it can be made, and takes away again what was not there. */
+static ds_status try_folder(const char *dir, ds_error *error)
 {
     char *path = ds_strdup(dir);
-    struct stat found;
-    while (stat(path, &found) != 0 && errno == ENOENT) {
-        char *slash = strrchr(path, '/');
-        if (slash == path || slash == NULL)
-            strcpy(path, slash == NULL ? "." : "/");
-        else
-            *slash = '\0';
+    size_t there = strlen(path); /* so much of the path is there already */
+    while (there > 0 && !exists(path)) {
+        while (there > 0 && path[there - 1] != '/')
+            there--;
+        while (there > 0 && path[there - 1] == '/')
+            there--;
+        path[there] = '\0';
     }
-    int reason = 0;
-    if (stat(path, &found) != 0)
-        reason = errno;
-    else if (!S_ISDIR(found.st_mode))
-        reason = ENOTDIR;
-    else if (access(path, W_OK | X_OK) != 0)
-        reason = errno;
+    ds_status status = ds_make_folders(dir, error);
+    strcpy(path, dir);
+    for (size_t end = strlen(path); end > there && rmdir(path) == 0;) {
+        while (end > there && path[end - 1] != '/')
+            end--;
+        while (end > there && path[end - 1] == '/')
+            end--;
+        path[end] = '\0';
+    }
     free(path);
-    if (reason == 0)
+    return status;
+}
+
+static ds_status check_folder(const char *name, const char *dir, ds_error *error)
+{
+    ds_error why;
+    bool made = exists(dir);
+    ds_status status = try_folder(dir, &why);
+    if (status == DS_OK && made && access(dir, W_OK | X_OK) != 0)
+        status = ds_error_set(&why, DS_ERR_IO, "%s: %s", dir, strerror(errno));
+    if (status == DS_OK)
         return DS_OK;
-    return ds_error_set(error, DS_ERR_IO, "sink %s: cannot write to the folder %s: %s", name, dir,
-                        strerror(reason));
+    return ds_error_set(error, DS_ERR_IO, "sink %s cannot be written: %.800s", name, why.message);
 }
 
 ds_status ds_commit_prepare(const ds_plan *plan, ds_error *error)

@@ -341,6 +341,21 @@ static bool lacked_inputs(ds_driver *d, ds_batch *batch, const ds_task_result *r
     return ds_driver_lose_blocks(d, batch, result->stage);
 }
 
+/* A full disk fails every task again and again: a few of them are shown at a time. */
+static void show_failure(ds_driver *d, const ds_batch *batch, const ds_task_result *result)
+{
+    if (d->now_us - d->failures_since_us >= DS_SHOWN_EVERY_US) {
+        d->failures_since_us = d->now_us;
+        d->failures_shown = 0;
+    }
+    if (d->failures_shown++ >= DS_SHOWN_MOST)
+        return;
+    char time[DS_CLOCK_TEXT];
+    ds_log_warn("batch %s: stage %u, partition %u failed (attempt %u): %s",
+                ds_clock_text(batch->time_ms, time), result->stage, result->partition,
+                result->attempt, result->message);
+}
+
 static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *result)
 {
     ds_batch_stage *stage = &batch->stages[result->stage];
@@ -355,10 +370,7 @@ static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *resu
         return;
     task->failures++;
     task->avoid = task->executor_id;
-    char time[DS_CLOCK_TEXT];
-    ds_log_warn("batch %s: stage %u, partition %u failed (attempt %u): %s",
-                ds_clock_text(batch->time_ms, time), result->stage, result->partition,
-                result->attempt, result->message);
+    show_failure(d, batch, result);
     /* A partition whose panes are not where they should be begins anew; so does its owner. */
     if (result->status == DS_ERR_LOST && d->keyed_ms[result->stage] != NULL &&
         d->keyed_ms[result->stage][result->partition] != DS_NO_BATCH) {

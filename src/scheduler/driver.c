@@ -189,6 +189,9 @@ static void on_stop(ds_driver *d)
         return;
     }
     d->phase = DS_PHASE_STOPPING;
+    if (d->batches != NULL && d->batches->commit_wait_us != 0)
+        ds_log_warn("the stop waits for a batch whose output cannot be written; a second signal "
+                    "ends at once");
     ds_driver_stop_receivers(d);
 }
 

@@ -203,7 +203,8 @@ void ds_driver_on_committed(ds_driver *d, int64_t batch_ms, ds_status status, co
     char time[DS_CLOCK_TEXT];
     if (batch == NULL || batch->time_ms != batch_ms || batch->state != DS_BATCH_COMMITTING)
         return;
-    if (status == DS_ERR_CLOSED) { /* nobody will ever read it */
+    /* Nobody will ever read it, or another app writes there: waiting does not help. */
+    if (status == DS_ERR_CLOSED || status == DS_ERR_UNAVAILABLE) {
         ds_driver_end(d, status, why);
         return;
     }

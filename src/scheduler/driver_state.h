@@ -76,6 +76,9 @@ struct ds_driver {
     int64_t **keyed_ms;      /* by stage, partition: the batch it stands at; NULL: not keyed */
     int64_t *stage_input_ms; /* by stage: the last batch that brought it rows */
 
+    int64_t failures_since_us; /* failures of tasks: shown since then */
+    uint32_t failures_shown;
+
     uint64_t next_ticket;
     uint32_t deltas;          /* since the last whole record */
     int64_t journal_retry_us; /* 0: it can be written; else when the whole is tried again */

@@ -76,6 +76,9 @@ ds_status ds_journal_read(const char *name, const char *text, size_t length, con
                           ds_recovered **recovered, ds_error *error);
 void ds_recovered_free(ds_recovered *recovered);
 
+/* Says that the checkpoint in dir cannot be continued, why, and how to start anew: DS_ERR_APP. */
+ds_status ds_recovered_refuse(const char *dir, const char *why, ds_error *error);
+
 /* Whether the plan can go on from there. DS_ERR_APP with the reason, and what to do. */
 ds_status ds_recovered_check(const ds_recovered *recovered, const ds_plan *plan, const char *dir,
                              ds_error *error);

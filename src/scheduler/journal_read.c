@@ -466,7 +466,7 @@ void ds_recovered_free(ds_recovered *recovered)
         ds_arena_free(recovered->arena);
 }
 
-static ds_status refuse(const char *dir, const char *why, ds_error *error)
+ds_status ds_recovered_refuse(const char *dir, const char *why, ds_error *error)
 {
     return ds_error_set(
         error, DS_ERR_APP,
@@ -481,11 +481,11 @@ ds_status ds_recovered_check(const ds_recovered *recovered, const ds_plan *plan,
     char why[256];
     if (strcmp(recovered->app, plan->app->name) != 0) {
         snprintf(why, sizeof why, "it belongs to the app \"%.100s\"", recovered->app);
-        return refuse(dir, why, error);
+        return ds_recovered_refuse(dir, why, error);
     }
     if (plan->has_windows && recovered->last_ms > recovered->zero_ms)
-        return refuse(dir, "the app has windows, and recovery of windows is not available yet",
-                      error);
+        return ds_recovered_refuse(
+            dir, "the app has windows, and recovery of windows is not available yet", error);
     for (uint32_t i = 0; i < recovered->n_batches; i++) {
         const ds_recovered_batch *batch = &recovered->batches[i];
         if (batch->has_blocks && !batch->prepared) {
@@ -493,14 +493,14 @@ ds_status ds_recovered_check(const ds_recovered *recovered, const ds_plan *plan,
                      "batch %" PRId64 " was not committed and holds received records, whose "
                      "recovery is not available yet",
                      batch->time_ms);
-            return refuse(dir, why, error);
+            return ds_recovered_refuse(dir, why, error);
         }
     }
     if (plan->app->key_partitions_given && recovered->key_partitions != plan->key_partitions) {
         snprintf(why, sizeof why,
                  "it has %u key partitions, fixed at the first start, and the app file says %u",
                  recovered->key_partitions, plan->key_partitions);
-        return refuse(dir, why, error);
+        return ds_recovered_refuse(dir, why, error);
     }
     return DS_OK;
 }

@@ -140,45 +140,27 @@ void ds_metadata_close(ds_metadata *m)
 
 /* ---- reading ---- */
 
-/* *alone: nothing but the first record stands in the file. */
-static ds_status recover_file(const ds_metadata *m, uint64_t number, const ds_plan *plan,
-                              ds_recovered **recovered, bool *alone, ds_error *error)
-{
-    char *path = file_path(m, number, "");
-    ds_buffer text = {0};
-    *alone = false;
-    ds_status status = ds_read_file(path, JOURNAL_LIMIT, &text, error);
-    if (status == DS_OK) {
-        const char *end = text.length == 0 ? NULL : memchr(text.data, '\n', text.length);
-        *alone = end == NULL || end + 1 == text.data + text.length;
-        status = ds_journal_read(path, text.data, text.length, plan, recovered, error);
-    }
-    ds_buffer_fini(&text);
-    free(path);
-    return status;
-}
-
+/*
+ * Files are written aside, synced and renamed, so a crash leaves no newest file that is damaged at
+ * its beginning: a disk does. What an older file says may be out of date then (batches would be
+ * output twice), so nothing is passed over.
+ */
 ds_status ds_metadata_recover(ds_metadata *m, const ds_plan *plan, ds_recovered **recovered,
                               ds_error *error)
 {
     *recovered = NULL;
-    ds_status status = DS_OK;
-    for (uint64_t number = m->newest; number > 0; number--) {
-        char *path = file_path(m, number, "");
-        bool exists = access(path, F_OK) == 0;
-        free(path);
-        if (!exists)
-            break;
-        bool alone;
-        ds_error why;
-        status = recover_file(m, number, plan, recovered, &alone, &why);
-        if (status == DS_OK)
-            return DS_OK;
-        ds_error_set(error, status, "%s", why.message);
-        if (status != DS_ERR_IO || !alone)
-            return status;
-        ds_log_warn("%s; the file before it is used", why.message);
-    }
+    if (m->newest == 0)
+        return DS_OK;
+    char *path = file_path(m, m->newest, "");
+    ds_buffer text = {0};
+    ds_error why;
+    ds_status status = ds_read_file(path, JOURNAL_LIMIT, &text, &why);
+    if (status == DS_OK)
+        status = ds_journal_read(path, text.data, text.length, plan, recovered, &why);
+    if (status != DS_OK)
+        status = ds_recovered_refuse(m->dir, why.message, error);
+    ds_buffer_fini(&text);
+    free(path);
     return status;
 }
 

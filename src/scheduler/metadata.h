@@ -4,10 +4,8 @@
  *     DIR/lock                      held (flock) by the one driver that uses the folder
  *     DIR/metadata/0000000007.jsonl each begins with a whole record; the newest counts
  *
- * A new file is written aside, synced and renamed; records are then appended to it. When the
- * newest file is nothing but a damaged first record, the one before it counts: nothing was noted
- * after. When more stands behind that record, or it is of a later version, what it said is missing:
- * then nothing can be used.
+ * A new file is written aside, synced and renamed; records are then appended to it. So a crash can
+ * cut short the last record only; a newest file whose first record is damaged is refused.
  */
 #ifndef DS_SCHEDULER_METADATA_H
 #define DS_SCHEDULER_METADATA_H
@@ -22,8 +20,8 @@ ds_status ds_metadata_open(const char *dir, int64_t retain, ds_metadata **metada
                            ds_error *error);
 void ds_metadata_close(ds_metadata *metadata);
 
-/* Reads the newest journal. *recovered is NULL if there is none yet. DS_ERR_IO (DS_ERR_APP: of a
- * later version) if there are files and none can be used: nothing is changed then. */
+/* Reads the newest journal. *recovered is NULL if there is none yet. DS_ERR_APP, with what to do,
+ * if it cannot be used: nothing is changed then. */
 ds_status ds_metadata_recover(ds_metadata *metadata, const ds_plan *plan, ds_recovered **recovered,
                               ds_error *error);
 

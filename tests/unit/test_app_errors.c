@@ -279,8 +279,8 @@ START_TEST(formats)
          "app.json:3:45: sources.a.schema.n.pth: unknown key \"pth\" (did you mean \"path\"?)\n"
          "app.json:3:62: sources.a.schema.m: must be a column type, or an object with type and "
          "path, not 5\n"},
-        {"'format':'json','schema':{'l':'list<int>'}",
-         "app.json:3:31: sources.a.schema.l: a column of this format cannot be a list\n"},
+        {"'format':'csv','schema':{'l':'list<int>'}",
+         "app.json:3:30: sources.a.schema.l: a column of this format cannot be a list\n"},
         {"'format':'csv','schema':{'n':{'type':'int','path':'a'}}",
          "app.json:3:44: sources.a.schema.n.path: \"path\" belongs to format json\n"},
         {"'format':'csv','schema':{'n':'int'},'header':1,'delimiter':''",
