@@ -330,11 +330,11 @@ static double one_of(ds_random *random, const double *values, size_t n)
 #define ONE_OF(random, ...)                                                                        \
     one_of((random), (const double[]){__VA_ARGS__}, sizeof(double[]){__VA_ARGS__} / sizeof(double))
 
-static ds_sim_faults make_faults(const run *r, ds_random *random)
+ds_sim_faults run_faults(ds_random *random)
 {
     if (chance(random, 6))
         return (ds_sim_faults){0};
-    ds_sim_faults faults = {
+    return (ds_sim_faults){
         .net = {.delay_max_us = (uint32_t)ONE_OF(random, 0, 50, 1000, 30000),
                 .duplicate = ONE_OF(random, 0, 0.01, 0.2),
                 .lose_connection = ONE_OF(random, 0, 0, 0.001, 0.01)},
@@ -348,11 +348,6 @@ static ds_sim_faults make_faults(const run *r, ds_random *random)
         .crash = ONE_OF(random, 0, 0.001, 0.003, 0.02),
         .most_crashes = 1 + (uint32_t)ds_random_below(random, 6),
     };
-    if (r->files)
-        faults.task_fails = 0;
-    else
-        faults.crash = 0;
-    return faults;
 }
 
 static void make_sim(run *r, ds_random *random)
@@ -360,7 +355,11 @@ static void make_sim(run *r, ds_random *random)
     r->clock = chance(random, 2);
     r->by_number = !r->clock && chance(random, 2);
     uint32_t more = (uint32_t)ds_random_below(random, 10);
-    ds_sim_faults faults = make_faults(r, random);
+    ds_sim_faults faults = run_faults(random);
+    if (r->files)
+        faults.task_fails = 0;
+    else
+        faults.crash = 0;
     r->task_fails = faults.task_fails > 0;
     ds_sim_config config = {.plan = r->plan,
                             .plan_options = &r->options,

@@ -2,8 +2,10 @@
 #ifndef DS_TESTS_SIM_RUN_H
 #define DS_TESTS_SIM_RUN_H
 
+#include "base/random.h"
+#include "sim/sim_app.h"
+
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 
 /* What became of a run. */
@@ -18,5 +20,11 @@ typedef struct run_result {
 
 /* Makes the run of a seed. trace: where to say what happens, or NULL. */
 void run_seed(uint64_t seed, FILE *trace, run_result *result);
+
+/* The same with a source that is received (receive.c). */
+void run_received(uint64_t seed, FILE *trace, run_result *result);
+
+/* Random faults that stop after some seconds; or none. */
+ds_sim_faults run_faults(ds_random *random);
 
 #endif
