@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define RESULTS_WAIT_US 200 /* results of a busy executor are bundled for this long */
-#define MOST_RESULTS 256u   /* and at most so many */
+#define MOST_RESULTS 256u   /* and at most so many ... */
+#define MOST_RESULT_BYTES ((size_t)4 << 20) /* ... of about this size: a message has more room */
 #define MOST_PLANS 8u
 #define RECEIVER_GIVE_UP_MS 10000
 #define RECEIVER_IDLE_MS 500
@@ -296,7 +297,8 @@ static void on_task_done(ds_executor *e, const ds_task_result *result, int64_t n
         if (e->results_due_us == INT64_MAX)
             e->results_due_us = now_us + RESULTS_WAIT_US;
     }
-    if (e->in_flight == 0 || e->n_results == MOST_RESULTS || now_us >= e->results_due_us)
+    if (e->in_flight == 0 || e->n_results == MOST_RESULTS || now_us >= e->results_due_us ||
+        ds_arena_bytes(e->results_arena) > MOST_RESULT_BYTES)
         flush_results(e);
 }
 

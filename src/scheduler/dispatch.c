@@ -16,12 +16,15 @@
 
 #define BUNDLE_TASKS 256u /* of one message */
 #define BUNDLE_INPUTS 50000u
+#define BUNDLE_BYTES ((size_t)8 << 20) /* about; a message has twice as much room */
+#define INPUT_BYTES ((size_t)64)       /* of an input in a message, but for its path */
 
 /* Tasks for one executor that leave together. */
 typedef struct bundle {
     ds_executor_entry *to;
     ds_task *tasks;
     uint32_t n, n_inputs;
+    size_t bytes;
 } bundle;
 
 typedef struct round {
@@ -38,6 +41,16 @@ static void send_bundle(ds_driver *d, bundle *b)
     message.tasks = (ds_msg_tasks){b->tasks, b->n};
     ds_driver_send(d, b->to, &message);
     b->n = b->n_inputs = 0;
+    b->bytes = 0;
+}
+
+/* About what the inputs of a map task take in a message. */
+static size_t bytes_of(const ds_batch_task *task)
+{
+    size_t bytes = task->n_inputs * INPUT_BYTES;
+    for (uint32_t i = 0; i < task->n_inputs; i++)
+        bytes += strlen(task->inputs[i].path);
+    return bytes;
 }
 
 static bundle *bundle_of(round_state *round, ds_executor_entry *entry)
@@ -59,7 +72,9 @@ static void hand_out(round_state *round, const ds_batch *batch, uint32_t stage_i
     bool map = d->plan->stages[stage_id].root->kind == DS_NODE_SOURCE;
     bundle *b = bundle_of(round, entry);
     uint32_t n_inputs = map ? task->n_inputs : stage->n_inputs;
-    if (b->n == BUNDLE_TASKS || (b->n > 0 && b->n_inputs + n_inputs > BUNDLE_INPUTS))
+    size_t bytes = map ? bytes_of(task) : n_inputs * INPUT_BYTES;
+    if (b->n == BUNDLE_TASKS ||
+        (b->n > 0 && (b->n_inputs + n_inputs > BUNDLE_INPUTS || b->bytes + bytes > BUNDLE_BYTES)))
         send_bundle(d, b);
     const int64_t *keyed = d->keyed_ms[stage_id];
     b->tasks[b->n++] = (ds_task){.batch_ms = batch->time_ms,
@@ -71,6 +86,7 @@ static void hand_out(round_state *round, const ds_batch *batch, uint32_t stage_i
                                  .inputs = map ? task->inputs : stage->inputs,
                                  .n_inputs = n_inputs};
     b->n_inputs += n_inputs;
+    b->bytes += bytes;
     task->state = DS_TASK_RUNNING;
     task->executor_id = entry->id;
     entry->running++;
@@ -307,6 +323,16 @@ static bool outputs_fit(const ds_plan *plan, const ds_executor_entry *from,
     return true;
 }
 
+/* A message has room for so many inputs of a task: a batch with more can never run. */
+static void check_inputs(ds_driver *d, ds_batch *batch)
+{
+    for (uint32_t s = 0; s < d->plan->n_stages; s++)
+        if (batch->stages[s].n_inputs > DS_MESSAGE_LIST_LIMIT)
+            ds_driver_fail_batch(d, batch, DS_ERR_NO_MEMORY,
+                                 "it has too many pieces: make limits.block larger, or its "
+                                 "batches smaller");
+}
+
 static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *result)
 {
     ds_batch_task *task = &batch->stages[result->stage].tasks[result->partition];
@@ -318,8 +344,9 @@ static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *resu
     task->counted = true;
     if (d->keyed_ms[result->stage] != NULL)
         d->keyed_ms[result->stage][result->partition] = result->batch_ms;
-    ds_batch_task_done(batch, d->plan, result->stage, result->partition, result->outputs,
-                       result->n_outputs);
+    if (ds_batch_task_done(batch, d->plan, result->stage, result->partition, result->outputs,
+                           result->n_outputs))
+        check_inputs(d, batch);
 }
 
 static void back_off(const ds_driver *d, ds_batch_stage *stage, ds_batch_task *task)

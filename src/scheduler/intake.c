@@ -225,16 +225,18 @@ static void allot_rows(ds_intake *intake, ds_batch *batch, int64_t interval_ms,
     uint64_t begin =
         (uint64_t)((__uint128_t)(uint64_t)(batch->time_ms - interval_ms) * rate / 1000);
     uint64_t n = end - begin;
-    uint32_t pieces = (uint32_t)((n + DS_RATE_PIECE_ROWS - 1) / DS_RATE_PIECE_ROWS);
-    allotment->inputs = DS_ARENA_ARRAY(batch->arena, ds_input, pieces + 1);
+    uint64_t piece = n / DS_RATE_BATCH_PIECES + 1;
+    if (piece < DS_RATE_PIECE_ROWS)
+        piece = DS_RATE_PIECE_ROWS;
+    allotment->inputs = DS_ARENA_ARRAY(batch->arena, ds_input, n / piece + 1);
     uint64_t time_us = (uint64_t)(batch->time_ms - interval_ms) * 1000;
     for (uint64_t done = 0; done < n;) {
-        uint64_t rows = least(DS_RATE_PIECE_ROWS, n - done);
+        uint64_t rows = least(piece, n - done);
         allotment->inputs[allotment->n_inputs++] =
             (ds_input){.kind = DS_INPUT_RATE,
                        .from = intake->next,
                        .to = intake->next + rows,
-                       .position = time_us + done * 1000000 / rate,
+                       .position = time_us + (uint64_t)((__uint128_t)done * 1000000 / rate),
                        .path = ""};
         intake->next += rows;
         done += rows;

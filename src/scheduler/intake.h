@@ -13,7 +13,8 @@
 
 #define DS_FILES_BATCH_BYTES ((uint64_t)256 << 20)
 #define DS_FILES_BATCH_PIECES 16384u
-#define DS_RATE_PIECE_ROWS UINT64_C(65536)
+#define DS_RATE_PIECE_ROWS UINT64_C(65536) /* or more, if a batch would have too many pieces */
+#define DS_RATE_BATCH_PIECES UINT64_C(16384)
 
 /* A file that was seen. Its whole size is fixed when it is first listed. */
 typedef struct ds_seen_file {

@@ -205,6 +205,48 @@ START_TEST(messages_that_mean_nothing)
 }
 END_TEST
 
+/* Very many small files with long names, and threads for all of them at once: tasks leave in as
+ * many messages as it takes (the kit encodes each, within their limits). */
+START_TEST(tasks_with_many_inputs)
+{
+    driver_kit k;
+    char *app = NULL, dir[3401];
+    memset(dir, 'd', sizeof dir - 1);
+    dir[sizeof dir - 1] = '\0';
+    ck_assert_int_gt(asprintf(&app,
+                              "{ 'version': 1, 'name': 'x', 'batch': { 'interval': '1s' },"
+                              "'executors': { 'count': 1 },"
+                              "'sources': { 'f': { 'type': 'files', 'dir': '%s' } },"
+                              "'sinks': { 'c': { 'from': 'f', 'type': 'console' } } }",
+                              dir),
+                     0);
+    kit_open(&k, app);
+    free(app);
+    k.config.virtual_time = true;
+    kit_start(&k);
+    ds_message big = kit_hello(&k, 1);
+    big.hello.cores = 64;
+    kit_message(&k, kit_peer(1), big);
+    kit_ready(&k, 1);
+    const uint32_t n = 9000;
+    ds_listed_file *files = ds_calloc(n, sizeof *files);
+    char(*names)[16] = ds_calloc(n, sizeof *names);
+    for (uint32_t i = 0; i < n; i++) {
+        snprintf(names[i], sizeof names[i], "%08u", i);
+        files[i] = (ds_listed_file){names[i], 10};
+    }
+    kit_listed(&k, 0, files, n, DS_OK);
+    uint32_t inputs = 0;
+    for (uint32_t i = 0; i < k.n_sent; i++)
+        if (k.sent[i].type == DS_MSG_TASKS)
+            inputs += k.sent[i].task.n_inputs;
+    ck_assert_uint_eq(inputs, n);
+    free(names);
+    free(files);
+    kit_close(&k);
+}
+END_TEST
+
 /* ---- loss ---- */
 
 START_TEST(lost_before_it_is_ready)
@@ -427,6 +469,29 @@ START_TEST(outputs_that_do_not_fit)
     kit_settle_from(&k, k.n_sent - 2);
     ck_assert(k.ended);
     ck_assert_int_eq(k.status, DS_ERR_PROTOCOL); /* never a success */
+    kit_close(&k);
+}
+END_TEST
+
+/* More pieces than a message can name: the batch is given up, and nothing worse. */
+START_TEST(a_stage_with_too_many_inputs)
+{
+    driver_kit k;
+    kit_open(&k, KIT_APP(ONE, LISTS, "'g': { 'from': 'q', 'group_by': ['n'] }", KIT_CONSOLE("g")));
+    k.config.virtual_time = true;
+    kit_start(&k);
+    kit_join(&k, 1);
+    const uint32_t n = DS_MESSAGE_LIST_LIMIT + 1;
+    ds_output *outputs = ds_calloc(n, sizeof *outputs);
+    for (uint32_t i = 0; i < n; i++)
+        outputs[i] =
+            (ds_output){.kind = DS_OUTPUT_PIECES, .target = 1, .ref = {1, 0, 64}, .path = ""};
+    kit_result(&k, kit_task(&k, 1000, 0, 0), DS_OK, outputs, n);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, 1);
+    ck_assert_ptr_null(kit_task(&k, 1000, 1, 0));
+    kit_result(&k, kit_task(&k, 2000, 0, 0), DS_OK, outputs, n - 1);
+    ck_assert_ptr_nonnull(kit_task(&k, 2000, 1, 0));
+    free(outputs);
     kit_close(&k);
 }
 END_TEST
@@ -684,10 +749,11 @@ END_TEST
 
 UNIT_MAIN("driver_life", it_waits_for_all_executors, after_a_while_one_is_enough,
           executors_that_never_start, a_plan_that_does_not_compile_there, who_is_rejected,
-          executors_from_outside, messages_that_mean_nothing, lost_before_it_is_ready,
-          a_silent_executor_is_lost, a_driver_that_stood_still, tasks_of_a_lost_executor_run_again,
-          stores_of_lost_executors_are_held, a_failed_task_goes_elsewhere,
-          a_full_disk_is_waited_for, bad_data_ends_the_app, outputs_that_do_not_fit,
+          executors_from_outside, messages_that_mean_nothing, tasks_with_many_inputs,
+          lost_before_it_is_ready, a_silent_executor_is_lost, a_driver_that_stood_still,
+          tasks_of_a_lost_executor_run_again, stores_of_lost_executors_are_held,
+          a_failed_task_goes_elsewhere, a_full_disk_is_waited_for, bad_data_ends_the_app,
+          outputs_that_do_not_fit, a_stage_with_too_many_inputs,
           a_batch_given_up_waits_for_its_tasks, a_batch_given_up_does_not_wait_for_the_lost,
           partitions_have_owners, a_partition_that_is_not_there, a_commit_that_fails_is_tried_again,
           batches_of_the_driver_before, lists_keep_their_batches)

@@ -30,6 +30,9 @@ static void port_send(void *arg, const ds_message *message)
 {
     kit *k = arg;
     ck_assert_uint_lt(k->n_sent, MOST);
+    ds_buffer bytes = {0};
+    ds_message_encode(&bytes, message); /* within the limits of messages */
+    ds_buffer_fini(&bytes);
     k->sent[k->n_sent++] = message->type;
     if (message->type != DS_MSG_TASK_RESULTS)
         return;
@@ -249,6 +252,34 @@ END_TEST
 
 /* A second copy of the message comes when all is over: it must not take memory, or run on
  * panes that have gone on. */
+/* Results of very many files with very long names still fit into messages. */
+START_TEST(large_results_do_not_wait_for_others)
+{
+    kit k;
+    start(&k);
+    static char path[3700];
+    memset(path, 'x', sizeof path - 1);
+    static ds_output outputs[900];
+    for (int i = 0; i < 900; i++)
+        outputs[i] = (ds_output){.kind = DS_OUTPUT_FILE, .path = path};
+    for (uint32_t p = 0; p < 8; p++)
+        give_task(&k, 1000, p, 1);
+    for (uint32_t p = 0; p < 7; p++) {
+        ds_task_result result = {.batch_ms = 1000,
+                                 .plan_id = 1,
+                                 .partition = p,
+                                 .message = "",
+                                 .outputs = outputs,
+                                 .n_outputs = 900};
+        step(&k, (ds_executor_event){.kind = DS_EXECUTOR_TASK_DONE, .result = &result});
+    }
+    ck_assert_uint_ge(k.n_sent, 3);
+    done(&k, 1000, 7);
+    release(&k, 1000);
+    stop(&k);
+}
+END_TEST
+
 START_TEST(a_task_of_a_released_batch_is_passed_over)
 {
     kit k;
@@ -423,7 +454,7 @@ END_TEST
 
 UNIT_MAIN("executor", it_obeys_one_driver, it_ends_when_rejected_or_alone,
           a_task_told_twice_runs_once, results_do_not_wait_long,
-          a_task_of_a_released_batch_is_passed_over,
+          large_results_do_not_wait_for_others, a_task_of_a_released_batch_is_passed_over,
           memory_of_a_running_task_goes_back_when_it_is_done, a_task_without_its_plan_is_refused,
           stores_of_peers_come_and_go, a_store_that_is_gone_already_is_no_reason_to_end,
           receivers_are_started_once_and_served, released_blocks_give_credit, it_beats)

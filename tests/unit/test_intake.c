@@ -325,6 +325,26 @@ START_TEST(a_high_rate_comes_in_pieces)
 }
 END_TEST
 
+/* However many rows a batch has, its pieces can be counted. */
+START_TEST(a_rate_beyond_reason)
+{
+    planned p = plan_well("'r': { 'type': 'rate', 'rows_per_second': 1000000000 }", "", "r");
+    ds_intake intake;
+    ds_intake_init(&intake, p.plan, 0);
+    const int64_t day_ms = INT64_C(86400000);
+    ds_batch *batch = ds_batch_new(p.plan, INT64_C(20454) * day_ms);
+    ds_allotment a;
+    ds_intake_allot(&intake, batch, day_ms, 100, &a);
+    ck_assert_uint_le(a.n_inputs, DS_RATE_BATCH_PIECES + 1);
+    const ds_input *last = &a.inputs[a.n_inputs - 1];
+    ck_assert_uint_eq(last->to, UINT64_C(86400) * 1000000000);
+    ck_assert_uint_eq(last->position, (uint64_t)(20453 * day_ms) * 1000 + last->from / 1000);
+    ds_batch_free(batch);
+    ds_intake_fini(&intake);
+    plan_close(&p);
+}
+END_TEST
+
 /* ---- queue ---- */
 
 START_TEST(each_batch_has_its_list)
@@ -349,4 +369,4 @@ UNIT_MAIN("intake", only_what_the_plan_reads_is_needed, blocks_go_to_the_next_ba
           blocks_are_noted_as_runs, a_block_may_be_nothing_but_counts,
           files_are_read_once_in_pieces, a_batch_of_files_is_bounded, new_files_only,
           files_go_on_from_a_checkpoint, many_files, a_rate_is_kept_to_the_row,
-          a_high_rate_comes_in_pieces, each_batch_has_its_list)
+          a_high_rate_comes_in_pieces, a_rate_beyond_reason, each_batch_has_its_list)
