@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define BACKLOG 4096 /* the kernel takes as many as its own limit allows */
-#define ACCEPTS 16 /* in one go */
+#define ACCEPTS 16   /* in one go */
 #define FIRST_WAIT_US ((int64_t)100 * 1000)
 #define LAST_WAIT_US ((int64_t)5000 * 1000)
 

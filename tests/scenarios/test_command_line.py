@@ -247,7 +247,7 @@ class Options(scenario.Scenario):
         self.assertIn("metadata", os.listdir(self.path("state")))
         run = self.run_now("app.json", "--set", "sources.in.batches[1]=[]")
         self.assertEqual(len(run.rows()), 2)
-        self.start("app.json", "--set", "streams.by.where=nothing").wait(WRONG_APP)
+        self.start("app.json", "--set", "streams.by.where=nothing").wait(USAGE)
 
     def test_executors_and_cores(self):
         app = self.app({"in": {"type": "stdin"}}, executors={"count": 2, "cores": 1})

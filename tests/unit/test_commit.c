@@ -237,7 +237,7 @@ START_TEST(folders_are_looked_at_before_the_start)
     ck_assert_int_eq(scratch_entries(&k.d, ""), 0);
     scratch_write(&k.d, "more", "a file");
     ck_assert_int_eq(ds_commit_prepare(k.p.plan, &k.error), DS_ERR_IO);
-    ck_assert_ptr_nonnull(strstr(k.error.message, "sink b: cannot write to the folder"));
+    ck_assert_ptr_nonnull(strstr(k.error.message, "sink b cannot be written"));
     kit_close(&k);
 }
 END_TEST
