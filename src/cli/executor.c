@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* --driver is for people; the others are how a driver starts its own. */
@@ -93,6 +94,16 @@ static void tie_to_parent(pid_t parent)
         _exit(0); /* it is gone already */
 }
 
+/* Clients of a receiver may be many: as many descriptors as are allowed. */
+static void raise_limits(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int ds_command_executor(int argc, char **argv)
 {
     executor_arguments args = {.options = {.app_id = "", .cores = 1, .memory_bytes = 1 << 30},
@@ -106,6 +117,7 @@ int ds_command_executor(int argc, char **argv)
         return ds_usage_error("executor", "--driver URL is wanted, and nothing else");
     if (args.parent != 0)
         tie_to_parent(args.parent);
+    raise_limits();
     read_token(args.options.token);
     signal(SIGPIPE, SIG_IGN);
     char who[40];

@@ -359,6 +359,15 @@ static void say_receiver_failed(ds_executor *e, uint64_t receiver_id, const char
     send(e, &message);
 }
 
+/* A receiver fills one block while others are under way: with little credit they are smaller. */
+static uint32_t block_bytes(const ds_app *app, uint64_t credit_bytes)
+{
+    uint64_t bytes = (uint64_t)app->limits_block, least = (uint64_t)app->limits_record + 2;
+    if (bytes > credit_bytes / 4)
+        bytes = credit_bytes / 4;
+    return (uint32_t)(bytes > least ? bytes : least);
+}
+
 static ds_receiver_spec receiver_spec(const ds_app *app, const ds_app_source *source,
                                       const ds_msg_receiver_start *start)
 {
@@ -371,7 +380,7 @@ static ds_receiver_spec receiver_spec(const ds_app *app, const ds_app_source *so
                               .host = source->host,
                               .port = source->port,
                               .record_limit = (uint32_t)app->limits_record,
-                              .block_bytes = (uint32_t)app->limits_block,
+                              .block_bytes = block_bytes(app, start->credit_bytes),
                               .block_interval_ms = BLOCK_INTERVAL_MS,
                               .header = source->spec.header,
                               .until_idle = start->until_idle,

@@ -35,7 +35,8 @@
 
 #include "rpc/message.h"
 
-#define DS_RECEIVER_CLIENTS 1024u /* at a time, for each receiver that listens */
+/* At a time, for each receiver that listens; fewer where RLIMIT_NOFILE leaves none for others. */
+#define DS_RECEIVER_CLIENTS 1024u
 
 typedef enum ds_receiver_kind {
     DS_RECEIVE_CONNECT, /* TCP client: reconnects with back-off, 100 ms to 5 s */

@@ -1,7 +1,8 @@
 /*
- * The TCP server: takes up to DS_RECEIVER_CLIENTS clients at a time. More wait in the system's
- * backlog, as the listening socket is not watched meanwhile; nor is it for a while after the
- * system refused to accept (no descriptors left).
+ * The TCP server: takes up to DS_RECEIVER_CLIENTS clients at a time, and fewer where the process
+ * may have few descriptors: its tasks need some for files. More wait in the system's backlog, as
+ * the listening socket is not watched meanwhile; nor is it for a while after the system refused to
+ * accept (no descriptors left).
  */
 #include "receiver/address.h"
 #include "receiver/intake.h"
@@ -12,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define BACKLOG 4096 /* the kernel takes as many as its own limit allows */
@@ -26,15 +28,29 @@ typedef struct listener {
     int64_t wait_us;
     int64_t accept_us; /* when to accept again after a refusal */
     int64_t left_us;   /* when the last client left */
+    uint32_t most;     /* clients at a time */
     bool had_client;
     bool refused;
 } listener;
+
+#define SPARE_DESCRIPTORS 64u /* for the store, the driver's link, files of tasks, ... */
+
+static uint32_t most_clients(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+        limit.rlim_cur >= DS_RECEIVER_CLIENTS + SPARE_DESCRIPTORS)
+        return DS_RECEIVER_CLIENTS;
+    /* Of very few, half. */
+    uint32_t all = (uint32_t)limit.rlim_cur;
+    return all > 2 * SPARE_DESCRIPTORS ? all - SPARE_DESCRIPTORS : all / 2;
+}
 
 /* Watches for clients, or stops to, as the state has it. */
 static int watch_or_not(ds_intake *intake)
 {
     listener *l = intake->own;
-    bool wanted = intake->n_connections < DS_RECEIVER_CLIENTS && l->accept_us == DS_NEVER;
+    bool wanted = intake->n_connections < l->most && l->accept_us == DS_NEVER;
     if (!wanted)
         ds_poller_unwatch(intake->poller, &l->watch);
     else if (!l->watch.watched)
@@ -86,8 +102,7 @@ static void on_client(ds_watch *watch)
 {
     listener *l = (listener *)(void *)watch; /* its first member */
     ds_intake *intake = l->intake;
-    for (int i = 0;
-         i < ACCEPTS && l->accept_us == DS_NEVER && intake->n_connections < DS_RECEIVER_CLIENTS;
+    for (int i = 0; i < ACCEPTS && l->accept_us == DS_NEVER && intake->n_connections < l->most;
          i++) {
         int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0)
@@ -144,6 +159,7 @@ static void start(ds_intake *intake)
     intake->own = l;
     l->intake = intake;
     l->watch = (ds_watch){.fd = -1, .ready = on_client};
+    l->most = most_clients();
     l->wait_us = FIRST_WAIT_US;
     l->accept_us = DS_NEVER;
     struct addrinfo *list;

@@ -73,6 +73,7 @@ typedef struct ds_batch {
     bool journaled;  /* the allotment is in the checkpoint */
     bool again;      /* recovered: its commit may have been begun before */
     uint64_t ticket; /* of the journal record it waits for */
+    bool waited;     /* for memory; that was logged */
     ds_arena *arena;
     ds_due due;
     ds_allotment *allotments;

@@ -383,6 +383,24 @@ static void show_failure(ds_driver *d, const ds_batch *batch, const ds_task_resu
                 result->attempt, result->message);
 }
 
+/* True if a task found no memory while batches before its own still hold some, as when nobody
+ * reads the console: it waits for them, and that is not held against it. */
+static bool waits_for_memory(const ds_driver *d, ds_batch *batch, const ds_task_result *result)
+{
+    if (result->status != DS_ERR_NO_MEMORY || d->batches == batch)
+        return false;
+    ds_batch_stage *stage = &batch->stages[result->stage];
+    stage->tasks[result->partition].not_before_us = d->now_us + DS_RETRY_US;
+    stage->backing_off = true;
+    if (!batch->waited) {
+        char time[DS_CLOCK_TEXT];
+        ds_log_warn("batch %s waits until the batches before it are committed: %s",
+                    ds_clock_text(batch->time_ms, time), result->message);
+    }
+    batch->waited = true;
+    return true;
+}
+
 static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *result)
 {
     ds_batch_stage *stage = &batch->stages[result->stage];
@@ -393,7 +411,7 @@ static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *resu
     }
     d->progress.retries++;
     ds_batch_begin_again(stage, result->partition);
-    if (lacked_inputs(d, batch, result))
+    if (lacked_inputs(d, batch, result) || waits_for_memory(d, batch, result))
         return;
     task->failures++;
     task->avoid = task->executor_id;

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "dstream/op_order.h"
 #include "scheduler/driver_state.h"
 
 #include <inttypes.h>
@@ -41,13 +42,44 @@ static ds_executor_entry *place_receiver(ds_driver *d, const ds_app_source *sour
     return best;
 }
 
+/* True if whole rows go through the stores: pieces of them, and the console's bytes, need room
+ * beside the blocks that they come from. */
+static bool moves_rows(const ds_plan *plan)
+{
+    for (uint32_t s = 0; s < plan->n_stages; s++) {
+        const ds_node *root = plan->stages[s].root;
+        if (root->kind == DS_NODE_SINK || root->kind == DS_NODE_WINDOW ||
+            (root->kind == DS_NODE_ORDER && root->order->limit < 0))
+            return true;
+    }
+    return false;
+}
+
+/* How many bytes of input may be in a store, so that what is made of them fits beside them. */
+static uint64_t share_of(const ds_driver *d, uint64_t store_bytes)
+{
+    return store_bytes / (moves_rows(d->plan) ? 8 : 2);
+}
+
+/* How many bytes of files a batch may have, for the same reason; one block at least. */
+static uint64_t most_of_files(const ds_driver *d)
+{
+    uint64_t most = DS_FILES_BATCH_BYTES, block = (uint64_t)d->plan->app->limits_block;
+    for (size_t i = 0; i < d->registry.n && moves_rows(d->plan); i++) {
+        const ds_executor_entry *entry = d->registry.list[i];
+        if (entry->state == DS_EXECUTOR_READY && share_of(d, entry->store_bytes) < most)
+            most = share_of(d, entry->store_bytes);
+    }
+    return most > block ? most : block;
+}
+
 static uint64_t credit_of(const ds_driver *d, const ds_executor_entry *entry)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < d->n_intakes; i++)
         n += d->intakes[i].needed && ds_intake_has_receiver(&d->intakes[i]);
     uint64_t credit = d->config.credit_bytes / (n > 0 ? n : 1);
-    uint64_t most = entry->store_bytes / 2 / (n > 0 ? n : 1);
+    uint64_t most = share_of(d, entry->store_bytes) / (n > 0 ? n : 1);
     return credit < most ? credit : most;
 }
 
@@ -282,6 +314,7 @@ static void end_for_length(ds_driver *d, const ds_intake *intake)
 static bool allot_sources(ds_driver *d, ds_batch *batch)
 {
     bool any = false;
+    uint64_t most = most_of_files(d);
     for (uint32_t i = 0; i < d->n_intakes; i++) {
         ds_intake *intake = &d->intakes[i];
         if (!intake->needed)
@@ -290,6 +323,7 @@ static bool allot_sources(ds_driver *d, ds_batch *batch)
             end_for_length(d, intake);
         count_dropped(d, intake);
         ds_allotment *allotment = &batch->allotments[batch->n_allotments++];
+        intake->most_bytes = most;
         ds_intake_allot(intake, batch, d->plan->app->interval_ms,
                         (uint64_t)d->plan->app->limits_block, allotment);
         any = any || allotment->n_inputs > 0;

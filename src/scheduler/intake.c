@@ -14,7 +14,8 @@ bool ds_intake_has_receiver(const ds_intake *intake)
 
 void ds_intake_init(ds_intake *intake, const ds_plan *plan, uint32_t index)
 {
-    *intake = (ds_intake){.source = &plan->app->sources[index], .index = index};
+    *intake = (ds_intake){
+        .source = &plan->app->sources[index], .index = index, .most_bytes = DS_FILES_BATCH_BYTES};
     for (uint32_t i = 0; i < plan->n_nodes; i++)
         if (plan->nodes[i]->kind == DS_NODE_SOURCE && plan->nodes[i]->source == intake->source)
             intake->needed = true;
@@ -202,7 +203,7 @@ static void take_piece(ds_intake *intake, ds_seen_file *file, ds_batch *batch, u
 static void allot_files(ds_intake *intake, ds_batch *batch, uint64_t block_bytes,
                         ds_allotment *allotment)
 {
-    uint64_t left = DS_FILES_BATCH_BYTES;
+    uint64_t left = intake->most_bytes;
     uint32_t capacity = 0;
     for (size_t i = 0; i < intake->n_files && left > 0; i++) {
         ds_seen_file *file = &intake->files[i];

@@ -52,9 +52,10 @@ typedef struct ds_intake {
     /* files */
     ds_seen_file *files; /* sorted by name */
     size_t n_files, files_capacity;
-    bool listed;      /* at least once since the start */
-    bool ever_listed; /* the same, or before a restart */
-    bool list_failed; /* the last time */
+    uint64_t most_bytes; /* for one batch */
+    bool listed;         /* at least once since the start */
+    bool ever_listed;    /* the same, or before a restart */
+    bool list_failed;    /* the last time */
     /* rate, queue */
     uint64_t next; /* row, or list */
 } ds_intake;

@@ -173,7 +173,7 @@ static void say_hello(kit *k, uint64_t executor_id, const char *url)
                                  .executor_id = executor_id,
                                  .cores = 4,
                                  .store_fd = -1,
-                                 .store_bytes = 1 << 20,
+                                 .store_bytes = 1 << 28,
                                  .host = "",
                                  .bulk_url = url};
     memcpy(hello.hello.token, k->tokens[executor_id], DS_TOKEN_BYTES);

@@ -380,6 +380,38 @@ END_TEST
 
 /* ---- failures ---- */
 
+/* A batch that finds no memory waits for those before it, which hold some: no attempt of its
+ * counts until it is the first. */
+START_TEST(memory_is_waited_for)
+{
+    driver_kit k;
+    open_files(&k, ONE);
+    kit_start(&k);
+    kit_join(&k, 1);
+    kit_done(&k, kit_last(&k, DS_MSG_TASKS));
+    ck_assert_uint_eq(k.n_commits, 1); /* nobody takes the rows */
+    const kit_sent *task = kit_last(&k, DS_MSG_TASKS);
+    ck_assert_int_eq(task->task.batch_ms, 2000);
+    for (uint32_t attempt = 0; attempt < 10; attempt++) {
+        task = kit_last(&k, DS_MSG_TASKS);
+        ck_assert_uint_eq(task->task.attempt, attempt);
+        uint32_t sent = k.n_sent;
+        kit_fail(&k, task, DS_ERR_NO_MEMORY);
+        ck_assert_uint_eq(k.n_sent, sent); /* not at once */
+        ck_assert_int_le(kit_wants_ms(&k), 200);
+        kit_wait_ms(&k, 200);
+    }
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, 0);
+    kit_committed(&k, DS_OK);
+    for (uint32_t i = 0; i < 4; i++) {
+        ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, 0);
+        kit_fail(&k, kit_last(&k, DS_MSG_TASKS), DS_ERR_NO_MEMORY);
+    }
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, 1);
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(a_failed_task_goes_elsewhere)
 {
     driver_kit k;
@@ -752,8 +784,8 @@ UNIT_MAIN("driver_life", it_waits_for_all_executors, after_a_while_one_is_enough
           executors_from_outside, messages_that_mean_nothing, tasks_with_many_inputs,
           lost_before_it_is_ready, a_silent_executor_is_lost, a_driver_that_stood_still,
           tasks_of_a_lost_executor_run_again, stores_of_lost_executors_are_held,
-          a_failed_task_goes_elsewhere, a_full_disk_is_waited_for, bad_data_ends_the_app,
-          outputs_that_do_not_fit, a_stage_with_too_many_inputs,
+          memory_is_waited_for, a_failed_task_goes_elsewhere, a_full_disk_is_waited_for,
+          bad_data_ends_the_app, outputs_that_do_not_fit, a_stage_with_too_many_inputs,
           a_batch_given_up_waits_for_its_tasks, a_batch_given_up_does_not_wait_for_the_lost,
           partitions_have_owners, a_partition_that_is_not_there, a_commit_that_fails_is_tried_again,
           batches_of_the_driver_before, lists_keep_their_batches)

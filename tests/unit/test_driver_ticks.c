@@ -255,14 +255,15 @@ START_TEST(blocks_that_mean_nothing)
 }
 END_TEST
 
-/* Receivers share what the app allows, and none gets more than its executor's store bears. */
+/* Receivers share what the app allows, and none gets more than its executor's store bears:
+ * less if whole rows have to be brought together beside the blocks. */
 START_TEST(credits_are_shared)
 {
     driver_kit k;
     open_app(&k, TWO,
              "'a': { 'type': 'socket', 'listen': '127.0.0.1:1' },"
              "'b': { 'type': 'socket', 'listen': '127.0.0.1:2' }",
-             "'u': { 'from': ['a', 'b'] }", "u");
+             "'u': { 'from': ['a', 'b'], 'aggregate': { 'n': 'count()' } }", "u");
     k.config.credit_bytes = 300000;
     kit_start(&k);
     kit_join(&k, 1);
@@ -277,12 +278,24 @@ START_TEST(credits_are_shared)
     }
     ck_assert_uint_eq(peers, kit_peer(1) + kit_peer(2)); /* one on each */
     kit_close(&k);
-    open_app(&k, ONE, SOCKET, "", "s");
-    k.config.credit_bytes = UINT64_C(1) << 40;
-    kit_start(&k);
-    kit_join(&k, 1);
-    ck_assert_uint_eq(kit_last(&k, DS_MSG_RECEIVER_START)->credit, KIT_STORE / 2);
-    kit_close(&k);
+    static const struct {
+        const char *stream;
+        uint64_t credit;
+    } cases[] = {
+        {"'n': { 'from': 's', 'aggregate': { 'n': 'count()' } }", KIT_STORE / 2},
+        {"'n': { 'from': 's', 'order_by': 'line', 'limit': 3 }", KIT_STORE / 2},
+        {"'n': { 'from': 's', 'order_by': 'line' }", KIT_STORE / 8},
+        {"'n': { 'from': 's', 'window': '2s' }", KIT_STORE / 8},
+        {"'n': { 'from': 's', 'where': 'true' }", KIT_STORE / 8},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        open_app(&k, ONE, SOCKET, cases[i].stream, "n");
+        k.config.credit_bytes = UINT64_C(1) << 40;
+        kit_start(&k);
+        kit_join(&k, 1);
+        ck_assert_uint_eq(kit_last(&k, DS_MSG_RECEIVER_START)->credit, cases[i].credit);
+        kit_close(&k);
+    }
 }
 END_TEST
 
