@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-#define STORE ((uint64_t)6 << 20)
+#define STORE ((uint64_t)3 << 20)
 #define OWNER UINT64_C(7)
 #define SOON_MS 50 /* for what is expected to fail by time */
 
@@ -140,7 +140,7 @@ END_TEST
 
 START_TEST(more_comes_than_the_window_holds)
 {
-    enum { N = 4 };
+    enum { N = 6 };
     memory m = new_memory();
     ds_bulk_server *server = open_server(kit_name_url("abstract"), &m, key);
     ds_bulk_client *client = new_client(DS_BULK_WAIT_MS);
@@ -473,7 +473,7 @@ static void *fetch_much(void *arg)
     fetcher *f = arg;
     ds_random random;
     ds_random_init(&random, f->seed);
-    for (int i = 0; i < 15 && f->status == DS_OK; i++) {
+    for (int i = 0; i < 8 && f->status == DS_OK; i++) {
         ds_bulk_item items[5];
         size_t n = 1 + ds_random_below(&random, 5);
         for (size_t k = 0; k < n; k++) {
