@@ -242,6 +242,8 @@ class Run:
         if self.running():
             self.process.kill()
         self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
 
     def until(self, condition, what, seconds=PATIENCE):
         """Waits for a condition while it runs; if it ends first that is an error."""
