@@ -45,7 +45,8 @@ class Loggen(scenario.Scenario):
         log = loggen("--lines", "20000", "--bad", "1000", *CAN_STAY).decode()
         app = self.app({"in": {"type": "stdin", "format": "combined"}},
                        {"n": {"from": "in", "group_by": ["status"],
-                              "aggregate": {"n": "count()", "bytes": "coalesce(sum(bytes), 0)"}}})
+                              "aggregate": {"n": "count()", "bytes": "coalesce(sum(bytes), 0)"}}},
+                       interval="1h")  # one batch, cut at the end of the input
         run = self.run_now(app, text=log)
         self.assertEqual(run.bad("syntax"), 20)
         got = {row["status"]: (row["n"], row["bytes"]) for row in run.rows()}
