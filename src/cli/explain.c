@@ -179,20 +179,24 @@ static void print_children(const ds_plan *plan, const ds_stage *stage, const ds_
 
 static void print_stage(const ds_plan *plan, const ds_stage *stage)
 {
-    const ds_node *root = stage->root;
     char slide[32];
     printf("  stage %u, ", stage->id);
     if (stage->n_partitions == 0)
         printf("one task for each block or piece of input");
     else
         printf("%u task%s", stage->n_partitions, stage->n_partitions == 1 ? "" : "s");
-    printf(", every %s\n      ",
-           duration(stage->keyed ? root->parents[0]->slide_ms : root->slide_ms, slide));
-    print_root(root);
-    printf("\n");
-    if (root->kind == DS_NODE_SINK)
-        printf("      write sink %s (console)\n", root->stream);
-    print_children(plan, stage, root);
+    printf(
+        ", every %s\n",
+        duration(stage->keyed ? stage->root->parents[0]->slide_ms : stage->root->slide_ms, slide));
+    for (uint32_t i = 0; i < stage->n_inputs; i++) {
+        const ds_node *root = stage->inputs[i].root;
+        printf("      ");
+        print_root(root);
+        printf("\n");
+        if (root->kind == DS_NODE_SINK)
+            printf("      write sink %s (console)\n", root->stream);
+        print_children(plan, stage, root);
+    }
 }
 
 static void print_plan(const ds_plan *plan)

@@ -16,14 +16,15 @@ int64_t ds_ceil_to(int64_t t, int64_t step)
     return floor == t ? t : floor + step;
 }
 
-static bool is_windowed(const ds_node *node)
+bool ds_node_is_windowed(const ds_node *node)
 {
     return node->kind == DS_NODE_WINDOW || (node->kind == DS_NODE_GROUP && node->group->windowed);
 }
 
-static bool has_total(const ds_node *node)
+/* True for a node that makes rows of no input: a window, a total without keys. */
+static bool emits_alone(const ds_node *node)
 {
-    return node->kind == DS_NODE_GROUP && node->group->n_keys == 0;
+    return ds_node_is_windowed(node) || (node->kind == DS_NODE_GROUP && node->group->n_keys == 0);
 }
 
 /* Does the node take its parents' rows at t? They have rows then. */
@@ -31,9 +32,14 @@ static bool reads_at(const ds_node *node, int64_t t, bool emits)
 {
     if (t % node->parents[0]->slide_ms != 0)
         return false;
-    if (is_windowed(node))
+    if (ds_node_is_windowed(node))
         return ds_window_covers(node->window_ms, node->slide_ms, t);
     return node->kind == DS_NODE_SINK || emits;
+}
+
+bool ds_node_runs(const ds_node *root, const ds_due *due)
+{
+    return due->emits[root->id] || (ds_node_is_windowed(root) && due->reads[root->id]);
 }
 
 void ds_plan_due(const ds_plan *plan, ds_arena *arena, int64_t t_ms, ds_due *due)
@@ -52,15 +58,28 @@ void ds_plan_due(const ds_plan *plan, ds_arena *arena, int64_t t_ms, ds_due *due
         if (node->kind == DS_NODE_SINK)
             due->emits[i] = due->reads[i];
         if (node->stage != DS_NO_STAGE)
-            due->stage_runs[node->stage] = due->emits[i] || (is_windowed(node) && due->reads[i]);
-        if (due->emits[i] && (is_windowed(node) || has_total(node)))
+            due->stage_runs[node->stage] |= ds_node_runs(node, due);
+        if (due->emits[i] && emits_alone(node))
             due->any = true;
     }
 }
 
 bool ds_stage_always(const ds_stage *stage)
 {
-    return is_windowed(stage->root) || has_total(stage->root);
+    for (uint32_t i = 0; i < stage->n_inputs; i++)
+        if (emits_alone(stage->inputs[i].root))
+            return true;
+    return false;
+}
+
+bool ds_stage_due_always(const ds_stage *stage, const ds_due *due)
+{
+    for (uint32_t i = 0; i < stage->n_inputs; i++) {
+        const ds_node *root = stage->inputs[i].root;
+        if (emits_alone(root) && due->emits[root->id])
+            return true;
+    }
+    return false;
 }
 
 /* When every node has given its last output because of the input. */
@@ -89,7 +108,7 @@ int64_t ds_plan_drain_next(const ds_plan *plan, int64_t last_input_ms, int64_t a
     for (uint32_t i = 0; i < plan->n_nodes; i++) {
         const ds_node *node = plan->nodes[i];
         int64_t due = ds_floor_to(after_ms, node->slide_ms) + node->slide_ms;
-        if ((is_windowed(node) || has_total(node)) && due <= end && (next == 0 || due < next))
+        if (emits_alone(node) && due <= end && (next == 0 || due < next))
             next = due;
     }
     return next;

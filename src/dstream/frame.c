@@ -70,7 +70,7 @@ void ds_frame_fail(ds_frame *frame, ds_status status, const ds_error *error)
 /* A sink that is not the root of its own stage is written where its parent's rows are made. */
 static void push_sink(ds_frame *frame, const ds_node *sink, const ds_chunk *chunk)
 {
-    if (sink->stage != DS_NO_STAGE && sink != frame->stage->root) {
+    if (sink->stage != DS_NO_STAGE && !ds_frame_is_root(frame, sink)) {
         ds_collect_push(frame, sink, chunk);
         return;
     }
@@ -128,8 +128,8 @@ void ds_frame_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
 
 static ds_status flush(ds_frame *frame, const ds_node *node, ds_error *error)
 {
-    /* The root of this stage keeps what it merged; only writers to other stages are flushed. */
-    if (frame->states[node->id] == NULL || node == frame->stage->root)
+    /* A root of this stage keeps what it merged; only writers to other stages are flushed. */
+    if (frame->states[node->id] == NULL || ds_frame_is_root(frame, node))
         return DS_OK;
     switch (node->kind) {
     case DS_NODE_GROUP: return ds_group_flush(frame, node, error);

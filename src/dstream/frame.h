@@ -1,7 +1,7 @@
 /*
  * The frame of a running task: what the run-time halves of the operators see.
  *
- * Rows are pushed: the root of the task's stage makes chunks, ds_frame_push hands each chunk to
+ * Rows are pushed: each root of the task's stage makes chunks, ds_frame_push hands each chunk to
  * all children of a node, and so on until a node that ends the stage: a shuffle writer or a
  * sink. One call a chunk and node; nothing is called for a row. One thread.
  */
@@ -20,8 +20,8 @@ typedef struct ds_partition_rows {
 /* Where a stage's output goes; the executor implements it. Errors fail the task. */
 typedef struct ds_frame_out {
     void *arg;
-    /* Pieces for the n_partitions partitions of stage `target`. */
-    ds_status (*shuffle)(void *arg, uint32_t target, const ds_heap *heap,
+    /* Pieces for `root` of a later stage, for each of its n_partitions partitions. */
+    ds_status (*shuffle)(void *arg, const ds_node *root, const ds_heap *heap,
                          const ds_partition_rows *rows, uint32_t n_partitions, uint32_t n_columns,
                          ds_error *error);
     /* Rows of a sink, in order. */
@@ -67,6 +67,12 @@ ds_status ds_frame_next_chunk(ds_frame *frame);
 
 /* After the last chunk: flushes the shuffle writers. */
 ds_status ds_frame_finish(ds_frame *frame);
+
+/* True if the second half of a node runs in the frame's stage. */
+static inline bool ds_frame_is_root(const ds_frame *frame, const ds_node *node)
+{
+    return node->stage == frame->stage->id;
+}
 
 /* Records a failure (the first one counts). */
 void ds_frame_fail(ds_frame *frame, ds_status status, const ds_error *error);

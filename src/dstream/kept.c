@@ -5,21 +5,34 @@
 
 #include <stdlib.h>
 
-struct ds_kept {
+/* What one root of the stage keeps; nothing, if it is no window. */
+typedef struct kept_root {
     int64_t version_ms;
     ds_window *groups;   /* of a group node */
     ds_row_window *rows; /* of a window node */
+} kept_root;
+
+struct ds_kept {
+    uint32_t n_roots;
+    kept_root roots[]; /* by input of the stage */
 };
 
 ds_kept *ds_kept_new(const ds_stage *stage, ds_budget *budget)
 {
     DS_ASSERT(stage->keyed);
-    ds_kept *kept = ds_calloc(1, sizeof *kept);
-    kept->version_ms = DS_NO_BATCH;
-    if (stage->root->kind == DS_NODE_GROUP)
-        kept->groups = ds_window_new(&stage->root->group->window, budget);
-    else
-        kept->rows = ds_row_window_new(stage->root->window, budget);
+    ds_kept *kept = ds_calloc(1, sizeof *kept + stage->n_inputs * sizeof kept->roots[0]);
+    kept->n_roots = stage->n_inputs;
+    for (uint32_t i = 0; i < stage->n_inputs; i++) {
+        const ds_node *node = stage->inputs[i].root;
+        kept_root *root = &kept->roots[i];
+        root->version_ms = DS_NO_BATCH;
+        if (!ds_node_is_windowed(node))
+            continue;
+        if (node->kind == DS_NODE_GROUP)
+            root->groups = ds_window_new(&node->group->window, budget);
+        else
+            root->rows = ds_row_window_new(node->window, budget);
+    }
     return kept;
 }
 
@@ -27,55 +40,93 @@ void ds_kept_free(ds_kept *kept)
 {
     if (kept == NULL)
         return;
-    ds_window_free(kept->groups);
-    ds_row_window_free(kept->rows);
+    for (uint32_t i = 0; i < kept->n_roots; i++) {
+        ds_window_free(kept->roots[i].groups);
+        ds_row_window_free(kept->roots[i].rows);
+    }
     free(kept);
 }
 
+/* A task that fails may have applied its batch to some roots: they wait for the others. */
 int64_t ds_kept_version(const ds_kept *kept)
 {
-    return kept->version_ms;
+    int64_t version = INT64_MAX;
+    for (uint32_t i = 0; i < kept->n_roots; i++)
+        if (kept->roots[i].version_ms < version)
+            version = kept->roots[i].version_ms;
+    return version;
 }
 
-static ds_status reduce_kept(ds_frame *frame, ds_kept *kept, const ds_piece_bytes *pieces,
-                             uint32_t n_pieces, ds_error *error)
+static ds_status reduce_kept(ds_frame *frame, const ds_node *node, kept_root *root,
+                             const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
 {
-    const ds_node *root = frame->stage->root;
-    if (kept->version_ms > frame->batch_ms)
+    if (root->version_ms > frame->batch_ms)
         return ds_error_set(error, DS_ERR_INTERNAL,
                             "a task of batch %lld came after batch %lld was applied",
-                            (long long)frame->batch_ms, (long long)kept->version_ms);
-    bool applied = kept->version_ms == frame->batch_ms;
+                            (long long)frame->batch_ms, (long long)root->version_ms);
+    bool applied = root->version_ms == frame->batch_ms;
     ds_status status =
-        kept->groups != NULL
-            ? ds_group_reduce_window(frame, root, kept->groups, &applied, pieces, n_pieces, error)
-            : ds_window_reduce(frame, root, kept->rows, &applied, pieces, n_pieces, error);
+        root->groups != NULL
+            ? ds_group_reduce_window(frame, node, root->groups, &applied, pieces, n_pieces, error)
+            : ds_window_reduce(frame, node, root->rows, &applied, pieces, n_pieces, error);
     if (applied)
-        kept->version_ms = frame->batch_ms;
+        root->version_ms = frame->batch_ms;
     return status;
 }
 
-static ds_status replay_all(ds_frame *frame, const ds_piece_bytes *pieces, uint32_t n_pieces,
-                            ds_error *error)
+static ds_status replay_all(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
+                            uint32_t n_pieces, ds_error *error)
 {
     int64_t position = 0;
     for (uint32_t i = 0; i < n_pieces; i++)
-        DS_TRY(ds_rows_replay(frame, frame->stage->root, pieces[i].bytes, pieces[i].length,
-                              &position, error));
+        DS_TRY(ds_rows_replay(frame, node, pieces[i].bytes, pieces[i].length, &position, error));
     return DS_OK;
+}
+
+static ds_status reduce_root(ds_frame *frame, const ds_node *node, kept_root *root,
+                             const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
+{
+    if (ds_node_is_windowed(node))
+        return reduce_kept(frame, node, root, pieces, n_pieces, error);
+    switch (node->kind) {
+    case DS_NODE_GROUP: return ds_group_reduce(frame, node, pieces, n_pieces, error);
+    case DS_NODE_ORDER: return ds_order_reduce(frame, node, pieces, n_pieces, error);
+    case DS_NODE_SINK: return replay_all(frame, node, pieces, n_pieces, error);
+    default: DS_UNREACHABLE();
+    }
+}
+
+/* The pieces of each input stand together, in the order of the inputs. */
+static ds_status check_inputs(const ds_stage *stage, const ds_piece_bytes *pieces,
+                              uint32_t n_pieces, ds_error *error)
+{
+    for (uint32_t i = 0; i < n_pieces; i++)
+        if (pieces[i].input >= stage->n_inputs || (i > 0 && pieces[i].input < pieces[i - 1].input))
+            return ds_error_set(error, DS_ERR_PROTOCOL, "a task was given pieces of no input");
+    return DS_OK;
+}
+
+/* What has nothing to do at this time stands at the batch, too. */
+static void all_applied(ds_kept *kept, int64_t batch_ms)
+{
+    for (uint32_t i = 0; i < kept->n_roots; i++)
+        kept->roots[i].version_ms = batch_ms;
 }
 
 ds_status ds_stage_reduce(ds_frame *frame, ds_kept *kept, const ds_piece_bytes *pieces,
                           uint32_t n_pieces, ds_error *error)
 {
-    const ds_node *root = frame->stage->root;
-    DS_ASSERT(frame->stage->keyed == (kept != NULL));
-    if (kept != NULL)
-        return reduce_kept(frame, kept, pieces, n_pieces, error);
-    switch (root->kind) {
-    case DS_NODE_GROUP: return ds_group_reduce(frame, root, pieces, n_pieces, error);
-    case DS_NODE_ORDER: return ds_order_reduce(frame, root, pieces, n_pieces, error);
-    case DS_NODE_SINK: return replay_all(frame, pieces, n_pieces, error);
-    default: DS_UNREACHABLE();
+    const ds_stage *stage = frame->stage;
+    DS_ASSERT(stage->keyed == (kept != NULL));
+    DS_TRY(check_inputs(stage, pieces, n_pieces, error));
+    for (uint32_t i = 0, from = 0, n; i < stage->n_inputs; i++, from += n) {
+        for (n = 0; from + n < n_pieces && pieces[from + n].input == i;)
+            n++;
+        if (ds_node_runs(stage->inputs[i].root, frame->due))
+            DS_TRY(reduce_root(frame, stage->inputs[i].root, kept == NULL ? NULL : &kept->roots[i],
+                               pieces + from, n, error));
     }
+    if (kept != NULL)
+        all_applied(kept, frame->batch_ms);
+    return DS_OK;
 }

@@ -1,5 +1,5 @@
 /*
- * What a key partition of a windowed stage keeps from batch to batch: its panes.
+ * What a key partition of a windowed stage keeps from batch to batch: the panes of its roots.
  *
  * It stands at a version, the last batch that was applied. A task applies its batch once: run
  * again for the same batch it only computes the results anew. So a task may run twice, late
@@ -20,9 +20,9 @@ void ds_kept_free(ds_kept *kept);
 int64_t ds_kept_version(const ds_kept *kept);
 
 /*
- * Runs the second half of the frame's stage over the pieces of one partition, in the order of
- * the map partitions. kept is NULL for stages that keep nothing. DS_ERR_INTERNAL if kept stands
- * behind the frame's batch.
+ * Runs the roots of the frame's stage over the pieces of one partition, in the order of the
+ * stage's inputs and, of each, of the map partitions. kept is NULL for stages that keep nothing.
+ * DS_ERR_INTERNAL if kept stands behind the frame's batch.
  */
 ds_status ds_stage_reduce(ds_frame *frame, ds_kept *kept, const ds_piece_bytes *pieces,
                           uint32_t n_pieces, ds_error *error);

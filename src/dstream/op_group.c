@@ -187,8 +187,8 @@ ds_status ds_group_flush(ds_frame *frame, const ds_node *node, ds_error *error)
         ds_groups_partials(state->groups, arena, &frame->heap, ids + starts[p], rows[p].n_rows,
                            rows[p].columns);
     }
-    ds_status status = frame->out.shuffle(frame->out.arg, node->stage, &frame->heap, rows,
-                                          n_partitions, n_columns, error);
+    ds_status status = frame->out.shuffle(frame->out.arg, node, &frame->heap, rows, n_partitions,
+                                          n_columns, error);
     ds_arena_free(arena);
     ds_groups_clear(state->groups);
     return status;
@@ -319,10 +319,10 @@ static ds_status push_all(ds_frame *frame, const ds_node *node, take_fn take, vo
 static ds_status read_piece(ds_frame *frame, const ds_node *node, const ds_piece_bytes *piece,
                             ds_column ***columns, uint32_t *n_rows, ds_error *error)
 {
-    const ds_stage *stage = &frame->plan->stages[node->stage];
-    *columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, stage->n_types + 1);
+    const ds_stage_input *input = ds_plan_input(frame->plan, node);
+    *columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, input->n_types + 1);
     return ds_piece_read(frame->chunk_arena, &frame->heap, piece->bytes, piece->length,
-                         stage->types, stage->n_types, *columns, n_rows, error);
+                         input->types, input->n_types, *columns, n_rows, error);
 }
 
 static ds_status merge_pieces(ds_frame *frame, const ds_node *node, ds_groups *groups,

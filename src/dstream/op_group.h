@@ -60,6 +60,7 @@ size_t ds_group_state_bytes(const void *state);
 typedef struct ds_piece_bytes {
     const void *bytes;
     size_t length;
+    uint32_t input; /* of the stage */
 } ds_piece_bytes;
 ds_status ds_group_reduce(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
                           uint32_t n_pieces, ds_error *error);

@@ -103,9 +103,9 @@ uint32_t ds_order_types(ds_planner *planner, const ds_order_plan *plan, const ds
 
 static ds_sorter *new_sorter(ds_frame *frame, const ds_node *node)
 {
-    const ds_stage *stage = &frame->plan->stages[node->stage];
+    const ds_stage_input *input = ds_plan_input(frame->plan, node);
     const ds_order_plan *plan = node->order;
-    return ds_sorter_new(stage->types, stage->n_types, plan->keys, plan->n_keys, plan->limit,
+    return ds_sorter_new(input->types, input->n_types, plan->keys, plan->n_keys, plan->limit,
                          frame->budget);
 }
 
@@ -178,18 +178,18 @@ ds_status ds_order_flush(ds_frame *frame, const ds_node *node, ds_error *error)
     ds_sorter *sorter = frame->states[node->id];
     if (sorter == NULL)
         return DS_OK;
-    const ds_stage *stage = &frame->plan->stages[node->stage];
-    DS_ASSERT(stage->n_partitions == 1);
-    ds_row_buffer *buffer = ds_row_buffer_new(stage->types, stage->n_types, frame->budget);
+    const ds_stage_input *input = ds_plan_input(frame->plan, node);
+    DS_ASSERT(frame->plan->stages[node->stage].n_partitions == 1);
+    ds_row_buffer *buffer = ds_row_buffer_new(input->types, input->n_types, frame->budget);
     uint64_t total = ds_sorter_finish(sorter);
     ds_status status = DS_OK;
     for (uint64_t from = 0; from < total && status == DS_OK; from += RUN_ROWS) {
         uint32_t n = total - from < RUN_ROWS ? (uint32_t)(total - from) : RUN_ROWS;
-        gather_run(frame, sorter, from, n, stage->n_types, buffer);
-        ds_partition_rows rows = {DS_ARENA_ARRAY(frame->arena, ds_column *, stage->n_types + 1), 0};
+        gather_run(frame, sorter, from, n, input->n_types, buffer);
+        ds_partition_rows rows = {DS_ARENA_ARRAY(frame->arena, ds_column *, input->n_types + 1), 0};
         rows.n_rows = ds_row_buffer_rows(buffer, rows.columns);
-        status = frame->out.shuffle(frame->out.arg, stage->id, &frame->heap, &rows, 1,
-                                    stage->n_types, error);
+        status =
+            frame->out.shuffle(frame->out.arg, node, &frame->heap, &rows, 1, input->n_types, error);
         ds_row_buffer_clear(buffer);
     }
     ds_row_buffer_free(buffer);
@@ -199,7 +199,7 @@ ds_status ds_order_flush(ds_frame *frame, const ds_node *node, ds_error *error)
 static ds_status push_sorted(ds_frame *frame, const ds_node *node, ds_sorter *sorter)
 {
     const ds_order_plan *plan = node->order;
-    uint32_t n_types = frame->stage->n_types;
+    uint32_t n_types = ds_plan_input(frame->plan, node)->n_types;
     uint64_t total = ds_sorter_finish(sorter);
     for (uint64_t from = 0; from < total; from += DS_CHUNK_ROWS) {
         uint32_t n = total - from < DS_CHUNK_ROWS ? (uint32_t)(total - from) : DS_CHUNK_ROWS;
@@ -221,15 +221,15 @@ static void free_sorter(void *sorter)
 ds_status ds_order_reduce(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
                           uint32_t n_pieces, ds_error *error)
 {
-    const ds_stage *stage = frame->stage;
+    const ds_stage_input *input = ds_plan_input(frame->plan, node);
     ds_sorter *sorter = new_sorter(frame, node);
     /* Text of the rows lies in the sorter, and may be kept until the task ends. */
     ds_arena_on_free(frame->arena, free_sorter, sorter);
     for (uint32_t i = 0; i < n_pieces; i++) {
-        ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, stage->n_types + 1);
+        ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, input->n_types + 1);
         uint32_t n;
         DS_TRY(ds_piece_read(frame->chunk_arena, &frame->heap, pieces[i].bytes, pieces[i].length,
-                             stage->types, stage->n_types, columns, &n, error));
+                             input->types, input->n_types, columns, &n, error));
         if (n > 0)
             ds_sorter_add(sorter, &frame->heap, (const ds_column *const *)columns, n);
         DS_TRY(ds_frame_next_chunk(frame));

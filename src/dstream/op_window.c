@@ -31,14 +31,14 @@ static uint32_t wanted_columns(const ds_node *node, const ds_chunk *chunk,
 
 void ds_collect_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
 {
-    const ds_stage *stage = &frame->plan->stages[node->stage];
+    const ds_stage_input *input = ds_plan_input(frame->plan, node);
     if (frame->states[node->id] == NULL)
-        frame->states[node->id] = ds_row_buffer_new(stage->types, stage->n_types, frame->budget);
+        frame->states[node->id] = ds_row_buffer_new(input->types, input->n_types, frame->budget);
     ds_row_buffer *buffer = frame->states[node->id];
     const ds_column **columns =
         DS_ARENA_ARRAY(frame->chunk_arena, const ds_column *, node->schema.n_fields + 1);
     uint32_t n = wanted_columns(node, chunk, columns);
-    DS_ASSERT(n == stage->n_types);
+    DS_ASSERT(n == input->n_types);
     ds_row_buffer_add(buffer, columns, node->ordered ? chunk->positions : NULL, chunk->n_rows);
     frame->full = frame->full || ds_row_buffer_bytes(buffer) > DS_FLUSH_BYTES;
 }
@@ -49,18 +49,19 @@ ds_status ds_collect_flush(ds_frame *frame, const ds_node *node, ds_error *error
     if (buffer == NULL)
         return DS_OK;
     const ds_stage *stage = &frame->plan->stages[node->stage];
+    const ds_stage_input *input = ds_plan_input(frame->plan, node);
     ds_partition_rows *rows = DS_ARENA_ARRAY(frame->arena, ds_partition_rows, stage->n_partitions);
     uint32_t mine = frame->partition % stage->n_partitions;
     for (uint32_t p = 0; p < stage->n_partitions; p++)
-        rows[p].columns = DS_ARENA_ARRAY(frame->arena, ds_column *, stage->n_types + 1);
+        rows[p].columns = DS_ARENA_ARRAY(frame->arena, ds_column *, input->n_types + 1);
     rows[mine].n_rows = ds_row_buffer_rows(buffer, rows[mine].columns);
     if (rows[mine].n_rows == 0)
         return DS_OK;
     for (uint32_t p = 0; p < stage->n_partitions; p++)
-        for (uint32_t c = 0; p != mine && c < stage->n_types; c++)
-            rows[p].columns[c] = ds_column_nulls(frame->arena, stage->types[c], 0);
-    ds_status status = frame->out.shuffle(frame->out.arg, stage->id, &frame->heap, rows,
-                                          stage->n_partitions, stage->n_types, error);
+        for (uint32_t c = 0; p != mine && c < input->n_types; c++)
+            rows[p].columns[c] = ds_column_nulls(frame->arena, input->types[c], 0);
+    ds_status status = frame->out.shuffle(frame->out.arg, node, &frame->heap, rows,
+                                          stage->n_partitions, input->n_types, error);
     ds_row_buffer_clear(buffer);
     return status;
 }

@@ -5,7 +5,7 @@
 #include "dstream/op_order.h"
 #include "dstream/op_rows.h"
 #include "dstream/op_window.h"
-#include "dstream/planner.h"
+#include "dstream/plan_stages.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -328,115 +328,6 @@ static void propagate(builder *b)
     }
 }
 
-/* ---- stages ---- */
-
-/* True if one task alone makes the rows of a node. */
-static bool is_single(const ds_plan *plan, const ds_node *node)
-{
-    if (node->stage != DS_NO_STAGE)
-        return plan->stages[node->stage].n_partitions == 1;
-    return node->n_parents == 1 && is_single(plan, node->parents[0]);
-}
-
-static bool starts_stage(const ds_plan *plan, const ds_node *node)
-{
-    switch (node->kind) {
-    case DS_NODE_SOURCE:
-    case DS_NODE_GROUP:
-    case DS_NODE_WINDOW:
-    case DS_NODE_ORDER: return true;
-    case DS_NODE_SINK: return node->sink->kind != DS_TO_FILE && !is_single(plan, node->parents[0]);
-    default: return false;
-    }
-}
-
-static uint32_t partitions_of(const ds_plan *plan, const ds_node *node)
-{
-    switch (node->kind) {
-    case DS_NODE_SOURCE: return 0;
-    case DS_NODE_GROUP: return node->group->n_keys == 0 ? 1 : plan->key_partitions;
-    case DS_NODE_WINDOW: return node->ordered ? 1 : plan->key_partitions;
-    default: return 1;
-    }
-}
-
-static void set_types(builder *b, ds_stage *stage)
-{
-    ds_node *node = stage->root;
-    ds_arena *arena = b->plan->arena;
-    if (node->kind == DS_NODE_SOURCE)
-        return;
-    if (node->kind == DS_NODE_ORDER) {
-        stage->n_types = ds_order_types(&b->planner, node->order, &node->schema, &stage->types);
-        return;
-    }
-    if (node->kind == DS_NODE_GROUP) {
-        uint32_t n = ds_group_partial_types(&node->group->spec, NULL);
-        ds_type *types = DS_ARENA_ARRAY(arena, ds_type, n + 1);
-        ds_group_partial_types(&node->group->spec, types);
-        stage->types = types;
-        stage->n_types = n;
-        return;
-    }
-    ds_type *types = DS_ARENA_ARRAY(arena, ds_type, node->schema.n_fields + 1);
-    for (uint32_t c = 0; c < node->schema.n_fields; c++)
-        if (node->wanted[c])
-            types[stage->n_types++] = node->schema.fields[c].type;
-    stage->types = types;
-}
-
-/* Marks the stages in which rows of a node are made: those of its parents, if it starts none.
- * seen: by node; each is looked at once, however many ways lead to it. */
-static void mark_parents(const ds_node *node, bool *stages, bool *seen)
-{
-    if (seen[node->id])
-        return;
-    seen[node->id] = true;
-    if (node->stage != DS_NO_STAGE)
-        stages[node->stage] = true;
-    else
-        for (uint32_t i = 0; i < node->n_parents; i++)
-            mark_parents(node->parents[i], stages, seen);
-}
-
-static void add_parents(const ds_plan *plan, ds_stage *stage)
-{
-    bool *stages = ds_calloc(plan->n_stages + 1, sizeof *stages);
-    bool *seen = ds_calloc(plan->n_nodes, sizeof *seen);
-    for (uint32_t p = 0; p < stage->root->n_parents; p++)
-        mark_parents(stage->root->parents[p], stages, seen);
-    for (uint32_t s = 0; s < stage->id; s++)
-        stage->n_parents += stages[s];
-    stage->parents = DS_ARENA_ARRAY(plan->arena, uint32_t, stage->n_parents + 1);
-    stage->n_parents = 0;
-    for (uint32_t s = 0; s < stage->id; s++)
-        if (stages[s])
-            stage->parents[stage->n_parents++] = s;
-    free(stages);
-    free(seen);
-}
-
-static void make_stages(builder *b)
-{
-    ds_plan *plan = b->plan;
-    plan->stages = DS_ARENA_ARRAY(plan->arena, ds_stage, plan->n_nodes + 1);
-    for (uint32_t i = 0; i < plan->n_nodes; i++) {
-        ds_node *node = plan->nodes[i];
-        if (!starts_stage(plan, node))
-            continue;
-        ds_stage *stage = &plan->stages[plan->n_stages];
-        stage->id = plan->n_stages++;
-        stage->root = node;
-        stage->n_partitions = partitions_of(plan, node);
-        stage->keyed =
-            node->kind == DS_NODE_WINDOW || (node->kind == DS_NODE_GROUP && node->group->windowed);
-        add_parents(plan, stage);
-        set_types(b, stage);
-        plan->has_windows = plan->has_windows || stage->keyed;
-        node->stage = stage->id;
-    }
-}
-
 /* ---- the whole ---- */
 
 static uint32_t most_nodes(const ds_app *app, const ds_plan_options *options)
@@ -510,7 +401,7 @@ ds_status ds_plan_new(const ds_app *app, const ds_plan_options *options,
     plan->n_outputs = b.n_names;
     prune(plan);
     propagate(&b);
-    make_stages(&b);
+    ds_plan_make_stages(&b.planner, plan);
     plan->hash = hash_of(app);
     *result = plan;
     return DS_OK;

@@ -15,8 +15,11 @@
  * A stage is cut at each node that needs its rows brought together: group, window, order, and
  * a console that would have several writers. So the first half of such a node runs in the
  * stages of its parents, where it writes pieces for each key partition; its second half is
- * the root of a stage of its own. A source is the root of a stage too. Every stage computes
- * its rows once, however many nodes read them.
+ * a root of a later stage, where it reads them. A source is the root of a stage too. Every stage
+ * computes its rows once, however many nodes read them.
+ *
+ * A stage has as many inputs as roots: one, but where rows that were brought together by the
+ * same keys meet. A task reads its partition of all of them, one root after the other.
  *
  * Nodes and stages that no sink needs are not part of the plan.
  */
@@ -67,7 +70,8 @@ struct ds_node {
     bool ordered;      /* some node below depends on the order of its rows */
     bool needed;       /* a sink reads it; only such nodes stay in the plan */
     bool fails;        /* a source above says "on_error": "fail": so overflows are fatal, too */
-    uint32_t stage;    /* the stage it is the root of, or DS_NO_STAGE */
+    uint32_t stage;    /* the stage that it is a root of, or DS_NO_STAGE */
+    uint32_t input;    /* of that stage: whose root it is */
     union {            /* by kind */
         const ds_app_source *source;
         const struct ds_rows_plan *rows;
@@ -79,15 +83,22 @@ struct ds_node {
     };
 };
 
+/* What is brought together for a stage: the pieces that the first half of root wrote. */
+typedef struct ds_stage_input {
+    ds_node *root;        /* its second half reads them */
+    const ds_type *types; /* of their columns; NULL for sources */
+    uint32_t n_types;
+} ds_stage_input;
+
 typedef struct ds_stage {
     uint32_t id;
-    ds_node *root;
+    ds_stage_input *inputs; /* by id of the root; a source has one, and others mostly */
+    uint32_t n_inputs;
+    ds_node *root;         /* the first that keeps panes, or the first: names the stage */
     uint32_t n_partitions; /* 0: as many as its input has (sources) */
     uint32_t *parents;     /* stages that write pieces for it; smaller ids, ascending */
     uint32_t n_parents;
-    bool keyed;           /* keeps panes: a task must run where its partition lives */
-    const ds_type *types; /* of the pieces' columns; NULL for sources */
-    uint32_t n_types;
+    bool keyed; /* keeps panes: a task must run where its partition lives */
 } ds_stage;
 
 typedef struct ds_plan_output { /* of a source or stream, needed or not */
@@ -142,9 +153,24 @@ typedef struct ds_due {
 /* Fills a ds_due (in arena) for batch time t. zero is the time before the first batch. */
 void ds_plan_due(const ds_plan *plan, ds_arena *arena, int64_t t_ms, ds_due *due);
 
-/* True if the root of the stage makes rows even when it has no input: a total without keys, or
+/* The input of a stage that a root reads. */
+static inline const ds_stage_input *ds_plan_input(const ds_plan *plan, const ds_node *root)
+{
+    return &plan->stages[root->stage].inputs[root->input];
+}
+
+/* True for a node that keeps rows of some time: a window, of groups or of whole rows. */
+bool ds_node_is_windowed(const ds_node *node);
+
+/* True if the second half of a root has something to do: its rows are due, or it takes a batch into
+ * its panes. */
+bool ds_node_runs(const ds_node *root, const ds_due *due);
+
+/* True if a root of the stage makes rows even when it has no input: a total without keys, or
  * a window. */
 bool ds_stage_always(const ds_stage *stage);
+/* True if such a root is due. */
+bool ds_stage_due_always(const ds_stage *stage, const ds_due *due);
 
 /* The first time after `after` at which something without input is due (a window's end, a
  * total), given the last time that sources had rows; 0 if everything has been computed at its

@@ -212,10 +212,10 @@ static void push_rows(ds_frame *frame, const ds_node *node, ds_column *const *co
 ds_status ds_rows_replay(ds_frame *frame, const ds_node *node, const void *bytes, size_t length,
                          int64_t *position, ds_error *error)
 {
-    const ds_stage *stage = frame->stage;
-    ds_column **columns = DS_ARENA_ARRAY(frame->arena, ds_column *, stage->n_types + 1);
+    const ds_stage_input *input = ds_plan_input(frame->plan, node);
+    ds_column **columns = DS_ARENA_ARRAY(frame->arena, ds_column *, input->n_types + 1);
     uint32_t n_rows;
-    DS_TRY(ds_piece_read(frame->arena, &frame->heap, bytes, length, stage->types, stage->n_types,
+    DS_TRY(ds_piece_read(frame->arena, &frame->heap, bytes, length, input->types, input->n_types,
                          columns, &n_rows, error));
     for (uint32_t from = 0; from < n_rows; from += DS_CHUNK_ROWS) {
         uint32_t n = n_rows - from < DS_CHUNK_ROWS ? n_rows - from : DS_CHUNK_ROWS;

@@ -112,16 +112,17 @@ ds_status ds_shuffle_read(ds_peers *peers, const ds_input *inputs, uint32_t n_in
     const char **bytes = DS_ARENA_ARRAY(arena, const char *, n_inputs + 1);
     DS_TRY(read_headers(peers, inputs, n_inputs, n_partitions, arena, budget, bytes, error));
     ds_ref *refs = DS_ARENA_ARRAY(arena, ds_ref, n_inputs + 1);
+    uint32_t *of = DS_ARENA_ARRAY(arena, uint32_t, n_inputs + 1);
     *n_pieces = 0;
     for (uint32_t i = 0; i < n_inputs; i++) {
         ds_ref *piece = &refs[*n_pieces];
         DS_TRY(ds_shuffle_piece(bytes[i], &inputs[i].ref, n_partitions, partition, piece, error));
         if (piece->length > 0)
-            (*n_pieces)++;
+            of[(*n_pieces)++] = inputs[i].input;
     }
     DS_TRY(ds_peers_read(peers, refs, *n_pieces, arena, budget, bytes, error));
     *pieces = DS_ARENA_ARRAY(arena, ds_piece_bytes, *n_pieces + 1);
     for (uint32_t i = 0; i < *n_pieces; i++)
-        (*pieces)[i] = (ds_piece_bytes){bytes[i], (size_t)refs[i].length};
+        (*pieces)[i] = (ds_piece_bytes){bytes[i], (size_t)refs[i].length, of[i]};
     return DS_OK;
 }

@@ -29,7 +29,7 @@ static ds_output *add_output(running *run)
     return &run->outputs[run->n_outputs++];
 }
 
-static ds_status on_shuffle(void *arg, uint32_t target, const ds_heap *heap,
+static ds_status on_shuffle(void *arg, const ds_node *root, const ds_heap *heap,
                             const ds_partition_rows *rows, uint32_t n_partitions,
                             uint32_t n_columns, ds_error *error)
 {
@@ -45,7 +45,8 @@ static ds_status on_shuffle(void *arg, uint32_t target, const ds_heap *heap,
     for (uint32_t p = 0; p < n_partitions; p++)
         n_rows += rows[p].n_rows;
     *add_output(run) = (ds_output){.kind = DS_OUTPUT_PIECES,
-                                   .target = target,
+                                   .target = root->stage,
+                                   .input = root->input,
                                    .rows = n_rows,
                                    .ref = ref,
                                    .length = ref.length,

@@ -115,6 +115,7 @@ static void input_fields(ds_wire *wire, void *item)
     ds_input *input = item;
     ds_wire_enum8(wire, &input->kind, DS_INPUT_PIECES + 1);
     ref_fields(wire, &input->ref);
+    ds_wire_u32(wire, &input->input);
     ds_wire_u64(wire, &input->from);
     ds_wire_u64(wire, &input->to);
     ds_wire_u64(wire, &input->position);
@@ -144,6 +145,7 @@ static void output_fields(ds_wire *wire, void *item)
     ds_output *output = item;
     ds_wire_enum8(wire, &output->kind, DS_OUTPUT_BYTES + 1);
     ds_wire_u32(wire, &output->target);
+    ds_wire_u32(wire, &output->input);
     ds_wire_u64(wire, &output->rows);
     ref_fields(wire, &output->ref);
     ds_wire_u64(wire, &output->length);

@@ -131,6 +131,7 @@ typedef enum ds_input_kind {
 typedef struct ds_input {
     uint8_t kind;      /* ds_input_kind */
     ds_ref ref;        /* BLOCK, PIECES */
+    uint32_t input;    /* PIECES: which input of the stage they are for */
     uint64_t from, to; /* FILE, RATE, QUEUE; BLOCK: the numbers of its records */
     uint64_t position; /* of the first record, for messages and order */
     uint32_t header;   /* BLOCK: this many first bytes are the csv header line */
@@ -145,7 +146,7 @@ typedef struct ds_task {
     uint32_t partition;
     uint32_t attempt; /* from 0, counted over the whole life of the batch */
     int64_t keyed_ms; /* the batch that the keyed partition must stand at (INT64_MIN: empty) */
-    ds_input *inputs; /* in order of map partition */
+    ds_input *inputs; /* in the order of the stage's inputs, map stages and map partitions */
     uint32_t n_inputs;
 } ds_task;
 
@@ -155,7 +156,7 @@ typedef struct ds_msg_tasks {
 } ds_msg_tasks;
 
 typedef enum ds_output_kind {
-    DS_OUTPUT_PIECES, /* pieces by key partition for stage `target`: ref */
+    DS_OUTPUT_PIECES, /* pieces by key partition for an input of stage `target`: ref */
     DS_OUTPUT_FILE,   /* a staged file of sink `target`: path, length, checksum */
     DS_OUTPUT_BYTES   /* formatted rows of a console or of a test for sink `target`: ref */
 } ds_output_kind;
@@ -163,6 +164,7 @@ typedef enum ds_output_kind {
 typedef struct ds_output {
     uint8_t kind;
     uint32_t target;
+    uint32_t input; /* PIECES: which input of that stage they are for */
     uint64_t rows;
     ds_ref ref;
     uint64_t length;

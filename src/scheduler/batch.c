@@ -64,33 +64,42 @@ static const ds_allotment *allotment_of(const ds_batch *batch, const ds_plan *pl
     return NULL;
 }
 
-/* All outputs for a stage, in the order of the stages and partitions that wrote them. */
+/* Adds the outputs of the map tasks for one input of a stage, or only counts them. */
+static uint32_t add_inputs(const ds_batch *batch, const ds_stage *stage, uint32_t input,
+                           ds_input *to)
+{
+    uint32_t n = 0;
+    for (uint32_t p = 0; p < stage->n_parents; p++) {
+        const ds_batch_stage *from = &batch->stages[stage->parents[p]];
+        for (uint32_t t = 0; t < from->n_tasks; t++)
+            for (uint32_t o = 0; o < from->tasks[t].n_outputs; o++) {
+                const ds_output *output = &from->tasks[t].outputs[o];
+                if (output->kind != DS_OUTPUT_PIECES || output->target != stage->id ||
+                    output->input != input)
+                    continue;
+                if (to != NULL)
+                    to[n] = (ds_input){
+                        .kind = DS_INPUT_PIECES, .ref = output->ref, .input = input, .path = ""};
+                n++;
+            }
+    }
+    return n;
+}
+
+/* All outputs for a stage, in the order of its inputs and, for each, of the stages and partitions
+ * that wrote them. */
 static void gather_inputs(ds_batch *batch, const ds_plan *plan, uint32_t id)
 {
     const ds_stage *stage = &plan->stages[id];
     ds_batch_stage *to = &batch->stages[id];
-    uint32_t n = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        if (pass == 1) {
-            to->inputs = DS_ARENA_ARRAY(batch->arena, ds_input, n + 1);
-            to->n_inputs = 0;
-        }
-        for (uint32_t p = 0; p < stage->n_parents; p++) {
-            const ds_batch_stage *from = &batch->stages[stage->parents[p]];
-            for (uint32_t t = 0; t < from->n_tasks; t++)
-                for (uint32_t o = 0; o < from->tasks[t].n_outputs; o++) {
-                    const ds_output *output = &from->tasks[t].outputs[o];
-                    if (output->kind != DS_OUTPUT_PIECES || output->target != id)
-                        continue;
-                    if (pass == 0)
-                        n++;
-                    else
-                        to->inputs[to->n_inputs++] =
-                            (ds_input){.kind = DS_INPUT_PIECES, .ref = output->ref, .path = ""};
-                }
-        }
-    }
-    DS_ASSERT(to->n_inputs == n);
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < stage->n_inputs; i++)
+        most += add_inputs(batch, stage, i, NULL);
+    to->inputs = DS_ARENA_ARRAY(batch->arena, ds_input, most + 1);
+    to->n_inputs = 0;
+    for (uint32_t i = 0; i < stage->n_inputs; i++)
+        to->n_inputs += add_inputs(batch, stage, i, to->inputs + to->n_inputs);
+    DS_ASSERT(to->n_inputs == most);
 }
 
 static void add_reduce_tasks(ds_batch *batch, const ds_plan *plan, uint32_t id)
@@ -99,8 +108,7 @@ static void add_reduce_tasks(ds_batch *batch, const ds_plan *plan, uint32_t id)
     gather_inputs(batch, plan, id);
     if (stage->tasks != NULL)
         return; /* it had lost inputs, and has them again */
-    bool always = ds_stage_always(&plan->stages[id]) && batch->due.emits[plan->stages[id].root->id];
-    if (stage->n_inputs == 0 && !always)
+    if (stage->n_inputs == 0 && !ds_stage_due_always(&plan->stages[id], &batch->due))
         return;
     stage->n_tasks = plan->stages[id].n_partitions;
     stage->tasks = DS_ARENA_ARRAY(batch->arena, ds_batch_task, stage->n_tasks);

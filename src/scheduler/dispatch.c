@@ -304,7 +304,9 @@ static ds_batch *find_batch(ds_driver *d, int64_t time_ms)
 
 static bool output_fits(const ds_plan *plan, const ds_executor_entry *from, const ds_output *output)
 {
-    if (output->kind == DS_OUTPUT_PIECES && output->target >= plan->n_stages)
+    if (output->kind == DS_OUTPUT_PIECES &&
+        (output->target >= plan->n_stages ||
+         output->input >= plan->stages[output->target].n_inputs))
         return false;
     if (output->kind != DS_OUTPUT_PIECES && output->target >= plan->n_sinks)
         return false;

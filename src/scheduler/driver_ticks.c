@@ -46,10 +46,11 @@ static ds_executor_entry *place_receiver(ds_driver *d, const ds_app_source *sour
  * beside the blocks that they come from. */
 static bool moves_rows(const ds_plan *plan)
 {
-    for (uint32_t s = 0; s < plan->n_stages; s++) {
-        const ds_node *root = plan->stages[s].root;
-        if (root->kind == DS_NODE_SINK || root->kind == DS_NODE_WINDOW ||
-            (root->kind == DS_NODE_ORDER && root->order->limit < 0))
+    for (uint32_t i = 0; i < plan->n_nodes; i++) {
+        const ds_node *node = plan->nodes[i];
+        if (node->stage != DS_NO_STAGE &&
+            (node->kind == DS_NODE_SINK || node->kind == DS_NODE_WINDOW ||
+             (node->kind == DS_NODE_ORDER && node->order->limit < 0)))
             return true;
     }
     return false;
@@ -444,19 +445,23 @@ static bool is_over(const ds_driver *d)
     return d->config.n_batches > 0 && d->n_passed >= d->config.n_batches;
 }
 
-void ds_driver_name_open_windows(const ds_driver *d)
+static void name_open_window(const ds_driver *d, const ds_node *root)
 {
     char since[DS_CLOCK_TEXT], due[DS_CLOCK_TEXT];
+    int64_t reported = ds_floor_to(d->last_ms, root->slide_ms);
+    if (ds_node_is_windowed(root) && d->stage_input_ms[root->stage] > reported)
+        ds_log_warn("stream %s: a window was left open: what came since %s would have been "
+                    "reported at %s",
+                    root->stream, ds_clock_text(reported, since),
+                    ds_clock_text(reported + root->slide_ms, due));
+}
+
+void ds_driver_name_open_windows(const ds_driver *d)
+{
     for (uint32_t s = 0; s < d->plan->n_stages; s++) {
-        const ds_node *root = d->plan->stages[s].root;
-        if (!d->plan->stages[s].keyed || d->stage_input_ms[s] == DS_NO_BATCH)
-            continue;
-        int64_t reported = ds_floor_to(d->last_ms, root->slide_ms);
-        if (d->stage_input_ms[s] > reported)
-            ds_log_warn("stream %s: a window was left open: what came since %s would have been "
-                        "reported at %s",
-                        root->stream, ds_clock_text(reported, since),
-                        ds_clock_text(reported + root->slide_ms, due));
+        const ds_stage *stage = &d->plan->stages[s];
+        for (uint32_t i = 0; i < stage->n_inputs && d->stage_input_ms[s] != DS_NO_BATCH; i++)
+            name_open_window(d, stage->inputs[i].root);
     }
 }
 

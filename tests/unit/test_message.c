@@ -13,6 +13,7 @@
 static ds_input some_inputs[] = {
     {.kind = DS_INPUT_BLOCK, .ref = {1, 2, 3}, .position = 4, .header = 5, .path = ""},
     {.kind = DS_INPUT_FILE, .from = 6, .to = UINT64_MAX, .position = 7, .path = "logs/a b.log"},
+    {.kind = DS_INPUT_PIECES, .ref = {4, 5, 6}, .input = 8, .path = ""},
     {.kind = DS_INPUT_RATE, .from = 8, .to = 9, .path = ""},
     {.kind = DS_INPUT_QUEUE, .from = 10, .path = ""},
     {.kind = DS_INPUT_PIECES, .ref = {UINT64_MAX, 11, 12}, .path = ""},
@@ -31,7 +32,7 @@ static ds_task some_tasks[] = {
 };
 
 static ds_output some_outputs[] = {
-    {.kind = DS_OUTPUT_PIECES, .target = 1, .rows = 2, .ref = {3, 4, 5}, .path = ""},
+    {.kind = DS_OUTPUT_PIECES, .target = 1, .input = 9, .rows = 2, .ref = {3, 4, 5}, .path = ""},
     {.kind = DS_OUTPUT_FILE, .target = 6, .rows = 7, .length = 8, .checksum = 9, .path = "o/.p-1"},
     {.kind = DS_OUTPUT_BYTES, .ref = {10, 11, 12}, .path = ""},
 };
@@ -150,7 +151,7 @@ static void same_ref(const ds_ref *a, const ds_ref *b)
 
 static void same_input(const ds_input *a, const ds_input *b)
 {
-    SAME(kind), SAME(from), SAME(to), SAME(position), SAME(header);
+    SAME(kind), SAME(input), SAME(from), SAME(to), SAME(position), SAME(header);
     same_ref(&a->ref, &b->ref);
     SAME_TEXT(path);
 }
@@ -165,7 +166,7 @@ static void same_task(const ds_task *a, const ds_task *b)
 
 static void same_output(const ds_output *a, const ds_output *b)
 {
-    SAME(kind), SAME(target), SAME(rows), SAME(length), SAME(checksum);
+    SAME(kind), SAME(target), SAME(input), SAME(rows), SAME(length), SAME(checksum);
     same_ref(&a->ref, &b->ref);
     SAME_TEXT(path);
 }
