@@ -15,16 +15,16 @@
 #define SHOWN_BYTES ((size_t)60)
 
 static const ds_format_ops *const all_ops[] = {
-    [DS_FORMAT_TEXT] = &ds_format_text,
-    [DS_FORMAT_JSON] = &ds_format_json,
-    [DS_FORMAT_CSV] = &ds_format_csv,
-    [DS_FORMAT_COMBINED] = &ds_format_combined,
+    [DS_FORMAT_TEXT] = &ds_format_text,     [DS_FORMAT_JSON] = &ds_format_json,
+    [DS_FORMAT_CSV] = &ds_format_csv,       [DS_FORMAT_COMBINED] = &ds_format_combined,
+    [DS_FORMAT_LOGFMT] = &ds_format_logfmt, [DS_FORMAT_REGEX] = &ds_format_regex,
 };
 
 static const char *const reason_names[DS_BAD_REASONS] = {
-    [DS_BAD_TOO_LONG] = "too_long", [DS_BAD_SYNTAX] = "syntax", [DS_BAD_TYPE] = "type",
-    [DS_BAD_RANGE] = "range",       [DS_BAD_FIELDS] = "fields", [DS_BAD_ENCODING] = "encoding",
-    [DS_BAD_HEADER] = "header",
+    [DS_BAD_TOO_LONG] = "too_long", [DS_BAD_SYNTAX] = "syntax",
+    [DS_BAD_TYPE] = "type",         [DS_BAD_RANGE] = "range",
+    [DS_BAD_FIELDS] = "fields",     [DS_BAD_ENCODING] = "encoding",
+    [DS_BAD_HEADER] = "header",     [DS_BAD_MATCH_LIMIT] = "match_limit",
 };
 
 const char *ds_bad_reason_name(ds_bad_reason reason)

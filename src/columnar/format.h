@@ -18,27 +18,31 @@ typedef enum ds_format_kind {
     DS_FORMAT_JSON,
     DS_FORMAT_CSV,
     DS_FORMAT_COMBINED,
+    DS_FORMAT_LOGFMT,
+    DS_FORMAT_REGEX,
 } ds_format_kind;
 
 /* What the app file says about a source's format. */
 typedef struct ds_format_spec {
     ds_format_kind kind;
-    ds_schema schema;         /* json, csv: as in the file; text, combined: filled by new */
+    ds_schema schema;         /* json, csv, logfmt: the columns; regex: types of some of them */
     const char *const *paths; /* json: paths[i] NULL or "user.id" */
     bool header;              /* csv */
     char delimiter;           /* csv; 0 for the default */
+    const char *regex;        /* regex: the pattern */
     uint32_t record_limit;    /* limits.record, bytes without the line end; 0: 64 KiB */
 } ds_format_spec;
 
 /* Why a record is bad. The names are in docs and in the app's progress output. */
 typedef enum ds_bad_reason {
-    DS_BAD_TOO_LONG, /* longer than limits.record */
-    DS_BAD_SYNTAX,   /* not valid JSON, quotes, not a log line */
-    DS_BAD_TYPE,     /* a value that does not fit its column's type */
-    DS_BAD_RANGE,    /* a number out of range */
-    DS_BAD_FIELDS,   /* csv: too few or too many fields */
-    DS_BAD_ENCODING, /* json: bytes that are not UTF-8, NUL, half a surrogate pair */
-    DS_BAD_HEADER,   /* csv: the header lacks a column; every record behind it counts */
+    DS_BAD_TOO_LONG,    /* longer than limits.record */
+    DS_BAD_SYNTAX,      /* not valid JSON, quotes, not a log line */
+    DS_BAD_TYPE,        /* a value that does not fit its column's type */
+    DS_BAD_RANGE,       /* a number out of range */
+    DS_BAD_FIELDS,      /* csv: too few or too many fields */
+    DS_BAD_ENCODING,    /* json: bytes that are not UTF-8, NUL, half a surrogate pair */
+    DS_BAD_HEADER,      /* csv: the header lacks a column; every record behind it counts */
+    DS_BAD_MATCH_LIMIT, /* regex: the search was given up */
     DS_BAD_REASONS
 } ds_bad_reason;
 

@@ -5,9 +5,8 @@
  * its fields is told before what is wrong with a value; then the columns' fields are read.
  * With a header the columns are found by name, without one field i is column i.
  */
-#include "columnar/format_internal.h"
 #include "columnar/format_scan.h"
-#include "columnar/text.h"
+#include "columnar/format_value.h"
 
 #include <stdlib.h>
 
@@ -31,12 +30,7 @@ typedef struct csv_state {
 static ds_status prepare(ds_arena *arena, const ds_format_spec *spec, ds_format *format,
                          ds_error *error)
 {
-    DS_TRY(ds_format_copy_schema(arena, &spec->schema, &format->schema, error));
-    for (uint32_t i = 0; i < format->schema.n_fields; i++) {
-        const ds_field *field = &format->schema.fields[i];
-        if (field->type.kind == DS_LIST)
-            return ds_error_set(error, DS_ERR_APP, "column \"%s\": csv has no lists", field->name);
-    }
+    DS_TRY(ds_format_text_schema(arena, &spec->schema, "csv", &format->schema, error));
     char delimiter = spec->delimiter == 0 ? ',' : spec->delimiter;
     if (delimiter <= 0 || delimiter == '"' || delimiter == '\r' || delimiter == '\n')
         return ds_error_set(error, DS_ERR_APP,
@@ -251,39 +245,14 @@ DS_COLD static bool bad_value(ds_decoder *decoder, const ds_record *record, uint
 static inline bool put_field(ds_decoder *decoder, const ds_record *record, uint32_t column,
                              const csv_field *field)
 {
-    const char *text = field->text;
-    uint32_t length = field->length;
-    ds_bad_reason reason = DS_BAD_TYPE;
-    int64_t number;
-    double real;
-    bool truth;
-    if (length == 0 && !field->quoted) {
+    ds_bad_reason reason;
+    if (field->length == 0 && !field->quoted)
         ds_put_null(decoder, column);
-        return true;
-    }
-    switch ((ds_kind)decoder->format->schema.fields[column].type.kind) {
-    case DS_STRING: put_text(decoder, record, field, column); return true;
-    case DS_INT:
-        if (!ds_field_int(text, length, &number, &reason))
-            return bad_value(decoder, record, column, field, reason);
-        ds_put_int(decoder, column, number);
-        return true;
-    case DS_FLOAT:
-        if (!ds_field_float(text, length, &real, &reason))
-            return bad_value(decoder, record, column, field, reason);
-        ds_put_float(decoder, column, real);
-        return true;
-    case DS_BOOL:
-        if (!ds_parse_bool(text, length, &truth))
-            return bad_value(decoder, record, column, field, reason);
-        ds_put_bool(decoder, column, truth);
-        return true;
-    default:
-        if (!ds_parse_timestamp(text, length, &number))
-            return bad_value(decoder, record, column, field, reason);
-        ds_put_int(decoder, column, number);
-        return true;
-    }
+    else if (decoder->format->schema.fields[column].type.kind == DS_STRING)
+        put_text(decoder, record, field, column);
+    else if (!ds_put_scalar(decoder, column, field->text, field->length, &reason))
+        return bad_value(decoder, record, column, field, reason);
+    return true;
 }
 
 DS_ALWAYS_INLINE bool decode_record(ds_decoder *decoder, const ds_record *record)

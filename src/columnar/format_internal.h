@@ -75,7 +75,8 @@ typedef struct ds_record {
     uint32_t raw_length;
 } ds_record;
 
-extern const ds_format_ops ds_format_text, ds_format_json, ds_format_csv, ds_format_combined;
+extern const ds_format_ops ds_format_text, ds_format_json, ds_format_csv, ds_format_combined,
+    ds_format_logfmt, ds_format_regex;
 
 /* csv: takes a record as the header. DS_ERR_DATA if it does not do. */
 ds_status ds_csv_header(ds_decoder *decoder, const ds_record *record, ds_error *error);

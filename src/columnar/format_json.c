@@ -10,17 +10,17 @@
  */
 #include "columnar/format_internal.h"
 #include "columnar/format_json_scan.h"
+#include "columnar/format_key.h"
 #include "columnar/text.h"
 
 #include <stdlib.h>
 
 #define PATH_PARTS 64u
-#define LITTLE_ENDIAN_BYTES (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
 
 typedef struct json_node {
     const char *key;
     uint32_t length;
-    uint64_t head, tail;     /* the first and the last 8 bytes of the key */
+    ds_key_ends ends;        /* of the key */
     struct json_node *above; /* NULL at the root */
     struct json_node *below; /* the first child */
     struct json_node *beside;
@@ -47,46 +47,14 @@ typedef struct json_state {
 
 /* The tree of keys. */
 
-static inline uint64_t load8(const char *text)
-{
-    uint64_t word;
-    memcpy(&word, text, 8);
-    return word;
-}
-
-/* The first and last 8 bytes of a key; of a shorter one the whole, and 0. */
-static inline void key_ends(const char *key, uint32_t length, const char *limit, uint64_t *head,
-                            uint64_t *tail)
-{
-    *tail = 0;
-    if (length >= 8) {
-        *head = load8(key);
-        *tail = load8(key + length - 8);
-    } else if (LITTLE_ENDIAN_BYTES && limit - key >= 8) {
-        *head = load8(key) & (((uint64_t)1 << 8 * length) - 1);
-    } else {
-        *head = 0;
-        memcpy(head, key, length);
-    }
-}
-
-static inline uint32_t key_hash(uint64_t head, uint64_t tail, uint32_t length)
-{
-    uint64_t mixed = (head ^ (tail << 29 | tail >> 35) ^ length) * UINT64_C(0x9E3779B97F4A7C15);
-    return (uint32_t)(mixed >> 32);
-}
-
 static inline json_node *find_child(const json_node *node, const char *key, uint32_t length,
                                     const char *limit)
 {
-    uint64_t head, tail;
-    key_ends(key, length, limit, &head, &tail);
-    for (uint32_t slot = key_hash(head, tail, length);; slot++) {
+    ds_key_ends ends = ds_key_ends_of(key, length, limit);
+    for (uint32_t slot = ds_key_hash(ends, length);; slot++) {
         json_node *child = node->table[slot & node->table_mask];
-        if (child == NULL)
-            return NULL;
-        if (child->head == head && child->tail == tail && child->length == length &&
-            (length <= 16 || memcmp(child->key, key, length) == 0))
+        if (child == NULL ||
+            ds_key_equal(child->key, child->ends, child->length, key, ends, length))
             return child;
     }
 }
@@ -100,7 +68,7 @@ static json_node *need_child(ds_arena *arena, json_node *node, const char *key, 
     json_node *child = DS_ARENA_NEW(arena, json_node);
     child->key = ds_arena_strndup(arena, key, length);
     child->length = length;
-    key_ends(child->key, length, child->key + length, &child->head, &child->tail);
+    child->ends = ds_key_ends_of(child->key, length, child->key + length);
     child->above = node;
     child->beside = node->below;
     node->below = child;
@@ -152,7 +120,7 @@ static void make_table(ds_arena *arena, json_node *node)
     node->table_mask = size - 1;
     node->table = DS_ARENA_ARRAY(arena, json_node *, size);
     for (json_node *child = node->below; child != NULL; child = child->beside) {
-        uint32_t slot = key_hash(child->head, child->tail, child->length);
+        uint32_t slot = ds_key_hash(child->ends, child->length);
         while (node->table[slot & node->table_mask] != NULL)
             slot++;
         node->table[slot & node->table_mask] = child;

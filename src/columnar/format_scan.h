@@ -37,6 +37,14 @@ static inline const char *ds_scan_json_plain(const char *p, const char *end)
     return p;
 }
 
+/* The first white space (or other control character), quote or `=` in [p, end), or end. */
+static inline const char *ds_scan_logfmt_plain(const char *p, const char *end)
+{
+    while (p < end && (unsigned char)*p > ' ' && *p != '"' && *p != '=')
+        p++;
+    return p;
+}
+
 #if defined(__SSE2__)
 
 static inline const char *ds_scan_either(const char *p, const char *end, const char *limit, char a,
@@ -73,6 +81,24 @@ static inline const char *ds_scan_json(const char *p, const char *end, const cha
     return p < end ? ds_scan_json_plain(p, end) : end;
 }
 
+static inline const char *ds_scan_logfmt(const char *p, const char *end, const char *limit)
+{
+    const __m128i quote = _mm_set1_epi8('"'), equals = _mm_set1_epi8('=');
+    const __m128i blank = _mm_set1_epi8(' ');
+    for (; p < end && limit - p >= 16; p += 16) {
+        __m128i text = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i hits = _mm_cmpeq_epi8(_mm_min_epu8(text, blank), text); /* text <= ' ' */
+        hits = _mm_or_si128(hits, _mm_cmpeq_epi8(text, quote));
+        hits = _mm_or_si128(hits, _mm_cmpeq_epi8(text, equals));
+        unsigned mask = (unsigned)_mm_movemask_epi8(hits);
+        if (mask != 0) {
+            p += __builtin_ctz(mask);
+            return p < end ? p : end;
+        }
+    }
+    return p < end ? ds_scan_logfmt_plain(p, end) : end;
+}
+
 #else
 
 static inline const char *ds_scan_either(const char *p, const char *end, const char *limit, char a,
@@ -86,6 +112,12 @@ static inline const char *ds_scan_json(const char *p, const char *end, const cha
 {
     (void)limit;
     return ds_scan_json_plain(p, end);
+}
+
+static inline const char *ds_scan_logfmt(const char *p, const char *end, const char *limit)
+{
+    (void)limit;
+    return ds_scan_logfmt_plain(p, end);
 }
 
 #endif

@@ -33,6 +33,9 @@ typedef struct ds_app_builder {
 /* batch, checkpoint, executors, limits. */
 void ds_app_build_settings(ds_app_builder *builder);
 void ds_app_build_sources(ds_app_builder *builder);
+/* Reads the pattern of format regex into source->spec, whose schema is known. False, reported
+ * where in the pattern or the schema, if it is wrong or not there. */
+bool ds_app_read_regex(ds_app_builder *builder, ds_app_source *source, const json_t *object);
 void ds_app_build_streams(ds_app_builder *builder);
 /* Parents, circles, order and slides of the streams; makes the nodes. */
 void ds_app_build_graph(ds_app_builder *builder);

@@ -342,7 +342,7 @@ static void check_presence(ds_app_check *check, const ds_shape *shape, json_t *o
         if (there && !allowed) {
             misplaced_key(check, shape, key, object, selected);
             json_object_set_new(object, key->name, json_null());
-        } else if (!there && allowed && decided && (key->flags & DS_KEY_REQUIRED) != 0) {
+        } else if (!there && allowed && decided && ds_key_required(key, selected)) {
             ds_diag_error_key(check->diagnostics, path_of(check), "missing: \"%s\" is needed here",
                               key->name);
         }

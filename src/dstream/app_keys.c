@@ -65,8 +65,8 @@ static const ds_choice formats[] = {
     [DS_FORMAT_JSON] = {.name = "json", .doc = "an object a line"},
     [DS_FORMAT_CSV] = {.name = "csv", .doc = "RFC 4180, without line breaks in quotes"},
     [DS_FORMAT_COMBINED] = {.name = "combined", .doc = "a web server's log"},
-    {.name = "logfmt", .later = true},
-    {.name = "regex", .later = true},
+    [DS_FORMAT_LOGFMT] = {.name = "logfmt", .doc = "key=value pairs"},
+    [DS_FORMAT_REGEX] = {.name = "regex", .doc = "the named groups of a regular expression"},
     {.name = NULL},
 };
 static const ds_choice on_errors[] = {
@@ -102,6 +102,8 @@ static const ds_shape row = {.kind = DS_SHAPE_ROW};
 static const ds_shape rows = {.kind = DS_SHAPE_LIST, .noun = "a list of rows", .item = &row};
 static const ds_shape batches = {
     .kind = DS_SHAPE_LIST, .noun = "a list of lists of rows", .max = BATCHES_MAX, .item = &rows};
+static const ds_shape pattern_text = {
+    .kind = DS_SHAPE_TEXT, .noun = "a regular expression (a string)", .min = 1, .max = 100000};
 static const ds_shape delimiter = {
     .kind = DS_SHAPE_TEXT, .noun = "one ASCII character", .min = 1, .max = 1};
 INT_SHAPE(rows_per_second, 1, 1000000000);
@@ -113,17 +115,18 @@ INT_SHAPE(rows_per_second, 1, 1000000000);
 #define RATE BIT(DS_SOURCE_RATE)
 #define QUEUE BIT(DS_SOURCE_QUEUE)
 #define CSV BIT(DS_FORMAT_CSV)
-#define JSON_OR_CSV (BIT(DS_FORMAT_JSON) | CSV)
+#define REGEX BIT(DS_FORMAT_REGEX)
+#define WITH_SCHEMA (BIT(DS_FORMAT_JSON) | CSV | BIT(DS_FORMAT_LOGFMT) | REGEX)
 
 static const ds_key source_keys[] = {
     {"type", &source_type, REQUIRED, {0, 0}, NULL, "Where its records come from."},
     {"format", &format, 0, {RECORDS, 0}, "text", "How a record becomes columns."},
     {"schema",
      &schema,
-     REQUIRED,
-     {RECORDS | QUEUE, JSON_OR_CSV},
+     REQUIRED | DS_KEY_OPTIONAL_WITH(DS_FORMAT_REGEX),
+     {RECORDS | QUEUE, WITH_SCHEMA},
      NULL,
-     "The columns: names and types. csv: in the order of the fields."},
+     "The columns: names and types. csv: in the order of the fields. regex: types of groups."},
     {"on_error", &on_error, 0, {0, 0}, "skip", "What happens to a record that is bad."},
     {"connect", &address, 0, {SOCKET, 0}, NULL, "\"host:port\" to connect to, again and again."},
     {"listen", &address, 0, {SOCKET, 0}, NULL, "\"host:port\" to listen on, for many clients."},
@@ -137,7 +140,12 @@ static const ds_key source_keys[] = {
     LATER_KEY("path"),
     LATER_KEY("start_at"),
     LATER_KEY("reload"),
-    LATER_KEY("regex"),
+    {"regex",
+     &pattern_text,
+     REQUIRED,
+     {RECORDS, REGEX},
+     NULL,
+     "PCRE2; its named groups are the columns."},
     END_OF_KEYS,
 };
 const ds_shape ds_source_shape = {.kind = DS_SHAPE_OBJECT,

@@ -124,7 +124,7 @@ static json_t *consequence(const ds_shape *shape, const int selected[2])
         bool decided = selected[1] >= 0 || key->only[1] == 0;
         if (depends && !ds_key_allowed(shape, key, selected))
             json_object_set_new(forbidden, key->name, json_false());
-        else if (depends && decided && (key->flags & DS_KEY_REQUIRED) != 0)
+        else if (depends && decided && ds_key_required(key, selected))
             json_array_append_new(required, json_string(key->name));
     }
     json_t *then = json_pack("{s:o}", "properties", forbidden);

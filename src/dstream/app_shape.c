@@ -131,6 +131,12 @@ bool ds_key_allowed(const ds_shape *object, const ds_key *key, const int selecte
     return !allowed_by(ds_shape_key(object, object->selectors[1]), 0, selected[0]);
 }
 
+bool ds_key_required(const ds_key *key, const int selected[2])
+{
+    bool optional = selected[1] >= 0 && (key->flags & DS_KEY_OPTIONAL_WITH(selected[1])) != 0;
+    return (key->flags & DS_KEY_REQUIRED) != 0 && !optional;
+}
+
 json_t *ds_shape_get(const json_t *object, const char *name)
 {
     json_t *value = json_object_get(object, name);

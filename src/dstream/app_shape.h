@@ -66,6 +66,8 @@ typedef struct ds_shape {
 #define DS_KEY_LATER 2u         /* of the format, but not of this version */
 #define DS_KEY_NO_VARIABLES 4u  /* variables below it are left as they are */
 #define DS_KEY_NOT_CANONICAL 8u /* no part of the plan */
+/* Not required after all with this choice of the object's second selector. */
+#define DS_KEY_OPTIONAL_WITH(choice) (256u << (choice))
 
 struct ds_key {
     const char *name; /* NULL ends a table */
@@ -108,6 +110,9 @@ int ds_shape_selected(const ds_shape *object, unsigned selector, const json_t *v
 /* True if the key may stand in an object for which ds_shape_selected gave these choices. A
  * selector that is not itself allowed by the first one decides nothing. */
 bool ds_key_allowed(const ds_shape *object, const ds_key *key, const int selected[2]);
+
+/* True if the key has to stand there, wherever it may (as ds_key_allowed tells). */
+bool ds_key_required(const ds_key *key, const int selected[2]);
 
 /* Numbers of a checked object: a bool, int, duration (ms) or size (bytes) at `name`, or the
  * default of the table. object may be NULL. 0 if there is neither. */

@@ -101,8 +101,11 @@ static void read_format(ds_app_builder *builder, ds_app_source *source, json_t *
     source->spec.record_limit = (uint32_t)builder->app->limits_record;
     read_delimiter(builder, source, object);
     bool good = read_schema(builder, source, schema);
-    bool needed = format == DS_FORMAT_JSON || format == DS_FORMAT_CSV;
-    if (!good || needed != (schema != NULL) || ds_diagnostics_errors(builder->diagnostics) > errors)
+    bool regex = format == DS_FORMAT_REGEX;
+    bool needed = format == DS_FORMAT_JSON || format == DS_FORMAT_CSV || format == DS_FORMAT_LOGFMT;
+    good = (!regex || ds_app_read_regex(builder, source, object)) && good;
+    good = (regex || needed == (schema != NULL)) && good;
+    if (!good || ds_diagnostics_errors(builder->diagnostics) > errors)
         return;
     ds_error error;
     if (ds_format_new(builder->arena, &source->spec, &source->format, &error) == DS_OK) {
@@ -111,7 +114,7 @@ static void read_format(ds_app_builder *builder, ds_app_source *source, json_t *
         return;
     }
     source->format = NULL;
-    const char *key = schema != NULL ? "schema" : "format";
+    const char *key = regex ? "regex" : schema != NULL ? "schema" : "format";
     ds_diag_error(builder->diagnostics, ds_app_path(builder, source->path, key), "%s",
                   error.message);
 }

@@ -95,6 +95,33 @@ class Reasons(Bad):
         self.assertEqual(len(run.rows()), len(bad))
         self.assertEqual(run.last()["bad_records"], len(bad))
 
+    def test_logfmt(self):
+        good = 'n=1 f=2.5 b=true t=2026-01-01T00:00:00Z s="x \\"y\\""'
+        types = ["n=x", "n=1.0", 'n=""', "f=1.x", "b=yes", "t=yesterday", 'n=" 1"']
+        ranges = ["n=9223372036854775808", "f=1e999"]
+        syntax = ['s="x', 's=x"', 's="x"y', '"s"=x', 'other=x"y', 'other="x']
+        bad = types + ranges + syntax
+        text = "\n".join(line for record in bad for line in (record, good))
+        for streams in (None, {"few": {"from": "in", "select": {"b": "b"}}}):
+            run = self.one_source({"format": "logfmt", "schema": SCHEMA}, text, streams=streams)
+            self.assertEqual(len(run.rows()), len(bad))
+            self.assertBad(run, type=len(types), range=len(ranges), syntax=len(syntax))
+        self.assertEqual(set(run.out().splitlines()), {'{"b":true}'})
+
+    def test_regex(self):
+        source = {"format": "regex", "schema": {"n": "int"},
+                  "regex": r"^(?<user>\w+) (?<n>\S+)(?: (?<note>(?:x+)+))?$"}
+        good = "ann 1"
+        bad = {"syntax": ["ann", "ann 1 y", " ann 1"], "type": ["ann x", "ann 1.0"],
+               "range": ["ann 9223372036854775808"], "match_limit": ["ann 1 " + "x" * 60 + "y"]}
+        text = "\n".join(line for records in bad.values() for record in records
+                         for line in (record, good))
+        for streams in (None, {"few": {"from": "in", "select": {"user": "user"}}}):
+            run = self.one_source(source, text, streams=streams)
+            self.assertEqual(len(run.rows()), 7)
+            self.assertBad(run, **{reason: len(records) for reason, records in bad.items()})
+        self.assertEqual(set(run.out().splitlines()), {'{"user":"ann"}'})
+
     def test_replaced_characters(self):
         text = (b"ok\nnul \0 here\n\xff\xfe\n\xe2\x82\n\xe2\x82x\xf0\x9f\x98\n\xc3\xa4\n"
                 b"\xed\xa0\x80\n")

@@ -103,11 +103,6 @@ START_TEST(not_available_yet)
            "app.json:3:13: sources.a.type: \"tail\" is not available yet\n"
            "app.json:3:20: sources.a.path: \"path\" is not available yet\n"
            "app.json:3:31: sources.a.start_at: \"start_at\" is not available yet\n"},
-          {"'a':{'type':'stdin','format':'logfmt','schema':{'n':'int'}}",
-           "app.json:3:30: sources.a.format: \"logfmt\" is not available yet\n"},
-          {"'a':{'type':'stdin','format':'regex','regex':'x'}",
-           "app.json:3:30: sources.a.format: \"regex\" is not available yet\n"
-           "app.json:3:38: sources.a.regex: \"regex\" is not available yet\n"},
           {"'a':{'type':'stdin','on_error':'dead_letter','max_rate':4}",
            "app.json:3:32: sources.a.on_error: \"dead_letter\" is not available yet\n"
            "app.json:3:46: sources.a.max_rate: \"max_rate\" is not available yet\n"});
@@ -256,7 +251,7 @@ START_TEST(formats)
     CHECK(
         HEAD "'sources':{'a':{'type':'stdin',\n", "}}}",
         {"'format':'jsn'", "app.json:3:10: sources.a.format: \"jsn\" is not one of text, json, "
-                           "csv, combined (did you mean \"json\"?)\n"},
+                           "csv, combined, logfmt, regex (did you mean \"json\"?)\n"},
         {"'format':'json'",
          "app.json:2:12: sources.a.schema: missing: \"schema\" is needed here\n"},
         {"'format':'json','schema':{}",
@@ -294,16 +289,43 @@ START_TEST(formats)
         {"'format':'csv','schema':{'n':'int'},'delimiter':'\\n'",
          "app.json:3:49: sources.a.delimiter: must be one ASCII character, other than a quote or a "
          "line end\n"},
-        {"'schema':{'n':'int'}",
-         "app.json:3:1: sources.a.schema: \"schema\" belongs to format json, csv, not to text\n"},
+        {"'schema':{'n':'int'}", "app.json:3:1: sources.a.schema: \"schema\" belongs to format "
+                                 "json, csv, logfmt, regex, not to text\n"},
         {"'format':'combined','schema':{'n':'int'},'header':true,'delimiter':';'",
-         "app.json:3:21: sources.a.schema: \"schema\" belongs to format json, csv, not to "
-         "combined\n"
+         "app.json:3:21: sources.a.schema: \"schema\" belongs to format json, csv, logfmt, "
+         "regex, not to combined\n"
          "app.json:3:42: sources.a.header: \"header\" belongs to format csv, not to combined\n"
          "app.json:3:56: sources.a.delimiter: \"delimiter\" belongs to format csv, not to "
          "combined\n"},
         {"'format':'json','schema':{'n':'int'},'header':true",
-         "app.json:3:38: sources.a.header: \"header\" belongs to format csv, not to json\n"});
+         "app.json:3:38: sources.a.header: \"header\" belongs to format csv, not to json\n"},
+        {"'format':'logfmt'",
+         "app.json:2:12: sources.a.schema: missing: \"schema\" is needed here\n"},
+        {"'format':'logfmt','regex':'x','schema':{'l':'list<int>'}",
+         "app.json:3:19: sources.a.regex: \"regex\" belongs to format regex, not to logfmt\n"
+         "app.json:3:45: sources.a.schema.l: a column of this format cannot be a list\n"});
+}
+END_TEST
+
+START_TEST(patterns)
+{
+    CHECK(
+        HEAD "'sources':{'a':{'type':'stdin','format':'regex',\n", "}}}",
+        {"'on_error':'skip'",
+         "app.json:2:12: sources.a.regex: missing: \"regex\" is needed here\n"},
+        {"'regex':''", "app.json:3:9: sources.a.regex: is empty\n"},
+        {"'regex':5", "app.json:3:9: sources.a.regex: must be a regular expression (a string), "
+                      "not 5\n"},
+        {"'regex':'a(b)'", "app.json:3:9: sources.a.regex: the regular expression has no named "
+                           "group, as \"(?<name>…)\"\n"},
+        {"'regex':'(?<a>b'", "app.json:3:16: sources.a.regex: missing closing parenthesis\n"},
+        {"'regex':'(?<a>\\\\d+)ä*+*'",
+         "app.json:3:23: sources.a.regex: quantifier does not follow a repeatable item\n"},
+        {"'regex':'(?<user>.)(?<ms>.)','schema':{'uesr':'int','zz':'int','ms':'list<int>'}",
+         "app.json:3:40: sources.a.schema.uesr: the regular expression has no group \"uesr\" (did "
+         "you mean \"user\"?)\n"
+         "app.json:3:53: sources.a.schema.zz: the regular expression has no group \"zz\"\n"
+         "app.json:3:69: sources.a.schema.ms: a column of this format cannot be a list\n"});
 }
 END_TEST
 
@@ -608,6 +630,6 @@ START_TEST(too_many)
 END_TEST
 
 UNIT_MAIN("app_errors", no_object, top_level, not_available_yet, batch_and_checkpoint,
-          executors_and_limits, source_keys, socket_addresses, formats, queues, names_of_streams,
-          circles, windows, clauses, sinks, variables, repeated_keys, excerpts_show_the_place,
-          too_many)
+          executors_and_limits, source_keys, socket_addresses, formats, patterns, queues,
+          names_of_streams, circles, windows, clauses, sinks, variables, repeated_keys,
+          excerpts_show_the_place, too_many)

@@ -18,9 +18,9 @@ static uint32_t next_random(uint32_t *state)
 /* Bytes of which one in `rarity` is special. */
 static void fill(char *bytes, size_t n, uint32_t rarity, uint32_t *state)
 {
-    static const char special[] = "\n\"\\,\x1f\x01";
+    static const char special[] = "\n\"\\,\x1f\x01 =";
     for (size_t i = 0; i < n; i++)
-        bytes[i] = next_random(state) % rarity == 0 ? special[next_random(state) % 6]
+        bytes[i] = next_random(state) % rarity == 0 ? special[next_random(state) % 8]
                                                     : (char)(0x20 + next_random(state) % 0xe0);
 }
 
@@ -80,6 +80,7 @@ START_TEST(bytes_are_found_alike)
         ck_assert_ptr_eq(ds_scan_for(from, end, limit, '\\'),
                          ds_scan_either_plain(from, end, '\\', '\\'));
         ck_assert_ptr_eq(ds_scan_json(from, end, limit), ds_scan_json_plain(from, end));
+        ck_assert_ptr_eq(ds_scan_logfmt(from, end, limit), ds_scan_logfmt_plain(from, end));
         free(bytes);
     }
 }

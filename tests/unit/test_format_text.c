@@ -176,6 +176,7 @@ START_TEST(reasons_have_names)
     ck_assert_str_eq(ds_bad_reason_name(DS_BAD_FIELDS), "fields");
     ck_assert_str_eq(ds_bad_reason_name(DS_BAD_ENCODING), "encoding");
     ck_assert_str_eq(ds_bad_reason_name(DS_BAD_HEADER), "header");
+    ck_assert_str_eq(ds_bad_reason_name(DS_BAD_MATCH_LIMIT), "match_limit");
 }
 END_TEST
 

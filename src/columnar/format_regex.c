@@ -1,0 +1,156 @@
+/*
+ * The format `regex`: a regular expression is searched for in each record, and its named groups
+ * are the columns, in the order of the groups.
+ *
+ * A group that took no part is null. Where several groups have one name ("(?J)"), the first of
+ * them that took part counts. A record in which nothing is found is bad, and so is one for
+ * which the search was given up (regex.h), so that no pattern holds up the app.
+ */
+#include "columnar/format_value.h"
+#include "columnar/regex.h"
+
+#include <stdlib.h>
+
+#define COLUMNS_MAX 1000u /* as in a schema */
+#define NO_COLUMN UINT32_MAX
+
+typedef struct regex_plan {
+    const ds_regex *regex;
+    uint32_t *groups; /* those of column 0, of column 1, … */
+    uint32_t *ends;   /* of each column's groups, an index of groups */
+} regex_plan;
+
+/* The columns of a pattern, strings but for those that `types` has, and which of them each
+ * group belongs to. */
+static ds_status find_columns(ds_arena *arena, const ds_regex *regex, const ds_schema *types,
+                              ds_schema *columns, uint32_t *column_of, ds_error *error)
+{
+    *columns = (ds_schema){DS_ARENA_ARRAY(arena, ds_field, COLUMNS_MAX), 0};
+    for (uint32_t group = 1; group <= ds_regex_groups(regex); group++) {
+        const char *name = ds_regex_group_name(regex, group);
+        int column = name != NULL ? ds_schema_find(columns, name) : -1;
+        column_of[group] = column >= 0 ? (uint32_t)column : columns->n_fields;
+        if (name == NULL)
+            column_of[group] = NO_COLUMN;
+        if (name == NULL || column >= 0)
+            continue;
+        if (columns->n_fields == COLUMNS_MAX)
+            return ds_error_set(error, DS_ERR_APP, "more than %u named groups", COLUMNS_MAX);
+        int typed = ds_schema_find(types, name);
+        columns->fields[columns->n_fields++] =
+            (ds_field){name, typed >= 0 ? types->fields[typed].type : DS_TYPE(DS_STRING)};
+    }
+    if (columns->n_fields == 0)
+        return ds_error_set(error, DS_ERR_APP,
+                            "the regular expression has no named group, as \"(?<name>…)\"");
+    for (uint32_t i = 0; i < types->n_fields; i++)
+        if (ds_schema_find(columns, types->fields[i].name) < 0)
+            return ds_error_set(error, DS_ERR_APP, "the regular expression has no group \"%s\"",
+                                types->fields[i].name);
+    return DS_OK;
+}
+
+/* Sorts the groups by their columns. */
+static void sort_groups(ds_arena *arena, const uint32_t *column_of, uint32_t n_columns,
+                        regex_plan *plan)
+{
+    uint32_t n_groups = ds_regex_groups(plan->regex);
+    plan->groups = DS_ARENA_ARRAY(arena, uint32_t, n_groups);
+    plan->ends = DS_ARENA_ARRAY(arena, uint32_t, n_columns + 1);
+    for (uint32_t group = 1; group <= n_groups; group++)
+        if (column_of[group] != NO_COLUMN)
+            plan->ends[column_of[group] + 1]++;
+    for (uint32_t i = 0; i < n_columns; i++)
+        plan->ends[i + 1] += plan->ends[i];
+    /* Now ends[i] is where column i begins; counted up below to where it ends. */
+    for (uint32_t group = 1; group <= n_groups; group++)
+        if (column_of[group] != NO_COLUMN)
+            plan->groups[plan->ends[column_of[group]]++] = group;
+}
+
+static ds_status prepare(ds_arena *arena, const ds_format_spec *spec, ds_format *format,
+                         ds_error *error)
+{
+    regex_plan *plan = DS_ARENA_NEW(arena, regex_plan);
+    ds_schema columns;
+    ds_error wrong;
+    size_t at = 0;
+    if (ds_regex_compile(arena, spec->regex, strlen(spec->regex), &plan->regex, &at, &wrong) !=
+        DS_OK)
+        return ds_error_set(error, DS_ERR_APP,
+                            "the regular expression is wrong at its byte %zu: %s", at + 1,
+                            wrong.message);
+    uint32_t *column_of = DS_ARENA_ARRAY(arena, uint32_t, ds_regex_groups(plan->regex) + 1);
+    DS_TRY(find_columns(arena, plan->regex, &spec->schema, &columns, column_of, error));
+    DS_TRY(ds_format_text_schema(arena, &columns, "regex", &format->schema, error));
+    sort_groups(arena, column_of, columns.n_fields, plan);
+    format->plan = plan;
+    return DS_OK;
+}
+
+static void *state_new(const ds_format *format)
+{
+    ds_matcher *matcher = ds_alloc(sizeof *matcher);
+    ds_matcher_init(matcher, ((const regex_plan *)format->plan)->regex);
+    return matcher;
+}
+
+static void state_free(void *matcher)
+{
+    ds_matcher_fini(matcher);
+    free(matcher);
+}
+
+/* The text of a column's first group that took part; false if none did. */
+DS_ALWAYS_INLINE bool group_text(const regex_plan *plan, const ds_matcher *matcher, uint32_t column,
+                                 size_t *from, size_t *to)
+{
+    for (uint32_t i = column > 0 ? plan->ends[column - 1] : 0; i < plan->ends[column]; i++)
+        if (ds_matcher_group(matcher, plan->groups[i], from, to))
+            return true;
+    return false;
+}
+
+DS_ALWAYS_INLINE bool put_groups(ds_decoder *decoder, const ds_record *record)
+{
+    const ds_format *format = decoder->format;
+    for (uint32_t i = 0; i < format->schema.n_fields; i++) {
+        size_t from, to;
+        ds_bad_reason reason;
+        if (!group_text(format->plan, decoder->state, i, &from, &to)) {
+            ds_put_null(decoder, i);
+            continue;
+        }
+        const char *text = record->text + from;
+        uint32_t length = (uint32_t)(to - from);
+        if (format->schema.fields[i].type.kind == DS_STRING)
+            ds_put_view(decoder, i, ds_record_view(record, text, length));
+        else if (DS_UNLIKELY(!ds_put_scalar(decoder, i, text, length, &reason)))
+            return ds_bad_value(decoder, record, i, text, length, reason);
+    }
+    return true;
+}
+
+DS_ALWAYS_INLINE bool decode_record(ds_decoder *decoder, const ds_record *record)
+{
+    size_t length = (size_t)(record->end - record->text);
+    ds_match match = ds_matcher_search(decoder->state, record->text, length, 0, false);
+    if (DS_LIKELY(match == DS_MATCH_FOUND))
+        return put_groups(decoder, record);
+    if (match == DS_MATCH_LIMIT)
+        return ds_record_bad(decoder, record, DS_BAD_MATCH_LIMIT,
+                             "the regular expression takes too many steps or too much memory");
+    return ds_record_bad(decoder, record, DS_BAD_SYNTAX, "the regular expression does not match");
+}
+
+static void decode(ds_decoder *decoder)
+{
+    ds_decode_records(decoder, false, decode_record);
+}
+
+const ds_format_ops ds_format_regex = {
+    .prepare = prepare,
+    .state_new = state_new,
+    .state_free = state_free,
+    .decode = decode,
+};
