@@ -87,6 +87,13 @@ class KilledExecutors(Numbers):
                 top = sorted(by[time_ms], key=lambda r: (-r["n"], r["k"]))[:3]
                 self.assertEqual(rows, top)
 
+    def pane_losses(self, run):
+        """Batch times (ms) between which panes were lost: those of the batches reported before
+        and after, and one to either side."""
+        lines = [(scenario.ms(line["batch_time"]), line["panes_lost"]) for line in run.progress()]
+        return [(a - 50, b + 50) for (a, before), (b, after) in zip(lines, lines[1:])
+                if before != after]
+
     def test_with_windows(self):
         # Exact, or the loss reported: a window that is too low overlaps a reported loss.
         app = self.app({"in": self.source()},
@@ -98,20 +105,21 @@ class KilledExecutors(Numbers):
         os.mkdir(self.path("in"))
         generator = random.Random(5)
         run = self.start(app)
-        files, losses = 0, []
+        files, killed = 0, 0
         for n_files in (40, 90, 90):
             for _ in range(n_files):
                 self.add_file(files)
                 files += 1
                 time.sleep(0.02)
-            if len(losses) < 2:
-                losses.append(time.time() * 1000)
+            if killed < 2:
+                killed += 1
                 scenario.until(lambda: self.kill_one(run, generator), "one is killed")
         run.until_rows_in(files * self.LINES)
         run.stop()
         given = self.collect("rows")
         self.assertEqual(sum(row["n"] for rows in given.values() for row in rows),
                          files * self.LINES)  # what has no windows is exact
+        losses = self.pane_losses(run)
         exact = 0
         for t, rows in self.collect("w").items():
             expected = {}
@@ -122,8 +130,7 @@ class KilledExecutors(Numbers):
             got = {row["k"]: row["n"] for row in rows}
             for k, n in expected.items():
                 self.assertLessEqual(got.get(k, 0), n)
-            # A batch runs soon after its time; one that is run again, a little later.
-            if not any(loss - 500 < t < loss + 1000 for loss in losses):
+            if not any(begin < t < end + 400 for begin, end in losses):
                 self.assertEqual(got, expected)
                 exact += 1
         self.assertGreater(exact, 10)

@@ -181,11 +181,11 @@ class Kill(scenario.Scenario):
 
     def test_executors_again_and_again(self):
         run = self.busy("--set", "batch.interval=20ms")
-        for _ in range(4):
+        for lost in (2, 4, 6, 8):
             for pid in run.until_executors(2):
                 os.kill(pid, signal.SIGKILL)
-            run.until(lambda: run.last().get("executors") == 2 and len(run.executors()) == 2,
-                      "there are new executors")
+            run.until(lambda: (run.last()["executors_lost"], run.last()["executors"]) == (lost, 2),
+                      "there are new executors, which have joined")
         batches = run.last()["batches"]
         run.until_batches(batches + 5)
         run.stop()
