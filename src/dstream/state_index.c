@@ -1,0 +1,246 @@
+#include "dstream/state_index.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_SLOTS 64u
+#define MOST_SLOTS 4096u /* of a table that can still be split */
+#define MOST_DEPTH 20u   /* the other 12 bits place a hash in its table */
+
+/* ---- Tables ---- */
+
+static size_t table_bytes(const ds_index_table *table)
+{
+    return sizeof *table + ((size_t)table->mask + 1) * sizeof *table->slots;
+}
+
+static void charge(ds_state_index *index, int64_t bytes)
+{
+    index->bytes = (size_t)((int64_t)index->bytes + bytes);
+    ds_budget_charge(index->budget, bytes);
+}
+
+static ds_index_table *new_table(ds_state_index *index, uint32_t n_slots, uint32_t depth)
+{
+    ds_index_table *table = ds_calloc(1, sizeof *table);
+    table->slots = ds_alloc(n_slots * sizeof *table->slots);
+    memset(table->slots, 0xff, n_slots * sizeof *table->slots);
+    table->mask = n_slots - 1;
+    table->depth = depth;
+    charge(index, (int64_t)table_bytes(table));
+    return table;
+}
+
+static void free_table(ds_state_index *index, ds_index_table *table)
+{
+    charge(index, -(int64_t)table_bytes(table));
+    free(table->slots);
+    free(table);
+}
+
+static void put(ds_index_table *table, ds_index_slot slot)
+{
+    uint32_t at = slot.hash & table->mask;
+    while (table->slots[at].id != DS_NO_ID)
+        at = (at + 1) & table->mask;
+    table->slots[at] = slot;
+    table->count++;
+}
+
+static void put_all(ds_index_table *to, const ds_index_table *from)
+{
+    for (uint32_t i = 0; i <= from->mask; i++)
+        if (from->slots[i].id != DS_NO_ID)
+            put(to, from->slots[i]);
+}
+
+static void resize(ds_state_index *index, ds_index_table *table, uint32_t n_slots)
+{
+    ds_index_table *made = new_table(index, n_slots, table->depth);
+    put_all(made, table);
+    ds_index_table old = *table;
+    *table = *made;
+    *made = old;
+    free_table(index, made);
+}
+
+/* ---- The directory ---- */
+
+/* The places of a table in the directory are a run that begins at a multiple of its length. */
+static void set_run(ds_state_index *index, uint32_t hash, uint32_t depth, ds_index_table *table)
+{
+    uint32_t length = (uint32_t)1 << (index->depth - depth);
+    uint32_t at = index->depth == 0 ? 0 : hash >> (32 - index->depth);
+    at &= ~(length - 1);
+    for (uint32_t i = 0; i < length; i++)
+        index->directory[at + i] = table;
+}
+
+static size_t directory_bytes(uint32_t depth)
+{
+    return ((size_t)1 << depth) * sizeof(ds_index_table *);
+}
+
+static void double_directory(ds_state_index *index)
+{
+    size_t n = (size_t)1 << index->depth;
+    ds_index_table **directory = ds_alloc(directory_bytes(index->depth + 1));
+    for (size_t i = 0; i < n; i++)
+        directory[2 * i] = directory[2 * i + 1] = index->directory[i];
+    free(index->directory);
+    charge(index, (int64_t)directory_bytes(index->depth));
+    index->directory = directory;
+    index->depth++;
+    index->n_deepest = 0;
+}
+
+static void halve_directory(ds_state_index *index)
+{
+    uint32_t depth = index->depth - 1;
+    size_t n = (size_t)1 << depth;
+    ds_index_table **directory = ds_alloc(directory_bytes(depth));
+    for (size_t i = 0; i < n; i++)
+        directory[i] = index->directory[2 * i];
+    free(index->directory);
+    charge(index, -(int64_t)directory_bytes(depth));
+    index->directory = directory;
+    index->depth = depth;
+    index->n_deepest = 0;
+    for (size_t i = 0; i < n; i++)
+        index->n_deepest += directory[i]->depth == depth;
+}
+
+/* ---- Growing ---- */
+
+static void split(ds_state_index *index, uint32_t hash, ds_index_table *table)
+{
+    uint32_t depth = table->depth + 1, bit = (uint32_t)1 << (32 - depth);
+    if (table->depth == index->depth)
+        double_directory(index);
+    ds_index_table *low = new_table(index, MOST_SLOTS, depth);
+    ds_index_table *high = new_table(index, MOST_SLOTS, depth);
+    for (uint32_t i = 0; i <= table->mask; i++)
+        if (table->slots[i].id != DS_NO_ID)
+            put(table->slots[i].hash & bit ? high : low, table->slots[i]);
+    set_run(index, hash & ~bit, depth, low);
+    set_run(index, hash | bit, depth, high);
+    index->n_deepest += depth == index->depth ? 2 : 0;
+    free_table(index, table);
+}
+
+static bool is_full(const ds_index_table *table)
+{
+    return table->count >= table->mask / 4 * 3;
+}
+
+void ds_state_index_add(ds_state_index *index, uint32_t hash, uint32_t id)
+{
+    ds_index_table *table = ds_index_table_of(index, hash);
+    while (is_full(table)) {
+        /* Hashes that have all bits of the directory in common cannot be split. */
+        if (table->mask + 1 < MOST_SLOTS || table->depth == MOST_DEPTH) {
+            DS_ASSERT(table->mask < UINT32_MAX / 2);
+            resize(index, table, (table->mask + 1) * 2);
+        } else {
+            split(index, hash, table);
+        }
+        table = ds_index_table_of(index, hash);
+    }
+    put(table, (ds_index_slot){hash, id});
+}
+
+/* ---- Shrinking ---- */
+
+/* Joins a table that is nearly empty with its other half, if that was not split further. */
+static bool join(ds_state_index *index, uint32_t hash, ds_index_table *table)
+{
+    uint32_t bit = (uint32_t)1 << (32 - table->depth);
+    ds_index_table *other = ds_index_table_of(index, hash ^ bit);
+    if (other->depth != table->depth || other->count + table->count > MOST_SLOTS * 3 / 8)
+        return false;
+    ds_index_table *made = new_table(index, MOST_SLOTS, table->depth - 1);
+    put_all(made, table);
+    put_all(made, other);
+    index->n_deepest -= table->depth == index->depth ? 2 : 0;
+    set_run(index, hash, made->depth, made);
+    free_table(index, table);
+    free_table(index, other);
+    while (index->depth > 0 && index->n_deepest == 0)
+        halve_directory(index);
+    return true;
+}
+
+static void shrink(ds_state_index *index, uint32_t hash, ds_index_table *table)
+{
+    uint32_t n_slots = table->mask + 1;
+    if (n_slots <= FIRST_SLOTS || table->count >= n_slots / 8)
+        return;
+    if (table->depth == 0 || n_slots > MOST_SLOTS)
+        resize(index, table, n_slots / 2);
+    else
+        join(index, hash, table);
+}
+
+static uint32_t find(const ds_index_table *table, uint32_t hash, uint32_t id)
+{
+    uint32_t at = hash & table->mask;
+    while (table->slots[at].id != id) {
+        DS_ASSERT(table->slots[at].id != DS_NO_ID);
+        at = (at + 1) & table->mask;
+    }
+    return at;
+}
+
+/* Closes the gap that a pair leaves: later ones of the run move up. */
+static void take_out(ds_index_table *table, uint32_t at)
+{
+    ds_index_slot *slots = table->slots;
+    uint32_t mask = table->mask;
+    for (uint32_t next = (at + 1) & mask; slots[next].id != DS_NO_ID; next = (next + 1) & mask) {
+        uint32_t home = slots[next].hash & mask;
+        if (((next - home) & mask) >= ((next - at) & mask)) {
+            slots[at] = slots[next];
+            at = next;
+        }
+    }
+    slots[at] = (ds_index_slot){0, DS_NO_ID};
+    table->count--;
+}
+
+void ds_state_index_remove(ds_state_index *index, uint32_t hash, uint32_t id)
+{
+    ds_index_table *table = ds_index_table_of(index, hash);
+    take_out(table, find(table, hash, id));
+    shrink(index, hash, table);
+}
+
+void ds_state_index_renumber(ds_state_index *index, uint32_t hash, uint32_t from, uint32_t to)
+{
+    const ds_index_table *table = ds_index_table_of(index, hash);
+    table->slots[find(table, hash, from)].id = to;
+}
+
+/* ---- Making ---- */
+
+void ds_state_index_init(ds_state_index *index, ds_budget *budget)
+{
+    *index = (ds_state_index){.budget = budget, .n_deepest = 1};
+    index->directory = ds_alloc(directory_bytes(0));
+    charge(index, (int64_t)directory_bytes(0));
+    index->directory[0] = new_table(index, FIRST_SLOTS, 0);
+}
+
+void ds_state_index_fini(ds_state_index *index)
+{
+    size_t n = (size_t)1 << index->depth;
+    for (size_t i = 0; i < n;) {
+        ds_index_table *table = index->directory[i];
+        i += (size_t)1 << (index->depth - table->depth);
+        free_table(index, table);
+    }
+    free(index->directory);
+    charge(index, -(int64_t)directory_bytes(index->depth));
+    DS_ASSERT(index->bytes == 0);
+}
