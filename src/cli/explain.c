@@ -36,11 +36,9 @@ static void print_schema(const ds_schema *schema)
 
 static const char *source_kind(const ds_app_source *source)
 {
-    static const char *const names[] = {[DS_SOURCE_SOCKET] = "socket",
-                                        [DS_SOURCE_FILES] = "files",
-                                        [DS_SOURCE_STDIN] = "stdin",
-                                        [DS_SOURCE_RATE] = "rate",
-                                        [DS_SOURCE_QUEUE] = "queue"};
+    static const char *const names[] = {
+        [DS_SOURCE_SOCKET] = "socket", [DS_SOURCE_FILES] = "files", [DS_SOURCE_STDIN] = "stdin",
+        [DS_SOURCE_RATE] = "rate",     [DS_SOURCE_QUEUE] = "queue", [DS_SOURCE_TABLE] = "table"};
     return names[source->type];
 }
 

@@ -158,8 +158,12 @@ static void put_source(ds_buffer *out, const ds_source_counts *counts)
     ds_buffer_printf(out, ":{\"rows\":%" PRIu64 ",\"bytes\":%" PRIu64 ",", counts->rows,
                      counts->bytes);
     put_bad(out, counts->bad);
-    ds_buffer_printf(out, ",\"replaced_characters\":%" PRIu64 ",\"cut_short_records\":%" PRIu64 "}",
+    ds_buffer_printf(out, ",\"replaced_characters\":%" PRIu64 ",\"cut_short_records\":%" PRIu64,
                      counts->replaced, counts->cut_short);
+    if (counts->table_version > 0)
+        ds_buffer_printf(out, ",\"table_version\":%" PRIu64 ",\"table_failures\":%" PRIu64,
+                         counts->table_version, counts->table_failures);
+    ds_buffer_append_char(out, '}');
 }
 
 /* All sources together. */

@@ -17,7 +17,8 @@ typedef enum ds_source_type {
     DS_SOURCE_FILES,
     DS_SOURCE_STDIN,
     DS_SOURCE_RATE,
-    DS_SOURCE_QUEUE
+    DS_SOURCE_QUEUE,
+    DS_SOURCE_TABLE,
 } ds_source_type;
 typedef enum ds_on_error { DS_ON_ERROR_SKIP, DS_ON_ERROR_FAIL } ds_on_error;
 
@@ -26,7 +27,7 @@ typedef struct ds_app_source {
     const char *path; /* "sources.access", for diagnostics */
     ds_source_type type;
     ds_on_error on_error;
-    const ds_format *format; /* socket, files, stdin */
+    const ds_format *format; /* socket, files, stdin, table */
     ds_format_spec spec;     /* as given to ds_format_new; csv header is asked here */
     ds_schema schema;        /* columns of its rows, whatever the type */
     bool listen;             /* socket */
@@ -35,6 +36,8 @@ typedef struct ds_app_source {
     const char *dir, *pattern; /* files */
     bool new_files_only;
     int64_t rows_per_second; /* rate */
+    const char *file;        /* table */
+    int64_t reload_ms;       /* table: how often the file is looked at; 0: once, at the start */
     /* queue: checked list of lists of objects. Under a test every source has such lists, of
      * objects (rows) or strings (raw records). */
     const json_t *batches;
@@ -65,6 +68,7 @@ typedef struct ds_app_stream {
     int64_t window_size_ms, window_slide_ms;
     const char *window_path; /* "streams.counts.window" */
     int64_t slide_ms;        /* how often it is due: the window's, or its parents' */
+    bool timeless;           /* made of tables alone, without a window: whole at any time */
     bool has_group_by;
     const char **group_by; /* plain column names; path: path.group_by[i] */
     uint32_t n_group_by;

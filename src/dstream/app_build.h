@@ -17,6 +17,7 @@ typedef struct ds_app_node {
     const ds_app_source *source; /* or */
     ds_app_stream *stream;
     int64_t slide_ms; /* 0: not known, as something is wrong */
+    bool timeless;    /* a table, or made of tables alone: its slide is that of what it is with */
     bool used;        /* a sink needs it */
 } ds_app_node;
 

@@ -38,8 +38,10 @@ static void make_nodes(ds_app_builder *builder)
     builder->nodes =
         DS_ARENA_ARRAY(builder->arena, ds_app_node, (size_t)app->n_sources + app->n_streams + 1);
     for (uint32_t i = 0; i < app->n_sources; i++)
-        builder->nodes[i] = (ds_app_node){
-            .name = app->sources[i].name, .source = &app->sources[i], .slide_ms = app->interval_ms};
+        builder->nodes[i] = (ds_app_node){.name = app->sources[i].name,
+                                          .source = &app->sources[i],
+                                          .slide_ms = app->interval_ms,
+                                          .timeless = app->sources[i].type == DS_SOURCE_TABLE};
     builder->n_nodes = app->n_sources;
     uint32_t n = app->n_sources;
     for (uint32_t i = 0; i < app->n_streams; i++) {
@@ -163,16 +165,19 @@ static void check_multiple(ds_app_builder *builder, const ds_app_stream *stream,
                                                      : "the slide of what it is made from");
 }
 
-/* The slide that the parents have in common; 0 if one is not known or they differ. */
+/* The slide that the parents have in common (what is made of tables alone is whole at any time,
+ * and goes with every slide); 0 if one is not known or they differ. */
 static int64_t parents_slide(ds_app_builder *builder, const ds_app_stream *stream)
 {
-    int64_t slide = 0;
+    int64_t slide = stream->n_from > 0 ? builder->app->interval_ms : 0;
     const char *first = NULL;
     for (uint32_t i = 0; i < stream->n_from; i++) {
         const ds_app_node *node =
             stream->from[i] != NULL ? ds_app_find(builder, stream->from[i]) : NULL;
         if (node == NULL || node->slide_ms == 0)
             return 0;
+        if (node->timeless)
+            continue;
         if (first != NULL && node->slide_ms != slide) {
             char one[DS_UNIT_TEXT], other[DS_UNIT_TEXT];
             ds_duration_format(slide, one);
@@ -189,6 +194,17 @@ static int64_t parents_slide(ds_app_builder *builder, const ds_app_stream *strea
     return slide;
 }
 
+static bool is_timeless(ds_app_builder *builder, const ds_app_stream *stream)
+{
+    for (uint32_t i = 0; i < stream->n_from; i++) {
+        const ds_app_node *node =
+            stream->from[i] != NULL ? ds_app_find(builder, stream->from[i]) : NULL;
+        if (node == NULL || !node->timeless)
+            return false;
+    }
+    return !stream->has_window;
+}
+
 static void compute_slide(ds_app_builder *builder, ds_app_stream *stream)
 {
     int64_t slide = parents_slide(builder, stream);
@@ -198,9 +214,12 @@ static void compute_slide(ds_app_builder *builder, ds_app_stream *stream)
             check_multiple(builder, stream, "slide", stream->window_slide_ms, slide);
     }
     stream->slide_ms = stream->has_window ? stream->window_slide_ms : slide;
+    stream->timeless = is_timeless(builder, stream);
     ds_app_node *node = ds_app_find(builder, stream->name);
-    if (node->stream == stream)
-        node->slide_ms = stream->slide_ms;
+    if (node->stream != stream)
+        return;
+    node->slide_ms = stream->slide_ms;
+    node->timeless = stream->timeless;
 }
 
 void ds_app_build_graph(ds_app_builder *builder)

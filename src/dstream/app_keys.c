@@ -56,7 +56,8 @@ static const ds_choice source_types[] = {
     [DS_SOURCE_STDIN] = {.name = "stdin", .doc = "lines of standard input"},
     [DS_SOURCE_RATE] = {.name = "rate", .doc = "a generator of value and timestamp"},
     [DS_SOURCE_QUEUE] = {.name = "queue", .doc = "rows in this file, a list for each batch"},
-    {.name = "table", .later = true},
+    [DS_SOURCE_TABLE] = {.name = "table",
+                         .doc = "a file of rows to join with, whole in every batch"},
     {.name = "tail", .later = true},
     {.name = NULL},
 };
@@ -111,7 +112,8 @@ INT_SHAPE(rows_per_second, 1, 1000000000);
 #define BIT(choice) (1u << (choice))
 #define SOCKET BIT(DS_SOURCE_SOCKET)
 #define FILES BIT(DS_SOURCE_FILES)
-#define RECORDS (SOCKET | FILES | BIT(DS_SOURCE_STDIN)) /* sources of raw records */
+#define TABLE BIT(DS_SOURCE_TABLE)
+#define RECORDS (SOCKET | FILES | BIT(DS_SOURCE_STDIN) | TABLE) /* sources of raw records */
 #define RATE BIT(DS_SOURCE_RATE)
 #define QUEUE BIT(DS_SOURCE_QUEUE)
 #define CSV BIT(DS_FORMAT_CSV)
@@ -137,9 +139,14 @@ static const ds_key source_keys[] = {
     {"batches", &batches, REQUIRED, {QUEUE, 0}, NULL, "The n-th list holds the rows of batch n."},
     {"header", &boolean, 0, {RECORDS, CSV}, "false", "The first record names the fields."},
     {"delimiter", &delimiter, 0, {RECORDS, CSV}, ",", "What stands between fields."},
-    LATER_KEY("path"),
+    {"path", &path_text, REQUIRED, {TABLE, 0}, NULL, "The file of the table."},
+    {"reload",
+     &duration,
+     0,
+     {TABLE, 0},
+     NULL,
+     "How often the file is looked at; read once, at the start, if not given."},
     LATER_KEY("start_at"),
-    LATER_KEY("reload"),
     {"regex",
      &pattern_text,
      REQUIRED,

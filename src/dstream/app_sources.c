@@ -143,6 +143,12 @@ static void read_files(ds_app_builder *builder, ds_app_source *source, json_t *o
     source->new_files_only = ds_shape_number(&ds_source_shape, object, "new_files_only") != 0;
 }
 
+static void read_table(ds_app_builder *builder, ds_app_source *source, json_t *object)
+{
+    source->file = ds_app_text_copy(builder, ds_shape_string(&ds_source_shape, object, "path"));
+    source->reload_ms = ds_shape_number(&ds_source_shape, object, "reload");
+}
+
 static void read_source(ds_app_builder *builder, ds_app_source *source, json_t *object)
 {
     int type = ds_shape_selected(&ds_source_shape, 0, object);
@@ -156,6 +162,7 @@ static void read_source(ds_app_builder *builder, ds_app_source *source, json_t *
     case DS_SOURCE_SOCKET: read_address(builder, source, object); break;
     case DS_SOURCE_FILES: read_files(builder, source, object); break;
     case DS_SOURCE_STDIN: break;
+    case DS_SOURCE_TABLE: read_table(builder, source, object); break;
     case DS_SOURCE_RATE:
         source->rows_per_second = ds_shape_number(&ds_source_shape, object, "rows_per_second");
         source->schema = (ds_schema){rate_fields, 2};

@@ -38,7 +38,7 @@ static void check_records(ds_app_builder *builder, const ds_app_source *source,
     }
 }
 
-static void check_batch(ds_app_builder *builder, json_t *batch, const char *path)
+static void check_batch(ds_app_builder *builder, json_t *batch, size_t index, const char *path)
 {
     for (void *i = json_object_iter(batch); i != NULL; i = json_object_iter_next(batch, i)) {
         const char *name = json_object_iter_key(i);
@@ -47,6 +47,8 @@ static void check_batch(ds_app_builder *builder, json_t *batch, const char *path
         const ds_app_node *node = ds_app_resolve(builder, at, true, name, true);
         if (node == NULL)
             continue;
+        if (node->source->type == DS_SOURCE_TABLE && index > 0)
+            ds_diag_error_key(builder->diagnostics, at, "a table is given in the first batch");
         check_records(builder, node->source, records, at);
         if (node->source->schema.n_fields > 0)
             ds_app_check_rows(builder, &node->source->schema, records, NULL, at);
@@ -97,7 +99,7 @@ void ds_app_build_given(ds_app_builder *builder, json_t *input)
     ds_app *app = builder->app;
     const ds_app_test test = {.input = input};
     for (size_t i = 0; i < json_array_size(input); i++)
-        check_batch(builder, json_array_get(input, i), ds_app_path_at(builder, DS_APP_GIVEN, i));
+        check_batch(builder, json_array_get(input, i), i, ds_app_path_at(builder, DS_APP_GIVEN, i));
     app->given = json_object();
     for (uint32_t i = 0; i < app->n_sources; i++) {
         ds_app_source *source = &app->sources[i];
@@ -295,7 +297,7 @@ static void read_test(ds_app_builder *builder, ds_app_test *test, json_t *object
     test->n_batches = count_batches(builder, test, object);
     const char *path = ds_app_path(builder, test->path, "input");
     for (size_t i = 0; i < json_array_size(test->input); i++)
-        check_batch(builder, json_array_get(test->input, i), ds_app_path_at(builder, path, i));
+        check_batch(builder, json_array_get(test->input, i), i, ds_app_path_at(builder, path, i));
     bool timed = read_start(builder, test, object) && known;
     check_expect(builder, test, timed);
     check_expect_errors(builder, test);

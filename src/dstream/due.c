@@ -21,10 +21,17 @@ bool ds_node_is_windowed(const ds_node *node)
     return node->kind == DS_NODE_WINDOW || (node->kind == DS_NODE_GROUP && node->group->windowed);
 }
 
-/* True for a node that makes rows of no input: a window, a total without keys. */
+/* The source of a table has rows at any time. */
+static bool is_table(const ds_node *node)
+{
+    return node->kind == DS_NODE_SOURCE && node->source->type == DS_SOURCE_TABLE;
+}
+
+/* True for a node that makes rows of no input: a window, a total without keys, a table. */
 static bool emits_alone(const ds_node *node)
 {
-    return ds_node_is_windowed(node) || (node->kind == DS_NODE_GROUP && node->group->n_keys == 0);
+    return ds_node_is_windowed(node) || is_table(node) ||
+           (node->kind == DS_NODE_GROUP && node->group->n_keys == 0);
 }
 
 /* Does the node take its parents' rows at t? They have rows then. */
@@ -80,6 +87,15 @@ bool ds_stage_due_always(const ds_stage *stage, const ds_due *due)
             return true;
     }
     return false;
+}
+
+bool ds_stage_reads_table(const ds_plan *plan, const ds_stage *stage, uint32_t source)
+{
+    for (uint32_t i = 0; i < stage->n_tables; i++)
+        if (stage->tables[i] == source)
+            return true;
+    return stage->root->kind == DS_NODE_SOURCE &&
+           stage->root->source == &plan->app->sources[source];
 }
 
 /* When every node has given its last output because of the input. */

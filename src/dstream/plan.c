@@ -41,11 +41,12 @@ static ds_node *add_node(builder *b, ds_node_kind kind, const char *stream, cons
     for (uint32_t i = 0; i < n_parents; i++) {
         node->parents[i] = parents[i];
         node->fails = node->fails || parents[i]->fails;
+        /* They are equal, but for those of tables, which are the interval, the least of all. */
+        if (parents[i]->slide_ms > node->slide_ms)
+            node->slide_ms = parents[i]->slide_ms;
     }
-    if (n_parents > 0) {
-        node->slide_ms = parents[0]->slide_ms;
+    if (n_parents > 0)
         node->schema = parents[0]->schema;
-    }
     plan->nodes[plan->n_nodes++] = node;
     return node;
 }

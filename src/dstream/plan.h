@@ -98,7 +98,9 @@ typedef struct ds_stage {
     uint32_t n_partitions; /* 0: as many as its input has (sources) */
     uint32_t *parents;     /* stages that write pieces for it; smaller ids, ascending */
     uint32_t n_parents;
-    bool keyed; /* keeps panes: a task must run where its partition lives */
+    bool keyed;       /* keeps panes: a task must run where its partition lives */
+    uint32_t *tables; /* sources (indexes in the app) that its rows are joined with as they pass */
+    uint32_t n_tables;
 } ds_stage;
 
 typedef struct ds_plan_output { /* of a source or stream, needed or not */
@@ -171,6 +173,9 @@ bool ds_node_runs(const ds_node *root, const ds_due *due);
 bool ds_stage_always(const ds_stage *stage);
 /* True if such a root is due. */
 bool ds_stage_due_always(const ds_stage *stage, const ds_due *due);
+
+/* True if tasks of the stage read a table (index in the app): its rows, or to join with them. */
+bool ds_stage_reads_table(const ds_plan *plan, const ds_stage *stage, uint32_t source);
 
 /* The first time after `after` at which something without input is due (a window's end, a
  * total), given the last time that sources had rows; 0 if everything has been computed at its

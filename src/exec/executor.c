@@ -20,6 +20,7 @@ typedef struct held_plan {
     ds_app *app;
     ds_plan *plan;
     ds_keyed_store *keyed;
+    ds_tables *tables;
     ds_task_env env;
 } held_plan;
 
@@ -39,7 +40,9 @@ struct ds_executor {
     int64_t released_ms; /* all batches up to this one are released: none comes back */
     uint64_t *receivers; /* ids that were started */
     size_t n_receivers;
-    uint32_t in_flight;
+    uint32_t in_flight; /* tasks */
+    uint32_t loads;     /* of tables, under way */
+    uint64_t last_load; /* the newest that was asked for */
     ds_arena *results_arena;
     ds_task_result results[MOST_RESULTS];
     uint32_t n_results;
@@ -68,6 +71,7 @@ static void drop_plan(ds_executor *e, uint32_t index)
 {
     held_plan *held = &e->plans[index];
     ds_keyed_store_free(held->keyed);
+    ds_tables_free(held->tables);
     ds_plan_free(held->plan);
     ds_app_free(held->app);
     *held = e->plans[--e->n_plans];
@@ -210,11 +214,13 @@ static ds_status hold_plan(ds_executor *e, const ds_msg_plan *text, ds_error *er
     held_plan held = {.plan_id = text->plan_id};
     DS_TRY(compile(e, text, &held, error));
     held.keyed = ds_keyed_store_new(&e->budget);
+    held.tables = ds_tables_new(held.app->n_sources, e->id, e->config.store);
     held.env = (ds_task_env){.plan = held.plan,
                              .store = e->config.store,
                              .ranges = e->ranges,
                              .peers = e->peers,
                              .keyed = held.keyed,
+                             .tables = held.tables,
                              .budget = &e->budget,
                              .executor_id = e->id,
                              .epoch = e->epoch};
@@ -234,7 +240,7 @@ static void on_plan(ds_executor *e, const ds_msg_plan *text)
 static void on_drop_plan(ds_executor *e, const ds_msg_drop_plan *drop)
 {
     held_plan *held = find_plan(e, drop->plan_id);
-    if (held != NULL && e->in_flight == 0)
+    if (held != NULL && e->in_flight == 0 && e->loads == 0)
         drop_plan(e, (uint32_t)(held - e->plans));
 }
 
@@ -349,6 +355,49 @@ static void on_release(ds_executor *e, const ds_msg_release *release)
         e->ports.receivers_credit(e->ports.arg);
 }
 
+/* ---- tables ---- */
+
+static void on_table_load(ds_executor *e, const ds_msg_table_load *load)
+{
+    const held_plan *held = find_plan(e, load->plan_id);
+    if (load->load_id <= e->last_load || held == NULL || load->source >= held->app->n_sources)
+        return;
+    e->last_load = load->load_id;
+    e->loads++;
+    e->ports.load(e->ports.arg, &held->env, load);
+}
+
+static void on_table_loaded(ds_executor *e, const ds_msg_table_loaded *loaded)
+{
+    DS_ASSERT(e->loads > 0);
+    e->loads--;
+    ds_message message = {.type = DS_MSG_TABLE_LOADED};
+    message.table_loaded = *loaded;
+    send(e, &message);
+}
+
+static void on_table(ds_executor *e, const ds_msg_table *table)
+{
+    const held_plan *held = find_plan(e, table->plan_id);
+    if (held != NULL)
+        ds_tables_add(held->tables, table->source, table->version, table->inputs, table->n_inputs);
+}
+
+static void on_table_drop(ds_executor *e, const ds_msg_table_drop *drop)
+{
+    const held_plan *held = find_plan(e, drop->plan_id);
+    if (held != NULL)
+        ds_tables_drop(held->tables, drop->source, drop->version);
+}
+
+/* Tables are there until the end: nothing is asked of them after it. */
+static void on_stop(ds_executor *e, const ds_msg_stop *stop)
+{
+    for (uint32_t i = 0; i < e->n_plans && e->in_flight == 0 && e->loads == 0; i++)
+        ds_tables_clear(e->plans[i].tables);
+    end(e, DS_OK, stop->reason);
+}
+
 /* ---- receivers ---- */
 
 static void say_receiver_failed(ds_executor *e, uint64_t receiver_id, const char *why)
@@ -437,7 +486,7 @@ static void on_message(ds_executor *e, const ds_message *message, int64_t now_us
     switch ((ds_message_type)message->type) {
     case DS_MSG_WELCOME: on_welcome(e, message, now_us); break;
     case DS_MSG_REJECT: end(e, DS_ERR_UNAVAILABLE, message->reject.reason); break;
-    case DS_MSG_STOP: end(e, DS_OK, message->stop.reason); break;
+    case DS_MSG_STOP: on_stop(e, &message->stop); break;
     case DS_MSG_PEER: on_peer(e, &message->peer); break;
     case DS_MSG_PLAN: on_plan(e, &message->plan); break;
     case DS_MSG_DROP_PLAN: on_drop_plan(e, &message->drop_plan); break;
@@ -448,6 +497,9 @@ static void on_message(ds_executor *e, const ds_message *message, int64_t now_us
         e->ports.receiver_stop(e->ports.arg, message->receiver_stop.receiver_id);
         break;
     case DS_MSG_CUT: e->ports.receivers_cut(e->ports.arg, message->cut.tick); break;
+    case DS_MSG_TABLE_LOAD: on_table_load(e, &message->table_load); break;
+    case DS_MSG_TABLE: on_table(e, &message->table); break;
+    case DS_MSG_TABLE_DROP: on_table_drop(e, &message->table_drop); break;
     default: break; /* not for executors: passed over */
     }
 }
@@ -468,6 +520,7 @@ void ds_executor_step(ds_executor *e, const ds_executor_event *event)
     case DS_EXECUTOR_STARTED: say_hello(e); break;
     case DS_EXECUTOR_MESSAGE: on_message(e, event->message, event->now_us); break;
     case DS_EXECUTOR_TASK_DONE: on_task_done(e, event->result, event->now_us); break;
+    case DS_EXECUTOR_TABLE_LOADED: on_table_loaded(e, event->loaded); break;
     case DS_EXECUTOR_BLOCK: on_block(e, event->block.receiver_id, event->block.block); break;
     case DS_EXECUTOR_RECEIVER_STATE: on_receiver_state(e, &event->state); break;
     case DS_EXECUTOR_CUT_DONE: on_cut_done(e, event->tick); break;

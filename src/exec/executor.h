@@ -27,6 +27,9 @@ typedef struct ds_executor_ports {
     /* Runs a task somewhere and reports it with DS_EXECUTOR_TASK_DONE. task and env are
      * borrowed for the call; env's parts live as long as the plan. */
     void (*run)(void *arg, const ds_task_env *env, const ds_task *task);
+    /* Loads a table somewhere and reports it with DS_EXECUTOR_TABLE_LOADED. load and env as task
+     * and env of run. */
+    void (*load)(void *arg, const ds_task_env *env, const ds_msg_table_load *load);
     void (*receiver_add)(void *arg, const ds_receiver_spec *spec);
     void (*receiver_stop)(void *arg, uint64_t receiver_id);
     void (*receivers_cut)(void *arg, uint64_t tick);
@@ -57,6 +60,7 @@ typedef enum ds_executor_event_kind {
     DS_EXECUTOR_STARTED,
     DS_EXECUTOR_MESSAGE,
     DS_EXECUTOR_TASK_DONE,
+    DS_EXECUTOR_TABLE_LOADED,
     DS_EXECUTOR_BLOCK,
     DS_EXECUTOR_RECEIVER_STATE,
     DS_EXECUTOR_CUT_DONE,
@@ -70,6 +74,7 @@ typedef struct ds_executor_event {
     union {
         const ds_message *message;
         const ds_task_result *result;
+        const ds_msg_table_loaded *loaded;
         struct {
             uint64_t receiver_id;
             ds_block block;

@@ -14,6 +14,7 @@
 #include "exec/bulk_client.h"
 #include "exec/bulk_server.h"
 #include "exec/executor.h"
+#include "exec/table_loader.h"
 #include "exec/task_pool.h"
 #include "rpc/link.h"
 
@@ -32,6 +33,7 @@ typedef enum mail_kind {
     MAIL_MESSAGE,
     MAIL_LOST,
     MAIL_TASK,
+    MAIL_TABLE,
     MAIL_BLOCK,
     MAIL_STATE,
     MAIL_CUT_DONE
@@ -41,6 +43,7 @@ typedef struct mail {
     ds_mail link;
     mail_kind kind;
     ds_task_done *done;
+    ds_table_load_done *loaded;
     uint64_t receiver_id, tick;
     ds_block block;
     ds_msg_receiver_state state;
@@ -90,6 +93,14 @@ static void on_task_done(void *arg, ds_task_done *done)
     executor_loop *loop = arg;
     mail *m = new_mail(MAIL_TASK, NULL, 0);
     m->done = done;
+    ds_mailbox_post(loop->mailbox, &m->link);
+}
+
+static void on_table_loaded(void *arg, ds_table_load_done *done)
+{
+    executor_loop *loop = arg;
+    mail *m = new_mail(MAIL_TABLE, NULL, 0);
+    m->loaded = done;
     ds_mailbox_post(loop->mailbox, &m->link);
 }
 
@@ -154,6 +165,11 @@ static void port_run(void *arg, const ds_task_env *env, const ds_task *task)
 {
     executor_loop *loop = arg;
     ds_task_pool_add(loop->pool, env, task);
+}
+
+static void port_load(void *arg, const ds_task_env *env, const ds_msg_table_load *load)
+{
+    ds_table_load_start(env, load, on_table_loaded, arg);
 }
 
 static void port_end(void *arg, ds_status status, const char *reason)
@@ -277,6 +293,10 @@ static void step_mail(executor_loop *loop, mail *m)
         event.kind = DS_EXECUTOR_TASK_DONE;
         event.result = ds_task_done_result(m->done);
         break;
+    case MAIL_TABLE:
+        event.kind = DS_EXECUTOR_TABLE_LOADED;
+        event.loaded = &m->loaded->loaded;
+        break;
     case MAIL_BLOCK:
         event.kind = DS_EXECUTOR_BLOCK;
         event.block.receiver_id = m->receiver_id;
@@ -294,6 +314,8 @@ static void step_mail(executor_loop *loop, mail *m)
     ds_executor_step(loop->control, &event);
     if (m->kind == MAIL_TASK)
         ds_task_done_free(m->done);
+    if (m->kind == MAIL_TABLE)
+        ds_table_load_free(m->loaded);
 }
 
 static void run(executor_loop *loop)
@@ -349,6 +371,7 @@ ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
     const ds_executor_ports ports = {.arg = &loop,
                                      .send = port_send,
                                      .run = port_run,
+                                     .load = port_load,
                                      .receiver_add = port_receiver_add,
                                      .receiver_stop = port_receiver_stop,
                                      .receivers_cut = port_cut,

@@ -5,6 +5,7 @@
 #include "exec/task_sinks.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define MOST_OUTPUTS 4096u /* of one task; a flush of its tables is one */
 
@@ -118,6 +119,14 @@ static ds_status check_overflows(const running *run, ds_error *error)
                         run->frame.stage->root->stream);
 }
 
+/* The records of a table were counted, and shown, when it was loaded. */
+static void forget_counts(ds_task_result *result)
+{
+    result->rows_in = result->bytes_in = result->replaced = 0;
+    memset(result->bad, 0, sizeof result->bad);
+    result->n_samples = 0;
+}
+
 static ds_status run_stage(running *run, ds_scratch *scratch, ds_task_result *result,
                            ds_error *error)
 {
@@ -126,6 +135,8 @@ static ds_status run_stage(running *run, ds_scratch *scratch, ds_task_result *re
                            ? ds_task_source_run(&run->frame, stage->root, run->task,
                                                 run->env->peers, scratch, run->arena, result, error)
                            : run_reduce(run, error);
+    if (stage->root->kind == DS_NODE_SOURCE && stage->root->source->type == DS_SOURCE_TABLE)
+        forget_counts(result);
     if (status == DS_OK)
         status = check_overflows(run, error);
     if (status == DS_OK)

@@ -10,6 +10,7 @@
 
 #include "exec/batch_ranges.h"
 #include "exec/keyed_store.h"
+#include "exec/tables.h"
 #include "exec/task_source.h"
 
 /* What all tasks of an executor share (borrowed; except for plan it outlives the plan). */
@@ -19,6 +20,7 @@ typedef struct ds_task_env {
     ds_batch_ranges *ranges;
     ds_peers *peers;
     ds_keyed_store *keyed;
+    ds_tables *tables;
     ds_budget *budget; /* of the executor */
     uint64_t executor_id;
     uint64_t epoch;

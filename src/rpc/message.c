@@ -123,6 +123,13 @@ static void input_fields(ds_wire *wire, void *item)
     text(wire, &input->path);
 }
 
+static void table_use_fields(ds_wire *wire, void *item)
+{
+    ds_table_use *use = item;
+    ds_wire_u32(wire, &use->source);
+    ds_wire_u64(wire, &use->version);
+}
+
 static void task_fields(ds_wire *wire, void *item)
 {
     ds_task *task = item;
@@ -133,6 +140,7 @@ static void task_fields(ds_wire *wire, void *item)
     ds_wire_u32(wire, &task->attempt);
     ds_wire_i64(wire, &task->keyed_ms);
     LIST(wire, task, inputs, n_inputs, input_fields);
+    LIST(wire, task, tables, n_tables, table_use_fields);
 }
 
 static void tasks_fields(ds_wire *wire, ds_message *message)
@@ -292,6 +300,54 @@ static void fetched_fields(ds_wire *wire, ds_message *message)
     ds_wire_blob(wire, &m->bytes, &m->n_bytes, DS_FETCH_LIMIT);
 }
 
+static void stamp_fields(ds_wire *wire, ds_file_stamp *stamp)
+{
+    ds_wire_u64(wire, &stamp->device);
+    ds_wire_u64(wire, &stamp->inode);
+    ds_wire_u64(wire, &stamp->size);
+    ds_wire_i64(wire, &stamp->modified_ns);
+    ds_wire_i64(wire, &stamp->changed_ns);
+}
+
+static void table_load_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_table_load *m = &message->table_load;
+    ds_wire_u32(wire, &m->plan_id);
+    ds_wire_u32(wire, &m->source);
+    ds_wire_u64(wire, &m->load_id);
+    ds_wire_u64(wire, &m->version);
+    stamp_fields(wire, &m->known);
+    ds_wire_u64(wire, &m->checksum);
+}
+
+static void table_loaded_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_table_loaded *m = &message->table_loaded;
+    ds_wire_u64(wire, &m->load_id);
+    ds_wire_bool(wire, &m->same);
+    stamp_fields(wire, &m->stamp);
+    ds_wire_u64(wire, &m->checksum);
+    LIST(wire, m, inputs, n_inputs, input_fields);
+    result_fields(wire, &m->result);
+}
+
+static void table_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_table *m = &message->table;
+    ds_wire_u32(wire, &m->plan_id);
+    ds_wire_u32(wire, &m->source);
+    ds_wire_u64(wire, &m->version);
+    LIST(wire, m, inputs, n_inputs, input_fields);
+}
+
+static void table_drop_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_table_drop *m = &message->table_drop;
+    ds_wire_u32(wire, &m->plan_id);
+    ds_wire_u32(wire, &m->source);
+    ds_wire_u64(wire, &m->version);
+}
+
 static const struct {
     const char *name;
     void (*fields)(ds_wire *wire, ds_message *message);
@@ -316,6 +372,10 @@ static const struct {
     [DS_MSG_STOP] = {"STOP", stop_fields},
     [DS_MSG_FETCH] = {"FETCH", fetch_fields},
     [DS_MSG_FETCHED] = {"FETCHED", fetched_fields},
+    [DS_MSG_TABLE_LOAD] = {"TABLE_LOAD", table_load_fields},
+    [DS_MSG_TABLE_LOADED] = {"TABLE_LOADED", table_loaded_fields},
+    [DS_MSG_TABLE] = {"TABLE", table_fields},
+    [DS_MSG_TABLE_DROP] = {"TABLE_DROP", table_drop_fields},
 };
 
 static bool known(uint8_t type)

@@ -11,9 +11,9 @@
  * stage, partition, attempt), and receiving it twice has no effect.
  *
  *     executor -> driver   HELLO, PLAN_RESULT, TASK_RESULTS, BLOCKS, CUT_DONE,
- *                          RECEIVER_STATE, HEARTBEAT
+ *                          RECEIVER_STATE, HEARTBEAT, TABLE_LOADED
  *     driver -> executor   WELCOME, REJECT, PLAN, DROP_PLAN, PEER, TASKS, RECEIVER_START,
- *                          RECEIVER_STOP, CUT, RELEASE, STOP
+ *                          RECEIVER_STOP, CUT, RELEASE, STOP, TABLE_LOAD, TABLE, TABLE_DROP
  *     over bulk links      FETCH, answered by FETCHED (exec/bulk_client.h)
  *
  * Structs here are what both cores work with. Decoding copies everything into an arena, so a
@@ -55,6 +55,10 @@ typedef enum ds_message_type {
     DS_MSG_STOP,
     DS_MSG_FETCH,
     DS_MSG_FETCHED,
+    DS_MSG_TABLE_LOAD,
+    DS_MSG_TABLE_LOADED,
+    DS_MSG_TABLE,
+    DS_MSG_TABLE_DROP,
     DS_MSG_TYPES
 } ds_message_type;
 
@@ -138,6 +142,12 @@ typedef struct ds_input {
     const char *path;  /* FILE; else "" */
 } ds_input;
 
+/* Which version of a table the tasks of a batch join with. */
+typedef struct ds_table_use {
+    uint32_t source; /* index in the app */
+    uint64_t version;
+} ds_table_use;
+
 /* One task. Names epoch (in the header), batch, stage, partition, attempt. */
 typedef struct ds_task {
     int64_t batch_ms; /* batch time */
@@ -148,6 +158,8 @@ typedef struct ds_task {
     int64_t keyed_ms; /* the batch that the keyed partition must stand at (INT64_MIN: empty) */
     ds_input *inputs; /* in the order of the stage's inputs, map stages and map partitions */
     uint32_t n_inputs;
+    ds_table_use *tables; /* those that its stage joins with */
+    uint32_t n_tables;
 } ds_task;
 
 typedef struct ds_msg_tasks {
@@ -286,6 +298,49 @@ typedef struct ds_msg_fetched {
     uint32_t n_bytes; /* as many as were asked for, or none */
 } ds_msg_fetched;
 
+/* What the system says about a file; all zero: there is no file. */
+typedef struct ds_file_stamp {
+    uint64_t device, inode, size;
+    int64_t modified_ns, changed_ns;
+} ds_file_stamp;
+
+/* Reads the file of a table into the store, as the blocks of a version, unless it still is the
+ * file that is known: by its stamp, or else by its bytes. */
+typedef struct ds_msg_table_load {
+    uint32_t plan_id;
+    uint32_t source;     /* index in the app */
+    uint64_t load_id;    /* never used twice; larger than all before */
+    uint64_t version;    /* what to call it; larger than all that are in use */
+    ds_file_stamp known; /* all zero: nothing is known */
+    uint64_t checksum;   /* XXH3-64 of the known bytes */
+} ds_msg_table_load;
+
+typedef struct ds_msg_table_loaded {
+    uint64_t load_id;
+    bool same; /* it is what is known: nothing is kept */
+    ds_file_stamp stamp;
+    uint64_t checksum;
+    ds_input *inputs; /* its records, in order: blocks of the executor's store */
+    uint32_t n_inputs;
+    ds_task_result result; /* status, counts and samples; it names no task */
+} ds_msg_table_loaded;
+
+/* A version of a table is there: tasks may name it from now on. */
+typedef struct ds_msg_table {
+    uint32_t plan_id;
+    uint32_t source;
+    uint64_t version;
+    ds_input *inputs;
+    uint32_t n_inputs;
+} ds_msg_table;
+
+/* Nothing needs this version any more, nor those before it. */
+typedef struct ds_msg_table_drop {
+    uint32_t plan_id;
+    uint32_t source;
+    uint64_t version;
+} ds_msg_table_drop;
+
 typedef struct ds_message {
     uint8_t type;   /* ds_message_type */
     uint64_t epoch; /* of the driver; 0 in HELLO */
@@ -310,6 +365,10 @@ typedef struct ds_message {
         ds_msg_stop stop;
         ds_msg_fetch fetch;
         ds_msg_fetched fetched;
+        ds_msg_table_load table_load;
+        ds_msg_table_loaded table_loaded;
+        ds_msg_table table;
+        ds_msg_table_drop table_drop;
     };
 } ds_message;
 

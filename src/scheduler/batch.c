@@ -37,6 +37,13 @@ uint64_t ds_input_size(const ds_input *input)
 
 /* ---- stages ---- */
 
+/* A batch that began anew has had tasks with these numbers before. */
+static void begin_attempts(const ds_batch *batch, ds_batch_stage *stage)
+{
+    for (uint32_t p = 0; p < stage->n_tasks; p++)
+        stage->tasks[p].attempt = batch->first_attempt;
+}
+
 static void add_map_tasks(ds_batch *batch, ds_batch_stage *stage, const ds_allotment *allotment,
                           uint64_t block_bytes)
 {
@@ -53,6 +60,7 @@ static void add_map_tasks(ds_batch *batch, ds_batch_stage *stage, const ds_allot
         stage->tasks[stage->n_tasks - 1].n_inputs++;
         size += more;
     }
+    begin_attempts(batch, stage);
 }
 
 static const ds_allotment *allotment_of(const ds_batch *batch, const ds_plan *plan,
@@ -112,6 +120,7 @@ static void add_reduce_tasks(ds_batch *batch, const ds_plan *plan, uint32_t id)
         return;
     stage->n_tasks = plan->stages[id].n_partitions;
     stage->tasks = DS_ARENA_ARRAY(batch->arena, ds_batch_task, stage->n_tasks);
+    begin_attempts(batch, stage);
 }
 
 static bool parents_done(const ds_batch *batch, const ds_stage *stage)
@@ -152,6 +161,38 @@ void ds_batch_make_stages(ds_batch *batch, const ds_plan *plan, uint64_t block_b
             add_map_tasks(batch, stage, allotment, block_bytes);
     }
     ds_batch_advance(batch, plan);
+}
+
+void ds_batch_allot(ds_batch *batch, uint32_t source, ds_input *inputs, uint32_t n_inputs)
+{
+    uint32_t i = 0;
+    while (i < batch->n_allotments && batch->allotments[i].source != source)
+        i++;
+    if (i == batch->n_allotments)
+        batch->allotments[batch->n_allotments++] = (ds_allotment){.source = source};
+    batch->allotments[i].inputs = inputs;
+    batch->allotments[i].n_inputs = n_inputs;
+}
+
+/* What is in the counters already is not counted again. */
+static void keep_counted(const ds_batch_stage *from, ds_batch_stage *to)
+{
+    for (uint32_t p = 0; p < from->n_tasks && from->n_tasks == to->n_tasks; p++)
+        to->tasks[p].counted = from->tasks[p].counted;
+}
+
+void ds_batch_restart(ds_batch *batch, const ds_plan *plan, uint64_t block_bytes)
+{
+    const ds_batch_stage *before = batch->stages;
+    for (uint32_t s = 0; s < plan->n_stages; s++)
+        for (uint32_t p = 0; p < before[s].n_tasks; p++)
+            if (before[s].tasks[p].attempt >= batch->first_attempt)
+                batch->first_attempt = before[s].tasks[p].attempt + 1;
+    DS_ASSERT(batch->state == DS_BATCH_ALLOTTED || batch->state == DS_BATCH_RUNNING);
+    batch->stages = DS_ARENA_ARRAY(batch->arena, ds_batch_stage, plan->n_stages + 1);
+    ds_batch_make_stages(batch, plan, block_bytes);
+    for (uint32_t s = 0; s < plan->n_stages; s++)
+        keep_counted(&before[s], &batch->stages[s]);
 }
 
 void ds_batch_begin_again(ds_batch_stage *stage, uint32_t partition)

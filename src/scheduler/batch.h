@@ -66,6 +66,14 @@ typedef struct ds_allotment {
     uint64_t next; /* queue: the list that comes next, whether or not this one had rows */
 } ds_allotment;
 
+/* The version of a table that a batch uses, with what tells a person which that is. */
+typedef struct ds_batch_table {
+    uint32_t source; /* index in the app */
+    uint64_t version;
+    ds_file_stamp stamp;
+    uint64_t checksum;
+} ds_batch_table;
+
 typedef struct ds_batch {
     struct ds_batch *next; /* by time */
     int64_t time_ms;
@@ -80,6 +88,10 @@ typedef struct ds_batch {
     uint32_t n_allotments;
     ds_batch_blocks *blocks;
     uint32_t n_blocks;
+    ds_batch_table *tables;
+    uint32_t n_tables;
+    bool unsettled;         /* a version is gone: it waits, and begins anew with another one */
+    uint32_t first_attempt; /* of its tasks: larger than those before it began anew */
     ds_batch_stage *stages; /* by stage id */
     uint32_t stages_left;
     int64_t started_us;
@@ -99,6 +111,12 @@ void ds_batch_free(ds_batch *batch);
 /* Makes the map tasks of the allotted inputs: consecutive inputs of a source join into one
  * partition up to block_bytes. Afterwards stages without anything to do are done. */
 void ds_batch_make_stages(ds_batch *batch, const ds_plan *plan, uint64_t block_bytes);
+
+/* Gives inputs (borrowed) to a source, instead of those that it was given before. */
+void ds_batch_allot(ds_batch *batch, uint32_t source, ds_input *inputs, uint32_t n_inputs);
+
+/* Makes all stages anew, as if no task had been handed out; none of them runs. */
+void ds_batch_restart(ds_batch *batch, const ds_plan *plan, uint64_t block_bytes);
 
 /* Notes that a task is done with these outputs (copied). Returns true if its stage is done
  * with it; stages that depend on it become ready. */

@@ -63,6 +63,20 @@ static bundle *bundle_of(round_state *round, ds_executor_entry *entry)
     return b;
 }
 
+/* The versions of the tables that the rows of the stage are joined with. */
+static void add_tables(round_state *round, const ds_batch *batch, uint32_t stage_id, ds_task *task)
+{
+    const ds_stage *stage = &round->driver->plan->stages[stage_id];
+    if (stage->n_tables == 0)
+        return;
+    task->tables = DS_ARENA_ARRAY(round->arena, ds_table_use, stage->n_tables);
+    for (uint32_t i = 0; i < batch->n_tables; i++)
+        for (uint32_t t = 0; t < stage->n_tables; t++)
+            if (stage->tables[t] == batch->tables[i].source)
+                task->tables[task->n_tables++] =
+                    (ds_table_use){batch->tables[i].source, batch->tables[i].version};
+}
+
 static void hand_out(round_state *round, const ds_batch *batch, uint32_t stage_id,
                      uint32_t partition, ds_executor_entry *entry)
 {
@@ -85,6 +99,7 @@ static void hand_out(round_state *round, const ds_batch *batch, uint32_t stage_i
                                  .keyed_ms = keyed != NULL ? keyed[partition] : DS_NO_BATCH,
                                  .inputs = map ? task->inputs : stage->inputs,
                                  .n_inputs = n_inputs};
+    add_tables(round, batch, stage_id, &b->tasks[b->n - 1]);
     b->n_inputs += n_inputs;
     b->bytes += bytes;
     task->state = DS_TASK_RUNNING;
@@ -174,7 +189,7 @@ void ds_driver_dispatch(ds_driver *d)
 {
     round_state round = {.driver = d};
     for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
-        if (batch->state != DS_BATCH_RUNNING)
+        if (batch->state != DS_BATCH_RUNNING || batch->unsettled)
             continue;
         if (round.arena == NULL) {
             round.arena = ds_arena_new(NULL);
@@ -267,18 +282,24 @@ static void show_sample(const char *name, const ds_bad_sample *sample)
         ds_log_warn("source %s: %s: %s", name, sample->where, sample->detail);
 }
 
-static void show_samples(ds_driver *d, const ds_task_result *result)
+static void show_samples(ds_driver *d, ds_intake *intake, const ds_task_result *result)
 {
-    const ds_node *root = d->plan->stages[result->stage].root;
-    if (root->kind != DS_NODE_SOURCE)
-        return;
-    ds_intake *intake = &d->intakes[root->source - d->plan->app->sources];
     uint64_t bad = 0, shown = 0;
     for (int i = 0; i < DS_BAD_REASONS; i++)
         bad += result->bad[i];
     for (uint32_t i = 0; i < result->n_samples && may_show(d, intake); i++, shown++)
-        show_sample(root->stream, &result->samples[i]);
+        show_sample(intake->source->name, &result->samples[i]);
     intake->hidden += bad > shown ? bad - shown : 0;
+}
+
+void ds_driver_count_table(ds_driver *d, uint32_t source, const ds_task_result *result)
+{
+    count_source(d, &d->counts[source], result);
+    show_samples(d, &d->intakes[source], result);
+    d->progress.overflow_rows += result->overflow_rows;
+    if (result->overflow_rows > 0)
+        ds_log_warn("table %s: %" PRIu64 " rows were dropped for an overflow",
+                    d->counts[source].name, result->overflow_rows);
 }
 
 static void show_overflow(const ds_driver *d, const ds_task_result *result)
@@ -339,8 +360,10 @@ static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *resu
 {
     ds_batch_task *task = &batch->stages[result->stage].tasks[result->partition];
     if (!task->counted) {
+        const ds_node *root = d->plan->stages[result->stage].root;
         count_result(d, batch, result);
-        show_samples(d, result);
+        if (root->kind == DS_NODE_SOURCE)
+            show_samples(d, &d->intakes[root->source - d->plan->app->sources], result);
         show_overflow(d, result);
     }
     task->counted = true;
@@ -365,7 +388,7 @@ static bool lacked_inputs(ds_driver *d, ds_batch *batch, const ds_task_result *r
     bool unread = result->status == DS_ERR_LOST || result->status == DS_ERR_UNAVAILABLE;
     if (!unread)
         return false;
-    if (!batch->stages[result->stage].ready)
+    if (!batch->stages[result->stage].ready || batch->unsettled)
         return true;
     return ds_driver_lose_blocks(d, batch, result->stage);
 }

@@ -50,7 +50,8 @@ static void recover_lists(ds_driver *d)
 {
     uint64_t passed = (uint64_t)((d->last_ms - d->zero_ms) / d->plan->app->interval_ms);
     for (uint32_t i = 0; i < d->n_intakes; i++)
-        if (d->intakes[i].source->batches != NULL && d->intakes[i].next < passed)
+        if (d->intakes[i].source->batches != NULL &&
+            d->intakes[i].source->type != DS_SOURCE_TABLE && d->intakes[i].next < passed)
             d->intakes[i].next = passed;
 }
 
@@ -62,26 +63,24 @@ static void recover_batch(ds_driver *d, const ds_recovered_batch *recovered)
     batch->journaled = true;
     for (uint32_t i = 0; i < recovered->n_allotments; i++)
         batch->allotments[batch->n_allotments++] = recovered->allotments[i];
+    batch->tables = recovered->tables;
+    batch->n_tables = recovered->n_tables;
+    batch->unsettled = d->n_tables > 0 && !recovered->prepared;
     if (recovered->prepared) {
         batch->state = DS_BATCH_READY;
         batch->recovered_commit = &recovered->commit;
-    } else {
+    } else if (!batch->unsettled) {
         ds_batch_make_stages(batch, d->plan, (uint64_t)d->plan->app->limits_block);
     }
     ds_driver_add_batch(d, batch);
 }
 
-static void recover(ds_driver *d)
+static void recover_positions(ds_driver *d, const ds_recovered *recovered)
 {
-    const ds_recovered *recovered = d->config.recovered;
-    if (recovered == NULL)
-        return;
     d->zero_ms = recovered->zero_ms;
     d->last_ms = recovered->last_ms;
     recover_sources(d, recovered);
     recover_lists(d);
-    for (uint32_t i = 0; i < recovered->n_batches; i++)
-        recover_batch(d, &recovered->batches[i]);
 }
 
 ds_driver *ds_driver_new(const ds_driver_config *config, const ds_driver_ports *ports)
@@ -107,7 +106,12 @@ ds_driver *ds_driver_new(const ds_driver_config *config, const ds_driver_ports *
     }
     make_keyed(d);
     d->zero_ms = d->last_ms = config->start_ms;
-    recover(d);
+    const ds_recovered *recovered = config->recovered;
+    if (recovered != NULL)
+        recover_positions(d, recovered);
+    ds_driver_make_tables(d);
+    for (uint32_t i = 0; recovered != NULL && i < recovered->n_batches; i++)
+        recover_batch(d, &recovered->batches[i]);
     return d;
 }
 
@@ -122,6 +126,9 @@ void ds_driver_free(ds_driver *d)
     }
     for (uint32_t i = 0; i < d->n_intakes; i++)
         ds_intake_fini(&d->intakes[i]);
+    for (uint32_t i = 0; i < d->n_tables; i++)
+        ds_table_fini(&d->tables[i]);
+    free(d->tables);
     for (uint32_t s = 0; s < d->plan->n_stages; s++)
         free(d->keyed_ms[s]);
     free(d->keyed_ms);
@@ -219,6 +226,7 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
     if (d->phase != DS_PHASE_ENDED)
         ds_driver_watch_executors(d);
     if (d->phase == DS_PHASE_RUNNING || d->phase == DS_PHASE_STOPPING) {
+        ds_driver_watch_tables(d);
         ds_driver_ticks(d);
         ds_driver_batches(d);
         ds_driver_dispatch(d);
@@ -240,6 +248,9 @@ void ds_driver_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wall_ms)
         int64_t tasks = ds_driver_dispatch_deadline(d);
         if (tasks < *mono_us)
             *mono_us = tasks;
+        int64_t tables = ds_driver_tables_deadline(d);
+        if (tables < *mono_us)
+            *mono_us = tables;
     }
     if (executors < *mono_us)
         *mono_us = executors;

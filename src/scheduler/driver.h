@@ -58,6 +58,8 @@ typedef struct ds_source_counts {
     uint64_t bad_total;
     uint64_t replaced;  /* characters that became U+FFFD */
     uint64_t cut_short; /* records that a peer left unfinished */
+    /* tables: the newest version (0: there is none), and how often a look at the file failed */
+    uint64_t table_version, table_failures;
 } ds_source_counts;
 
 /* Figures for people; all counted since the start. */

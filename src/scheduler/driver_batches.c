@@ -147,6 +147,7 @@ static void remove_first(ds_driver *d)
     d->batches = batch->next;
     d->n_batches--;
     ds_batch_free(batch);
+    ds_driver_drop_tables(d);
     ds_driver_drop_stores(d);
 }
 
@@ -261,7 +262,7 @@ static void start_next(ds_driver *d)
             return;
         if (batch->state != DS_BATCH_ALLOTTED)
             continue;
-        if (batch->journaled) {
+        if (batch->journaled && !batch->unsettled) {
             batch->state = DS_BATCH_RUNNING;
             batch->started_us = d->now_us;
         }

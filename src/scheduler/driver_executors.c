@@ -168,6 +168,7 @@ static void on_plan_result(ds_driver *d, ds_executor_entry *entry, const ds_msg_
         return;
     }
     entry->state = DS_EXECUTOR_READY;
+    ds_driver_tell_tables(d, entry);
     d->ever_ready = true;
     d->relaunch_wait_us = DS_RELAUNCH_US;
     ds_log_debug("executor %" PRIu64 " is ready", entry->id);
@@ -191,6 +192,7 @@ void ds_driver_on_message(ds_driver *d, uint64_t peer, const ds_message *message
     case DS_MSG_RECEIVER_STATE:
         ds_driver_on_receiver_state(d, entry, &message->receiver_state);
         break;
+    case DS_MSG_TABLE_LOADED: ds_driver_on_table_loaded(d, entry, &message->table_loaded); break;
     case DS_MSG_CUT_DONE: ds_driver_on_cut_done(d, entry->id, message->cut_done.tick); break;
     case DS_MSG_HEARTBEAT:
         entry->used_bytes = message->heartbeat.used_bytes + message->heartbeat.store_used;
@@ -266,6 +268,7 @@ static void lose(ds_driver *d, ds_executor_entry *entry, const char *why)
     ds_driver_tasks_of(d, entry->id);
     lose_partitions(d, entry->id);
     ds_driver_store_of(d, entry);
+    ds_driver_tables_of(d, entry);
     if (entry->store_open ? d->config.bulk_url != NULL : entry->bulk_url[0] != '\0')
         tell_all(d, entry);
     if (entry->local)
@@ -299,7 +302,7 @@ void ds_driver_drop_stores(ds_driver *d)
     for (size_t i = 0; i < d->registry.n;) {
         ds_executor_entry *entry = d->registry.list[i];
         if (entry->state != DS_EXECUTOR_GONE || entry->hold_until_ms > committed_to ||
-            entry->hold_until_ms == INT64_MAX) {
+            entry->hold_until_ms == INT64_MAX || ds_driver_table_lies_in(d, entry->id)) {
             i++;
             continue;
         }

@@ -28,7 +28,8 @@ static void report(ds_driver *d, const char *source, const ds_lost_blocks *lost)
 
 bool ds_driver_lose_blocks(ds_driver *d, ds_batch *batch, uint32_t stage)
 {
-    if (d->plan->stages[stage].root->kind != DS_NODE_SOURCE)
+    const ds_node *root = d->plan->stages[stage].root;
+    if (root->kind != DS_NODE_SOURCE || root->source->type == DS_SOURCE_TABLE)
         return false;
     ds_lost_blocks lost = ds_batch_lose_blocks(batch, stage, is_gone, d);
     report(d, d->plan->stages[stage].root->stream, &lost);

@@ -6,6 +6,7 @@
 #include "scheduler/intake.h"
 #include "scheduler/journal.h"
 #include "scheduler/registry.h"
+#include "scheduler/tables.h"
 
 #define DS_QUEUED_BATCHES 4u               /* ticks wait while so many batches are not committed */
 #define DS_START_WAIT_US INT64_C(10000000) /* for all executors; then one is enough */
@@ -60,6 +61,9 @@ struct ds_driver {
     ds_source_counts *counts;
     uint32_t n_intakes;
     uint64_t next_receiver;
+    ds_table *tables; /* those that the plan reads */
+    uint32_t n_tables;
+    uint64_t last_load; /* id of the newest load of one */
 
     int64_t zero_ms, last_ms; /* the newest batch time that was passed */
     int64_t last_input_ms;    /* the newest batch that was given rows, or DS_NO_BATCH */
@@ -136,6 +140,23 @@ void ds_driver_store_of(ds_driver *driver, const ds_executor_entry *lost); /* it
 void ds_driver_check_outputs(ds_driver *driver, ds_batch *batch);
 /* Leaves blocks that are gone out of waiting tasks of a stage. True if there were any. */
 bool ds_driver_lose_blocks(ds_driver *driver, ds_batch *batch, uint32_t stage);
+
+/* tables: driver_tables.c */
+void ds_driver_make_tables(ds_driver *driver);
+bool ds_driver_tables_ready(const ds_driver *driver); /* each has a version: batches can be made */
+/* Gives the newest version of each to a batch. */
+void ds_driver_give_tables(ds_driver *driver, ds_batch *batch);
+void ds_driver_tell_tables(ds_driver *driver, const ds_executor_entry *to); /* it has the plan */
+void ds_driver_on_table_loaded(ds_driver *driver, ds_executor_entry *from,
+                               const ds_msg_table_loaded *loaded);
+void ds_driver_drop_tables(ds_driver *driver); /* versions that no batch refers to any more */
+void ds_driver_tables_of(ds_driver *driver, const ds_executor_entry *lost);
+void ds_driver_watch_tables(ds_driver *driver);
+int64_t ds_driver_tables_deadline(const ds_driver *driver);
+uint64_t ds_driver_table_bytes(const ds_driver *driver); /* of all versions, in a store */
+bool ds_driver_table_lies_in(const ds_driver *driver, uint64_t executor_id);
+/* Counts the records of a table that was loaded, and shows bad ones: dispatch.c. */
+void ds_driver_count_table(ds_driver *driver, uint32_t source, const ds_task_result *result);
 
 /* Sends a message of this driver's epoch. */
 void ds_driver_send(ds_driver *driver, const ds_executor_entry *to, ds_message *message);

@@ -59,7 +59,9 @@ static bool moves_rows(const ds_plan *plan)
 /* How many bytes of input may be in a store, so that what is made of them fits beside them. */
 static uint64_t share_of(const ds_driver *d, uint64_t store_bytes)
 {
-    return store_bytes / (moves_rows(d->plan) ? 8 : 2);
+    uint64_t tables = ds_driver_table_bytes(d);
+    uint64_t left = store_bytes > 2 * tables ? store_bytes - tables : store_bytes / 2;
+    return left / (moves_rows(d->plan) ? 8 : 2);
 }
 
 /* How many bytes of files a batch may have, for the same reason; one block at least. */
@@ -105,6 +107,8 @@ static void start_receiver(ds_driver *d, ds_intake *intake)
 
 void ds_driver_start_receivers(ds_driver *d)
 {
+    if (!ds_driver_tables_ready(d))
+        return; /* their blocks come first: what is left of a store is for receivers */
     for (uint32_t i = 0; i < d->n_intakes && d->phase == DS_PHASE_RUNNING; i++) {
         ds_intake *intake = &d->intakes[i];
         if (intake->needed && ds_intake_has_receiver(intake) && intake->phase == DS_INTAKE_IDLE)
@@ -318,7 +322,7 @@ static bool allot_sources(ds_driver *d, ds_batch *batch)
     uint64_t most = most_of_files(d);
     for (uint32_t i = 0; i < d->n_intakes; i++) {
         ds_intake *intake = &d->intakes[i];
-        if (!intake->needed)
+        if (!intake->needed || intake->source->type == DS_SOURCE_TABLE)
             continue;
         if (is_fatal(intake))
             end_for_length(d, intake);
@@ -351,9 +355,10 @@ static void pass(ds_driver *d, int64_t time_ms)
     d->last_ms = time_ms;
     d->n_passed++;
     bool any = allot_sources(d, batch);
+    ds_driver_give_tables(d, batch);
     bound_stores(d, time_ms);
-    if (any)
-        d->last_input_ms = time_ms;
+    if (any || (d->last_input_ms == DS_NO_BATCH && d->n_tables == d->n_intakes))
+        d->last_input_ms = time_ms; /* of an app with nothing but tables, the first one */
     if (d->phase == DS_PHASE_ENDED || (!any && !batch->due.any)) {
         ds_batch_free(batch); /* nothing can come of it */
         ds_driver_drop_stores(d);
@@ -375,7 +380,7 @@ static void pass(ds_driver *d, int64_t time_ms)
 
 static bool has_ended(const ds_driver *d, const ds_intake *intake)
 {
-    if (!intake->needed)
+    if (!intake->needed || intake->source->type == DS_SOURCE_TABLE)
         return true;
     if (ds_intake_has_more(intake))
         return false;
@@ -489,7 +494,7 @@ void ds_driver_ticks(ds_driver *d)
         return;
     if (d->tick.active)
         finish_tick(d);
-    if (d->tick.active || d->last_batch || d->phase == DS_PHASE_ENDED)
+    if (d->tick.active || d->last_batch || d->phase == DS_PHASE_ENDED || !ds_driver_tables_ready(d))
         return;
     if (d->phase == DS_PHASE_STOPPING) {
         finish_stopping(d);
@@ -517,6 +522,8 @@ void ds_driver_ticks(ds_driver *d)
 
 void ds_driver_ticks_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wall_ms)
 {
+    if (!ds_driver_tables_ready(d))
+        return;
     if (d->phase == DS_PHASE_STOPPING && !d->last_batch)
         *mono_us = d->stop_deadline_us;
     if (d->tick.active && d->tick.n_cuts_due > 0)

@@ -266,6 +266,8 @@ static void allot_list(ds_intake *intake, ds_batch *batch, ds_allotment *allotme
 
 bool ds_intake_has_more(const ds_intake *intake)
 {
+    if (intake->source->type == DS_SOURCE_TABLE)
+        return false; /* it is there in every batch, and a batch's own reason for none */
     if (intake->source->batches != NULL)
         return has_lists(intake);
     switch (intake->source->type) {
@@ -278,6 +280,7 @@ bool ds_intake_has_more(const ds_intake *intake)
 void ds_intake_allot(ds_intake *intake, ds_batch *batch, int64_t interval_ms, uint64_t block_bytes,
                      ds_allotment *allotment)
 {
+    DS_ASSERT(intake->source->type != DS_SOURCE_TABLE); /* driver_tables.c */
     *allotment = (ds_allotment){.source = intake->index};
     if (intake->source->batches != NULL)
         allot_list(intake, batch, allotment);

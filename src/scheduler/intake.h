@@ -56,8 +56,8 @@ typedef struct ds_intake {
     bool listed;         /* at least once since the start */
     bool ever_listed;    /* the same, or before a restart */
     bool list_failed;    /* the last time */
-    /* rate, queue */
-    uint64_t next; /* row, or list */
+    /* rate, queue, table */
+    uint64_t next; /* row, or list; of a table the number of its newest version */
 } ds_intake;
 
 /* True for socket and stdin. */

@@ -66,12 +66,44 @@ static json_t *input_json(const ds_input *input)
     return object;
 }
 
+static bool is_table(const ds_plan *plan, uint32_t source)
+{
+    return plan->app->sources[source].type == DS_SOURCE_TABLE;
+}
+
+/* Which version of which file: for people. */
+static json_t *table_json(const ds_app_source *source, const ds_batch_table *use)
+{
+    json_t *object = json_object();
+    set(object, "version", json_integer((json_int_t)use->version));
+    if (source->batches != NULL)
+        return object;
+    set(object, "file", text_of(source->file));
+    set(object, "bytes", json_integer((json_int_t)use->stamp.size));
+    set(object, "modified_ms", time_of(use->stamp.modified_ns / 1000000));
+    set_hex(object, "checksum", use->checksum);
+    return object;
+}
+
+/* Adds the tables that a batch uses, if there are any. */
+static void add_tables(json_t *object, const ds_plan *plan, const ds_batch *batch)
+{
+    if (batch->n_tables == 0)
+        return;
+    json_t *tables = json_object();
+    for (uint32_t i = 0; i < batch->n_tables; i++) {
+        const ds_app_source *source = &plan->app->sources[batch->tables[i].source];
+        set(tables, source->name, table_json(source, &batch->tables[i]));
+    }
+    set(object, "tables", tables);
+}
+
 static json_t *allotments_json(const ds_plan *plan, const ds_batch *batch)
 {
     json_t *sources = json_object();
     for (uint32_t i = 0; i < batch->n_allotments; i++) {
         const ds_allotment *allotment = &batch->allotments[i];
-        if (allotment->n_inputs == 0)
+        if (allotment->n_inputs == 0 || is_table(plan, allotment->source))
             continue;
         json_t *inputs = json_array();
         for (uint32_t k = 0; k < allotment->n_inputs; k++)
@@ -139,6 +171,7 @@ void ds_journal_allotted(ds_buffer *out, const ds_plan *plan, const ds_batch *ba
     if (json_object_size(next) > 0)
         json_object_set(object, "next", next);
     json_decref(next);
+    add_tables(object, plan, batch);
     write_line(out, object);
 }
 
@@ -170,7 +203,9 @@ void ds_journal_failed(ds_buffer *out, int64_t batch_ms, const char *reason)
 static json_t *source_json(const ds_intake *intake)
 {
     json_t *object = json_object();
-    if (intake->source->batches != NULL || intake->source->type == DS_SOURCE_RATE)
+    if (intake->source->type == DS_SOURCE_TABLE)
+        set(object, "version", json_integer((json_int_t)intake->next));
+    else if (intake->source->batches != NULL || intake->source->type == DS_SOURCE_RATE)
         set(object, "next", json_integer((json_int_t)intake->next));
     if (ds_intake_has_receiver(intake))
         set(object, "records", json_integer((json_int_t)intake->records));
@@ -202,6 +237,7 @@ static json_t *batches_json(const ds_journal_state *state)
         json_t *object = json_object();
         set(object, "batch_ms", time_of(batch->time_ms));
         set(object, "sources", allotments_json(state->plan, batch));
+        add_tables(object, state->plan, batch);
         if (state->wants_commit(batch)) {
             const ds_commit *commit =
                 batch->recovered_commit != NULL ? batch->recovered_commit : &batch->commit;

@@ -25,6 +25,8 @@ typedef struct ds_recovered_batch {
     int64_t time_ms;
     ds_allotment *allotments;
     uint32_t n_allotments;
+    ds_batch_table *tables;
+    uint32_t n_tables;
     bool has_blocks; /* received bytes belong to it: they are gone */
     bool prepared;   /* its files only have to be put in place */
     ds_commit commit;

@@ -150,6 +150,30 @@ static bool read_allotments(ds_arena *arena, const ds_plan *plan, json_t *source
     return true;
 }
 
+static bool read_tables(ds_arena *arena, const ds_plan *plan, json_t *tables,
+                        ds_recovered_batch *batch)
+{
+    batch->tables = DS_ARENA_ARRAY(arena, ds_batch_table, json_object_size(tables) + 1);
+    const char *name;
+    json_t *object;
+    json_object_foreach(tables, name, object)
+    {
+        uint64_t modified_ms = 0;
+        int index = source_index(plan, name);
+        if (index < 0)
+            continue;
+        ds_batch_table *use = &batch->tables[batch->n_tables++];
+        use->source = (uint32_t)index;
+        if (!get_number(object, "version", &use->version))
+            return false;
+        get_hex(object, "checksum", &use->checksum);
+        get_number(object, "bytes", &use->stamp.size);
+        get_number(object, "modified_ms", &modified_ms);
+        use->stamp.modified_ns = (int64_t)(modified_ms % INT64_C(9000000000000)) * 1000000;
+    }
+    return true;
+}
+
 static bool read_commit(ds_arena *arena, json_t *files, ds_recovered_batch *batch)
 {
     if (!json_is_array(files))
@@ -204,6 +228,7 @@ static bool read_sources(ds_recovered *recovered, json_t *sources)
         ds_recovered_source *source = &recovered->sources[recovered->n_sources++];
         source->name = ds_arena_strdup(recovered->arena, name);
         get_number(object, "next", &source->next);
+        get_number(object, "version", &source->next); /* of a table */
         get_number(object, "records", &source->records);
         source->listed = json_is_true(json_object_get(object, "listed"));
         const json_t *files = json_object_get(object, "files");
@@ -228,7 +253,8 @@ static bool add_batch(ds_recovered *recovered, const ds_plan *plan, const json_t
     ds_recovered_batch batch = {0};
     if (!get_time(object, "batch_ms", &batch.time_ms) ||
         find_batch(recovered, batch.time_ms) != NULL ||
-        !read_allotments(recovered->arena, plan, json_object_get(object, "sources"), &batch))
+        !read_allotments(recovered->arena, plan, json_object_get(object, "sources"), &batch) ||
+        !read_tables(recovered->arena, plan, json_object_get(object, "tables"), &batch))
         return false;
     json_t *files = json_object_get(object, "files");
     if (files != NULL && !read_commit(recovered->arena, files, &batch))
@@ -389,6 +415,13 @@ static void note_positions(ds_recovered *recovered, const json_t *object)
         }
     }
     note_lists(recovered, json_object_get(object, "next"));
+    json_t *table;
+    json_object_foreach(json_object_get(object, "tables"), name, table)
+    {
+        ds_recovered_source *source = find_source(recovered, name);
+        if (source != NULL)
+            get_number(table, "version", &source->next);
+    }
 }
 
 /* ---- the whole file ---- */

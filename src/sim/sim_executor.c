@@ -1,4 +1,5 @@
 #include "base/assert.h"
+#include "exec/table_load.h"
 #include "sim/sim_state.h"
 
 #include <inttypes.h>
@@ -85,6 +86,50 @@ static void port_run(void *arg, const ds_task_env *env, const ds_task *task)
     *x->last = queued;
     x->last = &queued->next;
     start_tasks(x);
+}
+
+/* ---- tables ---- */
+
+typedef struct load_event {
+    ds_sim_event event;
+    ds_sim_executor *executor;
+    ds_task_env env;
+    ds_msg_table_load load;
+} load_event;
+
+static void run_load(void *arg, ds_sim_event *event)
+{
+    const load_event *load = (const load_event *)event;
+    ds_sim_executor *x = load->executor;
+    DS_ASSERT(arg == x->sim);
+    if (!x->living)
+        return;
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_msg_table_loaded loaded;
+    if (ds_sim_happens(x->sim, x->sim->config.faults.disk_fails))
+        loaded = (ds_msg_table_loaded){.load_id = load->load.load_id,
+                                       .result = {.status = DS_ERR_IO, .message = "it fails"}};
+    else
+        ds_table_load(&load->env, &load->load, 0, arena, &loaded);
+    ds_sim_trace(x->sim, "executor %" PRIu64 " loaded table %u, version %" PRIu64 ": %s", x->id,
+                 load->load.source, load->load.version,
+                 loaded.result.status != DS_OK ? loaded.result.message
+                 : loaded.same                 ? "the same"
+                                               : "done");
+    ds_sim_executor_step(x,
+                         &(ds_executor_event){.kind = DS_EXECUTOR_TABLE_LOADED, .loaded = &loaded});
+    ds_arena_free(arena);
+}
+
+static void port_load(void *arg, const ds_task_env *env, const ds_msg_table_load *load)
+{
+    ds_sim_executor *x = arg;
+    load_event *event = ds_sim_event_new(sizeof *event, run_load);
+    event->executor = x;
+    event->env = *env;
+    event->load = *load;
+    int64_t takes_us = ds_sim_delay(x->sim, x->sim->config.faults.task_max_us);
+    ds_sim_event_add(x->sim, event, x->sim->now_us + takes_us);
 }
 
 /* ---- fetching ---- */
@@ -195,6 +240,7 @@ static void start(void *arg, ds_sim_event *event)
     const ds_executor_ports ports = {.arg = x,
                                      .send = port_send,
                                      .run = port_run,
+                                     .load = port_load,
                                      .receiver_add = port_receiver_add,
                                      .receiver_stop = port_receiver_stop,
                                      .receivers_cut = port_cut,

@@ -28,7 +28,9 @@ typedef struct kit_sent {
     uint64_t number; /* of a cut, a receiver, an executor (PEER) */
     uint64_t credit;
     bool gone;
-    ds_task task; /* one entry for each task of a message */
+    uint64_t version;       /* of a table */
+    ds_msg_table_load load; /* TABLE_LOAD */
+    ds_task task;           /* one entry for each task of a message */
     int64_t batch_ms;
     struct ds_block_range blocks[8];
     uint32_t n_blocks;
@@ -49,7 +51,8 @@ typedef struct driver_kit {
     int64_t now_us, wall_ms;
     uint8_t tokens[KIT_EXECUTORS][DS_TOKEN_BYTES];
     uint64_t n_launched, n_killed, n_closed_peers;
-    bool no_stores; /* stores cannot be opened */
+    bool no_stores; /* stores cannot be opened, */
+    bool fetches;   /* but bytes can be fetched */
     kit_sent sent[KIT_SENT];
     uint32_t n_sent;
     uint32_t lists[64]; /* sources whose folders are to be listed */
@@ -115,6 +118,15 @@ static inline void kit_send(void *arg, uint64_t peer, const ds_message *message)
         s->number = message->peer.executor_id;
         s->gone = message->peer.gone;
         break;
+    case DS_MSG_TABLE_LOAD:
+        s->load = message->table_load;
+        s->version = message->table_load.version;
+        break;
+    case DS_MSG_TABLE:
+        s->number = message->table.n_inputs;
+        s->version = message->table.version;
+        break;
+    case DS_MSG_TABLE_DROP: s->version = message->table_drop.version; break;
     case DS_MSG_WELCOME: s->number = message->welcome.executor_id; break;
     case DS_MSG_REJECT: s->text = ds_arena_strdup(k->arena, message->reject.reason); break;
     default: break;
@@ -301,7 +313,7 @@ static inline ds_message kit_hello(driver_kit *k, uint64_t executor_id)
                              .store_fd = 5,
                              .store_bytes = KIT_STORE,
                              .host = "",
-                             .bulk_url = ""};
+                             .bulk_url = k->fetches ? "abstract://bulk" : ""};
     memcpy(m.hello.token, k->tokens[executor_id], DS_TOKEN_BYTES);
     return m;
 }
@@ -457,6 +469,18 @@ static inline void kit_receiver(driver_kit *k, uint64_t executor_id, uint64_t re
     m.receiver_state =
         (ds_msg_receiver_state){receiver_id, (uint8_t)phase, (uint32_t)status, "because"};
     kit_message(k, kit_peer(executor_id), m);
+}
+
+/* Answers the load of a table. */
+static inline void kit_loaded(driver_kit *k, const kit_sent *to, ds_msg_table_loaded what)
+{
+    ck_assert_ptr_nonnull(to);
+    ds_message m = {.type = DS_MSG_TABLE_LOADED};
+    m.table_loaded = what;
+    m.table_loaded.load_id = to->load.load_id;
+    if (m.table_loaded.result.message == NULL)
+        m.table_loaded.result.message = "";
+    kit_message(k, to->peer, m);
 }
 
 static inline void kit_cut_done(driver_kit *k, uint64_t executor_id, uint64_t tick)

@@ -95,13 +95,8 @@ START_TEST(not_available_yet)
           {"'tests':[{'name':'a','batches':1,'expect':{'r':[[]]},'faults':[]}]",
            "app.json:3:54: tests[0].faults: \"faults\" is not available yet\n"});
     CHECK(HEAD "'sources':{\n", "}}",
-          {"'a':{'type':'table','path':'x','reload':'1s','schema':{'n':'int'}}",
-           "app.json:3:13: sources.a.type: \"table\" is not available yet\n"
-           "app.json:3:21: sources.a.path: \"path\" is not available yet\n"
-           "app.json:3:32: sources.a.reload: \"reload\" is not available yet\n"},
           {"'a':{'type':'tail','path':'x','start_at':'end'}",
            "app.json:3:13: sources.a.type: \"tail\" is not available yet\n"
-           "app.json:3:20: sources.a.path: \"path\" is not available yet\n"
            "app.json:3:31: sources.a.start_at: \"start_at\" is not available yet\n"},
           {"'a':{'type':'stdin','on_error':'dead_letter','max_rate':4}",
            "app.json:3:32: sources.a.on_error: \"dead_letter\" is not available yet\n"
@@ -193,7 +188,7 @@ START_TEST(source_keys)
         {"'a':{}", "app.json:3:1: sources.a.type: missing: \"type\" is needed here\n"},
         {"'a':{'type':'sokcet','connect':'h:1'}",
          "app.json:3:13: sources.a.type: \"sokcet\" is not one of socket, files, stdin, rate, "
-         "queue (did you mean \"socket\"?)\n"},
+         "queue, table (did you mean \"socket\"?)\n"},
         {"'a':{'type':7,'connect':'h:1'}",
          "app.json:3:13: sources.a.type: must be a string, not 7\n"},
         {"'a':{'type':'files'}", "app.json:3:1: sources.a.dir: missing: \"dir\" is needed here\n"},
@@ -213,10 +208,11 @@ START_TEST(source_keys)
         {"'a':{'type':'rate','rows_per_second':0}",
          "app.json:3:38: sources.a.rows_per_second: must be 1 or more, not 0\n"},
         {"'a':{'type':'rate','rows_per_second':1,'format':'text','schema':{'n':'int'}}",
-         "app.json:3:40: sources.a.format: \"format\" belongs to type socket, files, stdin, not to "
+         "app.json:3:40: sources.a.format: \"format\" belongs to type socket, files, stdin, table, "
+         "not to "
          "rate\n"
          "app.json:3:56: sources.a.schema: \"schema\" belongs to type socket, files, stdin, queue, "
-         "not to rate\n"},
+         "table, not to rate\n"},
         {"'a':{'type':'stdin','on_error':'ignore'}",
          "app.json:3:32: sources.a.on_error: \"ignore\" is not one of skip, fail\n"},
         {"'a':{'type':'stdin','conect':'x'}",
@@ -336,9 +332,11 @@ START_TEST(queues)
            "app.json:2:12: sources.q.batches: missing: \"batches\" is needed here\n"},
           {"'batches':[]", "app.json:2:12: sources.q.schema: missing: \"schema\" is needed here\n"},
           {"'schema':{'n':'int'},'batches':[],'format':'json','header':true",
-           "app.json:3:35: sources.q.format: \"format\" belongs to type socket, files, stdin, not "
+           "app.json:3:35: sources.q.format: \"format\" belongs to type socket, files, stdin, "
+           "table, not "
            "to queue\n"
-           "app.json:3:51: sources.q.header: \"header\" belongs to type socket, files, stdin, not "
+           "app.json:3:51: sources.q.header: \"header\" belongs to type socket, files, stdin, "
+           "table, not "
            "to queue\n"},
           {"'schema':{'n':'int'},'batches':[{'n':1}]",
            "app.json:3:33: sources.q.batches[0]: must be a list of rows, not an object\n"},

@@ -20,6 +20,8 @@ typedef struct kit {
     ds_task ran[MOST];
     ds_task_env env;
     uint32_t n_ran;
+    ds_msg_table_load load;
+    uint32_t n_loads;
     uint32_t added, stopped, credits;
     uint64_t cut;
     bool ended;
@@ -50,6 +52,15 @@ static void port_run(void *arg, const ds_task_env *env, const ds_task *task)
     ck_assert(ds_batch_ranges_take(env->ranges, task->batch_ms, 64, &offset));
     k->env = *env;
     k->ran[k->n_ran++] = *task;
+}
+
+/* A table is loaded as a block of the store. */
+static void port_load(void *arg, const ds_task_env *env, const ds_msg_table_load *load)
+{
+    kit *k = arg;
+    k->env = *env;
+    k->load = *load;
+    k->n_loads++;
 }
 
 static void port_receiver_add(void *arg, const ds_receiver_spec *spec)
@@ -123,9 +134,15 @@ static void make(kit *k)
     ck_assert_int_eq(ds_store_new(STORE_BYTES, &k->store, &error), DS_OK);
     const ds_executor_config config = {
         .app_id = "x", .executor_id = 3, .cores = 2, .host = "h", .store = k->store};
-    const ds_executor_ports ports = {
-        k,           port_send, port_run, port_receiver_add, port_receiver_stop, port_cut,
-        port_credit, port_end,  NULL};
+    const ds_executor_ports ports = {.arg = k,
+                                     .send = port_send,
+                                     .run = port_run,
+                                     .load = port_load,
+                                     .receiver_add = port_receiver_add,
+                                     .receiver_stop = port_receiver_stop,
+                                     .receivers_cut = port_cut,
+                                     .receivers_credit = port_credit,
+                                     .end = port_end};
     k->executor = ds_executor_new(&config, &ports);
     step(k, (ds_executor_event){.kind = DS_EXECUTOR_STARTED});
     ck_assert_uint_eq(k->sent[0], DS_MSG_HELLO);

@@ -19,6 +19,8 @@ static ds_input some_inputs[] = {
     {.kind = DS_INPUT_PIECES, .ref = {UINT64_MAX, 11, 12}, .path = ""},
 };
 
+static ds_table_use some_tables[] = {{1, 2}, {UINT32_MAX, UINT64_MAX}};
+
 static ds_task some_tasks[] = {
     {.batch_ms = INT64_MIN,
      .plan_id = 1,
@@ -27,7 +29,9 @@ static ds_task some_tasks[] = {
      .attempt = 4,
      .keyed_ms = -5,
      .inputs = some_inputs,
-     .n_inputs = 5},
+     .n_inputs = 5,
+     .tables = some_tables,
+     .n_tables = 2},
     {.batch_ms = 1000, .plan_id = UINT32_MAX, .partition = 9},
 };
 
@@ -119,6 +123,20 @@ static ds_message full(uint8_t type)
     case DS_MSG_FETCH:
         m.fetch = (ds_msg_fetch){{[0] = 1, [31] = 2}, 3, {4, UINT64_MAX, DS_FETCH_LIMIT}};
         break;
+    case DS_MSG_TABLE_LOAD:
+        m.table_load = (ds_msg_table_load){1, 2, 3, 4, {5, 6, 7, -8, INT64_MAX}, UINT64_MAX};
+        break;
+    case DS_MSG_TABLE_LOADED:
+        m.table_loaded = (ds_msg_table_loaded){.load_id = 1,
+                                               .same = true,
+                                               .stamp = {2, 3, 4, 5, INT64_MIN},
+                                               .checksum = 6,
+                                               .inputs = some_inputs,
+                                               .n_inputs = 5,
+                                               .result = some_results[0]};
+        break;
+    case DS_MSG_TABLE: m.table = (ds_msg_table){1, 2, 3, some_inputs, 5}; break;
+    case DS_MSG_TABLE_DROP: m.table_drop = (ds_msg_table_drop){1, 2, UINT64_MAX}; break;
     case DS_MSG_FETCHED: m.fetched = (ds_msg_fetched){3, DS_ERR_LOST, "\0any\xff bytes", 11}; break;
     default: ck_abort_msg("no example of type %d", type);
     }
@@ -159,9 +177,11 @@ static void same_input(const ds_input *a, const ds_input *b)
 static void same_task(const ds_task *a, const ds_task *b)
 {
     SAME(batch_ms), SAME(plan_id), SAME(stage), SAME(partition), SAME(attempt), SAME(keyed_ms);
-    SAME(n_inputs);
+    SAME(n_inputs), SAME(n_tables);
     for (uint32_t i = 0; i < a->n_inputs; i++)
         same_input(&a->inputs[i], &b->inputs[i]);
+    for (uint32_t i = 0; i < a->n_tables; i++)
+        SAME(tables[i].source), SAME(tables[i].version);
 }
 
 static void same_output(const ds_output *a, const ds_output *b)
@@ -204,6 +224,27 @@ static void same_release(const ds_msg_release *a, const ds_msg_release *b)
         SAME(batches[i]);
     for (uint32_t i = 0; i < a->n_blocks; i++)
         SAME(blocks[i].receiver_id), SAME(blocks[i].first), SAME(blocks[i].last);
+}
+
+static void same_stamp(const ds_file_stamp *a, const ds_file_stamp *b)
+{
+    SAME(device), SAME(inode), SAME(size), SAME(modified_ns), SAME(changed_ns);
+}
+
+static void same_loaded(const ds_msg_table_loaded *a, const ds_msg_table_loaded *b)
+{
+    SAME(load_id), SAME(same), SAME(checksum), SAME(n_inputs);
+    same_stamp(&a->stamp, &b->stamp);
+    for (uint32_t i = 0; i < a->n_inputs; i++)
+        same_input(&a->inputs[i], &b->inputs[i]);
+    same_result(&a->result, &b->result);
+}
+
+static void same_table(const ds_msg_table *a, const ds_msg_table *b)
+{
+    SAME(plan_id), SAME(source), SAME(version), SAME(n_inputs);
+    for (uint32_t i = 0; i < a->n_inputs; i++)
+        same_input(&a->inputs[i], &b->inputs[i]);
 }
 
 static void same_hello(const ds_msg_hello *a, const ds_msg_hello *b)
@@ -277,6 +318,16 @@ static void same(const ds_message *a, const ds_message *b)
         SAME(fetched.number), SAME(fetched.status), SAME(fetched.n_bytes);
         if (a->fetched.n_bytes > 0)
             ck_assert_mem_eq(a->fetched.bytes, b->fetched.bytes, a->fetched.n_bytes);
+        break;
+    case DS_MSG_TABLE_LOAD:
+        SAME(table_load.plan_id), SAME(table_load.source), SAME(table_load.load_id);
+        SAME(table_load.version), SAME(table_load.checksum);
+        same_stamp(&a->table_load.known, &b->table_load.known);
+        break;
+    case DS_MSG_TABLE_LOADED: same_loaded(&a->table_loaded, &b->table_loaded); break;
+    case DS_MSG_TABLE: same_table(&a->table, &b->table); break;
+    case DS_MSG_TABLE_DROP:
+        SAME(table_drop.plan_id), SAME(table_drop.source), SAME(table_drop.version);
         break;
     default: same_lists(a, b);
     }
