@@ -18,6 +18,7 @@
 #include "cli/stores.h"
 #include "receiver/files.h"
 #include "rpc/link.h"
+#include "scheduler/append.h"
 #include "scheduler/commit.h"
 #include "scheduler/metadata.h"
 #include "scheduler/sink_locks.h"
@@ -57,6 +58,7 @@ typedef struct mail {
     ds_status status;
     ds_listed_file *files; /* in arena */
     uint32_t n_files;
+    uint64_t *lengths; /* of a commit that was not done; in arena */
     ds_arena *arena;
     size_t length;
     char bytes[];
@@ -249,15 +251,12 @@ typedef struct journal_job {
     char line[];
 } journal_job;
 
-static void answer(driver_loop *loop, mail_kind kind, uint64_t ticket, int64_t batch_ms,
-                   ds_status status, const ds_error *error)
+static mail *new_answer(mail_kind kind, ds_status status, const ds_error *error)
 {
     const char *text = status == DS_OK ? "" : error->message;
     mail *m = new_mail(kind, text, strlen(text));
-    m->ticket = ticket;
-    m->batch_ms = batch_ms;
     m->status = status;
-    post(loop, m);
+    return m;
 }
 
 static void run_journal(ds_disk_job *job)
@@ -266,7 +265,9 @@ static void run_journal(ds_disk_job *job)
     ds_error error;
     ds_status status = ds_metadata_append(journal->loop->metadata, journal->line, journal->length,
                                           journal->whole, journal->sync, &error);
-    answer(journal->loop, MAIL_JOURNALED, journal->ticket, 0, status, &error);
+    mail *m = new_answer(MAIL_JOURNALED, status, &error);
+    m->ticket = journal->ticket;
+    post(journal->loop, m);
 }
 
 static void port_journal(void *arg, const char *line, size_t length, bool whole, bool sync,
@@ -381,11 +382,14 @@ static ds_status lock_folders(const commit_job *job, ds_error *error)
     return status;
 }
 
-static ds_status run_commit_steps(const commit_job *job, ds_error *error)
+static ds_status run_commit_steps(const commit_job *job, uint64_t *lengths, bool *moved,
+                                  ds_error *error)
 {
+    const bool durable = job->loop->metadata != NULL;
     DS_TRY(lock_folders(job, error));
-    DS_TRY(ds_commit_files(job->commit, job->loop->metadata != NULL, error));
-    if (job->commit->n_bytes == 0)
+    DS_TRY(ds_commit_files(job->commit, durable, error));
+    DS_TRY(ds_append_files(job->commit, durable, lengths, moved, error));
+    if (job->commit->n_bytes == 0 || *moved)
         return DS_OK;
     ds_progress_pause();
     ds_status status = print_all(job, error);
@@ -396,9 +400,16 @@ static ds_status run_commit_steps(const commit_job *job, ds_error *error)
 static void run_commit(ds_disk_job *job)
 {
     commit_job *commit = (commit_job *)job;
-    ds_error error;
-    ds_status status = run_commit_steps(commit, &error);
-    answer(commit->loop, MAIL_COMMITTED, 0, commit->commit->batch_ms, status, &error);
+    ds_arena *arena = ds_arena_new(NULL);
+    uint64_t *lengths = DS_ARENA_ARRAY(arena, uint64_t, commit->commit->n_appends + 1);
+    ds_error error = {.message = ""};
+    bool moved = false;
+    ds_status status = run_commit_steps(commit, lengths, &moved, &error);
+    mail *m = new_answer(MAIL_COMMITTED, status, &error);
+    m->arena = arena;
+    m->batch_ms = commit->commit->batch_ms;
+    m->lengths = moved ? lengths : NULL;
+    post(commit->loop, m);
 }
 
 static void port_commit(void *arg, const ds_commit *commit)
@@ -524,6 +535,7 @@ static void step_mail(driver_loop *loop, mail *m)
     case MAIL_COMMITTED:
         event.kind = DS_DRIVER_COMMITTED;
         event.batch_ms = m->batch_ms;
+        event.lengths = m->lengths;
         break;
     }
     ds_driver_step(loop->control, &event);

@@ -156,8 +156,10 @@ static void print_rows(const ds_node *node)
 
 static void print_child(const ds_plan *plan, const ds_stage *stage, const ds_node *node)
 {
-    static const char *const sinks[] = {
-        [DS_TO_CONSOLE] = "console", [DS_TO_FILE] = "file", [DS_TO_TEST] = "test"};
+    static const char *const sinks[] = {[DS_TO_CONSOLE] = "console",
+                                        [DS_TO_FILE] = "file",
+                                        [DS_TO_APPEND] = "append",
+                                        [DS_TO_TEST] = "test"};
     if (node->stage != DS_NO_STAGE) {
         print_write(plan, node);
         return;

@@ -81,7 +81,7 @@ typedef struct ds_app_stream {
     int64_t limit; /* -1: none */
 } ds_app_stream;
 
-typedef enum ds_sink_type { DS_SINK_CONSOLE, DS_SINK_FILE } ds_sink_type;
+typedef enum ds_sink_type { DS_SINK_CONSOLE, DS_SINK_FILE, DS_SINK_APPEND } ds_sink_type;
 
 typedef struct ds_app_sink {
     const char *name;
@@ -89,8 +89,9 @@ typedef struct ds_app_sink {
     const char *from;
     ds_sink_type type;
     ds_row_format format;
-    int64_t limit;   /* console: -1: none */
-    const char *dir; /* file */
+    int64_t limit;    /* console: -1: none */
+    const char *dir;  /* file */
+    const char *file; /* append: its path */
 } ds_app_sink;
 
 typedef struct ds_app_test {

@@ -239,7 +239,7 @@ const ds_shape ds_stream_shape = {
 static const ds_choice sink_types[] = {
     [DS_SINK_CONSOLE] = {.name = "console", .doc = "rows on standard output"},
     [DS_SINK_FILE] = {.name = "file", .doc = "a folder for each output time"},
-    {.name = "append", .later = true},
+    [DS_SINK_APPEND] = {.name = "append", .doc = "one growing file"},
     {.name = NULL},
 };
 static const ds_choice row_formats[] = {
@@ -257,7 +257,7 @@ static const ds_key sink_keys[] = {
     {"format", &row_format, 0, {0, 0}, "json", "How they are written; table: console only."},
     {"limit", &count_or_zero, 0, {BIT(DS_SINK_CONSOLE), 0}, NULL, "The most rows of one time."},
     {"dir", &path_text, REQUIRED, {BIT(DS_SINK_FILE), 0}, NULL, "The folder for the output."},
-    LATER_KEY("path"),
+    {"path", &path_text, REQUIRED, {BIT(DS_SINK_APPEND), 0}, NULL, "The file that grows."},
     END_OF_KEYS,
 };
 const ds_shape ds_sink_shape = {.kind = DS_SHAPE_OBJECT,

@@ -3,15 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The folder's name without what makes no difference: "./", "//" and a "/" at the end. */
-static const char *plain_path(ds_app_builder *builder, const char *dir)
+/* A name has 255 bytes; `.NAME.dstream` is the staging folder. */
+#define FILE_NAME_MAX 246u
+
+/* A path without what makes no difference: "./", "//" and a "/" at the end. */
+static const char *plain_path(ds_app_builder *builder, const char *path)
 {
-    char *plain = ds_arena_strdup(builder->arena, dir), *out = plain;
-    for (const char *p = dir; *p != '\0';) {
-        bool at_start = p == dir || p[-1] == '/';
+    char *plain = ds_arena_strdup(builder->arena, path), *out = plain;
+    for (const char *p = path; *p != '\0';) {
+        bool at_start = p == path || p[-1] == '/';
         if (at_start && p[0] == '.' && (p[1] == '/' || p[1] == '\0'))
             p += p[1] == '/' ? 2 : 1;
-        else if (*p == '/' && p != dir && p[-1] == '/')
+        else if (*p == '/' && p != path && p[-1] == '/')
             p++;
         else
             *out++ = *p++;
@@ -22,23 +25,40 @@ static const char *plain_path(ds_app_builder *builder, const char *dir)
     return plain;
 }
 
-static void check_folders(ds_app_builder *builder)
+/* Two sinks cannot have the same folder, or the same file. */
+static void check_places(ds_app_builder *builder)
 {
     const ds_app *app = builder->app;
     json_t *seen = json_object();
     for (uint32_t i = 0; i < app->n_sinks; i++) {
         const ds_app_sink *sink = &app->sinks[i];
-        if (sink->dir == NULL)
+        const char *place = sink->dir != NULL ? sink->dir : sink->file;
+        if (place == NULL)
             continue;
-        const char *dir = plain_path(builder, sink->dir);
-        const char *first = json_string_value(json_object_get(seen, dir));
+        place = plain_path(builder, place);
+        const char *first = json_string_value(json_object_get(seen, place));
         if (first != NULL)
-            ds_diag_error(builder->diagnostics, ds_app_path(builder, sink->path, "dir"),
-                          "the sink \"%s\" writes to this folder already", first);
+            ds_diag_error(builder->diagnostics,
+                          ds_app_path(builder, sink->path, sink->dir != NULL ? "dir" : "path"),
+                          "the sink \"%s\" writes to this %s already", first,
+                          sink->dir != NULL ? "folder" : "file");
         else
-            json_object_set_new(seen, dir, json_string(sink->name));
+            json_object_set_new(seen, place, json_string(sink->name));
     }
     json_decref(seen);
+}
+
+/* A path that names a file, and leaves room for the name of its staging folder. */
+static void check_file_path(ds_app_builder *builder, const ds_app_sink *sink)
+{
+    const char *slash = strrchr(sink->file, '/');
+    const char *name = slash == NULL ? sink->file : slash + 1;
+    const char *path = ds_app_path(builder, sink->path, "path");
+    if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        ds_diag_error(builder->diagnostics, path, "names a folder; it must name a file");
+    else if (strlen(name) > FILE_NAME_MAX)
+        ds_diag_error(builder->diagnostics, path, "the file's name is longer than %u bytes",
+                      FILE_NAME_MAX);
 }
 
 static void read_sink(ds_app_builder *builder, ds_app_sink *sink, const json_t *object)
@@ -58,7 +78,11 @@ static void read_sink(ds_app_builder *builder, ds_app_sink *sink, const json_t *
     sink->type = (ds_sink_type)type;
     if (sink->type == DS_SINK_FILE)
         sink->dir = ds_app_text_copy(builder, json_string_value(ds_shape_get(object, "dir")));
-    if (sink->type == DS_SINK_FILE && sink->format == DS_ROWS_TABLE)
+    if (sink->type == DS_SINK_APPEND)
+        sink->file = ds_app_text_copy(builder, json_string_value(ds_shape_get(object, "path")));
+    if (sink->file != NULL)
+        check_file_path(builder, sink);
+    if (sink->type != DS_SINK_CONSOLE && sink->format == DS_ROWS_TABLE)
         ds_diag_error(builder->diagnostics, ds_app_path(builder, sink->path, "format"),
                       "\"table\" belongs to type console; a file is json or csv");
 }
@@ -75,7 +99,7 @@ void ds_app_build_sinks(ds_app_builder *builder, bool needed)
         sink->path = ds_app_path(builder, "sinks", sink->name);
         read_sink(builder, sink, json_object_get(map, sink->name));
     }
-    check_folders(builder);
+    check_places(builder);
     if (needed && app->n_sinks == 0 && !json_is_null(json_object_get(app->tree, "sinks")))
         ds_diag_error_key(builder->diagnostics, "sinks",
                           "missing: an app needs at least one sink to run");

@@ -5,6 +5,7 @@
 #include "dstream/op_order.h"
 #include "dstream/op_rows.h"
 #include "dstream/op_window.h"
+#include "dstream/plan_sinks.h"
 #include "dstream/plan_stages.h"
 
 #include <stdlib.h>
@@ -213,10 +214,7 @@ static void add_sinks(builder *b)
     }
     for (uint32_t i = 0; i < app->n_sinks; i++) {
         const ds_app_sink *sink = &app->sinks[i];
-        ds_sink_kind kind = sink->type == DS_SINK_CONSOLE ? DS_TO_CONSOLE : DS_TO_FILE;
-        add_sink(b, sink->name, sink->path, sink->from,
-                 (ds_sink_plan){
-                     .kind = kind, .format = sink->format, .limit = sink->limit, .dir = sink->dir});
+        add_sink(b, sink->name, sink->path, sink->from, ds_sink_plan_of(b->plan->arena, app, sink));
     }
 }
 

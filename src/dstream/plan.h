@@ -10,7 +10,7 @@
  *     window      a window of whole rows (op_window.h)
  *     having      a filter on the result (op_having.h)
  *     order       order_by, limit: a total order (op_order.h)
- *     sink        console, file, or what a test looks at
+ *     sink        console, file, append, or what a test looks at
  *
  * A stage is cut at each node that needs its rows brought together: group, window, order, and
  * a console that would have several writers. So the first half of such a node runs in the
@@ -44,15 +44,20 @@ typedef enum ds_node_kind {
 typedef struct ds_node ds_node;
 
 /* The plan-time half of a sink. */
-typedef enum ds_sink_kind { DS_TO_CONSOLE, DS_TO_FILE, DS_TO_TEST } ds_sink_kind;
+typedef enum ds_sink_kind { DS_TO_CONSOLE, DS_TO_FILE, DS_TO_APPEND, DS_TO_TEST } ds_sink_kind;
 typedef struct ds_sink_plan {
     ds_sink_kind kind;
     uint32_t index; /* among the plan's sinks */
     const char *name;
-    ds_row_format format; /* console, file */
+    ds_row_format format; /* console, file, append */
     int64_t limit;        /* console; -1: none */
     const char *dir;      /* file */
+    const char *path;     /* append */
+    const char *staging;  /* file, append: the folder in which tasks write aside */
 } ds_sink_plan;
+
+/* True if tasks write its rows to staged files. */
+bool ds_sink_is_staged(const ds_sink_plan *sink);
 
 struct ds_node {
     uint32_t id; /* index in the plan; parents have smaller ones */

@@ -55,7 +55,7 @@ static bool is_root(const stager *s, const ds_node *node)
     case DS_NODE_GROUP:
     case DS_NODE_WINDOW:
     case DS_NODE_ORDER: return true;
-    case DS_NODE_SINK: return node->sink->kind != DS_TO_FILE && !is_single(s, node->parents[0]);
+    case DS_NODE_SINK: return !ds_sink_is_staged(node->sink) && !is_single(s, node->parents[0]);
     default: return false;
     }
 }

@@ -12,7 +12,7 @@
 typedef struct sink_state {
     const ds_node *node; /* NULL: nothing came yet */
     uint64_t rows;
-    ds_staged_file *file; /* file */
+    ds_staged_file *file; /* file, append */
     ds_buffer bytes;      /* console as JSON or CSV */
     ds_row_buffer *kept;  /* console as a table, test */
     ds_type *types;
@@ -54,13 +54,11 @@ static ds_status open_file(ds_task_sinks *sinks, sink_state *state, ds_error *er
 {
     const ds_sink_plan *plan = state->node->sink;
     const ds_task *task = sinks->context.task;
-    ds_buffer folder = {0}, name = {0};
-    ds_buffer_printf(&folder, "%s/.dstream-%s", plan->dir, sinks->plan->app->name);
+    ds_buffer name = {0};
     ds_buffer_printf(&name, "%" PRIx64 "-%" PRId64 "-%s-%u-%u-%u", sinks->context.epoch,
                      task->batch_ms, plan->name, task->stage, task->partition, task->attempt);
     ds_status status =
-        ds_staged_file_new(ds_buffer_text(&folder), ds_buffer_text(&name), &state->file, error);
-    ds_buffer_fini(&folder);
+        ds_staged_file_new(plan->staging, ds_buffer_text(&name), &state->file, error);
     ds_buffer_fini(&name);
     return status;
 }
@@ -193,7 +191,7 @@ static ds_status finish_one(ds_task_sinks *sinks, sink_state *state, ds_frame *f
 {
     const ds_sink_plan *plan = state->node->sink;
     *output = (ds_output){.target = plan->index, .rows = state->rows, .path = ""};
-    if (plan->kind == DS_TO_FILE)
+    if (ds_sink_is_staged(plan))
         return finish_file(sinks, state, arena, output, error);
     if (plan->kind == DS_TO_TEST)
         return finish_piece(sinks, state, frame, output, error);

@@ -1,8 +1,9 @@
 /*
  * The sinks of one task: rows to staged files, to bytes for the console, to pieces for tests.
  *
- * A file is written aside, in the folder `.dstream-NAME` of its sink, under a name that holds
- * epoch, batch, stage, partition and attempt; the driver renames it when the batch commits.
+ * A file is written aside, in the staging folder of its sink (ds_sink_plan), under a name that
+ * holds epoch, batch, stage, partition and attempt; when the batch commits the driver renames it,
+ * or adds it to the file of an `append` sink.
  */
 #ifndef DS_EXEC_TASK_SINKS_H
 #define DS_EXEC_TASK_SINKS_H

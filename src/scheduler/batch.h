@@ -101,7 +101,8 @@ typedef struct ds_batch {
     const char *failure_text;
     ds_commit commit;                             /* PREPARED and later */
     int64_t commit_not_before_us, commit_wait_us; /* back-off after a failed commit */
-    const ds_commit *recovered_commit; /* prepared before a restart: only to be put in place */
+    uint32_t moves; /* how often a file of its appends was not as it was left */
+    bool recovered; /* prepared before a restart: its commit only has to be done */
 } ds_batch;
 
 /* A batch of all that is due at a time; plan is borrowed. */
@@ -153,7 +154,11 @@ bool ds_batch_stage_runs(const ds_batch_stage *stage);
 /* True when all stages are done. */
 bool ds_batch_is_done(const ds_batch *batch);
 
-/* The commit of a batch whose tasks are done; in the batch's arena. */
+/* True if its commit is known and not done. */
+bool ds_batch_is_prepared(const ds_batch *batch);
+
+/* The commit of a batch whose tasks are done; in the batch's arena. Bases of appends are not known
+ * yet (driver_appends.c). */
 ds_commit ds_batch_commit(ds_batch *batch, const ds_plan *plan);
 
 /* How many tasks the batch has so far, and the size of an input in bytes (rows for rate). */

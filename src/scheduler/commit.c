@@ -127,48 +127,92 @@ static ds_status check_folder(const char *name, const char *dir, ds_error *error
     return ds_error_set(error, DS_ERR_IO, "sink %s cannot be written: %.800s", name, why.message);
 }
 
+static ds_status cannot_append(const ds_sink_plan *sink, const char *why, ds_error *error)
+{
+    return ds_error_set(error, DS_ERR_IO, "sink %s cannot append to %s: %s", sink->name, sink->path,
+                        why);
+}
+
+/* The folder of the file has to be there: nothing says that a mistyped one is wanted. */
+static ds_status check_append(const ds_sink_plan *sink, ds_error *error)
+{
+    const char *slash = strrchr(sink->path, '/');
+    ds_buffer folder = {0};
+    ds_buffer_append(&folder, sink->path, slash == NULL ? 0 : (size_t)(slash - sink->path) + 1);
+    ds_buffer_append_char(&folder, '.');
+    struct stat st;
+    ds_status status = DS_OK;
+    if (access(ds_buffer_text(&folder), W_OK | X_OK) != 0)
+        status = cannot_append(
+            sink, errno == ENOENT ? "there is no such folder: make it first" : strerror(errno),
+            error);
+    else if (stat(sink->path, &st) == 0 && !S_ISREG(st.st_mode))
+        status = cannot_append(sink, "it is not a regular file", error);
+    else if (access(sink->path, R_OK | W_OK) != 0 && errno != ENOENT)
+        status = cannot_append(sink, strerror(errno), error);
+    ds_buffer_fini(&folder);
+    return status;
+}
+
 ds_status ds_commit_prepare(const ds_plan *plan, ds_error *error)
 {
-    for (uint32_t i = 0; i < plan->n_sinks; i++)
-        if (plan->sinks[i]->kind == DS_TO_FILE)
-            DS_TRY(check_folder(plan->sinks[i]->name, plan->sinks[i]->dir, error));
+    for (uint32_t i = 0; i < plan->n_sinks; i++) {
+        const ds_sink_plan *sink = plan->sinks[i];
+        if (sink->kind == DS_TO_FILE)
+            DS_TRY(check_folder(sink->name, sink->dir, error));
+        else if (sink->kind == DS_TO_APPEND)
+            DS_TRY(check_append(sink, error));
+    }
     return DS_OK;
+}
+
+static bool is_among(const ds_commit_file *files, uint32_t n, const char *path)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (strcmp(files[i].staged, path) == 0)
+            return true;
+    return false;
 }
 
 static bool is_kept(const ds_recovered *keep, const char *path)
 {
-    if (keep == NULL)
-        return false;
-    for (uint32_t b = 0; b < keep->n_batches; b++) {
+    for (uint32_t b = 0; keep != NULL && b < keep->n_batches; b++) {
         const ds_commit *commit = &keep->batches[b].commit;
-        for (uint32_t i = 0; i < commit->n_files; i++)
-            if (strcmp(commit->files[i].staged, path) == 0)
+        if (is_among(commit->files, commit->n_files, path))
+            return true;
+        for (uint32_t i = 0; i < commit->n_appends; i++)
+            if (is_among(commit->appends[i].parts, commit->appends[i].n_parts, path))
                 return true;
     }
     return false;
 }
 
+static void clean(const char *folder, const ds_recovered *keep)
+{
+    ds_buffer path = {0};
+    DIR *dir = opendir(folder);
+    if (dir == NULL)
+        return;
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        join(&path, folder, entry->d_name);
+        if (entry->d_name[0] != '.' && !is_kept(keep, path.data))
+            unlink(path.data);
+    }
+    closedir(dir);
+    ds_buffer_fini(&path);
+}
+
+/* The staging folder of an append sink is its lock, too (sink_locks.h), which removes it. */
 void ds_commit_clean(const ds_plan *plan, const ds_recovered *keep)
 {
-    ds_buffer folder = {0}, path = {0};
     for (uint32_t i = 0; i < plan->n_sinks; i++) {
-        if (plan->sinks[i]->kind != DS_TO_FILE)
+        const ds_sink_plan *sink = plan->sinks[i];
+        if (!ds_sink_is_staged(sink))
             continue;
-        folder.length = 0;
-        ds_buffer_printf(&folder, "%s/.dstream-%s", plan->sinks[i]->dir, plan->app->name);
-        DIR *dir = opendir(ds_buffer_text(&folder));
-        if (dir == NULL)
-            continue;
-        for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-            join(&path, folder.data, entry->d_name);
-            if (entry->d_name[0] != '.' && !is_kept(keep, path.data))
-                unlink(path.data);
-        }
-        closedir(dir);
-        rmdir(folder.data);
+        clean(sink->staging, keep);
+        if (sink->kind == DS_TO_FILE)
+            rmdir(sink->staging);
     }
-    ds_buffer_fini(&folder);
-    ds_buffer_fini(&path);
 }
 
 int64_t ds_commit_newest(const ds_plan *plan)

@@ -1,5 +1,6 @@
 /*
- * Putting the staged files of a batch in place: the side effects of a commit.
+ * Putting the staged files of a batch in place: the side effects of a commit. (append.h has those
+ * of `append` sinks.)
  *
  * Each file is renamed into dir/<milliseconds>/, and when all files of a folder are there, its
  * _SUCCESS is made. Every step may be done again after a crash: a staged file that is gone and
@@ -14,8 +15,8 @@
 /* DS_ERR_IO with what could not be done; it may be tried again. durable: folders are synced. */
 ds_status ds_commit_files(const ds_commit *commit, bool durable, ds_error *error);
 
-/* Before the start: DS_ERR_IO if the folder of a file sink could not be made or written to. It is
- * not made yet: an app without output leaves none. */
+/* Before the start: DS_ERR_IO if the folder of a file sink could not be made or written to, or the
+ * file of an append sink could not. They are not made yet: an app without output leaves none. */
 ds_status ds_commit_prepare(const ds_plan *plan, ds_error *error);
 
 /* Removes staged files that no commit will take (left behind by a crash), and their folder if

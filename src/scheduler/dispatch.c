@@ -332,7 +332,7 @@ static bool output_fits(const ds_plan *plan, const ds_executor_entry *from, cons
     if (output->kind != DS_OUTPUT_PIECES && output->target >= plan->n_sinks)
         return false;
     if (output->kind == DS_OUTPUT_FILE)
-        return true;
+        return ds_sink_is_staged(plan->sinks[output->target]);
     return output->ref.executor_id == from->id && output->ref.offset <= from->store_bytes &&
            output->ref.length <= from->store_bytes - output->ref.offset;
 }

@@ -16,6 +16,14 @@ static int64_t *no_batches(uint32_t n)
     return times;
 }
 
+static uint64_t *unknown_ends(uint32_t n)
+{
+    uint64_t *ends = ds_calloc(n, sizeof *ends);
+    for (uint32_t i = 0; i < n; i++)
+        ends[i] = DS_APPEND_UNKNOWN;
+    return ends;
+}
+
 static void make_keyed(ds_driver *d)
 {
     d->owners = ds_calloc(d->plan->key_partitions, sizeof *d->owners);
@@ -68,7 +76,9 @@ static void recover_batch(ds_driver *d, const ds_recovered_batch *recovered)
     batch->unsettled = d->n_tables > 0 && !recovered->prepared;
     if (recovered->prepared) {
         batch->state = DS_BATCH_READY;
-        batch->recovered_commit = &recovered->commit;
+        batch->commit = recovered->commit;
+        batch->recovered = true;
+        ds_driver_recover_appends(d, batch);
     } else if (!batch->unsettled) {
         ds_batch_make_stages(batch, d->plan, (uint64_t)d->plan->app->limits_block);
     }
@@ -105,6 +115,7 @@ ds_driver *ds_driver_new(const ds_driver_config *config, const ds_driver_ports *
         d->counts[i].name = d->plan->app->sources[i].name;
     }
     make_keyed(d);
+    d->append_ends = unknown_ends(d->plan->n_sinks);
     d->zero_ms = d->last_ms = config->start_ms;
     const ds_recovered *recovered = config->recovered;
     if (recovered != NULL)
@@ -134,6 +145,7 @@ void ds_driver_free(ds_driver *d)
     free(d->keyed_ms);
     free(d->stage_input_ms);
     free(d->owners);
+    free(d->append_ends);
     free(d->intakes);
     free(d->counts);
     free(d->tick.cuts_due);
@@ -218,9 +230,7 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
     case DS_DRIVER_JOURNALED:
         ds_driver_on_journaled(d, event->ticket, event->status, event->text);
         break;
-    case DS_DRIVER_COMMITTED:
-        ds_driver_on_committed(d, event->batch_ms, event->status, event->text);
-        break;
+    case DS_DRIVER_COMMITTED: ds_driver_on_committed(d, event); break;
     case DS_DRIVER_STOP: on_stop(d); break;
     }
     if (d->phase != DS_PHASE_ENDED)

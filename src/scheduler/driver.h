@@ -26,20 +26,34 @@
 
 typedef struct ds_driver ds_driver;
 
-/* A file that takes its place when a batch commits. */
+/* A file that takes its place when a batch commits, or that is a part of a ds_commit_append. */
 typedef struct ds_commit_file {
     uint32_t sink;      /* index in the plan */
     const char *staged; /* path; as the executor wrote it */
-    const char *folder; /* dir/<milliseconds> */
-    const char *name;   /* part-00000.json */
+    const char *folder; /* dir/<milliseconds>; "" in an append */
+    const char *name;   /* part-00000.json; "" in an append */
     uint64_t length, checksum, rows;
 } ds_commit_file;
 
-/* What a commit does: files first, then console rows, in order. */
+#define DS_APPEND_UNKNOWN UINT64_MAX
+
+/* What a commit adds at the end of one file (append.h). */
+typedef struct ds_commit_append {
+    uint32_t sink; /* index in the plan; of a recovered one UINT32_MAX if no sink has the path */
+    const char *path;
+    uint64_t base;         /* length of the file before it; DS_APPEND_UNKNOWN: to be found out */
+    bool begun;            /* some of it may be in the file already */
+    ds_commit_file *parts; /* in order */
+    uint32_t n_parts;
+} ds_commit_append;
+
+/* What a commit does: files first, then what is appended, then console rows, in order. */
 typedef struct ds_commit {
     int64_t batch_ms;
     ds_commit_file *files; /* by sink, then by part */
     uint32_t n_files;
+    ds_commit_append *appends; /* by sink */
+    uint32_t n_appends;
     ds_output *bytes; /* DS_OUTPUT_BYTES: console rows, or rows a test looks at */
     uint32_t n_bytes;
     bool again; /* a commit that may have been begun before a crash */
@@ -105,7 +119,8 @@ typedef struct ds_driver_ports {
     void (*journal)(void *arg, const char *line, size_t length, bool whole, bool sync,
                     uint64_t ticket);
     /* Answered by DS_DRIVER_COMMITTED. A commit that fails is tried again, but for
-     * DS_ERR_CLOSED: nobody reads the console any more, and the app ends. */
+     * DS_ERR_CLOSED (nobody reads the console any more), DS_ERR_UNAVAILABLE and DS_ERR_APP
+     * (somebody else writes there): then the app ends. */
     void (*commit)(void *arg, const ds_commit *commit);
     void (*progress)(void *arg, const ds_progress *progress);
     /* The app has ended; nothing is stepped after it. */
@@ -155,6 +170,9 @@ typedef struct ds_driver_event {
     uint32_t n_files;
     uint64_t ticket;  /* JOURNALED */
     int64_t batch_ms; /* COMMITTED */
+    /* COMMITTED: where the files of its appends end before it, by append: those for which this is
+     * not the base were left alone. NULL: the commit is done. */
+    const uint64_t *lengths;
     ds_status status; /* FILES, JOURNALED, COMMITTED */
     const char *text; /* the reason, if status is not OK */
 } ds_driver_event;

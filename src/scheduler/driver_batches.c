@@ -28,12 +28,6 @@ void ds_driver_add_batch(ds_driver *d, ds_batch *batch)
 
 /* ---- journal ---- */
 
-static bool wants_commit(const ds_batch *batch)
-{
-    return batch->state == DS_BATCH_PREPARED || batch->state == DS_BATCH_READY ||
-           batch->state == DS_BATCH_COMMITTING;
-}
-
 static void write_whole(ds_driver *d, bool sync, uint64_t ticket)
 {
     ds_journal_state state = {.plan = d->plan,
@@ -42,8 +36,7 @@ static void write_whole(ds_driver *d, bool sync, uint64_t ticket)
                               .last_ms = d->last_ms,
                               .intakes = d->intakes,
                               .n_intakes = d->n_intakes,
-                              .batches = d->batches,
-                              .wants_commit = wants_commit};
+                              .batches = d->batches};
     ds_buffer line = {0};
     ds_journal_whole(&line, &state);
     d->deltas = 0;
@@ -153,13 +146,9 @@ static void remove_first(ds_driver *d)
 
 /* ---- commit ---- */
 
-static void prepare(ds_driver *d, ds_batch *batch)
+void ds_driver_record_commit(ds_driver *d, ds_batch *batch)
 {
     batch->state = DS_BATCH_PREPARED;
-    batch->commit = ds_batch_commit(batch, d->plan);
-    for (uint32_t s = 0; s < d->plan->n_stages; s++)
-        if (batch->stages[s].n_inputs > 0 && d->plan->stages[s].keyed)
-            d->stage_input_ms[s] = batch->time_ms;
     if (!d->config.checkpoint) {
         batch->state = DS_BATCH_READY;
         return;
@@ -170,13 +159,23 @@ static void prepare(ds_driver *d, ds_batch *batch)
     ds_buffer_fini(&line);
 }
 
+static void prepare(ds_driver *d, ds_batch *batch)
+{
+    const ds_commit earlier = batch->commit; /* of a batch that ran again */
+    batch->commit = ds_batch_commit(batch, d->plan);
+    ds_driver_place_appends(d, batch, &earlier);
+    for (uint32_t s = 0; s < d->plan->n_stages; s++)
+        if (batch->stages[s].n_inputs > 0 && d->plan->stages[s].keyed)
+            d->stage_input_ms[s] = batch->time_ms;
+    ds_driver_record_commit(d, batch);
+}
+
 static void begin_commit(ds_driver *d, ds_batch *batch)
 {
     if (d->now_us < batch->commit_not_before_us)
         return;
     batch->state = DS_BATCH_COMMITTING;
-    d->ports.commit(d->ports.arg,
-                    batch->recovered_commit != NULL ? batch->recovered_commit : &batch->commit);
+    d->ports.commit(d->ports.arg, &batch->commit);
 }
 
 static void report_progress(ds_driver *d, const ds_batch *batch)
@@ -198,35 +197,56 @@ static void report_progress(ds_driver *d, const ds_batch *batch)
     d->ports.progress(d->ports.arg, p);
 }
 
-void ds_driver_on_committed(ds_driver *d, int64_t batch_ms, ds_status status, const char *why)
+static void back_off(const ds_driver *d, ds_batch *batch)
+{
+    int64_t wait = batch->commit_wait_us == 0 ? DS_RETRY_US : batch->commit_wait_us * 2;
+    batch->commit_wait_us = wait < DS_RETRY_MOST_US ? wait : DS_RETRY_MOST_US;
+    batch->commit_not_before_us = d->now_us + batch->commit_wait_us;
+}
+
+static void on_commit_failed(ds_driver *d, ds_batch *batch, const char *why)
+{
+    char time[DS_CLOCK_TEXT];
+    if (batch->commit_wait_us == 0)
+        ds_log_error("batch %s cannot be committed: %s; trying again",
+                     ds_clock_text(batch->time_ms, time), why);
+    back_off(d, batch);
+    batch->state = DS_BATCH_READY;
+    ds_driver_appends_failed(batch);
+    ds_driver_check_outputs(d, batch);
+}
+
+/* Waiting does not help: nobody will ever read it, or somebody else writes there. */
+static bool is_final(ds_status status)
+{
+    return status == DS_ERR_CLOSED || status == DS_ERR_UNAVAILABLE || status == DS_ERR_APP;
+}
+
+void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
 {
     ds_batch *batch = d->batches;
-    char time[DS_CLOCK_TEXT];
-    if (batch == NULL || batch->time_ms != batch_ms || batch->state != DS_BATCH_COMMITTING)
+    if (batch == NULL || batch->time_ms != event->batch_ms || batch->state != DS_BATCH_COMMITTING)
         return;
-    /* Nobody will ever read it, or another app writes there: waiting does not help. */
-    if (status == DS_ERR_CLOSED || status == DS_ERR_UNAVAILABLE) {
-        ds_driver_end(d, status, why);
+    if (is_final(event->status)) {
+        ds_driver_end(d, event->status, event->text);
         return;
     }
-    if (status != DS_OK) {
-        if (batch->commit_wait_us == 0)
-            ds_log_error("batch %s cannot be committed: %s; trying again",
-                         ds_clock_text(batch_ms, time), why);
-        batch->commit_wait_us =
-            batch->commit_wait_us == 0 ? DS_RETRY_US : batch->commit_wait_us * 2;
-        if (batch->commit_wait_us > DS_RETRY_MOST_US)
-            batch->commit_wait_us = DS_RETRY_MOST_US;
-        batch->commit_not_before_us = d->now_us + batch->commit_wait_us;
-        batch->state = DS_BATCH_READY;
-        ds_driver_check_outputs(d, batch);
+    if (event->status != DS_OK) {
+        on_commit_failed(d, batch, event->text);
+        return;
+    }
+    if (event->lengths != NULL) {
+        if (++batch->moves > DS_APPEND_MOVES)
+            back_off(d, batch);
+        ds_driver_move_appends(d, batch, event->lengths);
         return;
     }
     report_progress(d, batch);
+    ds_driver_appends_done(d, batch);
     remove_first(d);
     if (d->config.checkpoint) {
         ds_buffer line = {0};
-        ds_journal_committed(&line, batch_ms);
+        ds_journal_committed(&line, event->batch_ms);
         ds_driver_journal(d, &line, false);
         ds_buffer_fini(&line);
     }

@@ -60,8 +60,7 @@ static void run_again(ds_driver *d, ds_batch *batch, uint32_t n_tasks)
 void ds_driver_check_outputs(ds_driver *d, ds_batch *batch)
 {
     /* While it commits the disk works with it; if that fails we come here again. */
-    if (batch->state == DS_BATCH_COMMITTING || batch->state == DS_BATCH_FAILED ||
-        batch->recovered_commit != NULL)
+    if (batch->state == DS_BATCH_COMMITTING || batch->state == DS_BATCH_FAILED || batch->recovered)
         return;
     uint32_t n = ds_batch_lose_outputs(batch, d->plan, is_gone, d);
     if (n > 0)

@@ -19,6 +19,7 @@
 #define DS_SHOWN_MOST 5u                   /* bad records shown for each source ... */
 #define DS_SHOWN_EVERY_US INT64_C(5000000) /* ... in so long */
 #define DS_JOURNAL_DELTAS 1000u            /* then a whole record in a new file */
+#define DS_APPEND_MOVES 3u                 /* of a batch; then its commit is not begun at once */
 #define DS_RETRY_US INT64_C(200000)        /* back-off of a task whose output failed, doubled */
 #define DS_RETRY_MOST_US INT64_C(10000000)
 
@@ -79,6 +80,7 @@ struct ds_driver {
     uint64_t *owners;        /* by key partition: executor, or 0 */
     int64_t **keyed_ms;      /* by stage, partition: the batch it stands at; NULL: not keyed */
     int64_t *stage_input_ms; /* by stage: the last batch that brought it rows */
+    uint64_t *append_ends;   /* by sink: its file's length after the last commit, if known */
 
     int64_t failures_since_us; /* failures of tasks: shown since then */
     uint32_t failures_shown;
@@ -123,9 +125,22 @@ void ds_driver_ticks_deadline(const ds_driver *driver, int64_t *mono_us, int64_t
 void ds_driver_add_batch(ds_driver *driver, ds_batch *batch);
 void ds_driver_batches(ds_driver *driver);
 void ds_driver_on_journaled(ds_driver *driver, uint64_t ticket, ds_status status, const char *why);
-void ds_driver_on_committed(ds_driver *driver, int64_t batch_ms, ds_status status, const char *why);
+void ds_driver_on_committed(ds_driver *driver, const ds_driver_event *event);
+/* Writes down the commit of a prepared batch (again); it waits for that. */
+void ds_driver_record_commit(ds_driver *driver, ds_batch *batch);
 void ds_driver_fail_batch(ds_driver *driver, ds_batch *batch, ds_status status, const char *why);
 uint64_t ds_driver_journal(ds_driver *driver, ds_buffer *line, bool sync);
+
+/* bases of appends: driver_appends.c */
+/* Gives the appends of a batch their bases; earlier: its commit before it ran again, or NULL. */
+void ds_driver_place_appends(const ds_driver *driver, ds_batch *batch, const ds_commit *earlier);
+/* Of a commit from the checkpoint: some of it may have been written. */
+void ds_driver_recover_appends(const ds_driver *driver, ds_batch *batch);
+/* Files are not as they were left: takes their lengths as the bases from this batch on. */
+void ds_driver_move_appends(ds_driver *driver, ds_batch *batch, const uint64_t *lengths);
+/* A commit failed (some of it may have been written), or is done. */
+void ds_driver_appends_failed(ds_batch *batch);
+void ds_driver_appends_done(ds_driver *driver, const ds_batch *batch);
 
 /* tasks side: dispatch.c */
 void ds_driver_dispatch(ds_driver *driver);

@@ -124,21 +124,44 @@ static json_t *next_json(const ds_plan *plan, const ds_batch *batch)
     return sources;
 }
 
-static json_t *commit_json(const ds_commit *commit)
+static json_t *files_json(const ds_commit_file *files, uint32_t n, bool appended)
 {
-    json_t *files = json_array();
-    for (uint32_t i = 0; i < commit->n_files; i++) {
-        const ds_commit_file *file = &commit->files[i];
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < n; i++) {
+        const ds_commit_file *file = &files[i];
         json_t *object = json_object();
         set(object, "staged", text_of(file->staged));
-        set(object, "folder", text_of(file->folder));
-        set(object, "name", json_string(file->name));
+        if (!appended) {
+            set(object, "folder", text_of(file->folder));
+            set(object, "name", json_string(file->name));
+        }
         set(object, "bytes", json_integer((json_int_t)file->length));
         set(object, "rows", json_integer((json_int_t)file->rows));
         set_hex(object, "checksum", file->checksum);
-        json_array_append_new(files, object);
+        json_array_append_new(list, object);
     }
-    return files;
+    return list;
+}
+
+static json_t *append_json(const ds_commit_append *append)
+{
+    json_t *object = json_object();
+    set(object, "path", text_of(append->path));
+    if (append->base != DS_APPEND_UNKNOWN)
+        set(object, "base", json_integer((json_int_t)append->base));
+    set(object, "parts", files_json(append->parts, append->n_parts, true));
+    return object;
+}
+
+static void set_commit(json_t *object, const ds_commit *commit)
+{
+    set(object, "files", files_json(commit->files, commit->n_files, false));
+    if (commit->n_appends == 0)
+        return;
+    json_t *appends = json_array();
+    for (uint32_t i = 0; i < commit->n_appends; i++)
+        json_array_append_new(appends, append_json(&commit->appends[i]));
+    set(object, "appends", appends);
 }
 
 /* Writes an object as one line that ends with its own checksum. */
@@ -179,7 +202,7 @@ void ds_journal_prepared(ds_buffer *out, int64_t batch_ms, const ds_commit *comm
 {
     json_t *object = record("prepared");
     set(object, "batch_ms", time_of(batch_ms));
-    set(object, "files", commit_json(commit));
+    set_commit(object, commit);
     write_line(out, object);
 }
 
@@ -238,11 +261,8 @@ static json_t *batches_json(const ds_journal_state *state)
         set(object, "batch_ms", time_of(batch->time_ms));
         set(object, "sources", allotments_json(state->plan, batch));
         add_tables(object, state->plan, batch);
-        if (state->wants_commit(batch)) {
-            const ds_commit *commit =
-                batch->recovered_commit != NULL ? batch->recovered_commit : &batch->commit;
-            set(object, "files", commit_json(commit));
-        }
+        if (ds_batch_is_prepared(batch))
+            set_commit(object, &batch->commit);
         json_array_append_new(batches, object);
     }
     return batches;

@@ -60,8 +60,7 @@ typedef struct ds_journal_state {
     int64_t zero_ms, last_ms;
     const ds_intake *intakes;
     uint32_t n_intakes;
-    const ds_batch *batches;
-    bool (*wants_commit)(const ds_batch *batch); /* its commit record belongs in, too */
+    const ds_batch *batches; /* with the commit records of those that are prepared */
 } ds_journal_state;
 
 /* Each appends one line (with its end) to out. */

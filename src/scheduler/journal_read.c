@@ -174,27 +174,64 @@ static bool read_tables(ds_arena *arena, const ds_plan *plan, json_t *tables,
     return true;
 }
 
-static bool read_commit(ds_arena *arena, json_t *files, ds_recovered_batch *batch)
+/* The files of a commit, or the parts of an append, which have no place of their own. */
+static ds_commit_file *read_staged(ds_arena *arena, json_t *files, bool appended, uint32_t *n)
 {
-    if (!json_is_array(files))
-        return false;
-    ds_commit *commit = &batch->commit;
-    *commit = (ds_commit){.batch_ms = batch->time_ms, .again = true};
-    commit->files = DS_ARENA_ARRAY(arena, ds_commit_file, json_array_size(files) + 1);
+    ds_commit_file *list = DS_ARENA_ARRAY(arena, ds_commit_file, json_array_size(files) + 1);
     size_t i;
     json_t *object;
+    *n = 0;
     json_array_foreach(files, i, object)
     {
-        ds_commit_file *file = &commit->files[commit->n_files++];
+        ds_commit_file *file = &list[(*n)++];
         file->staged = get_text(arena, object, "staged");
-        file->folder = get_text(arena, object, "folder");
-        file->name = get_text(arena, object, "name");
+        file->folder = appended ? "" : get_text(arena, object, "folder");
+        file->name = appended ? "" : get_text(arena, object, "name");
         if (file->staged == NULL || file->folder == NULL || file->name == NULL ||
             !get_number(object, "bytes", &file->length) ||
             !get_number(object, "rows", &file->rows) ||
             !get_hex(object, "checksum", &file->checksum))
+            return NULL;
+    }
+    return list;
+}
+
+static bool read_append(ds_arena *arena, const json_t *object, ds_commit_append *append)
+{
+    json_t *parts = json_object_get(object, "parts");
+    *append = (ds_commit_append){.base = DS_APPEND_UNKNOWN};
+    append->path = get_text(arena, object, "path");
+    if (append->path == NULL || !json_is_array(parts) ||
+        (json_object_get(object, "base") != NULL && !get_number(object, "base", &append->base)))
+        return false;
+    append->parts = read_staged(arena, parts, true, &append->n_parts);
+    return append->parts != NULL && append->n_parts > 0;
+}
+
+static bool read_appends(ds_arena *arena, json_t *appends, ds_commit *commit)
+{
+    size_t i;
+    json_t *object;
+    commit->appends = DS_ARENA_ARRAY(arena, ds_commit_append, json_array_size(appends) + 1);
+    json_array_foreach(appends, i, object)
+    {
+        if (!read_append(arena, object, &commit->appends[commit->n_appends++]))
             return false;
     }
+    return true;
+}
+
+/* A later record of the same batch replaces an earlier one. */
+static bool read_commit(ds_arena *arena, const json_t *object, ds_recovered_batch *batch)
+{
+    json_t *files = json_object_get(object, "files");
+    if (!json_is_array(files))
+        return false;
+    ds_commit *commit = &batch->commit;
+    *commit = (ds_commit){.batch_ms = batch->time_ms, .again = true};
+    commit->files = read_staged(arena, files, false, &commit->n_files);
+    if (commit->files == NULL || !read_appends(arena, json_object_get(object, "appends"), commit))
+        return false;
     batch->prepared = true;
     return true;
 }
@@ -256,8 +293,7 @@ static bool add_batch(ds_recovered *recovered, const ds_plan *plan, const json_t
         !read_allotments(recovered->arena, plan, json_object_get(object, "sources"), &batch) ||
         !read_tables(recovered->arena, plan, json_object_get(object, "tables"), &batch))
         return false;
-    json_t *files = json_object_get(object, "files");
-    if (files != NULL && !read_commit(recovered->arena, files, &batch))
+    if (json_object_get(object, "files") != NULL && !read_commit(recovered->arena, object, &batch))
         return false;
     ds_recovered_batch *grown =
         DS_ARENA_ARRAY(recovered->arena, ds_recovered_batch, recovered->n_batches + 1);
@@ -313,8 +349,7 @@ static bool read_delta(ds_recovered *recovered, const ds_plan *plan, const json_
         return false;
     ds_recovered_batch *batch = find_batch(recovered, time_ms);
     if (strcmp(kind, "prepared") == 0)
-        return batch != NULL &&
-               read_commit(recovered->arena, json_object_get(object, "files"), batch);
+        return batch != NULL && read_commit(recovered->arena, object, batch);
     if (strcmp(kind, "committed") != 0 && strcmp(kind, "failed") != 0)
         return false;
     if (batch != NULL)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct ds_sink_locks {
@@ -24,45 +25,93 @@ ds_sink_locks *ds_sink_locks_new(const ds_plan *plan)
     return locks;
 }
 
+/* True if fd is still what stands under the path: whoever had it may have removed it. */
+static bool is_there(int fd, const char *path)
+{
+    struct stat opened, found;
+    return fstat(fd, &opened) == 0 && stat(path, &found) == 0 && opened.st_dev == found.st_dev &&
+           opened.st_ino == found.st_ino;
+}
+
+/* Before it is unlocked, so that nobody else's folder is taken away. */
+static void release(const ds_sink_plan *sink, int fd)
+{
+    if (sink->kind == DS_TO_APPEND && is_there(fd, sink->staging))
+        rmdir(sink->staging);
+    close(fd);
+}
+
 void ds_sink_locks_free(ds_sink_locks *locks)
 {
     if (locks == NULL)
         return;
     for (uint32_t i = 0; i < locks->plan->n_sinks; i++)
         if (locks->fds[i] >= 0)
-            close(locks->fds[i]);
+            release(locks->plan->sinks[i], locks->fds[i]);
     free(locks->fds);
     free(locks);
 }
 
-static ds_status take_one(ds_sink_locks *locks, const ds_sink_plan *sink, ds_error *error)
+/* Locks a folder. *fd is -1 if it is not there, or the file system has no locks. False if
+ * somebody else has it. */
+static bool lock_folder(const char *path, int *fd)
 {
-    int fd = open(sink->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return DS_OK; /* not there yet; what else is wrong with it a write will tell */
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-        locks->fds[sink->index] = fd;
-        return DS_OK;
+    for (;;) {
+        *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (*fd < 0)
+            return true;
+        bool locked = flock(*fd, LOCK_EX | LOCK_NB) == 0;
+        int reason = errno;
+        if (locked && is_there(*fd, path))
+            return true;
+        close(*fd);
+        *fd = -1;
+        if (!locked)
+            return reason != EWOULDBLOCK;
     }
-    int reason = errno;
-    close(fd);
-    if (reason != EWOULDBLOCK)
-        return DS_OK; /* a file system without locks */
+}
+
+static ds_status take_folder(ds_sink_locks *locks, const ds_sink_plan *sink, ds_error *error)
+{
+    /* One that is not there yet: what else is wrong with it a write will tell. */
+    if (lock_folder(sink->dir, &locks->fds[sink->index]))
+        return DS_OK;
     return ds_error_set(error, DS_ERR_UNAVAILABLE,
                         "sink %s: the folder %s is in use by another dstream: stop it, or give "
                         "this sink a folder of its own",
                         sink->name, sink->dir);
 }
 
+static ds_status take_file(ds_sink_locks *locks, const ds_sink_plan *sink, ds_error *error)
+{
+    int *fd = &locks->fds[sink->index];
+    for (;;) {
+        if (mkdir(sink->staging, 0777) != 0 && errno != EEXIST)
+            return ds_error_set(error, DS_ERR_IO, "sink %s: cannot make the folder %s: %s",
+                                sink->name, sink->staging, strerror(errno));
+        if (!lock_folder(sink->staging, fd))
+            return ds_error_set(error, DS_ERR_UNAVAILABLE,
+                                "sink %s: the file %s is in use by another dstream: stop it, or "
+                                "give this sink a path of its own",
+                                sink->name, sink->path);
+        if (*fd >= 0 || access(sink->staging, F_OK) == 0)
+            return DS_OK; /* locked, or on a file system without locks */
+    }
+}
+
 ds_status ds_sink_locks_take(ds_sink_locks *locks, const bool *make, ds_error *error)
 {
     for (uint32_t i = 0; i < locks->plan->n_sinks; i++) {
         const ds_sink_plan *sink = locks->plan->sinks[i];
-        if (sink->kind != DS_TO_FILE || locks->fds[i] >= 0)
+        if (!ds_sink_is_staged(sink) || locks->fds[i] >= 0)
             continue;
+        if (sink->kind == DS_TO_APPEND) {
+            DS_TRY(take_file(locks, sink, error));
+            continue;
+        }
         if (make != NULL && make[i])
             DS_TRY(ds_make_folders(sink->dir, error));
-        DS_TRY(take_one(locks, sink, error));
+        DS_TRY(take_folder(locks, sink, error));
     }
     return DS_OK;
 }

@@ -29,6 +29,12 @@ bool ds_sim_happens(ds_sim *sim, double probability)
     return probability > 0 && faulty(sim) && ds_random_unit(&sim->random) < probability;
 }
 
+bool ds_sim_crashes(ds_sim *sim, double probability)
+{
+    return !sim->ended && sim->figures.crashes < sim->config.faults.most_crashes &&
+           ds_sim_happens(sim, probability);
+}
+
 static void end_faults(void *arg, ds_sim_event *event)
 {
     ds_sim *sim = arg;
@@ -156,9 +162,7 @@ static bool advance(ds_sim *sim)
     sim->figures.events++;
     if (ds_sim_happens(sim, sim->config.faults.kill))
         vanish(sim);
-    const ds_sim_faults *faults = &sim->config.faults;
-    if (!sim->ended && sim->figures.crashes < faults->most_crashes &&
-        ds_sim_happens(sim, faults->crash))
+    if (ds_sim_crashes(sim, sim->config.faults.crash))
         ds_sim_driver_crash(sim);
     ds_sim_event *event = ds_sim_queue_take(&sim->queue, sim->now_us);
     if (event != NULL) {

@@ -34,6 +34,7 @@ typedef struct ds_sim_faults {
     double task_fails;     /* the probability that a task fails, after its effect */
     double disk_fails;     /* the probability that a record or a commit fails */
     double crash;          /* the probability, at every event, that the driver dies, */
+    double crash_commit;   /* and that it dies amid a commit, */
     uint32_t most_crashes; /* but not more often */
     double kill;           /* the probability, at every event, that some executor vanishes */
 } ds_sim_faults;

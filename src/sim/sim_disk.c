@@ -4,12 +4,17 @@
  * do has been done, and of the next record a part may have been written.
  */
 #include "base/assert.h"
+#include "base/files.h"
+#include "scheduler/append.h"
 #include "scheduler/commit.h"
 #include "sim/sim_state.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct ds_sim_job {
     ds_sim_event event;
@@ -23,6 +28,8 @@ typedef struct ds_sim_job {
     size_t length;
     char line[];
 } ds_sim_job;
+
+#define MOST_APPENDS 64u /* of one commit */
 
 static bool fails(ds_sim *sim)
 {
@@ -48,22 +55,57 @@ static ds_status write_record(ds_sim *sim, const ds_sim_job *job, ds_error *erro
     return DS_OK;
 }
 
-static ds_status commit(ds_sim *sim, const ds_sim_job *job, ds_error *error)
+/* lengths: see ds_append_files. */
+static ds_status commit(ds_sim *sim, const ds_sim_job *job, uint64_t *lengths, bool *moved,
+                        ds_error *error)
 {
     const ds_commit *what = job->commit;
     ds_status status = fails(sim) ? ds_error_set(error, DS_ERR_IO, "no space left")
                                   : ds_commit_files(what, false, error);
+    if (status == DS_OK)
+        status = ds_append_files(what, false, lengths, moved, error);
     for (uint32_t i = 0; i < what->n_bytes && status == DS_OK; i++)
         if (ds_sim_bytes(sim, &what->bytes[i].ref) == NULL)
             status = ds_error_set(error, DS_ERR_LOST, "rows to look at are gone");
     ds_sim_trace(sim, "batch %" PRId64 " is committed: %s", what->batch_ms,
-                 status == DS_OK ? "done" : error->message);
+                 status != DS_OK ? error->message
+                 : *moved        ? "not yet, a file is not as it was left"
+                                 : "done");
     return status;
+}
+
+/* What a crash in the midst of an append leaves: a part of it; or all, and not all of the staged
+ * files are removed. Nothing if it was not to begin. */
+static void half_append(ds_sim *sim, const ds_commit *what)
+{
+    DS_ASSERT(what->n_appends <= MOST_APPENDS);
+    if (what->n_appends == 0)
+        return;
+    const ds_commit_append *append = &what->appends[ds_random_below(&sim->random, what->n_appends)];
+    ds_buffer bytes = {0};
+    ds_error error;
+    struct stat st;
+    bool begins = stat(append->path, &st) == 0 && (uint64_t)st.st_size == append->base;
+    for (uint32_t i = 0; i < append->n_parts && begins; i++)
+        begins = ds_read_file(append->parts[i].staged, SIZE_MAX, &bytes, &error) == DS_OK;
+    FILE *file = begins ? fopen(append->path, "a") : NULL;
+    uint64_t n = ds_random_below(&sim->random, bytes.length + bytes.length / 4 + 1);
+    if (file != NULL) {
+        fwrite(bytes.data, 1, n < bytes.length ? n : bytes.length, file);
+        fclose(file);
+        for (uint64_t i = bytes.length; i < n && i - bytes.length < append->n_parts; i++)
+            unlink(append->parts[i - bytes.length].staged);
+        ds_sim_trace(sim, "of %zu bytes for %s %" PRIu64 " were written", bytes.length,
+                     append->path, n < bytes.length ? n : bytes.length);
+    }
+    ds_buffer_fini(&bytes);
 }
 
 /* ---- jobs ---- */
 
-static void answer(ds_sim *sim, const ds_sim_job *job, ds_status status, const ds_error *error)
+/* lengths: of a commit that is not done. */
+static void answer(ds_sim *sim, const ds_sim_job *job, ds_status status, const uint64_t *lengths,
+                   const ds_error *error)
 {
     const ds_sim_hooks *hooks = &sim->config.hooks;
     ds_driver_event event = {.status = status, .text = status == DS_OK ? "" : error->message};
@@ -82,7 +124,8 @@ static void answer(ds_sim *sim, const ds_sim_job *job, ds_status status, const d
     case JOB_COMMIT:
         event.kind = DS_DRIVER_COMMITTED;
         event.batch_ms = job->commit->batch_ms;
-        if (status == DS_OK && hooks->committed != NULL)
+        event.lengths = lengths;
+        if (status == DS_OK && lengths == NULL && hooks->committed != NULL)
             hooks->committed(hooks->arg, job->commit);
         break;
     }
@@ -96,16 +139,22 @@ static void run_job(void *arg, ds_sim_event *event)
     if (job->generation != sim->generation || sim->ended)
         return;
     DS_ASSERT(sim->jobs == job);
+    if (job->kind == JOB_COMMIT && ds_sim_crashes(sim, sim->config.faults.crash_commit)) {
+        ds_sim_driver_crash(sim);
+        return;
+    }
     sim->jobs = job->next;
     if (sim->jobs == NULL)
         sim->last_job = &sim->jobs;
     ds_error error;
     ds_status status = DS_OK;
+    uint64_t lengths[MOST_APPENDS];
+    bool moved = false;
     if (job->kind == JOB_RECORD)
         status = write_record(sim, job, &error);
     else if (job->kind == JOB_COMMIT)
-        status = commit(sim, job, &error);
-    answer(sim, job, status, &error);
+        status = commit(sim, job, lengths, &moved, &error);
+    answer(sim, job, status, moved ? lengths : NULL, &error);
 }
 
 static ds_sim_job *add_job(ds_sim *sim, size_t length)
@@ -151,14 +200,18 @@ void ds_sim_disk_crash(ds_sim *sim)
     for (const ds_sim_job *job = sim->jobs; job != NULL; job = job->next)
         n++;
     uint64_t done = ds_random_below(&sim->random, (uint64_t)n + 1);
+    uint64_t lengths[MOST_APPENDS];
+    bool moved = false;
     ds_error error;
     const ds_sim_job *job = sim->jobs;
     for (; done > 0; done--, job = job->next) {
         if (job->kind == JOB_RECORD)
             write_record(sim, job, &error);
         else if (job->kind == JOB_COMMIT)
-            commit(sim, job, &error);
+            commit(sim, job, lengths, &moved, &error);
     }
+    if (job != NULL && job->kind == JOB_COMMIT)
+        half_append(sim, job->commit);
     if (job != NULL && job->kind == JOB_RECORD && !job->whole && !sim->journal_broken)
         ds_buffer_append(&sim->journal, job->line, ds_random_below(&sim->random, job->length));
     sim->jobs = NULL;

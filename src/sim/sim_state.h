@@ -89,6 +89,8 @@ struct ds_sim {
 int64_t ds_sim_delay(ds_sim *sim, uint32_t most);
 /* True with that probability, while there are faults. */
 bool ds_sim_happens(ds_sim *sim, double probability);
+/* True if the driver is to die now. */
+bool ds_sim_crashes(ds_sim *sim, double probability);
 void ds_sim_trace(ds_sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* An event that holds nothing of its own but `size` bytes. */
 void *ds_sim_event_new(size_t size, void (*run)(void *arg, ds_sim_event *event));

@@ -131,7 +131,6 @@ class WrongApps(scenario.Scenario):
                 ("sources/t", {**file, "format": "logfmt", "schema": {"a": "int"}}),
                 ("sources/t", {**file, "format": "regex", "regex": "(?<a>x)"}),
                 ("sources/t", {**file, "on_error": "dead_letter"}),
-                ("sinks/screen/type", "append"),
                 ("streams/by/aggregate", {"x": "approx_count_distinct(n)"}),
                 ("streams/by/aggregate", {"x": "approx_quantile(n, 0.5)"}),
                 ("streams/by/aggregate", {"x": "approx_top_k(n, 3)"}),

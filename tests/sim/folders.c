@@ -76,24 +76,43 @@ static void add_row(text_rows *rows, const char *line, size_t length)
     ds_buffer_fini(&text);
 }
 
+/* False if there is no such file. */
+static bool add_rows(text_rows *rows, const char *path)
+{
+    ds_buffer text = {0};
+    ds_error error;
+    ds_status status = ds_read_file(path, (size_t)1 << 30, &text, &error);
+    for (size_t at = 0; status == DS_OK && at < text.length;) {
+        size_t length = strcspn(ds_buffer_text(&text) + at, "\n");
+        add_row(rows, text.data + at, length);
+        at += length + 1;
+    }
+    ds_buffer_fini(&text);
+    return status == DS_OK;
+}
+
 text_rows folder_rows(const char *dir, const char *name, int64_t time_ms)
 {
     text_rows rows = {0};
-    for (uint32_t part = 0;; part++) {
-        char path[600];
-        ds_buffer text = {0};
-        ds_error error;
-        snprintf(path, sizeof path, "%s/%s/%" PRId64 "/part-%05u.json", dir, name, time_ms, part);
-        ds_status status = ds_read_file(path, (size_t)1 << 30, &text, &error);
-        for (size_t at = 0; status == DS_OK && at < text.length;) {
-            size_t length = strcspn(ds_buffer_text(&text) + at, "\n");
-            add_row(&rows, text.data + at, length);
-            at += length + 1;
-        }
-        ds_buffer_fini(&text);
-        if (status != DS_OK)
-            return rows;
-    }
+    char path[600];
+    uint32_t part = 0;
+    do {
+        snprintf(path, sizeof path, "%s/%s/%" PRId64 "/part-%05u.json", dir, name, time_ms, part++);
+    } while (add_rows(&rows, path));
+    return rows;
+}
+
+text_rows append_rows_of(const char *dir, const char *name)
+{
+    text_rows rows = {0};
+    char path[600];
+    uint32_t n = 0;
+    do {
+        snprintf(path, sizeof path, "%s/%s.%u", dir, name, n++);
+    } while (add_rows(&rows, path));
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    add_rows(&rows, path);
+    return rows;
 }
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)

@@ -11,6 +11,10 @@ int64_t *folder_times(const char *dir, const char *name, uint32_t *n, bool *whol
 /* The rows of one time, in the order of its parts. None if there is no such folder. */
 text_rows folder_rows(const char *dir, const char *name, int64_t time_ms);
 
+/* The rows of an append sink's file: of those that it was renamed to (NAME.0, NAME.1, ...) first.
+ */
+text_rows append_rows_of(const char *dir, const char *name);
+
 /* Removes a folder with all that is in it. */
 void folder_remove(const char *dir);
 

@@ -187,7 +187,7 @@ static void make_sim(received *r, ds_random *random)
 {
     static const uint64_t credits[] = {200, 5000, 1000000};
     ds_sim_faults faults = run_faults(random);
-    faults.task_fails = faults.crash = 0;
+    faults.task_fails = faults.crash = faults.crash_commit = 0;
     const ds_sim_config config = {.plan = r->plan,
                                   .plan_options = &r->options,
                                   .seed = ds_random_next(random),

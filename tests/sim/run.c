@@ -8,8 +8,9 @@
  *  - no batch is given up, unless tasks fail, or outputs that nobody else holds are lost with
  *    their executors again and again; executors hold nothing when they stop.
  *
- * In half of the runs nothing has a window, rows go to files, and the driver may die, too: then
- * the folders are looked at in the end. They hold each batch once, whatever happened.
+ * In half of the runs nothing has a window, rows go to folders of files or to files that grow, and
+ * the driver may die, too: these are looked at in the end. They hold each batch once, in order,
+ * whatever happened; also if files that grow were renamed now and then (and no driver died).
  */
 #include "sim/run.h"
 
@@ -43,6 +44,8 @@ typedef struct run {
     bool files;              /* there are file sinks, and no windows */
     bool clock;              /* batches follow the clock, not each other */
     bool by_number;          /* runs a number of batches, and not until the input ends */
+    bool rotates;            /* files of append sinks are renamed now and then */
+    ds_random random;        /* decides when */
     bool stops;              /* is asked to stop at some time */
     bool may_give_up;        /* batches */
     bool blind;              /* it is not known when the first batch was */
@@ -154,12 +157,12 @@ static void show(run *r, const char *what, const text_rows *rows)
         fprintf(r->trace, "    %s %s\n", what, rows->lines[i]);
 }
 
-/* The count in a row "key|count|...". */
+/* The count in a row "key|count|..."; very many in one that is cut. */
 static int64_t count_of(const char *line, size_t *key_length)
 {
     const char *mark = strchr(line, '|');
-    *key_length = (size_t)(mark - line);
-    return strtoll(mark + 1, NULL, 10);
+    *key_length = mark == NULL ? 0 : (size_t)(mark - line);
+    return mark == NULL ? INT64_MAX : strtoll(mark + 1, NULL, 10);
 }
 
 /* Whatever was lost, no key has more rows than came. */
@@ -259,11 +262,28 @@ static bool find_zero(run *r, const ds_commit *commit)
     return !r->blind;
 }
 
+/* Now and then a file that grows is renamed. (A batch that was being added to it when its driver
+ * died would be in both.) */
+static void rotate(run *r)
+{
+    for (uint32_t i = 0; i < r->world.n_streams && r->rotates; i++) {
+        char from[300], to[320];
+        stream *s = &r->world.streams[i];
+        if (!s->append || ds_random_below(&r->random, 4) > 0)
+            continue;
+        snprintf(from, sizeof from, "%s/%s", r->world.dir, s->name);
+        snprintf(to, sizeof to, "%s.%u", from, s->rotated);
+        s->rotated += rename(from, to) == 0;
+    }
+}
+
 static void on_committed(void *arg, const ds_commit *commit)
 {
     run *r = arg;
-    if (r->files)
-        return; /* a driver that died may have done it already */
+    if (r->files) { /* a driver that died may have done it already */
+        rotate(r);
+        return;
+    }
     if (!find_zero(r, commit))
         return;
     if (commit->batch_ms <= r->newest_ms)
@@ -347,6 +367,7 @@ ds_sim_faults run_faults(ds_random *random)
         .disk_fails = ONE_OF(random, 0, 0, 0.05),
         .kill = ONE_OF(random, 0, 0.0005, 0.003, 0.01),
         .crash = ONE_OF(random, 0, 0.001, 0.003, 0.02),
+        .crash_commit = ONE_OF(random, 0, 0.1, 0.5),
         .most_crashes = 1 + (uint32_t)ds_random_below(random, 6),
     };
 }
@@ -360,7 +381,8 @@ static void make_sim(run *r, ds_random *random)
     if (r->files)
         faults.task_fails = 0;
     else
-        faults.crash = 0;
+        faults.crash = faults.crash_commit = 0;
+    const bool dies = faults.crash > 0 || faults.crash_commit > 0;
     ds_sim_config config = {.plan = r->plan,
                             .plan_options = &r->options,
                             .seed = ds_random_next(random),
@@ -368,7 +390,7 @@ static void make_sim(run *r, ds_random *random)
                             .start_ms = INT64_C(1767225600000) +
                                         INTERVAL_MS * (int64_t)ds_random_below(random, 100),
                             .n_batches = r->by_number ? r->world.n_batches + more : 0,
-                            .checkpoint = r->world.checkpoint || faults.crash > 0,
+                            .checkpoint = r->world.checkpoint || dies,
                             .store_bytes = STORE_BYTES,
                             .credit_bytes = STORE_BYTES,
                             .faults = faults,
@@ -376,9 +398,11 @@ static void make_sim(run *r, ds_random *random)
     if (r->trace != NULL)
         fprintf(r->trace, "clock %d, by number %d (%u), checkpoint %d, start %" PRId64 "\n",
                 r->clock, r->by_number, config.n_batches, config.checkpoint, config.start_ms);
-    config.remote = r->files && faults.crash > 0 ? 0 : ONE_OF(random, 0, 0, 0.3, 1);
+    config.remote = r->files && dies ? 0 : ONE_OF(random, 0, 0, 0.3, 1);
     r->may_give_up = faults.task_fails > 0 || config.remote > 0;
     r->zero_ms = config.start_ms;
+    r->rotates = r->files && !dies;
+    ds_random_init(&r->random, config.seed);
     r->sim = ds_sim_new(&config);
     r->stops = r->clock && chance(random, 3);
     if (r->stops)
@@ -409,6 +433,29 @@ static void check_folder(run *r, const stream *s, const int64_t *times, uint32_t
     free(own);
 }
 
+/* One file has the rows of all batches, one after the other. */
+static void check_file(run *r, const stream *s, uint32_t n_times)
+{
+    text_rows all = append_rows_of(r->world.dir, s->name);
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < all.n; i++)
+        digest_text(r, all.lines[i]);
+    for (uint32_t k = 0; k < n_times; k++) {
+        int64_t t_ms = (int64_t)(k + 1) * INTERVAL_MS;
+        text_rows expected = world_expect(&r->world, s, r->zero_ms, t_ms);
+        uint32_t n = expected.n < all.n - at ? expected.n : all.n - at;
+        text_rows rows = {all.lines + at, n};
+        at += n;
+        if (!s->ordered)
+            text_rows_sort(&rows);
+        check_rows(r, s, t_ms, &rows);
+        text_rows_free(&expected);
+    }
+    if (at != all.n)
+        wrong(r, "stream %s: %u rows in its file, %u expected", s->name, all.n, at);
+    text_rows_free(&all);
+}
+
 static void check_folders(run *r)
 {
     uint32_t n;
@@ -417,8 +464,13 @@ static void check_folders(run *r)
     r->zero_ms = 0;
     if (!whole || (n < r->world.n_batches && !r->stops))
         wrong(r, "%u batches, %u expected", n, r->world.n_batches);
-    for (uint32_t i = 0; i < r->world.n_streams; i++)
-        check_folder(r, &r->world.streams[i], times, n);
+    for (uint32_t i = 0; i < r->world.n_streams; i++) {
+        const stream *s = &r->world.streams[i];
+        if (s->append)
+            check_file(r, s, n);
+        else
+            check_folder(r, s, times, n);
+    }
     free(times);
 }
 

@@ -91,6 +91,7 @@ static void make_stream(stream *s, uint32_t number, bool windows, ds_random *ran
         s->slide_ms = times(random, 4);
         s->size_ms = below(random, 3) == 0 ? s->slide_ms : times(random, 8);
     }
+    s->append = !windows && below(random, 2) == 0;
     if (s->kind == KIND_ORDER || s->kind == KIND_TOP) {
         s->limit = (int64_t)below(random, 7) - 1;
         s->ordered = true;
@@ -205,10 +206,10 @@ static void append_stream(const stream *s, ds_buffer *out)
     ds_buffer_append_text(out, "}");
 }
 
-static void append_sink(const world *w, const char *name, ds_buffer *out)
+static void append_sink(const world *w, const char *name, bool append, ds_buffer *out)
 {
-    ds_buffer_printf(out, "\"%s\":{\"from\":\"%s\",\"type\":\"file\",\"dir\":\"%s/%s\"}", name,
-                     name, w->dir, name);
+    ds_buffer_printf(out, "\"%s\":{\"from\":\"%s\",\"type\":\"%s\",\"%s\":\"%s/%s\"}", name, name,
+                     append ? "append" : "file", append ? "path" : "dir", w->dir, name);
 }
 
 static void append_sinks(const world *w, ds_buffer *out)
@@ -216,10 +217,10 @@ static void append_sinks(const world *w, ds_buffer *out)
     if (w->dir[0] == '\0')
         return;
     ds_buffer_append_text(out, "},\n\"sinks\":{");
-    append_sink(w, "every", out);
+    append_sink(w, "every", false, out);
     for (uint32_t i = 0; i < w->n_streams; i++) {
         ds_buffer_append_text(out, ",\n");
-        append_sink(w, w->streams[i].name, out);
+        append_sink(w, w->streams[i].name, w->streams[i].append, out);
     }
 }
 

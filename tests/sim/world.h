@@ -53,6 +53,8 @@ typedef struct stream {
     int64_t size_ms, slide_ms; /* size 0: no window; slide: of its result */
     int64_t inner_ms, limit;   /* CHAIN: the first window, by the interval; ORDER, TOP */
     bool ordered;              /* the order of the rows counts */
+    bool append;               /* its sink is one growing file */
+    uint32_t rotated;          /* how often that was renamed */
 } stream;
 
 typedef struct world {
@@ -63,7 +65,7 @@ typedef struct world {
     uint32_t n_streams;
     uint32_t executors, cores, key_partitions;
     bool checkpoint;
-    char dir[200]; /* every stream has a file sink there; "": none has a sink */
+    char dir[200]; /* every stream has a sink there; "": none has a sink */
 } world;
 
 /* The rows of one time as text, one line for each. */

@@ -109,11 +109,6 @@ static inline void journal_commit(ds_batch *batch, uint32_t n)
             .rows = 3 + i};
 }
 
-static inline bool journal_wants_commit(const ds_batch *batch)
-{
-    return batch->state == DS_BATCH_PREPARED;
-}
-
 static inline void journal_whole(journal_kit *k)
 {
     ds_journal_state state = {.plan = k->plan,
@@ -122,8 +117,7 @@ static inline void journal_whole(journal_kit *k)
                               .last_ms = k->last_ms,
                               .intakes = k->intakes,
                               .n_intakes = k->plan->app->n_sources,
-                              .batches = k->batches,
-                              .wants_commit = journal_wants_commit};
+                              .batches = k->batches};
     ds_journal_whole(&k->text, &state);
 }
 

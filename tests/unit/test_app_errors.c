@@ -89,9 +89,6 @@ START_TEST(not_available_yet)
            "app.json:3:59: streams.a.snapshot: \"snapshot\" is not available yet\n"
            "app.json:3:75: streams.a.repartition: \"repartition\" is not available yet\n"
            "app.json:3:91: streams.a.cache: \"cache\" is not available yet\n"},
-          {"'sinks':{'a':{'from':'r','type':'append','path':'x'}}",
-           "app.json:3:33: sinks.a.type: \"append\" is not available yet\n"
-           "app.json:3:42: sinks.a.path: \"path\" is not available yet\n"},
           {"'tests':[{'name':'a','batches':1,'expect':{'r':[[]]},'faults':[]}]",
            "app.json:3:54: tests[0].faults: \"faults\" is not available yet\n"});
     CHECK(HEAD "'sources':{\n", "}}",
@@ -542,6 +539,24 @@ START_TEST(sinks)
         {"'a':{'from':'r','type':'file','dir':'out/x'},"
          "'b':{'from':'r','type':'file','dir':'./out//x/'}",
          "app.json:3:91: sinks.b.dir: the sink \"a\" writes to this folder already\n"},
+        {"'a':{'from':'r','type':'append'}",
+         "app.json:3:10: sinks.a.path: missing: \"path\" is needed here\n"},
+        {"'a':{'from':'r','type':'append','path':'x','dir':'y','format':'table','limit':5}",
+         "app.json:3:45: sinks.a.dir: \"dir\" belongs to type file, not to append\n"
+         "app.json:3:63: sinks.a.format: \"table\" belongs to type console; a file is json or csv\n"
+         "app.json:3:71: sinks.a.limit: \"limit\" belongs to type console, not to append\n"},
+        {"'a':{'from':'r','type':'file','dir':'x','path':'y'}",
+         "app.json:3:43: sinks.a.path: \"path\" belongs to type append, not to file\n"},
+        {"'a':{'from':'r','type':'append','path':'out/x'},"
+         "'b':{'from':'r','type':'append','path':'./out//x'}",
+         "app.json:3:95: sinks.b.path: the sink \"a\" writes to this file already\n"},
+        {"'a':{'from':'r','type':'append','path':''}", "app.json:3:42: sinks.a.path: is empty\n"},
+        {"'a':{'from':'r','type':'append','path':'out/'},"
+         "'b':{'from':'r','type':'append','path':'..'},"
+         "'c':{'from':'r','type':'append','path':'x/.'}",
+         "app.json:3:42: sinks.a.path: names a folder; it must name a file\n"
+         "app.json:3:91: sinks.b.path: names a folder; it must name a file\n"
+         "app.json:3:138: sinks.c.path: names a folder; it must name a file\n"},
         {"'a b':{'from':'r','type':'console'}",
          "app.json:3:10: sinks[\"a b\"]: \"a b\" cannot be a name: letters, digits, _ and -, "
          "starting with a letter, at most 128\n"});

@@ -312,6 +312,50 @@ START_TEST(a_commit_has_all_outputs_in_order)
 }
 END_TEST
 
+/* The parts of an append, in order; where they go is not known yet. */
+START_TEST(a_commit_has_all_parts_of_appends)
+{
+    kit k;
+    kit_of(&k,
+           plan_whole("{ 'version': 1, 'name': 't', 'batch': { 'interval': '1s' }, 'sources': { " IN
+                      " }, 'sinks': {"
+                      "'c': { 'from': 'a', 'type': 'append', 'path': 'c' },"
+                      "'d': { 'from': 'a', 'type': 'file', 'dir': 'd' },"
+                      "'e': { 'from': 'b', 'type': 'append', 'path': 'e' },"
+                      "'f': { 'from': 'b', 'type': 'append', 'path': 'f' } } }",
+                      NULL),
+           1000);
+    ALLOT(&k, 0, 100, 100);
+    ALLOT(&k, 1, 100);
+    ds_batch_make_stages(k.batch, k.plan, 100);
+    ds_output first[] = {file_output(0, "c0", 1), file_output(1, "d0", 2)};
+    ds_output second[] = {file_output(1, "d1", 3), file_output(0, "c1", 4)};
+    ds_output third = file_output(3, "f0", 5);
+    ck_assert(!ds_batch_is_prepared(k.batch));
+    ds_batch_task_done(k.batch, k.plan, 0, 1, second, 2);
+    ds_batch_task_done(k.batch, k.plan, 0, 0, first, 2);
+    ds_batch_task_done(k.batch, k.plan, 1, 0, &third, 1);
+    ds_commit commit = ds_batch_commit(k.batch, k.plan);
+    ck_assert_uint_eq(commit.n_files, 2);
+    ck_assert_uint_eq(commit.n_appends, 2); /* none for a sink without rows */
+    const ds_commit_append *c = &commit.appends[0], *f = &commit.appends[1];
+    ck_assert_uint_eq(c->sink, 0);
+    ck_assert_str_eq(c->path, "c");
+    ck_assert_uint_eq(c->base, DS_APPEND_UNKNOWN);
+    ck_assert(!c->begun);
+    ck_assert_uint_eq(c->n_parts, 2);
+    ck_assert_str_eq(c->parts[0].staged, "c0");
+    ck_assert_str_eq(c->parts[1].staged, "c1");
+    ck_assert_uint_eq(c->parts[1].length, 40);
+    ck_assert_uint_eq(c->parts[1].checksum, 400);
+    ck_assert_str_eq(f->path, "f");
+    ck_assert_uint_eq(f->n_parts, 1);
+    ck_assert_str_eq(f->parts[0].staged, "f0");
+    ck_assert_uint_eq(k.batch->rows_out, 1 + 2 + 3 + 4 + 5);
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(an_empty_commit)
 {
     kit k;
@@ -329,4 +373,4 @@ UNIT_MAIN("batch", inputs_join_up_to_a_block, a_task_has_a_bounded_number_of_inp
           lists_of_a_queue_are_never_joined, input_sizes,
           a_stage_is_ready_when_its_parents_are_done, stages_without_input_are_done,
           some_stages_run_without_input, what_no_window_holds_is_not_read, inputs_of_several_stages,
-          a_commit_has_all_outputs_in_order, an_empty_commit)
+          a_commit_has_all_outputs_in_order, a_commit_has_all_parts_of_appends, an_empty_commit)

@@ -242,6 +242,69 @@ START_TEST(folders_are_looked_at_before_the_start)
 }
 END_TEST
 
-UNIT_MAIN("commit", files_take_their_places, nothing_to_do, every_crash_point_is_rolled_forward,
+/* ---- append sinks ---- */
+
+#define APPEND_APP                                                                                 \
+    "{ 'version': 1, 'name': 'x', 'batch': { 'interval': '1s' },"                                  \
+    "'sources': { 'f': { 'type': 'stdin' } },"                                                     \
+    "'sinks': { 'a': { 'from': 'f', 'type': 'append', 'path': '%s/out/log' } } }"
+
+static void append_open(kit *k)
+{
+    memset(k, 0, sizeof *k);
+    scratch_open(&k->d);
+    char *app = NULL;
+    ck_assert_int_gt(asprintf(&app, APPEND_APP, k->d.path), 0);
+    k->p = plan_whole(app, NULL);
+    ck_assert_msg(k->p.plan != NULL, "%s", k->p.app.said.data);
+    free(app);
+    k->arena = ds_arena_new(NULL);
+}
+
+START_TEST(files_are_looked_at_before_the_start)
+{
+    kit k;
+    append_open(&k);
+    ck_assert_int_eq(ds_commit_prepare(k.p.plan, &k.error), DS_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(k.error.message, "sink a cannot append to "));
+    ck_assert_ptr_nonnull(strstr(k.error.message, "there is no such folder: make it first"));
+    mkdir(scratch_path(&k.d, "out"), 0777);
+    ck_assert_int_eq(ds_commit_prepare(k.p.plan, &k.error), DS_OK);
+    ck_assert_int_eq(scratch_entries(&k.d, "out"), 0);
+    mkdir(scratch_path(&k.d, "out/log"), 0777);
+    ck_assert_int_eq(ds_commit_prepare(k.p.plan, &k.error), DS_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(k.error.message, "it is not a regular file"));
+    rmdir(scratch_path(&k.d, "out/log"));
+    scratch_write(&k.d, "out/log", "rows\n");
+    ck_assert_int_eq(ds_commit_prepare(k.p.plan, &k.error), DS_OK);
+    kit_close(&k);
+}
+END_TEST
+
+/* The staging folder stays: it is the lock. */
+START_TEST(clean_up_of_appends)
+{
+    kit k;
+    append_open(&k);
+    mkdir(scratch_path(&k.d, "out"), 0777);
+    mkdir(scratch_path(&k.d, "out/.log.dstream"), 0777);
+    scratch_write(&k.d, "out/.log.dstream/kept", "x");
+    scratch_write(&k.d, "out/.log.dstream/orphan", "x");
+    ds_commit_file part = {.staged = kept_path(&k, "out/.log.dstream/kept"), .length = 1};
+    ds_commit_append append = {.parts = &part, .n_parts = 1};
+    ds_recovered_batch batch = {.prepared = true};
+    batch.commit = (ds_commit){.appends = &append, .n_appends = 1};
+    ds_recovered keep = {.batches = &batch, .n_batches = 1};
+    ds_commit_clean(k.p.plan, &keep);
+    ck_assert_int_eq(scratch_entries(&k.d, "out/.log.dstream"), 1);
+    ck_assert(scratch_exists(&k.d, "out/.log.dstream/kept"));
+    ds_commit_clean(k.p.plan, NULL);
+    ck_assert_int_eq(scratch_entries(&k.d, "out/.log.dstream"), 0);
+    kit_close(&k);
+}
+END_TEST
+
+UNIT_MAIN("commit", files_are_looked_at_before_the_start, clean_up_of_appends,
+          files_take_their_places, nothing_to_do, every_crash_point_is_rolled_forward,
           a_staged_file_vanished, a_folder_cannot_be_made, clean_up, the_newest_output,
           folders_are_looked_at_before_the_start)

@@ -107,6 +107,67 @@ START_TEST(batches_of_a_whole_record)
 }
 END_TEST
 
+/* Gives the batch a commit that adds two parts to one file, and one to another. */
+static void add_appends(ds_batch *batch, uint64_t base)
+{
+    ds_commit_file *parts = DS_ARENA_ARRAY(batch->arena, ds_commit_file, 3);
+    ds_commit_append *appends = DS_ARENA_ARRAY(batch->arena, ds_commit_append, 2);
+    for (uint32_t i = 0; i < 3; i++)
+        parts[i] = (ds_commit_file){
+            .staged = i == 1 ? "\xFF" : "out/.log.dstream/x", .length = 20 + i, .checksum = i};
+    appends[0] = (ds_commit_append){.path = "out/log", .base = base, .parts = parts, .n_parts = 2};
+    appends[1] = (ds_commit_append){
+        .path = "more\xFE", .base = DS_APPEND_UNKNOWN, .parts = parts + 2, .n_parts = 1};
+    batch->commit.appends = appends;
+    batch->commit.n_appends = 2;
+}
+
+static void check_appends(const journal_kit *k, uint64_t base)
+{
+    const ds_commit *commit = &k->recovered->batches[0].commit;
+    ck_assert_ptr_null(k->recovered->warning);
+    ck_assert_uint_eq(commit->n_files, 1);
+    ck_assert_uint_eq(commit->n_appends, 2);
+    const ds_commit_append *one = &commit->appends[0], *two = &commit->appends[1];
+    ck_assert_str_eq(one->path, "out/log");
+    ck_assert_uint_eq(one->base, base);
+    ck_assert_uint_eq(one->n_parts, 2);
+    ck_assert_str_eq(one->parts[0].staged, "out/.log.dstream/x");
+    ck_assert_str_eq(one->parts[1].staged, "\xFF");
+    ck_assert_uint_eq(one->parts[1].length, 21);
+    ck_assert_uint_eq(one->parts[1].checksum, 1);
+    ck_assert_str_eq(two->path, "more\xFE");
+    ck_assert_uint_eq(two->base, DS_APPEND_UNKNOWN);
+    ck_assert_uint_eq(two->n_parts, 1);
+}
+
+/* A file may turn out not to be as it was left: the batch is prepared once more, and that counts.
+ */
+START_TEST(appends_of_a_commit)
+{
+    journal_kit k;
+    journal_open(&k, JOURNAL_APP("x", ""));
+    journal_whole(&k);
+    ds_batch *one = journal_batch(&k, 2000);
+    journal_commit(one, 1);
+    add_appends(one, 700);
+    ds_journal_allotted(&k.text, k.plan, one);
+    ds_journal_prepared(&k.text, 2000, &one->commit);
+    journal_read(&k);
+    check_appends(&k, 700);
+    add_appends(one, 0);
+    ds_journal_prepared(&k.text, 2000, &one->commit);
+    journal_read(&k);
+    check_appends(&k, 0);
+    one->state = DS_BATCH_PREPARED;
+    k.text.length = 0;
+    journal_whole(&k);
+    journal_read(&k);
+    check_appends(&k, 0);
+    journal_close(&k);
+}
+END_TEST
+
 /* The steps of two batches, one after the other: what is left at each point. */
 START_TEST(steps_of_batches)
 {
@@ -322,6 +383,14 @@ START_TEST(prepared_records_that_mean_nothing)
         ",'files':[{'staged':'a','folder':'b','name':'c','bytes':1,'rows':1,'checksum':'12'}]",
         ",'files':[{'staged':'a','folder':7,'name':'c','bytes':1,'rows':1,"
         "'checksum':'0123456789abcdef'}]",
+        ",'files':[],'appends':[7]",
+        ",'files':[],'appends':[{'path':'a','base':1}]",
+        ",'files':[],'appends':[{'path':'a','base':1,'parts':[]}]",
+        ",'files':[],'appends':[{'path':'a','base':-1,'parts':[{'staged':'a','bytes':1,'rows':1,"
+        "'checksum':'0123456789abcdef'}]}]",
+        ",'files':[],'appends':[{'path':7,'parts':[{'staged':'a','bytes':1,'rows':1,"
+        "'checksum':'0123456789abcdef'}]}]",
+        ",'files':[],'appends':[{'path':'a','parts':[{'staged':'a','bytes':1,'rows':1}]}]",
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         journal_kit k;
@@ -478,6 +547,6 @@ END_TEST
 
 UNIT_MAIN("journal", a_whole_record_without_batches, batches_of_a_whole_record, steps_of_batches,
           every_truncation, every_flipped_bit, lines_that_mean_nothing,
-          prepared_records_that_mean_nothing, whole_records_that_mean_nothing, an_unknown_format,
-          sources_that_are_gone, a_long_journal, what_fits_and_what_does_not,
+          prepared_records_that_mean_nothing, appends_of_a_commit, whole_records_that_mean_nothing,
+          an_unknown_format, sources_that_are_gone, a_long_journal, what_fits_and_what_does_not,
           received_records_are_gone)

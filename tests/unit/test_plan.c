@@ -232,6 +232,8 @@ START_TEST(sinks_of_the_app)
                    "'executors': { 'key_partitions': 5 }, 'sources': { " IN " },"
                    "'streams': { 'a': { 'from': 'in', 'group_by': ['n'] } },"
                    "'sinks': { 'f': { 'from': 'a', 'type': 'file', 'dir': 'out', 'format': 'csv' },"
+                   "'h': { 'from': 'a', 'type': 'append', 'path': 'out/log' },"
+                   "'g': { 'from': 'a', 'type': 'append', 'path': 'log', 'format': 'csv' },"
                    "'c': { 'from': 'a', 'type': 'console', 'limit': 7, 'format': 'table' } } }",
                    NULL);
     ck_assert_msg(p.plan != NULL, "%s", p.app.said.data);
@@ -239,8 +241,9 @@ START_TEST(sinks_of_the_app)
     stages_text(p.plan, &text);
     /* A file has a part for each task; the console is written by one. */
     ck_assert_str_eq(text.data, "source in 0; group a 5 from 0; sink c 1 from 1");
-    ck_assert_uint_eq(p.plan->n_sinks, 2);
+    ck_assert_uint_eq(p.plan->n_sinks, 4);
     const ds_sink_plan *c = p.plan->sinks[0], *f = p.plan->sinks[1];
+    const ds_sink_plan *g = p.plan->sinks[2], *h = p.plan->sinks[3];
     ck_assert_str_eq(c->name, "c");
     ck_assert_int_eq(c->kind, DS_TO_CONSOLE);
     ck_assert_int_eq(c->limit, 7);
@@ -249,7 +252,15 @@ START_TEST(sinks_of_the_app)
     ck_assert_int_eq(f->kind, DS_TO_FILE);
     ck_assert_int_eq(f->format, DS_ROWS_CSV);
     ck_assert_str_eq(f->dir, "out");
+    ck_assert_str_eq(f->staging, "out/.dstream-t");
     ck_assert_uint_eq(f->index, 1);
+    ck_assert_int_eq(g->kind, DS_TO_APPEND);
+    ck_assert_int_eq(g->format, DS_ROWS_CSV);
+    ck_assert_str_eq(g->path, "log");
+    ck_assert_str_eq(g->staging, ".log.dstream");
+    ck_assert_str_eq(h->path, "out/log");
+    ck_assert_str_eq(h->staging, "out/.log.dstream");
+    ck_assert(ds_sink_is_staged(f) && ds_sink_is_staged(g) && !ds_sink_is_staged(c));
     ds_buffer_fini(&text);
     plan_close(&p);
 }

@@ -1,0 +1,143 @@
+/*
+ * Where the bytes of `append` sinks go (append.h says how they get there).
+ *
+ * Every append has a base: how long its file is before it. It is in the commit record before the
+ * first byte is written, so that after a crash everybody knows what is whose. While nobody else
+ * writes to the file the base is where the append before it ends. The first one does not know
+ * that; and a file may be renamed or cut by others. Then the disk leaves the file alone and tells
+ * how long it is; that goes into the commit records of all batches that are prepared, and the
+ * commit goes on.
+ */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "scheduler/driver_state.h"
+
+#include <inttypes.h>
+
+static uint64_t size_of(const ds_commit_append *append)
+{
+    uint64_t size = 0;
+    for (uint32_t i = 0; i < append->n_parts; i++)
+        size += append->parts[i].length;
+    return size;
+}
+
+static uint64_t end_of(const ds_commit_append *append)
+{
+    return append->base == DS_APPEND_UNKNOWN ? DS_APPEND_UNKNOWN : append->base + size_of(append);
+}
+
+static ds_commit_append *find(const ds_commit *commit, uint32_t sink)
+{
+    for (uint32_t i = 0; i < commit->n_appends; i++)
+        if (commit->appends[i].sink == sink)
+            return &commit->appends[i];
+    return NULL;
+}
+
+/* Where the file of a sink ends before a batch; unknown if one before it is not prepared. */
+static uint64_t end_before(const ds_driver *d, const ds_batch *batch, uint32_t sink)
+{
+    DS_ASSERT(sink < d->plan->n_sinks);
+    uint64_t end = d->append_ends[sink];
+    for (const ds_batch *before = d->batches; before != batch; before = before->next) {
+        DS_ASSERT(before->time_ms < batch->time_ms);
+        if (before->state == DS_BATCH_FAILED)
+            continue;
+        if (!ds_batch_is_prepared(before))
+            return DS_APPEND_UNKNOWN;
+        const ds_commit_append *append = find(&before->commit, sink);
+        if (append != NULL)
+            end = end_of(append);
+    }
+    return end;
+}
+
+void ds_driver_place_appends(const ds_driver *d, ds_batch *batch, const ds_commit *earlier)
+{
+    for (uint32_t i = 0; i < batch->commit.n_appends; i++) {
+        ds_commit_append *append = &batch->commit.appends[i];
+        const ds_commit_append *same = earlier != NULL ? find(earlier, append->sink) : NULL;
+        append->begun = same != NULL && same->begun;
+        append->base = append->begun ? same->base : end_before(d, batch, append->sink);
+    }
+}
+
+void ds_driver_recover_appends(const ds_driver *d, ds_batch *batch)
+{
+    ds_commit *commit = &batch->commit;
+    ds_commit_append *own = DS_ARENA_ARRAY(batch->arena, ds_commit_append, commit->n_appends + 1);
+    for (uint32_t i = 0; i < commit->n_appends; i++) {
+        own[i] = commit->appends[i];
+        own[i].begun = own[i].base != DS_APPEND_UNKNOWN;
+        own[i].sink = UINT32_MAX;
+        for (uint32_t s = 0; s < d->plan->n_sinks; s++)
+            if (d->plan->sinks[s]->kind == DS_TO_APPEND &&
+                strcmp(d->plan->sinks[s]->path, own[i].path) == 0)
+                own[i].sink = s;
+    }
+    commit->appends = own;
+}
+
+void ds_driver_appends_failed(ds_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->commit.n_appends; i++) {
+        ds_commit_append *append = &batch->commit.appends[i];
+        append->begun = append->base != DS_APPEND_UNKNOWN;
+    }
+}
+
+void ds_driver_appends_done(ds_driver *d, const ds_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->commit.n_appends; i++) {
+        const ds_commit_append *append = &batch->commit.appends[i];
+        DS_ASSERT(append->base != DS_APPEND_UNKNOWN);
+        if (append->sink < d->plan->n_sinks)
+            d->append_ends[append->sink] = end_of(append);
+    }
+}
+
+/* ---- a file that is not as it was left ---- */
+
+static void tell(const ds_commit_append *append, int64_t batch_ms, uint64_t length)
+{
+    char time[DS_CLOCK_TEXT];
+    ds_clock_text(batch_ms, time);
+    if (append->base == DS_APPEND_UNKNOWN)
+        return;
+    if (length > append->base)
+        ds_log_warn("%s has %" PRIu64 " bytes, and not %" PRIu64
+                    ": something else wrote to it; batch %s goes behind that",
+                    append->path, length, append->base, time);
+    else if (append->begun)
+        ds_log_warn("%s has %" PRIu64 " bytes, and not %" PRIu64
+                    ": it was cut, or begun anew, while batch %s was written; that goes into it "
+                    "as a whole, and the beginning may be in the file before it, too",
+                    append->path, length, append->base, time);
+    else
+        ds_log_info("%s was cut, or begun anew (%" PRIu64 " bytes): batch %s is the first in it",
+                    append->path, length, time);
+}
+
+void ds_driver_move_appends(ds_driver *d, ds_batch *batch, const uint64_t *lengths)
+{
+    DS_ASSERT(batch == d->batches);
+    for (uint32_t i = 0; i < batch->commit.n_appends; i++) {
+        ds_commit_append *append = &batch->commit.appends[i];
+        if (lengths[i] == append->base) {
+            append->begun = true; /* it is done, even */
+            continue;
+        }
+        tell(append, batch->time_ms, lengths[i]);
+        append->base = lengths[i];
+        append->begun = false;
+    }
+    ds_driver_record_commit(d, batch);
+    for (ds_batch *later = batch->next; later != NULL; later = later->next) {
+        if (!ds_batch_is_prepared(later) || later->commit.n_appends == 0)
+            continue;
+        ds_driver_place_appends(d, later, NULL);
+        ds_driver_record_commit(d, later);
+    }
+}

@@ -1,0 +1,302 @@
+/* The driver and files that grow: every byte has a place that is noted before it is written. */
+#include "unit/driver_kit.h"
+
+#include "base/log.h"
+
+#define LISTS KIT_QUEUE("[{ 'n': 1 }], [{ 'n': 2 }], [{ 'n': 3 }]")
+#define APPENDS                                                                                    \
+    "'a': { 'from': 'q', 'type': 'append', 'path': 'a' },"                                         \
+    "'b': { 'from': 'q', 'type': 'append', 'path': 'b' }"
+#define ROWS 10u /* bytes of each part */
+
+static void open_appends(driver_kit *k)
+{
+    ds_log_setup(DS_LOG_OFF, false, "test");
+    kit_open(k, KIT_APP("'count': 1", LISTS, "", APPENDS));
+    k->config.virtual_time = true;
+    k->config.checkpoint = true;
+}
+
+static void answer_journal(driver_kit *k)
+{
+    for (uint32_t i = 0; i < k->n_journal; i++)
+        if (!k->journal[i].answered)
+            kit_journaled(k, i, DS_OK);
+}
+
+/* The newest task is done, with a staged file for each sink in `sinks`. */
+static void run_task(driver_kit *k, const char *sinks)
+{
+    ds_output outputs[2];
+    uint32_t n = 0;
+    for (const char *s = sinks; *s != '\0'; s++)
+        outputs[n++] = (ds_output){.kind = DS_OUTPUT_FILE,
+                                   .target = (uint32_t)(*s - 'a'),
+                                   .rows = 1,
+                                   .length = ROWS,
+                                   .path = "staged"};
+    kit_result(k, kit_last(k, DS_MSG_TASKS), DS_OK, outputs, n);
+}
+
+/* Starts, and brings the first batch to its commit. */
+static void start(driver_kit *k, const char *sinks)
+{
+    kit_start(k);
+    kit_join(k, 1);
+    answer_journal(k);
+    run_task(k, sinks);
+    answer_journal(k);
+}
+
+static const ds_commit *commit_of(const driver_kit *k)
+{
+    ck_assert_uint_gt(k->n_commits, k->n_committed);
+    return k->commits[k->n_commits - 1];
+}
+
+static void check_append(const driver_kit *k, uint32_t i, const char *path, uint64_t base,
+                         bool begun)
+{
+    const ds_commit *commit = commit_of(k);
+    ck_assert_uint_lt(i, commit->n_appends);
+    ck_assert_str_eq(commit->appends[i].path, path);
+    ck_assert_uint_eq(commit->appends[i].base, base);
+    ck_assert_int_eq(commit->appends[i].begun, begun);
+}
+
+/* The disk says how long the files are. */
+static void measured(driver_kit *k, uint64_t a, uint64_t b)
+{
+    const uint64_t lengths[] = {a, b};
+    int64_t batch_ms = k->commits[k->n_committed++]->batch_ms;
+    kit_step(k, (ds_driver_event){
+                    .kind = DS_DRIVER_COMMITTED, .batch_ms = batch_ms, .lengths = lengths});
+}
+
+static const char *last_record(const driver_kit *k)
+{
+    return k->journal[k->n_journal - 1].text;
+}
+
+START_TEST(a_base_is_noted_before_it_is_used)
+{
+    driver_kit k;
+    open_appends(&k);
+    start(&k, "ab");
+    check_append(&k, 0, "a", DS_APPEND_UNKNOWN, false);
+    check_append(&k, 1, "b", DS_APPEND_UNKNOWN, false);
+    uint32_t commits = k.n_commits;
+    measured(&k, 70, 0);
+    ck_assert_uint_eq(k.n_commits, commits); /* not before the record is durable */
+    ck_assert_ptr_nonnull(strstr(last_record(&k), "\"prepared\""));
+    ck_assert_ptr_nonnull(strstr(last_record(&k), "\"path\":\"a\",\"base\":70"));
+    ck_assert_ptr_nonnull(strstr(last_record(&k), "\"path\":\"b\",\"base\":0"));
+    ck_assert(k.journal[k.n_journal - 1].sync);
+    answer_journal(&k);
+    check_append(&k, 0, "a", 70, false);
+    check_append(&k, 1, "b", 0, false);
+    kit_committed(&k, DS_OK);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->batches, 1);
+    kit_close(&k);
+}
+END_TEST
+
+/* While nobody else writes, each batch begins where the one before it ended. */
+START_TEST(bases_follow_each_other)
+{
+    driver_kit k;
+    open_appends(&k);
+    start(&k, "ab");
+    measured(&k, 70, 5);
+    answer_journal(&k);
+    kit_committed(&k, DS_OK);
+    answer_journal(&k);
+    run_task(&k, "b");
+    answer_journal(&k);
+    check_append(&k, 0, "b", 5 + ROWS, false);
+    kit_committed(&k, DS_OK);
+    answer_journal(&k);
+    run_task(&k, "ab");
+    answer_journal(&k);
+    check_append(&k, 0, "a", 70 + ROWS, false);
+    check_append(&k, 1, "b", 5 + 2 * ROWS, false);
+    kit_settle(&k);
+    ck_assert(k.ended);
+    ck_assert_int_eq(k.status, DS_OK);
+    kit_close(&k);
+}
+END_TEST
+
+/* The second batch is prepared while the first one commits, and follows it when that moves. */
+START_TEST(later_batches_move_too)
+{
+    driver_kit k;
+    open_appends(&k);
+    start(&k, "a");
+    measured(&k, 70, 0);
+    answer_journal(&k);
+    check_append(&k, 0, "a", 70, false);
+    run_task(&k, "a");
+    answer_journal(&k);
+    uint32_t before = k.n_journal;
+    measured(&k, 3, 0); /* cut */
+    ck_assert_uint_eq(k.n_journal, before + 2);
+    ck_assert_ptr_nonnull(strstr(k.journal[before].text, "\"base\":3,"));
+    ck_assert_ptr_nonnull(strstr(k.journal[before + 1].text, "\"base\":13,"));
+    answer_journal(&k);
+    check_append(&k, 0, "a", 3, false);
+    kit_committed(&k, DS_OK);
+    check_append(&k, 0, "a", 3 + ROWS, false);
+    kit_close(&k);
+}
+END_TEST
+
+/* Some of it may be in the file: the disk looks before it writes. */
+START_TEST(a_commit_that_failed_was_begun)
+{
+    driver_kit k;
+    open_appends(&k);
+    start(&k, "ab");
+    kit_committed(&k, DS_ERR_IO); /* nothing was measured even */
+    kit_wait_ms(&k, 200);
+    check_append(&k, 0, "a", DS_APPEND_UNKNOWN, false);
+    measured(&k, 70, 5);
+    answer_journal(&k);
+    kit_wait_ms(&k, 200);
+    check_append(&k, 0, "a", 70, false);
+    kit_committed(&k, DS_ERR_IO);
+    ck_assert_int_gt(kit_wants_ms(&k), 0);
+    kit_wait_ms(&k, 400);
+    check_append(&k, 0, "a", 70, true);
+    check_append(&k, 1, "b", 5, true);
+    measured(&k, 70, 0); /* a is done, b was renamed */
+    answer_journal(&k);
+    check_append(&k, 0, "a", 70, true);
+    check_append(&k, 1, "b", 0, false);
+    kit_committed(&k, DS_OK);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->batches, 1);
+    kit_close(&k);
+}
+END_TEST
+
+/* Somebody writes to it all the time: a batch does not go round and round as fast as it can. */
+START_TEST(a_file_that_never_rests)
+{
+    driver_kit k;
+    open_appends(&k);
+    start(&k, "a");
+    for (uint64_t i = 1; i <= 3; i++) {
+        measured(&k, i, 0);
+        answer_journal(&k);
+        check_append(&k, 0, "a", i, false);
+    }
+    uint32_t commits = k.n_commits;
+    measured(&k, 99, 0);
+    answer_journal(&k);
+    ck_assert_uint_eq(k.n_commits, commits);
+    ck_assert_int_eq(kit_wants_ms(&k), 200);
+    kit_wait_ms(&k, 200);
+    check_append(&k, 0, "a", 99, false);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(others_in_the_file_end_the_app)
+{
+    driver_kit k;
+    open_appends(&k);
+    start(&k, "a");
+    kit_committed(&k, DS_ERR_APP);
+    ck_assert(k.ended);
+    ck_assert_int_eq(k.status, DS_ERR_APP);
+    kit_close(&k);
+}
+END_TEST
+
+/* Without a checkpoint nothing is noted, and all else is the same. */
+START_TEST(without_a_checkpoint)
+{
+    driver_kit k;
+    open_appends(&k);
+    k.config.checkpoint = false;
+    start(&k, "a");
+    measured(&k, 70, 0);
+    check_append(&k, 0, "a", 70, false);
+    kit_committed(&k, DS_OK);
+    run_task(&k, "a");
+    check_append(&k, 0, "a", 70 + ROWS, false);
+    ck_assert_uint_eq(k.n_journal, 0);
+    kit_close(&k);
+}
+END_TEST
+
+/* ---- after a crash ---- */
+
+/* Reads what a driver has journaled, as another one does after its death. */
+static ds_recovered *recover(const driver_kit *k)
+{
+    ds_buffer text = {0};
+    ds_error error;
+    ds_recovered *recovered = NULL;
+    for (uint32_t i = 0; i < k->n_journal; i++)
+        ds_buffer_append_text(&text, k->journal[i].text);
+    ck_assert_int_eq(ds_journal_read("j", text.data, text.length, k->p.plan, &recovered, &error),
+                     DS_OK);
+    ds_buffer_fini(&text);
+    return recovered;
+}
+
+/* A prepared batch is only committed, wherever its first attempt stopped. */
+START_TEST(a_prepared_batch_goes_on)
+{
+    driver_kit k, next;
+    open_appends(&k);
+    start(&k, "ab");
+    measured(&k, 70, 5);
+    answer_journal(&k);
+    ds_recovered *recovered = recover(&k);
+    open_appends(&next);
+    next.config.recovered = recovered;
+    kit_start(&next);
+    kit_join(&next, 1);
+    answer_journal(&next);
+    check_append(&next, 0, "a", 70, true);
+    check_append(&next, 1, "b", 5, true);
+    ck_assert_ptr_nonnull(strstr(next.journal[0].text, "\"base\":70,")); /* of the whole record */
+    kit_committed(&next, DS_OK);
+    answer_journal(&next);
+    run_task(&next, "a");
+    answer_journal(&next);
+    check_append(&next, 0, "a", 70 + ROWS, false);
+    kit_close(&next);
+    ds_recovered_free(recovered);
+    kit_close(&k);
+}
+END_TEST
+
+/* Nothing can have been begun where nobody knew where to begin. */
+START_TEST(a_prepared_batch_without_a_base)
+{
+    driver_kit k, next;
+    open_appends(&k);
+    start(&k, "a");
+    ds_recovered *recovered = recover(&k);
+    open_appends(&next);
+    next.config.recovered = recovered;
+    kit_start(&next);
+    kit_join(&next, 1);
+    answer_journal(&next);
+    check_append(&next, 0, "a", DS_APPEND_UNKNOWN, false);
+    measured(&next, 7, 0);
+    answer_journal(&next);
+    check_append(&next, 0, "a", 7, false);
+    kit_close(&next);
+    ds_recovered_free(recovered);
+    kit_close(&k);
+}
+END_TEST
+
+UNIT_MAIN("driver_appends", a_base_is_noted_before_it_is_used, bases_follow_each_other,
+          later_batches_move_too, a_commit_that_failed_was_begun, a_file_that_never_rests,
+          others_in_the_file_end_the_app, without_a_checkpoint, a_prepared_batch_goes_on,
+          a_prepared_batch_without_a_base)
