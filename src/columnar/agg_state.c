@@ -103,6 +103,14 @@ void ds_agg_overflow(ds_agg_state *state, const ds_agg_out *out, ds_column *colu
     ds_bit_set(*out->overflows, row);
 }
 
+double ds_agg_between(double low, double high, double part)
+{
+    if (part == 0 || low == high)
+        return low;
+    double distance = high - low;
+    return isfinite(distance) ? low + part * distance : low * (1 - part) + high * part;
+}
+
 void ds_agg_put_float(const ds_agg_out *out, ds_column *column, uint32_t row, double value)
 {
     if (isfinite(value))
@@ -176,6 +184,17 @@ bool ds_agg_want_float(ds_resolve *r, uint32_t i)
     if (!ds_agg_want_number(r, i))
         return false;
     r->wanted[i] = DS_TYPE(DS_FLOAT);
+    return true;
+}
+
+bool ds_agg_want_quantile(ds_resolve *r, ds_agg_call *call)
+{
+    const ds_literal *q = &r->literals[1];
+    bool is_int = r->types[1].kind == DS_INT;
+    call->quantile = is_int ? (double)q->integer : q->real;
+    if (!q->is_literal || q->is_null || (!is_int && r->types[1].kind != DS_FLOAT) ||
+        !(call->quantile >= 0 && call->quantile <= 1))
+        return ds_agg_fail(r, 1, "q must be a number literal from 0 to 1");
     return true;
 }
 

@@ -53,8 +53,10 @@ typedef struct ds_agg_kernels {
     /* DS_SLIDE_SUBTRACT: takes out what was merged first (oldest first, the same partials). */
     void (*subtract)(ds_agg_state *state, const ds_agg_partials *in);
     /* DS_SLIDE_COMBINE: record `to` becomes that of older's rows followed by newer's; `to`
-     * may be either. Constant time. */
+     * may be either, else it is empty. Time bounded by what a record holds at most. */
     void (*combine)(ds_agg_state *state, void *to, const void *older, const void *newer);
+    /* With combine: gives back what a record has in `extra`, before it is zeroed. NULL: nothing. */
+    void (*forget)(ds_agg_state *state, void *record);
     void (*partials)(ds_agg_state *state, const ds_agg_out *out);
     void (*results)(ds_agg_state *state, const ds_agg_out *out);
     /* A record begins with values of the first n_scalars arguments, 16 bytes each; those of
@@ -146,6 +148,8 @@ static inline uint64_t **ds_agg_overflows_of(uint64_t **overflows, uint32_t c)
     overflows[c] = NULL;
     return &overflows[c];
 }
+/* The value a part (0 to 1) of the way between two neighbours. */
+double ds_agg_between(double low, double high, double part);
 /* Stores a float result: null if it is not finite. */
 void ds_agg_put_float(const ds_agg_out *out, ds_column *column, uint32_t row, double value);
 
@@ -165,6 +169,8 @@ bool ds_agg_want_scalar(ds_resolve *r, uint32_t i);
 bool ds_agg_want_any(ds_resolve *r, uint32_t i);
 /* As ds_agg_want_number, and asks for a float. */
 bool ds_agg_want_float(ds_resolve *r, uint32_t i);
+/* Takes q, a literal from 0 to 1, from argument 1. */
+bool ds_agg_want_quantile(ds_resolve *r, ds_agg_call *call);
 /* Fills the call: the first n_args arguments are columns, the result has this type. */
 bool ds_agg_done(ds_resolve *r, ds_agg_call *call, uint32_t n_args, ds_type type);
 
@@ -178,5 +184,8 @@ extern const ds_aggregate ds_aggregates_bool[];
 extern const ds_aggregate ds_aggregates_order[];
 extern const ds_aggregate ds_aggregates_list[];
 extern const ds_aggregate ds_aggregates_values[];
+extern const ds_aggregate ds_aggregates_distinct[];
+extern const ds_aggregate ds_aggregates_buckets[];
+extern const ds_aggregate ds_aggregates_top[];
 
 #endif

@@ -310,14 +310,6 @@ static void distinct_results(ds_agg_state *state, const ds_agg_out *out)
         column->ints[i] = ((const values_record *)ds_agg_record(state, out->ids[i]))->n;
 }
 
-static double between(double low, double high, double part)
-{
-    if (part == 0 || low == high)
-        return low;
-    double distance = high - low;
-    return isfinite(distance) ? low + part * distance : low * (1 - part) + high * part;
-}
-
 /* The q-quantile of sorted values with counts: at (n - 1) * q, counted from 0, linear between
  * neighbours (type 7 of Hyndman and Fan). */
 static double quantile(const counted *c, const uint32_t *keys, uint32_t n, double q)
@@ -332,7 +324,7 @@ static double quantile(const counted *c, const uint32_t *keys, uint32_t n, doubl
         seen += (double)c->counts[keys[k++]];
     bool inside = seen + (double)c->counts[keys[k]] > low + 1;
     double next = inside || k + 1 == n ? values[keys[k]] : values[keys[k + 1]];
-    return between(values[keys[k]], next, at - low);
+    return ds_agg_between(values[keys[k]], next, at - low);
 }
 
 static void quantile_results(ds_agg_state *state, const ds_agg_out *out)
@@ -388,15 +380,8 @@ static bool resolve_median(ds_resolve *r, ds_agg_call *call)
 
 static bool resolve_quantile(ds_resolve *r, ds_agg_call *call)
 {
-    if (!ds_agg_want_args(r, 2, 2) || !ds_agg_want_float(r, 0))
-        return false;
-    const ds_literal *q = &r->literals[1];
-    bool is_int = r->types[1].kind == DS_INT;
-    call->quantile = is_int ? (double)q->integer : q->real;
-    if (!q->is_literal || q->is_null || (!is_int && r->types[1].kind != DS_FLOAT) ||
-        !(call->quantile >= 0 && call->quantile <= 1))
-        return ds_agg_fail(r, 1, "q must be a number literal from 0 to 1");
-    return ds_agg_done(r, call, 1, DS_TYPE(DS_FLOAT));
+    return ds_agg_want_args(r, 2, 2) && ds_agg_want_float(r, 0) && ds_agg_want_quantile(r, call) &&
+           ds_agg_done(r, call, 1, DS_TYPE(DS_FLOAT));
 }
 
 static uint32_t partial(const ds_agg_call *call, ds_type *types)

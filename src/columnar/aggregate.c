@@ -2,8 +2,9 @@
 #include "columnar/agg_state.h"
 
 static const ds_aggregate *const families[] = {
-    ds_aggregates_count, ds_aggregates_sum,   ds_aggregates_minmax, ds_aggregates_moments,
-    ds_aggregates_bool,  ds_aggregates_order, ds_aggregates_list,   ds_aggregates_values,
+    ds_aggregates_count,    ds_aggregates_sum,     ds_aggregates_minmax, ds_aggregates_moments,
+    ds_aggregates_bool,     ds_aggregates_order,   ds_aggregates_list,   ds_aggregates_values,
+    ds_aggregates_distinct, ds_aggregates_buckets, ds_aggregates_top,
 };
 
 const ds_aggregate *ds_aggregate_find(const char *name)

@@ -53,6 +53,7 @@ typedef struct ds_agg_call {
     ds_type arg_types[2];  /* after conversion */
     ds_type type;          /* of the result */
     double quantile;       /* quantile(x, q) */
+    uint32_t top;          /* approx_top_k(x, k) */
     const char *separator; /* string_agg */
     uint32_t separator_length;
 } ds_agg_call;

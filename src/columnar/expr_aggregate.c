@@ -14,7 +14,8 @@ static bool same_call(const ds_agg_call *a, const ds_agg_call *b)
     if (a->aggregate != b->aggregate || a->n_args != b->n_args ||
         (a->filter == NULL) != (b->filter == NULL))
         return false;
-    if (a->quantile != b->quantile || a->separator_length != b->separator_length ||
+    if (a->quantile != b->quantile || a->top != b->top ||
+        a->separator_length != b->separator_length ||
         (a->separator_length > 0 && memcmp(a->separator, b->separator, a->separator_length) != 0))
         return false;
     for (uint32_t i = 0; i < a->n_args; i++)

@@ -140,8 +140,7 @@ static void add_aggregate(const ds_aggregate *aggregate, void *arg)
 
 static bool no_function(ds_binder *binder, const ds_expr *call)
 {
-    static const char *const later[] = {"approx_count_distinct", "approx_quantile", "approx_top_k",
-                                        "timed_out"};
+    static const char *const later[] = {"timed_out"};
     ds_expr at = {.offset = call->offset, .length = call->name_length};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
         if (strcmp(call->name, later[i]) == 0)

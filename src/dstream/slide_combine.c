@@ -109,8 +109,12 @@ static void free_entry(ds_slide_combine *queues, uint32_t e)
 {
     if (e == END)
         return;
-    for (uint32_t c = 0; c < queues->n_states; c++)
-        memset(ds_agg_record(&queues->states[c], e), 0, queues->states[c].kernels->record);
+    for (uint32_t c = 0; c < queues->n_states; c++) {
+        ds_agg_state *state = &queues->states[c];
+        if (state->kernels->forget != NULL)
+            state->kernels->forget(state, ds_agg_record(state, e));
+        memset(ds_agg_record(state, e), 0, state->kernels->record);
+    }
     queues->links[e].newer = queues->free_entry;
     queues->free_entry = e;
 }

@@ -10,7 +10,7 @@
  * hold text. Running states and queues do not copy text but refer to the piece it came in
  * (ds_text_store, lending): a state never outlives the oldest pane it was made from. Counted
  * values are the exception: a value's first pane may go while others keep the value, so
- * these have copies of their own.
+ * these have copies of their own (as have the values of approx_top_k).
  *
  * A window that is one pane (size <= slide) needs none of this: it is the open pane.
  */
@@ -107,10 +107,11 @@ static bool pane_end(const ds_window_spec *spec, int64_t batch, int64_t *end)
 
 /* ---- Making and freeing ---- */
 
-static bool holds_text(const ds_agg_call *call)
+static bool holds_text(const ds_type *types, uint32_t n)
 {
-    for (uint32_t a = 0; a < call->n_args; a++)
-        if (ds_agg_keeps_text(call, a))
+    for (uint32_t i = 0; i < n; i++)
+        if (types[i].kind == DS_STRING ||
+            (types[i].kind == DS_LIST && ds_type_element(types[i]).kind == DS_STRING))
             return true;
     return false;
 }
@@ -129,8 +130,8 @@ static void plan_calls(ds_window *window)
         call_plan *plan = &window->plans[c];
         ds_type types[DS_MAX_PARTIAL];
         plan->subtracts = call->aggregate->slide(call) == DS_SLIDE_SUBTRACT;
-        plan->kept = plan->subtracts || holds_text(call);
         plan->n_columns = call->aggregate->partial(call, types);
+        plan->kept = plan->subtracts || holds_text(types, plan->n_columns);
         plan->first = at;
         plan->first_kept = window->n_kept;
         at += plan->n_columns;

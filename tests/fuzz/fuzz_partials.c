@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CALLS 20
+#define CALLS 24
 #define COLUMNS 64
 
 static const struct {
@@ -38,6 +38,10 @@ static const struct {
     {"collect_list", {DS_FLOAT, 0}, {DS_NULL_TYPE, 0}},
     {"min_by", {DS_STRING, 0}, {DS_FLOAT, 0}},
     {"max_by", {DS_LIST, DS_STRING}, {DS_STRING, 0}},
+    {"approx_count_distinct", {DS_STRING, 0}, {DS_NULL_TYPE, 0}},
+    {"approx_quantile", {DS_FLOAT, 0}, {DS_INT, 0}},
+    {"approx_top_k", {DS_STRING, 0}, {DS_INT, 0}},
+    {"approx_top_k", {DS_FLOAT, 0}, {DS_INT, 0}},
 };
 
 static ds_agg_call calls[CALLS];
@@ -50,7 +54,7 @@ static void make_calls(ds_arena *arena)
 {
     for (size_t i = 0; i < CALLS; i++) {
         ds_type types[2] = {calls_of[i].x, calls_of[i].y}, wanted[2] = {types[0], types[1]};
-        ds_literal literals[2] = {{0}};
+        ds_literal literals[2] = {{0}, {.is_literal = true, .integer = 1}};
         uint32_t n = types[0].kind == DS_NULL_TYPE ? 0 : types[1].kind == DS_NULL_TYPE ? 1 : 2;
         ds_resolve r = {.name = calls_of[i].name,
                         .arena = arena,

@@ -131,9 +131,6 @@ class WrongApps(scenario.Scenario):
                 ("sources/t", {**file, "format": "logfmt", "schema": {"a": "int"}}),
                 ("sources/t", {**file, "format": "regex", "regex": "(?<a>x)"}),
                 ("sources/t", {**file, "on_error": "dead_letter"}),
-                ("streams/by/aggregate", {"x": "approx_count_distinct(n)"}),
-                ("streams/by/aggregate", {"x": "approx_quantile(n, 0.5)"}),
-                ("streams/by/aggregate", {"x": "approx_top_k(n, 3)"}),
                 ("tests", [{"name": "t", "faults": []}])):
             self.refuse(changed(path, value), "not available yet")
         run = self.command("checkpoint", "ls", "x", status=USAGE)

@@ -15,7 +15,7 @@
 #include "columnar/aggregate.h"
 #include "unit/columns.h"
 
-#define BENCH_CALLS 24
+#define BENCH_CALLS 32
 
 typedef struct bench {
     desk d;
@@ -83,13 +83,24 @@ static inline ds_agg_call *bench_call(bench *b, const char *name, ds_type x)
     return bench_call2(b, name, x, DS_TYPE(DS_NULL_TYPE));
 }
 
-static inline ds_agg_call *bench_quantile(bench *b, double q)
+/* A call whose second argument is a number: quantile(x, q), approx_top_k(x, k). */
+static inline ds_agg_call *bench_number(bench *b, const char *name, ds_type x, ds_kind kind,
+                                        double number)
 {
     ds_agg_call *call = &b->calls[b->spec.n_calls++];
-    ds_literal literals[2] = {{0}, {.is_literal = true, .real = q}};
-    ds_type types[2] = {DS_TYPE(DS_FLOAT), DS_TYPE(DS_FLOAT)};
-    ck_assert_msg(bench_resolve(b, "quantile", 2, types, literals, call), "%s", b->message);
+    ds_literal literals[2] = {{0}, {.is_literal = true}};
+    if (kind == DS_INT)
+        literals[1].integer = (int64_t)number;
+    else
+        literals[1].real = number;
+    ds_type types[2] = {x, DS_TYPE((uint8_t)kind)};
+    ck_assert_msg(bench_resolve(b, name, 2, types, literals, call), "%s", b->message);
     return call;
+}
+
+static inline ds_agg_call *bench_quantile(bench *b, double q)
+{
+    return bench_number(b, "quantile", DS_TYPE(DS_FLOAT), DS_FLOAT, q);
 }
 
 static inline ds_agg_call *bench_string_agg(bench *b, const char *separator)
@@ -222,6 +233,10 @@ static inline void all_calls(bench *b)
     bench_string_agg(b, ",");
     bench_call2(b, "min_by", DS_TYPE(DS_STRING), DS_TYPE(DS_FLOAT));
     bench_call2(b, "max_by", DS_TYPE(DS_INT), DS_TYPE(DS_STRING));
+    bench_call(b, "approx_count_distinct", DS_TYPE(DS_STRING));
+    bench_number(b, "approx_quantile", DS_TYPE(DS_FLOAT), DS_FLOAT, 0.6);
+    bench_number(b, "approx_top_k", DS_TYPE(DS_STRING), DS_INT, 3);
+    bench_number(b, "approx_top_k", DS_TYPE(DS_BOOL), DS_INT, 1);
 }
 
 /* A random column; floats are multiples of 1/4, so that their sums are exact in any order. */

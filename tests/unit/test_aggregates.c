@@ -698,7 +698,7 @@ static void look(const ds_aggregate *aggregate, void *arg)
     ck_assert_ptr_eq(ds_aggregate_find(aggregate->name), aggregate);
     ck_assert_ptr_nonnull(aggregate->usage);
     ck_assert_int_eq(strncmp(aggregate->usage, aggregate->name, strlen(aggregate->name)), 0);
-    bool is_count = strncmp(aggregate->name, "count", 5) == 0;
+    bool is_count = strstr(aggregate->name, "count") != NULL;
     ck_assert_int_eq(aggregate->null_on_empty, !is_count);
     ++*(int *)arg;
 }
@@ -707,7 +707,7 @@ START_TEST(the_registry_knows_them_all)
 {
     int n = 0;
     ds_aggregate_each(look, &n);
-    ck_assert_int_eq(n, 19);
+    ck_assert_int_eq(n, 22);
     ck_assert_ptr_null(ds_aggregate_find("Sum"));
     ck_assert_ptr_null(ds_aggregate_find(""));
 }

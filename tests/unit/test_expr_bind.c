@@ -120,9 +120,7 @@ START_TEST(messages)
     EXPECT_ERROR(&t, "abs(*)", 0, 6, "only count takes *");
     EXPECT_ERROR(&t, "abs(i) filter (where b)", 21, 1, "filter restricts aggregates, abs is none");
     EXPECT_ERROR(&t, "sum(i) > 1", 0, 6, "sum() is an aggregate, which cannot stand in \"where\"");
-    EXPECT_ERROR(&t, "approx_count_distinct(i)", 0, 21, "not available yet");
-    EXPECT_ERROR(&t, "approx_quantile(i, 1)", 0, 15, "not available yet");
-    EXPECT_ERROR(&t, "approx_top_k(i, 1)", 0, 12, "not available yet");
+    EXPECT_ERROR(&t, "approx_top_k(i, 1)", 0, 18, "aggregate, which cannot stand in");
     EXPECT_ERROR(&t, "timed_out()", 0, 9, "not available yet");
     table_close(&t);
 }
@@ -324,6 +322,10 @@ START_TEST(wrong_aggregates)
     agg_fails(&a, "max(window_end())", 4, "cannot stand inside an aggregate");
     agg_fails(&a, "count(i, j, f, g, b)", 0, "too many arguments");
     agg_fails(&a, "quantile(i, f)", 12, "literal");
+    agg_fails(&a, "approx_quantile(i, f)", 19, "literal");
+    agg_fails(&a, "approx_quantile(i, 1.5)", 19, "from 0 to 1");
+    agg_fails(&a, "approx_top_k(i, 0)", 16, "from 1 to 10000");
+    agg_fails(&a, "approx_top_k(i, i)", 16, "literal");
     agg_fails(&a, "count() + max(s)", 10, "+ wants numbers, max(s) is a string");
     table_close(&a.table);
 }
