@@ -181,11 +181,11 @@ static void on_exited(void *arg, uint64_t executor_id, const char *why)
 
 /* ---- stores ---- */
 
-static ds_status port_open_store(void *arg, uint64_t executor_id, int64_t pid, int fd,
-                                 uint64_t bytes, char *path, size_t path_size, ds_error *error)
+static ds_status port_open_store(void *arg, uint64_t executor_id, const ds_msg_hello *hello,
+                                 ds_store_paths *paths, ds_error *error)
 {
     driver_loop *loop = arg;
-    return ds_stores_open(loop->stores, executor_id, pid, fd, bytes, path, path_size, error);
+    return ds_stores_open(loop->stores, executor_id, hello, paths, error);
 }
 
 static void port_close_store(void *arg, uint64_t executor_id)
@@ -484,6 +484,7 @@ static void block_signals(void)
     sigaddset(&set, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 /* ---- the loop ---- */
@@ -630,6 +631,12 @@ static uint64_t executor_memory(const ds_app *app)
     return (uint64_t)(app->executors_memory < share ? app->executors_memory : share);
 }
 
+/* Its share of the disk. */
+static uint64_t executor_spill(const ds_app *app)
+{
+    return (uint64_t)app->limits_spill / (app->executors_count > 0 ? app->executors_count : 1);
+}
+
 static void make_launcher(driver_loop *loop)
 {
     const ds_app *app = loop->plan->app;
@@ -639,6 +646,8 @@ static void make_launcher(driver_loop *loop)
                             .app_id = app->name,
                             .cores = app->executors_cores,
                             .memory_bytes = executor_memory(app),
+                            .spill_folder = app->checkpoint_dir != NULL ? app->checkpoint_dir : "",
+                            .spill_bytes = executor_spill(app),
                             .with_stdin = uses_stdin(loop->plan),
                             .log_format = loop->options->log_format,
                             .log_level = loop->options->log_level};

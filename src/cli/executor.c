@@ -19,6 +19,8 @@ static const struct option executor_options[] = {
     {"id", required_argument, NULL, 'i'},
     {"cores", required_argument, NULL, 'c'},
     {"memory", required_argument, NULL, 'm'},
+    {"spill-folder", required_argument, NULL, 'F'},
+    {"spill", required_argument, NULL, 'S'},
     {"parent", required_argument, NULL, 'p'},
     {"log-level", required_argument, NULL, 'l'},
     {"log-format", required_argument, NULL, 'f'},
@@ -60,6 +62,8 @@ static bool take_option(executor_arguments *args, int option)
     case 'm':
         return parse_number(optarg, (uint64_t)1 << 40, &args->options.memory_bytes) &&
                args->options.memory_bytes >= (1 << 20);
+    case 'F': args->options.spill_folder = *optarg != '\0' ? optarg : NULL; return true;
+    case 'S': return parse_number(optarg, (uint64_t)1 << 50, &args->options.spill_bytes);
     case 'p':
         if (!parse_number(optarg, INT32_MAX, &number))
             return false;
@@ -106,7 +110,10 @@ static void raise_limits(void)
 
 int ds_command_executor(int argc, char **argv)
 {
-    executor_arguments args = {.options = {.app_id = "", .cores = 1, .memory_bytes = 1 << 30},
+    executor_arguments args = {.options = {.app_id = "",
+                                           .cores = 1,
+                                           .memory_bytes = 1 << 30,
+                                           .spill_bytes = (uint64_t)16 << 30},
                                .level = DS_LOG_INFO};
     opterr = 0;
     int option;
@@ -120,6 +127,7 @@ int ds_command_executor(int argc, char **argv)
     raise_limits();
     read_token(args.options.token);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error of the one who writes */
     char who[40];
     snprintf(who, sizeof who, args.options.executor_id != 0 ? "executor %" PRIu64 : "executor",
              args.options.executor_id);

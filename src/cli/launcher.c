@@ -97,10 +97,12 @@ ds_status ds_launcher_start(ds_launcher *launcher, uint64_t executor_id, const u
                             ds_error *error)
 {
     const ds_launch_spec *spec = &launcher->spec;
-    char id[24], cores[16], memory[24], parent[16], variable[32 + 2 * DS_TOKEN_BYTES];
+    char id[24], cores[16], memory[24], spill[24], parent[16];
+    char variable[32 + 2 * DS_TOKEN_BYTES];
     snprintf(id, sizeof id, "%" PRIu64, executor_id);
     snprintf(cores, sizeof cores, "%u", spec->cores);
     snprintf(memory, sizeof memory, "%" PRIu64, spec->memory_bytes);
+    snprintf(spill, sizeof spill, "%" PRIu64, spec->spill_bytes);
     snprintf(parent, sizeof parent, "%d", (int)getpid());
     const char *argv[] = {"dstream",
                           "executor",
@@ -116,6 +118,10 @@ ds_status ds_launcher_start(ds_launcher *launcher, uint64_t executor_id, const u
                           cores,
                           "--memory",
                           memory,
+                          "--spill-folder",
+                          spec->spill_folder,
+                          "--spill",
+                          spill,
                           "--parent",
                           parent,
                           "--log-level",

@@ -19,6 +19,8 @@ typedef struct ds_launch_spec { /* all borrowed, for as long as the launcher */
     const char *app_id;
     uint32_t cores;
     uint64_t memory_bytes;
+    const char *spill_folder; /* "": a temporary one */
+    uint64_t spill_bytes;
     bool with_stdin;
     const char *log_format, *log_level;
 } ds_launch_spec;

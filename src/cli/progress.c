@@ -206,10 +206,10 @@ static void show_json(const ds_progress *p)
         ",\"executors_lost\":%" PRIu64 ",\"panes_lost\":%" PRIu64 ",\"blocks_lost\":%" PRIu64
         ",\"records_lost\":%" PRIu64 ",\"bytes_lost\":%" PRIu64
         ",\"batches_waiting\":%u,\"blocks_waiting\":%" PRIu64 ",\"driver_bytes\":%" PRIu64
-        ",\"memory_bytes\":%" PRIu64 "}\n",
+        ",\"memory_bytes\":%" PRIu64 ",\"spilled_bytes\":%" PRIu64 "}\n",
         p->overflow_rows, p->overflow_values, p->tasks, p->retries, p->executors, p->executors_lost,
         p->panes_lost, p->blocks_lost, p->records_lost, p->bytes_lost, p->batches_waiting,
-        p->blocks_waiting, p->driver_bytes, p->memory_bytes);
+        p->blocks_waiting, p->driver_bytes, p->memory_bytes, p->spilled_bytes);
     put(ds_buffer_text(&out));
     ds_buffer_fini(&out);
 }

@@ -51,18 +51,30 @@ void ds_stores_free(ds_stores *stores)
 
 /* ---- held ---- */
 
-ds_status ds_stores_open(ds_stores *stores, uint64_t executor_id, int64_t pid, int fd,
-                         uint64_t bytes, char *path, size_t path_size, ds_error *error)
+/* The path of a descriptor; "" if it is none. */
+static void path_of(int64_t pid, int fd, char *path, size_t size)
+{
+    path[0] = '\0';
+    if (fd >= 0)
+        snprintf(path, size, "/proc/%" PRId64 "/fd/%d", pid, fd);
+}
+
+ds_status ds_stores_open(ds_stores *stores, uint64_t executor_id, const ds_msg_hello *hello,
+                         ds_store_paths *paths, ds_error *error)
 {
     if (!ds_store_shares())
         return ds_error_set(error, DS_ERR_LOST, "shared memory is switched off");
-    if (fd < 0)
+    if (hello->store_fd < 0)
         return ds_error_set(error, DS_ERR_LOST, "it does not offer its memory");
-    char theirs[64];
-    snprintf(theirs, sizeof theirs, "/proc/%" PRId64 "/fd/%d", pid, fd);
+    ds_store_paths theirs;
+    path_of(hello->pid, hello->store_fd, theirs.memory, sizeof theirs.memory);
+    path_of(hello->pid, hello->spill_fd, theirs.spill, sizeof theirs.spill);
+    const ds_store_place place = {theirs.memory, hello->store_bytes, theirs.spill,
+                                  hello->spill_bytes};
     ds_store_view *view;
-    DS_TRY(ds_store_view_open(theirs, bytes, &view, error));
-    snprintf(path, path_size, "/proc/%d/fd/%d", (int)getpid(), ds_store_view_fd(view));
+    DS_TRY(ds_store_view_open(&place, &view, error));
+    path_of(getpid(), ds_store_view_fd(view), paths->memory, sizeof paths->memory);
+    path_of(getpid(), ds_store_view_spill_fd(view), paths->spill, sizeof paths->spill);
     pthread_mutex_lock(&stores->lock);
     stores->list = ds_realloc(stores->list, stores->n + 1, sizeof *stores->list);
     stores->list[stores->n++] = (held_store){executor_id, view};

@@ -21,9 +21,10 @@ ds_status ds_stores_listen(ds_stores *stores, const char *url, ds_error *error);
 /* Where; NULL: nowhere. Borrowed. */
 const char *ds_stores_url(const ds_stores *stores);
 
-/* Opens and holds a store; path receives where others can open it. DS_ERR_LOST if it cannot. */
-ds_status ds_stores_open(ds_stores *stores, uint64_t executor_id, int64_t pid, int fd,
-                         uint64_t bytes, char *path, size_t path_size, ds_error *error);
+/* Opens and holds the store of an executor that said hello; paths receives where others can open
+ * it. DS_ERR_LOST if it cannot. */
+ds_status ds_stores_open(ds_stores *stores, uint64_t executor_id, const ds_msg_hello *hello,
+                         ds_store_paths *paths, ds_error *error);
 /* No effect if it is not held. */
 void ds_stores_close(ds_stores *stores, uint64_t executor_id);
 

@@ -116,7 +116,7 @@ typedef struct ds_app {
     uint32_t key_partitions; /* after defaults */
     bool key_partitions_given;
     const char *executors_listen; /* NULL: none */
-    int64_t limits_memory, limits_record, limits_block;
+    int64_t limits_memory, limits_record, limits_block, limits_spill;
     ds_app_source *sources; /* sorted by name */
     uint32_t n_sources;
     ds_app_stream *streams; /* sorted so that parents come first, then by name */

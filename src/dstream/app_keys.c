@@ -353,10 +353,12 @@ const ds_shape ds_executors_shape = {
     .kind = DS_SHAPE_OBJECT, .id = "executors", .keys = executors_keys};
 
 static const ds_shape record_size = {.kind = DS_SHAPE_SIZE, .min = 1, .max = GIB};
+static const ds_shape disk_size = {.kind = DS_SHAPE_SIZE, .min = 0, .max = INT64_C(1) << 50};
 static const ds_key limits_keys[] = {
     {"memory", &memory_size, 0, {0, 0}, "2GiB", "The memory of the whole app; 16MiB or more."},
     {"record", &record_size, 0, {0, 0}, "64KiB", "The longest record; longer ones are bad."},
     {"block", &record_size, 0, {0, 0}, "4MiB", "The largest block; not less than record."},
+    {"spill", &disk_size, 0, {0, 0}, "16GiB", "Disk that may be used for want of memory."},
     END_OF_KEYS,
 };
 const ds_shape ds_limits_shape = {.kind = DS_SHAPE_OBJECT, .id = "limits", .keys = limits_keys};

@@ -34,11 +34,10 @@ void ds_batch_ranges_free(ds_batch_ranges *ranges)
     free(ranges);
 }
 
-bool ds_batch_ranges_take(ds_batch_ranges *ranges, int64_t batch_ms, uint64_t length,
-                          uint64_t *offset)
+ds_status ds_batch_ranges_take(ds_batch_ranges *ranges, int64_t batch_ms, uint64_t length,
+                               uint64_t *offset, ds_error *error)
 {
-    if (!ds_store_take(ranges->store, length, offset))
-        return false;
+    DS_TRY(ds_store_take_any(ranges->store, length, offset, error));
     pthread_mutex_lock(&ranges->lock);
     if (ranges->n == ranges->capacity) {
         ranges->capacity = ranges->capacity == 0 ? 64 : ranges->capacity * 2;
@@ -46,7 +45,7 @@ bool ds_batch_ranges_take(ds_batch_ranges *ranges, int64_t batch_ms, uint64_t le
     }
     ranges->list[ranges->n++] = (range){batch_ms, *offset, length};
     pthread_mutex_unlock(&ranges->lock);
-    return true;
+    return DS_OK;
 }
 
 void ds_batch_ranges_release(ds_batch_ranges *ranges, int64_t batch_ms)

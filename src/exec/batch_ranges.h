@@ -13,9 +13,10 @@ typedef struct ds_batch_ranges ds_batch_ranges;
 ds_batch_ranges *ds_batch_ranges_new(ds_store *store);
 void ds_batch_ranges_free(ds_batch_ranges *ranges);
 
-/* Takes `length` bytes for a batch. False when the store has no such range free. */
-bool ds_batch_ranges_take(ds_batch_ranges *ranges, int64_t batch_ms, uint64_t length,
-                          uint64_t *offset);
+/* Takes `length` bytes for a batch, of memory or else of disk. DS_ERR_NO_MEMORY when the store has
+ * no such range free. */
+ds_status ds_batch_ranges_take(ds_batch_ranges *ranges, int64_t batch_ms, uint64_t length,
+                               uint64_t *offset, ds_error *error);
 /* Gives back all ranges of a batch. */
 void ds_batch_ranges_release(ds_batch_ranges *ranges, int64_t batch_ms);
 /* How many ranges are held. */

@@ -136,6 +136,9 @@ static void say_hello(ds_executor *e)
     hello->pid = e->config.pid;
     hello->store_fd = e->config.private_memory ? -1 : ds_store_fd(e->config.store);
     hello->store_bytes = ds_store_size(e->config.store);
+    const ds_spill *spill = ds_store_spill(e->config.store);
+    hello->spill_fd = e->config.private_memory || spill == NULL ? -1 : ds_spill_fd(spill);
+    hello->spill_bytes = spill == NULL ? 0 : ds_spill_size(spill);
     hello->host = e->config.host;
     hello->bulk_url = e->config.bulk_url;
     send(e, &message);
@@ -162,6 +165,7 @@ static void beat(ds_executor *e, int64_t now_us)
     message.heartbeat.store_used = ds_store_used(e->config.store);
     message.heartbeat.store_peak = ds_store_peak(e->config.store);
     send(e, &message);
+    ds_store_rest(e->config.store);
     e->next_heartbeat_us = now_us + e->heartbeat_us;
 }
 

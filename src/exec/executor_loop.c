@@ -57,6 +57,7 @@ typedef struct executor_loop {
     ds_client *client;
     ds_task_pool *pool;
     ds_receivers *receivers; /* started with the first receiver */
+    ds_spill *spill;
     ds_store *store;
     ds_bulk_server *bulk_server;
     ds_bulk_client *bulk_client;
@@ -354,7 +355,8 @@ ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
     char host[64];
     read_boot_id(host, sizeof host);
     uint64_t store_bytes = options->memory_bytes / 2;
-    DS_TRY(ds_store_new(store_bytes, &loop.store, error));
+    loop.spill = ds_spill_new(options->spill_folder, options->spill_bytes);
+    DS_TRY(ds_store_new_spilling(store_bytes, loop.spill, &loop.store, error));
     DS_TRY(open_bulk(&loop, options, error));
     ds_executor_config config = {.app_id = options->app_id,
                                  .executor_id = options->executor_id,

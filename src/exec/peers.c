@@ -101,7 +101,9 @@ static ds_store_view *map(const ds_peers *peers, const ds_msg_peer *told, bool q
     ds_store_view *view = NULL;
     if (!peers->maps || told->path[0] == '\0')
         return NULL;
-    if (ds_store_view_open(told->path, told->store_bytes, &view, &why) != DS_OK && !quiet)
+    const ds_store_place place = {told->path, told->store_bytes, told->spill_path,
+                                  told->spill_bytes};
+    if (ds_store_view_open(&place, &view, &why) != DS_OK && !quiet)
         ds_log_info("the bytes of executor %" PRIu64 " %s: %s", told->executor_id,
                     told->bulk_url[0] != '\0' ? "are copied over a link" : "cannot be read",
                     why.message);
@@ -151,6 +153,18 @@ void ds_peers_drop(ds_peers *peers, uint64_t executor_id)
     pthread_mutex_unlock(&peers->lock);
     ds_store_view_close(dropped.view);
     drop_url(peers, dropped.url);
+}
+
+void ds_peers_forget(ds_peers *peers)
+{
+    pthread_mutex_lock(&peers->lock);
+    for (size_t i = 0; i < peers->n; i++) {
+        if (peers->list[i].view != NULL)
+            ds_store_view_forget(peers->list[i].view);
+        else if (peers->list[i].store != NULL)
+            ds_store_forget(peers->list[i].store);
+    }
+    pthread_mutex_unlock(&peers->lock);
 }
 
 /* ---- reading ---- */

@@ -41,6 +41,10 @@ void ds_peers_add(ds_peers *peers, const ds_msg_peer *peer);
 /* Forgets a peer's store, and unmaps it; the driver says so only when no task reads it. */
 void ds_peers_drop(ds_peers *peers, uint64_t executor_id);
 
+/* Lets go of pages on disk that this process has read: they are read again when they are wanted
+ * again. */
+void ds_peers_forget(ds_peers *peers);
+
 /*
  * The bytes of ranges, as many as refs, aligned to 8 if the ranges are. Those of remote stores are
  * fetched into arena (of the task), which charges budget. DS_ERR_LOST if a store is not known, a

@@ -3,7 +3,7 @@
 #include "base/assert.h"
 #include "columnar/piece.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 #define SHUFFLE_MAGIC 0x66687364u /* "dshf" */
 #define PIECE_ALIGN ((uint64_t)64)
@@ -28,13 +28,6 @@ uint64_t ds_shuffle_header_bytes(uint32_t n_partitions)
     return sizeof(header) + (uint64_t)n_partitions * sizeof(extent);
 }
 
-/* Clears up to the next piece: a range holds nothing of what was there before. Returns where. */
-static uint64_t pad(char *to, uint64_t at)
-{
-    memset(to + at, 0, aligned(at) - at);
-    return aligned(at);
-}
-
 static uint64_t piece_bytes(const ds_heap *heap, const ds_partition_rows *rows, uint32_t n_columns)
 {
     if (rows->n_rows == 0)
@@ -42,34 +35,83 @@ static uint64_t piece_bytes(const ds_heap *heap, const ds_partition_rows *rows, 
     return ds_piece_size(heap, (const ds_column *const *)rows->columns, n_columns, rows->n_rows);
 }
 
+ds_status ds_store_put_piece(ds_store *store, uint64_t offset, size_t size, const ds_heap *heap,
+                             const ds_column *const *columns, uint32_t n_columns, uint32_t n_rows,
+                             ds_error *error)
+{
+    if (!ds_store_is_on_disk(store, offset)) {
+        ds_piece_write(ds_store_bytes(store, offset), heap, columns, n_columns, n_rows);
+        return DS_OK;
+    }
+    void *piece = ds_alloc(size);
+    ds_piece_write(piece, heap, columns, n_columns, n_rows);
+    ds_status status = ds_store_put(store, offset, piece, size, error);
+    free(piece);
+    return status;
+}
+
+/* Clears up to the next piece: a range holds nothing of what was there before. */
+static ds_status pad(ds_store *store, uint64_t from, uint64_t end, ds_error *error)
+{
+    static const char zeros[PIECE_ALIGN];
+    return from == end ? DS_OK : ds_store_put(store, from, zeros, end - from, error);
+}
+
+/* The header of a range: where the pieces will be. */
+static ds_status put_header(ds_store *store, const ds_ref *ref, const uint64_t *sizes,
+                            uint32_t n_partitions, ds_error *error)
+{
+    size_t size = ds_shuffle_header_bytes(n_partitions);
+    header *head = ds_alloc(size);
+    head->magic = SHUFFLE_MAGIC;
+    head->n_partitions = n_partitions;
+    uint64_t at = aligned(size);
+    for (uint32_t p = 0; p < n_partitions; p++) {
+        head->pieces[p] = (extent){at, sizes[p]};
+        at += aligned(sizes[p]);
+    }
+    DS_ASSERT(at == ref->length);
+    ds_status status = ds_store_put(store, ref->offset, head, size, error);
+    free(head);
+    if (status == DS_OK)
+        status = pad(store, ref->offset + size, ref->offset + aligned(size), error);
+    return status;
+}
+
+static ds_status put_pieces(ds_store *store, const ds_ref *ref, const ds_heap *heap,
+                            const ds_partition_rows *rows, const uint64_t *sizes,
+                            uint32_t n_partitions, uint32_t n_columns, ds_error *error)
+{
+    DS_TRY(put_header(store, ref, sizes, n_partitions, error));
+    uint64_t at = ref->offset + aligned(ds_shuffle_header_bytes(n_partitions));
+    for (uint32_t p = 0; p < n_partitions; p++) {
+        if (sizes[p] == 0)
+            continue;
+        DS_TRY(ds_store_put_piece(store, at, sizes[p], heap,
+                                  (const ds_column *const *)rows[p].columns, n_columns,
+                                  rows[p].n_rows, error));
+        DS_TRY(pad(store, at + sizes[p], at + aligned(sizes[p]), error));
+        at += aligned(sizes[p]);
+    }
+    DS_ASSERT(at == ref->offset + ref->length);
+    return DS_OK;
+}
+
 ds_status ds_shuffle_write(ds_store *store, ds_batch_ranges *ranges, int64_t batch_ms,
                            const ds_heap *heap, const ds_partition_rows *rows,
                            uint32_t n_partitions, uint32_t n_columns, ds_ref *ref, ds_error *error)
 {
-    uint64_t total = aligned(ds_shuffle_header_bytes(n_partitions));
-    for (uint32_t p = 0; p < n_partitions; p++)
-        total += aligned(piece_bytes(heap, &rows[p], n_columns));
-    if (!ds_batch_ranges_take(ranges, batch_ms, total, &ref->offset))
-        return ds_error_set(error, DS_ERR_NO_MEMORY,
-                            "the block store is full: %llu bytes for a shuffle do not fit "
-                            "(executors.memory sets its size)",
-                            (unsigned long long)total);
-    ref->length = total;
-    char *to = ds_store_bytes(store, ref->offset);
-    header *head = (header *)to;
-    head->magic = SHUFFLE_MAGIC;
-    head->n_partitions = n_partitions;
-    uint64_t at = pad(to, ds_shuffle_header_bytes(n_partitions));
+    uint64_t *sizes = ds_calloc(n_partitions, sizeof *sizes);
+    ref->length = aligned(ds_shuffle_header_bytes(n_partitions));
     for (uint32_t p = 0; p < n_partitions; p++) {
-        head->pieces[p] = (extent){at, 0};
-        if (rows[p].n_rows > 0)
-            head->pieces[p].length =
-                ds_piece_write(to + at, heap, (const ds_column *const *)rows[p].columns, n_columns,
-                               rows[p].n_rows);
-        at = pad(to, at + head->pieces[p].length);
+        sizes[p] = piece_bytes(heap, &rows[p], n_columns);
+        ref->length += aligned(sizes[p]);
     }
-    DS_ASSERT(at == total);
-    return DS_OK;
+    ds_status status = ds_batch_ranges_take(ranges, batch_ms, ref->length, &ref->offset, error);
+    if (status == DS_OK)
+        status = put_pieces(store, ref, heap, rows, sizes, n_partitions, n_columns, error);
+    free(sizes);
+    return status;
 }
 
 ds_status ds_shuffle_piece(const char *header_text, const ds_ref *range, uint32_t n_partitions,

@@ -19,8 +19,14 @@
 #include "exec/batch_ranges.h"
 #include "exec/peers.h"
 
+/* Writes columns as a piece of `size` bytes (ds_piece_size) to a place in a taken range of the
+ * store. DS_ERR_IO if it is on disk and that fails. */
+ds_status ds_store_put_piece(ds_store *store, uint64_t offset, size_t size, const ds_heap *heap,
+                             const ds_column *const *columns, uint32_t n_columns, uint32_t n_rows,
+                             ds_error *error);
+
 /* Writes the rows of all partitions into a range of the store, taken for batch_ms.
- * DS_ERR_NO_MEMORY if the store is full. Sets offset and length of *ref. */
+ * DS_ERR_NO_MEMORY if the store is full, DS_ERR_IO as above. Sets offset and length of *ref. */
 ds_status ds_shuffle_write(ds_store *store, ds_batch_ranges *ranges, int64_t batch_ms,
                            const ds_heap *heap, const ds_partition_rows *rows,
                            uint32_t n_partitions, uint32_t n_columns, ds_ref *ref, ds_error *error);

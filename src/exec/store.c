@@ -1,6 +1,7 @@
 #include "exec/store.h"
 
 #include "base/assert.h"
+#include "base/extents.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,27 +14,26 @@
 
 #define ALIGNMENT ((uint64_t)64)
 
-typedef struct extent {
-    uint64_t offset, length;
-} extent;
-
-/*
- * Free extents are sorted by offset and never touch each other. There are few of them: blocks
- * are freed in about the order in which they were taken, so neighbours join again.
- */
 struct ds_store {
     int fd;
-    uint64_t size;
-    char *bytes;
+    uint64_t size;      /* of the memory */
+    uint64_t disk_size; /* of the file behind it */
+    char *bytes;        /* of both */
+    ds_spill *spill;
     pthread_mutex_t lock; /* guards what follows */
-    extent *free_extents;
-    size_t n_free, capacity;
-    uint64_t used, peak;
+    ds_extents extents;
+    uint64_t touched;               /* where the memory ends that the system has given so far */
+    uint64_t highest, highest_past; /* end of what was taken since the last rest; before it */
 };
 
 static uint64_t round_up(uint64_t n, uint64_t unit)
 {
     return (n + unit - 1) / unit * unit;
+}
+
+static uint64_t page_size(void)
+{
+    return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 /* Makes the sealed memory. Returns a descriptor, or -1 with errno. */
@@ -51,14 +51,39 @@ static int make_memory(uint64_t size)
     return -1;
 }
 
+/* Maps the file behind the memory: one address for each offset. MAP_FAILED with errno. */
+static void *map_both(int fd, uint64_t size, int protection, int spill_fd, uint64_t spill_size)
+{
+    if (spill_size == 0)
+        return mmap(NULL, size, protection, MAP_SHARED, fd, 0);
+    char *all = mmap(NULL, size + spill_size, PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (all == MAP_FAILED)
+        return MAP_FAILED;
+    if (mmap(all, size, protection, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED &&
+        mmap(all + size, spill_size, PROT_READ, MAP_SHARED | MAP_FIXED, spill_fd, 0) != MAP_FAILED)
+        return all;
+    int failed = errno;
+    munmap(all, size + spill_size);
+    errno = failed;
+    return MAP_FAILED;
+}
+
 ds_status ds_store_new(uint64_t bytes, ds_store **result, ds_error *error)
 {
+    return ds_store_new_spilling(bytes, NULL, result, error);
+}
+
+ds_status ds_store_new_spilling(uint64_t bytes, ds_spill *spill, ds_store **result, ds_error *error)
+{
     DS_ASSERT(bytes > 0 && bytes <= (uint64_t)INT64_MAX / 2);
-    uint64_t size = round_up(bytes, (uint64_t)sysconf(_SC_PAGESIZE));
+    uint64_t size = round_up(bytes, page_size());
+    uint64_t disk_size = spill == NULL ? 0 : ds_spill_size(spill);
     int fd = make_memory(size);
     void *map = MAP_FAILED;
     if (fd >= 0)
-        map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        map = map_both(fd, size, PROT_READ | PROT_WRITE, disk_size > 0 ? ds_spill_fd(spill) : -1,
+                       disk_size);
     if (map == MAP_FAILED) {
         ds_error_set(error, DS_ERR_IO, "cannot make a block store of %llu bytes: %s",
                      (unsigned long long)size, strerror(errno));
@@ -69,11 +94,10 @@ ds_status ds_store_new(uint64_t bytes, ds_store **result, ds_error *error)
     ds_store *store = ds_calloc(1, sizeof *store);
     store->fd = fd;
     store->size = size;
+    store->disk_size = disk_size;
     store->bytes = map;
-    store->capacity = 16;
-    store->free_extents = ds_calloc(store->capacity, sizeof *store->free_extents);
-    store->free_extents[0] = (extent){0, size};
-    store->n_free = 1;
+    store->spill = spill;
+    ds_extents_init(&store->extents, size);
     pthread_mutex_init(&store->lock, NULL);
     *result = store;
     return DS_OK;
@@ -83,10 +107,10 @@ void ds_store_free(ds_store *store)
 {
     if (store == NULL)
         return;
-    munmap(store->bytes, store->size);
+    munmap(store->bytes, store->size + store->disk_size);
     close(store->fd);
     pthread_mutex_destroy(&store->lock);
-    free(store->free_extents);
+    ds_extents_fini(&store->extents);
     free(store);
 }
 
@@ -100,57 +124,31 @@ uint64_t ds_store_size(const ds_store *store)
     return store->size;
 }
 
+ds_spill *ds_store_spill(const ds_store *store)
+{
+    return store->spill;
+}
+
 char *ds_store_bytes(ds_store *store, uint64_t offset)
 {
     DS_ASSERT(offset < store->size);
     return store->bytes + offset;
 }
 
+/* Bytes of a mapping of both parts: a range lies in one of them. */
+static const char *range_of(const char *bytes, uint64_t size, uint64_t disk_size, uint64_t offset,
+                            uint64_t length)
+{
+    uint64_t end = offset < size ? size : size + disk_size;
+    return offset > end || length > end - offset ? NULL : bytes + offset;
+}
+
 const char *ds_store_range(const ds_store *store, uint64_t offset, uint64_t length)
 {
-    if (offset > store->size || length > store->size - offset)
-        return NULL;
-    return store->bytes + offset;
+    return range_of(store->bytes, store->size, store->disk_size, offset, length);
 }
 
-static void remove_extent(ds_store *store, size_t i)
-{
-    store->n_free--;
-    memmove(&store->free_extents[i], &store->free_extents[i + 1],
-            (store->n_free - i) * sizeof *store->free_extents);
-}
-
-static void insert_extent(ds_store *store, size_t i, extent e)
-{
-    if (store->n_free == store->capacity) {
-        store->capacity *= 2;
-        store->free_extents =
-            ds_realloc(store->free_extents, store->capacity, sizeof *store->free_extents);
-    }
-    memmove(&store->free_extents[i + 1], &store->free_extents[i],
-            (store->n_free - i) * sizeof *store->free_extents);
-    store->free_extents[i] = e;
-    store->n_free++;
-}
-
-static bool take_locked(ds_store *store, uint64_t length, uint64_t *offset)
-{
-    for (size_t i = 0; i < store->n_free; i++) {
-        extent *e = &store->free_extents[i];
-        if (e->length < length)
-            continue;
-        *offset = e->offset;
-        e->offset += length;
-        e->length -= length;
-        if (e->length == 0)
-            remove_extent(store, i);
-        store->used += length;
-        if (store->peak < store->used)
-            store->peak = store->used;
-        return true;
-    }
-    return false;
-}
+/* ---- taking and giving ---- */
 
 bool ds_store_take(ds_store *store, uint64_t length, uint64_t *offset)
 {
@@ -158,51 +156,48 @@ bool ds_store_take(ds_store *store, uint64_t length, uint64_t *offset)
     if (length > store->size)
         return false;
     pthread_mutex_lock(&store->lock);
-    bool taken = take_locked(store, round_up(length, ALIGNMENT), offset);
+    bool taken = ds_extents_take(&store->extents, round_up(length, ALIGNMENT), offset);
+    if (taken && store->highest < *offset + length)
+        store->highest = *offset + length;
     pthread_mutex_unlock(&store->lock);
     return taken;
 }
 
-/* Index of the first free extent behind offset. */
-static size_t find_behind(const ds_store *store, uint64_t offset)
+ds_status ds_store_take_any(ds_store *store, uint64_t length, uint64_t *offset, ds_error *error)
 {
-    size_t low = 0, high = store->n_free;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (store->free_extents[middle].offset <= offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    if (ds_store_take(store, length, offset))
+        return DS_OK;
+    ds_error why;
+    ds_status status = ds_spill_take(store->spill, length, offset, &why);
+    if (status != DS_OK)
+        return ds_error_set(error, status,
+                            "the block store is full (executors.memory sets its size): %s",
+                            why.message);
+    *offset += store->size;
+    return DS_OK;
 }
 
-static void give_locked(ds_store *store, uint64_t offset, uint64_t length)
+bool ds_store_is_on_disk(const ds_store *store, uint64_t offset)
 {
-    size_t i = find_behind(store, offset);
-    extent *before = i > 0 ? &store->free_extents[i - 1] : NULL;
-    extent *behind = i < store->n_free ? &store->free_extents[i] : NULL;
-    /* What is given must have been taken: a range given twice would be handed out twice. */
-    DS_ASSERT(before == NULL || before->offset + before->length <= offset);
-    DS_ASSERT(behind == NULL || offset + length <= behind->offset);
-    DS_ASSERT(length <= store->used);
-    store->used -= length;
-    bool joins_before = before != NULL && before->offset + before->length == offset;
-    bool joins_behind = behind != NULL && offset + length == behind->offset;
-    if (joins_before) {
-        before->length += length + (joins_behind ? behind->length : 0);
-        if (joins_behind)
-            remove_extent(store, i);
-    } else if (joins_behind) {
-        behind->offset = offset;
-        behind->length += length;
-    } else {
-        insert_extent(store, i, (extent){offset, length});
-    }
+    return offset >= store->size;
+}
+
+ds_status ds_store_put(ds_store *store, uint64_t offset, const void *bytes, uint64_t length,
+                       ds_error *error)
+{
+    if (ds_store_is_on_disk(store, offset))
+        return ds_spill_write(store->spill, offset - store->size, bytes, length, error);
+    DS_ASSERT(length <= store->size - offset);
+    memcpy(store->bytes + offset, bytes, length);
+    return DS_OK;
 }
 
 void ds_store_trim(ds_store *store, uint64_t offset, uint64_t length, uint64_t kept)
 {
+    if (ds_store_is_on_disk(store, offset)) {
+        ds_spill_trim(store->spill, offset - store->size, length, kept);
+        return;
+    }
     DS_ASSERT(offset % ALIGNMENT == 0 && offset <= store->size);
     DS_ASSERT(length <= store->size - offset && kept <= length);
     uint64_t end = round_up(offset + length, ALIGNMENT);
@@ -210,7 +205,7 @@ void ds_store_trim(ds_store *store, uint64_t offset, uint64_t length, uint64_t k
     if (from == end)
         return;
     pthread_mutex_lock(&store->lock);
-    give_locked(store, from, end - from);
+    ds_extents_give(&store->extents, from, end - from);
     pthread_mutex_unlock(&store->lock);
 }
 
@@ -231,12 +226,39 @@ static uint64_t read_counter(const ds_store *store, const uint64_t *counter)
 
 uint64_t ds_store_used(const ds_store *store)
 {
-    return read_counter(store, &store->used);
+    return read_counter(store, &store->extents.used);
 }
 
 uint64_t ds_store_peak(const ds_store *store)
 {
-    return read_counter(store, &store->peak);
+    return read_counter(store, &store->extents.peak);
+}
+
+/* ---- giving pages back ---- */
+
+/* First-fit keeps what is used low: what lies above was needed for a while only. The lock is held
+ * while the system takes the pages, since a range there may be taken next. */
+void ds_store_rest(ds_store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    uint64_t highest = store->highest;
+    if (store->touched < highest)
+        store->touched = highest;
+    if (highest < store->highest_past)
+        highest = store->highest_past;
+    uint64_t from = round_up(highest, page_size()), end = round_up(store->touched, page_size());
+    if (from < end && fallocate(store->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
+                                (off_t)(end - from)) == 0)
+        store->touched = from;
+    store->highest_past = store->highest;
+    store->highest = ds_extents_end(&store->extents);
+    pthread_mutex_unlock(&store->lock);
+}
+
+void ds_store_forget(ds_store *store)
+{
+    if (store->disk_size > 0)
+        madvise(store->bytes + store->size, store->disk_size, MADV_DONTNEED);
 }
 
 bool ds_store_shares(void)
@@ -245,10 +267,12 @@ bool ds_store_shares(void)
     return setting == NULL || strcmp(setting, "off") != 0;
 }
 
+/* ---- stores of others ---- */
+
 struct ds_store_view {
-    int fd;
-    uint64_t size;
-    const char *bytes;
+    int fd, spill_fd; /* spill_fd -1: no file */
+    uint64_t size, disk_size;
+    char *bytes;
 };
 
 /* True if fd is memory of this size that can never shrink: reading it is safe. */
@@ -260,37 +284,65 @@ static bool is_store(int fd, uint64_t bytes)
            (uint64_t)st.st_size == bytes;
 }
 
-ds_status ds_store_view_open(const char *path, uint64_t bytes, ds_store_view **result,
-                             ds_error *error)
+/* Files cannot be sealed: that this one does not shrink is the word of its executor. */
+static bool is_spill(int fd, uint64_t bytes)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == bytes;
+}
+
+static ds_status open_part(const char *path, uint64_t bytes, bool (*fits)(int fd, uint64_t bytes),
+                           int *result, ds_error *error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return ds_error_set(error, DS_ERR_LOST, "cannot open the block store %s: %s", path,
                             strerror(errno));
-    if (bytes == 0 || !is_store(fd, bytes)) {
-        close(fd);
-        return ds_error_set(error, DS_ERR_LOST, "%s is not a block store of %llu bytes", path,
-                            (unsigned long long)bytes);
+    *result = fd;
+    if (bytes > 0 && bytes <= (uint64_t)INT64_MAX / 2 && fits(fd, bytes))
+        return DS_OK;
+    return ds_error_set(error, DS_ERR_LOST, "%s is not a block store of %llu bytes", path,
+                        (unsigned long long)bytes);
+}
+
+static ds_status open_view(const ds_store_place *place, ds_store_view *view, ds_error *error)
+{
+    DS_TRY(open_part(place->path, place->bytes, is_store, &view->fd, error));
+    view->size = place->bytes;
+    if (place->spill_path != NULL && place->spill_path[0] != '\0') {
+        DS_TRY(open_part(place->spill_path, place->spill_bytes, is_spill, &view->spill_fd, error));
+        view->disk_size = place->spill_bytes;
     }
-    void *map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
-    if (map == MAP_FAILED) {
-        ds_error_set(error, DS_ERR_LOST, "cannot map the block store %s: %s", path,
-                     strerror(errno));
-        close(fd);
-        return DS_ERR_LOST;
-    }
-    ds_store_view *view = ds_calloc(1, sizeof *view);
-    *view = (ds_store_view){.fd = fd, .size = bytes, .bytes = map};
-    *result = view;
+    void *map = map_both(view->fd, view->size, PROT_READ, view->spill_fd, view->disk_size);
+    if (map == MAP_FAILED)
+        return ds_error_set(error, DS_ERR_LOST, "cannot map the block store %s: %s", place->path,
+                            strerror(errno));
+    view->bytes = map;
     return DS_OK;
+}
+
+ds_status ds_store_view_open(const ds_store_place *place, ds_store_view **result, ds_error *error)
+{
+    ds_store_view *view = ds_calloc(1, sizeof *view);
+    *view = (ds_store_view){.fd = -1, .spill_fd = -1};
+    ds_status status = open_view(place, view, error);
+    if (status == DS_OK)
+        *result = view;
+    else
+        ds_store_view_close(view);
+    return status;
 }
 
 void ds_store_view_close(ds_store_view *view)
 {
     if (view == NULL)
         return;
-    munmap((void *)view->bytes, view->size);
-    close(view->fd);
+    if (view->bytes != NULL)
+        munmap(view->bytes, view->size + view->disk_size);
+    if (view->fd >= 0)
+        close(view->fd);
+    if (view->spill_fd >= 0)
+        close(view->spill_fd);
     free(view);
 }
 
@@ -299,9 +351,18 @@ int ds_store_view_fd(const ds_store_view *view)
     return view->fd;
 }
 
+int ds_store_view_spill_fd(const ds_store_view *view)
+{
+    return view->spill_fd;
+}
+
 const char *ds_store_view_bytes(const ds_store_view *view, uint64_t offset, uint64_t length)
 {
-    if (offset > view->size || length > view->size - offset)
-        return NULL;
-    return view->bytes + offset;
+    return range_of(view->bytes, view->size, view->disk_size, offset, length);
+}
+
+void ds_store_view_forget(ds_store_view *view)
+{
+    if (view->disk_size > 0)
+        madvise(view->bytes + view->size, view->disk_size, MADV_DONTNEED);
 }

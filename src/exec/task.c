@@ -19,6 +19,7 @@ typedef struct running {
     ds_output *outputs;
     uint32_t n_outputs, capacity;
     bool has_kept; /* the partition was taken from the keyed store */
+    uint64_t spilled_bytes;
 } running;
 
 static ds_output *add_output(running *run)
@@ -28,6 +29,12 @@ static ds_output *add_output(running *run)
         run->outputs = ds_realloc(run->outputs, run->capacity, sizeof *run->outputs);
     }
     return &run->outputs[run->n_outputs++];
+}
+
+static void count_spilled(running *run, const ds_ref *ref)
+{
+    if (ds_store_is_on_disk(run->env->store, ref->offset))
+        run->spilled_bytes += ref->length;
 }
 
 static ds_status on_shuffle(void *arg, const ds_node *root, const ds_heap *heap,
@@ -42,6 +49,7 @@ static ds_status on_shuffle(void *arg, const ds_node *root, const ds_heap *heap,
     ds_ref ref = {.executor_id = run->env->executor_id};
     DS_TRY(ds_shuffle_write(run->env->store, run->env->ranges, run->task->batch_ms, heap, rows,
                             n_partitions, n_columns, &ref, error));
+    count_spilled(run, &ref);
     uint64_t n_rows = 0;
     for (uint32_t p = 0; p < n_partitions; p++)
         n_rows += rows[p].n_rows;
@@ -101,8 +109,11 @@ static ds_status finish(running *run, ds_task_result *result, ds_error *error)
     result->outputs = DS_ARENA_ARRAY(run->arena, ds_output, run->n_outputs + n_sinks + 1);
     for (uint32_t i = 0; i < run->n_outputs; i++)
         result->outputs[i] = run->outputs[i];
-    for (uint32_t i = 0; i < n_sinks; i++)
+    for (uint32_t i = 0; i < n_sinks; i++) {
         result->outputs[run->n_outputs + i] = sinks[i];
+        if (sinks[i].kind == DS_OUTPUT_BYTES)
+            count_spilled(run, &sinks[i].ref);
+    }
     result->n_outputs = run->n_outputs + n_sinks;
     return DS_OK;
 }
@@ -197,6 +208,7 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
     }
     result->overflow_rows = run.frame.overflow_rows;
     result->overflow_values = run.frame.overflow_values;
+    result->spilled_bytes = run.spilled_bytes;
     ds_task_sinks_free(run.sinks);
     ds_frame_fini(&run.frame);
     if (run.has_kept)

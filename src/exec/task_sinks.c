@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "columnar/piece.h"
 #include "dstream/row_buffer.h"
+#include "exec/shuffle.h"
 #include "exec/staged_file.h"
 
 #include <inttypes.h>
@@ -122,12 +123,8 @@ static ds_status take_bytes(ds_task_sinks *sinks, uint64_t length, ds_output *ou
     output->kind = DS_OUTPUT_BYTES;
     output->ref = (ds_ref){context->executor_id, 0, length};
     output->length = length;
-    if (!ds_batch_ranges_take(context->ranges, context->task->batch_ms, length,
-                              &output->ref.offset))
-        return ds_error_set(error, DS_ERR_NO_MEMORY,
-                            "the block store is full: %" PRIu64 " bytes of output do not fit",
-                            length);
-    return DS_OK;
+    return ds_batch_ranges_take(context->ranges, context->task->batch_ms, length,
+                                &output->ref.offset, error);
 }
 
 /* The rows of a table, cut into chunks, as text. */
@@ -162,18 +159,16 @@ static ds_status finish_piece(ds_task_sinks *sinks, sink_state *state, ds_frame 
     const ds_column *const *read = (const ds_column *const *)columns;
     size_t size = ds_piece_size(&frame->heap, read, n_columns, n_rows);
     DS_TRY(take_bytes(sinks, size, output, error));
-    ds_piece_write(ds_store_bytes(sinks->context.store, output->ref.offset), &frame->heap, read,
-                   n_columns, n_rows);
-    return DS_OK;
+    return ds_store_put_piece(sinks->context.store, output->ref.offset, size, &frame->heap, read,
+                              n_columns, n_rows, error);
 }
 
 static ds_status finish_bytes(ds_task_sinks *sinks, sink_state *state, ds_output *output,
                               ds_error *error)
 {
     DS_TRY(take_bytes(sinks, state->bytes.length, output, error));
-    memcpy(ds_store_bytes(sinks->context.store, output->ref.offset), state->bytes.data,
-           state->bytes.length);
-    return DS_OK;
+    return ds_store_put(sinks->context.store, output->ref.offset, state->bytes.data,
+                        state->bytes.length, error);
 }
 
 static ds_status finish_file(ds_task_sinks *sinks, sink_state *state, ds_arena *arena,

@@ -51,7 +51,9 @@ static void hello_fields(ds_wire *wire, ds_message *message)
     ds_wire_u32(wire, &m->cores);
     ds_wire_i64(wire, &m->pid);
     ds_wire_i32(wire, &m->store_fd);
+    ds_wire_i32(wire, &m->spill_fd);
     ds_wire_u64(wire, &m->store_bytes);
+    ds_wire_u64(wire, &m->spill_bytes);
     text(wire, &m->host);
     text(wire, &m->bulk_url);
 }
@@ -99,6 +101,8 @@ static void peer_fields(ds_wire *wire, ds_message *message)
     ds_wire_u64(wire, &m->executor_id);
     text(wire, &m->path);
     ds_wire_u64(wire, &m->store_bytes);
+    text(wire, &m->spill_path);
+    ds_wire_u64(wire, &m->spill_bytes);
     text(wire, &m->bulk_url);
     ds_wire_bool(wire, &m->gone);
 }
@@ -186,6 +190,7 @@ static void result_fields(ds_wire *wire, void *item)
     ds_wire_u64(wire, &result->replaced);
     ds_wire_u64(wire, &result->overflow_rows);
     ds_wire_u64(wire, &result->overflow_values);
+    ds_wire_u64(wire, &result->spilled_bytes);
     ds_wire_u64(wire, &result->busy_us);
     LIST(wire, result, outputs, n_outputs, output_fields);
     LIST(wire, result, samples, n_samples, sample_fields);

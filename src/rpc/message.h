@@ -72,7 +72,9 @@ typedef struct ds_msg_hello {
     uint32_t cores;
     int64_t pid;      /* process and descriptor under which its store can be opened */
     int32_t store_fd; /* -1: it cannot */
+    int32_t spill_fd; /* the file behind the store's memory; -1: none, or it cannot be opened */
     uint64_t store_bytes;
+    uint64_t spill_bytes; /* of that file: offsets from store_bytes on are places in it */
     const char *host;     /* tells hosts apart: the boot id */
     const char *bulk_url; /* where bytes of its store can be fetched; "": nowhere */
 } ds_msg_hello;
@@ -113,9 +115,16 @@ typedef struct ds_msg_peer {
     uint64_t executor_id;
     const char *path; /* "/proc/PID/fd/N" of the driver, which holds it open; "": nowhere */
     uint64_t store_bytes;
+    const char *spill_path; /* of the file behind it, likewise; "": there is none */
+    uint64_t spill_bytes;
     const char *bulk_url; /* where they can be fetched instead; "": nowhere */
     bool gone;            /* nothing in it is needed, or to be had, any more */
 } ds_msg_peer;
+
+/* Under which paths others can open a store that is held open: as in ds_msg_peer. */
+typedef struct ds_store_paths {
+    char memory[64], spill[64];
+} ds_store_paths;
 
 /* A run of bytes in the store of an executor. */
 typedef struct ds_ref {
@@ -201,6 +210,7 @@ typedef struct ds_task_result {
     uint64_t replaced;        /* characters made U+FFFD */
     uint64_t overflow_rows;   /* rows dropped for an overflow */
     uint64_t overflow_values; /* aggregate values that became null */
+    uint64_t spilled_bytes;   /* written to disk for want of memory */
     uint64_t busy_us;
     ds_output *outputs;
     uint32_t n_outputs;

@@ -251,6 +251,7 @@ static void count_result(ds_driver *d, ds_batch *batch, const ds_task_result *re
     p->bytes_in += result->bytes_in;
     p->overflow_rows += result->overflow_rows;
     p->overflow_values += result->overflow_values;
+    p->spilled_bytes += result->spilled_bytes;
     const ds_node *root = d->plan->stages[result->stage].root;
     if (root->kind == DS_NODE_SOURCE)
         count_source(d, &d->counts[root->source - d->plan->app->sources], result);
@@ -333,8 +334,9 @@ static bool output_fits(const ds_plan *plan, const ds_executor_entry *from, cons
         return false;
     if (output->kind == DS_OUTPUT_FILE)
         return ds_sink_is_staged(plan->sinks[output->target]);
-    return output->ref.executor_id == from->id && output->ref.offset <= from->store_bytes &&
-           output->ref.length <= from->store_bytes - output->ref.offset;
+    uint64_t end = from->store_bytes + from->spill_bytes;
+    return output->ref.executor_id == from->id && output->ref.offset <= end &&
+           output->ref.length <= end - output->ref.offset;
 }
 
 static bool outputs_fit(const ds_plan *plan, const ds_executor_entry *from,

@@ -85,6 +85,7 @@ typedef struct ds_progress {
     uint64_t rows_in, bytes_in, rows_out;
     uint64_t bad_total;
     uint64_t overflow_rows, overflow_values;
+    uint64_t spilled_bytes;          /* written to disk for want of memory */
     const ds_source_counts *sources; /* of the driver; by source of the app */
     uint32_t n_sources;
     uint64_t tasks, retries;
@@ -107,10 +108,10 @@ typedef struct ds_driver_ports {
     /* Starts an executor process; DS_DRIVER_EXECUTOR_EXITED tells if it ends. */
     void (*launch)(void *arg, uint64_t executor_id, const uint8_t *token);
     void (*kill)(void *arg, uint64_t executor_id);
-    /* Opens the store of an executor and holds it; path receives where others can open it. If it
+    /* Opens the store of an executor and holds it; paths receives where others can open it. If it
      * cannot, its bytes are copied over links, and are gone when it is. */
-    ds_status (*open_store)(void *arg, uint64_t executor_id, int64_t pid, int fd, uint64_t bytes,
-                            char *path, size_t path_size, ds_error *error);
+    ds_status (*open_store)(void *arg, uint64_t executor_id, const ds_msg_hello *hello,
+                            ds_store_paths *paths, ds_error *error);
     void (*close_store)(void *arg, uint64_t executor_id);
     /* Answered by DS_DRIVER_FILES. source: index in the app. */
     void (*list_files)(void *arg, uint32_t source);

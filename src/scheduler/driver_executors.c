@@ -69,8 +69,10 @@ static void tell_peer(ds_driver *d, const ds_executor_entry *to, const ds_execut
     ds_message message = {.type = DS_MSG_PEER};
     bool lost = about->state == DS_EXECUTOR_GONE;
     message.peer = (ds_msg_peer){.executor_id = about->id,
-                                 .path = about->store_path,
+                                 .path = about->store_paths.memory,
                                  .store_bytes = about->store_bytes,
+                                 .spill_path = about->store_paths.spill,
+                                 .spill_bytes = about->spill_bytes,
                                  .bulk_url = lost ? d->config.bulk_url : about->bulk_url,
                                  .gone = lost && !about->store_open};
     ds_driver_send(d, to, &message);
@@ -101,14 +103,14 @@ static ds_status reach_store(ds_driver *d, ds_executor_entry *entry, const ds_ms
                              ds_error *error)
 {
     entry->store_bytes = hello->store_bytes;
-    entry->store_open = d->ports.open_store(d->ports.arg, entry->id, hello->pid, hello->store_fd,
-                                            hello->store_bytes, entry->store_path,
-                                            sizeof entry->store_path, error) == DS_OK;
+    entry->spill_bytes = hello->spill_bytes;
+    entry->store_open =
+        d->ports.open_store(d->ports.arg, entry->id, hello, &entry->store_paths, error) == DS_OK;
     if (hello->bulk_url != NULL && strlen(hello->bulk_url) < sizeof entry->bulk_url)
         strcpy(entry->bulk_url, hello->bulk_url);
     if (entry->store_open)
         return DS_OK;
-    entry->store_path[0] = '\0';
+    entry->store_paths = (ds_store_paths){0};
     if (entry->bulk_url[0] == '\0')
         return DS_ERR_LOST;
     ds_log_info("executor %" PRIu64 ": its bytes are copied over links: %s", entry->id,

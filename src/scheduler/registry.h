@@ -31,8 +31,8 @@ typedef struct ds_executor_entry {
     bool local; /* launched by this driver */
     uint8_t token[DS_TOKEN_BYTES];
     uint32_t cores;
-    uint64_t store_bytes;
-    char store_path[64];
+    uint64_t store_bytes, spill_bytes; /* its store: memory, and behind it disk */
+    ds_store_paths store_paths;
     bool store_open; /* held by the driver */
     char bulk_url[DS_BULK_URL_BYTES];
     int64_t launched_us, heard_us;

@@ -132,8 +132,16 @@ void ds_sim_deliver(ds_sim *sim, const ds_simnet_delivery *delivery)
 
 /* ---- stores ---- */
 
-static ds_status port_open_store(void *arg, uint64_t executor_id, int64_t pid, int fd,
-                                 uint64_t bytes, char *path, size_t path_size, ds_error *error)
+/* The path of a descriptor of this process; "" if it is none. */
+static void path_of(int fd, char *path, size_t size)
+{
+    path[0] = '\0';
+    if (fd >= 0)
+        snprintf(path, size, "/proc/self/fd/%d", fd);
+}
+
+static ds_status port_open_store(void *arg, uint64_t executor_id, const ds_msg_hello *hello,
+                                 ds_store_paths *paths, ds_error *error)
 {
     ds_sim *sim = arg;
     const ds_sim_executor *x = find_executor(sim, executor_id);
@@ -141,12 +149,17 @@ static ds_status port_open_store(void *arg, uint64_t executor_id, int64_t pid, i
         return ds_error_set(error, DS_ERR_LOST, "the executor is gone");
     if (x->remote)
         return ds_error_set(error, DS_ERR_LOST, "it is on another host");
-    snprintf(path, path_size, "/proc/%" PRId64 "/fd/%d", pid, fd);
+    ds_store_paths theirs;
+    path_of(hello->store_fd, theirs.memory, sizeof theirs.memory);
+    path_of(hello->spill_fd, theirs.spill, sizeof theirs.spill);
+    const ds_store_place place = {theirs.memory, hello->store_bytes, theirs.spill,
+                                  hello->spill_bytes};
     ds_store_view *view;
-    DS_TRY(ds_store_view_open(path, bytes, &view, error));
+    DS_TRY(ds_store_view_open(&place, &view, error));
     sim->stores = ds_realloc(sim->stores, sim->n_stores + 1, sizeof *sim->stores);
     sim->stores[sim->n_stores++] = (ds_sim_store){executor_id, view};
-    snprintf(path, path_size, "/proc/%" PRId64 "/fd/%d", pid, ds_store_view_fd(view));
+    path_of(ds_store_view_fd(view), paths->memory, sizeof paths->memory);
+    path_of(ds_store_view_spill_fd(view), paths->spill, sizeof paths->spill);
     return DS_OK;
 }
 
@@ -173,10 +186,9 @@ static const char *held_bytes(const ds_sim *sim, const ds_ref *ref)
 static const char *living_bytes(const ds_sim *sim, const ds_ref *ref)
 {
     const ds_sim_executor *x = find_executor(sim, ref->executor_id);
-    if (x == NULL || !x->living || !x->started || ref->offset > ds_store_size(x->store) ||
-        ref->length > ds_store_size(x->store) - ref->offset)
+    if (x == NULL || !x->living || !x->started)
         return NULL;
-    return ds_store_bytes(x->store, ref->offset);
+    return ds_store_range(x->store, ref->offset, ref->length);
 }
 
 const char *ds_sim_bytes(const ds_sim *sim, const ds_ref *ref)

@@ -153,14 +153,13 @@ static inline void kit_kill(void *arg, uint64_t executor_id)
     ((driver_kit *)arg)->n_killed++;
 }
 
-static inline ds_status kit_open_store(void *arg, uint64_t executor_id, int64_t pid, int fd,
-                                       uint64_t bytes, char *path, size_t path_size,
-                                       ds_error *error)
+static inline ds_status kit_open_store(void *arg, uint64_t executor_id, const ds_msg_hello *hello,
+                                       ds_store_paths *paths, ds_error *error)
 {
-    (void)pid, (void)fd, (void)bytes;
+    (void)hello;
     if (((driver_kit *)arg)->no_stores)
         return ds_error_set(error, DS_ERR_LOST, "no such store");
-    snprintf(path, path_size, "/store/%d", (int)executor_id);
+    snprintf(paths->memory, sizeof paths->memory, "/store/%d", (int)executor_id);
     return DS_OK;
 }
 

@@ -154,7 +154,8 @@ static inline void engine_feed(engine *e, const char *source, const char *record
     char *text = unit_quoted(records);
     ds_input input = {.kind = DS_INPUT_BLOCK, .ref = {ENGINE_ID, 0, strlen(text)}};
     int64_t next_ms = e->time_ms + e->plan->app->interval_ms;
-    ck_assert(ds_batch_ranges_take(e->ranges, next_ms, strlen(text), &input.ref.offset));
+    ck_assert_int_eq(
+        ds_batch_ranges_take(e->ranges, next_ms, strlen(text), &input.ref.offset, NULL), DS_OK);
     memcpy(ds_store_bytes(e->store, input.ref.offset), text, strlen(text));
     free(text);
     engine_add(e, source, input);

@@ -18,9 +18,9 @@ START_TEST(ranges_go_back_by_batch)
     ds_store *store = store_of(1 << 20);
     ds_batch_ranges *ranges = ds_batch_ranges_new(store);
     uint64_t a, b, c;
-    ck_assert(ds_batch_ranges_take(ranges, 1000, 100, &a));
-    ck_assert(ds_batch_ranges_take(ranges, 2000, 100, &b));
-    ck_assert(ds_batch_ranges_take(ranges, 1000, 5000, &c));
+    ck_assert_int_eq(ds_batch_ranges_take(ranges, 1000, 100, &a, NULL), DS_OK);
+    ck_assert_int_eq(ds_batch_ranges_take(ranges, 2000, 100, &b, NULL), DS_OK);
+    ck_assert_int_eq(ds_batch_ranges_take(ranges, 1000, 5000, &c, NULL), DS_OK);
     ck_assert_uint_ne(a, b);
     ck_assert_uint_eq(ds_batch_ranges_count(ranges), 3);
     ck_assert_uint_eq(ds_store_used(store), 128 + 128 + 5056);
@@ -43,11 +43,11 @@ START_TEST(a_full_store_refuses)
     ds_store *store = store_of(1 << 16);
     ds_batch_ranges *ranges = ds_batch_ranges_new(store);
     uint64_t offset;
-    ck_assert(ds_batch_ranges_take(ranges, 1, 60000, &offset));
-    ck_assert(!ds_batch_ranges_take(ranges, 2, 60000, &offset));
+    ck_assert_int_eq(ds_batch_ranges_take(ranges, 1, 60000, &offset, NULL), DS_OK);
+    ck_assert_int_eq(ds_batch_ranges_take(ranges, 2, 60000, &offset, NULL), DS_ERR_NO_MEMORY);
     ck_assert_uint_eq(ds_batch_ranges_count(ranges), 1);
     ds_batch_ranges_release(ranges, 1);
-    ck_assert(ds_batch_ranges_take(ranges, 2, 60000, &offset));
+    ck_assert_int_eq(ds_batch_ranges_take(ranges, 2, 60000, &offset, NULL), DS_OK);
     ds_batch_ranges_release(ranges, 2);
     ds_batch_ranges_free(ranges);
     ds_store_free(store);
@@ -61,7 +61,7 @@ static void *take_many(void *arg)
     int64_t batch_ms = *(int64_t *)arg;
     for (int i = 0; i < 2000; i++) {
         uint64_t offset;
-        if (!ds_batch_ranges_take(shared, batch_ms, 64 + (uint64_t)i % 200, &offset))
+        if (ds_batch_ranges_take(shared, batch_ms, 64 + (uint64_t)i % 200, &offset, NULL) != DS_OK)
             return arg;
         if (i % 500 == 499)
             ds_batch_ranges_release(shared, batch_ms);

@@ -78,11 +78,11 @@ static void port_launch(void *arg, uint64_t executor_id, const uint8_t *token)
     memcpy(k->tokens[executor_id], token, DS_TOKEN_BYTES);
 }
 
-static ds_status port_open_store(void *arg, uint64_t executor_id, int64_t pid, int fd,
-                                 uint64_t bytes, char *path, size_t path_size, ds_error *error)
+static ds_status port_open_store(void *arg, uint64_t executor_id, const ds_msg_hello *hello,
+                                 ds_store_paths *paths, ds_error *error)
 {
-    (void)arg, (void)executor_id, (void)pid, (void)fd, (void)bytes, (void)error;
-    snprintf(path, path_size, "/there");
+    (void)arg, (void)executor_id, (void)hello, (void)error;
+    snprintf(paths->memory, sizeof paths->memory, "/there");
     return DS_OK;
 }
 

@@ -94,12 +94,12 @@ static void port_launch(void *arg, uint64_t executor_id, const uint8_t *token)
     memcpy(k->tokens[executor_id], token, DS_TOKEN_BYTES);
 }
 
-static ds_status port_open_store(void *arg, uint64_t executor_id, int64_t pid, int fd,
-                                 uint64_t bytes, char *path, size_t path_size, ds_error *error)
+static ds_status port_open_store(void *arg, uint64_t executor_id, const ds_msg_hello *hello,
+                                 ds_store_paths *paths, ds_error *error)
 {
     kit *k = arg;
-    (void)pid, (void)fd, (void)bytes;
-    snprintf(path, path_size, "/held/%d", (int)executor_id); /* written even when it fails */
+    (void)hello; /* paths are written even when it fails */
+    snprintf(paths->memory, sizeof paths->memory, "/held/%d", (int)executor_id);
     if (k->holds[executor_id])
         return DS_OK;
     return ds_error_set(error, DS_ERR_LOST, "it cannot be opened");

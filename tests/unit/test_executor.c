@@ -49,7 +49,7 @@ static void port_run(void *arg, const ds_task_env *env, const ds_task *task)
     kit *k = arg;
     uint64_t offset;
     ck_assert_uint_lt(k->n_ran, MOST);
-    ck_assert(ds_batch_ranges_take(env->ranges, task->batch_ms, 64, &offset));
+    ck_assert_int_eq(ds_batch_ranges_take(env->ranges, task->batch_ms, 64, &offset, NULL), DS_OK);
     k->env = *env;
     k->ran[k->n_ran++] = *task;
 }
@@ -326,7 +326,8 @@ START_TEST(memory_of_a_running_task_goes_back_when_it_is_done)
     done(&k, 1000, 1);
     ck_assert_uint_eq(ds_store_used(k.store), 192);
     uint64_t offset;
-    ck_assert(ds_batch_ranges_take(k.env.ranges, 1000, 64, &offset)); /* it goes on writing */
+    ck_assert_int_eq(ds_batch_ranges_take(k.env.ranges, 1000, 64, &offset, NULL),
+                     DS_OK); /* it goes on writing */
     done(&k, 1000, 0);
     ck_assert_uint_eq(ds_store_used(k.store), 64);
     ck_assert_uint_eq(k.n_sent, 0); /* nobody waits for these results */

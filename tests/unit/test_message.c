@@ -61,6 +61,7 @@ static ds_task_result some_results[] = {
      .replaced = 15,
      .overflow_rows = 16,
      .overflow_values = 17,
+     .spilled_bytes = 19,
      .busy_us = 18,
      .outputs = some_outputs,
      .n_outputs = 3,
@@ -90,7 +91,9 @@ static ds_message full(uint8_t type)
                                  .cores = 3,
                                  .pid = 4242,
                                  .store_fd = -1,
+                                 .spill_fd = 77,
                                  .store_bytes = 5,
+                                 .spill_bytes = (uint64_t)1 << 40,
                                  .host = "6b3c",
                                  .bulk_url = "tcp://127.0.0.1:1234"};
         break;
@@ -104,7 +107,8 @@ static ds_message full(uint8_t type)
         break;
     case DS_MSG_DROP_PLAN: m.drop_plan.plan_id = 3; break;
     case DS_MSG_PEER:
-        m.peer = (ds_msg_peer){4, "/proc/1/fd/5", 1u << 30, "abstract://bulk", true};
+        m.peer =
+            (ds_msg_peer){4, "/proc/1/fd/5", 1u << 30, "/proc/1/fd/6", 9, "abstract://bulk", true};
         break;
     case DS_MSG_TASKS: m.tasks = (ds_msg_tasks){some_tasks, 2}; break;
     case DS_MSG_TASK_RESULTS: m.task_results = (ds_msg_task_results){some_results, 2}; break;
@@ -202,7 +206,7 @@ static void same_result(const ds_task_result *a, const ds_task_result *b)
     SAME(batch_ms), SAME(plan_id), SAME(stage), SAME(partition), SAME(attempt), SAME(status);
     SAME_TEXT(message);
     SAME(rows_in), SAME(bytes_in), SAME(replaced), SAME(overflow_rows), SAME(overflow_values);
-    SAME(busy_us), SAME(n_outputs), SAME(n_samples);
+    SAME(spilled_bytes), SAME(busy_us), SAME(n_outputs), SAME(n_samples);
     for (unsigned i = 0; i < DS_BAD_REASON_SLOTS; i++)
         SAME(bad[i]);
     for (uint32_t i = 0; i < a->n_outputs; i++)
@@ -250,6 +254,7 @@ static void same_table(const ds_msg_table *a, const ds_msg_table *b)
 static void same_hello(const ds_msg_hello *a, const ds_msg_hello *b)
 {
     SAME(protocol), SAME(executor_id), SAME(cores), SAME(pid), SAME(store_fd), SAME(store_bytes);
+    SAME(spill_fd), SAME(spill_bytes);
     SAME_TEXT(build), SAME_TEXT(app_id), SAME_TEXT(host), SAME_TEXT(bulk_url);
     ck_assert_mem_eq(a->token, b->token, DS_TOKEN_BYTES);
 }
@@ -293,6 +298,7 @@ static void same(const ds_message *a, const ds_message *b)
     case DS_MSG_DROP_PLAN: SAME(drop_plan.plan_id); break;
     case DS_MSG_PEER:
         SAME(peer.executor_id), SAME(peer.store_bytes), SAME(peer.gone);
+        SAME(peer.spill_bytes), SAME_TEXT(peer.spill_path);
         SAME_TEXT(peer.path), SAME_TEXT(peer.bulk_url);
         break;
     case DS_MSG_RECEIVER_START:

@@ -129,7 +129,7 @@ START_TEST(a_full_store)
     kit k;
     kit_open(&k, 4096);
     uint64_t offset;
-    ck_assert(ds_batch_ranges_take(k.ranges, 1, 4096, &offset));
+    ck_assert_int_eq(ds_batch_ranges_take(k.ranges, 1, 4096, &offset, NULL), DS_OK);
     static const char *const ints[] = {"1", "", ""}, *const texts[] = {"a", "", ""};
     ds_ref ref;
     ck_assert_int_eq(write(&k, ints, texts, &ref), DS_ERR_NO_MEMORY);

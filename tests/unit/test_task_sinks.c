@@ -124,7 +124,8 @@ START_TEST(nothing_is_left_of_a_failed_task)
     unlink(k.e.commit.files[0].staged);
     engine_forget_batch(&k.e);
     /* Now there is room for the rows on their way, and none for the console's. */
-    ck_assert(ds_batch_ranges_take(k.e.ranges, 77, ENGINE_STORE - needed, &offset));
+    ck_assert_int_eq(ds_batch_ranges_take(k.e.ranges, 77, ENGINE_STORE - needed, &offset, NULL),
+                     DS_OK);
     k.e.next_list = 0;
     ck_assert_int_eq(engine_try(&k.e), DS_ERR_NO_MEMORY);
     ck_assert_ptr_nonnull(strstr(k.e.message, "the block store is full"));
