@@ -128,8 +128,6 @@ class WrongApps(scenario.Scenario):
                 ("streams/by/repartition", 4), ("streams/by/cache", True),
                 ("streams/by/snapshot", True), ("functions", {}), ("dead_letters", "x"),
                 ("executors/mode", "threads"), ("sources/t", {"type": "tail", "path": "x"}),
-                ("sources/t", {**file, "format": "logfmt", "schema": {"a": "int"}}),
-                ("sources/t", {**file, "format": "regex", "regex": "(?<a>x)"}),
                 ("sources/t", {**file, "on_error": "dead_letter"}),
                 ("tests", [{"name": "t", "faults": []}])):
             self.refuse(changed(path, value), "not available yet")

@@ -524,8 +524,9 @@ START_TEST(sinks)
          "app.json:3:22: sinks.a.from: no source or stream \"t\" (did you mean \"r\"?)\n"},
         {"'a':{'from':['r'],'type':'console'}",
          "app.json:3:22: sinks.a.from: must be the name of a source or stream, not a list\n"},
-        {"'a':{'from':'r','type':'konsole'}", "app.json:3:33: sinks.a.type: \"konsole\" is not one "
-                                              "of console, file (did you mean \"console\"?)\n"},
+        {"'a':{'from':'r','type':'konsole'}",
+         "app.json:3:33: sinks.a.type: \"konsole\" is not one "
+         "of console, file, append (did you mean \"console\"?)\n"},
         {"'a':{'from':'r','type':'console','dir':'x','limit':-1}",
          "app.json:3:43: sinks.a.dir: \"dir\" belongs to type file, not to console\n"
          "app.json:3:61: sinks.a.limit: must be 0 or more, not -1\n"},
