@@ -58,11 +58,20 @@ typedef struct ds_agg_call {
     uint32_t separator_length;
 } ds_agg_call;
 
+/* A further name of a column, or one that looks as if it were. */
+typedef struct ds_alias {
+    const char *name; /* "b.k" */
+    uint32_t column;
+    const char *why_not; /* NULL, or what to say of this name */
+} ds_alias;
+
 /* What names mean where an expression stands. */
 typedef struct ds_scope {
     const ds_schema *columns;
     /* "parent.column" names a column too: qualifiers[i] is NULL or the stream of column i. */
     const char *const *qualifiers;
+    const ds_alias *aliases; /* looked at after the columns */
+    uint32_t n_aliases;
     bool allow_window; /* window_start(), window_end() */
     /* Aggregates: NULL forbids them. Else names are its keys (columns and qualifiers are not
      * looked at), and arguments of aggregates are bound to its rows. */
@@ -75,8 +84,10 @@ typedef struct ds_scope {
 typedef struct ds_agg_scope {
     const ds_schema *rows;             /* columns of the rows that are aggregated */
     const char *const *row_qualifiers; /* as in ds_scope */
-    const ds_schema *keys;             /* the group's key columns */
-    ds_agg_call *calls;                /* grows in the arena given to bind */
+    const ds_alias *row_aliases;
+    uint32_t n_row_aliases;
+    const ds_schema *keys; /* the group's key columns */
+    ds_agg_call *calls;    /* grows in the arena given to bind */
     uint32_t n_calls, capacity;
 } ds_agg_scope;
 

@@ -29,12 +29,30 @@ static const char *const *row_qualifiers(const ds_binder *binder)
                                           : binder->scope->aggregates->row_qualifiers;
 }
 
+static const ds_alias *find_alias(const ds_binder *binder, const char *name)
+{
+    bool plain = binder->place == DS_BIND_PLAIN;
+    const ds_scope *scope = binder->scope;
+    const ds_alias *aliases = plain ? scope->aliases : scope->aggregates->row_aliases;
+    uint32_t n = plain ? scope->n_aliases : scope->aggregates->n_row_aliases;
+    for (uint32_t i = 0; i < n; i++)
+        if (strcmp(aliases[i].name, name) == 0)
+            return &aliases[i];
+    return NULL;
+}
+
 /* A column of the rows by its full name, or as parent.column; -1 if there is none. */
-static int find_column(const ds_schema *columns, const char *const *qualifiers, const ds_expr *name)
+static int find_column(const ds_binder *binder, const ds_schema *columns, const ds_expr *name)
 {
     int found = ds_schema_find(columns, name->name);
-    if (found >= 0 || name->qualifier_length == 0 || qualifiers == NULL)
+    if (found >= 0)
         return found;
+    const ds_alias *alias = find_alias(binder, name->name);
+    if (alias != NULL && alias->why_not == NULL)
+        return (int)alias->column;
+    const char *const *qualifiers = row_qualifiers(binder);
+    if (name->qualifier_length == 0 || qualifiers == NULL)
+        return -1;
     const char *rest = name->name + name->qualifier_length + 1;
     for (uint32_t i = 0; i < columns->n_fields; i++)
         if (qualifiers[i] != NULL && strlen(qualifiers[i]) == name->qualifier_length &&
@@ -56,6 +74,9 @@ static bool no_column(ds_binder *binder, const ds_expr *name, const ds_schema *c
 {
     if (name->qualifier_length == strlen("state") && memcmp(name->name, "state.", 6) == 0)
         return ds_bind_fail(binder, name, "state.%s: state is not available yet", name->name + 6);
+    const ds_alias *alias = find_alias(binder, name->name);
+    if (alias != NULL)
+        return ds_bind_fail(binder, name, "%s", alias->why_not);
     const ds_function *function = ds_function_find(name->name);
     const ds_aggregate *aggregate = ds_aggregate_find(name->name);
     if (ds_expr_plain_name(name->name) && (function != NULL || aggregate != NULL))
@@ -75,7 +96,7 @@ static bool find_key(ds_binder *binder, const ds_expr *name, int *key)
     *key = ds_schema_find(keys, name->name);
     if (*key >= 0)
         return true;
-    int row = find_column(rows, row_qualifiers(binder), name);
+    int row = find_column(binder, rows, name);
     if (row < 0)
         return no_column(binder, name, rows);
     *key = ds_schema_find(keys, rows->fields[row].name);
@@ -96,7 +117,7 @@ static bool bind_name(ds_binder *binder, ds_expr *expr)
             return false;
         columns = binder->scope->aggregates->keys;
     } else {
-        index = find_column(columns, row_qualifiers(binder), expr);
+        index = find_column(binder, columns, expr);
         if (index < 0)
             return no_column(binder, expr, columns);
     }

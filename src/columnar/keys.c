@@ -247,15 +247,25 @@ static uint32_t add_key(ds_keys *keys, const ds_heap *heap, const ds_column *con
     return id;
 }
 
-static uint32_t find_or_add(ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
-                            uint32_t row, uint64_t hash)
+/* The slot of a row's key, or the free one where it would be. */
+static slot *find_slot(const ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
+                       uint32_t row, uint64_t hash)
 {
     uint32_t tag = (uint32_t)(hash >> 32), at = (uint32_t)hash & keys->mask;
     for (; keys->slots[at].id != NONE; at = (at + 1) & keys->mask)
         if (keys->slots[at].tag == tag && row_equal(keys, heap, columns, row, keys->slots[at].id))
-            return keys->slots[at].id;
+            break;
+    return &keys->slots[at];
+}
+
+static uint32_t find_or_add(ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
+                            uint32_t row, uint64_t hash)
+{
+    slot *found = find_slot(keys, heap, columns, row, hash);
+    if (found->id != NONE)
+        return found->id;
     uint32_t id = add_key(keys, heap, columns, row, hash);
-    keys->slots[at] = (slot){tag, id};
+    *found = (slot){(uint32_t)(hash >> 32), id};
     if (keys->count > keys->mask / 2)
         grow_slots(keys);
     return id;
@@ -342,6 +352,21 @@ void ds_keys_put(ds_keys *keys, const ds_heap *heap, const ds_column *const *col
         for (uint32_t i = 0; i < n; i++)
             if (!same[i])
                 ids[from + i] = find_or_add(keys, heap, columns, from + i, hashes[from + i]);
+    }
+}
+
+void ds_keys_find(const ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
+                  const uint64_t *hashes, uint32_t n_rows, uint32_t *ids)
+{
+    DS_ASSERT(keys->n_columns > 0 && NONE == DS_NO_KEY);
+    bool same[BLOCK];
+    for (uint32_t from = 0; from < n_rows; from += BLOCK) {
+        uint32_t n = n_rows - from < BLOCK ? n_rows - from : BLOCK;
+        find_candidates(keys, hashes + from, n, ids + from);
+        compare(keys, heap, columns, from, n, ids + from, same);
+        for (uint32_t i = 0; i < n; i++)
+            if (!same[i] && ids[from + i] != NONE)
+                ids[from + i] = find_slot(keys, heap, columns, from + i, hashes[from + i])->id;
     }
 }
 

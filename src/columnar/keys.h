@@ -26,6 +26,13 @@ void ds_keys_clear(ds_keys *keys);
 void ds_keys_put(ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
                  const uint64_t *hashes, uint32_t n_rows, uint32_t *ids);
 
+#define DS_NO_KEY UINT32_MAX
+
+/* As ds_keys_put, but adds nothing: DS_NO_KEY where there is no such key. Several threads may look
+ * up at once. Not for a table without columns. */
+void ds_keys_find(const ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
+                  const uint64_t *hashes, uint32_t n_rows, uint32_t *ids);
+
 /* Takes a key out, by its number. Not for a table without columns. */
 void ds_keys_remove(ds_keys *keys, uint32_t id);
 

@@ -363,6 +363,12 @@ static ds_status take_header(in *i, uint32_t n_types, const piece_header **heade
     return DS_OK;
 }
 
+uint32_t ds_piece_rows(const void *bytes, size_t length)
+{
+    const piece_header *header = bytes;
+    return length >= sizeof *header && header->magic == MAGIC ? header->n_rows : 0;
+}
+
 ds_status ds_piece_read(ds_arena *arena, ds_heap *heap, const void *bytes, size_t length,
                         const ds_type *types, uint32_t n_types, ds_column **columns,
                         uint32_t *n_rows, ds_error *error)

@@ -24,6 +24,9 @@ size_t ds_piece_size(const ds_heap *heap, const ds_column *const *columns, uint3
 size_t ds_piece_write(void *to, const ds_heap *heap, const ds_column *const *columns,
                       uint32_t n_columns, uint32_t n_rows);
 
+/* How many rows a piece says that it has; 0 if it is none. */
+uint32_t ds_piece_rows(const void *bytes, size_t length);
+
 /*
  * Opens a piece for reading: makes columns (in arena) of all its rows. Fixed-width values
  * refer to `bytes`, which stay borrowed; the bytes are added to heap and string views are

@@ -54,12 +54,28 @@ typedef struct ds_app_item { /* one "name": "expression" */
     ds_app_text expr;
 } ds_app_item;
 
+typedef enum ds_join_type {
+    DS_JOIN_INNER,
+    DS_JOIN_LEFT,  /* rows of the left side without a partner, too */
+    DS_JOIN_RIGHT, /* of the right side */
+    DS_JOIN_FULL   /* of both */
+} ds_join_type;
+
+typedef struct ds_app_join {
+    const char *with;           /* the right side; the left one is what `from` says */
+    const char **left, **right; /* the names of the key columns on each side */
+    const char **paths;         /* where each pair stands */
+    uint32_t n_on;
+    ds_join_type type;
+} ds_app_join;
+
 typedef struct ds_app_stream {
     const char *name;
     const char *path;
     const char **from; /* names as written, all known; in the order of the file */
     uint32_t n_from;
-    ds_app_item flat_map; /* name NULL: none */
+    const ds_app_join *join; /* NULL: none */
+    ds_app_item flat_map;    /* name NULL: none */
     ds_app_text where;
     bool has_select, select_all; /* "*": true first */
     ds_app_item *select;
@@ -78,7 +94,9 @@ typedef struct ds_app_stream {
     bool distinct;
     ds_app_text having;
     ds_app_text order_by;
-    int64_t limit; /* -1: none */
+    int64_t limit;       /* -1: none */
+    int64_t repartition; /* 0: none */
+    bool cache;
 } ds_app_stream;
 
 typedef enum ds_sink_type { DS_SINK_CONSOLE, DS_SINK_FILE, DS_SINK_APPEND } ds_sink_type;
@@ -144,7 +162,7 @@ typedef struct ds_app_options {
  * (made for the same source), all of them; DS_ERR_APP if there is any error, DS_ERR_USAGE if
  * all errors are of --set. Expressions are not looked at (the planner does; it reports to the
  * same diagnostics, which know what variables were replaced). A key that the format has but
- * this version does not ("join", "state", ...) is an error "not available yet". options may be
+ * this version does not ("state", ...) is an error "not available yet". options may be
  * NULL. The source may be freed before the app.
  */
 ds_status ds_app_load(const ds_json_source *source, const ds_app_options *options,

@@ -38,6 +38,9 @@ void ds_app_build_sources(ds_app_builder *builder);
  * where in the pattern or the schema, if it is wrong or not there. */
 bool ds_app_read_regex(ds_app_builder *builder, ds_app_source *source, const json_t *object);
 void ds_app_build_streams(ds_app_builder *builder);
+/* The join clause of a stream, or NULL: it has none, or a wrong one. */
+const ds_app_join *ds_app_build_join(ds_app_builder *builder, const ds_app_stream *stream,
+                                     const json_t *object);
 /* Parents, circles, order and slides of the streams; makes the nodes. */
 void ds_app_build_graph(ds_app_builder *builder);
 void ds_app_build_sinks(ds_app_builder *builder, bool needed);

@@ -56,8 +56,21 @@ static void make_nodes(ds_app_builder *builder)
     qsort(builder->nodes, n, sizeof *builder->nodes, by_name);
 }
 
+/* A stream's parents: those of `from`, then what it joins. NULL: the name is wrong. */
+static uint32_t parents_count(const ds_app_stream *stream)
+{
+    return stream->n_from + (stream->join != NULL);
+}
+
+static const char *parent_name(const ds_app_stream *stream, uint32_t i)
+{
+    return i < stream->n_from ? stream->from[i] : stream->join->with;
+}
+
 static const char *from_path(ds_app_builder *builder, const ds_app_stream *stream, uint32_t i)
 {
+    if (i == stream->n_from)
+        return ds_app_path(builder, ds_app_path(builder, stream->path, "join"), "with");
     const json_t *streams = json_object_get(builder->app->tree, "streams");
     const json_t *from = json_object_get(json_object_get(streams, stream->name), "from");
     const char *path = ds_app_path(builder, stream->path, "from");
@@ -70,12 +83,13 @@ static void resolve_parents(graph *g)
     ds_arena *arena = g->builder->arena;
     for (uint32_t s = 0; s < g->n; s++) {
         const ds_app_stream *stream = &g->streams[s];
-        g->parents[s] = DS_ARENA_ARRAY(arena, uint32_t, stream->n_from + 1);
-        for (uint32_t i = 0; i < stream->n_from; i++) {
-            if (stream->from[i] == NULL)
+        g->parents[s] = DS_ARENA_ARRAY(arena, uint32_t, stream->n_from + 2);
+        for (uint32_t i = 0; i < parents_count(stream); i++) {
+            const char *name = parent_name(stream, i);
+            if (name == NULL)
                 continue;
-            const ds_app_node *node = ds_app_resolve(g->builder, from_path(g->builder, stream, i),
-                                                     false, stream->from[i], false);
+            const ds_app_node *node =
+                ds_app_resolve(g->builder, from_path(g->builder, stream, i), false, name, false);
             if (node != NULL && node->stream != NULL)
                 g->parents[s][g->n_parents[s]++] = (uint32_t)(node->stream - g->streams);
         }
@@ -83,6 +97,15 @@ static void resolve_parents(graph *g)
 }
 
 /* ---- circles ---- */
+
+/* Where a stream names one of its parents. */
+static const char *path_to(const graph *g, const ds_app_stream *stream, const char *parent)
+{
+    for (uint32_t i = 0; i < stream->n_from; i++)
+        if (stream->from[i] != NULL && strcmp(stream->from[i], parent) == 0)
+            return ds_app_path(g->builder, stream->path, "from");
+    return from_path(g->builder, stream, stream->n_from);
+}
 
 /* Reports the part of the way that starts and ends at stream s. */
 static void report_circle(graph *g, uint32_t s)
@@ -95,7 +118,7 @@ static void report_circle(graph *g, uint32_t s)
         ds_buffer_printf(&text, "%s from ", g->streams[g->way[i]].name);
     ds_buffer_append_text(&text, g->streams[s].name);
     ds_diag_error(g->builder->diagnostics,
-                  ds_app_path(g->builder, g->streams[g->way[g->way_length - 1]].path, "from"),
+                  path_to(g, &g->streams[g->way[g->way_length - 1]], g->streams[s].name),
                   "goes in a circle: %s", ds_buffer_text(&text));
     ds_buffer_fini(&text);
     g->circles = true;
@@ -171,9 +194,9 @@ static int64_t parents_slide(ds_app_builder *builder, const ds_app_stream *strea
 {
     int64_t slide = stream->n_from > 0 ? builder->app->interval_ms : 0;
     const char *first = NULL;
-    for (uint32_t i = 0; i < stream->n_from; i++) {
-        const ds_app_node *node =
-            stream->from[i] != NULL ? ds_app_find(builder, stream->from[i]) : NULL;
+    for (uint32_t i = 0; i < parents_count(stream); i++) {
+        const char *name = parent_name(stream, i);
+        const ds_app_node *node = name != NULL ? ds_app_find(builder, name) : NULL;
         if (node == NULL || node->slide_ms == 0)
             return 0;
         if (node->timeless)
@@ -183,9 +206,9 @@ static int64_t parents_slide(ds_app_builder *builder, const ds_app_stream *strea
             ds_duration_format(slide, one);
             ds_duration_format(node->slide_ms, other);
             ds_diag_error(builder->diagnostics, from_path(builder, stream, i),
-                          "the parents of a union have equal slides, but that of \"%s\" is %s and "
+                          "the parents of a %s have equal slides, but that of \"%s\" is %s and "
                           "that of \"%s\" is %s",
-                          first, one, node->name, other);
+                          i < stream->n_from ? "union" : "join", first, one, node->name, other);
             return 0;
         }
         first = node->name;
@@ -258,8 +281,8 @@ static void mark_used(ds_app_builder *builder)
         const ds_app_stream *stream = &app->streams[s];
         if (!ds_app_find(builder, stream->name)->used)
             continue;
-        for (uint32_t i = 0; i < stream->n_from; i++)
-            ds_app_find(builder, stream->from[i])->used = true;
+        for (uint32_t i = 0; i < parents_count(stream); i++)
+            ds_app_find(builder, parent_name(stream, i))->used = true;
     }
 }
 

@@ -207,9 +207,37 @@ static const ds_shape group_by = {.kind = DS_SHAPE_LIST,
                                   .max = 1000,
                                   .item = &column};
 
+static const ds_choice join_types[] = {
+    [DS_JOIN_INNER] = {.name = "inner", .doc = "rows with a partner"},
+    [DS_JOIN_LEFT] = {.name = "left", .doc = "and those of the left side without one"},
+    [DS_JOIN_RIGHT] = {.name = "right", .doc = "and those of the right side without one"},
+    [DS_JOIN_FULL] = {.name = "full", .doc = "and those of both sides without one"},
+    {.name = NULL},
+};
+static const ds_shape join_type = {.kind = DS_SHAPE_CHOICE, .choices = join_types};
+static const ds_shape on_columns = {.kind = DS_SHAPE_LIST,
+                                    .noun = "a list of column names",
+                                    .min = 1,
+                                    .max = DS_JOIN_KEYS_MAX,
+                                    .item = &column};
+COLUMNS_SHAPE(on_pairs, "an object of column names", DS_JOIN_KEYS_MAX, &column);
+static const ds_shape on = {.kind = DS_SHAPE_EITHER,
+                            .noun = "a list of column names, or an object where the names differ",
+                            .item = &on_columns,
+                            .other = &on_pairs};
+static const ds_key join_keys[] = {
+    {"with", &reference, REQUIRED, {0, 0}, NULL, "The right side; the left one is the parent."},
+    {"on", &on, REQUIRED, {0, 0}, NULL, "The key columns; {\"left\": \"right\"} if named apart."},
+    {"type", &join_type, 0, {0, 0}, "inner", "What happens to rows without a partner."},
+    END_OF_KEYS,
+};
+const ds_shape ds_join_shape = {
+    .kind = DS_SHAPE_OBJECT, .id = "join", .noun = "an object with with and on", .keys = join_keys};
+INT_SHAPE(repartition, 1, DS_REPARTITION_MAX);
+
 static const ds_key stream_keys[] = {
     {"from", &from, REQUIRED, {0, 0}, NULL, "The parent, or several of the same columns (union)."},
-    LATER_KEY("join"),
+    {"join", &ds_join_shape, 0, {0, 0}, NULL, "Rows of another stream with the same keys."},
     {"flat_map", &flat_map, 0, {0, 0}, NULL, "One row for each element of a list."},
     {"where", &expression, 0, {0, 0}, NULL, "Keeps the rows for which it is true."},
     {"select", &select_shape, 0, {0, 0}, NULL, "The columns; \"*\": true first keeps all."},
@@ -227,8 +255,13 @@ static const ds_key stream_keys[] = {
      NULL,
      "Expressions over the result, as in \"n desc, word\"."},
     {"limit", &count_or_zero, 0, {0, 0}, NULL, "The first so many rows."},
-    LATER_KEY("repartition"),
-    LATER_KEY("cache"),
+    {"repartition",
+     &repartition,
+     0,
+     {0, 0},
+     NULL,
+     "Spreads the rows evenly over so many partitions; they lose their order."},
+    {"cache", &boolean, 0, {0, 0}, "false", "Keeps the rows of a batch for all who read them."},
     END_OF_KEYS,
 };
 const ds_shape ds_stream_shape = {

@@ -154,6 +154,7 @@ static void read_groups(ds_app_builder *builder, ds_app_stream *stream, json_t *
 static void read_stream(ds_app_builder *builder, ds_app_stream *stream, json_t *object)
 {
     stream->from = read_names(builder, ds_shape_get(object, "from"), &stream->n_from);
+    stream->join = ds_app_build_join(builder, stream, object);
     read_flat_map(builder, stream, object);
     stream->where = read_text(builder, stream, object, "where");
     read_select(builder, stream, object);
@@ -165,6 +166,8 @@ static void read_stream(ds_app_builder *builder, ds_app_stream *stream, json_t *
     stream->limit = -1;
     if (ds_shape_get(object, "limit") != NULL)
         stream->limit = ds_shape_number(&ds_stream_shape, object, "limit");
+    stream->repartition = ds_shape_number(&ds_stream_shape, object, "repartition");
+    stream->cache = ds_shape_number(&ds_stream_shape, object, "cache") != 0;
 }
 
 void ds_app_build_streams(ds_app_builder *builder)

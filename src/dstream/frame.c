@@ -2,9 +2,11 @@
 
 #include "base/assert.h"
 #include "dstream/op_having.h"
+#include "dstream/op_join.h"
 #include "dstream/op_order.h"
 #include "dstream/op_rows.h"
 #include "dstream/op_window.h"
+#include "dstream/row_scatter.h"
 
 /* What one chunk of the root may take before the budget is asked amid it. */
 #define CHUNK_BYTES ((size_t)8 << 20)
@@ -28,10 +30,12 @@ void ds_frame_init(ds_frame *frame, const ds_plan *plan, const ds_stage *stage, 
 static void free_state(const ds_node *node, void *state)
 {
     switch (node->kind) {
+    case DS_NODE_EXCHANGE: ds_row_scatter_free(state); break;
+    case DS_NODE_JOIN: ds_join_state_free(state); break;
     case DS_NODE_GROUP: ds_group_state_free(state); break;
     case DS_NODE_ORDER: ds_order_state_free(state); break;
     case DS_NODE_WINDOW:
-    case DS_NODE_SINK: ds_collect_state_free(state); break;
+    case DS_NODE_SINK: ds_collect_state_free(node, state); break;
     default: DS_ASSERT(state == NULL); break;
     }
 }
@@ -42,9 +46,10 @@ static size_t state_bytes(const ds_node *node, const void *state)
     if (state == NULL)
         return 0;
     switch (node->kind) {
+    case DS_NODE_EXCHANGE: return ds_row_scatter_bytes(state);
     case DS_NODE_GROUP: return ds_group_state_bytes(state);
     case DS_NODE_WINDOW:
-    case DS_NODE_SINK: return ds_row_buffer_bytes(state);
+    case DS_NODE_SINK: return ds_collect_state_bytes(node, state);
     default: return 0;
     }
 }
@@ -85,6 +90,8 @@ static void push_child(ds_frame *frame, const ds_node *child, uint32_t parent,
 {
     switch (child->kind) {
     case DS_NODE_ROWS: ds_rows_push(frame, child, parent, chunk); break;
+    case DS_NODE_EXCHANGE: ds_exchange_push(frame, child, chunk); break;
+    case DS_NODE_JOIN: ds_join_push(frame, child, parent, chunk); break;
     case DS_NODE_GROUP: ds_group_push(frame, child, chunk); break;
     case DS_NODE_WINDOW: ds_collect_push(frame, child, chunk); break;
     case DS_NODE_HAVING: ds_having_push(frame, child, chunk); break;
@@ -132,6 +139,7 @@ static ds_status flush(ds_frame *frame, const ds_node *node, ds_error *error)
     if (frame->states[node->id] == NULL || ds_frame_is_root(frame, node))
         return DS_OK;
     switch (node->kind) {
+    case DS_NODE_EXCHANGE: return ds_row_scatter_flush(frame->states[node->id], frame, node, error);
     case DS_NODE_GROUP: return ds_group_flush(frame, node, error);
     case DS_NODE_ORDER: return ds_order_flush(frame, node, error);
     case DS_NODE_WINDOW:
@@ -140,12 +148,20 @@ static ds_status flush(ds_frame *frame, const ds_node *node, ds_error *error)
     }
 }
 
+/* True if it counts in which order rows come to a node, and in which parts they leave it. */
+static bool keeps_order(const ds_node *node)
+{
+    return node->ordered || (node->kind == DS_NODE_GROUP && node->group->ordered);
+}
+
 /* Calls flush for the states that are large enough. */
-static void flush_states(ds_frame *frame, size_t least)
+static void flush_states(ds_frame *frame, size_t least, bool amid)
 {
     for (uint32_t i = 0; i < frame->plan->n_nodes && frame->status == DS_OK; i++) {
         const ds_node *node = frame->plan->nodes[i];
         if (least > 0 && state_bytes(node, frame->states[i]) <= least)
+            continue;
+        if (amid && keeps_order(node))
             continue;
         ds_error error;
         ds_status status = flush(frame, node, &error);
@@ -157,16 +173,23 @@ static void flush_states(ds_frame *frame, size_t least)
 ds_status ds_frame_next_chunk(ds_frame *frame)
 {
     if (frame->full)
-        flush_states(frame, DS_FLUSH_BYTES);
+        flush_states(frame, DS_FLUSH_BYTES, false);
     frame->full = false;
     ds_arena_reset(frame->chunk_arena);
     check_budget(frame);
     return frame->status;
 }
 
+void ds_frame_relieve(ds_frame *frame)
+{
+    if (frame->full)
+        flush_states(frame, DS_FLUSH_BYTES, true);
+    check_budget(frame);
+}
+
 ds_status ds_frame_finish(ds_frame *frame)
 {
-    flush_states(frame, 0);
+    flush_states(frame, 0, false);
     return frame->status;
 }
 

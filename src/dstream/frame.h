@@ -65,6 +65,10 @@ void ds_frame_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk);
  * the chunk needed, and fails the task if it is over its budget. */
 ds_status ds_frame_next_chunk(ds_frame *frame);
 
+/* As ds_frame_next_chunk, amid a chunk of the root, for a node that makes very many rows of it:
+ * hands out what has grown large and keeps no order. The chunk arena stays as it is. */
+void ds_frame_relieve(ds_frame *frame);
+
 /* After the last chunk: flushes the shuffle writers. */
 ds_status ds_frame_finish(ds_frame *frame);
 

@@ -1,6 +1,7 @@
 #include "dstream/kept.h"
 
 #include "base/assert.h"
+#include "dstream/op_join.h"
 #include "dstream/op_order.h"
 
 #include <stdlib.h>
@@ -89,6 +90,10 @@ static ds_status reduce_root(ds_frame *frame, const ds_node *node, kept_root *ro
     if (ds_node_is_windowed(node))
         return reduce_kept(frame, node, root, pieces, n_pieces, error);
     switch (node->kind) {
+    case DS_NODE_EXCHANGE:
+        return node->exchange->keys != NULL /* its join reads the pieces */
+                   ? DS_OK
+                   : replay_all(frame, node, pieces, n_pieces, error);
     case DS_NODE_GROUP: return ds_group_reduce(frame, node, pieces, n_pieces, error);
     case DS_NODE_ORDER: return ds_order_reduce(frame, node, pieces, n_pieces, error);
     case DS_NODE_SINK: return replay_all(frame, node, pieces, n_pieces, error);
@@ -103,6 +108,38 @@ static ds_status check_inputs(const ds_stage *stage, const ds_piece_bytes *piece
     for (uint32_t i = 0; i < n_pieces; i++)
         if (pieces[i].input >= stage->n_inputs || (i > 0 && pieces[i].input < pieces[i - 1].input))
             return ds_error_set(error, DS_ERR_PROTOCOL, "a task was given pieces of no input");
+    return DS_OK;
+}
+
+static ds_join_pieces pieces_of(const ds_stage *stage, const ds_node *exchange,
+                                const ds_piece_bytes *pieces, uint32_t n_pieces)
+{
+    ds_join_pieces of = {pieces, 0};
+    if (exchange->stage != stage->id)
+        return of; /* its rows were pushed */
+    while (n_pieces > 0 && of.pieces->input < exchange->input) {
+        of.pieces++;
+        n_pieces--;
+    }
+    while (of.n < n_pieces && of.pieces[of.n].input == exchange->input)
+        of.n++;
+    return of;
+}
+
+/* All roots have made their rows: the joins make theirs, the first one first. */
+static ds_status reduce_joins(ds_frame *frame, const ds_piece_bytes *pieces, uint32_t n_pieces,
+                              ds_error *error)
+{
+    const ds_stage *stage = frame->stage;
+    for (uint32_t i = 0; i < stage->n_joins; i++) {
+        const ds_node *join = stage->joins[i];
+        if (!frame->due->emits[join->id])
+            continue;
+        const ds_join_pieces sides[2] = {
+            pieces_of(stage, join->parents[DS_LEFT_SIDE], pieces, n_pieces),
+            pieces_of(stage, join->parents[DS_RIGHT_SIDE], pieces, n_pieces)};
+        DS_TRY(ds_join_reduce(frame, join, sides, error));
+    }
     return DS_OK;
 }
 
@@ -128,5 +165,5 @@ ds_status ds_stage_reduce(ds_frame *frame, ds_kept *kept, const ds_piece_bytes *
     }
     if (kept != NULL)
         all_applied(kept, frame->batch_ms);
-    return DS_OK;
+    return reduce_joins(frame, pieces, n_pieces, error);
 }

@@ -43,9 +43,11 @@ typedef struct ds_group_plan {
     bool ordered; /* some aggregate depends on the order of rows */
 } ds_group_plan;
 
-/* The aggregate clause (and group_by) of a stream over rows; NULL on errors. */
+/* The aggregate clause (and group_by) of a stream over rows, which have these qualifiers (NULL:
+ * none has any more); NULL on errors. */
 ds_group_plan *ds_group_plan_new(ds_planner *planner, const ds_app_stream *stream,
-                                 const ds_schema *rows, const char *parent, ds_schema *output);
+                                 const ds_schema *rows, const char *const *qualifiers,
+                                 ds_schema *output);
 /* distinct over rows. */
 ds_group_plan *ds_distinct_plan_new(ds_planner *planner, const ds_app_stream *stream,
                                     const ds_schema *rows, ds_schema *output);

@@ -132,7 +132,8 @@ static void mark_keys(ds_group_plan *plan)
 }
 
 ds_group_plan *ds_group_plan_new(ds_planner *planner, const ds_app_stream *stream,
-                                 const ds_schema *rows, const char *parent, ds_schema *output)
+                                 const ds_schema *rows, const char *const *qualifiers,
+                                 ds_schema *output)
 {
     ds_arena *arena = planner->arena;
     ds_group_plan *plan = DS_ARENA_NEW(arena, ds_group_plan);
@@ -145,8 +146,9 @@ ds_group_plan *ds_group_plan_new(ds_planner *planner, const ds_app_stream *strea
     set_spec_keys(planner, plan, &keys);
 
     ds_agg_scope aggregates = {.rows = rows,
-                               .row_qualifiers =
-                                   ds_planner_qualifiers(planner, parent, rows->n_fields + 1),
+                               .row_qualifiers = qualifiers,
+                               .row_aliases = planner->aliases,
+                               .n_row_aliases = qualifiers != NULL ? planner->n_aliases : 0,
                                .keys = &keys};
     ds_scope scope = {.columns = &keys,
                       .allow_window = stream->has_window,

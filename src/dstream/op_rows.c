@@ -43,35 +43,35 @@ static uint32_t *match_columns(ds_planner *planner, const ds_app_stream *stream,
     return fine ? at : NULL;
 }
 
-ds_rows_plan *ds_rows_plan_new(ds_planner *planner, const ds_app_stream *stream,
-                               const ds_schema *const *parents, const char *const *parent_names,
-                               uint32_t n_parents, ds_schema *output)
+ds_rows_plan *ds_union_plan_new(ds_planner *planner, const ds_app_stream *stream,
+                                const ds_schema *const *parents, uint32_t n_parents)
 {
     ds_rows_plan *plan = DS_ARENA_NEW(planner->arena, ds_rows_plan);
-    plan->input = *parents[0];
+    plan->input = plan->exploded = *parents[0];
     plan->permutation = DS_ARENA_ARRAY(planner->arena, uint32_t *, n_parents);
     for (uint32_t i = 1; i < n_parents; i++)
-        plan->permutation[i] = match_columns(planner, stream, &plan->input, parent_names[0],
-                                             parents[i], parent_names[i], i);
-    const char *qualifier = n_parents == 1 ? parent_names[0] : NULL;
+        plan->permutation[i] = match_columns(planner, stream, &plan->input, stream->from[0],
+                                             parents[i], stream->from[i], i);
+    return plan;
+}
+
+bool ds_rows_plan_clauses(ds_planner *planner, ds_rows_plan *plan, const ds_app_stream *stream,
+                          const char *const *qualifiers, ds_schema *output)
+{
     ds_schema now = plan->input;
-    const char *const *qualifiers = ds_planner_qualifiers(planner, qualifier, now.n_fields + 1);
     if (stream->flat_map.name != NULL) {
         plan->flat_map =
             ds_flat_map_plan_new(planner, &stream->flat_map, &plan->input, qualifiers, &now);
         if (plan->flat_map == NULL)
-            return NULL;
+            return false;
     }
     plan->exploded = now;
     if (stream->where.text != NULL)
         plan->where = ds_where_plan_new(planner, &stream->where, &now, qualifiers);
     *output = now;
-    if (stream->has_select) {
+    if (stream->has_select)
         plan->select = ds_select_plan_new(planner, stream, &now, qualifiers, output);
-        if (plan->select == NULL)
-            return NULL;
-    }
-    return plan;
+    return !stream->has_select || plan->select != NULL;
 }
 
 static void mark(bool *to, const bool *from, uint32_t n)

@@ -22,11 +22,16 @@ typedef struct ds_rows_plan {
     bool *wanted_input, *wanted_exploded, *wanted_kept; /* before each clause */
 } ds_rows_plan;
 
-/* Makes the operator of a stream whose parents have schemas `parents`. *output becomes its
- * schema. NULL on errors that leave it open; others leave out a clause. */
-ds_rows_plan *ds_rows_plan_new(ds_planner *planner, const ds_app_stream *stream,
-                               const ds_schema *const *parents, const char *const *parent_names,
-                               uint32_t n_parents, ds_schema *output);
+/* Makes the union of a stream's parents, which have schemas `parents`: the operator without any
+ * other clause. Without a union n_parents is 1. */
+ds_rows_plan *ds_union_plan_new(ds_planner *planner, const ds_app_stream *stream,
+                                const ds_schema *const *parents, uint32_t n_parents);
+
+/* Adds flat_map, where and select of the stream. qualifiers: those of the columns so far, and one
+ * more for what flat_map may add. *output becomes its schema. False on errors that leave it open;
+ * others leave out a clause. */
+bool ds_rows_plan_clauses(ds_planner *planner, ds_rows_plan *plan, const ds_app_stream *stream,
+                          const char *const *qualifiers, ds_schema *output);
 
 /* Decides which columns are needed where, given those wanted of the output; marks the columns
  * of parent number `parent` in wanted_parent (may be called once for each parent). */

@@ -1,6 +1,8 @@
 #include "dstream/op_window.h"
 
 #include "base/assert.h"
+#include "columnar/keys.h"
+#include "dstream/row_scatter.h"
 
 #include <stdlib.h>
 
@@ -12,9 +14,22 @@ bool ds_window_covers(int64_t size_ms, int64_t slide_ms, int64_t t_ms)
 
 /* ---- first half ---- */
 
-void ds_collect_state_free(void *state)
+static bool has_keys(const ds_node *node)
 {
-    ds_row_buffer_free(state);
+    return node->kind == DS_NODE_WINDOW && node->window->keys != NULL;
+}
+
+void ds_collect_state_free(const ds_node *node, void *state)
+{
+    if (has_keys(node))
+        ds_row_scatter_free(state);
+    else
+        ds_row_buffer_free(state);
+}
+
+size_t ds_collect_state_bytes(const ds_node *node, const void *state)
+{
+    return has_keys(node) ? ds_row_scatter_bytes(state) : ds_row_buffer_bytes(state);
 }
 
 /* What a node collects are the wanted columns of its parent (a window's rows have the columns
@@ -29,18 +44,37 @@ static uint32_t wanted_columns(const ds_node *node, const ds_chunk *chunk,
     return n;
 }
 
+/* To the partitions of their keys. */
+static void scatter(ds_frame *frame, const ds_node *node, const ds_column *const *columns,
+                    const ds_chunk *chunk)
+{
+    const ds_window_plan *plan = node->window;
+    if (frame->states[node->id] == NULL)
+        frame->states[node->id] =
+            ds_row_scatter_new(ds_plan_input(frame->plan, node), frame->budget);
+    const ds_column *keys[DS_MAX_KEYS];
+    for (uint32_t k = 0; k < plan->n_keys; k++)
+        keys[k] = chunk->columns[plan->keys[k]];
+    ds_row_scatter_by_key(frame->states[node->id], frame, columns, keys, plan->n_keys,
+                          frame->plan->stages[node->stage].n_partitions, chunk->n_rows);
+}
+
 void ds_collect_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
 {
     const ds_stage_input *input = ds_plan_input(frame->plan, node);
-    if (frame->states[node->id] == NULL)
-        frame->states[node->id] = ds_row_buffer_new(input->types, input->n_types, frame->budget);
-    ds_row_buffer *buffer = frame->states[node->id];
     const ds_column **columns =
         DS_ARENA_ARRAY(frame->chunk_arena, const ds_column *, node->schema.n_fields + 1);
     uint32_t n = wanted_columns(node, chunk, columns);
     DS_ASSERT(n == input->n_types);
-    ds_row_buffer_add(buffer, columns, node->ordered ? chunk->positions : NULL, chunk->n_rows);
-    frame->full = frame->full || ds_row_buffer_bytes(buffer) > DS_FLUSH_BYTES;
+    void **state = &frame->states[node->id];
+    if (has_keys(node)) {
+        scatter(frame, node, columns, chunk);
+    } else {
+        if (*state == NULL)
+            *state = ds_row_buffer_new(input->types, input->n_types, frame->budget);
+        ds_row_buffer_add(*state, columns, node->ordered ? chunk->positions : NULL, chunk->n_rows);
+    }
+    frame->full = frame->full || ds_collect_state_bytes(node, *state) > DS_FLUSH_BYTES;
 }
 
 ds_status ds_collect_flush(ds_frame *frame, const ds_node *node, ds_error *error)
@@ -48,6 +82,8 @@ ds_status ds_collect_flush(ds_frame *frame, const ds_node *node, ds_error *error
     ds_row_buffer *buffer = frame->states[node->id];
     if (buffer == NULL)
         return DS_OK;
+    if (has_keys(node))
+        return ds_row_scatter_flush(frame->states[node->id], frame, node, error);
     const ds_stage *stage = &frame->plan->stages[node->stage];
     const ds_stage_input *input = ds_plan_input(frame->plan, node);
     ds_partition_rows *rows = DS_ARENA_ARRAY(frame->arena, ds_partition_rows, stage->n_partitions);

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "dstream/op_having.h"
+#include "dstream/op_join.h"
 #include "dstream/op_order.h"
 #include "dstream/op_rows.h"
 #include "dstream/op_window.h"
@@ -82,7 +83,8 @@ static void add_sources(builder *b)
     }
 }
 
-static ds_node *add_rows(builder *b, const ds_app_stream *stream)
+/* The parent of a stream, or the union of its parents; NULL: they have errors of their own. */
+static ds_node *add_parents(builder *b, const ds_app_stream *stream, bool alone)
 {
     ds_arena *arena = b->plan->arena;
     ds_node **parents = DS_ARENA_ARRAY(arena, ds_node *, stream->n_from);
@@ -90,28 +92,84 @@ static ds_node *add_rows(builder *b, const ds_app_stream *stream)
     for (uint32_t i = 0; i < stream->n_from; i++) {
         parents[i] = find_output(b, stream->from[i]);
         if (parents[i] == NULL)
-            return NULL; /* has its own errors */
+            return NULL;
         schemas[i] = &parents[i]->schema;
     }
-    ds_schema output;
-    ds_rows_plan *rows = ds_rows_plan_new(
-        &b->planner, stream, schemas, (const char *const *)stream->from, stream->n_from, &output);
-    if (rows == NULL)
-        return NULL;
+    if (!alone && stream->n_from == 1)
+        return parents[0];
+    ds_rows_plan *rows = ds_union_plan_new(&b->planner, stream, schemas, stream->n_from);
     ds_node *node = add_node(b, DS_NODE_ROWS, stream->name, stream->path, parents, stream->n_from);
-    node->schema = output;
     node->rows = rows;
     return node;
 }
 
+static ds_node *add_join(builder *b, const ds_app_stream *stream)
+{
+    ds_node *sides[2] = {add_parents(b, stream, false), find_output(b, stream->join->with)};
+    if (sides[0] == NULL || sides[1] == NULL)
+        return NULL;
+    const ds_schema *const schemas[2] = {&sides[0]->schema, &sides[1]->schema};
+    const char *left = stream->n_from == 1 ? stream->from[0] : NULL;
+    ds_exchange_plan *exchanges[2];
+    ds_schema exchanged[2], output;
+    ds_join_plan *join =
+        ds_join_plan_new(&b->planner, stream, schemas, left, exchanges, exchanged, &output);
+    if (join == NULL)
+        return NULL;
+    for (int side = 0; side < 2; side++) {
+        sides[side] = add_node(b, DS_NODE_EXCHANGE, stream->name, stream->path, &sides[side], 1);
+        sides[side]->exchange = exchanges[side];
+        sides[side]->schema = exchanged[side];
+    }
+    ds_node *node = add_node(b, DS_NODE_JOIN, stream->name, stream->path, sides, 2);
+    node->join = join;
+    node->schema = output;
+    b->planner.aliases = join->aliases;
+    b->planner.n_aliases = join->n_aliases;
+    return node;
+}
+
+/* What "parent.column" may be in a stream; as many entries as its rows have columns, and one. */
+static const char *const *qualifiers_of(builder *b, const ds_app_stream *stream,
+                                        const ds_node *node)
+{
+    if (node->kind == DS_NODE_JOIN)
+        return node->join->qualifiers;
+    return ds_planner_qualifiers(&b->planner, stream->n_from == 1 ? stream->from[0] : NULL,
+                                 node->schema.n_fields + 1);
+}
+
+/* A stream's rows up to its select. *qualifiers become those of its columns; NULL: there are none
+ * any more. */
+static ds_node *add_rows(builder *b, const ds_app_stream *stream, const char *const **qualifiers)
+{
+    b->planner.aliases = NULL;
+    b->planner.n_aliases = 0;
+    ds_node *node = stream->join != NULL ? add_join(b, stream) : add_parents(b, stream, true);
+    if (node == NULL)
+        return NULL;
+    *qualifiers = qualifiers_of(b, stream, node);
+    if (node->kind == DS_NODE_JOIN) {
+        const ds_schema *const schemas[] = {&node->schema};
+        ds_rows_plan *rows = ds_union_plan_new(&b->planner, stream, schemas, 1);
+        node = add_node(b, DS_NODE_ROWS, stream->name, stream->path, &node, 1);
+        node->rows = rows;
+    }
+    if (!ds_rows_plan_clauses(&b->planner, (ds_rows_plan *)node->rows, stream, *qualifiers,
+                              &node->schema))
+        return NULL;
+    if (stream->has_select)
+        *qualifiers = NULL;
+    return node;
+}
+
 static ds_node *add_group(builder *b, const ds_app_stream *stream, ds_node *parent, bool distinct,
-                          bool windowed)
+                          bool windowed, const char *const *qualifiers)
 {
     ds_schema output;
-    const char *name = stream->n_from == 1 && !stream->has_select ? stream->from[0] : NULL;
     ds_group_plan *group =
         distinct ? ds_distinct_plan_new(&b->planner, stream, &parent->schema, &output)
-                 : ds_group_plan_new(&b->planner, stream, &parent->schema, name, &output);
+                 : ds_group_plan_new(&b->planner, stream, &parent->schema, qualifiers, &output);
     if (group == NULL)
         return NULL;
     ds_node *node = add_node(b, DS_NODE_GROUP, stream->name, stream->path, &parent, 1);
@@ -132,7 +190,9 @@ static ds_node *add_row_window(builder *b, const ds_app_stream *stream, ds_node 
 {
     ds_node *node = add_node(b, DS_NODE_WINDOW, stream->name, stream->path, &parent, 1);
     ds_window_plan *window = DS_ARENA_NEW(b->plan->arena, ds_window_plan);
-    *window = (ds_window_plan){stream->window_size_ms, stream->window_slide_ms, parent->slide_ms};
+    window->size_ms = stream->window_size_ms;
+    window->slide_ms = stream->window_slide_ms;
+    window->step_ms = parent->slide_ms;
     node->window = window;
     node->slide_ms = stream->window_slide_ms;
     return node;
@@ -160,19 +220,33 @@ static ds_node *add_order(builder *b, const ds_app_stream *stream, ds_node *pare
     return node;
 }
 
+static ds_node *add_repartition(builder *b, const ds_app_stream *stream, ds_node *parent)
+{
+    ds_node *node = add_node(b, DS_NODE_EXCHANGE, stream->name, stream->path, &parent, 1);
+    node->exchange = ds_exchange_evenly(&b->planner, (uint32_t)stream->repartition);
+    return node;
+}
+
+static bool comes_after_window(const ds_node *node)
+{
+    return node->kind != DS_NODE_ROWS && node->kind != DS_NODE_JOIN &&
+           node->kind != DS_NODE_EXCHANGE;
+}
+
 /* The chain of a stream's nodes, in the order in which its clauses apply. */
 static ds_node *add_stream(builder *b, const ds_app_stream *stream)
 {
     uint32_t first = b->plan->n_nodes;
-    ds_node *node = add_rows(b, stream);
+    const char *const *qualifiers;
+    ds_node *node = add_rows(b, stream, &qualifiers);
     bool groups = stream->has_group_by || stream->has_aggregate;
     bool window = stream->has_window;
     if (node != NULL && groups) {
-        node = add_group(b, stream, node, false, window);
+        node = add_group(b, stream, node, false, window, qualifiers);
         window = false;
     }
     if (node != NULL && stream->distinct) {
-        node = add_group(b, stream, node, true, window);
+        node = add_group(b, stream, node, true, window, NULL);
         window = false;
     }
     if (node != NULL && window)
@@ -181,8 +255,10 @@ static ds_node *add_stream(builder *b, const ds_app_stream *stream)
         node = add_having(b, stream, node);
     if (node != NULL && (stream->order_by.text != NULL || stream->limit >= 0))
         node = add_order(b, stream, node);
+    if (node != NULL && stream->repartition > 0)
+        node = add_repartition(b, stream, node);
     for (uint32_t i = first; i < b->plan->n_nodes; i++)
-        if (stream->has_window && b->plan->nodes[i]->kind != DS_NODE_ROWS)
+        if (stream->has_window && comes_after_window(b->plan->nodes[i]))
             b->plan->nodes[i]->window_ms = stream->window_size_ms;
     return node;
 }
@@ -297,6 +373,8 @@ static void want_of_parents(ds_planner *planner, ds_node *node)
             ds_rows_plan_want(planner, (ds_rows_plan *)node->rows, node->wanted, p,
                               node->parents[p]->wanted);
         break;
+    case DS_NODE_EXCHANGE: want(parent->wanted, node->wanted, n); break;
+    case DS_NODE_JOIN: ds_join_plan_want(planner, node); break;
     case DS_NODE_GROUP: want(parent->wanted, node->group->reads, n); break;
     case DS_NODE_WINDOW: want(parent->wanted, node->wanted, n); break;
     case DS_NODE_HAVING:
@@ -319,7 +397,8 @@ static void propagate(builder *b)
         bool ordered = node->ordered;
         if (node->kind == DS_NODE_GROUP)
             ordered = node->group->ordered;
-        else if (node->kind == DS_NODE_ORDER)
+        else if (node->kind == DS_NODE_ORDER || node->kind == DS_NODE_JOIN ||
+                 node->kind == DS_NODE_EXCHANGE)
             ordered = false;
         for (uint32_t p = 0; p < node->n_parents; p++)
             node->parents[p]->ordered = node->parents[p]->ordered || ordered;
@@ -332,7 +411,7 @@ static void propagate(builder *b)
 static uint32_t most_nodes(const ds_app *app, const ds_plan_options *options)
 {
     uint32_t n_sinks = app->n_sinks + (options != NULL ? options->n_tested : 0);
-    return app->n_sources + 6 * app->n_streams + n_sinks + 1;
+    return app->n_sources + 12 * app->n_streams + n_sinks + 1;
 }
 
 static uint64_t hash_of(const ds_app *app)

@@ -5,15 +5,17 @@
  * Each stream of the app file becomes a short chain of nodes, one for each operator that it
  * uses, in the order in which clauses apply:
  *
+ *     join        rows of two parents by key, an exchange before each side (op_join.h)
  *     rows        union, flat_map, where, select: row by row (op_rows.h)
  *     group       group_by + aggregate, or distinct; with or without a window (op_group.h)
  *     window      a window of whole rows (op_window.h)
  *     having      a filter on the result (op_having.h)
  *     order       order_by, limit: a total order (op_order.h)
+ *     exchange    repartition: rows spread evenly (op_exchange.h)
  *     sink        console, file, append, or what a test looks at
  *
- * A stage is cut at each node that needs its rows brought together: group, window, order, and
- * a console that would have several writers. So the first half of such a node runs in the
+ * A stage is cut at each node that needs its rows brought together: exchange, group, window, order,
+ * and a console that would have several writers. So the first half of such a node runs in the
  * stages of its parents, where it writes pieces for each key partition; its second half is
  * a root of a later stage, where it reads them. A source is the root of a stage too. Every stage
  * computes its rows once, however many nodes read them.
@@ -34,6 +36,8 @@
 typedef enum ds_node_kind {
     DS_NODE_SOURCE,
     DS_NODE_ROWS,
+    DS_NODE_EXCHANGE,
+    DS_NODE_JOIN,
     DS_NODE_GROUP,
     DS_NODE_WINDOW,
     DS_NODE_HAVING,
@@ -80,6 +84,8 @@ struct ds_node {
     union {            /* by kind */
         const ds_app_source *source;
         const struct ds_rows_plan *rows;
+        const struct ds_exchange_plan *exchange;
+        const struct ds_join_plan *join;
         const struct ds_group_plan *group;
         const struct ds_window_plan *window;
         const struct ds_having_plan *having;
@@ -103,7 +109,10 @@ typedef struct ds_stage {
     uint32_t n_partitions; /* 0: as many as its input has (sources) */
     uint32_t *parents;     /* stages that write pieces for it; smaller ids, ascending */
     uint32_t n_parents;
-    bool keyed;       /* keeps panes: a task must run where its partition lives */
+    bool keyed;      /* keeps panes: a task must run where its partition lives */
+    bool anywhere;   /* its partitions are no key partitions: a task may run on any executor */
+    ds_node **joins; /* made in it, once all its roots have given their rows */
+    uint32_t n_joins;
     uint32_t *tables; /* sources (indexes in the app) that its rows are joined with as they pass */
     uint32_t n_tables;
 } ds_stage;

@@ -11,13 +11,18 @@ static ds_expr *report(ds_planner *planner, const char *path, const ds_expr_erro
     return NULL;
 }
 
-ds_expr *ds_planner_bind(ds_planner *planner, const ds_app_text *text, const ds_scope *scope)
+ds_expr *ds_planner_bind(ds_planner *planner, const ds_app_text *text, const ds_scope *given)
 {
     ds_expr_error error;
     ds_expr *expr = NULL;
+    ds_scope scope = *given;
+    if (scope.qualifiers != NULL) {
+        scope.aliases = planner->aliases;
+        scope.n_aliases = planner->n_aliases;
+    }
     if (ds_expr_parse(planner->arena, text->text, strlen(text->text), &expr, &error) != DS_OK)
         return report(planner, text->path, &error);
-    if (ds_expr_bind(planner->arena, expr, scope, &error) != DS_OK)
+    if (ds_expr_bind(planner->arena, expr, &scope, &error) != DS_OK)
         return report(planner, text->path, &error);
     return expr;
 }
@@ -97,16 +102,32 @@ ds_schema ds_planner_schema(ds_planner *planner, uint32_t n)
     return (ds_schema){DS_ARENA_ARRAY(planner->arena, ds_field, n), n};
 }
 
-void ds_planner_no_column(ds_planner *planner, const char *path, const char *name,
-                          const ds_schema *schema)
+static const char *nearest(ds_planner *planner, const char *name, const ds_schema *schema)
 {
     const char **names = DS_ARENA_ARRAY(planner->arena, const char *, schema->n_fields + 1);
     for (uint32_t i = 0; i < schema->n_fields; i++)
         names[i] = schema->fields[i].name;
-    const char *near = ds_nearest_name(name, names, schema->n_fields);
+    return ds_nearest_name(name, names, schema->n_fields);
+}
+
+void ds_planner_no_column(ds_planner *planner, const char *path, const char *name,
+                          const ds_schema *schema)
+{
+    const char *near = nearest(planner, name, schema);
     if (near != NULL)
         ds_diag_error(planner->diagnostics, path, "no column \"%s\" here (did you mean \"%s\"?)",
                       name, near);
     else
         ds_diag_error(planner->diagnostics, path, "no column \"%s\" here", name);
+}
+
+void ds_planner_no_column_of(ds_planner *planner, const char *path, const char *name,
+                             const char *parent, const ds_schema *schema)
+{
+    const char *near = nearest(planner, name, schema);
+    if (near != NULL)
+        ds_diag_error(planner->diagnostics, path,
+                      "no column \"%s\" in \"%s\" (did you mean \"%s\"?)", name, parent, near);
+    else
+        ds_diag_error(planner->diagnostics, path, "no column \"%s\" in \"%s\"", name, parent);
 }

@@ -9,6 +9,9 @@ typedef struct ds_planner {
     const ds_app *app;
     ds_diagnostics *diagnostics;
     ds_arena *arena;
+    /* Further names of columns where names have qualifiers: those of the stream at hand. */
+    const ds_alias *aliases;
+    uint32_t n_aliases;
 } ds_planner;
 
 /* Parses and binds one expression; errors go to the diagnostics and give NULL. */
@@ -35,6 +38,10 @@ ds_schema ds_planner_schema(ds_planner *planner, uint32_t n);
 /* Reports a column that is not there, with the nearest one that is. */
 void ds_planner_no_column(ds_planner *planner, const char *path, const char *name,
                           const ds_schema *schema);
+
+/* As above, of a parent that has this name. */
+void ds_planner_no_column_of(ds_planner *planner, const char *path, const char *name,
+                             const char *parent, const ds_schema *schema);
 
 /* Checks that what the app's tests expect of a stream are columns that it has. */
 void ds_plan_check_tests(const ds_app *app, ds_diagnostics *diagnostics, const char *stream,

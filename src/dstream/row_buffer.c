@@ -168,9 +168,11 @@ static uint32_t *in_order(const ds_row_buffer *buffer)
 {
     int64_t *positions = ds_arena_alloc(buffer->arena, buffer->n_rows * sizeof *positions);
     uint32_t *order = ds_arena_alloc(buffer->arena, buffer->n_rows * sizeof *order), n = 0;
+    int64_t last = INT64_MIN; /* rows without a position stay behind those before them */
     for (const kept_chunk *chunk = buffer->first; chunk != NULL; chunk = chunk->next)
         for (uint32_t i = 0; i < chunk->n_rows; i++, n++) {
-            positions[n] = chunk->positions[i];
+            last = chunk->positions != NULL ? chunk->positions[i] : last;
+            positions[n] = last;
             order[n] = n;
         }
     qsort_r(order, n, sizeof *order, by_position, positions);

@@ -1,8 +1,8 @@
 /*
  * Who runs what. Batches in the order of time, stages in the order of the plan, tasks in the
  * order of their partitions. A map task goes to the executor with the least to do, a little
- * more than it has threads for; a reduce task goes to the owner of its key partition. Tasks
- * leave bundled, one message for each executor and round.
+ * more than it has threads for, and so does one of `repartition`; a reduce task goes to the owner
+ * of its key partition. Tasks leave bundled, one message for each executor and round.
  */
 #include "base/assert.h"
 #include "base/clock.h"
@@ -171,14 +171,14 @@ static void dispatch_stage(round_state *round, const ds_batch *batch, uint32_t s
 {
     ds_driver *d = round->driver;
     ds_batch_stage *stage = &batch->stages[stage_id];
-    bool map = d->plan->stages[stage_id].root->kind == DS_NODE_SOURCE;
+    bool anywhere = d->plan->stages[stage_id].anywhere;
     while (stage->next < stage->n_tasks && stage->tasks[stage->next].state != DS_TASK_WAITING)
         stage->next++;
     for (uint32_t p = stage->next; p < stage->n_tasks; p++) {
         const ds_batch_task *task = &stage->tasks[p];
         if (task->state != DS_TASK_WAITING || task->not_before_us > d->now_us)
             continue;
-        ds_executor_entry *entry = map ? any_executor(d, task) : owner_of(d, p);
+        ds_executor_entry *entry = anywhere ? any_executor(d, task) : owner_of(d, p);
         if (entry == NULL)
             return;
         hand_out(round, batch, stage_id, p, entry);

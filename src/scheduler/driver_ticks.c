@@ -50,6 +50,7 @@ static bool moves_rows(const ds_plan *plan)
         const ds_node *node = plan->nodes[i];
         if (node->stage != DS_NO_STAGE &&
             (node->kind == DS_NODE_SINK || node->kind == DS_NODE_WINDOW ||
+             node->kind == DS_NODE_EXCHANGE ||
              (node->kind == DS_NODE_ORDER && node->order->limit < 0)))
             return true;
     }
