@@ -1,5 +1,6 @@
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "cli/explain_join.h"
 #include "cli/load.h"
 #include "dstream/op_group.h"
 #include "dstream/op_order.h"
@@ -8,6 +9,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *duration(int64_t ms, char text[static 32])
@@ -42,6 +44,14 @@ static const char *source_kind(const ds_app_source *source)
     return names[source->type];
 }
 
+static bool is_cached(const ds_app *app, const char *name)
+{
+    for (uint32_t i = 0; i < app->n_streams; i++)
+        if (app->streams[i].cache && strcmp(app->streams[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 static void print_streams(const ds_plan *plan)
 {
     printf("streams\n");
@@ -53,11 +63,26 @@ static void print_streams(const ds_plan *plan)
             needed = needed || strcmp(plan->nodes[n]->stream, output->name) == 0;
         printf("  %-16s every %-6s ", output->name, duration(output->slide_ms, slide));
         print_schema(output->schema);
+        if (is_cached(plan->app, output->name))
+            printf("   (cache: as for every stream, its rows are made once a batch)");
         printf("%s\n", needed ? "" : "   (no sink needs it: not run)");
     }
 }
 
 /* ---- stages ---- */
+
+/* Panes end where a window starts or ends: within a slide there is one cut or none. */
+static void print_panes(const ds_node *node)
+{
+    const ds_window_spec *window = &node->group->window;
+    int64_t whole = window->size_ms / window->slide_ms;
+    int64_t n = window->size_ms % window->slide_ms == 0 ? whole : 2 * whole + 1;
+    ds_type *types = ds_calloc(ds_group_partial_types(&node->group->spec, NULL), sizeof *types);
+    uint32_t n_types = ds_group_partial_types(&node->group->spec, types);
+    printf("%" PRId64 " pane%s, ", n, n == 1 ? "" : "s");
+    ds_explain_size(types, n_types, "key and pane");
+    free(types);
+}
 
 static void print_group(const ds_node *node)
 {
@@ -77,9 +102,10 @@ static void print_group(const ds_node *node)
         const ds_agg_call *call = &group->spec.calls[i];
         combines = combines || call->aggregate->slide(call) == DS_SLIDE_COMBINE;
     }
-    printf("; window %s by %s, panes kept by key (%s)", duration(group->window.size_ms, size),
+    printf("; window %s by %s, panes kept by key (%s): ", duration(group->window.size_ms, size),
            duration(group->window.slide_ms, slide),
            combines ? "combined by queues" : "added and subtracted");
+    print_panes(node);
 }
 
 static void print_root(const ds_node *node)
@@ -100,9 +126,16 @@ static void print_root(const ds_node *node)
     }
     case DS_NODE_GROUP: print_group(node); break;
     case DS_NODE_WINDOW:
-        printf("keep whole rows; window %s by %s", duration(node->window->size_ms, size),
-               duration(node->window->slide_ms, slide));
+        printf("keep whole rows; window %s by %s: %" PRId64 " batches",
+               duration(node->window->size_ms, size), duration(node->window->slide_ms, slide),
+               node->window->size_ms / node->window->step_ms);
+        if (node->window->keys != NULL) {
+            printf(", by key (");
+            ds_explain_columns(&node->schema, node->window->keys, node->window->n_keys);
+            printf(")");
+        }
         break;
+    case DS_NODE_EXCHANGE: ds_explain_exchange(node); break;
     case DS_NODE_ORDER:
         printf("bring sorted runs together");
         if (node->order->limit >= 0)
@@ -122,9 +155,20 @@ static void print_write(const ds_plan *plan, const ds_node *node)
     case DS_NODE_ORDER:
         printf("%s", node->order->limit >= 0 ? "the first rows, sorted" : "sorted rows");
         break;
+    case DS_NODE_EXCHANGE:
+        printf("whole rows ");
+        ds_explain_to(node);
+        break;
+    case DS_NODE_WINDOW:
+        printf("whole rows%s", node->window->keys != NULL ? " by " : "");
+        ds_explain_columns(&node->schema, node->window->keys, node->window->n_keys);
+        break;
     default: printf("whole rows"); break;
     }
-    printf(", %u partition%s\n", target->n_partitions, target->n_partitions == 1 ? "" : "s");
+    const ds_stage_input *input = ds_plan_input(plan, node);
+    printf(", %u partition%s, ", target->n_partitions, target->n_partitions == 1 ? "" : "s");
+    ds_explain_size(input->types, input->n_types, "row");
+    printf("\n");
 }
 
 static void print_children(const ds_plan *plan, const ds_stage *stage, const ds_node *node);
@@ -164,6 +208,10 @@ static void print_child(const ds_plan *plan, const ds_stage *stage, const ds_nod
         print_write(plan, node);
         return;
     }
+    if (node->kind == DS_NODE_EXCHANGE) {
+        ds_explain_here(node); /* its join comes when all roots have given their rows */
+        return;
+    }
     if (node->kind == DS_NODE_SINK)
         printf("      write sink %s (%s)\n", node->stream, sinks[node->sink->kind]);
     else
@@ -193,9 +241,15 @@ static void print_stage(const ds_plan *plan, const ds_stage *stage)
         printf("      ");
         print_root(root);
         printf("\n");
+        if (ds_explain_is_side(root))
+            continue; /* its join follows */
         if (root->kind == DS_NODE_SINK)
             printf("      write sink %s (console)\n", root->stream);
         print_children(plan, stage, root);
+    }
+    for (uint32_t i = 0; i < stage->n_joins; i++) {
+        ds_explain_join(stage->joins[i]);
+        print_children(plan, stage, stage->joins[i]);
     }
 }
 
