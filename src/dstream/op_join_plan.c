@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#define MOST_COLUMNS 4000u
+#define LONGEST_NAME 1000u /* as in a file */
+
 /* The clause while it is looked at. */
 typedef struct binding {
     ds_planner *planner;
@@ -109,11 +112,14 @@ static int key_of(const ds_join_plan *plan, int side, uint32_t column)
 static void add_column(binding *b, ds_schema *output, const char *name, ds_type type,
                        const char *qualifier, ds_join_column column)
 {
-    if (ds_schema_find(output, name) >= 0) {
+    bool found = ds_schema_find(output, name) >= 0;
+    if (found || strlen(name) > LONGEST_NAME) {
         ds_diag_error(b->planner->diagnostics,
                       ds_arena_printf(b->planner->arena, "%s.join.with", b->stream->path),
-                      "there is a column \"%s\" on the left side already: select another name "
-                      "for it before the join",
+                      found ? "there is a column \"%.200s\" on the left side already: select "
+                              "another name for it before the join"
+                            : "the name of the column \"%.200s…\" is too long: select another one "
+                              "for it before the join",
                       name);
         b->fine = false;
         return;
@@ -124,12 +130,27 @@ static void add_column(binding *b, ds_schema *output, const char *name, ds_type 
     b->plan->qualifiers[at] = qualifier;
 }
 
+/* Joins of joins double the columns each time: there is an end to it. */
+static bool too_wide(binding *b, const ds_schema *output)
+{
+    uint32_t n = output->n_fields - b->plan->n_keys;
+    if (n <= MOST_COLUMNS)
+        return false;
+    ds_diag_error(
+        b->planner->diagnostics, ds_arena_printf(b->planner->arena, "%s.join", b->stream->path),
+        "its result would have %u columns: at most %u, select fewer before", n, MOST_COLUMNS);
+    b->fine = false;
+    return true;
+}
+
 static void add_columns(binding *b, ds_schema *output)
 {
     ds_join_plan *plan = b->plan;
     const ds_schema *left = b->sides[DS_LEFT_SIDE], *right = b->sides[DS_RIGHT_SIDE];
     ds_arena *arena = b->planner->arena;
     *output = ds_planner_schema(b->planner, left->n_fields + right->n_fields);
+    if (too_wide(b, output))
+        return;
     plan->columns = DS_ARENA_ARRAY(arena, ds_join_column, output->n_fields + 1);
     plan->qualifiers = DS_ARENA_ARRAY(arena, const char *, output->n_fields + 2);
     output->n_fields = 0;

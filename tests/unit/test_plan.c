@@ -173,8 +173,17 @@ static void stages_text(const ds_plan *plan, ds_buffer *out)
         const ds_stage *stage = &plan->stages[s];
         ck_assert_uint_eq(stage->id, s);
         ck_assert_uint_eq(stage->root->stage, s);
-        ds_buffer_printf(out, "%s%s %s %u%s", s > 0 ? "; " : "", kinds[stage->root->kind],
-                         stage->root->stream, stage->n_partitions, stage->keyed ? " keyed" : "");
+        for (uint32_t i = 0; i < stage->n_inputs; i++) {
+            const ds_node *root = stage->inputs[i].root;
+            ck_assert_uint_eq(root->stage, s);
+            ck_assert_uint_eq(root->input, i);
+            ds_buffer_printf(out, "%s%s %s",
+                             i > 0   ? " + "
+                             : s > 0 ? "; "
+                                     : "",
+                             kinds[root->kind], root->stream);
+        }
+        ds_buffer_printf(out, " %u%s", stage->n_partitions, stage->keyed ? " keyed" : "");
         for (uint32_t i = 0; i < stage->n_parents; i++)
             ds_buffer_printf(out, "%s%u", i > 0 ? "," : " from ", stage->parents[i]);
     }
@@ -211,6 +220,143 @@ static const struct {
      "'v': { 'from': 'u', 'aggregate': { 'k': 'count()' } }",
      "v", "source also 0; group g 3 from 0; group v 1 from 0,1"},
 };
+
+#define KEYED                                                                                      \
+    "'x': { 'type': 'queue', 'batches': [[]], 'schema': { 'k': 'int', 'v': 'float' } },"           \
+    "'y': { 'type': 'queue', 'batches': [[]], 'schema': { 'k': 'int', 'd': 'string' } }"
+#define BY_K(name, of) "'" name "': { 'from': '" of "', 'group_by': ['k'] }, "
+#define JOIN(name, left, right)                                                                    \
+    "'" name "': { 'from': '" left "', 'join': { 'with': '" right "', 'on': ['k'] } }"
+#define TWO_KEYS(name, of, first, second)                                                          \
+    "'" name "': { 'from': '" of "', 'group_by': ['" first "', '" second "'] }, "
+
+/* Whether the sides of a join share a stage with what makes their rows. */
+static const struct {
+    const char *streams, *tested, *stages;
+} fused[] = {
+    {JOIN("j", "x", "y"), "j",
+     "source x 0; source y 0; exchange j + exchange j 3 from 0,1; sink j 1 from 2"},
+    {JOIN("j", "x", "x"), "j", "source x 0; exchange j + exchange j 3 from 0; sink j 1 from 1"},
+    {BY_K("a", "x") JOIN("j", "a", "y"), "j",
+     "source x 0; source y 0; group a + exchange j 3 from 0,1; sink j 1 from 2"},
+    {BY_K("a", "x") JOIN("j", "y", "a"), "j",
+     "source x 0; source y 0; group a + exchange j 3 from 0,1; sink j 1 from 2"},
+    {BY_K("a", "x") BY_K("b", "y") JOIN("j", "a", "b"), "j",
+     "source x 0; source y 0; group a + group b 3 from 0,1; sink j 1 from 2"},
+    {BY_K("a", "x") JOIN("j", "a", "a"), "j", "source x 0; group a 3 from 0; sink j 1 from 1"},
+    {BY_K("a", "x") BY_K("b", "y") JOIN("j", "a", "b") ", " JOIN("l", "j", "a"), "l",
+     "source x 0; source y 0; group a + group b 3 from 0,1; sink l 1 from 2"},
+    {"'e': { 'from': 'y', 'select': { 'k': 'k', 'e': 'd' } }, " JOIN("j", "x",
+                                                                     "y") ", " JOIN("l", "j", "e"),
+     "l",
+     "source x 0; source y 0; exchange j + exchange j + exchange l 3 from 0,1; sink l 1 from 2"},
+    /* What keeps the keys, under whatever name, and what does not. */
+    {BY_K("a", "x") "'s': { 'from': 'a', 'where': 'k > 1', 'select': { 'z': '2', 'k': 'k' },"
+                    "'having': 'z > 1' }, " JOIN("j", "s", "y"),
+     "j", "source x 0; source y 0; group a + exchange j 3 from 0,1; sink j 1 from 2"},
+    {BY_K("a", "x") "'s': { 'from': 'a', 'select': { 'q': 'k' } }, "
+                    "'j': { 'from': 's', 'join': { 'with': 'y', 'on': { 'q': 'k' } } }",
+     "j", "source x 0; source y 0; group a + exchange j 3 from 0,1; sink j 1 from 2"},
+    {BY_K("a", "x") "'s': { 'from': 'a', 'select': { 'k': 'k + 0' } }, " JOIN("j", "s", "y"), "j",
+     "source x 0; source y 0; group a 3 from 0; exchange j + exchange j 3 from 1,2; "
+     "sink j 1 from 3"},
+    {BY_K("a", "x") "'s': { 'from': 'a', 'flat_map': { 'k': 'array(k, 2)' } }, " JOIN("j", "s",
+                                                                                      "y"),
+     "j",
+     "source x 0; source y 0; group a 3 from 0; exchange j + exchange j 3 from 1,2; "
+     "sink j 1 from 3"},
+    {BY_K("a", "x") "'s': { 'from': 'a', 'flat_map': { 'e': 'array(k, 2)' } }, " JOIN("j", "s",
+                                                                                      "y"),
+     "j", "source x 0; source y 0; group a + exchange j 3 from 0,1; sink j 1 from 2"},
+    {BY_K("a", "x") "'s': { 'from': ['a', 'a'] }, " JOIN("j", "s", "y"), "j",
+     "source x 0; source y 0; group a 3 from 0; exchange j + exchange j 3 from 1,2; "
+     "sink j 1 from 3"},
+    {BY_K("a", "x") "'s': { 'from': 'a', 'limit': 3 }, " JOIN("j", "s", "y"), "j",
+     "source x 0; source y 0; group a 3 from 0; order s 1 from 2; "
+     "exchange j + exchange j 3 from 1,3; sink j 1 from 4"},
+    /* Some of the keys, another order of them, keys that become floats. */
+    {TWO_KEYS("a", "y", "k", "d") JOIN("j", "a", "x"), "j",
+     "source x 0; source y 0; group a 3 from 1; exchange j + exchange j 3 from 0,2; "
+     "sink j 1 from 3"},
+    {TWO_KEYS("a", "y", "k", "d") TWO_KEYS(
+         "b", "y", "d", "k") "'j': { 'from': 'a', 'join': { 'with': 'b', 'on': ['d', 'k'] } }",
+     "j", "source y 0; group b 3 from 0; group a + exchange j 3 from 0,1; sink j 1 from 2"},
+    {TWO_KEYS("a", "y", "k", "d") "'b': { 'from': 'y', 'distinct': true }, "
+                                  "'j': { 'from': 'a', 'join': { 'with': 'b', 'on': ['d', 'k'] } }",
+     "j", "source y 0; group a + group b 3 from 0; sink j 1 from 1"},
+    {"'a': { 'from': 'x', 'group_by': ['v'] }, "
+     "'j': { 'from': 'a', 'join': { 'with': 'y', 'on': { 'v': 'k' } } }",
+     "j", "source x 0; source y 0; group a + exchange j 3 from 0,1; sink j 1 from 2"},
+    {"'a': { 'from': 'y', 'group_by': ['k'] }, "
+     "'j': { 'from': 'a', 'join': { 'with': 'x', 'on': { 'k': 'v' } } }",
+     "j",
+     "source x 0; source y 0; group a 3 from 1; exchange j + exchange j 3 from 0,2; "
+     "sink j 1 from 3"},
+    /* A stage never waits for itself. */
+    {BY_K("a", "x") "'t': { 'from': 'a', 'limit': 2 }, " JOIN("j", "a", "t"), "j",
+     "source x 0; group a 3 from 0; order t 1 from 1; exchange j + exchange j 3 from 1,2; "
+     "sink j 1 from 3"},
+    {BY_K("a", "x") "'t': { 'from': 'a', 'limit': 2 }, " BY_K("b", "t") JOIN("j", "a", "b"), "j",
+     "source x 0; group a 3 from 0; order t 1 from 1; group b + exchange j 3 from 1,2; "
+     "sink j 1 from 3"},
+    {BY_K("a", "x") BY_K("c", "y") "'t': { 'from': 'a', 'limit': 2 }, " BY_K("b", "t")
+         JOIN("i", "a", "c") ", " JOIN("j", "c", "b"),
+     "i j",
+     "source x 0; source y 0; group a + group c 3 from 0,1; order t 1 from 2; "
+     "group b + exchange j 3 from 2,3; sink i 1 from 2; sink j 1 from 4"},
+    /* Windows of whole rows take the keys of the first join, unless their order counts. */
+    {"'w': { 'from': 'x', 'window': '2s' }, 'z': { 'from': 'y', 'window': '2s' }, " JOIN("j", "w",
+                                                                                         "z"),
+     "j", "source x 0; source y 0; window w + window z 3 keyed from 0,1; sink j 1 from 2"},
+    {"'w': { 'from': 'x', 'window': '2s' }, 'z': { 'from': 'y', 'window': '2s' }, " JOIN(
+         "j", "w", "z") ", 'l': { 'from': 'z', 'join': { 'with': 'j', 'on': ['d'] } }",
+     "l",
+     "source x 0; source y 0; window w + window z 3 keyed from 0,1; "
+     "exchange l + exchange l 3 from 2; sink l 1 from 3"},
+    {"'w': { 'from': 'x', 'window': '2s' }, 'f': { 'from': 'w', 'aggregate': { 'a': 'first(k)' } },"
+     "'z': { 'from': 'y', 'window': '2s' }, " JOIN("j", "w", "z"),
+     "j f",
+     "source x 0; source y 0; window w 1 keyed from 0; group f 1 from 2; "
+     "window z + exchange j 3 keyed from 1,2; sink j 1 from 4"},
+    {"'w': { 'from': 'y', 'select': { 'k': 'k', 'o': 'k + 1' }, 'window': '2s' }, "
+     "'j': { 'from': 'w', 'join': { 'with': 'w', 'on': { 'k': 'o' } } }",
+     "j", "source y 0; window w 3 keyed from 0; exchange j + exchange j 3 from 1; sink j 1 from 2"},
+    {BY_K("a", "x") "'r': { 'from': 'a', 'repartition': 7 }, " JOIN("j", "r", "y"), "j",
+     "source x 0; source y 0; group a 3 from 0; exchange r 7 from 2; "
+     "exchange j + exchange j 3 from 1,3; sink j 1 from 4"},
+};
+
+START_TEST(streams_keyed_alike_share_a_stage)
+{
+    ds_buffer text = {0};
+    for (size_t i = 0; i < sizeof fused / sizeof *fused; i++) {
+        planned p = plan_well(KEYED, fused[i].streams, fused[i].tested);
+        stages_text(p.plan, &text);
+        ck_assert_str_eq(text.data, fused[i].stages);
+        plan_close(&p);
+    }
+    ds_buffer_fini(&text);
+}
+END_TEST
+
+/* Joins of joins double their columns: that has an end, and the graph stays small. */
+START_TEST(very_many_joins)
+{
+    ds_buffer streams = {0};
+    ds_buffer_printf(&streams, "'s0': { 'from': 'x' }");
+    for (int i = 1; i < 100; i++)
+        ds_buffer_printf(&streams,
+                         ", 's%d': { 'from': 's%d', 'join': { 'with': 's%d', 'on': ['k'] },"
+                         " 'select': { 'k': 'k', 'v': 'v + s%d.v' } }",
+                         i, i - 1, i - 1, i - 1);
+    planned p = plan_well(KEYED, ds_buffer_text(&streams), "s99");
+    ck_assert_uint_eq(p.plan->n_stages, 3);
+    ck_assert_uint_eq(p.plan->stages[1].n_inputs, 2);
+    ck_assert_uint_eq(p.plan->stages[1].n_joins, 99);
+    ds_buffer_fini(&streams);
+    plan_close(&p);
+}
+END_TEST
 
 START_TEST(stages_are_cut_where_rows_come_together)
 {
@@ -503,9 +649,9 @@ END_TEST
 UNIT_MAIN("plan", columns_follow_the_clauses, all_outputs_can_be_found,
           only_what_a_sink_needs_stays, only_columns_that_count_are_read,
           order_is_kept_only_where_it_counts, stages_are_cut_where_rows_come_together,
-          sinks_of_the_app, a_source_can_be_tested, the_strictest_source_counts,
-          many_ways_through_a_small_graph, the_hash_is_of_the_app, multiples,
-          a_window_covers_a_batch, due_without_windows, due_of_a_tumbling_window,
-          due_of_a_sliding_window, due_of_a_window_with_gaps, due_of_stacked_windows,
-          due_is_what_somebody_reads, drains_until_every_stream_was_computed,
-          drains_windows_with_gaps)
+          streams_keyed_alike_share_a_stage, very_many_joins, sinks_of_the_app,
+          a_source_can_be_tested, the_strictest_source_counts, many_ways_through_a_small_graph,
+          the_hash_is_of_the_app, multiples, a_window_covers_a_batch, due_without_windows,
+          due_of_a_tumbling_window, due_of_a_sliding_window, due_of_a_window_with_gaps,
+          due_of_stacked_windows, due_is_what_somebody_reads,
+          drains_until_every_stream_was_computed, drains_windows_with_gaps)
