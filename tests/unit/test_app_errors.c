@@ -539,21 +539,21 @@ START_TEST(sinks)
         {"'a':{'from':'r','type':'append'}",
          "app.json:3:10: sinks.a.path: missing: \"path\" is needed here\n"},
         {"'a':{'from':'r','type':'append','path':'x','dir':'y','format':'table','limit':5}",
-         "app.json:3:45: sinks.a.dir: \"dir\" belongs to type file, not to append\n"
-         "app.json:3:63: sinks.a.format: \"table\" belongs to type console; a file is json or csv\n"
-         "app.json:3:71: sinks.a.limit: \"limit\" belongs to type console, not to append\n"},
+         "app.json:3:53: sinks.a.dir: \"dir\" belongs to type file, not to append\n"
+         "app.json:3:72: sinks.a.format: \"table\" belongs to type console; a file is json or csv\n"
+         "app.json:3:80: sinks.a.limit: \"limit\" belongs to type console, not to append\n"},
         {"'a':{'from':'r','type':'file','dir':'x','path':'y'}",
-         "app.json:3:43: sinks.a.path: \"path\" belongs to type append, not to file\n"},
+         "app.json:3:50: sinks.a.path: \"path\" belongs to type append, not to file\n"},
         {"'a':{'from':'r','type':'append','path':'out/x'},"
          "'b':{'from':'r','type':'append','path':'./out//x'}",
-         "app.json:3:95: sinks.b.path: the sink \"a\" writes to this file already\n"},
-        {"'a':{'from':'r','type':'append','path':''}", "app.json:3:42: sinks.a.path: is empty\n"},
+         "app.json:3:97: sinks.b.path: the sink \"a\" writes to this file already\n"},
+        {"'a':{'from':'r','type':'append','path':''}", "app.json:3:49: sinks.a.path: is empty\n"},
         {"'a':{'from':'r','type':'append','path':'out/'},"
          "'b':{'from':'r','type':'append','path':'..'},"
          "'c':{'from':'r','type':'append','path':'x/.'}",
-         "app.json:3:42: sinks.a.path: names a folder; it must name a file\n"
-         "app.json:3:91: sinks.b.path: names a folder; it must name a file\n"
-         "app.json:3:138: sinks.c.path: names a folder; it must name a file\n"},
+         "app.json:3:49: sinks.a.path: names a folder; it must name a file\n"
+         "app.json:3:96: sinks.b.path: names a folder; it must name a file\n"
+         "app.json:3:141: sinks.c.path: names a folder; it must name a file\n"},
         {"'a b':{'from':'r','type':'console'}",
          "app.json:3:10: sinks[\"a b\"]: \"a b\" cannot be a name: letters, digits, _ and -, "
          "starting with a letter, at most 128\n"});
