@@ -226,6 +226,39 @@ START_TEST(clauses_of_a_stream)
 }
 END_TEST
 
+static void check_pair(const ds_app_join *join, uint32_t i, const char *left, const char *right,
+                       const char *path)
+{
+    ck_assert_str_eq(join->left[i], left);
+    ck_assert_str_eq(join->right[i], right);
+    ck_assert_str_eq(join->paths[i], path);
+}
+
+START_TEST(joins)
+{
+    loaded l = load_good(
+        HEAD RATE ",'streams':{"
+                  "'z':{'from':'r','join':{'with':'r','on':{'value':'timestamp','b':'a'},"
+                  "'type':'full'},'repartition':12},"
+                  "'a':{'from':['r','z'],'join':{'on':['k','l'],'with':'z'},'cache':true}}}");
+    ck_assert_str_eq(l.app->streams[0].name, "z"); /* a parent comes before a */
+    const ds_app_stream *z = stream(l.app, "z"), *a = stream(l.app, "a");
+    ck_assert_str_eq(z->join->with, "r");
+    ck_assert_int_eq(z->join->type, DS_JOIN_FULL);
+    ck_assert_uint_eq(z->join->n_on, 2);
+    check_pair(z->join, 0, "value", "timestamp", "streams.z.join.on.value");
+    check_pair(z->join, 1, "b", "a", "streams.z.join.on.b");
+    ck_assert_int_eq(z->repartition, 12);
+    ck_assert(!z->cache);
+    ck_assert_int_eq(a->join->type, DS_JOIN_INNER);
+    check_pair(a->join, 0, "k", "k", "streams.a.join.on[0]");
+    check_pair(a->join, 1, "l", "l", "streams.a.join.on[1]");
+    ck_assert(a->cache);
+    ck_assert_int_eq(a->slide_ms, 1000);
+    unit_unload(&l);
+}
+END_TEST
+
 START_TEST(a_stream_without_clauses)
 {
     loaded l = load_good(HEAD RATE ",'streams':{'a':{'from':['r'],'distinct':false}}}");
@@ -236,7 +269,8 @@ START_TEST(a_stream_without_clauses)
     ck_assert_ptr_null(s->having.text);
     ck_assert_ptr_null(s->order_by.text);
     ck_assert(!s->has_select && !s->has_window && !s->has_group_by && !s->has_aggregate);
-    ck_assert(!s->distinct);
+    ck_assert(!s->distinct && !s->cache && s->join == NULL);
+    ck_assert_int_eq(s->repartition, 0);
     ck_assert_int_eq(s->limit, -1);
     ck_assert_int_eq(s->slide_ms, 1000);
     unit_unload(&l);
@@ -372,6 +406,6 @@ START_TEST(sinks_are_needed_to_run)
 END_TEST
 
 UNIT_MAIN("app", defaults, settings, key_partitions_follow_the_cores, sources_of_records,
-          generated_sources, clauses_of_a_stream, a_stream_without_clauses, parents_come_first,
-          slides_go_down_the_graph, sinks, variables_take_the_type_of_their_key,
+          generated_sources, clauses_of_a_stream, joins, a_stream_without_clauses,
+          parents_come_first, slides_go_down_the_graph, sinks, variables_take_the_type_of_their_key,
           an_app_outlives_its_source, warnings, sinks_are_needed_to_run)

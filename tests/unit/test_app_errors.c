@@ -440,9 +440,49 @@ START_TEST(windows)
         {"'a':{'from':'r','window':'4s'},'b':{'from':['r','a']}",
          "app.json:3:60: streams.b.from[1]: the parents of a union have equal slides, but that of "
          "\"r\" is 1s and that of \"a\" is 4s\n"},
+        {"'a':{'from':'r','window':'4s'},'b':{'from':'r','join':{'with':'a','on':['value']}}",
+         "app.json:3:74: streams.b.join.with: the parents of a join have equal slides, but that of "
+         "\"r\" is 1s and that of \"a\" is 4s\n"},
         {"'a':{'from':'r','window':'4s'},'b':{'from':'a'},'c':{'from':['a','b','r']}",
          "app.json:3:81: streams.c.from[2]: the parents of a union have equal slides, but that of "
          "\"b\" is 4s and that of \"r\" is 1s\n"});
+}
+END_TEST
+
+START_TEST(joins)
+{
+    CHECK(HEAD RATE ",\n'streams':{'a':{'from':'r','join':", "}}}",
+          {"{'with':'s'}", "app.json:3:28: streams.a.join.on: missing: \"on\" is needed here\n"
+                           "app.json:3:43: streams.a.join.with: no source or stream \"s\" (did you "
+                           "mean \"a\"?)\n"},
+          {"{'on':[],'with':'r'}",
+           "app.json:3:41: streams.a.join.on: is empty: needs at least one element\n"},
+          {"{'on':{},'with':'r'}",
+           "app.json:3:41: streams.a.join.on: is empty: needs at least one entry\n"},
+          {"{'on':'k','with':'r'}", "app.json:3:41: streams.a.join.on: must be a list of column "
+                                    "names, or an object where the names differ, not \"k\"\n"},
+          {"{'on':['k',1,''],'with':'r'}",
+           "app.json:3:46: streams.a.join.on[1]: must be a column name (a string), not 1\n"
+           "app.json:3:48: streams.a.join.on[2]: \"\" cannot be a name: a text of 1 to 1000 "
+           "bytes\n"},
+          {"{'on':{'k':['k']},'with':'r'}",
+           "app.json:3:46: streams.a.join.on.k: must be a column name (a string), not a list\n"},
+          {"{'on':['k'],'with':['r']}", "app.json:3:54: streams.a.join.with: must be the name of a "
+                                        "source or stream, not a list\n"},
+          {"{'on':['k'],'with':'r','type':'outer'}",
+           "app.json:3:65: streams.a.join.type: \"outer\" is not one of inner, left, right, "
+           "full\n"},
+          {"{'on':['k'],'with':'a'}",
+           "app.json:3:54: streams.a.join.with: goes in a circle: a from a\n"},
+          {"['r','k']",
+           "app.json:3:35: streams.a.join: must be an object with with and on, not a list\n"},
+          {"{'with':'r','on':['k'],'kind':'left'}",
+           "app.json:3:58: streams.a.join.kind: unknown key \"kind\"\n"});
+    CHECK(HEAD RATE ",\n'streams':{'a':{'from':'r',", "}}}",
+          {"'repartition':0", "app.json:3:42: streams.a.repartition: must be 1 or more, not 0\n"},
+          {"'repartition':10001",
+           "app.json:3:42: streams.a.repartition: must be at most 10000, not 10001\n"},
+          {"'cache':1", "app.json:3:36: streams.a.cache: must be true or false, not 1\n"});
 }
 END_TEST
 
@@ -641,5 +681,5 @@ END_TEST
 
 UNIT_MAIN("app_errors", no_object, top_level, not_available_yet, batch_and_checkpoint,
           executors_and_limits, source_keys, socket_addresses, formats, patterns, queues,
-          names_of_streams, circles, windows, clauses, sinks, variables, repeated_keys,
+          names_of_streams, circles, windows, joins, clauses, sinks, variables, repeated_keys,
           excerpts_show_the_place, too_many)

@@ -369,8 +369,59 @@ START_TEST(an_empty_commit)
 }
 END_TEST
 
-UNIT_MAIN("batch", inputs_join_up_to_a_block, a_task_has_a_bounded_number_of_inputs,
-          lists_of_a_queue_are_never_joined, input_sizes,
+/* A task reads the pieces of its stage in the order of the stage's inputs, then of map stages, then
+ * of map partitions, however the tasks finished. */
+START_TEST(pieces_in_the_order_of_inputs)
+{
+    kit k;
+    kit_open(&k,
+             "'g': { 'from': 'a', 'group_by': ['line'] },"
+             "'u': { 'from': ['a', 'b'] },"
+             "'j': { 'from': 'g', 'join': { 'with': 'u', 'on': ['line'] } }",
+             "j", 1000);
+    ALLOT(&k, 0, 10, 10);
+    ALLOT(&k, 1, 10);
+    ds_batch_make_stages(k.batch, k.plan, 1);
+    const ds_batch_stage *a = stage_of(&k, "a", DS_NODE_SOURCE);
+    const ds_batch_stage *b = stage_of(&k, "b", DS_NODE_SOURCE);
+    const ds_stage *stage = plan_stage(k.plan, "g", DS_NODE_GROUP);
+    const ds_node *exchange = k.plan->nodes[plan_node(k.plan, "j", DS_NODE_EXCHANGE)->id + 1];
+    ck_assert_uint_eq(exchange->stage, stage->id);
+    const uint32_t input = exchange->input, groups = 1 - input;
+    for (uint32_t i = 0; i < 3; i++) { /* task 1 of a, then that of b, then task 0 of a */
+        const ds_batch_stage *from = i == 1 ? b : a;
+        uint32_t task = i == 0 ? 1 : 0, n = from == a ? 2 : 1;
+        const ds_output outputs[] = {{.kind = DS_OUTPUT_PIECES,
+                                      .target = stage->id,
+                                      .input = input,
+                                      .ref = {1, 100 * i, 64},
+                                      .path = ""},
+                                     {.kind = DS_OUTPUT_PIECES,
+                                      .target = stage->id,
+                                      .input = groups,
+                                      .ref = {1, 100 * i + 50, 64},
+                                      .path = ""}};
+        ds_batch_task_done(k.batch, k.plan, (uint32_t)(from - k.batch->stages), task, outputs, n);
+    }
+    const ds_batch_stage *reduce = &k.batch->stages[stage->id];
+    static const uint64_t of_groups[] = {250, 50}, of_exchange[] = {200, 0, 100};
+    ck_assert(reduce->ready);
+    ck_assert_uint_eq(reduce->n_inputs, 5);
+    uint32_t n[2] = {0, 0};
+    for (uint32_t i = 0; i < 5; i++) {
+        const ds_input *piece = &reduce->inputs[i];
+        ck_assert(i == 0 || piece->input >= reduce->inputs[i - 1].input);
+        uint32_t at = n[piece->input]++;
+        ck_assert_uint_eq(piece->ref.offset,
+                          piece->input == input ? of_exchange[at] : of_groups[at]);
+    }
+    ck_assert_uint_eq(n[input], 3);
+    kit_close(&k);
+}
+END_TEST
+
+UNIT_MAIN("batch", pieces_in_the_order_of_inputs, inputs_join_up_to_a_block,
+          a_task_has_a_bounded_number_of_inputs, lists_of_a_queue_are_never_joined, input_sizes,
           a_stage_is_ready_when_its_parents_are_done, stages_without_input_are_done,
           some_stages_run_without_input, what_no_window_holds_is_not_read, inputs_of_several_stages,
           a_commit_has_all_outputs_in_order, a_commit_has_all_parts_of_appends, an_empty_commit)

@@ -505,6 +505,24 @@ START_TEST(outputs_that_do_not_fit)
 }
 END_TEST
 
+/* Pieces have to be for an input that their stage has. */
+START_TEST(outputs_for_no_input)
+{
+    driver_kit k;
+    open_files(&k, ONE);
+    kit_start(&k);
+    kit_join(&k, 1);
+    ds_output wrong = {
+        .kind = DS_OUTPUT_PIECES, .target = 0, .input = 1, .ref = {1, 0, 8}, .path = ""};
+    for (int i = 0; i < 4; i++) {
+        ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, 0);
+        kit_result(&k, kit_last(&k, DS_MSG_TASKS), DS_OK, &wrong, 1);
+    }
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, 1);
+    kit_close(&k);
+}
+END_TEST
+
 /* More pieces than a message can name: the batch is given up, and nothing worse. */
 START_TEST(a_stage_with_too_many_inputs)
 {
@@ -785,7 +803,8 @@ UNIT_MAIN("driver_life", it_waits_for_all_executors, after_a_while_one_is_enough
           lost_before_it_is_ready, a_silent_executor_is_lost, a_driver_that_stood_still,
           tasks_of_a_lost_executor_run_again, stores_of_lost_executors_are_held,
           memory_is_waited_for, a_failed_task_goes_elsewhere, a_full_disk_is_waited_for,
-          bad_data_ends_the_app, outputs_that_do_not_fit, a_stage_with_too_many_inputs,
-          a_batch_given_up_waits_for_its_tasks, a_batch_given_up_does_not_wait_for_the_lost,
-          partitions_have_owners, a_partition_that_is_not_there, a_commit_that_fails_is_tried_again,
+          bad_data_ends_the_app, outputs_that_do_not_fit, outputs_for_no_input,
+          a_stage_with_too_many_inputs, a_batch_given_up_waits_for_its_tasks,
+          a_batch_given_up_does_not_wait_for_the_lost, partitions_have_owners,
+          a_partition_that_is_not_there, a_commit_that_fails_is_tried_again,
           batches_of_the_driver_before, lists_keep_their_batches)

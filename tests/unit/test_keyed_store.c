@@ -1,4 +1,5 @@
 /* The keyed store: who may use a partition, and where it stands. */
+#include "columnar/piece.h"
 #include "exec/keyed_store.h"
 
 #include "unit/plan_unit.h"
@@ -154,5 +155,106 @@ START_TEST(a_batch_in_between_was_given_up)
 }
 END_TEST
 
-UNIT_MAIN("keyed_store", partitions_stand_at_a_batch, partitions_are_apart, a_partition_begins_anew,
-          a_partition_in_use_is_not_lost, a_batch_in_between_was_given_up)
+/* ---- several windows in one stage ---- */
+
+typedef struct joined {
+    uint32_t rows;
+    int64_t sum[2]; /* of the counts of both sides */
+} joined;
+
+/* Takes the rows on their way to the sink: n, and the counts of both windows. */
+static ds_status take_rows(void *arg, const ds_node *root, const ds_heap *heap,
+                           const ds_partition_rows *rows, uint32_t n_partitions, uint32_t n_columns,
+                           ds_error *error)
+{
+    joined *got = arg;
+    (void)heap, (void)error;
+    ck_assert_int_eq(root->kind, DS_NODE_SINK);
+    ck_assert_uint_eq(n_partitions, 1);
+    ck_assert_uint_eq(n_columns, 3);
+    got->rows += rows[0].n_rows;
+    for (uint32_t i = 0; i < rows[0].n_rows; i++)
+        for (int side = 0; side < 2; side++)
+            got->sum[side] += rows[0].columns[1 + side]->ints[i];
+    return DS_OK;
+}
+
+static ds_status run(kit *k, const ds_stage *stage, int64_t batch_ms, const ds_piece_bytes *pieces,
+                     uint32_t n, joined *got)
+{
+    *got = (joined){0};
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_due due;
+    ds_plan_due(k->p.plan, arena, batch_ms, &due);
+    ds_frame frame;
+    ds_frame_out out = {got, take_rows, NULL};
+    ds_frame_init(&frame, k->p.plan, stage, &due, batch_ms, 0, NULL, &out);
+    ds_status status = ds_stage_reduce(&frame, k->kept, pieces, n, &k->error);
+    if (status == DS_OK)
+        status = ds_frame_finish(&frame);
+    ds_frame_fini(&frame);
+    ds_arena_free(arena);
+    return status;
+}
+
+/* Partials of the keys 1 .. 3, each counted once. */
+static size_t write_counts(ds_arena *arena, void *to)
+{
+    ds_column *keys = ds_column_new(arena, DS_TYPE(DS_INT), 3);
+    ds_column *counts = ds_column_new(arena, DS_TYPE(DS_INT), 3);
+    for (int i = 0; i < 3; i++) {
+        keys->ints[i] = i + 1;
+        counts->ints[i] = 1;
+    }
+    const ds_column *columns[] = {keys, counts};
+    ck_assert_uint_le(ds_piece_size(NULL, columns, 2, 3), 1024);
+    return ds_piece_write(to, NULL, columns, 2, 3);
+}
+
+/* A task that failed when one window had its batch already: run again, that one passes it over. */
+START_TEST(each_window_takes_its_batch_once)
+{
+    kit k;
+    kit_open(&k);
+    plan_close(&k.p);
+#define WINDOW(name, source)                                                                       \
+    "'" name "': { 'from': '" source "', 'window': { 'size': '3s', 'slide': '1s' },"               \
+    "  'group_by': ['n'], 'aggregate': { '" name "n': 'count()' } }"
+    k.p = plan_well("'a': { 'type': 'queue', 'schema': { 'n': 'int' }, 'batches': [ [] ] }",
+                    WINDOW("w", "a") "," WINDOW(
+                        "x", "a") ", 'j': { 'from': 'w', 'join': { 'with': 'x', 'on': ['n'] } }",
+                    "j");
+    const ds_stage *stage = plan_stage(k.p.plan, "w", DS_NODE_GROUP);
+    ck_assert_uint_eq(stage->n_inputs, 2);
+    k.kept = ds_kept_new(stage, &k.budget);
+    ds_arena *arena = ds_arena_new(NULL);
+    char *bytes = ds_arena_alloc(arena, 1024);
+    size_t length = write_counts(arena, bytes);
+    const ds_piece_bytes good[] = {{bytes, length, 0}, {bytes, length, 1}};
+    const ds_piece_bytes bad[] = {{bytes, length, 0}, {bytes, length - 1, 1}};
+    const ds_piece_bytes disordered[] = {{bytes, length, 1}, {bytes, length, 0}};
+    const ds_piece_bytes of_none[] = {{bytes, length, 2}};
+    joined got;
+    ck_assert_int_eq(run(&k, stage, 1000, good, 2, &got), DS_OK);
+    ck_assert(got.rows == 3 && got.sum[0] == 3 && got.sum[1] == 3);
+    ck_assert_int_eq(run(&k, stage, 2000, disordered, 2, &got), DS_ERR_PROTOCOL);
+    ck_assert_int_eq(run(&k, stage, 2000, of_none, 1, &got), DS_ERR_PROTOCOL);
+    ck_assert_int_eq(run(&k, stage, 2000, bad, 2, &got), DS_ERR_PROTOCOL);
+    ck_assert_int_eq(ds_kept_version(k.kept), 1000); /* the first window stands at 2000 */
+    for (int again = 0; again < 2; again++) {
+        ck_assert_int_eq(run(&k, stage, 2000, good, 2, &got), DS_OK);
+        ck_assert(got.rows == 3 && got.sum[0] == 6 && got.sum[1] == 6);
+        ck_assert_int_eq(ds_kept_version(k.kept), 2000);
+    }
+    ck_assert_int_eq(run(&k, stage, 1000, good, 2, &got), DS_ERR_INTERNAL);
+    ck_assert_int_eq(run(&k, stage, 4000, good, 1, &got), DS_OK); /* one side has no rows */
+    ck_assert(got.rows == 3 && got.sum[0] == 6 && got.sum[1] == 3);
+    ds_kept_free(k.kept);
+    ds_arena_free(arena);
+    kit_close(&k);
+}
+END_TEST
+
+UNIT_MAIN("keyed_store", each_window_takes_its_batch_once, partitions_stand_at_a_batch,
+          partitions_are_apart, a_partition_begins_anew, a_partition_in_use_is_not_lost,
+          a_batch_in_between_was_given_up)

@@ -27,6 +27,37 @@ static void brief(const char *said, ds_buffer *out)
 static const struct {
     const char *streams, *said;
 } wrong[] = {
+    {"'a': { 'from': 'in', 'join': { 'with': 'other', 'on': ['key'] } }",
+     "streams.a.join.on[0]: no column \"key\" in \"in\" [\"key\"]\n"
+     "streams.a.join.on[0]: no column \"key\" in \"other\" [\"key\"]\n"},
+    {"'a': { 'from': 'in', 'join': { 'with': 'other', 'on': { 's': 'n', 'nn': 'm' } } }",
+     "streams.a.join.on.s: keys of different types never meet: \"s\" is string in \"in\", and "
+     "\"n\" is float in \"other\" [\"n\"]\n"
+     "streams.a.join.on.nn: no column \"nn\" in \"in\" (did you mean \"n\"?) [\"m\"]\n"},
+    {"'a': { 'from': ['in', 'in'], 'join': { 'with': 'other', 'on': { 'b': 'm' } } }",
+     "streams.a.join.on.b: keys of different types never meet: \"b\" is bool in \"in\", and "
+     "\"m\" is int in \"other\" [\"m\"]\n"},
+    {"'a': { 'from': 'in', 'join': { 'with': 'in', 'on': ['l', 't', 't'] } }",
+     "streams.a.join.on[0]: a list cannot be a key: \"l\" of \"in\" is list<int> [\"l\"]\n"
+     "streams.a.join.on[2]: \"t\" is a key already [\"t\"]\n"},
+    {"'b': { 'from': 'in', 'join': { 'with': 'other', 'on': ['n'] } },"
+     "'a': { 'from': 'b', 'join': { 'with': 'other', 'on': ['n'] } }",
+     "streams.a.join.with: there is a column \"other.m\" on the left side already: select another "
+     "name for it before the join [\"other\"]\n"},
+    {"'c': { 'from': 'in' }, 'a': { 'from': 'c', 'join': { 'with': 'other', 'on': ['n'], 'type': "
+     "'left' },"
+     "       'where': 'c.n > 0 and other.n > 0' }",
+     "streams.a.where: a key appears once, with the value of the side that has it: write n "
+     "(whether "
+     "\"other\" has a row is told by another column of it) [other.n]\n"},
+    {"'c': { 'from': 'in' }, 'a': { 'from': 'c', 'join': { 'with': 'other', 'on': { 'm': 'n' }, "
+     "'type': 'right' },"
+     "       'aggregate': { 'x': 'sum(other.n)', 'y': 'sum(c.m)' } }",
+     "streams.a.aggregate.y: a key appears once, with the value of the side that has it: write m "
+     "(whether \"c\" has a row is told by another column of it) [c.m]\n"},
+    {"'a': { 'from': 'in', 'join': { 'with': 'other', 'on': ['n'] }, 'select': { 'z': 'other.n' },"
+     "       'having': 'other.n > 0' }",
+     "streams.a.having: no column \"other.n\" here [other.n]\n"},
     {"'a': { 'from': 'in', 'where': 'n + 1' }",
      "streams.a.where: where wants a bool, this is of type int [n + 1]\n"},
     {"'a': { 'from': 'in', 'where': 'nn > 1' }",
