@@ -82,8 +82,14 @@ static void make_stream(stream *s, uint32_t number, bool windows, ds_random *ran
     snprintf(s->name, sizeof s->name, "s%u", number);
     if (!windows && s->kind == KIND_CHAIN)
         s->kind = KIND_UNION;
-    bool never = !windows || s->kind == KIND_ORDER || s->kind == KIND_MAP || s->kind == KIND_COUNTS;
-    if (s->kind == KIND_CHAIN) {
+    if (!windows && s->kind == KIND_PAIRS)
+        s->kind = KIND_JOIN;
+    bool never = !windows || s->kind == KIND_ORDER || s->kind == KIND_MAP ||
+                 s->kind == KIND_COUNTS || s->kind == KIND_JOIN || s->kind == KIND_SPREAD;
+    if (s->kind == KIND_PAIRS) {
+        s->inner_ms = times(random, 5);
+        s->size_ms = times(random, 5);
+    } else if (s->kind == KIND_CHAIN) {
         s->inner_ms = times(random, 3);
         s->size_ms = 2 * times(random, 3);
         s->slide_ms = times(random, 4);
@@ -178,26 +184,41 @@ static const char *const clauses[KINDS] = {
                  "\"order_by\":\"n desc, k\"",
     [KIND_COUNTS] = "\"from\":\"%s_\",\"group_by\":[\"n\"],\"aggregate\":{\"m\":\"count()\"}",
     [KIND_CHAIN] = "\"from\":\"%s_\",\"group_by\":[\"k\"],\"aggregate\":{\"m\":\"sum(n)\"}",
+    [KIND_JOIN] = "\"join\":{\"with\":\"%s_\",\"on\":[\"k\"],\"type\":\"full\"},\"from\":\"b\"",
+    [KIND_PAIRS] = "\"from\":\"%s_\",\"join\":{\"with\":\"%s_b\",\"on\":[\"k\"],\"type\":\"left\"}",
+    [KIND_SPREAD] = "\"from\":\"a\",\"repartition\":11",
 };
+
+/* The counts by key that another stream is made of, with a window or without. */
+static void append_counts(const stream *s, const char *suffix, const char *source,
+                          int64_t window_ms, const char *column, ds_buffer *out)
+{
+    ds_buffer_printf(out, "\"%s%s\":{\"from\":\"%s\",\"group_by\":[\"k\"],", s->name, suffix,
+                     source);
+    if (window_ms > 0)
+        ds_buffer_printf(out, "\"window\":{\"size\":\"%" PRId64 "ms\",\"slide\":\"%dms\"},",
+                         window_ms, INTERVAL_MS);
+    ds_buffer_printf(out, "\"aggregate\":{\"%s\":\"count()\"}},\n", column);
+}
 
 static void append_stream(const stream *s, ds_buffer *out)
 {
-    if (s->kind == KIND_COUNTS || s->kind == KIND_CHAIN) {
-        ds_buffer_printf(out, "\"%s_\":{\"from\":\"a\",\"group_by\":[\"k\"],", s->name);
-        if (s->inner_ms > 0)
-            ds_buffer_printf(out, "\"window\":{\"size\":\"%" PRId64 "ms\",\"slide\":\"%dms\"},",
-                             s->inner_ms, INTERVAL_MS);
-        ds_buffer_append_text(out, "\"aggregate\":{\"n\":\"count()\"}},\n");
-    }
+    if (strstr(clauses[s->kind], "%s_\"") != NULL)
+        append_counts(s, "_", "a", s->inner_ms, "n", out);
+    if (s->kind == KIND_PAIRS)
+        append_counts(s, "_b", "b", s->size_ms, "m", out);
     ds_buffer_printf(out, "\"%s\":{", s->name);
-    const char *text = clauses[s->kind], *mark = strstr(text, "%s");
-    if (mark != NULL) {
-        ds_buffer_append(out, text, (size_t)(mark - text));
-        ds_buffer_append_text(out, s->name);
-        text = mark + 2;
+    for (const char *text = clauses[s->kind]; *text != '\0';) {
+        const char *mark = strstr(text, "%s");
+        size_t length = mark == NULL ? strlen(text) : (size_t)(mark - text);
+        ds_buffer_append(out, text, length);
+        text += length;
+        if (mark != NULL) {
+            ds_buffer_append_text(out, s->name);
+            text += 2;
+        }
     }
-    ds_buffer_append_text(out, text);
-    if (s->size_ms > 0)
+    if (s->size_ms > 0 && s->kind != KIND_PAIRS)
         ds_buffer_printf(out,
                          ",\"window\":{\"size\":\"%" PRId64 "ms\",\"slide\":\"%" PRId64 "ms\"}",
                          s->size_ms, s->slide_ms);
@@ -497,8 +518,79 @@ static void expect_chain(const world *w, const stream *s, int64_t zero_ms, int64
     free(all.rows);
 }
 
+static const counted *find_counted(const counted *keys, uint32_t n, const input_row *row)
+{
+    for (uint32_t i = 0; i < n && !row->key_null; i++)
+        if (same_key(keys[i].key, row))
+            return &keys[i];
+    return NULL;
+}
+
+/* Rows of b with the counts of a: key, number, count. Each side comes without the other, too. */
+static void expect_join(const picked *left, const picked *right, text_rows *to)
+{
+    uint32_t n;
+    counted *keys = count_keys(right, &n);
+    bool *met = ds_calloc(n + 1, sizeof *met);
+    ds_buffer line = {0};
+    for (uint32_t i = 0; i < left->n; i++) {
+        const counted *found = find_counted(keys, n, left->rows[i]);
+        append_key(&line, left->rows[i]);
+        append_number(&line, left->rows[i]->number_null, left->rows[i]->number);
+        append_number(&line, found == NULL, found == NULL ? 0 : found->n);
+        add_line(to, &line);
+        if (found != NULL)
+            met[found - keys] = true;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (met[i])
+            continue;
+        append_key(&line, keys[i].key);
+        append_number(&line, true, 0);
+        append_number(&line, false, keys[i].n);
+        add_line(to, &line);
+    }
+    ds_buffer_fini(&line);
+    free(met);
+    free(keys);
+}
+
+/* Counts of a with those of b: key, count, count; only keys of a. */
+static void expect_pairs(const picked *left, const picked *right, text_rows *to)
+{
+    uint32_t n_left, n_right;
+    counted *keys = count_keys(left, &n_left), *others = count_keys(right, &n_right);
+    ds_buffer line = {0};
+    for (uint32_t i = 0; i < n_left; i++) {
+        const counted *found = find_counted(others, n_right, keys[i].key);
+        append_key(&line, keys[i].key);
+        append_number(&line, false, keys[i].n);
+        append_number(&line, found == NULL, found == NULL ? 0 : found->n);
+        add_line(to, &line);
+    }
+    ds_buffer_fini(&line);
+    free(keys);
+    free(others);
+}
+
+static void expect_sides(const world *w, const stream *s, int64_t zero_ms, int64_t t_ms,
+                         text_rows *to)
+{
+    picked a = {0}, b = {0};
+    bool pairs = s->kind == KIND_PAIRS;
+    pick(w, 0, 0, zero_ms, t_ms - (pairs ? s->inner_ms : INTERVAL_MS), t_ms, &a);
+    pick(w, 1, 1, zero_ms, t_ms - (pairs ? s->size_ms : INTERVAL_MS), t_ms, &b);
+    if (pairs)
+        expect_pairs(&a, &b, to);
+    else
+        expect_join(&b, &a, to);
+    free(a.rows);
+    free(b.rows);
+}
+
 static const uint32_t first_source[KINDS] = {[KIND_WORDS] = 2, [KIND_MAP] = 1};
-static const uint32_t last_source[KINDS] = {[KIND_WORDS] = 2, [KIND_MAP] = 1, [KIND_UNION] = 1};
+static const uint32_t last_source[KINDS] = {
+    [KIND_WORDS] = 2, [KIND_MAP] = 1, [KIND_UNION] = 1, [KIND_JOIN] = 1, [KIND_PAIRS] = 1};
 
 text_rows world_expect(const world *w, const stream *s, int64_t zero_ms, int64_t t_ms)
 {
@@ -521,10 +613,13 @@ text_rows world_expect(const world *w, const stream *s, int64_t zero_ms, int64_t
         expect_rows(&p, false, &rows);
         break;
     case KIND_MAP: expect_rows(&p, true, &rows); break;
+    case KIND_SPREAD:
     case KIND_ROWS: expect_rows(&p, false, &rows); break;
     case KIND_TOP: expect_top(&p, &rows); break;
     case KIND_COUNTS: expect_counts(&p, &rows); break;
     case KIND_CHAIN: expect_chain(w, s, zero_ms, t_ms, &rows); break;
+    case KIND_JOIN:
+    case KIND_PAIRS: expect_sides(w, s, zero_ms, t_ms, &rows); break;
     case KINDS: break;
     }
     free(p.rows);

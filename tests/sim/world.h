@@ -44,6 +44,9 @@ typedef enum stream_kind {
     KIND_TOP,      /* counts by key, then the first of them */
     KIND_COUNTS,   /* how many keys have so many rows: two shuffles */
     KIND_CHAIN,    /* a window over the results of a window */
+    KIND_JOIN,     /* rows of one source with the counts of the other by key */
+    KIND_PAIRS,    /* counts by key of two windows, joined where they are */
+    KIND_SPREAD,   /* rows that were spread evenly */
     KINDS
 } stream_kind;
 
@@ -51,7 +54,7 @@ typedef struct stream {
     stream_kind kind;
     char name[8];
     int64_t size_ms, slide_ms; /* size 0: no window; slide: of its result */
-    int64_t inner_ms, limit;   /* CHAIN: the first window, by the interval; ORDER, TOP */
+    int64_t inner_ms, limit;   /* CHAIN: the first window, PAIRS: that of a; ORDER, TOP */
     bool ordered;              /* the order of the rows counts */
     bool append;               /* its sink is one growing file */
     uint32_t rotated;          /* how often that was renamed */
