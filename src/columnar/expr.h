@@ -72,7 +72,8 @@ typedef struct ds_scope {
     const char *const *qualifiers;
     const ds_alias *aliases; /* looked at after the columns */
     uint32_t n_aliases;
-    bool allow_window; /* window_start(), window_end() */
+    bool allow_window;    /* window_start(), window_end() */
+    bool allow_timed_out; /* timed_out() */
     /* Aggregates: NULL forbids them. Else names are its keys (columns and qualifiers are not
      * looked at), and arguments of aggregates are bound to its rows. */
     struct ds_agg_scope *aggregates;
@@ -86,8 +87,10 @@ typedef struct ds_agg_scope {
     const char *const *row_qualifiers; /* as in ds_scope */
     const ds_alias *row_aliases;
     uint32_t n_row_aliases;
-    const ds_schema *keys; /* the group's key columns */
-    ds_agg_call *calls;    /* grows in the arena given to bind */
+    /* The group's key columns; in "state" the old values behind them, named "state.x". */
+    const ds_schema *keys;
+    bool state;         /* the clause is "state", not "aggregate" */
+    ds_agg_call *calls; /* grows in the arena given to bind */
     uint32_t n_calls, capacity;
 } ds_agg_scope;
 
@@ -107,7 +110,7 @@ void ds_expr_columns(const ds_expr *expr, bool *wanted);
 /* Marks in used[] (one bool for each call of the ds_agg_scope, which has n_keys keys) the
  * aggregates that it reads. */
 void ds_expr_calls(const ds_expr *expr, uint32_t n_keys, bool *used);
-/* True if it calls window_start() or window_end(), or batch_time(). */
+/* True if it calls window_start() or window_end(), batch_time() or timed_out(). */
 bool ds_expr_uses_time(const ds_expr *expr);
 
 /* Program: n expressions evaluated together; common parts are computed once. */

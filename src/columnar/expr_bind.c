@@ -70,10 +70,26 @@ static const char *nearest_column(ds_binder *binder, const ds_schema *columns, c
     return ds_nearest_name(name, names, columns->n_fields);
 }
 
+/* state.x names the old value of a column, in the "set" of a stream's state. */
+static bool no_state(ds_binder *binder, const ds_expr *name)
+{
+    if (binder->place == DS_BIND_PLAIN || !binder->scope->aggregates->state)
+        return ds_bind_fail(binder, name, "%s can stand only in \"set\" of \"state\"", name->name);
+    if (binder->place == DS_BIND_INSIDE)
+        return ds_bind_fail(binder, name,
+                            "%s is the old state of a key, which cannot stand inside an aggregate",
+                            name->name);
+    const char *near = nearest_column(binder, binder->scope->aggregates->keys, name->name);
+    if (near != NULL && strncmp(near, "state.", 6) == 0)
+        return ds_bind_fail(binder, name, "\"set\" has no column \"%s\" (did you mean %s?)",
+                            name->name + 6, near);
+    return ds_bind_fail(binder, name, "\"set\" has no column \"%s\"", name->name + 6);
+}
+
 static bool no_column(ds_binder *binder, const ds_expr *name, const ds_schema *columns)
 {
     if (name->qualifier_length == strlen("state") && memcmp(name->name, "state.", 6) == 0)
-        return ds_bind_fail(binder, name, "state.%s: state is not available yet", name->name + 6);
+        return no_state(binder, name);
     const ds_alias *alias = find_alias(binder, name->name);
     if (alias != NULL)
         return ds_bind_fail(binder, name, "%s", alias->why_not);
@@ -102,10 +118,11 @@ static bool find_key(ds_binder *binder, const ds_expr *name, int *key)
     *key = ds_schema_find(keys, rows->fields[row].name);
     if (*key >= 0)
         return true;
+    bool state = binder->scope->aggregates->state;
     return ds_bind_fail(binder, name,
-                        "\"%s\" is neither a key nor inside an aggregate: add it to group_by, "
+                        "\"%s\" is neither a key nor inside an aggregate: add it to %s, "
                         "or write an aggregate such as max(%s)",
-                        name->name, name->name);
+                        name->name, state ? "\"key\"" : "group_by", name->name);
 }
 
 static bool bind_name(ds_binder *binder, ds_expr *expr)
@@ -161,11 +178,7 @@ static void add_aggregate(const ds_aggregate *aggregate, void *arg)
 
 static bool no_function(ds_binder *binder, const ds_expr *call)
 {
-    static const char *const later[] = {"timed_out"};
     ds_expr at = {.offset = call->offset, .length = call->name_length};
-    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-        if (strcmp(call->name, later[i]) == 0)
-            return ds_bind_fail(binder, &at, "%s is not available yet", call->name);
     name_list list = {.arena = binder->arena};
     ds_function_each(add_function, &list);
     ds_aggregate_each(add_aggregate, &list);
@@ -205,6 +218,22 @@ static bool check_window(ds_binder *binder, const ds_expr *call)
     if (!binder->scope->allow_window)
         return ds_bind_fail(binder, call, "%s() can stand only after \"window\", in its own stream",
                             call->name);
+    return true;
+}
+
+/* timed_out() has a value only for the results of a state. */
+static bool check_timed_out(ds_binder *binder, const ds_expr *call)
+{
+    if (strcmp(call->name, "timed_out") != 0)
+        return true;
+    if (binder->place == DS_BIND_INSIDE)
+        return ds_bind_fail(binder, call,
+                            "timed_out() cannot stand inside an aggregate: a key that times out "
+                            "has no rows");
+    if (!binder->scope->allow_timed_out)
+        return ds_bind_fail(binder, call,
+                            "timed_out() can stand only in \"set\" and \"having\" of a stream "
+                            "with \"state\"");
     return true;
 }
 
@@ -289,7 +318,7 @@ static bool bind_call(ds_binder *binder, ds_expr *expr)
         return ds_bind_fail(binder, expr->filter, "filter restricts aggregates, %s is none",
                             function->name);
     if (!check_count(binder, expr, function) || !check_window(binder, expr) ||
-        !bind_args(binder, expr))
+        !check_timed_out(binder, expr) || !bind_args(binder, expr))
         return false;
     expr->function = function;
     return ds_bind_resolve(binder, expr) && make_body(binder, expr);

@@ -92,7 +92,7 @@ void ds_expr_calls(const ds_expr *expr, uint32_t n_keys, bool *used)
 
 bool ds_expr_uses_time(const ds_expr *expr)
 {
-    static const char *const names[] = {"batch_time", "window_start", "window_end"};
+    static const char *const names[] = {"batch_time", "window_start", "window_end", "timed_out"};
     if (expr->kind == DS_EXPR_CALL)
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
             if (strcmp(expr->name, names[i]) == 0)

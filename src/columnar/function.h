@@ -28,6 +28,7 @@ typedef struct ds_eval {
     const uint64_t *selected; /* n bits: rows whose result is wanted; bits behind n are 0 */
     uint64_t *errors;         /* n bits: rows that failed (overflow) */
     int64_t batch_time_us, window_start_us, window_end_us;
+    bool timed_out; /* the rows are of keys that time out */
 } ds_eval;
 
 /* DS_TYPE of a kind that is no constant. */

@@ -179,6 +179,22 @@ TIME(batch_time)
 TIME(window_start)
 TIME(window_end)
 
+KERNEL(timed_out)
+{
+    (void)bound;
+    (void)args;
+    (void)n_args;
+    ds_column_init(out, ev->arena, out->type, ev->n);
+    memset(out->bits, ev->timed_out ? 0xff : 0, ds_bitmap_words(ev->n) * 8);
+}
+
+static bool resolve_timed_out(ds_resolve *r)
+{
+    r->result = DS_TYPE(DS_BOOL);
+    r->kernel = timed_out;
+    return true;
+}
+
 #define MANY DS_MAX_ARGS
 #define ANY_NUMBER UINT32_MAX
 
@@ -216,5 +232,6 @@ const ds_function ds_functions_logic[] = {
     {"batch_time", 0, 0, resolve_batch_time, "batch_time()"},
     {"window_start", 0, 0, resolve_window_start, "window_start()"},
     {"window_end", 0, 0, resolve_window_end, "window_end()"},
+    {"timed_out", 0, 0, resolve_timed_out, "timed_out()"},
     {0},
 };

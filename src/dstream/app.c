@@ -90,6 +90,7 @@ static void build(ds_app_builder *builder, bool need_sinks)
     ds_app_build_sources(builder);
     ds_app_build_streams(builder);
     ds_app_build_graph(builder);
+    ds_app_check_snapshots(builder);
     ds_app_build_sinks(builder, need_sinks);
     ds_app_build_tests(builder);
     ds_app_check_use(builder);

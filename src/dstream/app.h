@@ -68,6 +68,21 @@ typedef struct ds_app_join {
     uint32_t n_on;
     ds_join_type type;
 } ds_app_join;
+typedef struct ds_app_state {
+    const char *path;  /* "streams.totals.state" */
+    const char **keys; /* plain column names; path: path.key[i] */
+    uint32_t n_keys;
+    ds_app_item *set;
+    uint32_t n_set;
+    ds_app_text remove_when;
+    int64_t timeout_ms; /* 0: none */
+    bool emit_all;
+    /* A list of objects, or NULL. A string that was one variable is an object of one member
+     * DS_APP_VARIABLE: the type of its column, which the planner knows, becomes its own. */
+    const json_t *initial;
+} ds_app_state;
+
+#define DS_APP_VARIABLE "$variable"
 
 typedef struct ds_app_stream {
     const char *name;
@@ -92,6 +107,8 @@ typedef struct ds_app_stream {
     ds_app_item *aggregate;
     uint32_t n_aggregate;
     bool distinct;
+    const ds_app_state *state; /* NULL: none */
+    bool snapshot;             /* from is a stream with state: its keys after each batch */
     ds_app_text having;
     ds_app_text order_by;
     int64_t limit;       /* -1: none */
@@ -162,7 +179,7 @@ typedef struct ds_app_options {
  * (made for the same source), all of them; DS_ERR_APP if there is any error, DS_ERR_USAGE if
  * all errors are of --set. Expressions are not looked at (the planner does; it reports to the
  * same diagnostics, which know what variables were replaced). A key that the format has but
- * this version does not ("state", ...) is an error "not available yet". options may be
+ * this version does not ("functions", ...) is an error "not available yet". options may be
  * NULL. The source may be freed before the app.
  */
 ds_status ds_app_load(const ds_json_source *source, const ds_app_options *options,

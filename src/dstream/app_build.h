@@ -41,6 +41,11 @@ void ds_app_build_streams(ds_app_builder *builder);
 /* The join clause of a stream, or NULL: it has none, or a wrong one. */
 const ds_app_join *ds_app_build_join(ds_app_builder *builder, const ds_app_stream *stream,
                                      const json_t *object);
+/* The state clause of a stream, or NULL: it has none, or a wrong one. */
+const ds_app_state *ds_app_build_state(ds_app_builder *builder, const ds_app_stream *stream,
+                                       json_t *object);
+/* Reports snapshots of what has no state. */
+void ds_app_check_snapshots(ds_app_builder *builder);
 /* Parents, circles, order and slides of the streams; makes the nodes. */
 void ds_app_build_graph(ds_app_builder *builder);
 void ds_app_build_sinks(ds_app_builder *builder, bool needed);
@@ -56,6 +61,13 @@ ds_app_node *ds_app_find(const ds_app_builder *builder, const char *name);
  * sources_only: only a source will do. */
 ds_app_node *ds_app_resolve(ds_app_builder *builder, const char *path, bool key, const char *name,
                             bool sources_only);
+
+/* Of an object of the tree: a text and its place; a string or the strings of a list (NULL stands
+ * for one that was wrong); the entries of a map of expressions ("*" is left out). */
+ds_app_text ds_app_read_text(ds_app_builder *builder, const char *parent, const json_t *object,
+                             const char *key);
+const char **ds_app_read_names(ds_app_builder *builder, const json_t *value, uint32_t *n);
+ds_app_item *ds_app_read_items(ds_app_builder *builder, json_t *map, const char *path, uint32_t *n);
 
 /* The path of a key or element, in the arena. */
 const char *ds_app_path(ds_app_builder *builder, const char *parent, const char *key);

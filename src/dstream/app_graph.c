@@ -306,4 +306,11 @@ void ds_app_check_use(ds_app_builder *builder)
                         "windows are lost at a restart, as there is no checkpoint.dir");
         break;
     }
+    for (uint32_t s = 0; s < app->n_streams && app->checkpoint_dir == NULL; s++) {
+        if (app->streams[s].state == NULL)
+            continue;
+        ds_diag_warning(builder->diagnostics, app->streams[s].state->path,
+                        "state is lost at a restart, as there is no checkpoint.dir");
+        break;
+    }
 }

@@ -234,6 +234,34 @@ static const ds_key join_keys[] = {
 const ds_shape ds_join_shape = {
     .kind = DS_SHAPE_OBJECT, .id = "join", .noun = "an object with with and on", .keys = join_keys};
 INT_SHAPE(repartition, 1, DS_REPARTITION_MAX);
+static const ds_choice emits[] = {
+    {.name = "changed", .doc = "the keys with rows, and those that time out"},
+    {.name = "all", .doc = "every live key, every batch"},
+    {.name = NULL},
+};
+static const ds_shape emit = {.kind = DS_SHAPE_CHOICE, .choices = emits};
+static const ds_shape state_rows = {
+    .kind = DS_SHAPE_LIST, .noun = "a list of rows", .max = BATCHES_MAX, .item = &row};
+static const ds_shape key_columns = {
+    .kind = DS_SHAPE_LIST, .noun = "a list of column names", .min = 1, .max = 32, .item = &column};
+static const ds_key state_keys[] = {
+    {"key", &key_columns, REQUIRED, {0, 0}, NULL, "The columns by which state is kept."},
+    {"set", &aggregate, REQUIRED, {0, 0}, NULL, "The new state: of state.x, aggregates and keys."},
+    {"remove_when",
+     &expression,
+     0,
+     {0, 0},
+     NULL,
+     "Forgets a key for whose new row it holds; that row is not emitted."},
+    {"timeout", &duration, 0, {0, 0}, NULL, "Forgets keys without rows for longer than that."},
+    {"emit", &emit, 0, {0, 0}, "changed", "Which keys have a row in a batch."},
+    {"initial", &state_rows, 0, {0, 0}, NULL, "What is known at the first start."},
+    END_OF_KEYS,
+};
+const ds_shape ds_state_shape = {.kind = DS_SHAPE_OBJECT,
+                                 .id = "state",
+                                 .noun = "an object with key and set",
+                                 .keys = state_keys};
 
 static const ds_key stream_keys[] = {
     {"from", &from, REQUIRED, {0, 0}, NULL, "The parent, or several of the same columns (union)."},
@@ -245,8 +273,8 @@ static const ds_key stream_keys[] = {
     {"group_by", &group_by, 0, {0, 0}, NULL, "The key columns; alone: the distinct keys."},
     {"aggregate", &aggregate, 0, {0, 0}, NULL, "Columns over all rows of a key, or over all rows."},
     {"distinct", &boolean, 0, {0, 0}, "false", "Each row once."},
-    LATER_KEY("state"),
-    LATER_KEY("snapshot"),
+    {"state", &ds_state_shape, 0, {0, 0}, NULL, "What is remembered of each key."},
+    {"snapshot", &boolean, 0, {0, 0}, "false", "The parent's live state after every batch."},
     {"having", &expression, 0, {0, 0}, NULL, "Keeps the result's rows for which it is true."},
     {"order_by",
      &expression,

@@ -4,17 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static ds_app_text read_text(ds_app_builder *builder, const ds_app_stream *stream,
-                             const json_t *object, const char *key)
+ds_app_text ds_app_read_text(ds_app_builder *builder, const char *parent, const json_t *object,
+                             const char *key)
 {
     const char *text = json_string_value(ds_shape_get(object, key));
     if (text == NULL)
         return (ds_app_text){0};
-    return (ds_app_text){ds_app_text_copy(builder, text), ds_app_path(builder, stream->path, key)};
+    return (ds_app_text){ds_app_text_copy(builder, text), ds_app_path(builder, parent, key)};
 }
 
-/* A string, or the strings of a list; NULL stands for an element that was wrong. */
-static const char **read_names(ds_app_builder *builder, const json_t *value, uint32_t *n)
+const char **ds_app_read_names(ds_app_builder *builder, const json_t *value, uint32_t *n)
 {
     bool list = json_is_array(value);
     *n = list ? (uint32_t)json_array_size(value) : json_is_string(value);
@@ -25,8 +24,7 @@ static const char **read_names(ds_app_builder *builder, const json_t *value, uin
     return names;
 }
 
-/* Reads the entries of a map of expressions; "*" is looked at by read_select. */
-static ds_app_item *read_items(ds_app_builder *builder, json_t *map, const char *path, uint32_t *n)
+ds_app_item *ds_app_read_items(ds_app_builder *builder, json_t *map, const char *path, uint32_t *n)
 {
     ds_app_item *items = DS_ARENA_ARRAY(builder->arena, ds_app_item, json_object_size(map) + 1);
     *n = 0;
@@ -76,7 +74,7 @@ static void read_select(ds_app_builder *builder, ds_app_stream *stream, json_t *
     const char *path = ds_app_path(builder, stream->path, "select");
     stream->has_select = true;
     check_star(builder, stream, map, path);
-    stream->select = read_items(builder, map, path, &stream->n_select);
+    stream->select = ds_app_read_items(builder, map, path, &stream->n_select);
 }
 
 static void read_flat_map(ds_app_builder *builder, ds_app_stream *stream, json_t *object)
@@ -84,7 +82,7 @@ static void read_flat_map(ds_app_builder *builder, ds_app_stream *stream, json_t
     json_t *map = ds_shape_get(object, "flat_map");
     uint32_t n;
     const char *path = ds_app_path(builder, stream->path, "flat_map");
-    ds_app_item *items = read_items(builder, map, path, &n);
+    ds_app_item *items = ds_app_read_items(builder, map, path, &n);
     if (n == 1)
         stream->flat_map = items[0];
     else if (json_object_get(map, "*") != NULL)
@@ -138,12 +136,12 @@ static void read_groups(ds_app_builder *builder, ds_app_stream *stream, json_t *
     json_t *keys = ds_shape_get(object, "group_by"), *map = ds_shape_get(object, "aggregate");
     if (keys != NULL) {
         stream->has_group_by = true;
-        stream->group_by = read_names(builder, keys, &stream->n_group_by);
+        stream->group_by = ds_app_read_names(builder, keys, &stream->n_group_by);
     }
     if (map != NULL) {
         const char *path = ds_app_path(builder, stream->path, "aggregate");
         stream->has_aggregate = true;
-        stream->aggregate = read_items(builder, map, path, &stream->n_aggregate);
+        stream->aggregate = ds_app_read_items(builder, map, path, &stream->n_aggregate);
         if (json_object_get(map, "*") != NULL)
             ds_diag_error_key(builder->diagnostics, ds_app_path(builder, path, "*"),
                               "\"*\" stands in select only");
@@ -153,16 +151,18 @@ static void read_groups(ds_app_builder *builder, ds_app_stream *stream, json_t *
 
 static void read_stream(ds_app_builder *builder, ds_app_stream *stream, json_t *object)
 {
-    stream->from = read_names(builder, ds_shape_get(object, "from"), &stream->n_from);
+    stream->from = ds_app_read_names(builder, ds_shape_get(object, "from"), &stream->n_from);
     stream->join = ds_app_build_join(builder, stream, object);
     read_flat_map(builder, stream, object);
-    stream->where = read_text(builder, stream, object, "where");
+    stream->where = ds_app_read_text(builder, stream->path, object, "where");
     read_select(builder, stream, object);
     read_window(builder, stream, object);
     read_groups(builder, stream, object);
     stream->distinct = ds_shape_number(&ds_stream_shape, object, "distinct") != 0;
-    stream->having = read_text(builder, stream, object, "having");
-    stream->order_by = read_text(builder, stream, object, "order_by");
+    stream->state = ds_app_build_state(builder, stream, ds_shape_get(object, "state"));
+    stream->snapshot = ds_shape_number(&ds_stream_shape, object, "snapshot") != 0;
+    stream->having = ds_app_read_text(builder, stream->path, object, "having");
+    stream->order_by = ds_app_read_text(builder, stream->path, object, "order_by");
     stream->limit = -1;
     if (ds_shape_get(object, "limit") != NULL)
         stream->limit = ds_shape_number(&ds_stream_shape, object, "limit");

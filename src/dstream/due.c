@@ -1,5 +1,6 @@
 /* What runs at a batch time: the time half of plan.h. */
 #include "base/assert.h"
+#include "dstream/op_state.h"
 #include "dstream/op_window.h"
 #include "dstream/plan.h"
 
@@ -27,11 +28,25 @@ static bool is_table(const ds_node *node)
     return node->kind == DS_NODE_SOURCE && node->source->type == DS_SOURCE_TABLE;
 }
 
-/* True for a node that makes rows of no input: a window, a total without keys, a table. */
-static bool emits_alone(const ds_node *node)
+bool ds_node_keeps(const ds_node *node)
+{
+    return ds_node_is_windowed(node) || node->kind == DS_NODE_STATE;
+}
+
+/* True for a node that has something to do without input: a window, a total without keys, a
+ * table, a state with time-outs. */
+static bool acts_alone(const ds_node *node)
 {
     return ds_node_is_windowed(node) || is_table(node) ||
-           (node->kind == DS_NODE_GROUP && node->group->n_keys == 0);
+           (node->kind == DS_NODE_GROUP && node->group->n_keys == 0) ||
+           (node->kind == DS_NODE_STATE && ds_state_acts_alone(node));
+}
+
+/* True if it has that to do now. Windows that nobody reads wait; a state goes on. */
+static bool acts_now(const ds_node *node, const ds_due *due)
+{
+    return acts_alone(node) &&
+           (due->emits[node->id] || (node->kind == DS_NODE_STATE && due->reads[node->id]));
 }
 
 /* Does the node take its parents' rows at t? They have rows then. */
@@ -41,12 +56,12 @@ static bool reads_at(const ds_node *node, int64_t t, bool emits)
         return false;
     if (ds_node_is_windowed(node))
         return ds_window_covers(node->window_ms, node->slide_ms, t);
-    return node->kind == DS_NODE_SINK || emits;
+    return node->kind == DS_NODE_SINK || node->kind == DS_NODE_STATE || emits;
 }
 
 bool ds_node_runs(const ds_node *root, const ds_due *due)
 {
-    return due->emits[root->id] || (ds_node_is_windowed(root) && due->reads[root->id]);
+    return due->emits[root->id] || (ds_node_keeps(root) && due->reads[root->id]);
 }
 
 void ds_plan_due(const ds_plan *plan, ds_arena *arena, int64_t t_ms, ds_due *due)
@@ -66,26 +81,23 @@ void ds_plan_due(const ds_plan *plan, ds_arena *arena, int64_t t_ms, ds_due *due
             due->emits[i] = due->reads[i];
         if (node->stage != DS_NO_STAGE)
             due->stage_runs[node->stage] |= ds_node_runs(node, due);
-        if (due->emits[i] && emits_alone(node))
-            due->any = true;
+        due->any = due->any || acts_now(node, due);
     }
 }
 
 bool ds_stage_always(const ds_stage *stage)
 {
     for (uint32_t i = 0; i < stage->n_inputs; i++)
-        if (emits_alone(stage->inputs[i].root))
+        if (acts_alone(stage->inputs[i].root))
             return true;
     return false;
 }
 
 bool ds_stage_due_always(const ds_stage *stage, const ds_due *due)
 {
-    for (uint32_t i = 0; i < stage->n_inputs; i++) {
-        const ds_node *root = stage->inputs[i].root;
-        if (emits_alone(root) && due->emits[root->id])
+    for (uint32_t i = 0; i < stage->n_inputs; i++)
+        if (acts_now(stage->inputs[i].root, due))
             return true;
-    }
     return false;
 }
 
@@ -124,7 +136,7 @@ int64_t ds_plan_drain_next(const ds_plan *plan, int64_t last_input_ms, int64_t a
     for (uint32_t i = 0; i < plan->n_nodes; i++) {
         const ds_node *node = plan->nodes[i];
         int64_t due = ds_floor_to(after_ms, node->slide_ms) + node->slide_ms;
-        if (emits_alone(node) && due <= end && (next == 0 || due < next))
+        if (acts_alone(node) && due <= end && (next == 0 || due < next))
             next = due;
     }
     return next;

@@ -32,7 +32,8 @@ static void free_state(const ds_node *node, void *state)
     switch (node->kind) {
     case DS_NODE_EXCHANGE: ds_row_scatter_free(state); break;
     case DS_NODE_JOIN: ds_join_state_free(state); break;
-    case DS_NODE_GROUP: ds_group_state_free(state); break;
+    case DS_NODE_GROUP:
+    case DS_NODE_STATE: ds_group_state_free(state); break;
     case DS_NODE_ORDER: ds_order_state_free(state); break;
     case DS_NODE_WINDOW:
     case DS_NODE_SINK: ds_collect_state_free(node, state); break;
@@ -47,7 +48,8 @@ static size_t state_bytes(const ds_node *node, const void *state)
         return 0;
     switch (node->kind) {
     case DS_NODE_EXCHANGE: return ds_row_scatter_bytes(state);
-    case DS_NODE_GROUP: return ds_group_state_bytes(state);
+    case DS_NODE_GROUP:
+    case DS_NODE_STATE: return ds_group_state_bytes(state);
     case DS_NODE_WINDOW:
     case DS_NODE_SINK: return ds_collect_state_bytes(node, state);
     default: return 0;
@@ -92,7 +94,9 @@ static void push_child(ds_frame *frame, const ds_node *child, uint32_t parent,
     case DS_NODE_ROWS: ds_rows_push(frame, child, parent, chunk); break;
     case DS_NODE_EXCHANGE: ds_exchange_push(frame, child, chunk); break;
     case DS_NODE_JOIN: ds_join_push(frame, child, parent, chunk); break;
-    case DS_NODE_GROUP: ds_group_push(frame, child, chunk); break;
+    case DS_NODE_GROUP:
+    case DS_NODE_STATE: ds_group_push(frame, child, chunk); break;
+    case DS_NODE_SNAPSHOT: break; /* its rows are pushed by the state (op_state.h) */
     case DS_NODE_WINDOW: ds_collect_push(frame, child, chunk); break;
     case DS_NODE_HAVING: ds_having_push(frame, child, chunk); break;
     case DS_NODE_ORDER: ds_order_push(frame, child, chunk); break;
@@ -140,7 +144,8 @@ static ds_status flush(ds_frame *frame, const ds_node *node, ds_error *error)
         return DS_OK;
     switch (node->kind) {
     case DS_NODE_EXCHANGE: return ds_row_scatter_flush(frame->states[node->id], frame, node, error);
-    case DS_NODE_GROUP: return ds_group_flush(frame, node, error);
+    case DS_NODE_GROUP:
+    case DS_NODE_STATE: return ds_group_flush(frame, node, error);
     case DS_NODE_ORDER: return ds_order_flush(frame, node, error);
     case DS_NODE_WINDOW:
     case DS_NODE_SINK: return ds_collect_flush(frame, node, error);
@@ -207,7 +212,8 @@ void ds_frame_run(ds_frame *frame, const ds_program *program, int64_t window_ms,
                   .errors = *errors,
                   .batch_time_us = frame->batch_ms * 1000,
                   .window_start_us = (frame->batch_ms - window_ms) * 1000,
-                  .window_end_us = frame->batch_ms * 1000};
+                  .window_end_us = frame->batch_ms * 1000,
+                  .timed_out = frame->timed_out};
     ds_program_run(program, &ev, chunk, outputs);
 }
 

@@ -37,7 +37,9 @@ typedef struct ds_frame {
     const ds_stage *stage;
     const ds_due *due;
     int64_t batch_ms;
+    int64_t zero_ms; /* before the first batch */
     uint32_t partition;
+    bool timed_out;        /* the rows that are pushed are those of keys that time out */
     ds_budget *budget;     /* of the task */
     ds_arena *arena;       /* as long as the task; the heap's text too */
     ds_arena *chunk_arena; /* emptied after each chunk of the root */

@@ -6,11 +6,12 @@
 
 #include <stdlib.h>
 
-/* What one root of the stage keeps; nothing, if it is no window. */
+/* What one root of the stage keeps; nothing, if it is neither a window nor a state. */
 typedef struct kept_root {
     int64_t version_ms;
-    ds_window *groups;   /* of a group node */
-    ds_row_window *rows; /* of a window node */
+    ds_window *groups;    /* of a group node */
+    ds_row_window *rows;  /* of a window node */
+    ds_kept_state *state; /* of a state node */
 } kept_root;
 
 struct ds_kept {
@@ -27,9 +28,11 @@ ds_kept *ds_kept_new(const ds_stage *stage, ds_budget *budget)
         const ds_node *node = stage->inputs[i].root;
         kept_root *root = &kept->roots[i];
         root->version_ms = DS_NO_BATCH;
-        if (!ds_node_is_windowed(node))
+        if (!ds_node_keeps(node))
             continue;
-        if (node->kind == DS_NODE_GROUP)
+        if (node->kind == DS_NODE_STATE)
+            root->state = ds_kept_state_new(node, budget);
+        else if (node->kind == DS_NODE_GROUP)
             root->groups = ds_window_new(&node->group->window, budget);
         else
             root->rows = ds_row_window_new(node->window, budget);
@@ -44,6 +47,7 @@ void ds_kept_free(ds_kept *kept)
     for (uint32_t i = 0; i < kept->n_roots; i++) {
         ds_window_free(kept->roots[i].groups);
         ds_row_window_free(kept->roots[i].rows);
+        ds_kept_state_free(kept->roots[i].state);
     }
     free(kept);
 }
@@ -66,10 +70,14 @@ static ds_status reduce_kept(ds_frame *frame, const ds_node *node, kept_root *ro
                             "a task of batch %lld came after batch %lld was applied",
                             (long long)frame->batch_ms, (long long)root->version_ms);
     bool applied = root->version_ms == frame->batch_ms;
-    ds_status status =
-        root->groups != NULL
-            ? ds_group_reduce_window(frame, node, root->groups, &applied, pieces, n_pieces, error)
-            : ds_window_reduce(frame, node, root->rows, &applied, pieces, n_pieces, error);
+    ds_status status;
+    if (root->state != NULL)
+        status = ds_state_reduce(frame, node, root->state, &applied, pieces, n_pieces, error);
+    else if (root->groups != NULL)
+        status =
+            ds_group_reduce_window(frame, node, root->groups, &applied, pieces, n_pieces, error);
+    else
+        status = ds_window_reduce(frame, node, root->rows, &applied, pieces, n_pieces, error);
     if (applied)
         root->version_ms = frame->batch_ms;
     return status;
@@ -87,7 +95,7 @@ static ds_status replay_all(ds_frame *frame, const ds_node *node, const ds_piece
 static ds_status reduce_root(ds_frame *frame, const ds_node *node, kept_root *root,
                              const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
 {
-    if (ds_node_is_windowed(node))
+    if (ds_node_keeps(node))
         return reduce_kept(frame, node, root, pieces, n_pieces, error);
     switch (node->kind) {
     case DS_NODE_EXCHANGE:

@@ -1,5 +1,5 @@
 /*
- * What a key partition of a windowed stage keeps from batch to batch: the panes of its roots.
+ * What a key partition of a stage keeps from batch to batch: the panes of windows, state.
  *
  * It stands at a version, the last batch that was applied. A task applies its batch once: run
  * again for the same batch it only computes the results anew. So a task may run twice, late
@@ -8,6 +8,7 @@
 #ifndef DS_DSTREAM_KEPT_H
 #define DS_DSTREAM_KEPT_H
 
+#include "dstream/op_state.h"
 #include "dstream/op_window.h"
 
 typedef struct ds_kept ds_kept;

@@ -209,12 +209,7 @@ static void null_rows(ds_frame *frame, const ds_column **column, const uint64_t 
     *column = copy;
 }
 
-/* The keys and calls of n groups. */
-typedef struct group_rows {
-    uint32_t n;
-    ds_column **columns;
-    uint64_t **overflows; /* by call: NULL, or which do not fit */
-} group_rows;
+typedef ds_group_rows group_rows;
 
 static void add_bits(uint64_t *to, const uint64_t *bits, size_t words)
 {
@@ -236,7 +231,8 @@ static uint64_t *spoilt_rows(ds_frame *frame, const ds_group_plan *plan, uint32_
         add_bits(bad, rows->overflows[c], words);
         if (plan->watch[c] < 0)
             continue;
-        const ds_column *failures = rows->columns[plan->n_keys + (uint32_t)plan->watch[c]];
+        const ds_column *failures =
+            rows->columns[plan->n_keys + plan->n_old + (uint32_t)plan->watch[c]];
         for (uint32_t i = 0; i < rows->n; i++)
             if (failures->ints[i] > 0)
                 ds_bit_set(bad, i);
@@ -244,9 +240,8 @@ static uint64_t *spoilt_rows(ds_frame *frame, const ds_group_plan *plan, uint32_
     return bad;
 }
 
-/* The output columns of groups: keys as they are, then the results. */
-static void finish_results(ds_frame *frame, const ds_node *node, const group_rows *rows,
-                           const ds_column **output)
+void ds_group_finish(ds_frame *frame, const ds_node *node, const ds_group_rows *rows,
+                     const ds_column **output)
 {
     uint32_t n = rows->n;
     const ds_group_plan *plan = node->group;
@@ -254,7 +249,7 @@ static void finish_results(ds_frame *frame, const ds_node *node, const group_row
         output[k] = rows->columns[k];
     if (plan->finish == NULL)
         return;
-    const ds_chunk chunk = {n, plan->n_keys + plan->n_visible,
+    const ds_chunk chunk = {n, plan->n_keys + plan->n_old + plan->n_visible,
                             (const ds_column *const *)rows->columns, NULL};
     uint64_t *any, **errors = NULL;
     const ds_column **results = output + plan->n_keys;
@@ -276,7 +271,7 @@ static ds_status push_results(ds_frame *frame, const ds_node *node, const group_
     const ds_group_plan *plan = node->group;
     uint32_t n_output = plan->n_keys + plan->n_results;
     const ds_column **output = DS_ARENA_ARRAY(frame->chunk_arena, const ds_column *, n_output + 1);
-    finish_results(frame, node, rows, output);
+    ds_group_finish(frame, node, rows, output);
     ds_chunk chunk = {rows->n, n_output, output, NULL};
     ds_frame_push(frame, node, &chunk);
     return ds_frame_next_chunk(frame);
@@ -325,8 +320,8 @@ static ds_status read_piece(ds_frame *frame, const ds_node *node, const ds_piece
                          input->types, input->n_types, *columns, n_rows, error);
 }
 
-static ds_status merge_pieces(ds_frame *frame, const ds_node *node, ds_groups *groups,
-                              const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
+ds_status ds_group_merge(ds_frame *frame, const ds_node *node, ds_groups *groups,
+                         const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
 {
     for (uint32_t i = 0; i < n_pieces; i++) {
         ds_column **columns;
@@ -350,7 +345,7 @@ ds_status ds_group_reduce(ds_frame *frame, const ds_node *node, const ds_piece_b
     ds_groups *groups = ds_groups_new(&node->group->spec, frame->budget);
     /* Text of the results lies in the table, and may be kept until the task ends. */
     ds_arena_on_free(frame->arena, free_groups, groups);
-    DS_TRY(merge_pieces(frame, node, groups, pieces, n_pieces, error));
+    DS_TRY(ds_group_merge(frame, node, groups, pieces, n_pieces, error));
     return push_all(frame, node, take_groups, groups, ds_groups_count(groups));
 }
 

@@ -34,13 +34,15 @@ typedef struct ds_group_plan {
     uint32_t n_inputs;
     bool *reads;        /* columns of the rows that keys and arguments read */
     int *watch;         /* by visible call: its hidden companion, or -1 */
+    uint32_t n_old;     /* columns of old state between keys and calls */
     ds_program *finish; /* over keys and visible calls: the aggregate columns; NULL: distinct */
     ds_program **finish_each;
     uint32_t n_results;
     bool **uses; /* by result: which visible calls it reads */
     bool windowed;
     ds_window_spec window;
-    bool ordered; /* some aggregate depends on the order of rows */
+    bool ordered;                      /* some aggregate depends on the order of rows */
+    const struct ds_state_plan *state; /* of a state node: what its second half does; else NULL */
 } ds_group_plan;
 
 /* The aggregate clause (and group_by) of a stream over rows, which have these qualifiers (NULL:
@@ -51,6 +53,13 @@ ds_group_plan *ds_group_plan_new(ds_planner *planner, const ds_app_stream *strea
 /* distinct over rows. */
 ds_group_plan *ds_distinct_plan_new(ds_planner *planner, const ds_app_stream *stream,
                                     const ds_schema *rows, ds_schema *output);
+
+/* Parts of the above. The key columns of a group by name, which stand in the list at path: false if
+ * one is wrong. Then the results, bound with scope, which has collected their calls. */
+bool ds_group_plan_keys(ds_planner *planner, const char *const *names, uint32_t n, const char *path,
+                        const ds_schema *rows, ds_group_plan *plan, ds_schema *keys);
+void ds_group_plan_results(ds_planner *planner, ds_group_plan *plan, const ds_agg_scope *scope,
+                           ds_expr **results, uint32_t n);
 
 /* First half; flush hands the table out and empties it. */
 void ds_group_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk);
@@ -66,6 +75,20 @@ typedef struct ds_piece_bytes {
 } ds_piece_bytes;
 ds_status ds_group_reduce(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
                           uint32_t n_pieces, ds_error *error);
+
+/* Parts of the second half. Adds pieces to a table. */
+ds_status ds_group_merge(ds_frame *frame, const ds_node *node, ds_groups *groups,
+                         const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error);
+
+/* The keys, old state and calls of n groups. */
+typedef struct ds_group_rows {
+    uint32_t n;
+    ds_column **columns;
+    uint64_t **overflows; /* by call: NULL, or which do not fit */
+} ds_group_rows;
+/* The result columns of groups, behind their keys; what overflows is null and counted. */
+void ds_group_finish(ds_frame *frame, const ds_node *node, const ds_group_rows *rows,
+                     const ds_column **output);
 
 /* Second half with a window: adds the batch's pieces to `window` and moves it on, unless
  * *applied says that this was done for this batch before; sets *applied once it is. Then pushes

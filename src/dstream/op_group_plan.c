@@ -21,13 +21,25 @@ static bool is_list(ds_type type)
     return type.kind == DS_LIST;
 }
 
-static bool add_keys(ds_planner *planner, const ds_app_stream *stream, const ds_schema *rows,
-                     ds_group_plan *plan, ds_schema *keys)
+static void set_spec_keys(ds_planner *planner, ds_group_plan *plan, const ds_schema *keys)
 {
-    bool fine = true;
-    for (uint32_t i = 0; i < stream->n_group_by; i++) {
-        const char *name = stream->group_by[i];
-        const char *path = ds_arena_printf(planner->arena, "%s.group_by[%u]", stream->path, i);
+    ds_type *types = DS_ARENA_ARRAY(planner->arena, ds_type, keys->n_fields + 1);
+    for (uint32_t i = 0; i < keys->n_fields; i++)
+        types[i] = keys->fields[i].type;
+    plan->spec.keys = types;
+    plan->spec.n_keys = keys->n_fields;
+}
+
+bool ds_group_plan_keys(ds_planner *planner, const char *const *names, uint32_t n, const char *list,
+                        const ds_schema *rows, ds_group_plan *plan, ds_schema *keys)
+{
+    bool fine = !too_many_keys(planner, list, n);
+    plan->keys = DS_ARENA_ARRAY(planner->arena, uint32_t, n + 1);
+    *keys = ds_planner_schema(planner, n);
+    keys->n_fields = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const char *name = names[i];
+        const char *path = ds_arena_printf(planner->arena, "%s[%u]", list, i);
         int at = ds_schema_find(rows, name);
         if (at < 0) {
             ds_planner_no_column(planner, path, name, rows);
@@ -45,6 +57,7 @@ static bool add_keys(ds_planner *planner, const ds_app_stream *stream, const ds_
         }
     }
     plan->n_keys = keys->n_fields;
+    set_spec_keys(planner, plan, keys);
     return fine;
 }
 
@@ -116,19 +129,27 @@ static void add_calls(ds_planner *planner, ds_group_plan *plan, const ds_agg_sco
     plan->input_each = programs_of_each(arena, exprs, plan->n_inputs);
 }
 
-static void set_spec_keys(ds_planner *planner, ds_group_plan *plan, const ds_schema *keys)
-{
-    ds_type *types = DS_ARENA_ARRAY(planner->arena, ds_type, keys->n_fields + 1);
-    for (uint32_t i = 0; i < keys->n_fields; i++)
-        types[i] = keys->fields[i].type;
-    plan->spec.keys = types;
-    plan->spec.n_keys = keys->n_fields;
-}
-
 static void mark_keys(ds_group_plan *plan)
 {
     for (uint32_t i = 0; i < plan->n_keys; i++)
         plan->reads[plan->keys[i]] = true;
+}
+
+void ds_group_plan_results(ds_planner *planner, ds_group_plan *plan, const ds_agg_scope *scope,
+                           ds_expr **results, uint32_t n)
+{
+    ds_arena *arena = planner->arena;
+    add_calls(planner, plan, scope, scope->rows->n_fields);
+    mark_keys(plan);
+    plan->n_results = n;
+    plan->uses = DS_ARENA_ARRAY(arena, bool *, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        plan->uses[i] = DS_ARENA_ARRAY(arena, bool, plan->n_visible + 1);
+        ds_expr_calls(results[i], scope->keys->n_fields, plan->uses[i]);
+    }
+    if (n > 0)
+        plan->finish = ds_program_new(arena, results, n);
+    plan->finish_each = programs_of_each(arena, results, n);
 }
 
 ds_group_plan *ds_group_plan_new(ds_planner *planner, const ds_app_stream *stream,
@@ -137,13 +158,10 @@ ds_group_plan *ds_group_plan_new(ds_planner *planner, const ds_app_stream *strea
 {
     ds_arena *arena = planner->arena;
     ds_group_plan *plan = DS_ARENA_NEW(arena, ds_group_plan);
-    plan->keys = DS_ARENA_ARRAY(arena, uint32_t, stream->n_group_by + 1);
-    ds_schema keys = ds_planner_schema(planner, stream->n_group_by);
-    keys.n_fields = 0;
-    bool fine = !too_many_keys(planner, ds_arena_printf(arena, "%s.group_by", stream->path),
-                               stream->n_group_by) &&
-                add_keys(planner, stream, rows, plan, &keys);
-    set_spec_keys(planner, plan, &keys);
+    ds_schema keys;
+    bool fine =
+        ds_group_plan_keys(planner, stream->group_by, stream->n_group_by,
+                           ds_arena_printf(arena, "%s.group_by", stream->path), rows, plan, &keys);
 
     ds_agg_scope aggregates = {.rows = rows,
                                .row_qualifiers = qualifiers,
@@ -172,17 +190,7 @@ ds_group_plan *ds_group_plan_new(ds_planner *planner, const ds_app_stream *strea
     }
     if (!fine)
         return NULL;
-    add_calls(planner, plan, &aggregates, rows->n_fields);
-    mark_keys(plan);
-    plan->n_results = n;
-    plan->uses = DS_ARENA_ARRAY(arena, bool *, n + 1);
-    for (uint32_t i = 0; i < n; i++) {
-        plan->uses[i] = DS_ARENA_ARRAY(arena, bool, plan->n_visible + 1);
-        ds_expr_calls(results[i], keys.n_fields, plan->uses[i]);
-    }
-    if (n > 0)
-        plan->finish = ds_program_new(arena, results, n);
-    plan->finish_each = programs_of_each(arena, results, n);
+    ds_group_plan_results(planner, plan, &aggregates, results, n);
     return plan;
 }
 

@@ -3,7 +3,10 @@
 const ds_having_plan *ds_having_plan_new(ds_planner *planner, const ds_app_stream *stream,
                                          const ds_schema *result)
 {
-    ds_scope scope = {.columns = result, .allow_window = stream->has_window, .place = "having"};
+    ds_scope scope = {.columns = result,
+                      .allow_window = stream->has_window,
+                      .allow_timed_out = stream->state != NULL,
+                      .place = "having"};
     ds_expr *expr = ds_planner_bind_condition(planner, &stream->having, &scope);
     if (expr == NULL)
         return NULL;

@@ -5,6 +5,7 @@
 #include "dstream/op_join.h"
 #include "dstream/op_order.h"
 #include "dstream/op_rows.h"
+#include "dstream/op_state.h"
 #include "dstream/op_window.h"
 #include "dstream/plan_sinks.h"
 #include "dstream/plan_stages.h"
@@ -83,6 +84,17 @@ static void add_sources(builder *b)
     }
 }
 
+/* A snapshot is made where the state is, before that stream's having, order_by and limit. */
+static ds_node *add_snapshot(builder *b, const ds_app_stream *stream)
+{
+    for (uint32_t i = 0; i < b->plan->n_nodes; i++) {
+        ds_node *node = b->plan->nodes[i];
+        if (node->kind == DS_NODE_STATE && strcmp(node->stream, stream->from[0]) == 0)
+            return add_node(b, DS_NODE_SNAPSHOT, stream->name, stream->path, &node, 1);
+    }
+    return NULL; /* the state has errors */
+}
+
 /* The parent of a stream, or the union of its parents; NULL: they have errors of their own. */
 static ds_node *add_parents(builder *b, const ds_app_stream *stream, bool alone)
 {
@@ -90,7 +102,7 @@ static ds_node *add_parents(builder *b, const ds_app_stream *stream, bool alone)
     ds_node **parents = DS_ARENA_ARRAY(arena, ds_node *, stream->n_from);
     const ds_schema **schemas = DS_ARENA_ARRAY(arena, const ds_schema *, stream->n_from);
     for (uint32_t i = 0; i < stream->n_from; i++) {
-        parents[i] = find_output(b, stream->from[i]);
+        parents[i] = stream->snapshot ? add_snapshot(b, stream) : find_output(b, stream->from[i]);
         if (parents[i] == NULL)
             return NULL;
         schemas[i] = &parents[i]->schema;
@@ -186,6 +198,20 @@ static ds_node *add_group(builder *b, const ds_app_stream *stream, ds_node *pare
     return node;
 }
 
+static ds_node *add_state(builder *b, const ds_app_stream *stream, ds_node *parent,
+                          const char *const *qualifiers)
+{
+    ds_schema output;
+    ds_group_plan *group =
+        ds_state_plan_new(&b->planner, stream, &parent->schema, qualifiers, &output);
+    if (group == NULL)
+        return NULL;
+    ds_node *node = add_node(b, DS_NODE_STATE, stream->name, stream->path, &parent, 1);
+    node->schema = output;
+    node->group = group;
+    return node;
+}
+
 static ds_node *add_row_window(builder *b, const ds_app_stream *stream, ds_node *parent)
 {
     ds_node *node = add_node(b, DS_NODE_WINDOW, stream->name, stream->path, &parent, 1);
@@ -251,6 +277,8 @@ static ds_node *add_stream(builder *b, const ds_app_stream *stream)
     }
     if (node != NULL && window)
         node = add_row_window(b, stream, node);
+    if (node != NULL && stream->state != NULL)
+        node = add_state(b, stream, node, qualifiers);
     if (node != NULL && stream->having.text != NULL)
         node = add_having(b, stream, node);
     if (node != NULL && (stream->order_by.text != NULL || stream->limit >= 0))
@@ -375,7 +403,9 @@ static void want_of_parents(ds_planner *planner, ds_node *node)
         break;
     case DS_NODE_EXCHANGE: want(parent->wanted, node->wanted, n); break;
     case DS_NODE_JOIN: ds_join_plan_want(planner, node); break;
-    case DS_NODE_GROUP: want(parent->wanted, node->group->reads, n); break;
+    case DS_NODE_GROUP:
+    case DS_NODE_STATE: want(parent->wanted, node->group->reads, n); break;
+    case DS_NODE_SNAPSHOT:
     case DS_NODE_WINDOW: want(parent->wanted, node->wanted, n); break;
     case DS_NODE_HAVING:
         want(parent->wanted, node->wanted, n);
@@ -395,7 +425,7 @@ static void propagate(builder *b)
     for (uint32_t i = plan->n_nodes; i-- > 0;) {
         ds_node *node = plan->nodes[i];
         bool ordered = node->ordered;
-        if (node->kind == DS_NODE_GROUP)
+        if (node->kind == DS_NODE_GROUP || node->kind == DS_NODE_STATE)
             ordered = node->group->ordered;
         else if (node->kind == DS_NODE_ORDER || node->kind == DS_NODE_JOIN ||
                  node->kind == DS_NODE_EXCHANGE)
@@ -411,7 +441,7 @@ static void propagate(builder *b)
 static uint32_t most_nodes(const ds_app *app, const ds_plan_options *options)
 {
     uint32_t n_sinks = app->n_sinks + (options != NULL ? options->n_tested : 0);
-    return app->n_sources + 12 * app->n_streams + n_sinks + 1;
+    return app->n_sources + 14 * app->n_streams + n_sinks + 1;
 }
 
 static uint64_t hash_of(const ds_app *app)

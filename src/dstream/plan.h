@@ -9,15 +9,17 @@
  *     rows        union, flat_map, where, select: row by row (op_rows.h)
  *     group       group_by + aggregate, or distinct; with or without a window (op_group.h)
  *     window      a window of whole rows (op_window.h)
+ *     state       what is remembered of each key (op_state.h)
+ *     snapshot    all of a state after each batch; a child of the state, in its stage
  *     having      a filter on the result (op_having.h)
  *     order       order_by, limit: a total order (op_order.h)
  *     exchange    repartition: rows spread evenly (op_exchange.h)
  *     sink        console, file, append, or what a test looks at
  *
- * A stage is cut at each node that needs its rows brought together: exchange, group, window, order,
- * and a console that would have several writers. So the first half of such a node runs in the
- * stages of its parents, where it writes pieces for each key partition; its second half is
- * a root of a later stage, where it reads them. A source is the root of a stage too. Every stage
+ * A stage is cut at each node that needs its rows brought together: exchange, group, window, state,
+ * order, and a console that would have several writers. So the first half of such a node runs in
+ * the stages of its parents, where it writes pieces for each key partition; its second half is a
+ * root of a later stage, where it reads them. A source is the root of a stage too. Every stage
  * computes its rows once, however many nodes read them.
  *
  * A stage has as many inputs as roots: one, but where rows that were brought together by the
@@ -40,6 +42,8 @@ typedef enum ds_node_kind {
     DS_NODE_JOIN,
     DS_NODE_GROUP,
     DS_NODE_WINDOW,
+    DS_NODE_STATE,
+    DS_NODE_SNAPSHOT,
     DS_NODE_HAVING,
     DS_NODE_ORDER,
     DS_NODE_SINK,
@@ -86,7 +90,7 @@ struct ds_node {
         const struct ds_rows_plan *rows;
         const struct ds_exchange_plan *exchange;
         const struct ds_join_plan *join;
-        const struct ds_group_plan *group;
+        const struct ds_group_plan *group; /* of a state, too */
         const struct ds_window_plan *window;
         const struct ds_having_plan *having;
         const struct ds_order_plan *order;
@@ -135,7 +139,7 @@ typedef struct ds_plan {
     ds_plan_output *outputs;
     uint32_t n_outputs;
     uint32_t key_partitions;
-    bool has_windows;
+    bool has_windows, has_state;
     ds_arena *arena;
 } ds_plan;
 
@@ -163,7 +167,7 @@ typedef struct ds_due {
     bool *stage_runs; /* a stage has something to do if it has input */
     bool *reads;      /* by node: it takes its parents' rows at this time */
     bool *emits;      /* by node: its rows are computed and read at this time */
-    bool any;         /* some stage emits without input: a window ends, a total is due */
+    bool any;         /* something is due without input: a window, a total, a state's time-outs */
 } ds_due;
 
 /* Fills a ds_due (in arena) for batch time t. zero is the time before the first batch. */
@@ -178,14 +182,17 @@ static inline const ds_stage_input *ds_plan_input(const ds_plan *plan, const ds_
 /* True for a node that keeps rows of some time: a window, of groups or of whole rows. */
 bool ds_node_is_windowed(const ds_node *node);
 
+/* True for a node that keeps something from batch to batch: a window or a state. */
+bool ds_node_keeps(const ds_node *node);
+
 /* True if the second half of a root has something to do: its rows are due, or it takes a batch into
  * its panes. */
 bool ds_node_runs(const ds_node *root, const ds_due *due);
 
-/* True if a root of the stage makes rows even when it has no input: a total without keys, or
- * a window. */
+/* True if a root of the stage has something to do even when it has no input: a total without keys,
+ * a window, or a state with time-outs. */
 bool ds_stage_always(const ds_stage *stage);
-/* True if such a root is due. */
+/* True if such a root has it to do now. */
 bool ds_stage_due_always(const ds_stage *stage, const ds_due *due);
 
 /* True if tasks of the stage read a table (index in the app): its rows, or to join with them. */

@@ -19,7 +19,7 @@ static int column_above(const ds_rows_plan *rows, uint32_t column)
 static const ds_node *follow(const ds_node *node, uint32_t *columns, uint32_t n)
 {
     for (;; node = node->parents[0]) {
-        if (node->kind == DS_NODE_HAVING)
+        if (node->kind == DS_NODE_HAVING || node->kind == DS_NODE_SNAPSHOT)
             continue;
         if (node->kind != DS_NODE_ROWS)
             return node;
@@ -55,7 +55,7 @@ static bool same_columns(const uint32_t *columns, const uint32_t *made, uint32_t
 static uint32_t keys_of(const ds_node *node, uint32_t *columns)
 {
     uint32_t n = 0;
-    if (node->kind == DS_NODE_GROUP)
+    if (node->kind == DS_NODE_GROUP || node->kind == DS_NODE_STATE)
         for (; n < node->group->n_keys; n++)
             columns[n] = n;
     else if (node->kind == DS_NODE_WINDOW)

@@ -11,8 +11,9 @@
 
 /* What brought the rows of one side of a join to the partitions of just its keys. */
 typedef struct ds_keys_maker {
-    const ds_node *node; /* a group, a join or a window; NULL: they are not in such partitions */
-    bool any_order;      /* a window, which takes the keys as they are given */
+    const ds_node
+        *node; /* a group, a state, a join or a window; NULL: they are not in such partitions */
+    bool any_order;                /* a window, which takes the keys as they are given */
     uint32_t columns[DS_MAX_KEYS]; /* of node: the keys of the join */
     uint32_t order[DS_MAX_KEYS];   /* the maker's i-th key is key order[i] of the join */
 } ds_keys_maker;

@@ -56,6 +56,7 @@ static uint32_t partitions_of(const ds_plan *plan, const ds_node *node)
         return node->exchange->keys == NULL ? node->exchange->n_partitions : plan->key_partitions;
     case DS_NODE_GROUP: return node->group->n_keys == 0 ? 1 : plan->key_partitions;
     case DS_NODE_WINDOW: return node->ordered ? 1 : plan->key_partitions;
+    case DS_NODE_STATE: return plan->key_partitions;
     default: return 1;
     }
 }
@@ -76,6 +77,7 @@ static bool is_root(const stager *s, const ds_node *node)
     case DS_NODE_SOURCE:
     case DS_NODE_GROUP:
     case DS_NODE_WINDOW:
+    case DS_NODE_STATE:
     case DS_NODE_ORDER: return true;
     case DS_NODE_EXCHANGE: return node->exchange->keys == NULL; /* else the join decides */
     case DS_NODE_SINK: return !ds_sink_is_staged(node->sink) && !is_single(s, node->parents[0]);
@@ -192,7 +194,7 @@ static void set_types(const stager *s, ds_stage_input *input)
         input->n_types = ds_order_types(s->planner, node->order, &node->schema, &input->types);
         return;
     }
-    if (node->kind == DS_NODE_GROUP) {
+    if (node->kind == DS_NODE_GROUP || node->kind == DS_NODE_STATE) {
         uint32_t n = ds_group_partial_types(&node->group->spec, NULL);
         ds_type *types = DS_ARENA_ARRAY(arena, ds_type, n + 1);
         ds_group_partial_types(&node->group->spec, types);
@@ -242,13 +244,14 @@ static void add_input(const stager *s, ds_stage *stage, ds_node *node)
     ds_stage_input *input = &stage->inputs[stage->n_inputs++];
     input->root = node;
     set_types(s, input);
-    bool keeps = ds_node_is_windowed(node);
+    bool keeps = ds_node_keeps(node);
     if (stage->root == NULL || (keeps && !stage->keyed))
         stage->root = node;
     stage->keyed = stage->keyed || keeps;
     stage->anywhere = node->kind == DS_NODE_SOURCE ||
                       (node->kind == DS_NODE_EXCHANGE && node->exchange->keys == NULL);
-    s->plan->has_windows = s->plan->has_windows || keeps;
+    s->plan->has_windows = s->plan->has_windows || ds_node_is_windowed(node);
+    s->plan->has_state = s->plan->has_state || node->kind == DS_NODE_STATE;
     DS_ASSERT(stage->n_inputs == 1 || stage->n_partitions == partitions_of(s->plan, node));
     stage->n_partitions = partitions_of(s->plan, node);
 }

@@ -85,6 +85,10 @@ void ds_planner_syntax(ds_planner *planner, const ds_app_stream *stream)
         parse_only(planner, &stream->select[i].expr);
     for (uint32_t i = 0; i < stream->n_aggregate; i++)
         parse_only(planner, &stream->aggregate[i].expr);
+    for (uint32_t i = 0; stream->state != NULL && i < stream->state->n_set; i++)
+        parse_only(planner, &stream->state->set[i].expr);
+    if (stream->state != NULL)
+        parse_only(planner, &stream->state->remove_when);
     parse_only(planner, &stream->having);
 }
 

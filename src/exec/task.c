@@ -191,6 +191,7 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
     ds_frame_out out = {&run, on_shuffle, on_sink};
     ds_frame_init(&run.frame, env->plan, &env->plan->stages[task->stage], &due, task->batch_ms,
                   task->partition, &budget, &out);
+    run.frame.zero_ms = task->zero_ms;
     ds_sink_context context = {.store = env->store,
                                .ranges = env->ranges,
                                .executor_id = env->executor_id,

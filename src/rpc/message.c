@@ -142,6 +142,7 @@ static void task_fields(ds_wire *wire, void *item)
     ds_wire_u32(wire, &task->stage);
     ds_wire_u32(wire, &task->partition);
     ds_wire_u32(wire, &task->attempt);
+    ds_wire_i64(wire, &task->zero_ms);
     ds_wire_i64(wire, &task->keyed_ms);
     LIST(wire, task, inputs, n_inputs, input_fields);
     LIST(wire, task, tables, n_tables, table_use_fields);

@@ -164,6 +164,7 @@ typedef struct ds_task {
     uint32_t stage;
     uint32_t partition;
     uint32_t attempt; /* from 0, counted over the whole life of the batch */
+    int64_t zero_ms;  /* the time before the first batch */
     int64_t keyed_ms; /* the batch that the keyed partition must stand at (INT64_MIN: empty) */
     ds_input *inputs; /* in the order of the stage's inputs, map stages and map partitions */
     uint32_t n_inputs;

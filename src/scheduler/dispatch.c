@@ -96,6 +96,7 @@ static void hand_out(round_state *round, const ds_batch *batch, uint32_t stage_i
                                  .stage = stage_id,
                                  .partition = partition,
                                  .attempt = task->attempt,
+                                 .zero_ms = d->zero_ms,
                                  .keyed_ms = keyed != NULL ? keyed[partition] : DS_NO_BATCH,
                                  .inputs = map ? task->inputs : stage->inputs,
                                  .n_inputs = n_inputs};

@@ -551,6 +551,9 @@ ds_status ds_recovered_check(const ds_recovered *recovered, const ds_plan *plan,
         snprintf(why, sizeof why, "it belongs to the app \"%.100s\"", recovered->app);
         return ds_recovered_refuse(dir, why, error);
     }
+    if (plan->has_state && recovered->last_ms > recovered->zero_ms)
+        return ds_recovered_refuse(
+            dir, "the app has state, and recovery of state is not available yet", error);
     if (plan->has_windows && recovered->last_ms > recovered->zero_ms)
         return ds_recovered_refuse(
             dir, "the app has windows, and recovery of windows is not available yet", error);

@@ -123,10 +123,7 @@ class WrongApps(scenario.Scenario):
     def test_what_is_not_available_yet(self):
         file = {"type": "files", "dir": "x"}
         for path, value in (
-                ("streams/by/join", {"with": "in", "on": ["k"]}),
-                ("streams/by/state", {"key": ["k"], "set": {"n": "count()"}}),
-                ("streams/by/repartition", 4), ("streams/by/cache", True),
-                ("streams/by/snapshot", True), ("functions", {}), ("dead_letters", "x"),
+                ("functions", {}), ("dead_letters", "x"),
                 ("executors/mode", "threads"), ("sources/t", {"type": "tail", "path": "x"}),
                 ("sources/t", {**file, "on_error": "dead_letter"}),
                 ("tests", [{"name": "t", "faults": []}])):

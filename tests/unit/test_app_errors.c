@@ -82,9 +82,6 @@ START_TEST(not_available_yet)
            "app.json:3:29: speculation: \"speculation\" is not available yet\n"
            "app.json:3:46: concurrent_jobs: \"concurrent_jobs\" is not available yet\n"
            "app.json:3:67: block_interval: \"block_interval\" is not available yet\n"},
-          {"'streams':{'a':{'from':'r','state':{},'snapshot':true}}",
-           "app.json:3:28: streams.a.state: \"state\" is not available yet\n"
-           "app.json:3:39: streams.a.snapshot: \"snapshot\" is not available yet\n"},
           {"'tests':[{'name':'a','batches':1,'expect':{'r':[[]]},'faults':[]}]",
            "app.json:3:54: tests[0].faults: \"faults\" is not available yet\n"});
     CHECK(HEAD "'sources':{\n", "}}",

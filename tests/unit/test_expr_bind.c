@@ -16,7 +16,8 @@ START_TEST(columns)
     EXPECT_ERROR(&t, "1 + batch_time", 4, 10,
                  "no column \"batch_time\" here (the function is written batch_time())");
     EXPECT_ERROR(&t, "count > 1", 0, 5, "the function is written count");
-    EXPECT_ERROR(&t, "coalesce(state.n, 0)", 9, 7, "state.n: state is not available yet");
+    EXPECT_ERROR(&t, "coalesce(state.n, 0)", 9, 7,
+                 "state.n can stand only in \"set\" of \"state\"");
     table_close(&t);
 }
 END_TEST
@@ -121,7 +122,7 @@ START_TEST(messages)
     EXPECT_ERROR(&t, "abs(i) filter (where b)", 21, 1, "filter restricts aggregates, abs is none");
     EXPECT_ERROR(&t, "sum(i) > 1", 0, 6, "sum() is an aggregate, which cannot stand in \"where\"");
     EXPECT_ERROR(&t, "approx_top_k(i, 1)", 0, 18, "aggregate, which cannot stand in");
-    EXPECT_ERROR(&t, "timed_out()", 0, 9, "not available yet");
+    EXPECT_ERROR(&t, "timed_out()", 0, 11, "timed_out() can stand only in \"set\" and \"having\"");
     table_close(&t);
 }
 END_TEST

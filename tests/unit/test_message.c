@@ -27,6 +27,7 @@ static ds_task some_tasks[] = {
      .stage = 2,
      .partition = 3,
      .attempt = 4,
+     .zero_ms = 4000,
      .keyed_ms = -5,
      .inputs = some_inputs,
      .n_inputs = 5,
@@ -180,7 +181,8 @@ static void same_input(const ds_input *a, const ds_input *b)
 
 static void same_task(const ds_task *a, const ds_task *b)
 {
-    SAME(batch_ms), SAME(plan_id), SAME(stage), SAME(partition), SAME(attempt), SAME(keyed_ms);
+    SAME(batch_ms), SAME(plan_id), SAME(stage), SAME(partition), SAME(attempt), SAME(zero_ms),
+        SAME(keyed_ms);
     SAME(n_inputs), SAME(n_tables);
     for (uint32_t i = 0; i < a->n_inputs; i++)
         same_input(&a->inputs[i], &b->inputs[i]);
@@ -490,8 +492,8 @@ static void spoil_status(ds_buffer *b) { put_u32(b, HEADER + 9, DS_ERR_LOST + 1)
 static void spoil_list_longer(ds_buffer *b) { put_u32(b, HEADER, 3); }
 static void spoil_list_over_limit(ds_buffer *b) { put_u32(b, HEADER, DS_MESSAGE_LIST_LIMIT + 1); }
 static void spoil_list_huge(ds_buffer *b) { put_u32(b, HEADER, UINT32_MAX); }
-static void spoil_input_kind(ds_buffer *b) { b->data[HEADER + 4 + 36] = DS_INPUT_PIECES + 1; }
-static void spoil_inner_list(ds_buffer *b) { put_u32(b, HEADER + 4 + 32, 60000); }
+static void spoil_input_kind(ds_buffer *b) { b->data[HEADER + 4 + 44] = DS_INPUT_PIECES + 1; }
+static void spoil_inner_list(ds_buffer *b) { put_u32(b, HEADER + 4 + 40, 60000); }
 /* clang-format on */
 
 START_TEST(broken_fields_are_refused)

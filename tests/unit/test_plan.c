@@ -166,8 +166,9 @@ END_TEST
 /* "0 in(0); 1 a(3) <- 0" */
 static void stages_text(const ds_plan *plan, ds_buffer *out)
 {
-    static const char *const kinds[] = {"source", "rows",   "exchange", "join", "group",
-                                        "window", "having", "order",    "sink"};
+    static const char *const kinds[] = {"source", "rows",   "exchange", "join",
+                                        "group",  "window", "state",    "snapshot",
+                                        "having", "order",  "sink"};
     out->length = 0;
     for (uint32_t s = 0; s < plan->n_stages; s++) {
         const ds_stage *stage = &plan->stages[s];

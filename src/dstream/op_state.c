@@ -1,0 +1,362 @@
+/* The run-time half of op_state.h. */
+#include "dstream/op_state.h"
+
+#include "base/assert.h"
+#include "dstream/op_where.h"
+
+#include <stdlib.h>
+
+struct ds_kept_state {
+    ds_state *state;
+    bool started;       /* has its initial rows */
+    uint64_t overflows; /* of the last batch: a task that runs again counts them again */
+};
+
+ds_kept_state *ds_kept_state_new(const ds_node *node, ds_budget *budget)
+{
+    ds_kept_state *kept = ds_calloc(1, sizeof *kept);
+    kept->state = ds_state_new(&node->group->state->spec, budget);
+    return kept;
+}
+
+void ds_kept_state_free(ds_kept_state *kept)
+{
+    if (kept == NULL)
+        return;
+    ds_state_free(kept->state);
+    free(kept);
+}
+
+ds_state *ds_kept_state_of(ds_kept_state *kept)
+{
+    return kept->state;
+}
+
+bool ds_state_acts_alone(const ds_node *node)
+{
+    const ds_state_plan *plan = node->group->state;
+    for (uint32_t i = 0; i < node->n_children; i++)
+        if (node->children[i]->kind == DS_NODE_SNAPSHOT)
+            return true;
+    return plan->emit_all || plan->spec.timeout_ms > 0;
+}
+
+/* ---- A batch ---- */
+
+typedef struct batch {
+    ds_frame *frame;
+    const ds_node *node;
+    const ds_group_plan *group;
+    const ds_state_plan *plan;
+    ds_state *state;
+    ds_groups *groups; /* of the keys with rows */
+    ds_groups *none;   /* of no rows; NULL: not asked for yet */
+    ds_column **empty; /* the calls of no rows: columns of one row */
+} batch;
+
+/* A chunk of keys, from the old state to the new. */
+typedef struct keys {
+    uint32_t n;
+    uint32_t ids[DS_CHUNK_ROWS];
+    ds_group_rows rows;       /* keys, old values, calls */
+    const ds_column **output; /* keys, new values */
+    const uint64_t *removed;  /* bits: remove_when holds; NULL: for none */
+} keys;
+
+static void begin_keys(batch *b, keys *k)
+{
+    ds_arena *arena = b->frame->chunk_arena;
+    const ds_group_plan *group = b->group;
+    uint32_t n_calls = group->spec.n_calls, n_columns = group->n_keys + group->n_old + n_calls;
+    k->rows = (ds_group_rows){.n = k->n,
+                              .columns = DS_ARENA_ARRAY(arena, ds_column *, n_columns + 1),
+                              .overflows = DS_ARENA_ARRAY(arena, uint64_t *, n_calls + 1)};
+    k->output = DS_ARENA_ARRAY(arena, const ds_column *, group->n_keys + group->n_results + 1);
+}
+
+/* The calls of keys without rows. */
+static void take_empty(batch *b, keys *k)
+{
+    static const uint32_t zeros[DS_CHUNK_ROWS];
+    ds_frame *frame = b->frame;
+    const ds_group_spec *spec = &b->group->spec;
+    if (b->none == NULL) {
+        ds_group_spec *alone = DS_ARENA_NEW(frame->arena, ds_group_spec);
+        *alone = (ds_group_spec){.calls = spec->calls, .n_calls = spec->n_calls};
+        b->none = ds_groups_new(alone, frame->budget);
+        b->empty = DS_ARENA_ARRAY(frame->arena, ds_column *, spec->n_calls + 1);
+        ds_groups_results(b->none, frame->arena, &frame->heap, zeros, 1, b->empty, NULL);
+    }
+    for (uint32_t c = 0; c < spec->n_calls; c++)
+        k->rows.columns[b->group->n_keys + b->group->n_old + c] =
+            ds_column_gather(frame->chunk_arena, b->empty[c], zeros, k->n);
+}
+
+/* Computes the new state of keys, and which of them go. */
+static void compute(batch *b, keys *k)
+{
+    ds_frame *frame = b->frame;
+    ds_group_finish(frame, b->node, &k->rows, k->output);
+    k->removed = NULL;
+    if (b->plan->remove_when == NULL)
+        return;
+    const ds_chunk chunk = {k->n, b->node->schema.n_fields, k->output, NULL};
+    const ds_column *condition;
+    uint64_t *errors;
+    ds_frame_run(frame, b->plan->remove_when, 0, &chunk, &condition, &errors);
+    frame->overflow_values += ds_bitmap_count(errors, k->n);
+    k->removed = ds_where_true(frame->chunk_arena, condition, errors, k->n);
+}
+
+/* Takes keys out for which remove_when holds; what is left of them are new ones. */
+static void remove_keys(batch *b, keys *k)
+{
+    uint32_t gone[DS_CHUNK_ROWS];
+    if (k->removed == NULL)
+        return;
+    for (uint32_t i = 0; i < k->n; i++) {
+        bool removed = ds_bit_get(k->removed, i);
+        gone[i] = removed ? k->ids[i] : DS_NEW_KEY;
+        if (removed)
+            k->ids[i] = DS_NEW_KEY;
+    }
+    ds_state_remove(b->state, gone, k->n);
+}
+
+static void set_values(batch *b, const keys *k)
+{
+    b->frame->overflow_values +=
+        ds_state_set(b->state, &b->frame->heap, k->ids, k->output + b->group->n_keys, k->n);
+}
+
+/* The bits of the rows that stay. */
+static const uint64_t *staying(batch *b, const keys *k)
+{
+    if (k->removed == NULL)
+        return NULL;
+    size_t words = ds_bitmap_words(k->n);
+    uint64_t *bits = ds_arena_alloc(b->frame->chunk_arena, words * sizeof *bits);
+    for (size_t w = 0; w < words; w++)
+        bits[w] = ~k->removed[w];
+    return bits;
+}
+
+static void apply_rows(batch *b, uint32_t at, keys *k)
+{
+    ds_frame *frame = b->frame;
+    const ds_group_plan *group = b->group;
+    const uint64_t *hashes = ds_groups_hashes(b->groups) + at;
+    uint32_t n_keys = group->n_keys, n_calls = group->spec.n_calls, numbers[DS_CHUNK_ROWS];
+    begin_keys(b, k);
+    for (uint32_t i = 0; i < k->n; i++)
+        numbers[i] = at + i;
+    ds_column **made = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, n_keys + n_calls + 1);
+    ds_groups_results(b->groups, frame->chunk_arena, &frame->heap, numbers, k->n, made,
+                      k->rows.overflows);
+    for (uint32_t c = 0; c < n_keys + n_calls; c++)
+        k->rows.columns[c < n_keys ? c : c + group->n_old] = made[c];
+    const ds_column *const *key_columns = (const ds_column *const *)made;
+    ds_state_find(b->state, &frame->heap, key_columns, hashes, k->n, k->ids);
+    ds_state_values(b->state, frame->chunk_arena, &frame->heap, k->ids, k->n,
+                    k->rows.columns + n_keys);
+    compute(b, k);
+    remove_keys(b, k);
+    ds_state_add(b->state, &frame->heap, key_columns, hashes, k->n, staying(b, k), frame->batch_ms,
+                 k->ids);
+    set_values(b, k);
+    ds_state_see(b->state, k->ids, k->n, frame->batch_ms);
+}
+
+/* Keys that are in the state, and have no rows. */
+static void compute_without_rows(batch *b, keys *k)
+{
+    ds_frame *frame = b->frame;
+    begin_keys(b, k);
+    ds_state_keys(b->state, frame->chunk_arena, &frame->heap, k->ids, k->n, k->rows.columns);
+    ds_state_values(b->state, frame->chunk_arena, &frame->heap, k->ids, k->n,
+                    k->rows.columns + b->group->n_keys);
+    take_empty(b, k);
+    compute(b, k);
+}
+
+/* With "emit": "all" only live keys are emitted: one that times out is just forgotten. */
+static void apply_time_outs(batch *b, keys *k)
+{
+    b->frame->timed_out = true;
+    while ((k->n = ds_state_due(b->state, b->frame->batch_ms, k->ids, DS_CHUNK_ROWS)) > 0) {
+        compute_without_rows(b, k);
+        remove_keys(b, k);
+        if (b->plan->emit_all) {
+            ds_state_remove(b->state, k->ids, k->n);
+        } else {
+            set_values(b, k);
+            ds_state_end(b->state, k->ids, k->n);
+        }
+        ds_arena_reset(b->frame->chunk_arena);
+    }
+    b->frame->timed_out = false;
+}
+
+static void apply_rest(batch *b, keys *k)
+{
+    uint32_t n_changed, at = 0;
+    const uint32_t *changed = ds_state_changed(b->state, &n_changed);
+    size_t words = ds_bitmap_words(ds_state_limit(b->state));
+    uint64_t *seen = ds_arena_calloc(b->frame->arena, words + 1, sizeof *seen);
+    for (uint32_t i = 0; i < n_changed; i++)
+        ds_bit_set(seen, changed[i]);
+    uint32_t found;
+    while ((found = ds_state_walk(b->state, &at, k->ids, DS_CHUNK_ROWS)) > 0) {
+        k->n = 0;
+        for (uint32_t i = 0; i < found; i++)
+            if (!ds_bit_get(seen, k->ids[i]))
+                k->ids[k->n++] = k->ids[i];
+        if (k->n == 0)
+            continue;
+        compute_without_rows(b, k);
+        remove_keys(b, k);
+        set_values(b, k);
+        ds_arena_reset(b->frame->chunk_arena);
+    }
+}
+
+/* The rows of the app file that belong to this partition. */
+static void add_initial(const ds_frame *frame, const ds_node *node, ds_state *state)
+{
+    const ds_state_plan *plan = node->group->state;
+    uint32_t n_partitions = frame->plan->stages[node->stage].n_partitions;
+    uint64_t hashes[DS_CHUNK_ROWS], wanted[DS_CHUNK_WORDS];
+    uint32_t ids[DS_CHUNK_ROWS];
+    for (uint32_t c = 0; c < plan->n_initial; c++) {
+        const ds_chunk *chunk = &plan->initial[c];
+        uint32_t n = chunk->n_rows;
+        ds_hash_rows(&plan->heap, chunk->columns, plan->spec.n_keys, n, hashes);
+        for (uint32_t i = 0; i < n; i++) {
+            ids[i] = DS_NEW_KEY;
+            ds_bit_put(wanted, i, ds_hash_partition(hashes[i], n_partitions) == frame->partition);
+        }
+        ds_state_add(state, &plan->heap, chunk->columns, hashes, n, wanted, frame->zero_ms, ids);
+        ds_state_set(state, &plan->heap, ids, chunk->columns + plan->spec.n_keys, n);
+    }
+}
+
+/* Nothing in here fails: the budget was asked before, and is asked after it. */
+static void apply_groups(batch *b)
+{
+    keys k;
+    uint32_t total = ds_groups_count(b->groups);
+    ds_state_begin(b->state);
+    for (uint32_t at = 0; at < total; at += DS_CHUNK_ROWS) {
+        k.n = total - at < DS_CHUNK_ROWS ? total - at : DS_CHUNK_ROWS;
+        apply_rows(b, at, &k);
+        ds_arena_reset(b->frame->chunk_arena);
+    }
+    apply_time_outs(b, &k);
+    if (b->plan->emit_all)
+        apply_rest(b, &k);
+}
+
+static ds_status apply(ds_frame *frame, const ds_node *node, ds_kept_state *kept,
+                       const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
+{
+    batch b = {.frame = frame,
+               .node = node,
+               .group = node->group,
+               .plan = node->group->state,
+               .state = kept->state};
+    b.groups = ds_groups_new(&node->group->spec, frame->budget);
+    ds_status status = ds_group_merge(frame, node, b.groups, pieces, n_pieces, error);
+    if (status == DS_OK) {
+        uint64_t before = frame->overflow_values;
+        if (!kept->started)
+            add_initial(frame, node, kept->state);
+        kept->started = true;
+        apply_groups(&b);
+        kept->overflows = frame->overflow_values - before;
+    }
+    ds_groups_free(b.groups);
+    ds_groups_free(b.none);
+    return status;
+}
+
+/* ---- What is emitted ---- */
+
+static ds_status push_keys(ds_frame *frame, const ds_node *to, ds_state *state,
+                           const ds_state_spec *spec, const uint32_t *ids, uint32_t n)
+{
+    ds_arena *arena = frame->chunk_arena;
+    uint32_t n_columns = spec->n_keys + spec->n_values;
+    ds_column **columns = DS_ARENA_ARRAY(arena, ds_column *, n_columns + 1);
+    ds_state_keys(state, arena, &frame->heap, ids, n, columns);
+    ds_state_values(state, arena, &frame->heap, ids, n, columns + spec->n_keys);
+    ds_chunk chunk = {n, n_columns, (const ds_column *const *)columns, NULL};
+    ds_frame_push(frame, to, &chunk);
+    return ds_frame_next_chunk(frame);
+}
+
+static ds_status push_list(ds_frame *frame, const ds_node *node, ds_state *state,
+                           const uint32_t *ids, uint32_t total)
+{
+    const ds_state_spec *spec = &node->group->state->spec;
+    for (uint32_t at = 0; at < total; at += DS_CHUNK_ROWS) {
+        uint32_t n = total - at < DS_CHUNK_ROWS ? total - at : DS_CHUNK_ROWS;
+        DS_TRY(push_keys(frame, node, state, spec, ids + at, n));
+    }
+    return DS_OK;
+}
+
+static ds_status push_all(ds_frame *frame, const ds_node *to, ds_state *state,
+                          const ds_state_spec *spec)
+{
+    uint32_t ids[DS_CHUNK_ROWS], n, at = 0;
+    while ((n = ds_state_walk(state, &at, ids, DS_CHUNK_ROWS)) > 0)
+        DS_TRY(push_keys(frame, to, state, spec, ids, n));
+    return DS_OK;
+}
+
+static ds_status push_changes(ds_frame *frame, const ds_node *node, ds_state *state)
+{
+    uint32_t n;
+    const uint32_t *changed = ds_state_changed(state, &n);
+    DS_TRY(push_list(frame, node, state, changed, n));
+    const uint32_t *ended = ds_state_ended(state, &n);
+    frame->timed_out = true;
+    ds_status status = push_list(frame, node, state, ended, n);
+    frame->timed_out = false;
+    return status;
+}
+
+/* True if somebody other than snapshots reads what the state emits at this time. */
+static bool is_read(const ds_frame *frame, const ds_node *node)
+{
+    for (uint32_t i = 0; i < node->n_children; i++)
+        if (node->children[i]->kind != DS_NODE_SNAPSHOT && frame->due->reads[node->children[i]->id])
+            return true;
+    return false;
+}
+
+static ds_status emit(ds_frame *frame, const ds_node *node, ds_state *state)
+{
+    const ds_state_plan *plan = node->group->state;
+    if (is_read(frame, node))
+        DS_TRY(plan->emit_all ? push_all(frame, node, state, &plan->spec)
+                              : push_changes(frame, node, state));
+    for (uint32_t i = 0; i < node->n_children; i++) {
+        const ds_node *child = node->children[i];
+        if (child->kind == DS_NODE_SNAPSHOT && frame->due->reads[child->id])
+            DS_TRY(push_all(frame, child, state, &plan->spec));
+    }
+    return DS_OK;
+}
+
+ds_status ds_state_reduce(ds_frame *frame, const ds_node *node, ds_kept_state *kept, bool *applied,
+                          const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
+{
+    if (*applied)
+        frame->overflow_values += kept->overflows;
+    else
+        DS_TRY(apply(frame, node, kept, pieces, n_pieces, error));
+    *applied = true;
+    DS_TRY(ds_frame_next_chunk(frame));
+    return emit(frame, node, kept->state);
+}
