@@ -1,6 +1,7 @@
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/explain_join.h"
+#include "cli/explain_state.h"
 #include "cli/load.h"
 #include "dstream/op_group.h"
 #include "dstream/op_order.h"
@@ -135,6 +136,7 @@ static void print_root(const ds_node *node)
             printf(")");
         }
         break;
+    case DS_NODE_STATE: ds_explain_state(node); break;
     case DS_NODE_EXCHANGE: ds_explain_exchange(node); break;
     case DS_NODE_ORDER:
         printf("bring sorted runs together");
@@ -151,7 +153,8 @@ static void print_write(const ds_plan *plan, const ds_node *node)
     const ds_stage *target = &plan->stages[node->stage];
     printf("      shuffle to stage %u: ", target->id);
     switch (node->kind) {
-    case DS_NODE_GROUP: printf("partial aggregates by key"); break;
+    case DS_NODE_GROUP:
+    case DS_NODE_STATE: printf("partial aggregates by key"); break;
     case DS_NODE_ORDER:
         printf("%s", node->order->limit >= 0 ? "the first rows, sorted" : "sorted rows");
         break;
@@ -178,6 +181,10 @@ static void print_rows(const ds_node *node)
 {
     if (node->kind == DS_NODE_HAVING) {
         printf("      compute %s: having\n", node->stream);
+        return;
+    }
+    if (node->kind == DS_NODE_SNAPSHOT) {
+        ds_explain_snapshot(node);
         return;
     }
     const ds_rows_plan *rows = node->rows;

@@ -55,6 +55,14 @@ ds_state *ds_state_new(const ds_state_spec *spec, ds_budget *budget)
     return state;
 }
 
+size_t ds_state_key_bytes(const ds_state_spec *spec)
+{
+    ds_state *state = ds_state_new(spec, NULL);
+    size_t record = state->record_bytes;
+    ds_state_free(state);
+    return record + 2 * sizeof(ds_index_slot); /* tables of the index are half full or more */
+}
+
 static size_t segment_bytes(const ds_state *state, uint32_t segment)
 {
     uint32_t records = segment == 0 ? state->first_records : (uint32_t)1 << state->shift;

@@ -113,6 +113,9 @@ ds_status ds_state_load(ds_state *state, const void *piece, size_t length, ds_er
 /* Takes the keys whose hash is from `first` to `last` out. Looks at every key. */
 void ds_state_forget(ds_state *state, uint64_t first, uint64_t last);
 
+/* About what a key takes with its place in the index, without long text. */
+size_t ds_state_key_bytes(const ds_state_spec *spec);
+
 /* The memory that the state holds. */
 size_t ds_state_bytes(const ds_state *state);
 

@@ -449,8 +449,11 @@ static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *resu
         d->keyed_ms[result->stage][result->partition] != DS_NO_BATCH) {
         d->keyed_ms[result->stage][result->partition] = DS_NO_BATCH;
         d->progress.panes_lost++;
-        ds_log_error("stream %s: the windows of key partition %u were lost; they begin anew",
-                     d->plan->stages[result->stage].root->stream, result->partition);
+        const ds_node *root = d->plan->stages[result->stage].root;
+        bool state = root->kind == DS_NODE_STATE;
+        ds_log_error("stream %s: the %s of key partition %u %s lost; %s anew", root->stream,
+                     state ? "state" : "windows", result->partition, state ? "was" : "were",
+                     state ? "it begins" : "they begin");
     }
     if (result->status == DS_ERR_IO) /* a full disk: the batch waits until there is room */
         back_off(d, stage, task);

@@ -213,7 +213,23 @@ const char *ds_driver_bulk_url(const ds_driver *d, uint64_t executor_id)
 
 /* ---- loss ---- */
 
-/* Panes go with their executor: count them, and let the partitions begin anew elsewhere. */
+static void show_loss(const ds_stage *stage, uint32_t lost, uint64_t executor_id)
+{
+    for (uint32_t i = 0; i < stage->n_inputs; i++) {
+        const ds_node *node = stage->inputs[i].root;
+        bool state = node->kind == DS_NODE_STATE;
+        if (ds_node_keeps(node))
+            ds_log_error("stream %s: the %s of %u of %u key partitions %s lost with executor "
+                         "%" PRIu64 "; %s",
+                         node->stream, state ? "state" : "windows", lost, stage->n_partitions,
+                         state ? "was" : "were", executor_id,
+                         state ? "it begins anew"
+                               : "they begin anew, and results that overlap the loss are too low");
+    }
+}
+
+/* Panes and state go with their executor: count them, and let the partitions begin anew elsewhere.
+ */
 static void lose_partitions(ds_driver *d, uint64_t executor_id)
 {
     for (uint32_t s = 0; s < d->plan->n_stages; s++) {
@@ -228,11 +244,7 @@ static void lose_partitions(ds_driver *d, uint64_t executor_id)
         }
         d->progress.panes_lost += lost;
         if (lost > 0)
-            ds_log_error("stream %s: the windows of %u of %u key partitions were lost with "
-                         "executor %" PRIu64 "; they begin anew, and results that overlap the loss "
-                         "are too low",
-                         d->plan->stages[s].root->stream, lost, d->plan->stages[s].n_partitions,
-                         executor_id);
+            show_loss(&d->plan->stages[s], lost, executor_id);
     }
     for (uint32_t p = 0; p < d->plan->key_partitions; p++)
         if (d->owners[p] == executor_id)
