@@ -3,8 +3,8 @@
  *
  *  - it ends, within a number of events;
  *  - each output time is committed once, and times go up;
- *  - the rows are those of the oracle (world.h). Only streams with windows may differ, only if
- *    the loss of panes was reported, and only at times whose windows overlap the loss;
+ *  - the rows are those of the oracle (world.h). Only streams with windows or state may differ,
+ *    only if the loss of panes was reported, and only at times whose windows overlap the loss;
  *  - no batch is given up, unless tasks fail, or outputs that nobody else holds are lost with
  *    their executors again and again; executors hold nothing when they stop.
  *
@@ -141,11 +141,14 @@ static void digest_number(run *r, uint64_t number)
     XXH3_64bits_update(r->digest, &number, sizeof number);
 }
 
-/* True if a difference may come from a reported loss of panes, or a batch that was given up. */
+/* True if a difference may come from a reported loss of panes, or a batch that was given up. What
+ * state has lost is missing for good. */
 static bool may_differ(const run *r, const stream *s, int64_t t_ms)
 {
-    if (r->given_up > 0 && s->size_ms > 0)
+    if (r->given_up > 0 && (s->size_ms > 0 || s->kind == KIND_STATE))
         return true;
+    if (s->kind == KIND_STATE)
+        return r->panes_lost > 0 && t_ms >= r->lost_from_ms;
     if (r->panes_lost == 0 || s->size_ms == 0 || t_ms < r->lost_from_ms)
         return false;
     return t_ms - s->size_ms - s->inner_ms < r->lost_to_ms;

@@ -1,4 +1,4 @@
-#include "sim/world.h"
+#include "sim/state.h"
 
 #include "base/memory.h"
 
@@ -80,8 +80,14 @@ static void make_stream(stream *s, uint32_t number, bool windows, ds_random *ran
 {
     *s = (stream){.kind = (stream_kind)below(random, KINDS), .slide_ms = INTERVAL_MS, .limit = -1};
     snprintf(s->name, sizeof s->name, "s%u", number);
-    if (!windows && s->kind == KIND_CHAIN)
+    if (!windows && (s->kind == KIND_CHAIN || s->kind == KIND_STATE))
         s->kind = KIND_UNION;
+    if (windows && below(random, 5) == 0) /* it has many shapes */
+        s->kind = KIND_STATE;
+    if (s->kind == KIND_STATE) {
+        state_make(s, random);
+        return;
+    }
     if (!windows && s->kind == KIND_PAIRS)
         s->kind = KIND_JOIN;
     bool never = !windows || s->kind == KIND_ORDER || s->kind == KIND_MAP ||
@@ -203,6 +209,10 @@ static void append_counts(const stream *s, const char *suffix, const char *sourc
 
 static void append_stream(const stream *s, ds_buffer *out)
 {
+    if (s->kind == KIND_STATE) {
+        state_app(s, out);
+        return;
+    }
     if (strstr(clauses[s->kind], "%s_\"") != NULL)
         append_counts(s, "_", "a", s->inner_ms, "n", out);
     if (s->kind == KIND_PAIRS)
@@ -620,6 +630,7 @@ text_rows world_expect(const world *w, const stream *s, int64_t zero_ms, int64_t
     case KIND_CHAIN: expect_chain(w, s, zero_ms, t_ms, &rows); break;
     case KIND_JOIN:
     case KIND_PAIRS: expect_sides(w, s, zero_ms, t_ms, &rows); break;
+    case KIND_STATE: state_expect(w, s, zero_ms, t_ms, &rows); break;
     case KINDS: break;
     }
     free(p.rows);

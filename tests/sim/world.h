@@ -47,6 +47,7 @@ typedef enum stream_kind {
     KIND_JOIN,     /* rows of one source with the counts of the other by key */
     KIND_PAIRS,    /* counts by key of two windows, joined where they are */
     KIND_SPREAD,   /* rows that were spread evenly */
+    KIND_STATE,    /* counts and sums from the beginning, or snapshots of them (state.h) */
     KINDS
 } stream_kind;
 
@@ -54,10 +55,14 @@ typedef struct stream {
     stream_kind kind;
     char name[8];
     int64_t size_ms, slide_ms; /* size 0: no window; slide: of its result */
-    int64_t inner_ms, limit;   /* CHAIN: the first window, PAIRS: that of a; ORDER, TOP */
-    bool ordered;              /* the order of the rows counts */
-    bool append;               /* its sink is one growing file */
-    uint32_t rotated;          /* how often that was renamed */
+    /* CHAIN: the first window, PAIRS: that of a, STATE: that of its parent (0: none) */
+    int64_t inner_ms, limit; /* limit: ORDER, TOP */
+    /* STATE */
+    int64_t timeout_ms, removed; /* 0: none; keys with a multiple of so many rows go */
+    bool emit_all, snapshot, initial;
+    bool ordered;     /* the order of the rows counts */
+    bool append;      /* its sink is one growing file */
+    uint32_t rotated; /* how often that was renamed */
 } stream;
 
 typedef struct world {
