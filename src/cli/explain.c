@@ -3,7 +3,7 @@
 #include "cli/explain_join.h"
 #include "cli/explain_state.h"
 #include "cli/load.h"
-#include "dstream/op_group.h"
+#include "dstream/op_broadcast.h"
 #include "dstream/op_order.h"
 #include "dstream/op_rows.h"
 #include "dstream/op_window.h"
@@ -205,6 +205,18 @@ static void print_rows(const ds_node *node)
         printf("\n");
 }
 
+/* Rows on their way to a join with a table. */
+static void print_side(const ds_plan *plan, const ds_stage *stage, const ds_node *exchange)
+{
+    const ds_node *join = exchange->children[0];
+    if (ds_broadcast_stream(join) != exchange) {
+        ds_explain_held(join);
+        return;
+    }
+    ds_explain_lookup(join);
+    print_children(plan, stage, join);
+}
+
 static void print_child(const ds_plan *plan, const ds_stage *stage, const ds_node *node)
 {
     static const char *const sinks[] = {[DS_TO_CONSOLE] = "console",
@@ -213,6 +225,10 @@ static void print_child(const ds_plan *plan, const ds_stage *stage, const ds_nod
                                         [DS_TO_TEST] = "test"};
     if (node->stage != DS_NO_STAGE) {
         print_write(plan, node);
+        return;
+    }
+    if (node->kind == DS_NODE_EXCHANGE && ds_node_is_broadcast(node->children[0])) {
+        print_side(plan, stage, node);
         return;
     }
     if (node->kind == DS_NODE_EXCHANGE) {
@@ -235,14 +251,15 @@ static void print_children(const ds_plan *plan, const ds_stage *stage, const ds_
 static void print_stage(const ds_plan *plan, const ds_stage *stage)
 {
     char slide[32];
+    duration(stage->keyed ? stage->root->parents[0]->slide_ms : stage->root->slide_ms, slide);
     printf("  stage %u, ", stage->id);
-    if (stage->n_partitions == 0)
-        printf("one task for each block or piece of input");
+    if (stage->root->held)
+        printf("for each version of the table, in every executor\n");
+    else if (stage->n_partitions == 0)
+        printf("one task for each block or piece of input, every %s\n", slide);
     else
-        printf("%u task%s", stage->n_partitions, stage->n_partitions == 1 ? "" : "s");
-    printf(
-        ", every %s\n",
-        duration(stage->keyed ? stage->root->parents[0]->slide_ms : stage->root->slide_ms, slide));
+        printf("%u task%s, every %s\n", stage->n_partitions, stage->n_partitions == 1 ? "" : "s",
+               slide);
     for (uint32_t i = 0; i < stage->n_inputs; i++) {
         const ds_node *root = stage->inputs[i].root;
         printf("      ");

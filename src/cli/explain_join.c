@@ -1,6 +1,6 @@
 #include "cli/explain_join.h"
 
-#include "dstream/op_join.h"
+#include "dstream/op_broadcast.h"
 
 #include <stdio.h>
 
@@ -88,12 +88,32 @@ static void print_on(const ds_node *node)
                right->fields[plan->keys[DS_RIGHT_SIDE][k]].name);
 }
 
+static const char *const kinds[] = {[DS_JOIN_INNER] = "inner",
+                                    [DS_JOIN_LEFT] = "left",
+                                    [DS_JOIN_RIGHT] = "right",
+                                    [DS_JOIN_FULL] = "full"};
+
+void ds_explain_lookup(const ds_node *join)
+{
+    printf("      join %s: %s, on ", join->stream, kinds[join->join->type]);
+    print_on(join);
+    printf("; rows are looked up in table %s as they pass: no shuffle\n",
+           join->join->table->stream);
+}
+
+void ds_explain_held(const ds_node *join)
+{
+    const ds_join_plan *plan = join->join;
+    int side = plan->table_side;
+    printf("      held by every executor for join %s, by ", join->stream);
+    ds_explain_columns(&join->parents[side]->schema, plan->keys[side], plan->n_keys);
+    printf(": ");
+    ds_explain_size(plan->wanted_types[side], plan->n_wanted[side], "row");
+    printf(", and the keys\n");
+}
+
 void ds_explain_join(const ds_node *node)
 {
-    static const char *const kinds[] = {[DS_JOIN_INNER] = "inner",
-                                        [DS_JOIN_LEFT] = "left",
-                                        [DS_JOIN_RIGHT] = "right",
-                                        [DS_JOIN_FULL] = "full"};
     const ds_join_plan *plan = node->join;
     printf("      join %s: %s, on ", node->stream, kinds[plan->type]);
     print_on(node);

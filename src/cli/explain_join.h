@@ -21,4 +21,9 @@ void ds_explain_exchange(const ds_node *node);
 void ds_explain_here(const ds_node *node);
 void ds_explain_join(const ds_node *node);
 
+/* A join with a table (op_broadcast.h), where rows pass through it. */
+void ds_explain_lookup(const ds_node *join);
+/* Where the rows of the table end: what every executor holds. */
+void ds_explain_held(const ds_node *join);
+
 #endif

@@ -219,9 +219,9 @@ static int64_t parents_slide(ds_app_builder *builder, const ds_app_stream *strea
 
 static bool is_timeless(ds_app_builder *builder, const ds_app_stream *stream)
 {
-    for (uint32_t i = 0; i < stream->n_from; i++) {
-        const ds_app_node *node =
-            stream->from[i] != NULL ? ds_app_find(builder, stream->from[i]) : NULL;
+    for (uint32_t i = 0; i < parents_count(stream); i++) {
+        const char *name = parent_name(stream, i);
+        const ds_app_node *node = name != NULL ? ds_app_find(builder, name) : NULL;
         if (node == NULL || !node->timeless)
             return false;
     }

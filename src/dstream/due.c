@@ -22,10 +22,11 @@ bool ds_node_is_windowed(const ds_node *node)
     return node->kind == DS_NODE_WINDOW || (node->kind == DS_NODE_GROUP && node->group->windowed);
 }
 
-/* The source of a table has rows at any time. */
+/* The source of a table has rows at any time. What only joins with tables read of it is no matter
+ * of batches. */
 static bool is_table(const ds_node *node)
 {
-    return node->kind == DS_NODE_SOURCE && node->source->type == DS_SOURCE_TABLE;
+    return node->kind == DS_NODE_SOURCE && node->table != NULL && !node->held;
 }
 
 bool ds_node_keeps(const ds_node *node)
@@ -73,7 +74,7 @@ void ds_plan_due(const ds_plan *plan, ds_arena *arena, int64_t t_ms, ds_due *due
     /* From the sinks up: children have larger ids. */
     for (uint32_t i = plan->n_nodes; i-- > 0;) {
         const ds_node *node = plan->nodes[i];
-        for (uint32_t c = 0; c < node->n_children; c++)
+        for (uint32_t c = 0; c < node->n_children && !node->held; c++)
             due->emits[i] |= due->reads[node->children[c]->id] && t_ms % node->slide_ms == 0;
         if (node->kind != DS_NODE_SOURCE)
             due->reads[i] = reads_at(node, t_ms, due->emits[i]);

@@ -1,6 +1,7 @@
 #include "dstream/frame.h"
 
 #include "base/assert.h"
+#include "dstream/op_broadcast.h"
 #include "dstream/op_having.h"
 #include "dstream/op_join.h"
 #include "dstream/op_order.h"
@@ -31,7 +32,12 @@ static void free_state(const ds_node *node, void *state)
 {
     switch (node->kind) {
     case DS_NODE_EXCHANGE: ds_row_scatter_free(state); break;
-    case DS_NODE_JOIN: ds_join_state_free(state); break;
+    case DS_NODE_JOIN:
+        if (ds_node_is_broadcast(node))
+            ds_join_probe_free(state);
+        else
+            ds_join_state_free(state);
+        break;
     case DS_NODE_GROUP:
     case DS_NODE_STATE: ds_group_state_free(state); break;
     case DS_NODE_ORDER: ds_order_state_free(state); break;
@@ -93,7 +99,12 @@ static void push_child(ds_frame *frame, const ds_node *child, uint32_t parent,
     switch (child->kind) {
     case DS_NODE_ROWS: ds_rows_push(frame, child, parent, chunk); break;
     case DS_NODE_EXCHANGE: ds_exchange_push(frame, child, chunk); break;
-    case DS_NODE_JOIN: ds_join_push(frame, child, parent, chunk); break;
+    case DS_NODE_JOIN:
+        if (ds_node_is_broadcast(child))
+            ds_broadcast_push(frame, child, parent, chunk);
+        else
+            ds_join_push(frame, child, parent, chunk);
+        break;
     case DS_NODE_GROUP:
     case DS_NODE_STATE: ds_group_push(frame, child, chunk); break;
     case DS_NODE_SNAPSHOT: break; /* its rows are pushed by the state (op_state.h) */

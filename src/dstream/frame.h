@@ -45,6 +45,10 @@ typedef struct ds_frame {
     ds_arena *chunk_arena; /* emptied after each chunk of the root */
     ds_heap heap;
     void **states; /* by node id: the run-time half of nodes that keep something */
+    /* By node id, for joins with tables (op_broadcast.h), borrowed: what rows are looked up in. If
+     * this frame reads a table: what its rows go to. */
+    struct ds_broadcast *const *broadcasts;
+    bool reads_table;
     ds_frame_out out;
     bool full; /* some state has grown beyond DS_FLUSH_BYTES: it leaves before the next chunk */
     uint64_t overflow_rows, overflow_values;

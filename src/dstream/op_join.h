@@ -43,6 +43,10 @@ typedef struct ds_join_plan {
     uint32_t *wanted[2];
     ds_type *wanted_types[2];
     uint32_t n_wanted[2];
+    /* The source of the table that the rows of one side are made of, and which every executor holds
+     * (op_broadcast.h); NULL: none. */
+    const ds_node *table;
+    int table_side;
 } ds_join_plan;
 
 /* ---- plan ---- */

@@ -1,6 +1,7 @@
 #include "dstream/plan.h"
 
 #include "base/assert.h"
+#include "dstream/op_broadcast.h"
 #include "dstream/op_having.h"
 #include "dstream/op_join.h"
 #include "dstream/op_order.h"
@@ -80,6 +81,7 @@ static void add_sources(builder *b)
         node->schema = source->schema;
         node->source = source;
         node->fails = source->on_error == DS_ON_ERROR_FAIL;
+        node->table = source->type == DS_SOURCE_TABLE ? node : NULL;
         name_output(b, source->name, node);
     }
 }
@@ -128,6 +130,7 @@ static ds_node *add_join(builder *b, const ds_app_stream *stream)
         ds_join_plan_new(&b->planner, stream, schemas, left, exchanges, exchanged, &output);
     if (join == NULL)
         return NULL;
+    ds_broadcast_choose(join, exchanges, (const ds_node *const *)sides);
     for (int side = 0; side < 2; side++) {
         sides[side] = add_node(b, DS_NODE_EXCHANGE, stream->name, stream->path, &sides[side], 1);
         sides[side]->exchange = exchanges[side];
@@ -167,9 +170,12 @@ static ds_node *add_rows(builder *b, const ds_app_stream *stream, const char *co
         node = add_node(b, DS_NODE_ROWS, stream->name, stream->path, &node, 1);
         node->rows = rows;
     }
+    b->planner.uses_time = false;
     if (!ds_rows_plan_clauses(&b->planner, (ds_rows_plan *)node->rows, stream, *qualifiers,
                               &node->schema))
         return NULL;
+    if (node->n_parents == 1 && !b->planner.uses_time)
+        node->table = node->parents[0]->table;
     if (stream->has_select)
         *qualifiers = NULL;
     return node;

@@ -76,16 +76,18 @@ struct ds_node {
     uint32_t n_parents;
     ds_node **children;
     uint32_t n_children;
-    int64_t slide_ms;  /* of its output */
-    int64_t window_ms; /* size of the window that its rows stand for; 0: none */
-    ds_schema schema;  /* of its output */
-    bool *wanted;      /* which columns of its output some child reads */
-    bool ordered;      /* some node below depends on the order of its rows */
-    bool needed;       /* a sink reads it; only such nodes stay in the plan */
-    bool fails;        /* a source above says "on_error": "fail": so overflows are fatal, too */
-    uint32_t stage;    /* the stage that it is a root of, or DS_NO_STAGE */
-    uint32_t input;    /* of that stage: whose root it is */
-    union {            /* by kind */
+    int64_t slide_ms;     /* of its output */
+    int64_t window_ms;    /* size of the window that its rows stand for; 0: none */
+    ds_schema schema;     /* of its output */
+    bool *wanted;         /* which columns of its output some child reads */
+    bool ordered;         /* some node below depends on the order of its rows */
+    bool needed;          /* a sink reads it; only such nodes stay in the plan */
+    const ds_node *table; /* its rows are made of this table's alone, row by row; NULL: not so */
+    bool held;            /* its rows go nowhere but to joins with a table, as those of the table */
+    bool fails;           /* a source above says "on_error": "fail": so overflows are fatal, too */
+    uint32_t stage;       /* the stage that it is a root of, or DS_NO_STAGE */
+    uint32_t input;       /* of that stage: whose root it is */
+    union {               /* by kind */
         const ds_app_source *source;
         const struct ds_rows_plan *rows;
         const struct ds_exchange_plan *exchange;
@@ -117,7 +119,11 @@ typedef struct ds_stage {
     bool anywhere;   /* its partitions are no key partitions: a task may run on any executor */
     ds_node **joins; /* made in it, once all its roots have given their rows */
     uint32_t n_joins;
-    uint32_t *tables; /* sources (indexes in the app) that its rows are joined with as they pass */
+    /* Joins with tables, through which its rows pass (op_broadcast.h), and the sources of the
+     * tables (indexes in the app), each once. */
+    ds_node **lookups;
+    uint32_t n_lookups;
+    uint32_t *tables;
     uint32_t n_tables;
 } ds_stage;
 

@@ -21,6 +21,8 @@ static const ds_node *follow(const ds_node *node, uint32_t *columns, uint32_t n)
     for (;; node = node->parents[0]) {
         if (node->kind == DS_NODE_HAVING || node->kind == DS_NODE_SNAPSHOT)
             continue;
+        if (node->kind == DS_NODE_JOIN && node->join->table != NULL)
+            return NULL; /* rows stay where they are, but other keys are among their columns */
         if (node->kind != DS_NODE_ROWS)
             return node;
         if (node->n_parents != 1)

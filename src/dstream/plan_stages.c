@@ -11,7 +11,7 @@
 #include "dstream/plan_stages.h"
 
 #include "base/assert.h"
-#include "dstream/op_join.h"
+#include "dstream/op_broadcast.h"
 #include "dstream/op_order.h"
 #include "dstream/op_window.h"
 #include "dstream/plan_fuse.h"
@@ -66,6 +66,8 @@ static bool is_single(const stager *s, const ds_node *node)
 {
     if (s->root[node->id])
         return partitions_of(s->plan, node) == 1;
+    if (ds_node_is_broadcast(node))
+        return is_single(s, ds_broadcast_stream(node));
     if (node->kind == DS_NODE_JOIN)
         return s->plan->key_partitions == 1;
     return node->n_parents == 1 && is_single(s, node->parents[0]);
@@ -95,7 +97,7 @@ static bool comes_from(const stager *s, const ds_node *node, uint32_t group, boo
     seen[node->id] = true;
     if (!s->root[node->id]) {
         for (uint32_t p = 0; p < node->n_parents; p++)
-            if (comes_from(s, node->parents[p], group, seen))
+            if (!node->parents[p]->held && comes_from(s, node->parents[p], group, seen))
                 return true;
         return false;
     }
@@ -220,7 +222,8 @@ static void mark_makers(const stager *s, const ds_node *node, bool *groups, bool
         groups[group_of(s, node->id)] = true;
     else
         for (uint32_t i = 0; i < node->n_parents; i++)
-            mark_makers(s, node->parents[i], groups, seen);
+            if (!node->parents[i]->held)
+                mark_makers(s, node->parents[i], groups, seen);
 }
 
 /* Marks the groups that write pieces for a group; both arrays are by node id. */
@@ -326,7 +329,7 @@ static void add_joins(const stager *s)
     ds_plan *plan = s->plan;
     for (int pass = 0; pass < 2; pass++) {
         for (uint32_t i = 0; i < plan->n_nodes; i++) {
-            if (plan->nodes[i]->kind != DS_NODE_JOIN)
+            if (plan->nodes[i]->kind != DS_NODE_JOIN || ds_node_is_broadcast(plan->nodes[i]))
                 continue;
             ds_stage *stage = &plan->stages[plan->nodes[s->home[i]]->stage];
             if (pass == 1)
@@ -341,6 +344,55 @@ static void add_joins(const stager *s)
     }
 }
 
+/* ---- joins with tables ---- */
+
+/* The nodes whose rows go nowhere but to joins with a table, as those of the table. */
+static void mark_held(ds_plan *plan)
+{
+    for (uint32_t i = plan->n_nodes; i-- > 0;) {
+        ds_node *node = plan->nodes[i];
+        node->held = node->n_children > 0;
+        for (uint32_t c = 0; c < node->n_children && node->held; c++) {
+            const ds_node *child = node->children[c];
+            node->held =
+                child->held || (ds_node_is_broadcast(child) && ds_broadcast_stream(child) != node);
+        }
+    }
+}
+
+static void add_lookup(const ds_plan *plan, ds_stage *stage, ds_node *join)
+{
+    if (stage->lookups == NULL) {
+        stage->lookups = DS_ARENA_ARRAY(plan->arena, ds_node *, plan->n_nodes);
+        stage->tables = DS_ARENA_ARRAY(plan->arena, uint32_t, plan->app->n_sources);
+    }
+    stage->lookups[stage->n_lookups++] = join;
+    uint32_t source = (uint32_t)(join->join->table->source - plan->app->sources);
+    for (uint32_t i = 0; i < stage->n_tables; i++)
+        if (stage->tables[i] == source)
+            return;
+    stage->tables[stage->n_tables++] = source;
+}
+
+/* Each stage is told what its rows are looked up in. */
+static void add_lookups(const stager *s)
+{
+    ds_plan *plan = s->plan;
+    for (uint32_t i = 0; i < plan->n_nodes; i++) {
+        ds_node *node = plan->nodes[i];
+        if (!ds_node_is_broadcast(node))
+            continue;
+        bool *groups = ds_calloc(plan->n_nodes, sizeof *groups);
+        bool *seen = ds_calloc(plan->n_nodes, sizeof *seen);
+        mark_makers(s, ds_broadcast_stream(node), groups, seen);
+        for (uint32_t g = 0; g < plan->n_nodes; g++)
+            if (groups[g])
+                add_lookup(plan, &plan->stages[plan->nodes[g]->stage], node);
+        free(groups);
+        free(seen);
+    }
+}
+
 void ds_plan_make_stages(ds_planner *planner, ds_plan *plan)
 {
     size_t n = plan->n_nodes + 1;
@@ -350,14 +402,16 @@ void ds_plan_make_stages(ds_planner *planner, ds_plan *plan)
                 ds_calloc(n, sizeof *s.group),
                 ds_calloc(n, sizeof *s.next),
                 ds_calloc(n, sizeof *s.home)};
+    mark_held(plan);
     for (uint32_t i = 0; i < plan->n_nodes; i++) {
         s.group[i] = s.next[i] = i;
         s.root[i] = is_root(&s, plan->nodes[i]);
-        if (plan->nodes[i]->kind == DS_NODE_JOIN)
+        if (plan->nodes[i]->kind == DS_NODE_JOIN && !ds_node_is_broadcast(plan->nodes[i]))
             place_join(&s, plan->nodes[i]);
     }
     number_stages(&s);
     add_joins(&s);
+    add_lookups(&s);
     free(s.root);
     free(s.group);
     free(s.next);

@@ -24,6 +24,7 @@ ds_expr *ds_planner_bind(ds_planner *planner, const ds_app_text *text, const ds_
         return report(planner, text->path, &error);
     if (ds_expr_bind(planner->arena, expr, &scope, &error) != DS_OK)
         return report(planner, text->path, &error);
+    planner->uses_time = planner->uses_time || ds_expr_uses_time(expr);
     return expr;
 }
 

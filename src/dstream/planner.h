@@ -9,6 +9,7 @@ typedef struct ds_planner {
     const ds_app *app;
     ds_diagnostics *diagnostics;
     ds_arena *arena;
+    bool uses_time; /* some expression that was bound since this was cleared does */
     /* Further names of columns where names have qualifiers: those of the stream at hand. */
     const ds_alias *aliases;
     uint32_t n_aliases;

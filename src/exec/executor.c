@@ -218,7 +218,8 @@ static ds_status hold_plan(ds_executor *e, const ds_msg_plan *text, ds_error *er
     held_plan held = {.plan_id = text->plan_id};
     DS_TRY(compile(e, text, &held, error));
     held.keyed = ds_keyed_store_new(&e->budget);
-    held.tables = ds_tables_new(held.app->n_sources, e->id, e->config.store);
+    const ds_table_builder builder = {held.plan, e->peers, &e->budget};
+    held.tables = ds_tables_new(&builder, e->id, e->config.store);
     held.env = (ds_task_env){.plan = held.plan,
                              .store = e->config.store,
                              .ranges = e->ranges,
@@ -384,7 +385,8 @@ static void on_table(ds_executor *e, const ds_msg_table *table)
 {
     const held_plan *held = find_plan(e, table->plan_id);
     if (held != NULL)
-        ds_tables_add(held->tables, table->source, table->version, table->inputs, table->n_inputs);
+        ds_tables_add(held->tables, table->source, table->version, table->inputs, table->n_inputs,
+                      NULL);
 }
 
 static void on_table_drop(ds_executor *e, const ds_msg_table_drop *drop)

@@ -29,6 +29,7 @@ typedef struct loading {
     uint32_t capacity; /* of the inputs */
     uint64_t records;  /* lines so far */
     XXH3_state_t *checksum;
+    ds_broadcast **broadcasts; /* what joins look rows up in; NULL: not made */
 } loading;
 
 /* ---- the file ---- */
@@ -212,14 +213,6 @@ static ds_status read_file(loading *l, ds_error *error)
 
 /* ---- contents ---- */
 
-static const ds_node *node_of(const ds_plan *plan, const ds_app_source *source)
-{
-    for (uint32_t i = 0; i < plan->n_nodes; i++)
-        if (plan->nodes[i]->kind == DS_NODE_SOURCE && plan->nodes[i]->source == source)
-            return plan->nodes[i];
-    return NULL;
-}
-
 static ds_status check_header(const loading *l, ds_error *error)
 {
     if (!has_header(l) || l->source->batches != NULL)
@@ -252,33 +245,15 @@ static ds_status check_counts(const loading *l, ds_error *error)
                         result->n_samples > 0 ? result->samples[0].detail : "");
 }
 
-static ds_status decode(loading *l, const ds_node *node, ds_error *error)
-{
-    const ds_plan *plan = l->env->plan;
-    ds_budget budget;
-    ds_budget_init(&budget, l->env->budget, 0);
-    ds_arena *due_arena = ds_arena_new(NULL);
-    ds_due due = {.reads = DS_ARENA_ARRAY(due_arena, bool, plan->n_nodes + 1)};
-    ds_frame frame;
-    ds_frame_init(&frame, plan, &plan->stages[node->stage], &due, 0, 0, &budget,
-                  &(ds_frame_out){0});
-    ds_task task = {.inputs = l->loaded->inputs, .n_inputs = l->loaded->n_inputs};
-    ds_scratch scratch = {0};
-    ds_status status = ds_task_source_run(&frame, node, &task, l->env->peers, &scratch, l->arena,
-                                          &l->loaded->result, error);
-    ds_scratch_fini(&scratch);
-    ds_frame_fini(&frame);
-    ds_arena_free(due_arena);
-    return status;
-}
-
 static ds_status check_contents(loading *l, ds_error *error)
 {
-    const ds_node *node = node_of(l->env->plan, l->source);
+    const ds_node *node = ds_table_node(l->env->plan, l->source);
     if (node == NULL)
         return ds_error_set(error, DS_ERR_PROTOCOL, "nothing reads the table %s", l->source->name);
     DS_TRY(check_header(l, error));
-    DS_TRY(decode(l, node, error));
+    DS_TRY(ds_table_build(ds_tables_builder(l->env->tables), node, l->loaded->inputs,
+                          l->loaded->n_inputs, l->arena, &l->loaded->result, &l->broadcasts,
+                          error));
     return check_counts(l, error);
 }
 
@@ -334,9 +309,11 @@ void ds_table_load(const ds_task_env *env, const ds_msg_table_load *load, int64_
         if (l.source->batches == NULL)
             give_back(&l);
         loaded->n_inputs = 0;
+        ds_table_broadcasts_free(env->plan, l.broadcasts);
         loaded->result.message = ds_arena_strdup(arena, error.message);
     } else if (!loaded->same) {
-        ds_tables_add(env->tables, load->source, load->version, loaded->inputs, loaded->n_inputs);
+        ds_tables_add(env->tables, load->source, load->version, loaded->inputs, loaded->n_inputs,
+                      l.broadcasts);
     }
     /* A change within the same tick of the file's clock would not show: the next look reads. */
     if (loaded->stamp.modified_ns > wall_us * 1000 - YOUNG_NS)

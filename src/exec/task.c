@@ -18,6 +18,8 @@ typedef struct running {
     ds_arena *arena;
     ds_output *outputs;
     uint32_t n_outputs, capacity;
+    ds_table_version_use **tables; /* that were taken */
+    uint32_t n_tables;
     bool has_kept; /* the partition was taken from the keyed store */
     uint64_t spilled_bytes;
 } running;
@@ -130,6 +132,31 @@ static ds_status check_overflows(const running *run, ds_error *error)
                         run->frame.stage->root->stream);
 }
 
+/* Takes what rows are looked up in as they pass. Bytes of a table that are gone say nothing about
+ * panes, as those of pieces. */
+static ds_status take_tables(running *run, ds_error *error)
+{
+    const ds_task *task = run->task;
+    const ds_stage *stage = run->frame.stage;
+    if (stage->n_tables == 0)
+        return DS_OK;
+    ds_arena *arena = run->frame.arena;
+    ds_broadcast **broadcasts = DS_ARENA_ARRAY(arena, ds_broadcast *, run->env->plan->n_nodes + 1);
+    run->tables = DS_ARENA_ARRAY(run->arena, ds_table_version_use *, task->n_tables + 1);
+    for (uint32_t i = 0; i < task->n_tables; i++) {
+        ds_status status = ds_tables_take(run->env->tables, &task->tables[i], broadcasts,
+                                          &run->tables[run->n_tables], error);
+        if (status != DS_OK)
+            return status == DS_ERR_LOST ? DS_ERR_UNAVAILABLE : status;
+        run->n_tables++;
+    }
+    for (uint32_t i = 0; i < stage->n_lookups; i++)
+        if (broadcasts[stage->lookups[i]->id] == NULL)
+            return ds_error_set(error, DS_ERR_PROTOCOL, "a task lacks a table that it reads");
+    run->frame.broadcasts = broadcasts;
+    return DS_OK;
+}
+
 /* The records of a table were counted, and shown, when it was loaded. */
 static void forget_counts(ds_task_result *result)
 {
@@ -142,10 +169,12 @@ static ds_status run_stage(running *run, ds_scratch *scratch, ds_task_result *re
                            ds_error *error)
 {
     const ds_stage *stage = run->frame.stage;
-    ds_status status = stage->root->kind == DS_NODE_SOURCE
-                           ? ds_task_source_run(&run->frame, stage->root, run->task,
-                                                run->env->peers, scratch, run->arena, result, error)
-                           : run_reduce(run, error);
+    ds_status status = take_tables(run, error);
+    if (status == DS_OK)
+        status = stage->root->kind == DS_NODE_SOURCE
+                     ? ds_task_source_run(&run->frame, stage->root, run->task, run->env->peers,
+                                          scratch, run->arena, result, error)
+                     : run_reduce(run, error);
     if (stage->root->kind == DS_NODE_SOURCE && stage->root->source->type == DS_SOURCE_TABLE)
         forget_counts(result);
     if (status == DS_OK)
@@ -212,6 +241,8 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
     result->spilled_bytes = run.spilled_bytes;
     ds_task_sinks_free(run.sinks);
     ds_frame_fini(&run.frame);
+    while (run.n_tables > 0)
+        ds_tables_put(env->tables, run.tables[--run.n_tables]);
     if (run.has_kept)
         ds_keyed_store_put(env->keyed, &env->plan->stages[task->stage], task->partition);
     ds_arena_free(due_arena);

@@ -83,6 +83,9 @@ static void port_run(void *arg, const ds_task_env *env, const ds_task *task)
         queued->task.inputs[i] = task->inputs[i];
         queued->task.inputs[i].path = ds_arena_strdup(arena, task->inputs[i].path);
     }
+    queued->task.tables = DS_ARENA_ARRAY(arena, ds_table_use, task->n_tables + 1);
+    for (uint32_t i = 0; i < task->n_tables; i++)
+        queued->task.tables[i] = task->tables[i];
     *x->last = queued;
     x->last = &queued->next;
     start_tasks(x);

@@ -88,6 +88,9 @@ static inline void kit_record_task(driver_kit *k, uint64_t peer, const ds_task *
         s->task.inputs[i] = task->inputs[i];
         s->task.inputs[i].path = ds_arena_strdup(k->arena, task->inputs[i].path);
     }
+    s->task.tables = DS_ARENA_ARRAY(k->arena, ds_table_use, task->n_tables + 1);
+    for (uint32_t i = 0; i < task->n_tables; i++)
+        s->task.tables[i] = task->tables[i];
 }
 
 static inline void kit_send(void *arg, uint64_t peer, const ds_message *message)

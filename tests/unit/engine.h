@@ -24,6 +24,7 @@
 #define ENGINE_FED 64
 #define ENGINE_STORE ((uint64_t)256 << 20)
 #define ENGINE_ID 7
+#define ENGINE_OTHER 8 /* an executor that reads tables */
 
 typedef struct engine_fed {
     uint32_t source;
@@ -37,6 +38,10 @@ typedef struct engine {
     ds_batch_ranges *ranges;
     ds_peers *peers;
     ds_keyed_store *keyed;
+    ds_store *others; /* where the bytes of tables lie */
+    ds_tables *tables;
+    ds_table_use uses[8]; /* the versions that the next batch joins with */
+    uint32_t n_uses;
     ds_budget budget;
     ds_scratch scratch;
     ds_task_env env;
@@ -64,7 +69,12 @@ static inline void engine_start(engine *e)
     ds_peers_add_store(e->peers, ENGINE_ID, e->store);
     ds_budget_init(&e->budget, NULL, 0);
     e->keyed = ds_keyed_store_new(&e->budget);
+    ck_assert_int_eq(ds_store_new(ENGINE_STORE, &e->others, &error), DS_OK);
+    ds_peers_add_store(e->peers, ENGINE_OTHER, e->others);
+    const ds_table_builder builder = {e->plan, e->peers, &e->budget};
+    e->tables = ds_tables_new(&builder, ENGINE_ID, e->store);
     e->env = (ds_task_env){.plan = e->plan,
+                           .tables = e->tables,
                            .store = e->store,
                            .ranges = e->ranges,
                            .peers = e->peers,
@@ -117,11 +127,13 @@ static inline void engine_close(engine *e)
 {
     engine_forget_batch(e);
     ds_keyed_store_free(e->keyed);
+    ds_tables_free(e->tables);
     ck_assert_int_eq(e->budget.used_bytes, 0); /* nothing is left charged */
     ds_scratch_fini(&e->scratch);
     ds_peers_free(e->peers);
     ds_batch_ranges_free(e->ranges);
     ds_store_free(e->store);
+    ds_store_free(e->others);
     for (uint32_t s = 0; s < e->plan->n_stages; s++)
         free(e->keyed_ms[s]);
     free(e->keyed_ms);
@@ -164,6 +176,24 @@ static inline void engine_feed(engine *e, const char *source, const char *record
 static inline void engine_feed_rate(engine *e, const char *source, uint64_t from, uint64_t to)
 {
     engine_add(e, source, (ds_input){.kind = DS_INPUT_RATE, .from = from, .to = to});
+}
+
+/* Gives a table (records as for engine_feed) a new version, with which batches join from now on. */
+static inline void engine_table(engine *e, const char *source, const char *records)
+{
+    char *text = unit_quoted(records);
+    uint32_t index = engine_source(e, source), u = 0;
+    while (u < e->n_uses && e->uses[u].source != index)
+        u++;
+    if (u == e->n_uses)
+        e->uses[e->n_uses++] = (ds_table_use){.source = index};
+    ds_input input = {.kind = DS_INPUT_BLOCK, .ref = {ENGINE_OTHER, 0, strlen(text)}, .path = ""};
+    if (text[0] != '\0') {
+        ck_assert(ds_store_take(e->others, strlen(text), &input.ref.offset));
+        memcpy(ds_store_bytes(e->others, input.ref.offset), text, strlen(text));
+    }
+    ds_tables_add(e->tables, index, ++e->uses[u].version, &input, text[0] != '\0', NULL);
+    free(text);
 }
 
 static inline void engine_allot(engine *e, ds_batch *batch)
@@ -235,7 +265,9 @@ static inline ds_task engine_task(engine *e, uint32_t s, uint32_t p)
                      .partition = p,
                      .keyed_ms = map ? DS_NO_BATCH : e->keyed_ms[s][p],
                      .inputs = map ? stage->tasks[p].inputs : stage->inputs,
-                     .n_inputs = map ? stage->tasks[p].n_inputs : stage->n_inputs};
+                     .n_inputs = map ? stage->tasks[p].n_inputs : stage->n_inputs,
+                     .tables = e->uses,
+                     .n_tables = e->plan->stages[s].n_tables > 0 ? e->n_uses : 0};
 }
 
 static inline ds_status engine_run_task(engine *e, uint32_t s, uint32_t p)

@@ -57,7 +57,8 @@ static inline void table_open(table_kit *t, const char *keys, const char *stream
                            .peers = t->peers,
                            .budget = &t->budget,
                            .executor_id = TABLE_EXECUTOR};
-    t->env.tables = t->tables = ds_tables_new(t->p.plan->app->n_sources, TABLE_EXECUTOR, t->store);
+    const ds_table_builder builder = {t->p.plan, t->peers, &t->budget};
+    t->env.tables = t->tables = ds_tables_new(&builder, TABLE_EXECUTOR, t->store);
     ck_assert_str_eq(t->p.plan->app->sources[1].name, "t");
     t->ask.source = 1;
 }

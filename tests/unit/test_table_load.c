@@ -17,7 +17,7 @@ START_TEST(a_file_becomes_a_block)
     ck_assert_uint_eq(t.loaded.result.rows_in, 2);
     ck_assert_uint_eq(t.loaded.stamp.size, 16);
     ck_assert_uint_eq(t.loaded.inputs[0].header, 0);
-    ck_assert_uint_eq(ds_tables_count(t.tables), 1);
+    ck_assert_uint_eq(ds_tables_count(t.tables, NULL), 1);
     table_close(&t);
 }
 END_TEST
@@ -184,7 +184,7 @@ START_TEST(files_that_cannot_be_read)
     ck_assert_int_eq(rmdir(scratch_path(&t.dir, "table")), 0);
     ck_assert_int_eq(mkfifo(scratch_path(&t.dir, "table"), 0700), 0);
     table_refused(&t, DS_ERR_IO, "not a regular file"); /* and it does not wait */
-    ck_assert_uint_eq(ds_tables_count(t.tables), 0);
+    ck_assert_uint_eq(ds_tables_count(t.tables, NULL), 0);
     table_close(&t);
 }
 END_TEST
@@ -202,7 +202,7 @@ START_TEST(files_that_hold_something_else)
     table_write(&t, "id,name\n");
     table_loads(&t, 1); /* it has no rows, and that is fine */
     ck_assert_uint_eq(t.loaded.result.rows_in, 0);
-    ck_assert_uint_eq(ds_tables_count(t.tables), 1);
+    ck_assert_uint_eq(ds_tables_count(t.tables, NULL), 1);
     table_close(&t);
 }
 END_TEST
@@ -271,12 +271,12 @@ START_TEST(versions_are_dropped_with_those_before)
         table_loads(&t, v);
     }
     uint64_t used = ds_store_used(t.store);
-    ck_assert_uint_eq(ds_tables_count(t.tables), 3);
+    ck_assert_uint_eq(ds_tables_count(t.tables, NULL), 3);
     ds_tables_drop(t.tables, 1, 2);
-    ck_assert_uint_eq(ds_tables_count(t.tables), 1);
+    ck_assert_uint_eq(ds_tables_count(t.tables, NULL), 1);
     ck_assert_uint_eq(ds_store_used(t.store), used / 3);
     ds_tables_drop(t.tables, 1, 2); /* told twice */
-    ck_assert_uint_eq(ds_tables_count(t.tables), 1);
+    ck_assert_uint_eq(ds_tables_count(t.tables, NULL), 1);
     ds_tables_clear(t.tables);
     ck_assert_uint_eq(ds_store_used(t.store), 0);
     table_close(&t);
@@ -288,15 +288,15 @@ START_TEST(versions_of_others)
     table_kit t;
     table_open(&t, JSON, "", "t");
     ds_input block = {.kind = DS_INPUT_BLOCK, .ref = {99, 0, 64}};
-    ds_tables_add(t.tables, 1, 5, &block, 1);
-    ds_tables_add(t.tables, 1, 5, &block, 1); /* told twice */
-    ds_tables_add(t.tables, 0, 5, NULL, 0);
-    ds_tables_add(t.tables, 77, 1, NULL, 0); /* no such source */
-    ck_assert_uint_eq(ds_tables_count(t.tables), 2);
+    ds_tables_add(t.tables, 1, 5, &block, 1, NULL);
+    ds_tables_add(t.tables, 1, 5, &block, 1, NULL); /* told twice */
+    ds_tables_add(t.tables, 0, 5, NULL, 0, NULL);
+    ds_tables_add(t.tables, 77, 1, NULL, 0, NULL); /* no such source */
+    ck_assert_uint_eq(ds_tables_count(t.tables, NULL), 2);
     ds_tables_drop(t.tables, 1, 5);
-    ds_tables_add(t.tables, 1, 5, &block, 1); /* a copy that comes late */
+    ds_tables_add(t.tables, 1, 5, &block, 1, NULL); /* a copy that comes late */
     ds_tables_drop(t.tables, 77, 1);
-    ck_assert_uint_eq(ds_tables_count(t.tables), 1);
+    ck_assert_uint_eq(ds_tables_count(t.tables, NULL), 1);
     ck_assert_uint_eq(ds_store_used(t.store), 0);
     table_close(&t);
 }
