@@ -58,7 +58,7 @@ typedef struct mail {
     ds_status status;
     ds_listed_file *files; /* in arena */
     uint32_t n_files;
-    uint64_t *lengths; /* of a commit that was not done; in arena */
+    ds_append_end *ends; /* of a commit that was not done; in arena */
     ds_arena *arena;
     size_t length;
     char bytes[];
@@ -382,13 +382,13 @@ static ds_status lock_folders(const commit_job *job, ds_error *error)
     return status;
 }
 
-static ds_status run_commit_steps(const commit_job *job, uint64_t *lengths, bool *moved,
+static ds_status run_commit_steps(const commit_job *job, ds_append_end *ends, bool *moved,
                                   ds_error *error)
 {
     const bool durable = job->loop->metadata != NULL;
     DS_TRY(lock_folders(job, error));
     DS_TRY(ds_commit_files(job->commit, durable, error));
-    DS_TRY(ds_append_files(job->commit, durable, lengths, moved, error));
+    DS_TRY(ds_append_files(job->commit, durable, ends, moved, error));
     if (job->commit->n_bytes == 0 || *moved)
         return DS_OK;
     ds_progress_pause();
@@ -401,14 +401,14 @@ static void run_commit(ds_disk_job *job)
 {
     commit_job *commit = (commit_job *)job;
     ds_arena *arena = ds_arena_new(NULL);
-    uint64_t *lengths = DS_ARENA_ARRAY(arena, uint64_t, commit->commit->n_appends + 1);
+    ds_append_end *ends = DS_ARENA_ARRAY(arena, ds_append_end, commit->commit->n_appends + 1);
     ds_error error = {.message = ""};
     bool moved = false;
-    ds_status status = run_commit_steps(commit, lengths, &moved, &error);
+    ds_status status = run_commit_steps(commit, ends, &moved, &error);
     mail *m = new_answer(MAIL_COMMITTED, status, &error);
     m->arena = arena;
     m->batch_ms = commit->commit->batch_ms;
-    m->lengths = moved ? lengths : NULL;
+    m->ends = moved ? ends : NULL;
     post(commit->loop, m);
 }
 
@@ -536,7 +536,7 @@ static void step_mail(driver_loop *loop, mail *m)
     case MAIL_COMMITTED:
         event.kind = DS_DRIVER_COMMITTED;
         event.batch_ms = m->batch_ms;
-        event.lengths = m->lengths;
+        event.ends = m->ends;
         break;
     }
     ds_driver_step(loop->control, &event);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -18,11 +19,13 @@
 /* One append, with its file open. */
 typedef struct appending {
     const ds_commit_append *append;
+    ds_buffer path; /* of the file */
+    bool renamed;   /* that is not the append's */
     int fd;
-    uint64_t length; /* of the file */
-    uint64_t size;   /* of all parts */
-    uint64_t there;  /* bytes of the parts that are in the file already */
-    bool complete;   /* nothing is to be written any more */
+    ds_append_end end; /* of the file, now */
+    uint64_t size;     /* of all parts */
+    uint64_t there;    /* bytes of the parts that are in the file already */
+    bool complete;     /* nothing is to be written any more */
 } appending;
 
 static ds_status failed(ds_error *error, const char *what, const char *path)
@@ -30,22 +33,78 @@ static ds_status failed(ds_error *error, const char *what, const char *path)
     return ds_error_set(error, DS_ERR_IO, "cannot %s %s: %s", what, path, strerror(errno));
 }
 
+/* Where the name begins in a path. */
+static size_t folder_length(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? 0 : (size_t)(slash - path) + 1;
+}
+
+static const char *path_of(appending *a)
+{
+    return ds_buffer_text(&a->path);
+}
+
+static ds_status open_file(appending *a, const char *path, ds_error *error)
+{
+    struct stat st;
+    a->path.length = 0;
+    ds_buffer_append_text(&a->path, path);
+    a->fd = open(path_of(a), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+    if (a->fd < 0)
+        return failed(error, "open", path);
+    if (fstat(a->fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return ds_error_set(error, DS_ERR_IO, "cannot append to %s: it is not a regular file",
+                            path);
+    a->end = (ds_append_end){(uint64_t)st.st_size, (uint64_t)st.st_ino};
+    return DS_OK;
+}
+
+/* Looks beside the file for the one with an inode: its name was changed. False if there is none. */
+static bool find_renamed(const char *path, uint64_t inode, ds_buffer *found)
+{
+    ds_buffer_append(found, path, folder_length(path));
+    ds_buffer_append_char(found, '.');
+    DIR *dir = opendir(ds_buffer_text(found));
+    bool there = false;
+    for (struct dirent *entry; dir != NULL && !there && (entry = readdir(dir)) != NULL;) {
+        struct stat st;
+        there = fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                S_ISREG(st.st_mode) && (uint64_t)st.st_ino == inode;
+        found->length = folder_length(path);
+        ds_buffer_append_text(found, entry->d_name);
+    }
+    if (dir != NULL)
+        closedir(dir);
+    ds_buffer_text(found);
+    return there;
+}
+
+/* Opens the file; of an append that may have been begun the one in which it was, even if its name
+ * was changed since. */
 static ds_status open_append(appending *a, const ds_commit_append *append, ds_error *error)
 {
-    *a = (appending){.append = append};
-    a->fd = open(append->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
-    if (a->fd < 0)
-        return failed(error, "open", append->path);
-    struct stat st;
-    if (fstat(a->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        close(a->fd);
-        return ds_error_set(error, DS_ERR_IO, "cannot append to %s: it is not a regular file",
-                            append->path);
-    }
-    a->length = (uint64_t)st.st_size;
+    *a = (appending){.append = append, .fd = -1};
     for (uint32_t i = 0; i < append->n_parts; i++)
         a->size += append->parts[i].length;
-    return DS_OK;
+    ds_buffer renamed = {0};
+    struct stat st;
+    bool other = append->begun &&
+                 (stat(append->path, &st) != 0 || (uint64_t)st.st_ino != append->base.inode);
+    const char *path = append->path;
+    a->renamed = other && find_renamed(append->path, append->base.inode, &renamed);
+    if (a->renamed)
+        path = ds_buffer_text(&renamed);
+    ds_status status = open_file(a, path, error);
+    ds_buffer_fini(&renamed);
+    return status;
+}
+
+static void close_append(appending *a)
+{
+    if (a->fd >= 0)
+        close(a->fd);
+    ds_buffer_fini(&a->path);
 }
 
 static ds_status read_all(int fd, char *to, size_t n, uint64_t at, const char *path,
@@ -118,15 +177,15 @@ static ds_status compare_part(appending *a, const ds_commit_file *part, uint64_t
     int fd;
     DS_TRY(open_part(part, &fd, error));
     char *wanted = ds_alloc(2 * COPY_BYTES), *found = wanted + COPY_BYTES;
-    uint64_t begin = at - a->append->base; /* of the part */
+    uint64_t begin = at - a->append->base.length; /* of the part */
     ds_status status = DS_OK;
-    for (uint64_t done = 0; done < part->length && at + done < a->length && status == DS_OK;) {
-        uint64_t left = part->length - done, in_file = a->length - at - done;
+    for (uint64_t done = 0; done < part->length && at + done < a->end.length && status == DS_OK;) {
+        uint64_t left = part->length - done, in_file = a->end.length - at - done;
         size_t n = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
         n = in_file < n ? (size_t)in_file : n;
         status = read_all(fd, wanted, n, done, part->staged, error);
         if (status == DS_OK)
-            status = read_all(a->fd, found, n, at + done, a->append->path, error);
+            status = read_all(a->fd, found, n, at + done, path_of(a), error);
         if (status == DS_OK) {
             size_t same = compare(found, wanted, n, ours);
             if (a->there == begin + done)
@@ -152,20 +211,20 @@ static ds_status look_behind_base(appending *a, ds_error *error)
 {
     const ds_commit_append *append = a->append;
     bool ours = true;
-    uint64_t at = append->base;
-    DS_ASSERT(a->length >= at);
+    uint64_t at = append->base.length;
+    DS_ASSERT(a->end.length >= at);
     for (uint32_t i = 0; i < append->n_parts; i++) {
         DS_TRY(compare_part(a, &append->parts[i], at, &ours, error));
         at += append->parts[i].length;
     }
     a->complete = a->there == a->size;
-    if (a->complete || (ours && a->length <= at))
+    if (a->complete || (ours && a->end.length <= at))
         return DS_OK;
     return ds_error_set(error, DS_ERR_APP,
                         "%s: something else wrote to it while a batch was being added behind its "
                         "first %" PRIu64 " bytes, and nothing is overwritten: move the file away, "
                         "or cut it to so many bytes, and start again",
-                        append->path, append->base);
+                        path_of(a), append->base.length);
 }
 
 /* Whether the append can begin or go on where its base says. */
@@ -174,16 +233,23 @@ static ds_status look(appending *a, bool *moved, ds_error *error)
     const ds_commit_append *append = a->append;
     *moved = false;
     if (append->begun && !all_staged(append)) {
-        if (a->length < append->base + a->size)
+        if (a->end.length < append->base.length + a->size)
             ds_log_warn("%s: a batch was added to it at byte %" PRIu64
                         ", and it is shorter now: it was cut, or begun anew, since",
-                        append->path, append->base);
+                        append->path, append->base.length);
         a->complete = true;
         return DS_OK;
     }
-    if (append->begun && a->length >= append->base)
-        return look_behind_base(a, error);
-    *moved = a->length != append->base;
+    const bool same = a->end.inode == append->base.inode;
+    if (!append->begun) {
+        *moved = !same || a->end.length != append->base.length;
+        return DS_OK;
+    }
+    *moved = a->end.length < append->base.length;
+    ds_status status = *moved ? DS_OK : look_behind_base(a, error);
+    if (status != DS_ERR_APP || (same && !a->renamed))
+        return status;
+    *moved = true; /* quite another file has the name now; or this one was moved away */
     return DS_OK;
 }
 
@@ -191,20 +257,20 @@ static ds_status look(appending *a, bool *moved, ds_error *error)
 static ds_status end_line(appending *a, ds_error *error)
 {
     char last = '\n';
-    if (a->length > 0)
-        DS_TRY(read_all(a->fd, &last, 1, a->length - 1, a->append->path, error));
+    if (a->end.length > 0)
+        DS_TRY(read_all(a->fd, &last, 1, a->end.length - 1, path_of(a), error));
     if (last == '\n')
         return DS_OK;
-    DS_TRY(write_all(a->fd, "\n", 1, a->length, a->append->path, error));
-    a->length++;
+    DS_TRY(write_all(a->fd, "\n", 1, a->end.length, path_of(a), error));
+    a->end.length++;
     return DS_OK;
 }
 
 /* ---- writing ---- */
 
 /* For file systems that cannot copy by themselves. */
-static ds_status copy_by_hand(const appending *a, int from, const ds_commit_file *part,
-                              uint64_t done, uint64_t at, ds_error *error)
+static ds_status copy_by_hand(appending *a, int from, const ds_commit_file *part, uint64_t done,
+                              uint64_t at, ds_error *error)
 {
     char *bytes = ds_alloc(COPY_BYTES);
     ds_status status = DS_OK;
@@ -213,7 +279,7 @@ static ds_status copy_by_hand(const appending *a, int from, const ds_commit_file
         size_t n = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
         status = read_all(from, bytes, n, done, part->staged, error);
         if (status == DS_OK)
-            status = write_all(a->fd, bytes, n, at + done, a->append->path, error);
+            status = write_all(a->fd, bytes, n, at + done, path_of(a), error);
         done += n;
     }
     free(bytes);
@@ -227,8 +293,8 @@ static bool cannot_copy(int reason)
 }
 
 /* Copies a part from byte `done` on to its place, which begins at `at`. */
-static ds_status copy_part(const appending *a, const ds_commit_file *part, uint64_t done,
-                           uint64_t at, ds_error *error)
+static ds_status copy_part(appending *a, const ds_commit_file *part, uint64_t done, uint64_t at,
+                           ds_error *error)
 {
     int from;
     DS_TRY(open_part(part, &from, error));
@@ -241,7 +307,7 @@ static ds_status copy_part(const appending *a, const ds_commit_file *part, uint6
         if (n == 0 || (n < 0 && cannot_copy(errno)))
             status = copy_by_hand(a, from, part, done, at, error);
         else if (n < 0)
-            status = failed(error, "write", a->append->path);
+            status = failed(error, "write", path_of(a));
         if (n <= 0)
             break;
         done += (uint64_t)n;
@@ -250,29 +316,28 @@ static ds_status copy_part(const appending *a, const ds_commit_file *part, uint6
     return status;
 }
 
-static ds_status write_parts(const appending *a, ds_error *error)
+static ds_status write_parts(appending *a, ds_error *error)
 {
     uint64_t begin = 0; /* of the part, behind the base */
     for (uint32_t i = 0; i < a->append->n_parts; i++) {
         const ds_commit_file *part = &a->append->parts[i];
         uint64_t done = a->there > begin ? a->there - begin : 0;
         if (done < part->length)
-            DS_TRY(copy_part(a, part, done, a->append->base + begin, error));
+            DS_TRY(copy_part(a, part, done, a->append->base.length + begin, error));
         begin += part->length;
     }
     return DS_OK;
 }
 
 /* The entry of a new file is made durable, too. */
-static ds_status sync_file(const appending *a, ds_error *error)
+static ds_status sync_file(appending *a, ds_error *error)
 {
-    const char *path = a->append->path, *slash = strrchr(path, '/');
     if (fdatasync(a->fd) != 0)
-        return failed(error, "sync", path);
-    if (a->append->base > 0)
+        return failed(error, "sync", path_of(a));
+    if (a->append->base.length > 0)
         return DS_OK;
     ds_buffer folder = {0};
-    ds_buffer_append(&folder, path, slash == NULL ? 0 : (size_t)(slash - path) + 1);
+    ds_buffer_append(&folder, path_of(a), folder_length(path_of(a)));
     ds_buffer_append_char(&folder, '.');
     ds_status status = ds_sync_folder(ds_buffer_text(&folder), error);
     ds_buffer_fini(&folder);
@@ -282,7 +347,7 @@ static ds_status sync_file(const appending *a, ds_error *error)
 /* Whoever reads the file while the batch waits for its next attempt sees whole rows only. */
 static void cut_back(const appending *a)
 {
-    int done = ftruncate(a->fd, (off_t)a->append->base);
+    int done = ftruncate(a->fd, (off_t)a->append->base.length);
     (void)done; /* the next attempt looks at what is there */
 }
 
@@ -305,31 +370,32 @@ static ds_status complete(appending *a, bool durable, ds_error *error)
     return status;
 }
 
-/* *length receives the length of a file that is not as long as the base says. */
-static ds_status append_one(const ds_commit_append *append, bool durable, uint64_t *length,
+/* *end receives the end of a file that is not as the base says. */
+static ds_status append_one(const ds_commit_append *append, bool durable, ds_append_end *end,
                             ds_error *error)
 {
     appending a;
-    bool moved;
-    DS_TRY(open_append(&a, append, error));
-    ds_status status = look(&a, &moved, error);
+    bool moved = false;
+    ds_status status = open_append(&a, append, error);
+    if (status == DS_OK)
+        status = look(&a, &moved, error);
     if (status == DS_OK)
         status = moved ? end_line(&a, error) : complete(&a, durable, error);
     if (moved)
-        *length = a.length;
-    close(a.fd);
+        *end = a.end;
+    close_append(&a);
     return status;
 }
 
-ds_status ds_append_files(const ds_commit *commit, bool durable, uint64_t *lengths, bool *moved,
+ds_status ds_append_files(const ds_commit *commit, bool durable, ds_append_end *ends, bool *moved,
                           ds_error *error)
 {
     *moved = false;
     for (uint32_t i = 0; i < commit->n_appends; i++) {
-        const ds_commit_append *append = &commit->appends[i];
-        lengths[i] = append->base;
-        DS_TRY(append_one(append, durable, &lengths[i], error));
-        *moved = *moved || lengths[i] != append->base;
+        const ds_append_end base = commit->appends[i].base;
+        ends[i] = base;
+        DS_TRY(append_one(&commit->appends[i], durable, &ends[i], error));
+        *moved = *moved || ends[i].length != base.length || ends[i].inode != base.inode;
     }
     return DS_OK;
 }

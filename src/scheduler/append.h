@@ -2,16 +2,17 @@
  * Adding the staged files of a batch to the ends of growing files: the `append` sinks' half of a
  * commit.
  *
- * The commit record says how long each file is before (its base) and what is added. So after a
- * crash it is known whose bytes stand behind the base: those of this batch, as far as they came
- * (or zeros, where the system had made the file longer and not written it). They are completed
- * from the staged files, which are removed only when all is on the disk; if one of them is
- * missing, all was. Bytes there that are of neither kind are somebody else's: nothing is
- * overwritten, and the app ends with a message.
+ * The commit record says which file it is and how long it is before (its base), and what is added.
+ * So after a crash it is known whose bytes stand behind the base: those of this batch, as far as
+ * they came (or zeros, where the system had made the file longer and not written it). They are
+ * completed from the staged files, which are removed only when all is on the disk; if one of
+ * them is missing, all was. Bytes there that are of neither kind are somebody else's: nothing is
+ * overwritten, and the app ends with a message. A file that was renamed meanwhile (rotated) is
+ * found by its inode, if it is still in the same folder.
  *
- * A file that is not as long as the base says, when nothing of the batch can be in it yet, was
- * renamed, cut or written to by somebody else. Then it is only measured (driver_appends.c says how
- * that goes on): an append begins only at a base that is noted.
+ * A file that is not as its base says, when nothing of the batch can be in it yet, was renamed, cut
+ * or written to by somebody else. Then it is only measured (driver_appends.c says how that goes
+ * on): an append begins only at a base that is noted.
  *
  * Called from the disk thread; the driver looks at no row.
  */
@@ -22,12 +23,12 @@
 
 /*
  * Adds what is missing of every append at its base, makes it durable if asked to, and then removes
- * the staged files. lengths (one for each append) receives the bases; where a file is not as long
- * as its base says nothing is added, *moved is set, and lengths has how long it is, ended with a
- * line end if it had none. Makes files that are not there. May be called again, whatever it did.
- * DS_ERR_IO: worth a retry; DS_ERR_APP: somebody else wrote where the batch belongs.
+ * the staged files. ends (one for each append) receives the bases; where a file is not as its base
+ * says nothing is added, *moved is set, and ends has what it is now, after its last line was ended
+ * if it was not. Makes files that are not there. May be called again, whatever it did. DS_ERR_IO:
+ * worth a retry; DS_ERR_APP: somebody else wrote where the batch belongs.
  */
-ds_status ds_append_files(const ds_commit *commit, bool durable, uint64_t *lengths, bool *moved,
+ds_status ds_append_files(const ds_commit *commit, bool durable, ds_append_end *ends, bool *moved,
                           ds_error *error);
 
 #endif

@@ -48,10 +48,11 @@ static void add_file(gathering *g, const ds_sink_plan *sink, const ds_output *ou
 static void add_part(gathering *g, const ds_sink_plan *sink, const ds_output *output, uint32_t part)
 {
     if (part == 0)
-        g->commit.appends[g->commit.n_appends++] = (ds_commit_append){.sink = sink->index,
-                                                                      .path = sink->path,
-                                                                      .base = DS_APPEND_UNKNOWN,
-                                                                      .parts = g->next_part};
+        g->commit.appends[g->commit.n_appends++] =
+            (ds_commit_append){.sink = sink->index,
+                               .path = sink->path,
+                               .base = {DS_APPEND_UNKNOWN, 0},
+                               .parts = g->next_part};
     g->commit.appends[g->commit.n_appends - 1].n_parts++;
     *g->next_part++ = staged_file(output);
 }

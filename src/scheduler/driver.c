@@ -16,11 +16,11 @@ static int64_t *no_batches(uint32_t n)
     return times;
 }
 
-static uint64_t *unknown_ends(uint32_t n)
+static ds_append_end *unknown_ends(uint32_t n)
 {
-    uint64_t *ends = ds_calloc(n, sizeof *ends);
+    ds_append_end *ends = ds_calloc(n, sizeof *ends);
     for (uint32_t i = 0; i < n; i++)
-        ends[i] = DS_APPEND_UNKNOWN;
+        ends[i].length = DS_APPEND_UNKNOWN;
     return ends;
 }
 

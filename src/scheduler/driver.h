@@ -37,11 +37,17 @@ typedef struct ds_commit_file {
 
 #define DS_APPEND_UNKNOWN UINT64_MAX
 
+/* A file that grows, and where it ends. */
+typedef struct ds_append_end {
+    uint64_t length; /* DS_APPEND_UNKNOWN: to be found out */
+    uint64_t inode;  /* tells the file from one that took its name */
+} ds_append_end;
+
 /* What a commit adds at the end of one file (append.h). */
 typedef struct ds_commit_append {
     uint32_t sink; /* index in the plan; of a recovered one UINT32_MAX if no sink has the path */
     const char *path;
-    uint64_t base;         /* length of the file before it; DS_APPEND_UNKNOWN: to be found out */
+    ds_append_end base;    /* the file before it */
     bool begun;            /* some of it may be in the file already */
     ds_commit_file *parts; /* in order */
     uint32_t n_parts;
@@ -173,7 +179,7 @@ typedef struct ds_driver_event {
     int64_t batch_ms; /* COMMITTED */
     /* COMMITTED: where the files of its appends end before it, by append: those for which this is
      * not the base were left alone. NULL: the commit is done. */
-    const uint64_t *lengths;
+    const ds_append_end *ends;
     ds_status status; /* FILES, JOURNALED, COMMITTED */
     const char *text; /* the reason, if status is not OK */
 } ds_driver_event;

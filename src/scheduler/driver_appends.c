@@ -5,7 +5,7 @@
  * first byte is written, so that after a crash everybody knows what is whose. While nobody else
  * writes to the file the base is where the append before it ends. The first one does not know
  * that; and a file may be renamed or cut by others. Then the disk leaves the file alone and tells
- * how long it is; that goes into the commit records of all batches that are prepared, and the
+ * what it is now; that goes into the commit records of all batches that are prepared, and the
  * commit goes on.
  */
 #include "base/assert.h"
@@ -23,9 +23,17 @@ static uint64_t size_of(const ds_commit_append *append)
     return size;
 }
 
-static uint64_t end_of(const ds_commit_append *append)
+static bool is_known(const ds_append_end *end)
 {
-    return append->base == DS_APPEND_UNKNOWN ? DS_APPEND_UNKNOWN : append->base + size_of(append);
+    return end->length != DS_APPEND_UNKNOWN;
+}
+
+static ds_append_end end_of(const ds_commit_append *append)
+{
+    ds_append_end end = append->base;
+    if (is_known(&end))
+        end.length += size_of(append);
+    return end;
 }
 
 static ds_commit_append *find(const ds_commit *commit, uint32_t sink)
@@ -37,16 +45,16 @@ static ds_commit_append *find(const ds_commit *commit, uint32_t sink)
 }
 
 /* Where the file of a sink ends before a batch; unknown if one before it is not prepared. */
-static uint64_t end_before(const ds_driver *d, const ds_batch *batch, uint32_t sink)
+static ds_append_end end_before(const ds_driver *d, const ds_batch *batch, uint32_t sink)
 {
     DS_ASSERT(sink < d->plan->n_sinks);
-    uint64_t end = d->append_ends[sink];
+    ds_append_end end = d->append_ends[sink];
     for (const ds_batch *before = d->batches; before != batch; before = before->next) {
         DS_ASSERT(before->time_ms < batch->time_ms);
         if (before->state == DS_BATCH_FAILED)
             continue;
         if (!ds_batch_is_prepared(before))
-            return DS_APPEND_UNKNOWN;
+            return (ds_append_end){DS_APPEND_UNKNOWN, 0};
         const ds_commit_append *append = find(&before->commit, sink);
         if (append != NULL)
             end = end_of(append);
@@ -70,7 +78,7 @@ void ds_driver_recover_appends(const ds_driver *d, ds_batch *batch)
     ds_commit_append *own = DS_ARENA_ARRAY(batch->arena, ds_commit_append, commit->n_appends + 1);
     for (uint32_t i = 0; i < commit->n_appends; i++) {
         own[i] = commit->appends[i];
-        own[i].begun = own[i].base != DS_APPEND_UNKNOWN;
+        own[i].begun = is_known(&own[i].base);
         own[i].sink = UINT32_MAX;
         for (uint32_t s = 0; s < d->plan->n_sinks; s++)
             if (d->plan->sinks[s]->kind == DS_TO_APPEND &&
@@ -84,7 +92,7 @@ void ds_driver_appends_failed(ds_batch *batch)
 {
     for (uint32_t i = 0; i < batch->commit.n_appends; i++) {
         ds_commit_append *append = &batch->commit.appends[i];
-        append->begun = append->base != DS_APPEND_UNKNOWN;
+        append->begun = is_known(&append->base);
     }
 }
 
@@ -92,7 +100,7 @@ void ds_driver_appends_done(ds_driver *d, const ds_batch *batch)
 {
     for (uint32_t i = 0; i < batch->commit.n_appends; i++) {
         const ds_commit_append *append = &batch->commit.appends[i];
-        DS_ASSERT(append->base != DS_APPEND_UNKNOWN);
+        DS_ASSERT(is_known(&append->base));
         if (append->sink < d->plan->n_sinks)
             d->append_ends[append->sink] = end_of(append);
     }
@@ -100,37 +108,42 @@ void ds_driver_appends_done(ds_driver *d, const ds_batch *batch)
 
 /* ---- a file that is not as it was left ---- */
 
-static void tell(const ds_commit_append *append, int64_t batch_ms, uint64_t length)
+static void tell(const ds_commit_append *append, int64_t batch_ms, const ds_append_end *end)
 {
     char time[DS_CLOCK_TEXT];
     ds_clock_text(batch_ms, time);
-    if (append->base == DS_APPEND_UNKNOWN)
+    if (!is_known(&append->base))
         return;
-    if (length > append->base)
+    if (append->begun)
+        ds_log_warn("%s was cut, or is not the file that batch %s was being added to, which is not "
+                    "beside it: the batch is added as a whole, and a part of it may be in that "
+                    "other file, too",
+                    append->path, time);
+    else if (end->inode == append->base.inode && end->length > append->base.length)
         ds_log_warn("%s has %" PRIu64 " bytes, and not %" PRIu64
                     ": something else wrote to it; batch %s goes behind that",
-                    append->path, length, append->base, time);
-    else if (append->begun)
-        ds_log_warn("%s has %" PRIu64 " bytes, and not %" PRIu64
-                    ": it was cut, or begun anew, while batch %s was written; that goes into it "
-                    "as a whole, and the beginning may be in the file before it, too",
-                    append->path, length, append->base, time);
+                    append->path, end->length, append->base.length, time);
     else
         ds_log_info("%s was cut, or begun anew (%" PRIu64 " bytes): batch %s is the first in it",
-                    append->path, length, time);
+                    append->path, end->length, time);
 }
 
-void ds_driver_move_appends(ds_driver *d, ds_batch *batch, const uint64_t *lengths)
+static bool same(const ds_append_end *a, const ds_append_end *b)
+{
+    return a->length == b->length && a->inode == b->inode;
+}
+
+void ds_driver_move_appends(ds_driver *d, ds_batch *batch, const ds_append_end *ends)
 {
     DS_ASSERT(batch == d->batches);
     for (uint32_t i = 0; i < batch->commit.n_appends; i++) {
         ds_commit_append *append = &batch->commit.appends[i];
-        if (lengths[i] == append->base) {
+        if (same(&ends[i], &append->base)) {
             append->begun = true; /* it is done, even */
             continue;
         }
-        tell(append, batch->time_ms, lengths[i]);
-        append->base = lengths[i];
+        tell(append, batch->time_ms, &ends[i]);
+        append->base = ends[i];
         append->begun = false;
     }
     ds_driver_record_commit(d, batch);

@@ -235,10 +235,10 @@ void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
         on_commit_failed(d, batch, event->text);
         return;
     }
-    if (event->lengths != NULL) {
+    if (event->ends != NULL) {
         if (++batch->moves > DS_APPEND_MOVES)
             back_off(d, batch);
-        ds_driver_move_appends(d, batch, event->lengths);
+        ds_driver_move_appends(d, batch, event->ends);
         return;
     }
     report_progress(d, batch);

@@ -77,10 +77,10 @@ struct ds_driver {
     ds_batch *batches; /* not yet committed, by time */
     uint32_t n_batches;
 
-    uint64_t *owners;        /* by key partition: executor, or 0 */
-    int64_t **keyed_ms;      /* by stage, partition: the batch it stands at; NULL: not keyed */
-    int64_t *stage_input_ms; /* by stage: the last batch that brought it rows */
-    uint64_t *append_ends;   /* by sink: its file's length after the last commit, if known */
+    uint64_t *owners;           /* by key partition: executor, or 0 */
+    int64_t **keyed_ms;         /* by stage, partition: the batch it stands at; NULL: not keyed */
+    int64_t *stage_input_ms;    /* by stage: the last batch that brought it rows */
+    ds_append_end *append_ends; /* by sink: its file after the last commit, if known */
 
     int64_t failures_since_us; /* failures of tasks: shown since then */
     uint32_t failures_shown;
@@ -136,8 +136,8 @@ uint64_t ds_driver_journal(ds_driver *driver, ds_buffer *line, bool sync);
 void ds_driver_place_appends(const ds_driver *driver, ds_batch *batch, const ds_commit *earlier);
 /* Of a commit from the checkpoint: some of it may have been written. */
 void ds_driver_recover_appends(const ds_driver *driver, ds_batch *batch);
-/* Files are not as they were left: takes their lengths as the bases from this batch on. */
-void ds_driver_move_appends(ds_driver *driver, ds_batch *batch, const uint64_t *lengths);
+/* Files are not as they were left: takes their ends as the bases from this batch on. */
+void ds_driver_move_appends(ds_driver *driver, ds_batch *batch, const ds_append_end *ends);
 /* A commit failed (some of it may have been written), or is done. */
 void ds_driver_appends_failed(ds_batch *batch);
 void ds_driver_appends_done(ds_driver *driver, const ds_batch *batch);

@@ -147,8 +147,10 @@ static json_t *append_json(const ds_commit_append *append)
 {
     json_t *object = json_object();
     set(object, "path", text_of(append->path));
-    if (append->base != DS_APPEND_UNKNOWN)
-        set(object, "base", json_integer((json_int_t)append->base));
+    if (append->base.length != DS_APPEND_UNKNOWN) {
+        set(object, "base", json_integer((json_int_t)append->base.length));
+        set(object, "inode", json_integer((json_int_t)append->base.inode));
+    }
     set(object, "parts", files_json(append->parts, append->n_parts, true));
     return object;
 }

@@ -174,6 +174,14 @@ static bool read_tables(ds_arena *arena, const ds_plan *plan, json_t *tables,
     return true;
 }
 
+/* Any 64 bits. */
+static bool get_inode(const json_t *object, const char *key, uint64_t *to)
+{
+    const json_t *value = json_object_get(object, key);
+    *to = (uint64_t)json_integer_value(value);
+    return json_is_integer(value);
+}
+
 /* The files of a commit, or the parts of an append, which have no place of their own. */
 static ds_commit_file *read_staged(ds_arena *arena, json_t *files, bool appended, uint32_t *n)
 {
@@ -199,10 +207,12 @@ static ds_commit_file *read_staged(ds_arena *arena, json_t *files, bool appended
 static bool read_append(ds_arena *arena, const json_t *object, ds_commit_append *append)
 {
     json_t *parts = json_object_get(object, "parts");
-    *append = (ds_commit_append){.base = DS_APPEND_UNKNOWN};
+    *append = (ds_commit_append){.base = {DS_APPEND_UNKNOWN, 0}};
     append->path = get_text(arena, object, "path");
     if (append->path == NULL || !json_is_array(parts) ||
-        (json_object_get(object, "base") != NULL && !get_number(object, "base", &append->base)))
+        (json_object_get(object, "base") != NULL &&
+         !(get_number(object, "base", &append->base.length) &&
+           get_inode(object, "inode", &append->base.inode))))
         return false;
     append->parts = read_staged(arena, parts, true, &append->n_parts);
     return append->parts != NULL && append->n_parts > 0;

@@ -55,15 +55,15 @@ static ds_status write_record(ds_sim *sim, const ds_sim_job *job, ds_error *erro
     return DS_OK;
 }
 
-/* lengths: see ds_append_files. */
-static ds_status commit(ds_sim *sim, const ds_sim_job *job, uint64_t *lengths, bool *moved,
+/* ends: see ds_append_files. */
+static ds_status commit(ds_sim *sim, const ds_sim_job *job, ds_append_end *ends, bool *moved,
                         ds_error *error)
 {
     const ds_commit *what = job->commit;
     ds_status status = fails(sim) ? ds_error_set(error, DS_ERR_IO, "no space left")
                                   : ds_commit_files(what, false, error);
     if (status == DS_OK)
-        status = ds_append_files(what, false, lengths, moved, error);
+        status = ds_append_files(what, false, ends, moved, error);
     for (uint32_t i = 0; i < what->n_bytes && status == DS_OK; i++)
         if (ds_sim_bytes(sim, &what->bytes[i].ref) == NULL)
             status = ds_error_set(error, DS_ERR_LOST, "rows to look at are gone");
@@ -85,7 +85,8 @@ static void half_append(ds_sim *sim, const ds_commit *what)
     ds_buffer bytes = {0};
     ds_error error;
     struct stat st;
-    bool begins = stat(append->path, &st) == 0 && (uint64_t)st.st_size == append->base;
+    bool begins = stat(append->path, &st) == 0 && (uint64_t)st.st_size == append->base.length &&
+                  (uint64_t)st.st_ino == append->base.inode;
     for (uint32_t i = 0; i < append->n_parts && begins; i++)
         begins = ds_read_file(append->parts[i].staged, SIZE_MAX, &bytes, &error) == DS_OK;
     FILE *file = begins ? fopen(append->path, "a") : NULL;
@@ -103,8 +104,8 @@ static void half_append(ds_sim *sim, const ds_commit *what)
 
 /* ---- jobs ---- */
 
-/* lengths: of a commit that is not done. */
-static void answer(ds_sim *sim, const ds_sim_job *job, ds_status status, const uint64_t *lengths,
+/* ends: of a commit that is not done. */
+static void answer(ds_sim *sim, const ds_sim_job *job, ds_status status, const ds_append_end *ends,
                    const ds_error *error)
 {
     const ds_sim_hooks *hooks = &sim->config.hooks;
@@ -124,8 +125,8 @@ static void answer(ds_sim *sim, const ds_sim_job *job, ds_status status, const u
     case JOB_COMMIT:
         event.kind = DS_DRIVER_COMMITTED;
         event.batch_ms = job->commit->batch_ms;
-        event.lengths = lengths;
-        if (status == DS_OK && lengths == NULL && hooks->committed != NULL)
+        event.ends = ends;
+        if (status == DS_OK && ends == NULL && hooks->committed != NULL)
             hooks->committed(hooks->arg, job->commit);
         break;
     }
@@ -148,13 +149,13 @@ static void run_job(void *arg, ds_sim_event *event)
         sim->last_job = &sim->jobs;
     ds_error error;
     ds_status status = DS_OK;
-    uint64_t lengths[MOST_APPENDS];
+    ds_append_end ends[MOST_APPENDS];
     bool moved = false;
     if (job->kind == JOB_RECORD)
         status = write_record(sim, job, &error);
     else if (job->kind == JOB_COMMIT)
-        status = commit(sim, job, lengths, &moved, &error);
-    answer(sim, job, status, moved ? lengths : NULL, &error);
+        status = commit(sim, job, ends, &moved, &error);
+    answer(sim, job, status, moved ? ends : NULL, &error);
 }
 
 static ds_sim_job *add_job(ds_sim *sim, size_t length)
@@ -200,7 +201,7 @@ void ds_sim_disk_crash(ds_sim *sim)
     for (const ds_sim_job *job = sim->jobs; job != NULL; job = job->next)
         n++;
     uint64_t done = ds_random_below(&sim->random, (uint64_t)n + 1);
-    uint64_t lengths[MOST_APPENDS];
+    ds_append_end ends[MOST_APPENDS];
     bool moved = false;
     ds_error error;
     const ds_sim_job *job = sim->jobs;
@@ -208,7 +209,7 @@ void ds_sim_disk_crash(ds_sim *sim)
         if (job->kind == JOB_RECORD)
             write_record(sim, job, &error);
         else if (job->kind == JOB_COMMIT)
-            commit(sim, job, lengths, &moved, &error);
+            commit(sim, job, ends, &moved, &error);
     }
     if (job != NULL && job->kind == JOB_COMMIT)
         half_append(sim, job->commit);

@@ -19,7 +19,7 @@ typedef struct kit {
     ds_arena *arena;
     ds_commit_append append[2];
     ds_commit commit;
-    uint64_t lengths[2];
+    ds_append_end ends[2];
     bool moved;
     ds_error error;
 } kit;
@@ -31,11 +31,17 @@ static void stage(kit *k, ds_commit_append *append, const char *name, const char
         .staged = ds_arena_strdup(k->arena, scratch_path(&k->d, name)), .length = strlen(text)};
 }
 
+static uint64_t inode_of(kit *k, const char *name)
+{
+    struct stat st;
+    return stat(scratch_path(&k->d, name), &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
+
 static void add_append(kit *k, const char *path, uint64_t base)
 {
     ds_commit_append *append = &k->append[k->commit.n_appends++];
     *append = (ds_commit_append){.path = ds_arena_strdup(k->arena, scratch_path(&k->d, path)),
-                                 .base = base};
+                                 .base = {base, 0}};
     append->parts = DS_ARENA_ARRAY(k->arena, ds_commit_file, 8);
 }
 
@@ -49,6 +55,7 @@ static void kit_open(kit *k)
     k->commit = (ds_commit){.batch_ms = 5000, .appends = k->append};
     scratch_write(&k->d, "out", BEFORE);
     add_append(k, "out", N_BEFORE);
+    k->append[0].base.inode = inode_of(k, "out");
     stage(k, &k->append[0], "one", ONE);
     stage(k, &k->append[0], "two", TWO);
 }
@@ -62,7 +69,7 @@ static void kit_close(kit *k)
 static ds_status run(kit *k)
 {
     k->error.message[0] = '\0';
-    return ds_append_files(&k->commit, true, k->lengths, &k->moved, &k->error);
+    return ds_append_files(&k->commit, true, k->ends, &k->moved, &k->error);
 }
 
 /* It is done, and `out` holds this. */
@@ -81,7 +88,7 @@ static void check_moved(kit *k, uint64_t length)
 {
     ck_assert_int_eq(run(k), DS_OK);
     ck_assert(k->moved);
-    ck_assert_uint_eq(k->lengths[0], length);
+    ck_assert_uint_eq(k->ends[0].length, length);
     ck_assert(scratch_exists(&k->d, "one"));
     ck_assert(scratch_exists(&k->d, "two"));
 }
@@ -106,9 +113,9 @@ START_TEST(parts_are_added_in_order)
     for (int durable = 0; durable < 2; durable++) {
         kit k;
         kit_open(&k);
-        ck_assert_int_eq(ds_append_files(&k.commit, durable, k.lengths, &k.moved, &k.error), DS_OK);
+        ck_assert_int_eq(ds_append_files(&k.commit, durable, k.ends, &k.moved, &k.error), DS_OK);
         ck_assert(!k.moved);
-        ck_assert_uint_eq(k.lengths[0], N_BEFORE);
+        ck_assert_uint_eq(k.ends[0].length, N_BEFORE);
         scratch_holds(&k.d, "out", WHOLE);
         ck_assert_int_eq(scratch_entries(&k.d, ""), 1);
         kit_close(&k);
@@ -134,7 +141,8 @@ START_TEST(a_new_file)
     kit k;
     kit_open(&k);
     unlink(scratch_path(&k.d, "out"));
-    k.append[0].base = 0;
+    check_moved(&k, 0);
+    k.append[0].base = k.ends[0];
     check_done(&k, ONE TWO);
     kit_close(&k);
 }
@@ -282,9 +290,9 @@ START_TEST(the_first_time_it_is_measured)
 {
     kit k;
     kit_open(&k);
-    k.append[0].base = DS_APPEND_UNKNOWN;
+    k.append[0].base.length = DS_APPEND_UNKNOWN;
     check_moved(&k, N_BEFORE);
-    k.append[0].base = k.lengths[0];
+    k.append[0].base = k.ends[0];
     check_done(&k, WHOLE);
     kit_close(&k);
 }
@@ -311,7 +319,7 @@ START_TEST(a_file_that_was_changed)
             scratch_write(&k.d, "out", cases[i].holds);
         uint64_t length = strlen(cases[i].after) - N_ADDED;
         check_moved(&k, length);
-        k.append[0].base = length;
+        k.append[0].base = k.ends[0];
         check_done(&k, cases[i].after);
         if (cases[i].holds == NULL)
             scratch_holds(&k.d, "out.1", BEFORE);
@@ -328,7 +336,7 @@ START_TEST(a_file_that_was_cut_after_a_crash)
     k.append[0].begun = true;
     scratch_write(&k.d, "out", "{}\n");
     check_moved(&k, 3);
-    k.append[0].base = 3;
+    k.append[0].base = k.ends[0];
     k.append[0].begun = false;
     check_done(&k, "{}\n" ONE TWO);
     kit_close(&k);
@@ -349,11 +357,59 @@ START_TEST(others_wrote_where_the_batch_belongs)
         scratch_write(&k.d, "out", wrong[i]);
         check_refused(&k, wrong[i]);
         rename(scratch_path(&k.d, "out"), scratch_path(&k.d, "away")); /* as it says */
-        check_moved(&k, 0);
-        k.append[0].base = 0;
+        ck_assert_int_eq(run(&k), DS_OK);
+        ck_assert(k.moved);
+        k.append[0].base = k.ends[0];
         k.append[0].begun = false;
+        check_moved(&k, 0); /* and now the new file is looked at */
+        k.append[0].base = k.ends[0];
         check_done(&k, ONE TWO);
         scratch_holds(&k.d, "away", wrong[i]);
+        kit_close(&k);
+    }
+}
+END_TEST
+
+/* Renamed after a crash: the batch is completed where it was begun, wherever that stopped. */
+START_TEST(a_half_in_a_renamed_file)
+{
+    for (int replaced = 0; replaced < 2; replaced++) {
+        for (size_t n = 0; n <= N_ADDED; n += 3) {
+            kit k;
+            kit_open(&k);
+            write_n(&k, WHOLE, N_BEFORE + n);
+            rename(scratch_path(&k.d, "out"), scratch_path(&k.d, "out.1"));
+            if (replaced)
+                scratch_write(&k.d, "out", "{\"n\":7}\n{\"n\":8}\n{\"n\":9}\n");
+            k.append[0].begun = true;
+            ck_assert_int_eq(run(&k), DS_OK);
+            ck_assert(!k.moved);
+            scratch_holds(&k.d, "out.1", WHOLE);
+            ck_assert(!scratch_exists(&k.d, "one"));
+            if (replaced)
+                scratch_holds(&k.d, "out", "{\"n\":7}\n{\"n\":8}\n{\"n\":9}\n");
+            kit_close(&k);
+        }
+    }
+}
+END_TEST
+
+/* The renamed file is not there any more (compressed, say): another has its name, or none. */
+START_TEST(a_half_in_a_file_that_is_gone)
+{
+    static const char *const now[] = {"", "{}\n", "{\"n\":7}\n{\"n\":8}\n{\"n\":9}\n"};
+    for (size_t i = 0; i < 3; i++) {
+        kit k;
+        char text[100];
+        kit_open(&k);
+        scratch_write(&k.d, "new", now[i]);
+        rename(scratch_path(&k.d, "new"), scratch_path(&k.d, "out"));
+        k.append[0].begun = true;
+        check_moved(&k, strlen(now[i]));
+        k.append[0].base = k.ends[0];
+        k.append[0].begun = false;
+        snprintf(text, sizeof text, "%s%s%s", now[i], ONE, TWO);
+        check_done(&k, text);
         kit_close(&k);
     }
 }
@@ -380,11 +436,11 @@ START_TEST(one_of_two_was_changed)
     stage(&k, &k.append[1], "three", TWO);
     ck_assert_int_eq(run(&k), DS_OK);
     ck_assert(k.moved);
-    ck_assert_uint_eq(k.lengths[0], N_BEFORE);
-    ck_assert_uint_eq(k.lengths[1], 0);
+    ck_assert_uint_eq(k.ends[0].length, N_BEFORE);
+    ck_assert_uint_eq(k.ends[1].length, 0);
     scratch_holds(&k.d, "out", WHOLE);
     k.append[0].begun = true;
-    k.append[1].base = 0;
+    k.append[1].base = k.ends[1];
     check_done(&k, WHOLE);
     scratch_holds(&k.d, "more", TWO);
     kit_close(&k);
@@ -407,9 +463,9 @@ START_TEST(what_is_no_file)
 }
 END_TEST
 
-UNIT_MAIN("append", parts_are_added_in_order, nothing_to_add, a_new_file, large_parts,
-          any_half_is_completed, holes_are_filled, a_crash_while_staged_files_are_removed,
-          one_of_two_fails, a_full_disk, a_staged_file_of_another_length,
-          the_first_time_it_is_measured, a_file_that_was_changed, a_file_that_was_cut_after_a_crash,
-          others_wrote_where_the_batch_belongs, others_wrote_behind_the_batch,
-          one_of_two_was_changed, what_is_no_file)
+UNIT_MAIN("append", a_half_in_a_renamed_file, a_half_in_a_file_that_is_gone,
+          parts_are_added_in_order, nothing_to_add, a_new_file, large_parts, any_half_is_completed,
+          holes_are_filled, a_crash_while_staged_files_are_removed, one_of_two_fails, a_full_disk,
+          a_staged_file_of_another_length, the_first_time_it_is_measured, a_file_that_was_changed,
+          a_file_that_was_cut_after_a_crash, others_wrote_where_the_batch_belongs,
+          others_wrote_behind_the_batch, one_of_two_was_changed, what_is_no_file)

@@ -341,7 +341,7 @@ START_TEST(a_commit_has_all_parts_of_appends)
     const ds_commit_append *c = &commit.appends[0], *f = &commit.appends[1];
     ck_assert_uint_eq(c->sink, 0);
     ck_assert_str_eq(c->path, "c");
-    ck_assert_uint_eq(c->base, DS_APPEND_UNKNOWN);
+    ck_assert_uint_eq(c->base.length, DS_APPEND_UNKNOWN);
     ck_assert(!c->begun);
     ck_assert_uint_eq(c->n_parts, 2);
     ck_assert_str_eq(c->parts[0].staged, "c0");

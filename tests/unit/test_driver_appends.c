@@ -60,17 +60,16 @@ static void check_append(const driver_kit *k, uint32_t i, const char *path, uint
     const ds_commit *commit = commit_of(k);
     ck_assert_uint_lt(i, commit->n_appends);
     ck_assert_str_eq(commit->appends[i].path, path);
-    ck_assert_uint_eq(commit->appends[i].base, base);
+    ck_assert_uint_eq(commit->appends[i].base.length, base);
     ck_assert_int_eq(commit->appends[i].begun, begun);
 }
 
 /* The disk says how long the files are. */
 static void measured(driver_kit *k, uint64_t a, uint64_t b)
 {
-    const uint64_t lengths[] = {a, b};
+    const ds_append_end ends[] = {{a, 1}, {b, 2}};
     int64_t batch_ms = k->commits[k->n_committed++]->batch_ms;
-    kit_step(k, (ds_driver_event){
-                    .kind = DS_DRIVER_COMMITTED, .batch_ms = batch_ms, .lengths = lengths});
+    kit_step(k, (ds_driver_event){.kind = DS_DRIVER_COMMITTED, .batch_ms = batch_ms, .ends = ends});
 }
 
 static const char *last_record(const driver_kit *k)
@@ -89,7 +88,7 @@ START_TEST(a_base_is_noted_before_it_is_used)
     measured(&k, 70, 0);
     ck_assert_uint_eq(k.n_commits, commits); /* not before the record is durable */
     ck_assert_ptr_nonnull(strstr(last_record(&k), "\"prepared\""));
-    ck_assert_ptr_nonnull(strstr(last_record(&k), "\"path\":\"a\",\"base\":70"));
+    ck_assert_ptr_nonnull(strstr(last_record(&k), "\"path\":\"a\",\"base\":70,\"inode\":1,"));
     ck_assert_ptr_nonnull(strstr(last_record(&k), "\"path\":\"b\",\"base\":0"));
     ck_assert(k.journal[k.n_journal - 1].sync);
     answer_journal(&k);

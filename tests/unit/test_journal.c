@@ -115,9 +115,10 @@ static void add_appends(ds_batch *batch, uint64_t base)
     for (uint32_t i = 0; i < 3; i++)
         parts[i] = (ds_commit_file){
             .staged = i == 1 ? "\xFF" : "out/.log.dstream/x", .length = 20 + i, .checksum = i};
-    appends[0] = (ds_commit_append){.path = "out/log", .base = base, .parts = parts, .n_parts = 2};
+    appends[0] = (ds_commit_append){
+        .path = "out/log", .base = {base, UINT64_MAX - 1}, .parts = parts, .n_parts = 2};
     appends[1] = (ds_commit_append){
-        .path = "more\xFE", .base = DS_APPEND_UNKNOWN, .parts = parts + 2, .n_parts = 1};
+        .path = "more\xFE", .base = {DS_APPEND_UNKNOWN, 0}, .parts = parts + 2, .n_parts = 1};
     batch->commit.appends = appends;
     batch->commit.n_appends = 2;
 }
@@ -130,14 +131,15 @@ static void check_appends(const journal_kit *k, uint64_t base)
     ck_assert_uint_eq(commit->n_appends, 2);
     const ds_commit_append *one = &commit->appends[0], *two = &commit->appends[1];
     ck_assert_str_eq(one->path, "out/log");
-    ck_assert_uint_eq(one->base, base);
+    ck_assert_uint_eq(one->base.length, base);
+    ck_assert_uint_eq(one->base.inode, UINT64_MAX - 1);
     ck_assert_uint_eq(one->n_parts, 2);
     ck_assert_str_eq(one->parts[0].staged, "out/.log.dstream/x");
     ck_assert_str_eq(one->parts[1].staged, "\xFF");
     ck_assert_uint_eq(one->parts[1].length, 21);
     ck_assert_uint_eq(one->parts[1].checksum, 1);
     ck_assert_str_eq(two->path, "more\xFE");
-    ck_assert_uint_eq(two->base, DS_APPEND_UNKNOWN);
+    ck_assert_uint_eq(two->base.length, DS_APPEND_UNKNOWN);
     ck_assert_uint_eq(two->n_parts, 1);
 }
 
@@ -384,7 +386,9 @@ START_TEST(prepared_records_that_mean_nothing)
         ",'files':[{'staged':'a','folder':7,'name':'c','bytes':1,'rows':1,"
         "'checksum':'0123456789abcdef'}]",
         ",'files':[],'appends':[7]",
-        ",'files':[],'appends':[{'path':'a','base':1}]",
+        ",'files':[],'appends':[{'path':'a','base':1,'inode':1}]",
+        ",'files':[],'appends':[{'path':'a','base':1,'parts':[{'staged':'a','bytes':1,'rows':1,"
+        "'checksum':'0123456789abcdef'}]}]",
         ",'files':[],'appends':[{'path':'a','base':1,'parts':[]}]",
         ",'files':[],'appends':[{'path':'a','base':-1,'parts':[{'staged':'a','bytes':1,'rows':1,"
         "'checksum':'0123456789abcdef'}]}]",
