@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mailbox.h"
 #include "cli/disk.h"
+#include "cli/follower.h"
 #include "cli/launcher.h"
 #include "cli/progress.h"
 #include "cli/stores.h"
@@ -45,6 +46,7 @@ typedef enum mail_kind {
     MAIL_STOP,
     MAIL_CHILD,
     MAIL_FILES,
+    MAIL_FOLLOWED,
     MAIL_JOURNALED,
     MAIL_COMMITTED,
 } mail_kind;
@@ -59,6 +61,7 @@ typedef struct mail {
     ds_listed_file *files; /* in arena */
     uint32_t n_files;
     ds_append_end *ends; /* of a commit that was not done; in arena */
+    ds_sightings seen;   /* in arena */
     ds_arena *arena;
     size_t length;
     char bytes[];
@@ -73,6 +76,7 @@ typedef struct driver_loop {
     ds_server *outside; /* executors.listen; or NULL */
     ds_launcher *launcher;
     ds_disk *disk;
+    ds_follower *follower; /* or NULL */
     ds_metadata *metadata;
     ds_sink_locks *locks;
     int64_t printed_ms;          /* of the disk thread: the batch whose rows were printed last, */
@@ -240,6 +244,31 @@ static void port_list_files(void *arg, uint32_t source)
     list_job *job = ds_calloc(1, sizeof *job);
     *job = (list_job){.job = {.run = run_list, .free = free_job}, .loop = arg, .source = source};
     ds_disk_add(job->loop->disk, &job->job);
+}
+
+/* ---- files that grow ---- */
+
+/* On the follower's thread. */
+static void on_seen(void *arg, uint32_t source, const ds_sightings *seen)
+{
+    mail *m = new_mail(MAIL_FOLLOWED, NULL, 0);
+    m->arena = ds_arena_new(NULL);
+    m->source = source;
+    ds_sighting *list = DS_ARENA_ARRAY(m->arena, ds_sighting, seen->n + 1);
+    for (uint32_t i = 0; i < seen->n; i++) {
+        list[i] = seen->list[i];
+        list[i].path = ds_arena_strdup(m->arena, seen->list[i].path);
+        list[i].why = ds_arena_strdup(m->arena, seen->list[i].why != NULL ? seen->list[i].why : "");
+    }
+    m->seen = (ds_sightings){list, seen->n, seen->beyond};
+    post(arg, m);
+}
+
+static void port_follow(void *arg, uint32_t source, const ds_follow_request *request,
+                        ds_arena *arena)
+{
+    driver_loop *loop = arg;
+    ds_follower_ask(loop->follower, source, request, arena);
 }
 
 typedef struct journal_job {
@@ -529,6 +558,11 @@ static void step_mail(driver_loop *loop, mail *m)
         event.files = m->files;
         event.n_files = m->n_files;
         break;
+    case MAIL_FOLLOWED:
+        event.kind = DS_DRIVER_FOLLOWED;
+        event.source = m->source;
+        event.seen = &m->seen;
+        break;
     case MAIL_JOURNALED:
         event.kind = DS_DRIVER_JOURNALED;
         event.ticket = m->ticket;
@@ -698,6 +732,7 @@ static void make_control(driver_loop *loop, const ds_recovered *recovered)
                                    .open_store = port_open_store,
                                    .close_store = port_close_store,
                                    .list_files = port_list_files,
+                                   .follow = port_follow,
                                    .journal = port_journal,
                                    .commit = port_commit,
                                    .progress = port_progress,
@@ -711,6 +746,7 @@ static void close_all(driver_loop *loop)
     if (loop->launcher != NULL && !ds_launcher_wait(loop->launcher, GOODBYE_MS))
         ds_log_debug("some executors did not stop by themselves");
     ds_launcher_free(loop->launcher);
+    ds_follower_stop(loop->follower);
     ds_disk_stop(loop->disk);
     if (loop->server != NULL)
         ds_server_free(loop->server);
@@ -748,6 +784,7 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
     if (status == DS_OK) {
         ds_commit_clean(plan, recovered);
         loop.disk = ds_disk_start();
+        loop.follower = ds_follower_start(plan->app, on_seen, &loop);
         make_launcher(&loop);
         make_control(&loop, recovered);
         int failed = pthread_create(&loop.signals, NULL, wait_for_signals, &loop);

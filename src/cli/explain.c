@@ -41,7 +41,8 @@ static const char *source_kind(const ds_app_source *source)
 {
     static const char *const names[] = {
         [DS_SOURCE_SOCKET] = "socket", [DS_SOURCE_FILES] = "files", [DS_SOURCE_STDIN] = "stdin",
-        [DS_SOURCE_RATE] = "rate",     [DS_SOURCE_QUEUE] = "queue", [DS_SOURCE_TABLE] = "table"};
+        [DS_SOURCE_RATE] = "rate",     [DS_SOURCE_QUEUE] = "queue", [DS_SOURCE_TABLE] = "table",
+        [DS_SOURCE_TAIL] = "tail"};
     return names[source->type];
 }
 

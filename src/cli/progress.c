@@ -163,6 +163,12 @@ static void put_source(ds_buffer *out, const ds_source_counts *counts)
     if (counts->table_version > 0)
         ds_buffer_printf(out, ",\"table_version\":%" PRIu64 ",\"table_failures\":%" PRIu64,
                          counts->table_version, counts->table_failures);
+    if (counts->follows)
+        ds_buffer_printf(out,
+                         ",\"files\":%u,\"bytes_behind\":%" PRIu64 ",\"begun_again\":%" PRIu64
+                         ",\"bytes_lost\":%" PRIu64,
+                         counts->files, counts->bytes_behind, counts->begun_again,
+                         counts->lost_bytes);
     ds_buffer_append_char(out, '}');
 }
 
@@ -241,6 +247,9 @@ static void summarize_source(const ds_source_counts *counts)
         ds_buffer_printf(&text, "; %" PRIu64 " characters replaced", counts->replaced);
     ds_log_info("%s", ds_buffer_text(&text));
     ds_buffer_fini(&text);
+    if (counts->lost_bytes > 0)
+        ds_log_error("source %s: %" PRIu64 " bytes were gone before they were read", counts->name,
+                     counts->lost_bytes);
 }
 
 void ds_progress_summary(const ds_progress *p)

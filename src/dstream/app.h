@@ -19,6 +19,7 @@ typedef enum ds_source_type {
     DS_SOURCE_RATE,
     DS_SOURCE_QUEUE,
     DS_SOURCE_TABLE,
+    DS_SOURCE_TAIL,
 } ds_source_type;
 typedef enum ds_on_error { DS_ON_ERROR_SKIP, DS_ON_ERROR_FAIL } ds_on_error;
 
@@ -27,7 +28,7 @@ typedef struct ds_app_source {
     const char *path; /* "sources.access", for diagnostics */
     ds_source_type type;
     ds_on_error on_error;
-    const ds_format *format; /* socket, files, stdin, table */
+    const ds_format *format; /* socket, files, stdin, table, tail */
     ds_format_spec spec;     /* as given to ds_format_new; csv header is asked here */
     ds_schema schema;        /* columns of its rows, whatever the type */
     bool listen;             /* socket */
@@ -35,6 +36,8 @@ typedef struct ds_app_source {
     uint16_t port;
     const char *dir, *pattern; /* files */
     bool new_files_only;
+    const char *glob; /* tail */
+    bool start_at_end;
     int64_t rows_per_second; /* rate */
     const char *file;        /* table */
     int64_t reload_ms;       /* table: how often the file is looked at; 0: once, at the start */

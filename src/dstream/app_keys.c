@@ -58,7 +58,12 @@ static const ds_choice source_types[] = {
     [DS_SOURCE_QUEUE] = {.name = "queue", .doc = "rows in this file, a list for each batch"},
     [DS_SOURCE_TABLE] = {.name = "table",
                          .doc = "a file of rows to join with, whole in every batch"},
-    {.name = "tail", .later = true},
+    [DS_SOURCE_TAIL] = {.name = "tail", .doc = "files that grow, through rotation"},
+    {.name = NULL},
+};
+static const ds_choice starts[] = {
+    {.name = "beginning", .doc = "all that is in the files"},
+    {.name = "end", .doc = "what is added from now on"},
     {.name = NULL},
 };
 static const ds_choice formats[] = {
@@ -77,6 +82,7 @@ static const ds_choice on_errors[] = {
     {.name = NULL},
 };
 static const ds_shape source_type = {.kind = DS_SHAPE_CHOICE, .choices = source_types};
+static const ds_shape start = {.kind = DS_SHAPE_CHOICE, .choices = starts};
 static const ds_shape format = {.kind = DS_SHAPE_CHOICE, .choices = formats};
 static const ds_shape on_error = {.kind = DS_SHAPE_CHOICE, .choices = on_errors};
 
@@ -113,7 +119,10 @@ INT_SHAPE(rows_per_second, 1, 1000000000);
 #define SOCKET BIT(DS_SOURCE_SOCKET)
 #define FILES BIT(DS_SOURCE_FILES)
 #define TABLE BIT(DS_SOURCE_TABLE)
-#define RECORDS (SOCKET | FILES | BIT(DS_SOURCE_STDIN) | TABLE) /* sources of raw records */
+#define TAIL BIT(DS_SOURCE_TAIL)
+#define RECORDS                                                                                    \
+    (SOCKET | FILES | BIT(DS_SOURCE_STDIN) | TABLE | TAIL) /* sources of raw records               \
+                                                            */
 #define RATE BIT(DS_SOURCE_RATE)
 #define QUEUE BIT(DS_SOURCE_QUEUE)
 #define CSV BIT(DS_FORMAT_CSV)
@@ -139,14 +148,19 @@ static const ds_key source_keys[] = {
     {"batches", &batches, REQUIRED, {QUEUE, 0}, NULL, "The n-th list holds the rows of batch n."},
     {"header", &boolean, 0, {RECORDS, CSV}, "false", "The first record names the fields."},
     {"delimiter", &delimiter, 0, {RECORDS, CSV}, ",", "What stands between fields."},
-    {"path", &path_text, REQUIRED, {TABLE, 0}, NULL, "The file of the table."},
+    {"path",
+     &path_text,
+     REQUIRED,
+     {TABLE | TAIL, 0},
+     NULL,
+     "The file of the table; the files that grow, as in a shell."},
     {"reload",
      &duration,
      0,
      {TABLE, 0},
      NULL,
      "How often the file is looked at; read once, at the start, if not given."},
-    LATER_KEY("start_at"),
+    {"start_at", &start, 0, {TAIL, 0}, "beginning", "Where files begin that are there already."},
     {"regex",
      &pattern_text,
      REQUIRED,

@@ -149,6 +149,13 @@ static void read_table(ds_app_builder *builder, ds_app_source *source, json_t *o
     source->reload_ms = ds_shape_number(&ds_source_shape, object, "reload");
 }
 
+static void read_tail(ds_app_builder *builder, ds_app_source *source, json_t *object)
+{
+    source->glob = ds_app_text_copy(builder, ds_shape_string(&ds_source_shape, object, "path"));
+    source->start_at_end =
+        strcmp(ds_shape_string(&ds_source_shape, object, "start_at"), "end") == 0;
+}
+
 static void read_source(ds_app_builder *builder, ds_app_source *source, json_t *object)
 {
     int type = ds_shape_selected(&ds_source_shape, 0, object);
@@ -161,6 +168,7 @@ static void read_source(ds_app_builder *builder, ds_app_source *source, json_t *
     switch (source->type) {
     case DS_SOURCE_SOCKET: read_address(builder, source, object); break;
     case DS_SOURCE_FILES: read_files(builder, source, object); break;
+    case DS_SOURCE_TAIL: read_tail(builder, source, object); break;
     case DS_SOURCE_STDIN: break;
     case DS_SOURCE_TABLE: read_table(builder, source, object); break;
     case DS_SOURCE_RATE:

@@ -5,12 +5,14 @@
 #include "columnar/text.h"
 #include "columnar/white_space.h"
 #include "receiver/files.h"
+#include "receiver/followed.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 _Static_assert(DS_BAD_REASONS <= DS_BAD_REASON_SLOTS, "every reason has a counter on the wire");
@@ -96,7 +98,7 @@ static void on_bad_record(void *arg, ds_bad_reason reason, const char *record, s
     if (r->result->n_samples == DS_TASK_SAMPLES)
         return;
     const char *where;
-    if (r->input->kind == DS_INPUT_FILE)
+    if (r->input->kind == DS_INPUT_FILE || r->input->kind == DS_INPUT_TAIL)
         where =
             ds_arena_printf(r->arena, "%s at byte %" PRIu64, r->input->path, r->offset + offset);
     else
@@ -142,8 +144,8 @@ static void use_header(reading *r, const char *line, size_t length)
         length--;
     if (ds_decoder_header(r->decoder, line, length, &error) != DS_OK)
         add_sample(r, DS_BAD_HEADER,
-                   r->input->kind == DS_INPUT_FILE ? ds_arena_strdup(r->arena, r->input->path)
-                                                   : "the header",
+                   r->input->path[0] != '\0' ? ds_arena_strdup(r->arena, r->input->path)
+                                             : "the header",
                    error.message);
 }
 
@@ -190,42 +192,61 @@ static size_t blank_lines(const char *text, size_t length, bool whole)
 
 /* The header is the first record of the file, whichever piece of it this task has: the first
  * line that is not blank. */
-static ds_status file_header(reading *r, uint64_t *header_end, ds_error *error)
+typedef struct file_header {
+    const char *line; /* in the scratch */
+    size_t length;
+    uint64_t end; /* offset in the file */
+} file_header;
+
+static file_header read_header(reading *r, int fd)
 {
     size_t most = (size_t)r->source->spec.record_limit + 2;
     char *line = ds_buffer_reserve(&r->scratch->header, most);
-    int fd = open(r->input->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return ds_error_set(error, errno == ENOENT ? DS_ERR_NO_INPUT : DS_ERR_IO,
-                            "cannot open %s: %s", r->input->path, strerror(errno));
     uint64_t at = 0;
     size_t length = read_at(fd, line, most, at);
     for (size_t blank; (blank = blank_lines(line, length, length < most)) > 0;) {
         at += blank;
         length = read_at(fd, line, most, at);
     }
-    close(fd);
     const char *end = memchr(line, '\n', length);
     size_t header = end == NULL ? length : (size_t)(end - line) + 1;
-    *header_end = at + header;
-    use_header(r, line, header);
+    return (file_header){line, header, at + header};
+}
+
+static ds_status file_header_of(reading *r, file_header *header, ds_error *error)
+{
+    int fd = open(r->input->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return ds_error_set(error, errno == ENOENT ? DS_ERR_NO_INPUT : DS_ERR_IO,
+                            "cannot open %s: %s", r->input->path, strerror(errno));
+    *header = read_header(r, fd);
+    close(fd);
     return DS_OK;
+}
+
+/* Decodes the records of a piece, but for the header. */
+static ds_status decode_piece(reading *r, const ds_file_piece *piece, const file_header *header)
+{
+    uint64_t skip = 0;
+    if (wants_header(r))
+        use_header(r, header->line, header->length);
+    if (piece->offset < header->end)
+        skip = header->end - piece->offset < piece->length ? header->end - piece->offset
+                                                           : piece->length;
+    r->offset = piece->offset + skip;
+    return decode(r, piece->bytes + skip, piece->length - skip);
 }
 
 static ds_status read_piece(reading *r, ds_error *error)
 {
     const ds_input *input = r->input;
-    uint64_t header_end = 0;
+    file_header header = {0};
     if (wants_header(r))
-        DS_TRY(file_header(r, &header_end, error));
+        DS_TRY(file_header_of(r, &header, error));
     ds_file_piece piece;
     DS_TRY(ds_file_piece_read(input->path, input->from, input->to, r->source->spec.record_limit,
                               next_buffer(r), &piece, error));
-    uint64_t skip = 0;
-    if (piece.offset < header_end)
-        skip = header_end - piece.offset < piece.length ? header_end - piece.offset : piece.length;
-    r->offset = piece.offset + skip;
-    return decode(r, piece.bytes + skip, piece.length - skip);
+    return decode_piece(r, &piece, &header);
 }
 
 static ds_status read_file(reading *r, ds_error *error)
@@ -239,6 +260,62 @@ static ds_status read_file(reading *r, ds_error *error)
     if (status != DS_OK && error != NULL)
         *error = why;
     return status;
+}
+
+/* ---- files that grow ---- */
+
+/* Reads the piece and makes sure that it is of the file that is meant: one that was cut off or
+ * written anew meanwhile has other bytes there. */
+static ds_status read_followed(reading *r, int fd, file_header *header, ds_file_piece *piece,
+                               ds_error *error)
+{
+    const ds_input *input = r->input;
+    ds_file_range range = {.from = input->from,
+                           .to = input->to,
+                           .stop = input->tail.stop,
+                           .starts = input->tail.starts,
+                           .record_limit = r->source->spec.record_limit};
+    if (wants_header(r))
+        *header = read_header(r, fd);
+    ds_status status = ds_file_range_read(fd, input->path, &range, next_buffer(r), piece, error);
+    struct stat st;
+    bool cut = fstat(fd, &st) == 0 && (uint64_t)st.st_size < input->to;
+    if (!cut && ds_head_holds(fd, &input->tail.id))
+        return status;
+    return ds_error_set(error, DS_ERR_NO_INPUT, "it was cut off or written anew");
+}
+
+static ds_status lose(reading *r, const char *why)
+{
+    uint64_t bytes = r->input->to - r->input->from;
+    r->result->lost_bytes += bytes;
+    add_sample(r, DS_BAD_REASON_SLOTS, ds_arena_strdup(r->arena, r->input->path),
+               ds_arena_printf(r->arena, "%" PRIu64 " bytes were gone before they were read: %s",
+                               bytes, why));
+    return DS_OK;
+}
+
+static ds_status read_tail(reading *r, ds_error *error)
+{
+    const ds_input *input = r->input;
+    const ds_tail_input *tail = &input->tail;
+    int fd;
+    ds_error why;
+    ds_status status =
+        ds_followed_open(input->path, &tail->id, tail->pid, tail->fd, &fd, NULL, 0, &why);
+    if (status == DS_ERR_NO_INPUT)
+        return lose(r, why.message);
+    if (status != DS_OK)
+        return ds_error_set(error, status, "%s", why.message);
+    file_header header = {0};
+    ds_file_piece piece;
+    status = read_followed(r, fd, &header, &piece, &why);
+    close(fd);
+    if (status == DS_ERR_NO_INPUT)
+        return lose(r, why.message);
+    if (status != DS_OK)
+        return ds_error_set(error, status, "%s", why.message);
+    return decode_piece(r, &piece, &header);
 }
 
 /* ---- rows without bytes ---- */
@@ -337,6 +414,7 @@ static ds_status read_input(reading *r, ds_error *error)
     switch (r->input->kind) {
     case DS_INPUT_BLOCK: return read_block(r, error);
     case DS_INPUT_FILE: return read_file(r, error);
+    case DS_INPUT_TAIL: return read_tail(r, error);
     case DS_INPUT_RATE: return read_rate(r);
     case DS_INPUT_QUEUE: return read_list(r, error);
     default: return ds_error_set(error, DS_ERR_PROTOCOL, "a source was given pieces to read");

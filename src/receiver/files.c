@@ -106,8 +106,9 @@ ds_status ds_files_list(const char *dir, const char *pattern, ds_files_fn fn, vo
 typedef struct file_reader {
     int fd;
     const char *path;
+    const ds_file_range *range;
     ds_buffer *buffer;
-    uint64_t at; /* offset behind the bytes in the buffer */
+    uint64_t first, at; /* offsets of the first byte in the buffer and behind the last one */
 } file_reader;
 
 /* Appends the next `n` bytes, or those up to the end of the file. */
@@ -144,10 +145,20 @@ static ds_status open_file(const char *path, int *fd, ds_error *error)
     return ds_error_set(error, DS_ERR_IO, "%s is not a regular file", path);
 }
 
-/* Reads behind the piece until its last record ends. */
-static ds_status read_tail(file_reader *reader, uint32_t record_limit, ds_error *error)
+/* How many bytes of the last record of a piece may stand behind it. */
+static uint64_t most_behind(const ds_file_range *range)
 {
-    const uint64_t most = (uint64_t)record_limit + 1;
+    uint64_t most = (uint64_t)range->record_limit + 1;
+    if (range->stop == 0)
+        return most;
+    uint64_t left = range->stop > range->to ? range->stop - range->to : 0;
+    return left < most ? left : most;
+}
+
+/* Reads behind the piece until its last record ends. */
+static ds_status read_tail(file_reader *reader, ds_error *error)
+{
+    const uint64_t most = most_behind(reader->range);
     for (uint64_t done = 0; done < most;) {
         uint64_t n = most - done < TAIL_READ ? most - done : TAIL_READ;
         size_t before = reader->buffer->length;
@@ -164,24 +175,49 @@ static ds_status read_tail(file_reader *reader, uint32_t record_limit, ds_error 
     return DS_OK;
 }
 
-/* The buffer holds [from - 1, to), or [0, to) if from is 0. */
-static ds_status take_records(file_reader *reader, uint64_t from, uint32_t record_limit,
-                              ds_file_piece *piece, ds_error *error)
+/* Where the first record starts in the buffer; its length if none does. */
+static size_t find_start(const file_reader *reader)
 {
     const ds_buffer *buffer = reader->buffer;
-    size_t start = 0;
-    if (from > 0) {
+    if (reader->first < reader->range->from) {
         const char *end = memchr(buffer->data, '\n', buffer->length - 1);
-        if (end == NULL)
-            return DS_OK; /* no record starts here */
-        start = (size_t)(end - buffer->data) + 1;
+        return end == NULL ? buffer->length : (size_t)(end - buffer->data) + 1;
     }
+    if (reader->first == 0)
+        return 0;
+    size_t start = buffer->length > 1 && buffer->data[0] == '\r' && buffer->data[1] == '\n';
+    return buffer->data[start] == '\n' ? start + 1 : 0;
+}
+
+static ds_status take_records(file_reader *reader, ds_file_piece *piece, ds_error *error)
+{
+    const ds_buffer *buffer = reader->buffer;
+    size_t start = find_start(reader);
+    if (start == buffer->length)
+        return DS_OK; /* no record starts here */
     if (buffer->data[buffer->length - 1] != '\n')
-        DS_TRY(read_tail(reader, record_limit, error));
+        DS_TRY(read_tail(reader, error));
     piece->bytes = buffer->data + start;
     piece->length = buffer->length - start;
-    piece->offset = from > 0 ? from - 1 + start : 0;
+    piece->offset = reader->first + start;
     return DS_OK;
+}
+
+ds_status ds_file_range_read(int fd, const char *name, const ds_file_range *range,
+                             ds_buffer *buffer, ds_file_piece *piece, ds_error *error)
+{
+    *piece = (ds_file_piece){.bytes = "", .offset = range->from};
+    if (range->from >= range->to)
+        return DS_OK;
+    uint64_t first = range->from > 0 && !range->starts ? range->from - 1 : range->from;
+    file_reader reader = {
+        .fd = fd, .path = name, .range = range, .buffer = buffer, .first = first, .at = first};
+    buffer->length = 0;
+    DS_TRY(read_on(&reader, range->to - first, error));
+    if (reader.at < range->to)
+        return ds_error_set(error, DS_ERR_IO, "%s has shrunk: it ends before byte %llu", name,
+                            (unsigned long long)range->to);
+    return take_records(&reader, piece, error);
 }
 
 ds_status ds_file_piece_read(const char *path, uint64_t from, uint64_t to, uint32_t record_limit,
@@ -190,18 +226,8 @@ ds_status ds_file_piece_read(const char *path, uint64_t from, uint64_t to, uint3
     int fd;
     *piece = (ds_file_piece){.bytes = "", .offset = from};
     DS_TRY(open_file(path, &fd, error));
-    ds_status status = DS_OK;
-    if (from < to) {
-        uint64_t first = from > 0 ? from - 1 : 0;
-        file_reader reader = {.fd = fd, .path = path, .buffer = buffer, .at = first};
-        buffer->length = 0;
-        status = read_on(&reader, to - first, error);
-        if (status == DS_OK && reader.at < to)
-            status = ds_error_set(error, DS_ERR_IO, "%s has shrunk: it ends before byte %llu", path,
-                                  (unsigned long long)to);
-        if (status == DS_OK)
-            status = take_records(&reader, from, record_limit, piece, error);
-    }
+    ds_file_range range = {.from = from, .to = to, .record_limit = record_limit};
+    ds_status status = ds_file_range_read(fd, path, &range, buffer, piece, error);
     close(fd);
     return status;
 }

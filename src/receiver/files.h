@@ -18,6 +18,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define DS_FILES_LIMIT ((size_t)1 << 20) /* files that match, in one folder */
@@ -46,6 +47,19 @@ typedef struct ds_file_piece {
     size_t length;     /* 0: no record starts in the piece */
     uint64_t offset;   /* of the first byte, in the file */
 } ds_file_piece;
+
+/* Which records of a file are wanted: those that start in [from, to). */
+typedef struct ds_file_range {
+    uint64_t from, to;
+    uint64_t stop; /* the file is taken to end there, wherever it ends by now; 0: nowhere */
+    bool starts;   /* a record starts at `from`, whatever stands before it (but for the line end
+                      of what was a record without one: that is passed over) */
+    uint32_t record_limit;
+} ds_file_range;
+
+/* As ds_file_piece_read, of a file that is open; name is for messages. */
+ds_status ds_file_range_read(int fd, const char *name, const ds_file_range *range,
+                             ds_buffer *buffer, ds_file_piece *piece, ds_error *error);
 
 /*
  * Reads the records that start in [from, to) of a file. buffer is the caller's, reused from

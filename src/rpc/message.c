@@ -114,6 +114,19 @@ static void ref_fields(ds_wire *wire, ds_ref *ref)
     ds_wire_u64(wire, &ref->length);
 }
 
+static void tail_fields(ds_wire *wire, ds_tail_input *tail)
+{
+    ds_wire_u64(wire, &tail->number);
+    ds_wire_u64(wire, &tail->id.device);
+    ds_wire_u64(wire, &tail->id.inode);
+    ds_wire_u64(wire, &tail->id.head);
+    ds_wire_u32(wire, &tail->id.head_bytes);
+    ds_wire_u64(wire, &tail->stop);
+    ds_wire_bool(wire, &tail->starts);
+    ds_wire_u32(wire, &tail->pid);
+    ds_wire_u32(wire, &tail->fd);
+}
+
 static void input_fields(ds_wire *wire, void *item)
 {
     ds_input *input = item;
@@ -125,6 +138,8 @@ static void input_fields(ds_wire *wire, void *item)
     ds_wire_u64(wire, &input->position);
     ds_wire_u32(wire, &input->header);
     text(wire, &input->path);
+    if (input->kind == DS_INPUT_TAIL)
+        tail_fields(wire, &input->tail);
 }
 
 static void table_use_fields(ds_wire *wire, void *item)
@@ -189,6 +204,7 @@ static void result_fields(ds_wire *wire, void *item)
     for (size_t i = 0; i < DS_BAD_REASON_SLOTS; i++)
         ds_wire_u64(wire, &result->bad[i]);
     ds_wire_u64(wire, &result->replaced);
+    ds_wire_u64(wire, &result->lost_bytes);
     ds_wire_u64(wire, &result->overflow_rows);
     ds_wire_u64(wire, &result->overflow_values);
     ds_wire_u64(wire, &result->spilled_bytes);

@@ -25,6 +25,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/followed.h"
 
 #define DS_PROTOCOL_VERSION 1u
 #define DS_MESSAGE_LIMIT ((size_t)16 << 20) /* bytes, header included */
@@ -138,17 +139,28 @@ typedef enum ds_input_kind {
     DS_INPUT_FILE,  /* bytes [from, to) of path: the records that start there */
     DS_INPUT_RATE,  /* rows from .. to of the generator */
     DS_INPUT_QUEUE, /* the list number `from` of the app file */
+    DS_INPUT_TAIL,  /* as FILE, of a file that grows: tail says which it is */
     DS_INPUT_PIECES /* what one map task wrote for this stage: ref */
 } ds_input_kind;
 
+/* A file that may have another name by now, or may be another file. */
+typedef struct ds_tail_input {
+    uint64_t number; /* of the driver's, for this source */
+    ds_file_id id;
+    uint64_t stop;    /* not 0: the file ends there */
+    bool starts;      /* a record starts at `from`, whatever stands before it */
+    uint32_t pid, fd; /* /proc/PID/fd/FD leads to it; 0: nothing does */
+} ds_tail_input;
+
 typedef struct ds_input {
-    uint8_t kind;      /* ds_input_kind */
-    ds_ref ref;        /* BLOCK, PIECES */
-    uint32_t input;    /* PIECES: which input of the stage they are for */
-    uint64_t from, to; /* FILE, RATE, QUEUE; BLOCK: the numbers of its records */
-    uint64_t position; /* of the first record, for messages and order */
-    uint32_t header;   /* BLOCK: this many first bytes are the csv header line */
-    const char *path;  /* FILE; else "" */
+    uint8_t kind;       /* ds_input_kind */
+    ds_ref ref;         /* BLOCK, PIECES */
+    uint32_t input;     /* PIECES: which input of the stage they are for */
+    uint64_t from, to;  /* FILE, TAIL, RATE, QUEUE; BLOCK: the numbers of its records */
+    uint64_t position;  /* of the first record, for messages and order */
+    uint32_t header;    /* BLOCK: this many first bytes are the csv header line */
+    const char *path;   /* FILE, TAIL; else "" */
+    ds_tail_input tail; /* TAIL */
 } ds_input;
 
 /* Which version of a table the tasks of a batch join with. */
@@ -209,6 +221,7 @@ typedef struct ds_task_result {
     uint64_t rows_in, bytes_in;
     uint64_t bad[DS_BAD_REASON_SLOTS];
     uint64_t replaced;        /* characters made U+FFFD */
+    uint64_t lost_bytes;      /* TAIL: that were gone before they were read */
     uint64_t overflow_rows;   /* rows dropped for an overflow */
     uint64_t overflow_values; /* aggregate values that became null */
     uint64_t spilled_bytes;   /* written to disk for want of memory */

@@ -28,7 +28,8 @@ void ds_batch_free(ds_batch *batch)
 uint64_t ds_input_size(const ds_input *input)
 {
     switch (input->kind) {
-    case DS_INPUT_FILE: return input->to - input->from;
+    case DS_INPUT_FILE:
+    case DS_INPUT_TAIL: return input->to - input->from;
     case DS_INPUT_RATE: return (input->to - input->from) * 32;
     case DS_INPUT_QUEUE: return UINT64_MAX / 2; /* never joined */
     default: return input->ref.length;

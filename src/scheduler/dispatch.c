@@ -49,7 +49,8 @@ static size_t bytes_of(const ds_batch_task *task)
 {
     size_t bytes = task->n_inputs * INPUT_BYTES;
     for (uint32_t i = 0; i < task->n_inputs; i++)
-        bytes += strlen(task->inputs[i].path);
+        bytes += strlen(task->inputs[i].path) +
+                 (task->inputs[i].kind == DS_INPUT_TAIL ? sizeof(ds_tail_input) : 0);
     return bytes;
 }
 
@@ -235,6 +236,8 @@ static void count_source(ds_driver *d, ds_source_counts *counts, const ds_task_r
     counts->rows += result->rows_in;
     counts->bytes += result->bytes_in;
     counts->replaced += result->replaced;
+    counts->lost_bytes += result->lost_bytes;
+    d->progress.bytes_lost += result->lost_bytes;
     uint64_t bad = 0;
     for (int i = 0; i < DS_BAD_REASONS; i++) {
         counts->bad[i] += result->bad[i];

@@ -45,7 +45,9 @@ static void recover_sources(ds_driver *d, const ds_recovered *recovered)
                 continue;
             intake->next = source->next;
             intake->records = source->records;
-            intake->ever_listed = source->listed;
+            intake->ever_listed = intake->tail.seen = source->listed;
+            for (uint32_t f = 0; f < source->tail.n; f++)
+                ds_tail_files_recover(&intake->tail, &source->tail.files[f]);
             for (size_t f = 0; f < source->n_files; f++)
                 ds_intake_taken(intake, source->files[f].name, source->files[f].size,
                                 source->files[f].taken);
@@ -113,6 +115,7 @@ ds_driver *ds_driver_new(const ds_driver_config *config, const ds_driver_ports *
         ds_intake_init(&d->intakes[i], d->plan, i);
         d->intakes[i].counts = &d->counts[i];
         d->counts[i].name = d->plan->app->sources[i].name;
+        d->counts[i].follows = ds_intake_follows(&d->intakes[i]);
     }
     make_keyed(d);
     d->append_ends = unknown_ends(d->plan->n_sinks);
@@ -227,6 +230,7 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
     case DS_DRIVER_PEER_LOST: ds_driver_on_peer_lost(d, event->peer); break;
     case DS_DRIVER_EXECUTOR_EXITED: ds_driver_on_exited(d, event->executor_id, event->text); break;
     case DS_DRIVER_FILES: ds_driver_on_files(d, event); break;
+    case DS_DRIVER_FOLLOWED: ds_driver_on_followed(d, event); break;
     case DS_DRIVER_JOURNALED:
         ds_driver_on_journaled(d, event->ticket, event->status, event->text);
         break;

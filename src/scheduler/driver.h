@@ -80,6 +80,12 @@ typedef struct ds_source_counts {
     uint64_t cut_short; /* records that a peer left unfinished */
     /* tables: the newest version (0: there is none), and how often a look at the file failed */
     uint64_t table_version, table_failures;
+    /* tail */
+    bool follows;
+    uint32_t files;        /* followed now */
+    uint64_t bytes_behind; /* of them, found and not given to a batch yet */
+    uint64_t begun_again;  /* files that were cut off or written anew */
+    uint64_t lost_bytes;   /* that were gone before they were read */
 } ds_source_counts;
 
 /* Figures for people; all counted since the start. */
@@ -98,7 +104,9 @@ typedef struct ds_progress {
     uint32_t executors; /* ready ones */
     uint64_t executors_lost;
     uint64_t panes_lost; /* key partitions whose panes went with an executor */
-    uint64_t blocks_lost, records_lost, bytes_lost; /* received, and gone with an executor */
+    /* Received, and gone with an executor; bytes also of files that were gone before they were
+     * read. */
+    uint64_t blocks_lost, records_lost, bytes_lost;
     uint64_t blocks_waiting;
     uint32_t batches_waiting;
     uint64_t driver_bytes; /* bytes of rows that passed through the driver: console only */
@@ -121,6 +129,9 @@ typedef struct ds_driver_ports {
     void (*close_store)(void *arg, uint64_t executor_id);
     /* Answered by DS_DRIVER_FILES. source: index in the app. */
     void (*list_files)(void *arg, uint32_t source);
+    /* Looks at the files of a `tail`. request belongs to arena, and both to the port: free it.
+     * Answered by DS_DRIVER_FOLLOWED. */
+    void (*follow)(void *arg, uint32_t source, const ds_follow_request *request, ds_arena *arena);
     /* Appends a record (one line) to the checkpoint's metadata, in a new file if `whole`, which
      * becomes durable before DS_DRIVER_JOURNALED answers if `sync`. */
     void (*journal)(void *arg, const char *line, size_t length, bool whole, bool sync,
@@ -160,6 +171,7 @@ typedef enum ds_driver_event_kind {
     DS_DRIVER_PEER_LOST,
     DS_DRIVER_EXECUTOR_EXITED, /* its process ended: executor_id, text says why */
     DS_DRIVER_FILES,
+    DS_DRIVER_FOLLOWED,
     DS_DRIVER_JOURNALED,
     DS_DRIVER_COMMITTED,
     DS_DRIVER_STOP, /* a graceful stop was asked for */
@@ -172,11 +184,12 @@ typedef struct ds_driver_event {
     uint64_t peer;               /* MESSAGE, PEER_LOST */
     const ds_message *message;   /* MESSAGE */
     uint64_t executor_id;        /* EXECUTOR_EXITED */
-    uint32_t source;             /* FILES */
+    uint32_t source;             /* FILES, FOLLOWED */
     const ds_listed_file *files; /* FILES: sorted by name */
     uint32_t n_files;
-    uint64_t ticket;  /* JOURNALED */
-    int64_t batch_ms; /* COMMITTED */
+    const ds_sightings *seen; /* FOLLOWED */
+    uint64_t ticket;          /* JOURNALED */
+    int64_t batch_ms;         /* COMMITTED */
     /* COMMITTED: where the files of its appends end before it, by append: those for which this is
      * not the base were left alone. NULL: the commit is done. */
     const ds_append_end *ends;

@@ -121,6 +121,10 @@ void ds_driver_ticks(ds_driver *driver);
 void ds_driver_name_open_windows(const ds_driver *driver); /* after the last batch of a stop */
 void ds_driver_ticks_deadline(const ds_driver *driver, int64_t *mono_us, int64_t *wall_ms);
 
+/* files that grow: driver_tails.c */
+void ds_driver_ask_tails(ds_driver *driver);
+void ds_driver_on_followed(ds_driver *driver, const ds_driver_event *event);
+
 /* batches side: driver_batches.c */
 void ds_driver_add_batch(ds_driver *driver, ds_batch *batch);
 void ds_driver_batches(ds_driver *driver);

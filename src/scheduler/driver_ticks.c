@@ -253,6 +253,7 @@ static void begin_tick(ds_driver *d, int64_t time_ms)
     d->tick.deadline_us = d->now_us + DS_CUT_WAIT_US;
     add_cuts(d);
     ask_lists(d);
+    ds_driver_ask_tails(d);
 }
 
 void ds_driver_on_cut_done(ds_driver *d, uint64_t executor_id, uint64_t number)
@@ -332,6 +333,7 @@ static bool allot_sources(ds_driver *d, ds_batch *batch)
         intake->most_bytes = most;
         ds_intake_allot(intake, batch, d->plan->app->interval_ms,
                         (uint64_t)d->plan->app->limits_block, allotment);
+        intake->counts->bytes_behind = ds_tail_files_behind(&intake->tail);
         any = any || allotment->n_inputs > 0;
         if (d->config.available_now && intake->source->type == DS_SOURCE_RATE)
             intake->phase = DS_INTAKE_ENDED; /* what is there now: one batch of it */
@@ -387,7 +389,7 @@ static bool has_ended(const ds_driver *d, const ds_intake *intake)
         return false;
     if (intake->source->batches != NULL)
         return true;
-    if (intake->source->type == DS_SOURCE_FILES)
+    if (intake->source->type == DS_SOURCE_FILES || intake->source->type == DS_SOURCE_TAIL)
         return d->config.available_now && intake->listed;
     return intake->phase == DS_INTAKE_ENDED;
 }
@@ -411,8 +413,8 @@ static bool hurries(const ds_driver *d)
         const ds_intake *intake = &d->intakes[i];
         if (!intake->needed)
             continue;
-        if (ds_intake_has_more(intake) ||
-            (intake->source->type == DS_SOURCE_FILES && !intake->listed))
+        bool looks = intake->source->type == DS_SOURCE_FILES || ds_intake_follows(intake);
+        if (ds_intake_has_more(intake) || (looks && !intake->listed))
             return true;
     }
     return all_ended(d);

@@ -12,6 +12,11 @@ bool ds_intake_has_receiver(const ds_intake *intake)
     return intake->source->type == DS_SOURCE_SOCKET || intake->source->type == DS_SOURCE_STDIN;
 }
 
+bool ds_intake_follows(const ds_intake *intake)
+{
+    return intake->source->type == DS_SOURCE_TAIL && intake->source->batches == NULL;
+}
+
 void ds_intake_init(ds_intake *intake, const ds_plan *plan, uint32_t index)
 {
     *intake = (ds_intake){
@@ -19,6 +24,7 @@ void ds_intake_init(ds_intake *intake, const ds_plan *plan, uint32_t index)
     for (uint32_t i = 0; i < plan->n_nodes; i++)
         if (plan->nodes[i]->kind == DS_NODE_SOURCE && plan->nodes[i]->source == intake->source)
             intake->needed = true;
+    ds_tail_files_init(&intake->tail, intake->source->name, intake->source->start_at_end);
 }
 
 void ds_intake_fini(ds_intake *intake)
@@ -27,6 +33,7 @@ void ds_intake_fini(ds_intake *intake)
         free(intake->files[i].name);
     free(intake->files);
     free(intake->blocks);
+    ds_tail_files_fini(&intake->tail);
 }
 
 /* ---- blocks ---- */
@@ -179,9 +186,7 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Takes the next piece of a file: up to block_bytes of it. */
-static void take_piece(ds_intake *intake, ds_seen_file *file, ds_batch *batch, uint64_t most,
-                       ds_allotment *allotment, uint32_t *capacity)
+static ds_input *add_input(ds_batch *batch, ds_allotment *allotment, uint32_t *capacity)
 {
     if (allotment->n_inputs == *capacity) {
         *capacity = *capacity == 0 ? 16 : *capacity * 2;
@@ -190,8 +195,15 @@ static void take_piece(ds_intake *intake, ds_seen_file *file, ds_batch *batch, u
             memcpy(grown, allotment->inputs, allotment->n_inputs * sizeof *grown);
         allotment->inputs = grown;
     }
+    return &allotment->inputs[allotment->n_inputs++];
+}
+
+/* Takes the next piece of a file: up to block_bytes of it. */
+static void take_piece(ds_intake *intake, ds_seen_file *file, ds_batch *batch, uint64_t most,
+                       ds_allotment *allotment, uint32_t *capacity)
+{
     uint64_t to = file->taken + least(most, file->size - file->taken);
-    allotment->inputs[allotment->n_inputs++] =
+    *add_input(batch, allotment, capacity) =
         (ds_input){.kind = DS_INPUT_FILE,
                    .from = file->taken,
                    .to = to,
@@ -212,6 +224,20 @@ static void allot_files(ds_intake *intake, ds_batch *batch, uint64_t block_bytes
             take_piece(intake, file, batch, least(block_bytes, left), allotment, &capacity);
             left -= file->taken - before;
         }
+    }
+}
+
+static void allot_tail(ds_intake *intake, ds_batch *batch, uint64_t block_bytes,
+                       ds_allotment *allotment)
+{
+    uint64_t left = intake->most_bytes;
+    uint32_t capacity = 0;
+    ds_input input;
+    while (left > 0 && allotment->n_inputs < DS_FILES_BATCH_PIECES &&
+           ds_tail_files_take(&intake->tail, least(block_bytes, left), &input)) {
+        input.path = ds_arena_strdup(batch->arena, input.path);
+        left -= input.to - input.from;
+        *add_input(batch, allotment, &capacity) = input;
     }
 }
 
@@ -272,6 +298,7 @@ bool ds_intake_has_more(const ds_intake *intake)
         return has_lists(intake);
     switch (intake->source->type) {
     case DS_SOURCE_FILES: return has_files(intake);
+    case DS_SOURCE_TAIL: return ds_tail_files_more(&intake->tail);
     case DS_SOURCE_RATE: return intake->phase != DS_INTAKE_ENDED;
     default: return intake->n_blocks > 0;
     }
@@ -286,6 +313,8 @@ void ds_intake_allot(ds_intake *intake, ds_batch *batch, int64_t interval_ms, ui
         allot_list(intake, batch, allotment);
     else if (intake->source->type == DS_SOURCE_FILES)
         allot_files(intake, batch, block_bytes, allotment);
+    else if (intake->source->type == DS_SOURCE_TAIL)
+        allot_tail(intake, batch, block_bytes, allotment);
     else if (intake->source->type == DS_SOURCE_RATE)
         allot_rows(intake, batch, interval_ms, allotment);
     else

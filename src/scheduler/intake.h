@@ -2,14 +2,16 @@
  * The sources as the driver sees them: what has arrived and belongs to no batch yet.
  *
  * A source with a receiver has a list of reported blocks; `files` has files that were listed
- * and not read to their end; `rate` and `queue` count. ds_intake_allot takes what is there (for
- * files at most DS_FILES_BATCH_BYTES in DS_FILES_BATCH_PIECES) and gives it to a batch: allotment
- * follows the arrival of reports, and the driver's time is the only one.
+ * and not read to their end; `tail` has files that grow (tail_files.h); `rate` and `queue`
+ * count. ds_intake_allot takes what is there (for files at most DS_FILES_BATCH_BYTES in
+ * DS_FILES_BATCH_PIECES) and gives it to a batch: allotment follows the arrival of reports, and the
+ * driver's time is the only one.
  */
 #ifndef DS_SCHEDULER_INTAKE_H
 #define DS_SCHEDULER_INTAKE_H
 
 #include "scheduler/batch.h"
+#include "scheduler/tail_files.h"
 
 #define DS_FILES_BATCH_BYTES ((uint64_t)256 << 20)
 #define DS_FILES_BATCH_PIECES 16384u
@@ -56,9 +58,14 @@ typedef struct ds_intake {
     bool listed;         /* at least once since the start */
     bool ever_listed;    /* the same, or before a restart */
     bool list_failed;    /* the last time */
+    /* tail; with most_bytes and listed */
+    ds_tail_files tail;
     /* rate, queue, table */
     uint64_t next; /* row, or list; of a table the number of its newest version */
 } ds_intake;
+
+/* True for tail, unless a test gives its records. */
+bool ds_intake_follows(const ds_intake *intake);
 
 /* True for socket and stdin. */
 bool ds_intake_has_receiver(const ds_intake *intake);

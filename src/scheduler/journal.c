@@ -40,14 +40,35 @@ static json_t *text_of(const char *text)
     return value;
 }
 
+static void set_id(json_t *object, const ds_file_id *id)
+{
+    set(object, "device", json_integer((json_int_t)id->device));
+    set(object, "inode", json_integer((json_int_t)id->inode));
+    set(object, "head_bytes", json_integer(id->head_bytes));
+    set_hex(object, "head", id->head);
+}
+
+static void set_tail(json_t *object, const ds_tail_input *tail)
+{
+    set(object, "number", json_integer((json_int_t)tail->number));
+    set_id(object, &tail->id);
+    if (tail->stop != 0)
+        set(object, "stop", json_integer((json_int_t)tail->stop));
+    if (tail->starts)
+        set(object, "starts", json_true());
+}
+
 static json_t *input_json(const ds_input *input)
 {
     json_t *object = json_object();
     switch (input->kind) {
+    case DS_INPUT_TAIL:
     case DS_INPUT_FILE:
         set(object, "file", text_of(input->path));
         set(object, "from", json_integer((json_int_t)input->from));
         set(object, "to", json_integer((json_int_t)input->to));
+        if (input->kind == DS_INPUT_TAIL)
+            set_tail(object, &input->tail);
         break;
     case DS_INPUT_BLOCK:
         set(object, "executor", json_integer((json_int_t)input->ref.executor_id));
@@ -225,6 +246,30 @@ void ds_journal_failed(ds_buffer *out, int64_t batch_ms, const char *reason)
 
 /* ---- the whole ---- */
 
+static json_t *tail_json(const ds_tail_files *tail)
+{
+    json_t *files = json_array();
+    for (uint32_t i = 0; i < tail->n; i++) {
+        const ds_tail_file *file = &tail->files[i];
+        if (file->gone)
+            continue;
+        json_t *entry = json_object();
+        set(entry, "number", json_integer((json_int_t)file->number));
+        set(entry, "path", text_of(file->path));
+        set_id(entry, &file->id);
+        set(entry, "bytes", json_integer((json_int_t)file->size));
+        set(entry, "taken", json_integer((json_int_t)file->taken));
+        if (file->stop != 0)
+            set(entry, "stop", json_integer((json_int_t)file->stop));
+        if (file->cut)
+            set(entry, "cut", json_true());
+        if (file->moved)
+            set(entry, "moved", json_true());
+        json_array_append_new(files, entry);
+    }
+    return files;
+}
+
 static json_t *source_json(const ds_intake *intake)
 {
     json_t *object = json_object();
@@ -234,6 +279,10 @@ static json_t *source_json(const ds_intake *intake)
         set(object, "next", json_integer((json_int_t)intake->next));
     if (ds_intake_has_receiver(intake))
         set(object, "records", json_integer((json_int_t)intake->records));
+    if (ds_intake_follows(intake)) {
+        set(object, "followed", tail_json(&intake->tail));
+        set(object, "listed", json_boolean(intake->tail.seen));
+    }
     if (intake->source->type != DS_SOURCE_FILES)
         return object;
     json_t *files = json_array();

@@ -36,7 +36,8 @@ typedef struct ds_recovered_source {
     const char *name;
     ds_seen_file *files; /* sorted by name; size 0: not known */
     size_t n_files, files_capacity;
-    bool listed; /* what was there at the very first start is among the files */
+    bool listed;        /* what was there at the very first start is among the files */
+    ds_tail_files tail; /* its list is not in the arena */
     uint64_t next, records;
 } ds_recovered_source;
 

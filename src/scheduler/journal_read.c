@@ -87,6 +87,36 @@ static const char *get_text(ds_arena *arena, const json_t *object, const char *k
 
 /* ---- parts ---- */
 
+/* Any 64 bits. */
+static bool get_bits(const json_t *object, const char *key, uint64_t *to)
+{
+    const json_t *value = json_object_get(object, key);
+    *to = (uint64_t)json_integer_value(value);
+    return json_is_integer(value);
+}
+
+static bool read_id(const json_t *object, ds_file_id *id)
+{
+    uint64_t head_bytes;
+    if (!get_bits(object, "device", &id->device) || !get_bits(object, "inode", &id->inode) ||
+        !get_hex(object, "head", &id->head) || !get_number(object, "head_bytes", &head_bytes) ||
+        head_bytes > DS_HEAD_BYTES)
+        return false;
+    id->head_bytes = (uint32_t)head_bytes;
+    return true;
+}
+
+/* What makes a piece of a file one of a file that grows. */
+static bool read_tail(const json_t *object, ds_input *input)
+{
+    input->kind = DS_INPUT_TAIL;
+    input->tail.starts = json_is_true(json_object_get(object, "starts"));
+    get_number(object, "stop", &input->tail.stop);
+    return get_number(object, "number", &input->tail.number) && input->tail.number > 0 &&
+           read_id(object, &input->tail.id) &&
+           (input->tail.stop == 0 || input->tail.stop >= input->to);
+}
+
 static bool read_input(ds_arena *arena, const json_t *object, ds_input *input, bool *has_blocks)
 {
     *input = (ds_input){.path = ""};
@@ -96,6 +126,8 @@ static bool read_input(ds_arena *arena, const json_t *object, ds_input *input, b
         bool fine = input->path != NULL && get_number(object, "from", &input->from) &&
                     get_number(object, "to", &input->to) && input->from <= input->to;
         input->position = input->from;
+        if (fine && json_object_get(object, "number") != NULL)
+            return read_tail(object, input);
         return fine;
     }
     if (json_object_get(object, "first_row") != NULL) {
@@ -264,6 +296,26 @@ static bool read_files(ds_arena *arena, const json_t *files, ds_recovered_source
     return true;
 }
 
+static bool read_followed(ds_arena *arena, const json_t *files, ds_recovered_source *source)
+{
+    size_t i;
+    const json_t *object;
+    json_array_foreach(files, i, object)
+    {
+        ds_tail_file file = {.path = (char *)(uintptr_t)get_text(arena, object, "path"),
+                             .cut = json_is_true(json_object_get(object, "cut")),
+                             .moved = json_is_true(json_object_get(object, "moved"))};
+        get_number(object, "stop", &file.stop);
+        if (file.path == NULL || !get_number(object, "number", &file.number) || file.number == 0 ||
+            !read_id(object, &file.id) || !get_number(object, "bytes", &file.size) ||
+            !get_number(object, "taken", &file.taken) ||
+            (file.stop != 0 && file.stop <= file.taken))
+            return false;
+        ds_tail_files_recover(&source->tail, &file);
+    }
+    return true;
+}
+
 static bool read_sources(ds_recovered *recovered, json_t *sources)
 {
     recovered->sources =
@@ -278,6 +330,9 @@ static bool read_sources(ds_recovered *recovered, json_t *sources)
         get_number(object, "version", &source->next); /* of a table */
         get_number(object, "records", &source->records);
         source->listed = json_is_true(json_object_get(object, "listed"));
+        ds_tail_files_init(&source->tail, source->name, false);
+        if (!read_followed(recovered->arena, json_object_get(object, "followed"), source))
+            return false;
         const json_t *files = json_object_get(object, "files");
         if (files != NULL && !read_files(recovered->arena, files, source))
             return false;
@@ -425,6 +480,24 @@ static void merge_files(ds_recovered_source *source)
     source->n_files = kept + 1;
 }
 
+/* What a batch was given of a file that grows: its position is behind that. */
+static void note_tail(ds_recovered *recovered, ds_recovered_source *source, const json_t *object)
+{
+    ds_input input;
+    bool has_blocks;
+    if (!read_input(recovered->arena, object, &input, &has_blocks))
+        return; /* the record as a whole was read before: it is fine */
+    bool cut = input.to == input.tail.stop;
+    ds_tail_file file = {.number = input.tail.number,
+                         .path = (char *)(uintptr_t)input.path,
+                         .id = input.tail.id,
+                         .size = input.to,
+                         .taken = input.to,
+                         .cut = cut,
+                         .stop = cut ? 0 : input.tail.stop};
+    ds_tail_files_recover(&source->tail, &file);
+}
+
 static void note_lists(ds_recovered *recovered, json_t *next)
 {
     for (void *i = json_object_iter(next); i != NULL; i = json_object_iter_next(next, i)) {
@@ -451,7 +524,9 @@ static void note_positions(ds_recovered *recovered, const json_t *object)
             if (source == NULL)
                 continue;
             const char *path = get_text(recovered->arena, input, "file");
-            if (path != NULL && get_number(input, "to", &to))
+            if (json_object_get(input, "number") != NULL)
+                note_tail(recovered, source, input);
+            else if (path != NULL && get_number(input, "to", &to))
                 note_file(recovered, source, path, to);
             else if (get_number(input, "end_row", &to))
                 source->next = to;
@@ -514,7 +589,7 @@ ds_status ds_journal_read(const char *name, const char *text, size_t length, con
     next_line(&at, end, &line, &line_length);
     ds_status status = read_first(name, line, line_length, plan, recovered, error);
     if (status != DS_OK) {
-        ds_arena_free(arena);
+        ds_recovered_free(recovered);
         return status;
     }
     while (next_line(&at, end, &line, &line_length)) {
@@ -540,8 +615,11 @@ ds_status ds_journal_read(const char *name, const char *text, size_t length, con
 
 void ds_recovered_free(ds_recovered *recovered)
 {
-    if (recovered != NULL)
-        ds_arena_free(recovered->arena);
+    if (recovered == NULL)
+        return;
+    for (uint32_t i = 0; i < recovered->n_sources; i++)
+        ds_tail_files_fini(&recovered->sources[i].tail);
+    ds_arena_free(recovered->arena);
 }
 
 ds_status ds_recovered_refuse(const char *dir, const char *why, ds_error *error)

@@ -54,6 +54,9 @@ typedef struct ds_sim_hooks {
     void (*committed)(void *arg, const ds_commit *commit);
     /* Lists the folder of a source of the app; the list and its names stay the hook's. */
     uint32_t (*list)(void *arg, uint32_t source, int64_t now_us, const ds_listed_file **files);
+    /* Looks at the files of a `tail`; the answer stays the hook's. */
+    const ds_sightings *(*follow)(void *arg, uint32_t source, int64_t now_us,
+                                  const ds_follow_request *request);
     /* The script of a source with a receiver; its pieces stay the hook's. */
     uint32_t (*script)(void *arg, uint32_t source, const ds_sim_piece **pieces);
     /* The block with piece number `piece` was reported to the driver (once for each). */

@@ -20,8 +20,10 @@ typedef struct ds_sim_job {
     ds_sim_event event;
     struct ds_sim_job *next;
     uint64_t generation;
-    enum { JOB_LIST, JOB_RECORD, JOB_COMMIT } kind;
+    enum { JOB_LIST, JOB_FOLLOW, JOB_RECORD, JOB_COMMIT } kind;
     uint32_t source;
+    const ds_follow_request *request; /* in the arena */
+    ds_arena *arena;
     const ds_commit *commit; /* the batch's, which waits for the answer */
     bool whole;
     uint64_t ticket;
@@ -104,6 +106,8 @@ static void half_append(ds_sim *sim, const ds_commit *what)
 
 /* ---- jobs ---- */
 
+static const ds_sightings nothing_seen;
+
 /* ends: of a commit that is not done. */
 static void answer(ds_sim *sim, const ds_sim_job *job, ds_status status, const ds_append_end *ends,
                    const ds_error *error)
@@ -117,6 +121,14 @@ static void answer(ds_sim *sim, const ds_sim_job *job, ds_status status, const d
         if (hooks->list != NULL)
             event.n_files = hooks->list(hooks->arg, job->source, sim->now_us, &event.files);
         ds_sim_trace(sim, "source %u: %u files are listed", job->source, event.n_files);
+        break;
+    case JOB_FOLLOW:
+        event.kind = DS_DRIVER_FOLLOWED;
+        event.source = job->source;
+        event.seen = hooks->follow != NULL
+                         ? hooks->follow(hooks->arg, job->source, sim->now_us, job->request)
+                         : &nothing_seen;
+        ds_sim_trace(sim, "source %u: %u files are seen", job->source, event.seen->n);
         break;
     case JOB_RECORD:
         event.kind = DS_DRIVER_JOURNALED;
@@ -176,6 +188,23 @@ void ds_sim_disk_list(ds_sim *sim, uint32_t source)
     ds_sim_job *job = add_job(sim, 0);
     job->kind = JOB_LIST;
     job->source = source;
+}
+
+static void drop_follow(ds_sim_event *event)
+{
+    ds_arena_free(((ds_sim_job *)event)->arena);
+    free(event);
+}
+
+void ds_sim_disk_follow(ds_sim *sim, uint32_t source, const ds_follow_request *request,
+                        ds_arena *arena)
+{
+    ds_sim_job *job = add_job(sim, 0);
+    job->event.drop = drop_follow;
+    job->kind = JOB_FOLLOW;
+    job->source = source;
+    job->request = request;
+    job->arena = arena;
 }
 
 void ds_sim_disk_record(ds_sim *sim, const char *line, size_t length, bool whole, uint64_t ticket)

@@ -212,6 +212,12 @@ static void port_list_files(void *arg, uint32_t source)
     ds_sim_disk_list(arg, source);
 }
 
+static void port_follow(void *arg, uint32_t source, const ds_follow_request *request,
+                        ds_arena *arena)
+{
+    ds_sim_disk_follow(arg, source, request, arena);
+}
+
 static void port_journal(void *arg, const char *line, size_t length, bool whole, bool sync,
                          uint64_t ticket)
 {
@@ -267,6 +273,7 @@ void ds_sim_driver_start(ds_sim *sim)
                                    .open_store = port_open_store,
                                    .close_store = port_close_store,
                                    .list_files = port_list_files,
+                                   .follow = port_follow,
                                    .journal = port_journal,
                                    .commit = port_commit,
                                    .progress = port_progress,

@@ -116,6 +116,9 @@ const char *ds_sim_fetch(const ds_sim *sim, const char *url, const ds_ref *ref);
 
 /* What the driver asks of its disk: the folder of a source, a line of the journal, a commit. */
 void ds_sim_disk_list(ds_sim *sim, uint32_t source);
+/* request belongs to arena, which is taken. */
+void ds_sim_disk_follow(ds_sim *sim, uint32_t source, const ds_follow_request *request,
+                        ds_arena *arena);
 void ds_sim_disk_record(ds_sim *sim, const char *line, size_t length, bool whole, uint64_t ticket);
 void ds_sim_disk_commit(ds_sim *sim, const ds_commit *commit);
 /* What was to be done is done up to some point. */

@@ -57,6 +57,8 @@ typedef struct driver_kit {
     uint32_t n_sent;
     uint32_t lists[64]; /* sources whose folders are to be listed */
     uint32_t n_lists;
+    ds_followed *asked; /* the newest question about files that grow, in arena */
+    uint32_t n_asked, n_follows;
     kit_journal journal[256];
     uint32_t n_journal;
     const ds_commit *commits[64];
@@ -178,6 +180,21 @@ static inline void kit_list_files(void *arg, uint32_t source)
     k->lists[k->n_lists++] = source;
 }
 
+static inline void kit_follow(void *arg, uint32_t source, const ds_follow_request *request,
+                              ds_arena *arena)
+{
+    driver_kit *k = arg;
+    (void)source;
+    k->n_follows++;
+    k->n_asked = request->n_files;
+    k->asked = DS_ARENA_ARRAY(k->arena, ds_followed, request->n_files + 1);
+    for (uint32_t i = 0; i < request->n_files; i++) {
+        k->asked[i] = request->files[i];
+        k->asked[i].path = ds_arena_strdup(k->arena, request->files[i].path);
+    }
+    ds_arena_free(arena);
+}
+
 static inline void kit_journal_port(void *arg, const char *line, size_t length, bool whole,
                                     bool sync, uint64_t ticket)
 {
@@ -257,6 +274,7 @@ static inline void kit_start(driver_kit *k)
                                    .open_store = kit_open_store,
                                    .close_store = kit_close_store,
                                    .list_files = kit_list_files,
+                                   .follow = kit_follow,
                                    .journal = kit_journal_port,
                                    .commit = kit_commit_port,
                                    .progress = kit_progress,

@@ -113,10 +113,12 @@ START_TEST(sources_of_records)
         "  'schema':{'ms':'float','uid':{'type':'int','path':'user.id'},'t':{'type':'timestamp'}}},"
         "'b':{'type':'files','dir':'in','format':'combined'},"
         "'e':{'type':'files','dir':'in','pattern':'*.log','new_files_only':true},"
+        "'f':{'type':'tail','path':'/var/log/*.log','format':'logfmt','schema':{'ms':'int'}},"
+        "'g':{'type':'tail','path':'x','start_at':'end','format':'regex','regex':'(?<w>.)'},"
         "'a':{'type':'stdin','format':'text','on_error':'skip'}}}");
-    ck_assert_uint_eq(l.app->n_sources, 5);
-    for (uint32_t i = 0; i < 5; i++)
-        ck_assert_int_eq(l.app->sources[i].name[0], "abcde"[i]);
+    ck_assert_uint_eq(l.app->n_sources, 7);
+    for (uint32_t i = 0; i < 7; i++)
+        ck_assert_int_eq(l.app->sources[i].name[0], "abcdefg"[i]);
     const ds_app_source *s = source(l.app, "d");
     ck_assert_str_eq(s->path, "sources.d");
     ck_assert_int_eq(s->type, DS_SOURCE_SOCKET);
@@ -149,6 +151,17 @@ START_TEST(sources_of_records)
     s = source(l.app, "e");
     ck_assert_str_eq(s->pattern, "*.log");
     ck_assert(s->new_files_only);
+    s = source(l.app, "f");
+    ck_assert_int_eq(s->type, DS_SOURCE_TAIL);
+    ck_assert_str_eq(s->glob, "/var/log/*.log");
+    ck_assert(!s->start_at_end);
+    ck_assert_int_eq(s->spec.kind, DS_FORMAT_LOGFMT);
+    ck_assert_uint_eq(s->schema.n_fields, 1);
+    s = source(l.app, "g");
+    ck_assert(s->start_at_end);
+    ck_assert_str_eq(s->spec.regex, "(?<w>.)");
+    ck_assert_str_eq(s->schema.fields[0].name, "w");
+    ck_assert_int_eq(s->schema.fields[0].type.kind, DS_STRING);
     s = source(l.app, "a");
     ck_assert_int_eq(s->type, DS_SOURCE_STDIN);
     ck_assert_int_eq(s->on_error, DS_ON_ERROR_SKIP);

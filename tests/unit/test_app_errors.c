@@ -85,9 +85,6 @@ START_TEST(not_available_yet)
           {"'tests':[{'name':'a','batches':1,'expect':{'r':[[]]},'faults':[]}]",
            "app.json:3:54: tests[0].faults: \"faults\" is not available yet\n"});
     CHECK(HEAD "'sources':{\n", "}}",
-          {"'a':{'type':'tail','path':'x','start_at':'end'}",
-           "app.json:3:13: sources.a.type: \"tail\" is not available yet\n"
-           "app.json:3:31: sources.a.start_at: \"start_at\" is not available yet\n"},
           {"'a':{'type':'stdin','on_error':'dead_letter','max_rate':4}",
            "app.json:3:32: sources.a.on_error: \"dead_letter\" is not available yet\n"
            "app.json:3:46: sources.a.max_rate: \"max_rate\" is not available yet\n"});
@@ -178,7 +175,7 @@ START_TEST(source_keys)
         {"'a':{}", "app.json:3:1: sources.a.type: missing: \"type\" is needed here\n"},
         {"'a':{'type':'sokcet','connect':'h:1'}",
          "app.json:3:13: sources.a.type: \"sokcet\" is not one of socket, files, stdin, rate, "
-         "queue, table (did you mean \"socket\"?)\n"},
+         "queue, table, tail (did you mean \"socket\"?)\n"},
         {"'a':{'type':7,'connect':'h:1'}",
          "app.json:3:13: sources.a.type: must be a string, not 7\n"},
         {"'a':{'type':'files'}", "app.json:3:1: sources.a.dir: missing: \"dir\" is needed here\n"},
@@ -189,6 +186,16 @@ START_TEST(source_keys)
         {"'a':{'type':'files','dir':'x','new_files_only':'yes','pattern':''}",
          "app.json:3:48: sources.a.new_files_only: must be true or false, not \"yes\"\n"
          "app.json:3:64: sources.a.pattern: is empty\n"},
+        {"'a':{'type':'tail','start_at':'now'}",
+         "app.json:3:1: sources.a.path: missing: \"path\" is needed here\n"
+         "app.json:3:31: sources.a.start_at: \"now\" is not one of beginning, end\n"},
+        {"'a':{'type':'tail','path':'','start_at':5,'dir':'x'}",
+         "app.json:3:27: sources.a.path: is empty\n"
+         "app.json:3:41: sources.a.start_at: must be a string, not 5\n"
+         "app.json:3:43: sources.a.dir: \"dir\" belongs to type files, not to tail\n"},
+        {"'a':{'type':'stdin','path':'x','start_at':'end'}",
+         "app.json:3:21: sources.a.path: \"path\" belongs to type table, tail, not to stdin\n"
+         "app.json:3:32: sources.a.start_at: \"start_at\" belongs to type tail, not to stdin\n"},
         {"'a':{'type':'stdin','dir':'x'}",
          "app.json:3:21: sources.a.dir: \"dir\" belongs to type files, not to stdin\n"},
         {"'a':{'type':'stdin'},'b':{'type':'stdin'}",
@@ -199,10 +206,9 @@ START_TEST(source_keys)
          "app.json:3:38: sources.a.rows_per_second: must be 1 or more, not 0\n"},
         {"'a':{'type':'rate','rows_per_second':1,'format':'text','schema':{'n':'int'}}",
          "app.json:3:40: sources.a.format: \"format\" belongs to type socket, files, stdin, table, "
-         "not to "
-         "rate\n"
+         "tail, not to rate\n"
          "app.json:3:56: sources.a.schema: \"schema\" belongs to type socket, files, stdin, queue, "
-         "table, not to rate\n"},
+         "table, tail, not to rate\n"},
         {"'a':{'type':'stdin','on_error':'ignore'}",
          "app.json:3:32: sources.a.on_error: \"ignore\" is not one of skip, fail\n"},
         {"'a':{'type':'stdin','conect':'x'}",
@@ -323,11 +329,9 @@ START_TEST(queues)
           {"'batches':[]", "app.json:2:12: sources.q.schema: missing: \"schema\" is needed here\n"},
           {"'schema':{'n':'int'},'batches':[],'format':'json','header':true",
            "app.json:3:35: sources.q.format: \"format\" belongs to type socket, files, stdin, "
-           "table, not "
-           "to queue\n"
+           "table, tail, not to queue\n"
            "app.json:3:51: sources.q.header: \"header\" belongs to type socket, files, stdin, "
-           "table, not "
-           "to queue\n"},
+           "table, tail, not to queue\n"},
           {"'schema':{'n':'int'},'batches':[{'n':1}]",
            "app.json:3:33: sources.q.batches[0]: must be a list of rows, not an object\n"},
           {"'schema':{'n':'int'},'batches':[[1,'x',[]]]",

@@ -180,8 +180,8 @@ static void start_on(kit *k, bool checkpoint, const ds_recovered *recovered)
                                      .n_batches = 3,
                                      .recovered = recovered};
     const ds_driver_ports ports = {
-        k,         port_send, port_peer,    port_launch, port_peer,     port_open_store,
-        port_peer, port_list, port_journal, port_commit, port_progress, port_end};
+        k,         port_send, port_peer,    port_launch, port_peer,     port_open_store, port_peer,
+        port_list, NULL,      port_journal, port_commit, port_progress, port_end};
     k->driver = ds_driver_new(&config, &ports);
     step(k, (ds_driver_event){.kind = DS_DRIVER_STARTED});
 }

@@ -1,0 +1,89 @@
+/*
+ * The files of a source `tail`: what is known of each, and which of their bytes come next.
+ *
+ * A pure state machine. It is told how the files were found (base/followed.h), decides what that
+ * means, and gives out ranges of bytes:
+ *
+ *     found            begins at 0 (or, at the very first look and with start_at "end", behind its
+ *                      last line)
+ *     grown            up to the end of its last whole line there is more to give
+ *     renamed, or      its end is read; when nothing was added for some time, what stands behind
+ *     no longer named  the last line end is a record, too; then a file without a name is let go
+ *     shorter than     it was cut off: begins at 0 again, under a new number; so does one whose
+ *     what was taken   first bytes are others: it was written anew
+ *     gone             what was not taken of it is lost
+ *
+ * What is lost is counted and logged, never silent. Positions never go back, but for a file that
+ * begins again.
+ */
+#ifndef DS_SCHEDULER_TAIL_FILES_H
+#define DS_SCHEDULER_TAIL_FILES_H
+
+#include "base/arena.h"
+#include "base/followed.h"
+#include "rpc/message.h"
+
+#define DS_TAIL_QUIET_US                                                                           \
+    INT64_C(5000000) /* without growth, a file that was rotated away is done                       \
+                      */
+
+typedef struct ds_tail_file {
+    uint64_t number; /* never used twice */
+    char *path;
+    ds_file_id id;
+    uint64_t size, complete; /* as found last; complete: up to the end of a line */
+    uint64_t taken;          /* given to batches */
+    uint64_t stop;           /* not 0: it is given up to here, where its last line has no end */
+    bool cut;                /* what was given last was a record without an end: one starts here */
+    bool moved;              /* its name changed, or none of the pattern leads to it */
+    bool named;
+    bool gone, unreadable;
+    bool used;          /* some batch still has to read it */
+    int64_t changed_us; /* when it was found changed */
+    uint32_t pid, fd;
+} ds_tail_file;
+
+typedef struct ds_tail_files {
+    const char *name;    /* of the source, for messages */
+    ds_tail_file *files; /* by number */
+    uint32_t n, capacity;
+    uint64_t next_number;
+    bool at_end; /* files of the very first look begin at their end */
+    bool seen;   /* there was a look, since the start or before a restart */
+    /* Counted since the start. */
+    uint64_t begun_again, lost_bytes;
+    uint32_t beyond;
+    /* Messages: some in a while. */
+    int64_t shown_since_us;
+    uint32_t shown, hidden;
+} ds_tail_files;
+
+/* name is borrowed. */
+void ds_tail_files_init(ds_tail_files *tail, const char *name, bool at_end);
+void ds_tail_files_fini(ds_tail_files *tail);
+
+/* Notes what a checkpoint says of a file (path is copied); of one that is known already, that more
+ * was given to a batch. */
+void ds_tail_files_recover(ds_tail_files *tail, const ds_tail_file *file);
+
+/* Puts the question of the next look: the files that are known, in arena. */
+ds_follow_request ds_tail_files_ask(const ds_tail_files *tail, ds_arena *arena);
+
+/* Forgets which files are used; then the inputs of all batches that are not done are named. */
+void ds_tail_files_unuse(ds_tail_files *tail);
+void ds_tail_files_use(ds_tail_files *tail, uint64_t number);
+
+/* Takes in an answer. final: nothing comes after it, so that a last line needs no end. */
+void ds_tail_files_see(ds_tail_files *tail, const ds_sightings *seen, int64_t now_us, bool final);
+
+/* True if there is something to be given. */
+bool ds_tail_files_more(const ds_tail_files *tail);
+
+/* How many bytes that is. */
+uint64_t ds_tail_files_behind(const ds_tail_files *tail);
+
+/* Gives the next range, of up to `most` bytes of one file: its path is borrowed. False if there is
+ * nothing more. */
+bool ds_tail_files_take(ds_tail_files *tail, uint64_t most, ds_input *input);
+
+#endif
