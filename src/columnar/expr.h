@@ -42,7 +42,8 @@ typedef struct ds_order_item {
 ds_status ds_order_parse(ds_arena *arena, const char *text, size_t length, ds_order_item **items,
                          uint32_t *n_items, ds_expr_error *error);
 
-struct ds_aggregate; /* aggregate.h */
+struct ds_aggregate;                                /* aggregate.h */
+typedef struct ds_user_functions ds_user_functions; /* user_functions.h */
 
 /* One aggregate call found in an expression: count_distinct(x) filter (where y > 0). */
 typedef struct ds_agg_call {
@@ -77,7 +78,8 @@ typedef struct ds_scope {
     /* Aggregates: NULL forbids them. Else names are its keys (columns and qualifiers are not
      * looked at), and arguments of aggregates are bound to its rows. */
     struct ds_agg_scope *aggregates;
-    const char *place; /* "where", "select": for messages */
+    const char *place;                  /* "where", "select": for messages */
+    const ds_user_functions *functions; /* of the user's own, or NULL */
 } ds_scope;
 
 /* Collects the aggregate calls of one stream's aggregate clause. Equal calls are shared. The
@@ -110,6 +112,8 @@ void ds_expr_columns(const ds_expr *expr, bool *wanted);
 /* Marks in used[] (one bool for each call of the ds_agg_scope, which has n_keys keys) the
  * aggregates that it reads. */
 void ds_expr_calls(const ds_expr *expr, uint32_t n_keys, bool *used);
+/* True if it calls a function of the user's own. */
+bool ds_expr_uses_functions(const ds_expr *expr);
 /* True if it calls window_start() or window_end(), batch_time() or timed_out(). */
 bool ds_expr_uses_time(const ds_expr *expr);
 
@@ -123,9 +127,9 @@ ds_program *ds_program_new(ds_arena *arena, ds_expr *const *exprs, uint32_t n_ex
 /*
  * Evaluates all expressions over the first columns of chunk. outputs[i] becomes a column of
  * chunk->n_rows rows: one of the chunk's own, or one in ev->arena. ev: the caller sets arena,
- * heap, the times, selected (rows of interest) and errors (cleared or-ed into); n is taken
- * from the chunk. `and`, `or`, `case`, `if`, `coalesce` run their later parts for the rows
- * they decide only. Thread-safe: all state is in ev.
+ * heap, the times, selected (rows of interest), errors (cleared, or-ed into) and faults (NULL);
+ * n is taken from the chunk. `and`, `or`, `case`, `if`, `coalesce` run their later parts for the
+ * rows they decide only. Thread-safe: all state is in ev.
  */
 void ds_program_run(const ds_program *program, ds_eval *ev, const ds_chunk *chunk,
                     const ds_column **outputs);

@@ -10,7 +10,7 @@
 
 #include "base/assert.h"
 #include "base/nearest.h"
-#include "columnar/aggregate.h"
+#include "columnar/user_functions.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -86,6 +86,18 @@ static bool no_state(ds_binder *binder, const ds_expr *name)
     return ds_bind_fail(binder, name, "\"set\" has no column \"%s\"", name->name + 6);
 }
 
+static const ds_function *find_function(const ds_binder *binder, const char *name)
+{
+    const ds_function *function = ds_function_find(name);
+    return function != NULL ? function : ds_user_function_find(binder->scope->functions, name);
+}
+
+static const ds_aggregate *find_aggregate(const ds_binder *binder, const char *name)
+{
+    const ds_aggregate *aggregate = ds_aggregate_find(name);
+    return aggregate != NULL ? aggregate : ds_user_aggregate_find(binder->scope->functions, name);
+}
+
 static bool no_column(ds_binder *binder, const ds_expr *name, const ds_schema *columns)
 {
     if (name->qualifier_length == strlen("state") && memcmp(name->name, "state.", 6) == 0)
@@ -93,8 +105,8 @@ static bool no_column(ds_binder *binder, const ds_expr *name, const ds_schema *c
     const ds_alias *alias = find_alias(binder, name->name);
     if (alias != NULL)
         return ds_bind_fail(binder, name, "%s", alias->why_not);
-    const ds_function *function = ds_function_find(name->name);
-    const ds_aggregate *aggregate = ds_aggregate_find(name->name);
+    const ds_function *function = find_function(binder, name->name);
+    const ds_aggregate *aggregate = find_aggregate(binder, name->name);
     if (ds_expr_plain_name(name->name) && (function != NULL || aggregate != NULL))
         return ds_bind_fail(binder, name, "no column \"%s\" here (the function is written %s)",
                             name->name, function != NULL ? function->usage : aggregate->usage);
@@ -176,12 +188,21 @@ static void add_aggregate(const ds_aggregate *aggregate, void *arg)
     add_name(arg, aggregate->name);
 }
 
+static void add_user_functions(name_list *list, const ds_user_functions *functions)
+{
+    for (uint32_t i = 0; functions != NULL && i < functions->n_functions; i++)
+        add_name(list, functions->functions[i]->name);
+    for (uint32_t i = 0; functions != NULL && i < functions->n_aggregates; i++)
+        add_name(list, functions->aggregates[i]->name);
+}
+
 static bool no_function(ds_binder *binder, const ds_expr *call)
 {
     ds_expr at = {.offset = call->offset, .length = call->name_length};
     name_list list = {.arena = binder->arena};
     ds_function_each(add_function, &list);
     ds_aggregate_each(add_aggregate, &list);
+    add_user_functions(&list, binder->scope->functions);
     const char *near = ds_nearest_name(call->name, list.names, list.n);
     if (near != NULL)
         return ds_bind_fail(binder, &at, "no function \"%s\" (did you mean \"%s\"?)", call->name,
@@ -306,9 +327,9 @@ static bool make_body(ds_binder *binder, ds_expr *call)
 
 static bool bind_call(ds_binder *binder, ds_expr *expr)
 {
-    const ds_function *function = ds_function_find(expr->name);
+    const ds_function *function = find_function(binder, expr->name);
     if (function == NULL) {
-        const ds_aggregate *aggregate = ds_aggregate_find(expr->name);
+        const ds_aggregate *aggregate = find_aggregate(binder, expr->name);
         return aggregate != NULL ? ds_bind_aggregate(binder, aggregate, expr)
                                  : no_function(binder, expr);
     }
@@ -321,6 +342,7 @@ static bool bind_call(ds_binder *binder, ds_expr *expr)
         !check_timed_out(binder, expr) || !bind_args(binder, expr))
         return false;
     expr->function = function;
+    expr->user = ds_function_find(expr->name) == NULL;
     return ds_bind_resolve(binder, expr) && make_body(binder, expr);
 }
 

@@ -2,7 +2,7 @@
  * Calls of functions and operators while expressions are bound: the resolve hook, the
  * conversions it asks for, and folding.
  *
- * A call of a pure function with nothing but literals becomes a literal: its kernel runs once
+ * A call of a built-in function with nothing but literals becomes a literal: its kernel runs once
  * over a single row. So hooks see -1 or 60 * 60 as literals too. What fails (an overflow)
  * stays a call, as it may stand where no row ever comes.
  */
@@ -114,7 +114,7 @@ bool ds_bind_convert(ds_binder *binder, ds_expr **arg, ds_type wanted)
 
 static bool can_fold(const ds_expr *call)
 {
-    if (call->n_args == 0 || call->kernel == NULL)
+    if (call->n_args == 0 || call->kernel == NULL || call->user)
         return false;
     if (call->type.kind == DS_LIST || call->type.kind == DS_NULL_TYPE)
         return false;
@@ -185,6 +185,7 @@ bool ds_bind_resolve(ds_binder *binder, ds_expr *call)
 {
     ds_resolve r;
     ds_bind_resolve_init(binder, &r, call->function->name, call->args, call->n_args);
+    r.function = call->function;
     bool resolved = call->function->resolve(&r);
     if (!ds_bind_resolve_done(binder, &r, resolved, call, call->args))
         return false;

@@ -90,6 +90,16 @@ void ds_expr_calls(const ds_expr *expr, uint32_t n_keys, bool *used)
         ds_expr_calls(expr->args[i], n_keys, used);
 }
 
+bool ds_expr_uses_functions(const ds_expr *expr)
+{
+    if (expr->user)
+        return true;
+    for (uint32_t i = 0; i < expr->n_args; i++)
+        if (ds_expr_uses_functions(expr->args[i]))
+            return true;
+    return false;
+}
+
 bool ds_expr_uses_time(const ds_expr *expr)
 {
     static const char *const names[] = {"batch_time", "window_start", "window_end", "timed_out"};

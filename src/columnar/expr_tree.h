@@ -49,6 +49,7 @@ struct ds_expr {
     ds_expr *filter;     /* calls: filter (where ...) */
 
     const ds_function *function;
+    bool user; /* it is one of the user's own */
     ds_kernel kernel;
     const void *bound;
     bool literals_bound;

@@ -27,6 +27,7 @@ typedef struct ds_eval {
     uint32_t n;               /* rows, <= DS_CHUNK_ROWS, or more for the child of a list */
     const uint64_t *selected; /* n bits: rows whose result is wanted; bits behind n are 0 */
     uint64_t *errors;         /* n bits: rows that failed (overflow) */
+    uint64_t *faults;         /* NULL, or those of errors that a user's function failed for */
     int64_t batch_time_us, window_start_us, window_end_us;
     bool timed_out; /* the rows are of keys that time out */
 } ds_eval;
@@ -65,9 +66,10 @@ typedef struct ds_literal {
 
 typedef struct ds_resolve {
     /* In. */
-    const char *name;     /* lower case */
-    ds_arena *arena;      /* of the plan: for what bound points to */
-    const ds_type *types; /* DS_NULL_TYPE for the literal null */
+    const char *name;                   /* lower case */
+    const struct ds_function *function; /* NULL: of an aggregate */
+    ds_arena *arena;                    /* of the plan: for what bound points to */
+    const ds_type *types;               /* DS_NULL_TYPE for the literal null */
     const ds_literal *literals;
     uint32_t n_args;
     const struct ds_expr *const *args; /* for messages (ds_resolve_shown); may be NULL */

@@ -1,0 +1,111 @@
+#include "lua/definition.h"
+
+#include "lua/library.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const part_names[] = {"init", "update", "merge", "finish"};
+
+/* ---- the text ---- */
+
+/* True if a text is a function as an expression: "function(x) ... end". */
+static bool is_anonymous(const char *text)
+{
+    text += strspn(text, " \t\r\n");
+    if (strncmp(text, "function", 8) != 0)
+        return *text == '{';
+    return text[8 + strspn(text + 8, " \t\r\n")] == '(';
+}
+
+/* Pushes the compiled text. Only text: LuaJIT does not check compiled code. */
+static void compile(lua_State *L, const ds_lua_definition *d)
+{
+    const char *chunk = lua_pushfstring(L, "@%s", d->place);
+    const char *text = d->text;
+    if (is_anonymous(text))
+        text = lua_pushfstring(L, "return %s", text);
+    if (luaL_loadbufferx(L, text, strlen(text), chunk, "t") != 0)
+        lua_error(L);
+}
+
+/* ---- what it gives ---- */
+
+static void missing(lua_State *L, const ds_lua_definition *d, const char *what)
+{
+    luaL_error(L, "%s: it must return %s, or set a global of the name %s", d->place, what, d->name);
+}
+
+static void take_function(lua_State *L, const ds_lua_definition *d, ds_lua_loaded *loaded)
+{
+    if (!lua_isfunction(L, -1))
+        missing(L, d, "a function");
+    loaded->parts[DS_LUA_FUNCTION] = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static void take_aggregate(lua_State *L, const ds_lua_definition *d, ds_lua_loaded *loaded)
+{
+    if (!lua_istable(L, -1))
+        missing(L, d, "a table of the functions init, update, merge and finish");
+    for (int i = 0; i < DS_LUA_PARTS; i++) {
+        lua_getfield(L, -1, part_names[i]);
+        if (lua_isnil(L, -1) && i == DS_LUA_FINISH) {
+            lua_pop(L, 1);
+            continue;
+        }
+        if (!lua_isfunction(L, -1))
+            luaL_error(L, "%s: the aggregate has no function %s", d->place, part_names[i]);
+        loaded->parts[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+}
+
+/* ---- loading ---- */
+
+typedef struct loading {
+    const ds_lua_definition *definition;
+    ds_lua_loaded *loaded;
+} loading;
+
+static int load(lua_State *L)
+{
+    const loading *l = lua_touserdata(L, 1);
+    const ds_lua_definition *d = l->definition;
+    ds_lua_push_environment(L);
+    int environment = lua_gettop(L);
+    compile(L, d);
+    lua_pushvalue(L, environment);
+    lua_setfenv(L, -2);
+    lua_call(L, 0, 1);
+    if (lua_isnil(L, -1))
+        lua_getfield(L, environment, d->name);
+    ds_lua_freeze(L, environment);
+    if (d->aggregate)
+        take_aggregate(L, d, l->loaded);
+    else
+        take_function(L, d, l->loaded);
+    ds_lua_check(L);
+    return 0;
+}
+
+bool ds_lua_load(ds_lua *lua, const ds_lua_definition *definition, ds_lua_loaded *loaded)
+{
+    for (int i = 0; i < DS_LUA_PARTS; i++)
+        loaded->parts[i] = LUA_NOREF;
+    loading l = {definition, loaded};
+    return ds_lua_call(lua, load, &l);
+}
+
+bool ds_lua_try(const ds_lua_definition *definition, const ds_lua_limits *limits,
+                char message[static DS_LUA_MESSAGE])
+{
+    ds_lua_loaded loaded;
+    ds_lua *lua = ds_lua_new(limits);
+    if (lua == NULL) {
+        snprintf(message, DS_LUA_MESSAGE, "limits.lua_memory is too small for Lua itself");
+        return false;
+    }
+    bool fine = ds_lua_load(lua, definition, &loaded);
+    snprintf(message, DS_LUA_MESSAGE, "%s", fine ? "" : ds_lua_message(lua));
+    ds_lua_free(lua);
+    return fine;
+}

@@ -1,0 +1,237 @@
+/*
+ * The limits of a sandbox (sandbox.h): a counting hook, and an allocator before LuaJIT's own.
+ *
+ * When the work is used up the hook raises an error, and from then on it is called at every
+ * instruction and raises it again: a pcall cannot hold it back. The allocator has no other
+ * way than to refuse memory, which Lua reports as an error too; the next hook does the rest.
+ *
+ * LuaJIT collects garbage as it allocates, but not when memory is refused. So a call begins
+ * with a full collection when half of the memory is in use: what it may use does not depend on
+ * the calls before it.
+ */
+#include "lua/sandbox.h"
+
+#include "base/assert.h"
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "columnar/text.h"
+#include "lua/library.h"
+
+#include <luajit.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PERIOD 1000               /* instructions between two hooks */
+#define LARGE 1024u               /* bytes from which an allocation counts as work */
+#define BYTES_PER_INSTRUCTION 32u /* of a large allocation */
+#define DEPTH ((size_t)256 << 10) /* bytes of C stack for calls within calls */
+
+struct ds_lua {
+    lua_State *L;
+    ds_lua_limits limits;
+    lua_Alloc allocate; /* LuaJIT's own */
+    void *allocate_arg;
+    int64_t used; /* bytes */
+    int64_t kept; /* bytes in use after the last collection */
+    int64_t left; /* work */
+    int period;   /* of the hook */
+    bool guarded; /* limits hold */
+    ds_lua_stop stopped;
+    const char *stack; /* of C, where the call began */
+    char message[DS_LUA_MESSAGE];
+};
+
+/* ---- memory ---- */
+
+static bool refuse(ds_lua *lua, ds_lua_stop why)
+{
+    if (lua->stopped == DS_LUA_FINE)
+        lua->stopped = why;
+    return true;
+}
+
+static bool is_refused(ds_lua *lua, size_t old_size, size_t size)
+{
+    if (!lua->guarded || size <= old_size)
+        return false;
+    if (lua->used + (int64_t)(size - old_size) > lua->limits.memory)
+        return refuse(lua, DS_LUA_MEMORY);
+    if (size < LARGE)
+        return false;
+    lua->left -= (int64_t)(size / BYTES_PER_INSTRUCTION);
+    return lua->left < 0 && refuse(lua, DS_LUA_INSTRUCTIONS);
+}
+
+static void *allocate(void *arg, void *old, size_t old_size, size_t size)
+{
+    ds_lua *lua = arg;
+    if (is_refused(lua, old_size, size))
+        return NULL;
+    void *memory = lua->allocate(lua->allocate_arg, old, old_size, size);
+    if (memory != NULL || size == 0)
+        lua->used += (int64_t)size - (int64_t)old_size;
+    return memory;
+}
+
+ds_lua *ds_lua_of(lua_State *L)
+{
+    void *lua;
+    lua_getallocf(L, &lua);
+    return lua;
+}
+
+void ds_lua_collect(ds_lua *lua)
+{
+    lua_gc(lua->L, LUA_GCCOLLECT, 0);
+    lua->kept = lua->used;
+}
+
+int64_t ds_lua_bytes(const ds_lua *lua)
+{
+    return lua->used;
+}
+
+/* ---- work ---- */
+
+static void stop(lua_State *L, ds_lua *lua);
+
+static void on_count(lua_State *L, lua_Debug *at)
+{
+    (void)at;
+    ds_lua *lua = ds_lua_of(L);
+    lua->left -= lua->period;
+    if (lua->left < 0)
+        stop(L, lua);
+}
+
+static void stop(lua_State *L, ds_lua *lua)
+{
+    refuse(lua, DS_LUA_INSTRUCTIONS);
+    lua->period = 1;
+    lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
+    luaL_error(L, "too many instructions");
+}
+
+void ds_lua_restart(lua_State *L)
+{
+    ds_lua *lua = ds_lua_of(L);
+    if (lua->used > lua->limits.memory / 2 && lua->used - lua->kept > lua->limits.memory / 8)
+        ds_lua_collect(lua);
+    lua->left = lua->limits.instructions;
+    lua->stopped = DS_LUA_FINE;
+    lua->period = lua->left < PERIOD ? (int)lua->left : PERIOD;
+    lua_sethook(L, on_count, LUA_MASKCOUNT, lua->period);
+}
+
+void ds_lua_check(lua_State *L)
+{
+    if (ds_lua_of(L)->stopped != DS_LUA_FINE)
+        luaL_error(L, "a limit was passed");
+}
+
+void ds_lua_charge(lua_State *L, uint64_t work)
+{
+    ds_lua *lua = ds_lua_of(L);
+    lua->left -= work < INT64_MAX / 2 ? (int64_t)work : INT64_MAX / 2;
+    if (lua->left < 0)
+        stop(L, lua);
+}
+
+void ds_lua_check_depth(lua_State *L)
+{
+    const char *here = __builtin_frame_address(0);
+    const char *begin = ds_lua_of(L)->stack;
+    size_t depth = here < begin ? (size_t)(begin - here) : (size_t)(here - begin);
+    if (depth > DEPTH)
+        luaL_error(L, "calls are nested too deeply");
+}
+
+/* ---- calls ---- */
+
+/* Keeps what is on top of the stack as the message. Allocates nothing in Lua. */
+static void keep_message(ds_lua *lua)
+{
+    lua_State *L = lua->L;
+    ds_buffer text = {0};
+    if (lua->stopped == DS_LUA_INSTRUCTIONS)
+        ds_buffer_printf(&text, "it takes more than %lld instructions (limits.lua_instructions)",
+                         (long long)lua->limits.instructions);
+    else if (lua->stopped == DS_LUA_MEMORY)
+        ds_buffer_printf(&text, "it needs more than %lld bytes of memory (limits.lua_memory)",
+                         (long long)lua->limits.memory);
+    else if (lua_type(L, -1) == LUA_TSTRING) {
+        size_t length;
+        const char *said = lua_tolstring(L, -1, &length);
+        ds_utf8_repair(&text, said, length < DS_LUA_MESSAGE ? length : DS_LUA_MESSAGE);
+    } else if (lua_type(L, -1) == LUA_TNUMBER)
+        ds_buffer_printf(&text, "%.14g", lua_tonumber(L, -1));
+    else
+        ds_buffer_printf(&text, "an error that is a %s", luaL_typename(L, -1));
+    for (size_t i = 0; i < text.length; i++)
+        if ((unsigned char)text.data[i] < 0x20)
+            text.data[i] = ' ';
+    size_t length = text.length < DS_LUA_MESSAGE ? text.length : DS_LUA_MESSAGE - 1;
+    while (length < text.length && length > 0 && (text.data[length] & 0xC0) == 0x80)
+        length--; /* no half characters */
+    memcpy(lua->message, text.data, length);
+    lua->message[length] = '\0';
+    ds_buffer_fini(&text);
+}
+
+bool ds_lua_call(ds_lua *lua, lua_CFunction fn, void *arg)
+{
+    lua->stack = __builtin_frame_address(0);
+    ds_lua_restart(lua->L);
+    bool fine = lua_cpcall(lua->L, fn, arg) == 0;
+    if (!fine)
+        keep_message(lua);
+    lua_settop(lua->L, 0);
+    return fine;
+}
+
+const char *ds_lua_message(const ds_lua *lua)
+{
+    return lua->message;
+}
+
+ds_lua_stop ds_lua_stopped(const ds_lua *lua)
+{
+    return lua->stopped;
+}
+
+/* ---- the state ---- */
+
+ds_lua *ds_lua_new(const ds_lua_limits *limits)
+{
+    DS_ASSERT(limits->instructions > 0 && limits->memory > 0);
+    lua_State *L = luaL_newstate();
+    DS_ASSERT(L != NULL); /* as for any memory that the system has not */
+    ds_lua *lua = ds_calloc(1, sizeof *lua);
+    lua->L = L;
+    lua->limits = (ds_lua_limits){INT64_MAX / 4, INT64_MAX / 4}; /* not yet for the library */
+    lua->allocate = lua_getallocf(L, &lua->allocate_arg);
+    lua->used = (int64_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024;
+    lua_setallocf(L, allocate, lua);
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    bool fine = ds_lua_call(lua, ds_lua_open_library, NULL);
+    DS_ASSERT(fine);
+    lua_gc(L, LUA_GCSETPAUSE, 120);
+    ds_lua_collect(lua);
+    lua->limits = *limits;
+    lua->guarded = true;
+    if (lua->used <= limits->memory)
+        return lua;
+    ds_lua_free(lua);
+    return NULL;
+}
+
+void ds_lua_free(ds_lua *lua)
+{
+    if (lua == NULL)
+        return;
+    lua->guarded = false;
+    lua_setallocf(lua->L, lua->allocate, lua->allocate_arg); /* it frees what is its own */
+    lua_close(lua->L);
+    free(lua);
+}
