@@ -253,7 +253,8 @@ static uint32_t whole(ds_slide_combine *queues, uint32_t key)
 }
 
 void ds_slide_combine_results(ds_slide_combine *queues, ds_arena *arena, ds_heap *heap,
-                              const uint32_t *keys, uint32_t n, ds_column **columns)
+                              const uint32_t *keys, uint32_t n, ds_column **columns,
+                              uint64_t **overflows)
 {
     uint32_t *entries = ds_alloc((size_t)n * sizeof *entries);
     for (uint32_t i = 0; i < n; i++)
@@ -261,6 +262,7 @@ void ds_slide_combine_results(ds_slide_combine *queues, ds_arena *arena, ds_heap
     ds_agg_out out = {.arena = arena, .heap = heap, .ids = entries, .n = n};
     for (uint32_t c = 0; c < queues->n_states; c++) {
         out.columns = &columns[c];
+        out.overflows = ds_agg_overflows_of(overflows, c);
         queues->states[c].kernels->results(&queues->states[c], &out);
     }
     for (uint32_t i = 0; i < n; i++)

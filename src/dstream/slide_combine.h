@@ -28,9 +28,11 @@ void ds_slide_combine_push(ds_slide_combine *queues, const uint32_t *keys, uint3
 /* Drops the oldest state of each of these keys, which has one. */
 void ds_slide_combine_pop(ds_slide_combine *queues, const uint32_t *keys, uint32_t n);
 
-/* Result columns, one for each call, of all states of keys[0..n); a key may have none. */
+/* Result columns, one for each call, of all states of keys[0..n); a key may have none. overflows:
+ * for each call NULL, or n bits in arena: the results that did not fit. */
 void ds_slide_combine_results(ds_slide_combine *queues, ds_arena *arena, ds_heap *heap,
-                              const uint32_t *keys, uint32_t n, ds_column **columns);
+                              const uint32_t *keys, uint32_t n, ds_column **columns,
+                              uint64_t **overflows);
 
 /* Combine operations so far (one for all calls). At most 3 for each key pushed, 2 for each
  * popped, 1 for each result. */

@@ -501,20 +501,23 @@ void ds_window_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32
     const uint32_t *ids = window->live + from;
     const ds_group_spec *group = window->group;
     ds_keys_columns(window->keys, arena, heap, ids, n, columns);
-    ds_column **combined = ds_calloc(group->n_calls, sizeof *combined);
+    ds_column **combined = DS_ARENA_ARRAY(arena, ds_column *, group->n_calls + 1);
+    uint64_t **misfits = DS_ARENA_ARRAY(arena, uint64_t *, group->n_calls + 1);
     if (window->queues != NULL)
-        ds_slide_combine_results(window->queues, arena, heap, ids, n, combined);
+        ds_slide_combine_results(window->queues, arena, heap, ids, n, combined, misfits);
     ds_agg_out out = {.arena = arena, .heap = heap, .ids = ids, .n = n};
     for (uint32_t c = 0; c < group->n_calls; c++) {
         call_plan *plan = &window->plans[c];
         out.columns = columns + group->n_keys + c;
-        out.overflows = ds_agg_overflows_of(overflows, c); /* combined ones never overflow */
-        if (plan->subtracts)
+        out.overflows = ds_agg_overflows_of(overflows, c);
+        if (plan->subtracts) {
             plan->running.kernels->results(&plan->running, &out);
-        else
+        } else {
             *out.columns = combined[plan->combined];
+            if (out.overflows != NULL)
+                *out.overflows = misfits[plan->combined];
+        }
     }
-    free(combined);
 }
 
 /* ---- Numbers ---- */

@@ -425,7 +425,7 @@ START_TEST(queues_give_memory_back)
             continue;
         ds_slide_combine_pop(s.queues, &key, 1);
         ds_column *columns[4];
-        ds_slide_combine_results(s.queues, s.b.d.arena, &s.b.d.heap, &key, 1, columns);
+        ds_slide_combine_results(s.queues, s.b.d.arena, &s.b.d.heap, &key, 1, columns, NULL);
         ck_assert_double_eq_tol((double)columns[0]->ints[0], 2000, 2000 * 0.06);
         ck_assert_double_eq_tol((double)columns[1]->ints[0], 2000, 2000 * 0.06);
         double middle = (double)(i - 9) * 200 + 999.5;

@@ -79,7 +79,7 @@ static int64_t answer(rig *r, uint32_t key)
 {
     ds_column *column;
     ds_arena_reset(r->d.arena);
-    ds_slide_combine_results(r->queues, r->d.arena, &r->d.heap, &key, 1, &column);
+    ds_slide_combine_results(r->queues, r->d.arena, &r->d.heap, &key, 1, &column, NULL);
     return column->ints[0];
 }
 
