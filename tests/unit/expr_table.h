@@ -31,7 +31,8 @@ typedef struct expr_table {
     ds_heap heap;
     ds_schema schema;
     ds_chunk chunk;
-    uint64_t selected, errors;
+    uint64_t selected, errors, faults;
+    const ds_user_functions *functions; /* NULL: none */
     ds_expr_error error;
     ds_buffer text;
 } expr_table;
@@ -132,7 +133,10 @@ static inline void table_close(expr_table *table)
 
 static inline ds_expr *table_bind(expr_table *table, const char *text)
 {
-    ds_scope scope = {.columns = &table->schema, .allow_window = true, .place = "where"};
+    ds_scope scope = {.columns = &table->schema,
+                      .allow_window = true,
+                      .place = "where",
+                      .functions = table->functions};
     ds_expr *expr;
     if (ds_expr_parse(table->arena, text, strlen(text), &expr, &table->error) != DS_OK ||
         ds_expr_bind(table->arena, expr, &scope, &table->error) != DS_OK)
@@ -180,6 +184,8 @@ static inline const char *table_run(expr_table *table, ds_expr *expr)
     const ds_column *out;
     table->errors = 0;
     ds_program_run(program, &ev, &table->chunk, &out);
+    table->faults = ev.faults == NULL ? 0 : *ev.faults;
+    ck_assert_uint_eq(table->faults & ~table->errors, 0);
     ck_assert_uint_eq(out->length, TABLE_ROWS);
     ck_assert(ds_type_equal(out->type, ds_expr_type(expr)));
     ck_assert_uint_eq(table->errors & ~table->selected, 0);
