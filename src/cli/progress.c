@@ -207,15 +207,17 @@ static void show_json(const ds_progress *p)
     }
     ds_buffer_printf(
         &out,
-        "},\"overflow_rows\":%" PRIu64 ",\"overflow_values\":%" PRIu64 ",\"tasks\":%" PRIu64
-        ",\"retries\":%" PRIu64 ",\"executors\":%u"
+        "},\"overflow_rows\":%" PRIu64 ",\"overflow_values\":%" PRIu64 ",\"function_rows\":%" PRIu64
+        ",\"function_values\":%" PRIu64 ",\"tasks\":%" PRIu64 ",\"retries\":%" PRIu64
+        ",\"executors\":%u"
         ",\"executors_lost\":%" PRIu64 ",\"panes_lost\":%" PRIu64 ",\"blocks_lost\":%" PRIu64
         ",\"records_lost\":%" PRIu64 ",\"bytes_lost\":%" PRIu64
         ",\"batches_waiting\":%u,\"blocks_waiting\":%" PRIu64 ",\"driver_bytes\":%" PRIu64
         ",\"memory_bytes\":%" PRIu64 ",\"spilled_bytes\":%" PRIu64 "}\n",
-        p->overflow_rows, p->overflow_values, p->tasks, p->retries, p->executors, p->executors_lost,
-        p->panes_lost, p->blocks_lost, p->records_lost, p->bytes_lost, p->batches_waiting,
-        p->blocks_waiting, p->driver_bytes, p->memory_bytes, p->spilled_bytes);
+        p->overflow_rows, p->overflow_values, p->function_rows, p->function_values, p->tasks,
+        p->retries, p->executors, p->executors_lost, p->panes_lost, p->blocks_lost, p->records_lost,
+        p->bytes_lost, p->batches_waiting, p->blocks_waiting, p->driver_bytes, p->memory_bytes,
+        p->spilled_bytes);
     put(ds_buffer_text(&out));
     ds_buffer_fini(&out);
 }
@@ -256,6 +258,9 @@ void ds_progress_summary(const ds_progress *p)
 {
     for (uint32_t i = 0; i < p->n_sources; i++)
         summarize_source(&p->sources[i]);
+    if (p->function_rows + p->function_values > 0)
+        ds_log_info("functions failed: %" PRIu64 " rows dropped, %" PRIu64 " values null",
+                    p->function_rows, p->function_values);
     if (p->blocks_lost > 0)
         ds_log_error("%" PRIu64 " received records (%" PRIu64 " blocks, %" PRIu64
                      " bytes) were lost with executors",

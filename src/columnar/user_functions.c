@@ -1,5 +1,7 @@
 #include "columnar/user_functions.h"
 
+#include "columnar/expr_lex.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +19,15 @@ const ds_aggregate *ds_user_aggregate_find(const ds_user_functions *functions, c
         if (strcmp(functions->aggregates[i]->name, name) == 0)
             return functions->aggregates[i];
     return NULL;
+}
+
+const char *ds_user_function_clash(const char *name)
+{
+    if (!ds_expr_plain_name(name))
+        return "a reserved word";
+    if (ds_function_find(name) != NULL || strcmp(name, "timed_out") == 0)
+        return "a built-in function";
+    return ds_aggregate_find(name) != NULL ? "a built-in aggregate" : NULL;
 }
 
 void ds_eval_fault(ds_eval *ev, uint32_t row)

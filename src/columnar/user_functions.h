@@ -22,6 +22,10 @@ struct ds_user_functions {
 const ds_function *ds_user_function_find(const ds_user_functions *functions, const char *name);
 const ds_aggregate *ds_user_aggregate_find(const ds_user_functions *functions, const char *name);
 
+/* Why a function of the user's own cannot have that lower-case name ("a reserved word"), or NULL.
+ */
+const char *ds_user_function_clash(const char *name);
+
 /* Marks a selected row as failed by a user's function. */
 void ds_eval_fault(ds_eval *ev, uint32_t row);
 

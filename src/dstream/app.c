@@ -87,6 +87,7 @@ static json_t *check_tree(const ds_json_source *source, const ds_app_options *op
 static void build(ds_app_builder *builder, bool need_sinks)
 {
     ds_app_build_settings(builder);
+    ds_app_build_functions(builder);
     ds_app_build_sources(builder);
     ds_app_build_streams(builder);
     ds_app_build_graph(builder);

@@ -155,6 +155,9 @@ typedef struct ds_app {
     bool key_partitions_given;
     const char *executors_listen; /* NULL: none */
     int64_t limits_memory, limits_record, limits_block, limits_spill;
+    int64_t lua_instructions, lua_memory; /* limits */
+    struct ds_lua_definition *functions;  /* sorted by name (lua/definition.h) */
+    uint32_t n_functions;
     ds_app_source *sources; /* sorted by name */
     uint32_t n_sources;
     ds_app_stream *streams; /* sorted so that parents come first, then by name */

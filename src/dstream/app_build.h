@@ -33,6 +33,8 @@ typedef struct ds_app_builder {
 
 /* batch, checkpoint, executors, limits. */
 void ds_app_build_settings(ds_app_builder *builder);
+/* Reads the texts of functions into the tree, where the canonical text finds them. */
+void ds_app_build_functions(ds_app_builder *builder);
 void ds_app_build_sources(ds_app_builder *builder);
 /* Reads the pattern of format regex into source->spec, whose schema is known. False, reported
  * where in the pattern or the schema, if it is wrong or not there. */

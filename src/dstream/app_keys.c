@@ -429,11 +429,25 @@ const ds_shape ds_executors_shape = {
 
 static const ds_shape record_size = {.kind = DS_SHAPE_SIZE, .min = 1, .max = GIB};
 static const ds_shape disk_size = {.kind = DS_SHAPE_SIZE, .min = 0, .max = INT64_C(1) << 50};
+INT_SHAPE(lua_instructions, 1000, INT64_C(1000000000000));
+static const ds_shape lua_memory = {.kind = DS_SHAPE_SIZE, .min = 256 << 10, .max = GIB};
 static const ds_key limits_keys[] = {
     {"memory", &memory_size, 0, {0, 0}, "2GiB", "The memory of the whole app; 16MiB or more."},
     {"record", &record_size, 0, {0, 0}, "64KiB", "The longest record; longer ones are bad."},
     {"block", &record_size, 0, {0, 0}, "4MiB", "The largest block; not less than record."},
     {"spill", &disk_size, 0, {0, 0}, "16GiB", "Disk that may be used for want of memory."},
+    {"lua_instructions",
+     &lua_instructions,
+     0,
+     {0, 0},
+     "1000000",
+     "The work that one call of a function in Lua may take."},
+    {"lua_memory",
+     &lua_memory,
+     0,
+     {0, 0},
+     "16MiB",
+     "The memory of functions in Lua, in each task thread."},
     END_OF_KEYS,
 };
 const ds_shape ds_limits_shape = {.kind = DS_SHAPE_OBJECT, .id = "limits", .keys = limits_keys};
@@ -465,13 +479,13 @@ static const ds_key app_keys[] = {
     {"sources", &sources, REQUIRED, {0, 0}, NULL, "Where data comes from."},
     {"streams", &streams, 0, {0, 0}, NULL, "What is made of it."},
     {"sinks", &sinks, 0, {0, 0}, NULL, "Where results go; needed to run the app."},
+    {"functions", &ds_functions_shape, 0, {0, 0}, NULL, "Functions of your own, in Lua."},
     {"tests",
      &tests,
      DS_KEY_NO_VARIABLES | DS_KEY_NOT_CANONICAL,
      {0, 0},
      NULL,
      "What `dstream test` checks."},
-    LATER_KEY("functions"),
     LATER_KEY("dead_letters"),
     END_OF_KEYS,
 };

@@ -66,6 +66,8 @@ static void build_limits(ds_app_builder *builder, const json_t *limits)
     app->limits_memory = ds_shape_number(&ds_limits_shape, limits, "memory");
     app->limits_record = ds_shape_number(&ds_limits_shape, limits, "record");
     app->limits_block = ds_shape_number(&ds_limits_shape, limits, "block");
+    app->lua_instructions = ds_shape_number(&ds_limits_shape, limits, "lua_instructions");
+    app->lua_memory = ds_shape_number(&ds_limits_shape, limits, "lua_memory");
     app->limits_spill = ds_shape_number(&ds_limits_shape, limits, "spill");
     check_not_less(builder, "limits.block", app->limits_block, "limits.record", 1,
                    app->limits_record);

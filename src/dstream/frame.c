@@ -226,6 +226,22 @@ void ds_frame_run(ds_frame *frame, const ds_program *program, int64_t window_ms,
                   .window_end_us = frame->batch_ms * 1000,
                   .timed_out = frame->timed_out};
     ds_program_run(program, &ev, chunk, outputs);
+    frame->faults = ev.faults;
+}
+
+uint64_t *ds_frame_no_errors(ds_frame *frame, uint32_t n)
+{
+    frame->faults = NULL;
+    return ds_arena_calloc(frame->chunk_arena, ds_bitmap_words(n), 8);
+}
+
+void ds_frame_count_values(ds_frame *frame, const uint64_t *errors, const uint64_t *faults,
+                           uint32_t n)
+{
+    size_t all = ds_bitmap_count(errors, n);
+    size_t of_functions = faults == NULL ? 0 : ds_bitmap_count(faults, n);
+    frame->function_values += of_functions;
+    frame->overflow_values += all - of_functions;
 }
 
 ds_chunk ds_frame_gather(ds_frame *frame, const ds_chunk *chunk, const bool *wanted,

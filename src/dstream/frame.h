@@ -53,7 +53,10 @@ typedef struct ds_frame {
     bool full; /* some state has grown beyond DS_FLUSH_BYTES: it leaves before the next chunk */
     uint64_t overflow_rows, overflow_values;
     uint64_t overflow_fatal; /* overflows of rows whose source says "fail" */
-    ds_status status;        /* the first failure: pushes do nothing after it */
+    /* The same for failures of the user's functions, which are errors too. */
+    uint64_t function_rows, function_values, function_fatal;
+    uint64_t *faults; /* of the last ds_frame_run: NULL, or its errors that are such failures */
+    ds_status status; /* the first failure: pushes do nothing after it */
     ds_error error;
 } ds_frame;
 
@@ -91,6 +94,13 @@ void ds_frame_fail(ds_frame *frame, ds_status status, const ds_error *error);
  * the chunk arena. window_ms > 0 gives the program the window (batch - window_ms, batch]. */
 void ds_frame_run(ds_frame *frame, const ds_program *program, int64_t window_ms,
                   const ds_chunk *chunk, const ds_column **outputs, uint64_t **errors);
+
+/* What ds_frame_run leaves when nothing is computed: n bits, none of them set. */
+uint64_t *ds_frame_no_errors(ds_frame *frame, uint32_t n);
+
+/* Counts n values that became null for these errors, faults (may be NULL) among them. */
+void ds_frame_count_values(ds_frame *frame, const uint64_t *errors, const uint64_t *faults,
+                           uint32_t n);
 
 /* Takes rows indexes[0..n) of a chunk; columns that `wanted` leaves out (or that are NULL) stay
  * NULL. wanted NULL: all. */

@@ -51,33 +51,46 @@ static bool any_error(const uint64_t *errors, uint32_t n)
     return ds_bitmap_count(errors, n) > 0;
 }
 
-/* The errors of each input of its own. Only run when there are any. */
-static uint64_t **errors_of_each(ds_frame *frame, ds_program *const *programs, uint32_t n,
+/* What failed in each of several expressions: n bits for each. */
+typedef struct failures {
+    uint64_t **errors;
+    uint64_t **faults; /* those of them that functions of the user's own are to blame for */
+} failures;
+
+/* The failures of each input of its own. Only run when there are any. */
+static failures failures_of_each(ds_frame *frame, ds_program *const *programs, uint32_t n,
                                  int64_t window_ms, const ds_chunk *chunk)
 {
-    uint64_t **errors = DS_ARENA_ARRAY(frame->chunk_arena, uint64_t *, n + 1);
+    ds_arena *arena = frame->chunk_arena;
+    failures failed = {DS_ARENA_ARRAY(arena, uint64_t *, n + 1),
+                       DS_ARENA_ARRAY(arena, uint64_t *, n + 1)};
     for (uint32_t i = 0; i < n; i++) {
         const ds_column *output;
-        ds_frame_run(frame, programs[i], window_ms, chunk, &output, &errors[i]);
+        ds_frame_run(frame, programs[i], window_ms, chunk, &output, &failed.errors[i]);
+        failed.faults[i] =
+            frame->faults != NULL ? frame->faults : ds_frame_no_errors(frame, chunk->n_rows);
     }
-    return errors;
+    return failed;
 }
 
-/* The rows that spoil call i: its filter failed, or holds and an argument failed. */
+/* The rows that spoil call i: its filter failed, or holds and an argument failed. With
+ * of_functions only what those failed for. */
 static uint64_t *spoiling_rows(ds_frame *frame, const ds_call_input *input,
-                               const ds_column *const *inputs, uint64_t *const *errors, uint32_t n)
+                               const ds_column *const *inputs, const failures *failed,
+                               bool of_functions, uint32_t n)
 {
     size_t words = ds_bitmap_words(n);
+    uint64_t *const *which = of_functions ? failed->faults : failed->errors;
     uint64_t *bad = ds_arena_calloc(frame->chunk_arena, words, 8);
     for (int a = 0; a < 2; a++)
         for (size_t w = 0; w < words && input->args[a] >= 0; w++)
-            bad[w] |= errors[input->args[a]][w];
+            bad[w] |= which[input->args[a]][w];
     if (input->filter < 0)
         return bad;
-    const uint64_t *failed = errors[input->filter];
-    const uint64_t *held = ds_where_true(frame->chunk_arena, inputs[input->filter], failed, n);
+    const uint64_t *held =
+        ds_where_true(frame->chunk_arena, inputs[input->filter], failed->errors[input->filter], n);
     for (size_t w = 0; w < words; w++)
-        bad[w] = (bad[w] & held[w]) | failed[w];
+        bad[w] = (bad[w] & held[w]) | which[input->filter][w];
     return bad;
 }
 
@@ -103,11 +116,12 @@ static void call_columns(ds_frame *frame, const ds_group_plan *plan, const ds_ch
     ds_arena *arena = frame->chunk_arena;
     uint32_t n = chunk->n_rows;
     const ds_column **inputs = DS_ARENA_ARRAY(arena, const ds_column *, plan->n_inputs + 1);
-    uint64_t *any = NULL, **errors = NULL;
+    uint64_t *any = NULL;
+    failures failed = {0};
     if (plan->input_program != NULL)
         ds_frame_run(frame, plan->input_program, 0, chunk, inputs, &any);
     if (any != NULL && any_error(any, n))
-        errors = errors_of_each(frame, plan->input_each, plan->n_inputs, 0, chunk);
+        failed = failures_of_each(frame, plan->input_each, plan->n_inputs, 0, chunk);
     for (uint32_t i = 0; i < plan->spec.n_calls; i++) {
         const ds_call_input *input = &plan->inputs[i];
         args[i] = DS_ARENA_ARRAY(arena, const ds_column *, 2);
@@ -115,12 +129,13 @@ static void call_columns(ds_frame *frame, const ds_group_plan *plan, const ds_ch
             args[i][a] = input->args[a] < 0 ? NULL : inputs[input->args[a]];
         filters[i] = input->filter < 0 ? NULL : inputs[input->filter];
         if (input->poisoned_by >= 0) { /* a companion: counts the rows that spoil its call */
-            uint64_t *bad = errors == NULL ? ds_arena_calloc(arena, ds_bitmap_words(n), 8)
-                                           : spoiling_rows(frame, &plan->inputs[input->poisoned_by],
-                                                           inputs, errors, n);
+            const ds_call_input *watched = &plan->inputs[input->poisoned_by];
+            uint64_t *bad = failed.errors == NULL ? ds_arena_calloc(arena, ds_bitmap_words(n), 8)
+                                                  : spoiling_rows(frame, watched, inputs, &failed,
+                                                                  input->of_functions, n);
             filters[i] = bits_column(frame, bad, n);
-        } else if (errors != NULL && plan->watch[i] >= 0) {
-            uint64_t *bad = spoiling_rows(frame, input, inputs, errors, n);
+        } else if (failed.errors != NULL && plan->watch[i] >= 0) {
+            uint64_t *bad = spoiling_rows(frame, input, inputs, &failed, false, n);
             filters[i] = without(frame, filters[i], bad, n);
         }
     }
@@ -217,27 +232,33 @@ static void add_bits(uint64_t *to, const uint64_t *bits, size_t words)
         to[w] |= bits[w];
 }
 
-/* Rows where result r is spoilt: its own expression overflowed, or a call it reads does not fit,
- * or was poisoned by an argument. */
-static uint64_t *spoilt_rows(ds_frame *frame, const ds_group_plan *plan, uint32_t r,
-                             const group_rows *rows, const uint64_t *errors)
+/* Adds the rows for which a companion counted something. */
+static void add_counted(uint64_t *to, const ds_group_plan *plan, const group_rows *rows,
+                        int companion)
+{
+    if (companion < 0)
+        return;
+    const ds_column *failed = rows->columns[plan->n_keys + plan->n_old + (uint32_t)companion];
+    for (uint32_t i = 0; i < rows->n; i++)
+        if (failed->ints[i] > 0)
+            ds_bit_set(to, i);
+}
+
+/* Rows where result r is spoilt: its own expression failed, or a call it reads does not fit,
+ * or was poisoned by an argument. bad and faults have the failures of the expression. */
+static void add_spoilt(const ds_group_plan *plan, uint32_t r, const group_rows *rows, uint64_t *bad,
+                       uint64_t *faults)
 {
     size_t words = ds_bitmap_words(rows->n);
-    uint64_t *bad = ds_arena_calloc(frame->chunk_arena, words, 8);
-    add_bits(bad, errors, words);
     for (uint32_t c = 0; c < plan->n_visible; c++) {
         if (!plan->uses[r][c])
             continue;
         add_bits(bad, rows->overflows[c], words);
-        if (plan->watch[c] < 0)
-            continue;
-        const ds_column *failures =
-            rows->columns[plan->n_keys + plan->n_old + (uint32_t)plan->watch[c]];
-        for (uint32_t i = 0; i < rows->n; i++)
-            if (failures->ints[i] > 0)
-                ds_bit_set(bad, i);
+        if (plan->spec.calls[c].aggregate->user)
+            add_bits(faults, rows->overflows[c], words);
+        add_counted(bad, plan, rows, plan->watch[c]);
+        add_counted(faults, plan, rows, plan->blame[c]);
     }
-    return bad;
 }
 
 void ds_group_finish(ds_frame *frame, const ds_node *node, const ds_group_rows *rows,
@@ -251,18 +272,20 @@ void ds_group_finish(ds_frame *frame, const ds_node *node, const ds_group_rows *
         return;
     const ds_chunk chunk = {n, plan->n_keys + plan->n_old + plan->n_visible,
                             (const ds_column *const *)rows->columns, NULL};
-    uint64_t *any, **errors = NULL;
+    uint64_t *any;
+    failures failed = {0};
     const ds_column **results = output + plan->n_keys;
     ds_frame_run(frame, plan->finish, node->window_ms, &chunk, results, &any);
     if (any_error(any, n))
-        errors = errors_of_each(frame, plan->finish_each, plan->n_results, node->window_ms, &chunk);
+        failed =
+            failures_of_each(frame, plan->finish_each, plan->n_results, node->window_ms, &chunk);
     for (uint32_t r = 0; r < plan->n_results; r++) {
-        uint64_t *bad = spoilt_rows(frame, plan, r, rows, errors == NULL ? NULL : errors[r]);
-        size_t count = ds_bitmap_count(bad, n);
-        if (count > 0) {
-            frame->overflow_values += count;
+        uint64_t *bad = failed.errors != NULL ? failed.errors[r] : ds_frame_no_errors(frame, n);
+        uint64_t *faults = failed.errors != NULL ? failed.faults[r] : ds_frame_no_errors(frame, n);
+        add_spoilt(plan, r, rows, bad, faults);
+        ds_frame_count_values(frame, bad, faults, n);
+        if (any_error(bad, n))
             null_rows(frame, &results[r], bad, n);
-        }
     }
 }
 

@@ -8,7 +8,8 @@
  *
  * An argument that overflows (sum(a * b)) makes the column of that group null and is counted
  * (app-format, section 6). To carry this through partials and windows, a call with a computed
- * argument has a hidden companion: count() of the rows where it failed.
+ * argument has a hidden companion: count() of the rows where it failed. One whose arguments call
+ * functions of the user's own has a second one, of the rows where such a function was to blame.
  */
 #ifndef DS_DSTREAM_OP_GROUP_H
 #define DS_DSTREAM_OP_GROUP_H
@@ -21,6 +22,7 @@ typedef struct ds_call_input { /* where the columns of a call are */
     int args[2];               /* output of the inputs program, or -1 */
     int filter;                /* output of the inputs program, or -1 */
     int poisoned_by;           /* a hidden call: the index of the call it watches; else -1 */
+    bool of_functions;         /* a hidden call: only what user's functions are to blame for */
 } ds_call_input;
 
 typedef struct ds_group_plan {
@@ -33,7 +35,7 @@ typedef struct ds_group_plan {
     ds_program **input_each;   /* each input alone: to learn which of them overflowed */
     uint32_t n_inputs;
     bool *reads;        /* columns of the rows that keys and arguments read */
-    int *watch;         /* by visible call: its hidden companion, or -1 */
+    int *watch, *blame; /* by visible call: its hidden companions, or -1 */
     uint32_t n_old;     /* columns of old state between keys and calls */
     ds_program *finish; /* over keys and visible calls: the aggregate columns; NULL: distinct */
     ds_program **finish_each;

@@ -86,16 +86,31 @@ static ds_program **programs_of_each(ds_arena *arena, ds_expr **exprs, uint32_t 
     return programs;
 }
 
+static bool uses_functions(const ds_expr *expr)
+{
+    return expr != NULL && ds_expr_uses_functions(expr);
+}
+
+/* Adds the hidden call that counts the rows for which call i cannot be computed. */
+static int add_companion(ds_group_plan *plan, ds_agg_call *calls, uint32_t *total, uint32_t i,
+                         bool of_functions)
+{
+    plan->inputs[*total] = (ds_call_input){{-1, -1}, -1, (int)i, of_functions};
+    calls[*total] = (ds_agg_call){.aggregate = ds_aggregate_find("count"), .type = DS_TYPE(DS_INT)};
+    return (int)(*total)++;
+}
+
 /* Lays out the calls: visible ones as collected, hidden companions behind them. */
 static void add_calls(ds_planner *planner, ds_group_plan *plan, const ds_agg_scope *scope,
                       uint32_t n_row_columns)
 {
     ds_arena *arena = planner->arena;
     uint32_t n = scope->n_calls;
-    ds_agg_call *calls = DS_ARENA_ARRAY(arena, ds_agg_call, 2 * n + 1);
+    ds_agg_call *calls = DS_ARENA_ARRAY(arena, ds_agg_call, 3 * n + 1);
     ds_expr **exprs = DS_ARENA_ARRAY(arena, ds_expr *, 3 * n + 1);
-    plan->inputs = DS_ARENA_ARRAY(arena, ds_call_input, 2 * n + 1);
+    plan->inputs = DS_ARENA_ARRAY(arena, ds_call_input, 3 * n + 1);
     plan->watch = DS_ARENA_ARRAY(arena, int, n + 1);
+    plan->blame = DS_ARENA_ARRAY(arena, int, n + 1);
     plan->reads = DS_ARENA_ARRAY(arena, bool, n_row_columns + 1);
     plan->n_visible = n;
     uint32_t total = n;
@@ -103,24 +118,20 @@ static void add_calls(ds_planner *planner, ds_group_plan *plan, const ds_agg_sco
         const ds_agg_call *call = &scope->calls[i];
         calls[i] = *call;
         ds_call_input *input = &plan->inputs[i];
-        *input = (ds_call_input){{-1, -1}, -1, -1};
-        bool watched = can_overflow(call->filter);
+        *input = (ds_call_input){{-1, -1}, -1, -1, false};
+        bool watched = can_overflow(call->filter), functions = uses_functions(call->filter);
         for (uint32_t a = 0; a < call->n_args; a++) {
             input->args[a] = add_input(exprs, &plan->n_inputs, call->args[a]);
             watched = watched || can_overflow(call->args[a]);
+            functions = functions || uses_functions(call->args[a]);
             ds_expr_columns(call->args[a], plan->reads);
         }
         input->filter = add_input(exprs, &plan->n_inputs, call->filter);
         if (call->filter != NULL)
             ds_expr_columns(call->filter, plan->reads);
         plan->ordered = plan->ordered || call->aggregate->ordered;
-        plan->watch[i] = -1;
-        if (watched) {
-            plan->watch[i] = (int)total;
-            plan->inputs[total] = (ds_call_input){{-1, -1}, -1, (int)i};
-            calls[total++] =
-                (ds_agg_call){.aggregate = ds_aggregate_find("count"), .type = DS_TYPE(DS_INT)};
-        }
+        plan->watch[i] = watched ? add_companion(plan, calls, &total, i, false) : -1;
+        plan->blame[i] = functions ? add_companion(plan, calls, &total, i, true) : -1;
     }
     plan->spec.calls = calls;
     plan->spec.n_calls = total;

@@ -26,7 +26,7 @@ void ds_having_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
     if (plan->never)
         return;
     ds_frame_run(frame, plan->program, node->window_ms, chunk, &condition, &errors);
-    frame->overflow_values += ds_bitmap_count(errors, chunk->n_rows);
+    ds_frame_count_values(frame, errors, frame->faults, chunk->n_rows);
     const uint64_t *kept = ds_where_true(frame->chunk_arena, condition, errors, chunk->n_rows);
     uint32_t *indexes = ds_arena_alloc(frame->chunk_arena, chunk->n_rows * sizeof *indexes);
     uint32_t n = ds_bitmap_indexes(kept, chunk->n_rows, indexes);

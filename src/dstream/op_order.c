@@ -11,7 +11,10 @@
 static bool bind_item(ds_planner *planner, const ds_app_stream *stream, const ds_schema *result,
                       ds_order_item *item)
 {
-    ds_scope scope = {.columns = result, .allow_window = stream->has_window, .place = "order_by"};
+    ds_scope scope = {.columns = result,
+                      .allow_window = stream->has_window,
+                      .place = "order_by",
+                      .functions = planner->functions};
     ds_expr_error error;
     const char *path = stream->order_by.path;
     if (ds_expr_bind(planner->arena, item->expr, &scope, &error) != DS_OK) {
@@ -138,9 +141,8 @@ static void compute_items(ds_frame *frame, const ds_node *node, const ds_chunk *
         return;
     for (uint32_t i = 0; i < plan->n_computed; i++) {
         ds_frame_run(frame, plan->each[i], node->window_ms, chunk, &columns[i], &errors);
-        size_t failed = ds_bitmap_count(errors, chunk->n_rows);
-        frame->overflow_values += failed;
-        if (failed > 0)
+        ds_frame_count_values(frame, errors, frame->faults, chunk->n_rows);
+        if (ds_bitmap_count(errors, chunk->n_rows) > 0)
             null_errors(frame, &columns[i], errors, chunk->n_rows);
     }
 }

@@ -124,11 +124,25 @@ static uint32_t origin_of(const carried *rows, uint32_t i)
     return rows->origins == NULL ? i : rows->origins[i];
 }
 
-static void mark_errors(const carried *rows, const uint64_t *errors, uint64_t *bad)
+/* Rows of the chunk that came in for which something failed. */
+typedef struct bad_rows {
+    uint64_t *all;
+    uint64_t *faults; /* those for which a function of the user's own did */
+} bad_rows;
+
+static void mark_origins(const carried *rows, const uint64_t *errors, uint64_t *bad)
 {
     for (size_t w = 0; w < ds_bitmap_words(rows->chunk.n_rows); w++)
         for (uint64_t word = errors[w]; word != 0; word &= word - 1)
             ds_bit_set(bad, origin_of(rows, (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(word)));
+}
+
+/* Marks the errors of the program that ran last. */
+static void mark_errors(ds_frame *frame, const carried *rows, const uint64_t *errors, bad_rows *bad)
+{
+    mark_origins(rows, errors, bad->all);
+    if (frame->faults != NULL)
+        mark_origins(rows, frame->faults, bad->faults);
 }
 
 static carried take_rows(ds_frame *frame, const carried *rows, const bool *wanted,
@@ -144,19 +158,19 @@ static carried take_rows(ds_frame *frame, const carried *rows, const bool *wante
 
 /* where and select; errors go to bad, by origin. */
 static carried filter_and_map(ds_frame *frame, const ds_rows_plan *plan, carried rows,
-                              uint64_t *bad)
+                              bad_rows *bad)
 {
     uint64_t *errors;
     if (plan->where != NULL) {
         uint32_t *indexes = ds_arena_alloc(frame->chunk_arena, rows.chunk.n_rows * sizeof *indexes);
         uint32_t n = ds_where_run(frame, plan->where, &rows.chunk, indexes, &errors);
-        mark_errors(&rows, errors, bad);
+        mark_errors(frame, &rows, errors, bad);
         if (n < rows.chunk.n_rows)
             rows = take_rows(frame, &rows, plan->wanted_kept, indexes, n);
     }
     if (plan->select != NULL && rows.chunk.n_rows > 0) {
         carried mapped = {ds_select_run(frame, plan->select, &rows.chunk, &errors), rows.origins};
-        mark_errors(&rows, errors, bad);
+        mark_errors(frame, &rows, errors, bad);
         rows = mapped;
     }
     return rows;
@@ -183,11 +197,24 @@ static void push_good(ds_frame *frame, const ds_node *node, const carried *rows,
     ds_frame_push(frame, node, &good);
 }
 
-static void count_bad(ds_frame *frame, const ds_node *node, size_t n)
+static bad_rows no_bad_rows(ds_frame *frame, uint32_t n)
 {
-    frame->overflow_rows += n;
-    if (node->fails)
-        frame->overflow_fatal += n;
+    size_t words = ds_bitmap_words(n);
+    return (bad_rows){ds_arena_calloc(frame->chunk_arena, words, 8),
+                      ds_arena_calloc(frame->chunk_arena, words, 8)};
+}
+
+/* Counts the bad ones of n rows; returns how many. */
+static size_t count_bad(ds_frame *frame, const ds_node *node, const bad_rows *bad, uint32_t n)
+{
+    size_t all = ds_bitmap_count(bad->all, n), faults = ds_bitmap_count(bad->faults, n);
+    frame->overflow_rows += all - faults;
+    frame->function_rows += faults;
+    if (node->fails) {
+        frame->overflow_fatal += all - faults;
+        frame->function_fatal += faults;
+    }
+    return all;
 }
 
 static ds_chunk permuted(ds_frame *frame, const ds_rows_plan *plan, uint32_t parent,
@@ -204,14 +231,13 @@ static ds_chunk permuted(ds_frame *frame, const ds_rows_plan *plan, uint32_t par
 }
 
 static void push_exploded(ds_frame *frame, const ds_node *node, const ds_chunk *chunk,
-                          uint64_t *bad)
+                          bad_rows *bad)
 {
     const ds_rows_plan *plan = node->rows;
     ds_flat_map_rows rows;
     uint64_t *errors;
     ds_flat_map_run(frame, plan->flat_map, chunk, &rows, &errors);
-    for (size_t w = 0; w < ds_bitmap_words(chunk->n_rows); w++)
-        bad[w] |= errors[w];
+    mark_errors(frame, &(carried){.chunk = *chunk}, errors, bad);
     /* All pieces before any is pushed: the last element of a row may still fail it. */
     uint32_t n_pieces = (rows.n_rows + DS_CHUNK_ROWS - 1) / DS_CHUNK_ROWS;
     carried *pieces = DS_ARENA_ARRAY(frame->chunk_arena, carried, n_pieces + 1);
@@ -222,10 +248,9 @@ static void push_exploded(ds_frame *frame, const ds_node *node, const ds_chunk *
             rows.origins + from};
         pieces[i] = filter_and_map(frame, plan, piece, bad);
     }
-    size_t n_bad = ds_bitmap_count(bad, chunk->n_rows);
-    count_bad(frame, node, n_bad);
+    size_t n_bad = count_bad(frame, node, bad, chunk->n_rows);
     for (uint32_t i = 0; i < n_pieces; i++)
-        push_good(frame, node, &pieces[i], bad, n_bad > 0);
+        push_good(frame, node, &pieces[i], bad->all, n_bad > 0);
 }
 
 void ds_rows_push(ds_frame *frame, const ds_node *node, uint32_t parent, const ds_chunk *chunk)
@@ -233,13 +258,12 @@ void ds_rows_push(ds_frame *frame, const ds_node *node, uint32_t parent, const d
     const ds_rows_plan *plan = node->rows;
     DS_ASSERT(parent < node->n_parents);
     ds_chunk input = permuted(frame, plan, parent, chunk);
-    uint64_t *bad = ds_arena_calloc(frame->chunk_arena, ds_bitmap_words(input.n_rows), 8);
+    bad_rows bad = no_bad_rows(frame, input.n_rows);
     if (plan->flat_map != NULL) {
-        push_exploded(frame, node, &input, bad);
+        push_exploded(frame, node, &input, &bad);
         return;
     }
-    carried rows = filter_and_map(frame, plan, (carried){.chunk = input}, bad);
-    size_t n_bad = ds_bitmap_count(bad, input.n_rows);
-    count_bad(frame, node, n_bad);
-    push_good(frame, node, &rows, bad, n_bad > 0);
+    carried rows = filter_and_map(frame, plan, (carried){.chunk = input}, &bad);
+    size_t n_bad = count_bad(frame, node, &bad, input.n_rows);
+    push_good(frame, node, &rows, bad.all, n_bad > 0);
 }

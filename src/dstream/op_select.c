@@ -71,7 +71,7 @@ ds_chunk ds_select_run(ds_frame *frame, const ds_select_plan *plan, const ds_chu
     if (plan->program != NULL)
         ds_frame_run(frame, plan->program, 0, chunk, computed, errors);
     else
-        *errors = ds_arena_calloc(arena, ds_bitmap_words(chunk->n_rows), 8);
+        *errors = ds_frame_no_errors(frame, chunk->n_rows);
     const ds_column **columns = DS_ARENA_ARRAY(arena, const ds_column *, plan->n_columns + 1);
     for (uint32_t c = 0; c < plan->n_columns; c++)
         columns[c] = plan->from_input[c] >= 0 ? chunk->columns[plan->from_input[c]]

@@ -32,7 +32,7 @@ uint32_t ds_where_run(ds_frame *frame, const ds_where_plan *plan, const ds_chunk
 {
     const ds_column *condition;
     if (plan->never) {
-        *errors = ds_arena_calloc(frame->chunk_arena, ds_bitmap_words(chunk->n_rows), 8);
+        *errors = ds_frame_no_errors(frame, chunk->n_rows);
         return 0;
     }
     ds_frame_run(frame, plan->program, 0, chunk, &condition, errors);

@@ -10,6 +10,7 @@
 #include "dstream/op_window.h"
 #include "dstream/plan_sinks.h"
 #include "dstream/plan_stages.h"
+#include "lua/functions.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -458,6 +459,14 @@ static uint64_t hash_of(const ds_app *app)
     return hash;
 }
 
+static const ds_user_functions *functions_of(ds_arena *arena, const ds_app *app)
+{
+    const ds_lua_limits limits = {app->lua_instructions, app->lua_memory};
+    if (app->n_functions == 0)
+        return NULL;
+    return ds_lua_functions_new(arena, app->functions, app->n_functions, &limits);
+}
+
 static builder new_builder(const ds_app *app, const ds_plan_options *options,
                            ds_diagnostics *diagnostics)
 {
@@ -467,6 +476,7 @@ static builder new_builder(const ds_app *app, const ds_plan_options *options,
     plan->arena = arena;
     plan->key_partitions = app->key_partitions;
     builder b = {.planner = {app, diagnostics, arena}, .plan = plan, .options = options};
+    b.planner.functions = functions_of(arena, app);
     b.capacity = most_nodes(app, options);
     plan->nodes = DS_ARENA_ARRAY(arena, ds_node *, b.capacity);
     plan->sinks = DS_ARENA_ARRAY(arena, const ds_sink_plan *, b.capacity);

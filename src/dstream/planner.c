@@ -16,6 +16,7 @@ ds_expr *ds_planner_bind(ds_planner *planner, const ds_app_text *text, const ds_
     ds_expr_error error;
     ds_expr *expr = NULL;
     ds_scope scope = *given;
+    scope.functions = planner->functions;
     if (scope.qualifiers != NULL) {
         scope.aliases = planner->aliases;
         scope.n_aliases = planner->n_aliases;

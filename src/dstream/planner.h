@@ -13,6 +13,7 @@ typedef struct ds_planner {
     /* Further names of columns where names have qualifiers: those of the stream at hand. */
     const ds_alias *aliases;
     uint32_t n_aliases;
+    const ds_user_functions *functions; /* NULL: there are none */
 } ds_planner;
 
 /* Parses and binds one expression; errors go to the diagnostics and give NULL. */

@@ -1,6 +1,7 @@
 #include "exec/task.h"
 
 #include "base/assert.h"
+#include "columnar/user_functions.h"
 #include "exec/shuffle.h"
 #include "exec/task_sinks.h"
 
@@ -20,6 +21,7 @@ typedef struct running {
     uint32_t n_outputs, capacity;
     ds_table_version_use **tables; /* that were taken */
     uint32_t n_tables;
+    ds_fault_notes notes;
     bool has_kept; /* the partition was taken from the keyed store */
     uint64_t spilled_bytes;
 } running;
@@ -120,9 +122,28 @@ static ds_status finish(running *run, ds_task_result *result, ds_error *error)
     return DS_OK;
 }
 
+/* Shows some failures of the user's functions. */
+static void add_notes(ds_task_result *result, const ds_fault_notes *notes, ds_arena *arena)
+{
+    ds_bad_sample *samples = DS_ARENA_ARRAY(arena, ds_bad_sample, result->n_samples + notes->n + 1);
+    for (uint32_t i = 0; i < result->n_samples; i++)
+        samples[i] = result->samples[i];
+    for (uint32_t i = 0; i < notes->n; i++)
+        samples[result->n_samples++] =
+            (ds_bad_sample){DS_SAMPLE_FUNCTION, ds_arena_strdup(arena, notes->notes[i].function),
+                            ds_arena_strdup(arena, notes->notes[i].message)};
+    result->samples = samples;
+}
+
 /* Rows that overflowed are as bad as records that do not fit, where a source above says "fail". */
 static ds_status check_overflows(const running *run, ds_error *error)
 {
+    if (run->frame.function_fatal > 0)
+        return ds_error_set(error, DS_ERR_DATA,
+                            "function %s failed: %s; a source of stream %s, or above it, says "
+                            "\"on_error\": \"fail\"",
+                            run->notes.notes[0].function, run->notes.notes[0].message,
+                            run->frame.stage->root->stream);
     if (run->frame.overflow_fatal == 0)
         return DS_OK;
     return ds_error_set(error, DS_ERR_DATA,
@@ -230,7 +251,9 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
     run.sinks = ds_task_sinks_new(env->plan, &context);
 
     ds_error error = {0};
+    ds_fault_notes *before = ds_fault_notes_use(&run.notes);
     result->status = run_stage(&run, scratch, result, &error);
+    ds_fault_notes_use(before);
     if (result->status != DS_OK) {
         result->message = ds_arena_strdup(arena, error.message);
         result->outputs = NULL;
@@ -238,6 +261,9 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
     }
     result->overflow_rows = run.frame.overflow_rows;
     result->overflow_values = run.frame.overflow_values;
+    result->function_rows = run.frame.function_rows;
+    result->function_values = run.frame.function_values;
+    add_notes(result, &run.notes, arena);
     result->spilled_bytes = run.spilled_bytes;
     ds_task_sinks_free(run.sinks);
     ds_frame_fini(&run.frame);

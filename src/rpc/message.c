@@ -184,7 +184,7 @@ static void output_fields(ds_wire *wire, void *item)
 static void sample_fields(ds_wire *wire, void *item)
 {
     ds_bad_sample *sample = item;
-    ds_wire_enum8(wire, &sample->reason, DS_BAD_REASON_SLOTS + 1);
+    ds_wire_enum8(wire, &sample->reason, DS_SAMPLE_FUNCTION + 1);
     text(wire, &sample->where);
     text(wire, &sample->detail);
 }
@@ -207,6 +207,8 @@ static void result_fields(ds_wire *wire, void *item)
     ds_wire_u64(wire, &result->lost_bytes);
     ds_wire_u64(wire, &result->overflow_rows);
     ds_wire_u64(wire, &result->overflow_values);
+    ds_wire_u64(wire, &result->function_rows);
+    ds_wire_u64(wire, &result->function_values);
     ds_wire_u64(wire, &result->spilled_bytes);
     ds_wire_u64(wire, &result->busy_us);
     LIST(wire, result, outputs, n_outputs, output_fields);

@@ -206,12 +206,14 @@ typedef struct ds_output {
     const char *path;
 } ds_output;
 
-/* A bad record to show: at most a few a task. */
+/* A bad record to show, or a failure of a user's function: at most a few a task. */
 typedef struct ds_bad_sample {
-    uint8_t reason;    /* DS_BAD_REASON_SLOTS: none of the counted ones */
-    const char *where; /* "access.log:1234 (byte 99)", "record 17" */
+    uint8_t reason;    /* DS_BAD_REASON_SLOTS: none of the counted ones; or DS_SAMPLE_FUNCTION */
+    const char *where; /* the function's name, or "access.log:1234 (byte 99)", "record 17" */
     const char *detail;
 } ds_bad_sample;
+
+#define DS_SAMPLE_FUNCTION (DS_BAD_REASON_SLOTS + 1)
 
 typedef struct ds_task_result {
     int64_t batch_ms;
@@ -224,7 +226,9 @@ typedef struct ds_task_result {
     uint64_t lost_bytes;      /* TAIL: that were gone before they were read */
     uint64_t overflow_rows;   /* rows dropped for an overflow */
     uint64_t overflow_values; /* aggregate values that became null */
-    uint64_t spilled_bytes;   /* written to disk for want of memory */
+    uint64_t function_rows;   /* the same for failures of user's functions */
+    uint64_t function_values;
+    uint64_t spilled_bytes; /* written to disk for want of memory */
     uint64_t busy_us;
     ds_output *outputs;
     uint32_t n_outputs;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "scheduler/driver_state.h"
+#include "scheduler/faults.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -255,6 +256,8 @@ static void count_result(ds_driver *d, ds_batch *batch, const ds_task_result *re
     p->bytes_in += result->bytes_in;
     p->overflow_rows += result->overflow_rows;
     p->overflow_values += result->overflow_values;
+    p->function_rows += result->function_rows;
+    p->function_values += result->function_values;
     p->spilled_bytes += result->spilled_bytes;
     const ds_node *root = d->plan->stages[result->stage].root;
     if (root->kind == DS_NODE_SOURCE)
@@ -292,8 +295,14 @@ static void show_samples(ds_driver *d, ds_intake *intake, const ds_task_result *
     uint64_t bad = 0, shown = 0;
     for (int i = 0; i < DS_BAD_REASONS; i++)
         bad += result->bad[i];
-    for (uint32_t i = 0; i < result->n_samples && may_show(d, intake); i++, shown++)
+    for (uint32_t i = 0; i < result->n_samples; i++) {
+        if (result->samples[i].reason == DS_SAMPLE_FUNCTION)
+            continue;
+        if (!may_show(d, intake))
+            break;
         show_sample(intake->source->name, &result->samples[i]);
+        shown++;
+    }
     intake->hidden += bad > shown ? bad - shown : 0;
 }
 
@@ -371,6 +380,7 @@ static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *resu
         if (root->kind == DS_NODE_SOURCE)
             show_samples(d, &d->intakes[root->source - d->plan->app->sources], result);
         show_overflow(d, result);
+        ds_driver_show_faults(d, result);
     }
     task->counted = true;
     if (d->keyed_ms[result->stage] != NULL)

@@ -84,6 +84,8 @@ struct ds_driver {
 
     int64_t failures_since_us; /* failures of tasks: shown since then */
     uint32_t failures_shown;
+    int64_t faults_since_us; /* failures of user's functions: shown, and only counted, since then */
+    uint64_t faults_shown, faults_hidden;
 
     uint64_t next_ticket;
     uint32_t deltas;          /* since the last whole record */

@@ -237,6 +237,8 @@ static inline void engine_same_result(engine *e, const ds_task_result *a, const 
     ck_assert_uint_eq(a->replaced, b->replaced);
     ck_assert_uint_eq(a->overflow_rows, b->overflow_rows);
     ck_assert_uint_eq(a->overflow_values, b->overflow_values);
+    ck_assert_uint_eq(a->function_rows, b->function_rows);
+    ck_assert_uint_eq(a->function_values, b->function_values);
     ck_assert_mem_eq(a->bad, b->bad, sizeof a->bad);
     ck_assert_uint_eq(a->n_samples, b->n_samples);
     ck_assert_uint_eq(a->n_outputs, b->n_outputs);
@@ -252,6 +254,8 @@ static inline void engine_count(engine *e, const ds_task_result *r)
     e->sum.replaced += r->replaced;
     e->sum.overflow_rows += r->overflow_rows;
     e->sum.overflow_values += r->overflow_values;
+    e->sum.function_rows += r->function_rows;
+    e->sum.function_values += r->function_values;
     for (uint32_t i = 0; i < DS_BAD_REASON_SLOTS; i++)
         e->sum.bad[i] += r->bad[i];
 }

@@ -65,7 +65,6 @@ END_TEST
 START_TEST(not_available_yet)
 {
     CHECK(HEAD RATE ",\n", "}",
-          {"'functions':{}", "app.json:3:1: functions: \"functions\" is not available yet\n"},
           {"'dead_letters':'x'",
            "app.json:3:1: dead_letters: \"dead_letters\" is not available yet\n"},
           {"'executors':{'mode':'threads'}",

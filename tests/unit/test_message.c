@@ -62,6 +62,8 @@ static ds_task_result some_results[] = {
      .replaced = 15,
      .overflow_rows = 16,
      .overflow_values = 17,
+     .function_rows = 20,
+     .function_values = 21,
      .spilled_bytes = 19,
      .busy_us = 18,
      .outputs = some_outputs,
@@ -208,6 +210,7 @@ static void same_result(const ds_task_result *a, const ds_task_result *b)
     SAME(batch_ms), SAME(plan_id), SAME(stage), SAME(partition), SAME(attempt), SAME(status);
     SAME_TEXT(message);
     SAME(rows_in), SAME(bytes_in), SAME(replaced), SAME(overflow_rows), SAME(overflow_values);
+    SAME(function_rows), SAME(function_values);
     SAME(spilled_bytes), SAME(busy_us), SAME(n_outputs), SAME(n_samples);
     for (unsigned i = 0; i < DS_BAD_REASON_SLOTS; i++)
         SAME(bad[i]);

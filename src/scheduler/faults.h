@@ -1,0 +1,11 @@
+/* Failures of functions of the user's own, told at a limited rate; all are counted. */
+#ifndef DS_SCHEDULER_FAULTS_H
+#define DS_SCHEDULER_FAULTS_H
+
+#include "rpc/message.h"
+#include "scheduler/driver.h"
+
+/* Logs what failed in a task, with some of the reasons. */
+void ds_driver_show_faults(ds_driver *driver, const ds_task_result *result);
+
+#endif
