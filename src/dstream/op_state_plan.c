@@ -71,8 +71,11 @@ static void begin_calls(binding *b)
 
 static ds_scope scope_of(binding *b)
 {
-    return (ds_scope){
-        .columns = &b->names, .allow_timed_out = true, .aggregates = &b->calls, .place = "set"};
+    return (ds_scope){.columns = &b->names,
+                      .allow_timed_out = true,
+                      .aggregates = &b->calls,
+                      .place = "set",
+                      .functions = b->planner->functions};
 }
 
 /* The type of a column with what is known of the others; null if there is none yet. */

@@ -98,8 +98,8 @@ typedef struct ds_progress {
     uint64_t bad_total;
     uint64_t overflow_rows, overflow_values;
     uint64_t function_rows, function_values; /* failures of user's functions */
-    uint64_t spilled_bytes;          /* written to disk for want of memory */
-    const ds_source_counts *sources; /* of the driver; by source of the app */
+    uint64_t spilled_bytes;                  /* written to disk for want of memory */
+    const ds_source_counts *sources;         /* of the driver; by source of the app */
     uint32_t n_sources;
     uint64_t tasks, retries;
     uint32_t executors; /* ready ones */

@@ -202,6 +202,37 @@ START_TEST(aggregates_in_lua)
 }
 END_TEST
 
+START_TEST(state_is_set_by_functions)
+{
+    engine e;
+    open_app(&e, "'k': 'string', 'n': 'int'",
+             "[ { 'k': 'a', 'n': 5 }, { 'k': 'b', 'n': 1 }, { 'k': 'a', 'n': 9 } ],"
+             "[ { 'k': 'a', 'n': 13 }, { 'k': 'b', 'n': 4 } ], [ { 'k': 'b', 'n': 2 } ]",
+             "",
+             "'s': { 'from': 'in', 'state': { 'key': ['k'], 'emit': 'all',"
+             "       'set': { 'd': 'spread(n)', 't': 'twice(coalesce(state.t, 0) + count())',"
+             "                'm': 'coalesce(max(twice(n)), state.m)' },"
+             "       'remove_when': 'twice(t) > 40' } }",
+             "s");
+    engine_batch(&e);
+    engine_rows(&e, "s",
+                "[ { 'k': 'a', 'd': 4, 't': 4, 'm': 18 }, { 'k': 'b', 'd': 0, 't': 2, 'm': 2 } ]");
+    engine_batch(&e);
+    engine_rows(
+        &e, "s",
+        "[ { 'k': 'a', 'd': null, 't': 10, 'm': null }, { 'k': 'b', 'd': 0, 't': 6, 'm': 8 } ]");
+    ck_assert_uint_eq(e.sum.function_values, 2);
+    engine_batch(&e); /* a has no rows: spread of none is null, and 20 twice is not beyond 40 */
+    engine_rows(
+        &e, "s",
+        "[ { 'k': 'a', 'd': null, 't': 20, 'm': null }, { 'k': 'b', 'd': 0, 't': 14, 'm': 4 } ]");
+    ck_assert_uint_eq(e.sum.function_values, 0);
+    engine_batch(&e); /* both are */
+    engine_rows(&e, "s", "[]");
+    engine_close(&e);
+}
+END_TEST
+
 START_TEST(samples_go_with_the_result)
 {
     engine e;
@@ -232,4 +263,5 @@ END_TEST
 
 UNIT_MAIN("op_functions", rows_with_errors_are_dropped, siblings_go_together,
           the_strictest_source_decides, arguments_and_results_of_aggregates,
-          results_are_filtered_and_sorted, aggregates_in_lua, samples_go_with_the_result)
+          results_are_filtered_and_sorted, aggregates_in_lua, state_is_set_by_functions,
+          samples_go_with_the_result)
