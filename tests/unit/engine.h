@@ -235,6 +235,7 @@ static inline void engine_same_result(engine *e, const ds_task_result *a, const 
     ck_assert_uint_eq(a->rows_in, b->rows_in);
     ck_assert_uint_eq(a->bytes_in, b->bytes_in);
     ck_assert_uint_eq(a->replaced, b->replaced);
+    ck_assert_uint_eq(a->lost_bytes, b->lost_bytes);
     ck_assert_uint_eq(a->overflow_rows, b->overflow_rows);
     ck_assert_uint_eq(a->overflow_values, b->overflow_values);
     ck_assert_uint_eq(a->function_rows, b->function_rows);
@@ -252,6 +253,7 @@ static inline void engine_count(engine *e, const ds_task_result *r)
     e->sum.rows_in += r->rows_in;
     e->sum.bytes_in += r->bytes_in;
     e->sum.replaced += r->replaced;
+    e->sum.lost_bytes += r->lost_bytes;
     e->sum.overflow_rows += r->overflow_rows;
     e->sum.overflow_values += r->overflow_values;
     e->sum.function_rows += r->function_rows;

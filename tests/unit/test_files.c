@@ -170,6 +170,58 @@ START_TEST(pieces_hold_the_records_that_start_there)
 }
 END_TEST
 
+/* Which records of a range: "offset text". */
+static void assert_range(ds_file_range range, uint64_t offset, const char *text)
+{
+    int fd = open(path_of("f"), O_RDONLY);
+    ds_file_piece piece;
+    range.record_limit = 100;
+    ck_assert_int_eq(ds_file_range_read(fd, "f", &range, &buffer, &piece, NULL), DS_OK);
+    ck_assert_uint_eq(piece.length, strlen(text));
+    ck_assert_mem_eq(piece.bytes, text, strlen(text));
+    if (piece.length > 0)
+        ck_assert_uint_eq(piece.offset, offset);
+    close(fd);
+}
+
+START_TEST(a_record_starts_where_it_is_said_to_start)
+{
+    make_dir();
+    write_file("f", "aa\nbb\n\r\ncc", 10);
+    assert_range((ds_file_range){.from = 1, .to = 3, .starts = true}, 1, "a\n");
+    assert_range((ds_file_range){.from = 4, .to = 5, .starts = true}, 4, "b\n");
+    assert_range((ds_file_range){.from = 0, .to = 3, .starts = true}, 0, "aa\n");
+    /* But for the end of the record before it. */
+    assert_range((ds_file_range){.from = 2, .to = 6, .starts = true}, 3, "bb\n");
+    assert_range((ds_file_range){.from = 2, .to = 3, .starts = true}, 0, "");
+    assert_range((ds_file_range){.from = 6, .to = 10, .starts = true}, 8, "cc");
+    assert_range((ds_file_range){.from = 6, .to = 7, .starts = true}, 6, "\r\n");
+    /* At the beginning of a file an empty line is a line. */
+    write_file("f", "\nx\n", 3);
+    assert_range((ds_file_range){.from = 0, .to = 3, .starts = true}, 0, "\nx\n");
+    clean_up();
+}
+END_TEST
+
+START_TEST(a_file_ends_where_it_is_said_to_end)
+{
+    make_dir();
+    write_file("f", "aa\nbbbbbb\ncc", 12);
+    assert_range((ds_file_range){.from = 0, .to = 6, .stop = 6}, 0, "aa\nbbb");
+    assert_range((ds_file_range){.from = 0, .to = 4, .stop = 6}, 0, "aa\nbbb");
+    assert_range((ds_file_range){.from = 4, .to = 6, .stop = 6}, 0, "");
+    assert_range((ds_file_range){.from = 0, .to = 4, .stop = 12}, 0, "aa\nbbbbbb\n");
+    assert_range((ds_file_range){.from = 6, .to = 9, .starts = true}, 6, "bbb\n");
+    assert_range((ds_file_range){.from = 0, .to = 4, .stop = 2}, 0, "aa\nb"); /* nonsense */
+    int fd = open(path_of("f"), O_RDONLY);
+    ds_file_piece piece;
+    ds_file_range range = {.from = 3, .to = 13, .record_limit = 5};
+    ck_assert_int_eq(ds_file_range_read(fd, "f", &range, &buffer, &piece, NULL), DS_ERR_IO);
+    close(fd);
+    clean_up();
+}
+END_TEST
+
 START_TEST(a_record_over_the_limit_is_cut)
 {
     make_dir();
@@ -299,5 +351,6 @@ START_TEST(files_that_changed)
 END_TEST
 
 UNIT_MAIN("files", lists_what_matches, tells_size_and_time, a_folder_that_is_not_there,
-          pieces_hold_the_records_that_start_there, a_record_over_the_limit_is_cut,
+          pieces_hold_the_records_that_start_there, a_record_starts_where_it_is_said_to_start,
+          a_file_ends_where_it_is_said_to_end, a_record_over_the_limit_is_cut,
           each_record_is_in_one_piece, a_long_tail_is_read_on, files_that_changed)

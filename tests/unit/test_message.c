@@ -15,6 +15,12 @@ static ds_input some_inputs[] = {
     {.kind = DS_INPUT_FILE, .from = 6, .to = UINT64_MAX, .position = 7, .path = "logs/a b.log"},
     {.kind = DS_INPUT_PIECES, .ref = {4, 5, 6}, .input = 8, .path = ""},
     {.kind = DS_INPUT_RATE, .from = 8, .to = 9, .path = ""},
+    {.kind = DS_INPUT_TAIL,
+     .from = 1,
+     .to = 2,
+     .position = 3,
+     .path = "log.1",
+     .tail = {4, {5, UINT64_MAX, 6, DS_HEAD_BYTES}, 7, true, 8, 9}},
     {.kind = DS_INPUT_QUEUE, .from = 10, .path = ""},
     {.kind = DS_INPUT_PIECES, .ref = {UINT64_MAX, 11, 12}, .path = ""},
 };
@@ -30,7 +36,7 @@ static ds_task some_tasks[] = {
      .zero_ms = 4000,
      .keyed_ms = -5,
      .inputs = some_inputs,
-     .n_inputs = 5,
+     .n_inputs = 6,
      .tables = some_tables,
      .n_tables = 2},
     {.batch_ms = 1000, .plan_id = UINT32_MAX, .partition = 9},
@@ -60,6 +66,7 @@ static ds_task_result some_results[] = {
      .bytes_in = 6,
      .bad = {7, 8, 9, 10, 11, 12, 13, 14},
      .replaced = 15,
+     .lost_bytes = 25,
      .overflow_rows = 16,
      .overflow_values = 17,
      .function_rows = 20,
@@ -139,10 +146,10 @@ static ds_message full(uint8_t type)
                                                .stamp = {2, 3, 4, 5, INT64_MIN},
                                                .checksum = 6,
                                                .inputs = some_inputs,
-                                               .n_inputs = 5,
+                                               .n_inputs = 6,
                                                .result = some_results[0]};
         break;
-    case DS_MSG_TABLE: m.table = (ds_msg_table){1, 2, 3, some_inputs, 5}; break;
+    case DS_MSG_TABLE: m.table = (ds_msg_table){1, 2, 3, some_inputs, 6}; break;
     case DS_MSG_TABLE_DROP: m.table_drop = (ds_msg_table_drop){1, 2, UINT64_MAX}; break;
     case DS_MSG_FETCHED: m.fetched = (ds_msg_fetched){3, DS_ERR_LOST, "\0any\xff bytes", 11}; break;
     default: ck_abort_msg("no example of type %d", type);
@@ -179,6 +186,8 @@ static void same_input(const ds_input *a, const ds_input *b)
     SAME(kind), SAME(input), SAME(from), SAME(to), SAME(position), SAME(header);
     same_ref(&a->ref, &b->ref);
     SAME_TEXT(path);
+    SAME(tail.number), SAME(tail.stop), SAME(tail.starts), SAME(tail.pid), SAME(tail.fd);
+    SAME(tail.id.device), SAME(tail.id.inode), SAME(tail.id.head), SAME(tail.id.head_bytes);
 }
 
 static void same_task(const ds_task *a, const ds_task *b)
@@ -211,6 +220,7 @@ static void same_result(const ds_task_result *a, const ds_task_result *b)
     SAME_TEXT(message);
     SAME(rows_in), SAME(bytes_in), SAME(replaced), SAME(overflow_rows), SAME(overflow_values);
     SAME(function_rows), SAME(function_values);
+    SAME(lost_bytes);
     SAME(spilled_bytes), SAME(busy_us), SAME(n_outputs), SAME(n_samples);
     for (unsigned i = 0; i < DS_BAD_REASON_SLOTS; i++)
         SAME(bad[i]);

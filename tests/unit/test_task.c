@@ -1,6 +1,9 @@
 /* Tasks by their inputs: blocks, files, the generator, lists; what is bad, gone or nonsense. */
+#include "receiver/followed.h"
 #include "unit/engine.h"
 #include "unit/scratch_dir.h"
+
+#include <fcntl.h>
 
 #define CSV                                                                                        \
     "'in': { 'type': 'files', 'dir': 'unused', 'format': 'csv', 'header': true,"                   \
@@ -205,6 +208,142 @@ START_TEST(files_that_are_gone)
 }
 END_TEST
 
+/* ---- files that grow ---- */
+
+#define TAIL "'in': { 'type': 'tail', 'path': 'unused' }"
+
+/* The input for [from, to) of a file as it is now. */
+static ds_input tail_input(engine *e, scratch_dir *d, const char *name, uint64_t from, uint64_t to)
+{
+    ds_input input = {.kind = DS_INPUT_TAIL, .from = from, .to = to, .position = from};
+    input.path = ds_arena_strdup(e->p.app.app->arena, scratch_path(d, name));
+    input.tail.number = 1;
+    int fd = open(input.path, O_RDONLY);
+    struct stat st;
+    ck_assert_int_eq(fstat(fd, &st), 0);
+    input.tail.id = (ds_file_id){.device = st.st_dev, .inode = st.st_ino};
+    ck_assert(ds_head_read(fd, (uint64_t)st.st_size, &input.tail.id));
+    close(fd);
+    return input;
+}
+
+/* Runs one input by itself; what is said of it, or "". */
+static const char *tail_run(engine *e, const ds_input *input, ds_task_result *result)
+{
+    static char said[400];
+    ds_input inputs[] = {*input};
+    ds_task task = {.batch_ms = 1000, .stage = 0, .inputs = inputs, .n_inputs = 1};
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_task_run(&e->env, &task, &e->scratch, arena, result);
+    ck_assert_int_eq(result->status, DS_OK);
+    snprintf(said, sizeof said, "%s", result->n_samples > 0 ? result->samples[0].detail : "");
+    ds_arena_free(arena);
+    return said;
+}
+
+START_TEST(pieces_of_files_that_grow)
+{
+    engine e;
+    scratch_dir d;
+    scratch_open(&d);
+    engine_open(&e, TAIL, "", "in");
+    scratch_write(&d, "log", "a\nbb\nccc\nd");
+    engine_add(&e, "in", tail_input(&e, &d, "log", 0, 3));
+    engine_add(&e, "in", tail_input(&e, &d, "log", 3, 9));
+    engine_batch(&e);
+    engine_in_order(&e, "in", "[ { 'line': 'a' }, { 'line': 'bb' }, { 'line': 'ccc' } ]");
+    ds_input input = tail_input(&e, &d, "log", 5, 10);
+    input.tail.starts = true;
+    input.tail.stop = 10;
+    FILE *more = fopen(input.path, "a"); /* it grows, and is renamed */
+    fputs("ddd\n", more);
+    fclose(more);
+    rename(scratch_path(&d, "log"), scratch_path(&d, "log.1"));
+    scratch_write(&d, "log", "another file\n");
+    engine_add(&e, "in", input);
+    engine_batch(&e);
+    engine_in_order(&e, "in", "[ { 'line': 'ccc' }, { 'line': 'd' } ]");
+    ck_assert_uint_eq(e.sum.lost_bytes, 0);
+    scratch_close(&d);
+    engine_close(&e);
+}
+END_TEST
+
+START_TEST(a_file_that_is_held_open_is_read_when_it_is_gone)
+{
+    engine e;
+    scratch_dir d;
+    scratch_open(&d);
+    engine_open(&e, TAIL, "", "in");
+    scratch_write(&d, "log", "a\nb\n");
+    ds_input input = tail_input(&e, &d, "log", 0, 4);
+    int fd = open(input.path, O_RDONLY);
+    input.tail.pid = (uint32_t)getpid();
+    input.tail.fd = (uint32_t)fd;
+    unlink(input.path);
+    scratch_write(&d, "log", "another file\n");
+    engine_add(&e, "in", input);
+    engine_batch(&e);
+    engine_in_order(&e, "in", "[ { 'line': 'a' }, { 'line': 'b' } ]");
+    close(fd); /* and then another file has that number */
+    fd = open(scratch_path(&d, "log"), O_RDONLY);
+    ds_task_result result;
+    ck_assert_ptr_nonnull(
+        strstr(tail_run(&e, &input, &result), "4 bytes were gone before they were read: "));
+    ck_assert_uint_eq(result.lost_bytes, 4);
+    ck_assert_uint_eq(result.rows_in, 0);
+    close(fd);
+    scratch_close(&d);
+    engine_close(&e);
+}
+END_TEST
+
+/* Bytes of another file, or of another life of the same one, are never taken for those meant. */
+START_TEST(a_file_that_is_not_what_it_was_is_lost)
+{
+    static const char *const now[] = {"", "a\n", "x\nb\nc\n", "A\nb\nc\nd\n", "a\nb\nx\n"};
+    engine e;
+    scratch_dir d;
+    scratch_open(&d);
+    engine_open(&e, TAIL, "", "in");
+    for (size_t i = 0; i < sizeof now / sizeof *now; i++) {
+        ds_task_result result;
+        scratch_write(&d, "log", "a\nb\nc\n");
+        ds_input input = tail_input(&e, &d, "log", 2, 6);
+        scratch_write(&d, "log", now[i]); /* in place */
+        ck_assert_str_ne(tail_run(&e, &input, &result), "");
+        ck_assert_uint_eq(result.lost_bytes, 4);
+        ck_assert_uint_eq(result.rows_in, 0);
+    }
+    scratch_close(&d);
+    engine_close(&e);
+}
+END_TEST
+
+START_TEST(headers_of_files_that_grow)
+{
+    engine e;
+    scratch_dir d;
+    scratch_open(&d);
+    engine_open(&e,
+                "'in': { 'type': 'tail', 'path': 'unused', 'format': 'csv', 'header': true,"
+                "        'schema': { 'n': 'int' } }",
+                "", "in");
+    scratch_write(&d, "log", "s,n\na,1\nb,2\n");
+    engine_add(&e, "in", tail_input(&e, &d, "log", 0, 8));
+    engine_add(&e, "in", tail_input(&e, &d, "log", 8, 12));
+    engine_batch(&e);
+    engine_in_order(&e, "in", "[ { 'n': 1 }, { 'n': 2 } ]");
+    scratch_write(&d, "log", "x,y\nb,2\n");
+    ds_input input = tail_input(&e, &d, "log", 4, 8);
+    ds_task_result result;
+    ck_assert_ptr_nonnull(strstr(tail_run(&e, &input, &result), "no column"));
+    ck_assert_uint_eq(result.bad[DS_BAD_HEADER], 1);
+    scratch_close(&d);
+    engine_close(&e);
+}
+END_TEST
+
 /* A task of very many files leaves no buffer for each of them behind. */
 START_TEST(many_small_files)
 {
@@ -301,5 +440,7 @@ END_TEST
 
 UNIT_MAIN("task", blocks_of_records, bad_records_are_counted_and_shown, samples_are_short_text,
           bad_records_under_fail, blocks_that_are_gone_or_wrong, pieces_of_files,
-          a_header_that_lacks_a_column, files_that_are_gone, many_small_files,
-          rows_of_the_generator, tasks_that_mean_nothing, memory_has_a_limit)
+          a_header_that_lacks_a_column, files_that_are_gone, pieces_of_files_that_grow,
+          a_file_that_is_held_open_is_read_when_it_is_gone, a_file_that_is_not_what_it_was_is_lost,
+          headers_of_files_that_grow, many_small_files, rows_of_the_generator,
+          tasks_that_mean_nothing, memory_has_a_limit)

@@ -1,0 +1,258 @@
+/* The driver and the files of a `tail`: when it asks, what it gives to batches, how it ends. */
+#include "scheduler/driver_state.h"
+
+#include "unit/driver_kit.h"
+
+#define SOURCE "'t': { 'type': 'tail', 'path': '%s', 'start_at': '%s' }"
+
+static void open_app(driver_kit *k, const char *path, const char *start_at)
+{
+    char *app = NULL;
+    ck_assert_int_gt(asprintf(&app,
+                              "{ 'version': 1, 'name': 'x', 'batch': { 'interval': '1s' },"
+                              "'executors': { 'count': 1 }, 'sources': { " SOURCE " },"
+                              "'sinks': { 'c': { 'from': 't', 'type': 'console' } } }",
+                              path, start_at),
+                     0);
+    kit_open(k, app);
+    free(app);
+}
+
+static void run_app(driver_kit *k, const char *path)
+{
+    open_app(k, path, "beginning");
+    kit_start(k);
+    kit_join(k, 1);
+}
+
+static ds_sighting sight(uint64_t number, const char *path, uint64_t complete, uint64_t size)
+{
+    return (ds_sighting){.number = number,
+                         .path = path,
+                         .id = {1, (uint64_t)path[0], 2, 3},
+                         .same_head = true,
+                         .named = true,
+                         .size = size,
+                         .complete = complete,
+                         .pid = 7,
+                         .fd = 8};
+}
+
+static void answer(driver_kit *k, const ds_sighting *list, uint32_t n)
+{
+    const ds_sightings seen = {list, n, 0};
+    kit_step(k, (ds_driver_event){.kind = DS_DRIVER_FOLLOWED, .seen = &seen});
+}
+
+static const ds_input *last_input(const driver_kit *k, uint32_t n_inputs)
+{
+    const kit_sent *task = kit_last(k, DS_MSG_TASKS);
+    ck_assert_ptr_nonnull(task);
+    ck_assert_uint_eq(task->task.n_inputs, n_inputs);
+    return &task->task.inputs[n_inputs - 1];
+}
+
+START_TEST(files_are_looked_at_at_each_batch)
+{
+    driver_kit k;
+    run_app(&k, "*.log");
+    kit_wait_ms(&k, 1000);
+    ck_assert_uint_eq(k.n_follows, 1);
+    ck_assert_uint_eq(k.n_asked, 0);
+    kit_wait_ms(&k, 5000); /* a slow folder is waited for */
+    ck_assert_uint_eq(k.n_follows, 1);
+    ds_sighting a = sight(0, "a.log", 10, 12);
+    answer(&k, &a, 1);
+    const ds_input *input = last_input(&k, 1);
+    ck_assert_int_eq(input->kind, DS_INPUT_TAIL);
+    ck_assert(input->from == 0 && input->to == 10 && input->tail.starts);
+    ck_assert_str_eq(input->path, "a.log");
+    ck_assert(input->tail.pid == 7 && input->tail.fd == 8);
+    ck_assert(input->tail.id.inode == 'a' && input->tail.id.head_bytes == 3);
+    const ds_source_counts *counts = ds_driver_progress(k.driver)->sources;
+    ck_assert(counts->follows && counts->files == 1 && counts->bytes_behind == 0);
+    kit_settle(&k);
+    kit_wait_ms(&k, 1000);
+    ck_assert_uint_eq(k.n_follows, 2);
+    ck_assert_uint_eq(k.n_asked, 1);
+    ck_assert_uint_eq(k.asked[0].number, 1);
+    ck_assert_uint_eq(k.asked[0].taken, 10);
+    a = sight(1, "a.log", 10, 12);
+    answer(&k, &a, 1);
+    ck_assert_uint_eq(kit_count(&k, DS_MSG_TASKS), 1); /* nothing new */
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(a_batch_is_bounded)
+{
+    driver_kit k;
+    run_app(&k, "log");
+    kit_wait_ms(&k, 1000);
+    ds_sighting a = sight(0, "log", 3 * DS_FILES_BATCH_BYTES, 3 * DS_FILES_BATCH_BYTES);
+    answer(&k, &a, 1);
+    uint64_t given = 0;
+    for (uint32_t i = 0; i < k.n_sent; i++)
+        for (uint32_t n = 0; k.sent[i].type == DS_MSG_TASKS && n < k.sent[i].task.n_inputs; n++)
+            given = k.sent[i].task.inputs[n].to;
+    ck_assert_uint_gt(given, 0);
+    uint64_t behind = ds_driver_progress(k.driver)->sources[0].bytes_behind;
+    ck_assert_uint_ge(behind, 2 * DS_FILES_BATCH_BYTES);
+    ck_assert_uint_lt(behind, 3 * DS_FILES_BATCH_BYTES);
+    kit_close(&k);
+}
+END_TEST
+
+/* What a batch has yet to read stays in the question, so that it is held open. */
+START_TEST(files_of_open_batches_stay)
+{
+    driver_kit k;
+    run_app(&k, "log");
+    kit_wait_ms(&k, 1000);
+    ds_sighting a = sight(0, "log", 10, 10);
+    answer(&k, &a, 1);
+    for (int i = 0; i < 3; i++) {
+        kit_wait_ms(&k, 1000);
+        ck_assert_uint_eq(k.n_asked, 1);
+        a = sight(1, "log", 10, 10);
+        a.named = false;
+        k.now_us += DS_TAIL_QUIET_US;
+        answer(&k, &a, 1);
+    }
+    kit_settle(&k);
+    for (int i = 0; i < 2; i++) {
+        kit_wait_ms(&k, 1000);
+        answer(&k, &a, k.n_asked);
+    }
+    ck_assert_uint_eq(k.n_asked, 0);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(what_is_lost_is_counted)
+{
+    driver_kit k;
+    run_app(&k, "log");
+    kit_wait_ms(&k, 1000);
+    ds_sighting a = sight(0, "log", 10, 30);
+    answer(&k, &a, 1);
+    const kit_sent *task = kit_last(&k, DS_MSG_TASKS);
+    ds_task_result r = {.batch_ms = task->task.batch_ms, .plan_id = 1, .message = ""};
+    r.lost_bytes = 10; /* by a task */
+    ds_message m = {.type = DS_MSG_TASK_RESULTS};
+    m.task_results = (ds_msg_task_results){&r, 1};
+    kit_message(&k, task->peer, m);
+    kit_settle(&k);
+    kit_wait_ms(&k, 1000);
+    a = sight(1, "log", 5, 5); /* and by the driver */
+    answer(&k, &a, 1);
+    const ds_progress *p = ds_driver_progress(k.driver);
+    ck_assert_uint_eq(p->sources[0].lost_bytes, 30);
+    ck_assert_uint_eq(p->bytes_lost, 30);
+    ck_assert_uint_eq(p->sources[0].begun_again, 1);
+    ck_assert_uint_eq(p->failed_batches, 0);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(what_is_there_now)
+{
+    driver_kit k;
+    open_app(&k, "log*", "beginning");
+    k.config.available_now = true;
+    kit_start(&k);
+    kit_join(&k, 1);
+    ck_assert_uint_eq(k.n_follows, 1); /* at once */
+    ds_sighting a = sight(0, "log", 10, 13);
+    answer(&k, &a, 1);
+    const ds_input *input = last_input(&k, 1);
+    ck_assert(input->to == 13 && input->tail.stop == 13); /* the last line needs no end */
+    for (int i = 0; i < 9 && !k.ended; i++) {
+        kit_settle(&k);
+        kit_wait_ms(&k, 0);
+    }
+    ck_assert(k.ended);
+    ck_assert_int_eq(k.status, DS_OK);
+    ck_assert_uint_eq(k.n_follows, 1);
+    kit_close(&k);
+}
+END_TEST
+
+static void nothing_there(const char *path, const ds_sighting *list, uint32_t n, ds_status status,
+                          const char *message)
+{
+    driver_kit k;
+    open_app(&k, path, "beginning");
+    k.config.available_now = true;
+    kit_start(&k);
+    kit_join(&k, 1);
+    answer(&k, list, n);
+    for (int i = 0; i < 9 && !k.ended; i++) {
+        kit_settle(&k);
+        kit_wait_ms(&k, 0);
+    }
+    ck_assert(k.ended);
+    ck_assert_int_eq(k.status, status);
+    ck_assert_str_eq(k.message, message);
+    kit_close(&k);
+}
+
+START_TEST(nothing_is_there_now)
+{
+    ds_sighting denied = {.what = DS_SIGHT_UNREADABLE, .path = "log", .why = "so"};
+    nothing_there("log*", NULL, 0, DS_OK, "");
+    nothing_there("log", NULL, 0, DS_ERR_NO_INPUT, "source t: there is no file log");
+    nothing_there("log*", &denied, 1, DS_ERR_IO, "source t: log cannot be read: so");
+    nothing_there("log", &denied, 1, DS_ERR_IO, "source t: log cannot be read: so");
+}
+END_TEST
+
+/* Where files began has to be known after a restart, even if nothing was read of them. */
+START_TEST(the_end_is_noted)
+{
+    driver_kit k;
+    open_app(&k, "log", "end");
+    k.config.checkpoint = true;
+    kit_start(&k);
+    kit_join(&k, 1);
+    kit_settle(&k);
+    kit_wait_ms(&k, 1000);
+    uint32_t before = k.n_journal;
+    ds_sighting a = sight(0, "log", 10, 12);
+    answer(&k, &a, 1);
+    ck_assert_uint_eq(k.n_journal, before + 1);
+    ck_assert(k.journal[before].whole && k.journal[before].sync);
+    ck_assert_ptr_nonnull(strstr(k.journal[before].text, "\"taken\":10"));
+    kit_settle(&k);
+    kit_wait_ms(&k, 1000);
+    a = sight(1, "log", 10, 12);
+    answer(&k, &a, 1);
+    ck_assert_uint_eq(k.n_journal, before + 1);
+    kit_close(&k);
+}
+END_TEST
+
+/* A stop takes what was found, and does not look again. */
+START_TEST(a_stop_does_not_look_again)
+{
+    driver_kit k;
+    run_app(&k, "log");
+    kit_wait_ms(&k, 1000);
+    ds_sighting a = sight(0, "log", 10, 12);
+    answer(&k, &a, 1);
+    kit_settle(&k);
+    uint32_t follows = k.n_follows;
+    kit_step(&k, (ds_driver_event){.kind = DS_DRIVER_STOP});
+    for (int i = 0; i < 9 && !k.ended; i++) {
+        kit_settle(&k);
+        kit_wait_ms(&k, 1000);
+    }
+    ck_assert(k.ended);
+    ck_assert_uint_eq(k.n_follows, follows);
+    kit_close(&k);
+}
+END_TEST
+
+UNIT_MAIN("driver_tails", files_are_looked_at_at_each_batch, a_batch_is_bounded,
+          files_of_open_batches_stay, what_is_lost_is_counted, what_is_there_now,
+          nothing_is_there_now, the_end_is_noted, a_stop_does_not_look_again)
