@@ -95,6 +95,7 @@ static void make_stream(stream *s, uint32_t number, bool windows, ds_random *ran
     if (s->kind == KIND_PAIRS) {
         s->inner_ms = times(random, 5);
         s->size_ms = times(random, 5);
+        s->slide_ms = times(random, 3); /* of both: there may be gaps between windows */
     } else if (s->kind == KIND_CHAIN) {
         s->inner_ms = times(random, 3);
         s->size_ms = 2 * times(random, 3);
@@ -202,8 +203,9 @@ static void append_counts(const stream *s, const char *suffix, const char *sourc
     ds_buffer_printf(out, "\"%s%s\":{\"from\":\"%s\",\"group_by\":[\"k\"],", s->name, suffix,
                      source);
     if (window_ms > 0)
-        ds_buffer_printf(out, "\"window\":{\"size\":\"%" PRId64 "ms\",\"slide\":\"%dms\"},",
-                         window_ms, INTERVAL_MS);
+        ds_buffer_printf(out,
+                         "\"window\":{\"size\":\"%" PRId64 "ms\",\"slide\":\"%" PRId64 "ms\"},",
+                         window_ms, s->kind == KIND_PAIRS ? s->slide_ms : INTERVAL_MS);
     ds_buffer_printf(out, "\"aggregate\":{\"%s\":\"count()\"}},\n", column);
 }
 
