@@ -299,6 +299,11 @@ void ds_app_check_use(ds_app_builder *builder)
                             node->stream != NULL ? node->stream->path : node->source->path,
                             "no sink needs it, so it is not run");
     }
+    for (uint32_t s = 0; s < app->n_streams; s++)
+        if (app->streams[s].order_by.text != NULL && app->streams[s].repartition > 0)
+            ds_diag_warning(builder->diagnostics,
+                            ds_app_path(builder, app->streams[s].path, "repartition"),
+                            "the rows lose the order of order_by");
     for (uint32_t s = 0; s < app->n_streams && app->checkpoint_dir == NULL; s++) {
         if (!app->streams[s].has_window)
             continue;

@@ -402,6 +402,10 @@ START_TEST(warnings)
     unit_unload(&l);
     unit_says(HEAD RATE ",'checkpoint':{'dir':'x'},'streams':{'a':{'from':'r','window':'1s'}}}",
               "");
+    unit_says(HEAD RATE ",\n'streams':{'a':{'from':'r','order_by':'value','repartition':2},"
+                        "'b':{'from':'r','limit':9,'repartition':2}}}",
+              "app.json:2:47: warning: streams.a.repartition: the rows lose the order of "
+              "order_by\n");
 }
 END_TEST
 
