@@ -287,8 +287,7 @@ static ds_status push_keys(ds_frame *frame, const ds_node *to, ds_state *state,
     ds_arena *arena = frame->chunk_arena;
     uint32_t n_columns = spec->n_keys + spec->n_values;
     ds_column **columns = DS_ARENA_ARRAY(arena, ds_column *, n_columns + 1);
-    ds_state_keys(state, arena, &frame->heap, ids, n, columns);
-    ds_state_values(state, arena, &frame->heap, ids, n, columns + spec->n_keys);
+    ds_state_rows(state, arena, &frame->heap, ids, n, to->wanted, columns);
     ds_chunk chunk = {n, n_columns, (const ds_column *const *)columns, NULL};
     ds_frame_push(frame, to, &chunk);
     return ds_frame_next_chunk(frame);

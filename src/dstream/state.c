@@ -9,7 +9,7 @@
 #define FIRST_RECORDS 16u
 #define MOVES 1024u      /* keys that move down in one batch, and two for each that was taken out */
 #define SMALL_LIST 1024u /* entries that a list of numbers may keep for nothing */
-#define AHEAD 8u
+#define AHEAD 16u
 
 /* ---- Making ---- */
 
@@ -291,8 +291,11 @@ static void find_candidates(const ds_state *state, const uint64_t *hashes, uint3
         if (i + AHEAD < n)
             ds_state_index_prefetch(&state->index, (uint32_t)hashes[i + AHEAD]);
         ids[i] = ds_state_index_first(&state->index, (uint32_t)hashes[i], &cursor);
-        if (ids[i] != DS_NO_ID)
-            __builtin_prefetch(ds_state_record(state, ids[i]));
+        if (ids[i] == DS_NO_ID)
+            continue;
+        const unsigned char *record = ds_state_record(state, ids[i]);
+        __builtin_prefetch(record);
+        __builtin_prefetch(record + state->record_bytes - 1);
     }
 }
 
@@ -329,14 +332,20 @@ void ds_state_find(const ds_state *state, const ds_heap *heap, const ds_column *
 void ds_state_keys(ds_state *state, ds_arena *arena, ds_heap *heap, const uint32_t *ids, uint32_t n,
                    ds_column **columns)
 {
-    ds_state_read_fields(state, 0, state->spec->n_keys, arena, heap, ids, n, columns);
+    ds_state_read_fields(state, 0, state->spec->n_keys, NULL, arena, heap, ids, n, columns);
 }
 
 void ds_state_values(ds_state *state, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
                      uint32_t n, ds_column **columns)
 {
-    ds_state_read_fields(state, state->spec->n_keys, state->spec->n_values, arena, heap, ids, n,
-                         columns);
+    ds_state_read_fields(state, state->spec->n_keys, state->spec->n_values, NULL, arena, heap, ids,
+                         n, columns);
+}
+
+void ds_state_rows(ds_state *state, ds_arena *arena, ds_heap *heap, const uint32_t *ids, uint32_t n,
+                   const bool *wanted, ds_column **columns)
+{
+    ds_state_read_fields(state, 0, state->n_fields, wanted, arena, heap, ids, n, columns);
 }
 
 /* Keys that have ended are out of the order and look as if they stood in it alone. */

@@ -54,6 +54,10 @@ void ds_state_keys(ds_state *state, ds_arena *arena, ds_heap *heap, const uint32
 void ds_state_values(ds_state *state, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
                      uint32_t n, ds_column **columns);
 
+/* As both above together, keys first; columns that `wanted` leaves out become NULL. */
+void ds_state_rows(ds_state *state, ds_arena *arena, ds_heap *heap, const uint32_t *ids, uint32_t n,
+                   const bool *wanted, ds_column **columns);
+
 /* How many keys there are; all numbers are below the limit. */
 uint32_t ds_state_count(const ds_state *state);
 uint32_t ds_state_limit(const ds_state *state);

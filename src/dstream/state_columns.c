@@ -287,12 +287,16 @@ static void read_nulls(const place *p, ds_column *column, ds_arena *arena, const
         }
 }
 
-void ds_state_read_fields(ds_state *state, uint32_t first, uint32_t n_fields, ds_arena *arena,
-                          ds_heap *heap, const uint32_t *ids, uint32_t n, ds_column **columns)
+void ds_state_read_fields(ds_state *state, uint32_t first, uint32_t n_fields, const bool *wanted,
+                          ds_arena *arena, ds_heap *heap, const uint32_t *ids, uint32_t n,
+                          ds_column **columns)
 {
     uint32_t base = state->n_views == 0 ? 0 : ds_state_text_export(&state->text, heap);
     for (uint32_t f = 0; f < n_fields; f++) {
         place p = place_of(state, first + f);
+        columns[f] = NULL;
+        if (wanted != NULL && !wanted[f])
+            continue;
         columns[f] = ds_column_new(arena, p.type, n);
         switch (p.type.kind) {
         case DS_BOOL: read_bools(&p, columns[f], ids, n); break;
@@ -306,15 +310,43 @@ void ds_state_read_fields(ds_state *state, uint32_t first, uint32_t n_fields, ds
 
 /* ---- Comparing ---- */
 
-static bool same_value(const place *p, unsigned char *record, const ds_heap *heap,
-                       const ds_column *column, uint32_t row)
+/* Values under nulls are not looked at: those of the record are zero then. */
+static bool same_nulls(const place *p, unsigned char *record, const ds_column *column, uint32_t row)
 {
-    bool null = ds_column_is_null(column, row);
-    if (null || is_null(p, record))
-        return null && is_null(p, record);
-    if (p->type.kind == DS_STRING)
-        return ds_text_equal(&p->state->text.heap, view_at(p, record), heap, &column->views[row]);
-    return *word_at(p, record) == word_of(column, row, true);
+    return is_null(p, record) == ds_column_is_null(column, row);
+}
+
+static void compare_views(const place *p, const ds_heap *heap, const ds_column *column,
+                          uint32_t from, uint32_t n, const uint32_t *ids, bool *same)
+{
+    const ds_heap *mine = &p->state->text.heap;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!same[i])
+            continue;
+        unsigned char *record = ds_state_record(p->state, ids[i]);
+        const ds_view *view = view_at(p, record);
+        same[i] = same_nulls(p, record, column, from + i) &&
+                  (ds_column_is_null(column, from + i) ||
+                   ds_text_equal(mine, view, heap, &column->views[from + i]));
+    }
+}
+
+static void compare_words(const place *p, const ds_column *column, uint32_t from, uint32_t n,
+                          const uint32_t *ids, bool *same)
+{
+    bool plain = column->type.kind == DS_INT && column->validity == NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!same[i])
+            continue;
+        unsigned char *record = ds_state_record(p->state, ids[i]);
+        uint64_t word = *word_at(p, record);
+        if (plain)
+            same[i] = word == (uint64_t)column->ints[from + i] && !is_null(p, record);
+        else
+            same[i] =
+                same_nulls(p, record, column, from + i) &&
+                (ds_column_is_null(column, from + i) || word == word_of(column, from + i, true));
+    }
 }
 
 void ds_state_compare_keys(const ds_state *state, const ds_heap *heap, const ds_column *const *keys,
@@ -322,8 +354,9 @@ void ds_state_compare_keys(const ds_state *state, const ds_heap *heap, const ds_
 {
     for (uint32_t k = 0; k < state->spec->n_keys; k++) {
         place p = place_of(state, k);
-        for (uint32_t i = 0; i < n; i++)
-            if (same[i])
-                same[i] = same_value(&p, ds_state_record(state, ids[i]), heap, keys[k], from + i);
+        if (p.type.kind == DS_STRING)
+            compare_views(&p, heap, keys[k], from, n, ids, same);
+        else
+            compare_words(&p, keys[k], from, n, ids, same);
     }
 }

@@ -84,9 +84,11 @@ static inline bool ds_state_in_use(const ds_state *state, uint32_t id)
 uint32_t ds_state_write_fields(ds_state *state, uint32_t first, uint32_t n_fields,
                                const ds_heap *heap, const ds_column *const *columns,
                                const uint32_t *ids, uint32_t n);
-/* Makes columns of fields [first, first + n_fields). */
-void ds_state_read_fields(ds_state *state, uint32_t first, uint32_t n_fields, ds_arena *arena,
-                          ds_heap *heap, const uint32_t *ids, uint32_t n, ds_column **columns);
+/* Makes columns of fields [first, first + n_fields), or NULL where `wanted` (by column; NULL: all)
+ * says so. */
+void ds_state_read_fields(ds_state *state, uint32_t first, uint32_t n_fields, const bool *wanted,
+                          ds_arena *arena, ds_heap *heap, const uint32_t *ids, uint32_t n,
+                          ds_column **columns);
 /* Clears same[i] where the key of ids[i] (which may be DS_NEW_KEY) is not that of row from + i. */
 void ds_state_compare_keys(const ds_state *state, const ds_heap *heap, const ds_column *const *keys,
                            uint32_t from, uint32_t n, const uint32_t *ids, bool *same);

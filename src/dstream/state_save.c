@@ -68,7 +68,7 @@ static uint32_t columns_of(saving *s, const uint32_t *ids, uint32_t n, const ds_
     ds_state *state = s->state;
     ds_column **made = DS_ARENA_ARRAY(s->arena, ds_column *, state->n_fields + 1);
     uint32_t n_columns = state->n_fields;
-    ds_state_read_fields(state, 0, n_columns, s->arena, &s->heap, ids, n, made);
+    ds_state_read_fields(state, 0, n_columns, NULL, s->arena, &s->heap, ids, n, made);
     if (state->head > 0) {
         made[n_columns] = ds_column_new(s->arena, DS_TYPE(DS_INT), n);
         for (uint32_t i = 0; i < n; i++)
