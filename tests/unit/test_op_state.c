@@ -556,6 +556,70 @@ START_TEST(many_keys)
 }
 END_TEST
 
+/* ---- with other roots in its stage ---- */
+
+/* State, its snapshot and a group keyed alike join where they are. */
+START_TEST(joins_where_it_is)
+{
+    engine e;
+    open_lists(&e,
+               "[ { 'k': 'a', 'n': 1 }, { 'k': 'b', 'n': 2 } ], [ { 'k': 'b', 'n': 3 } ], [],"
+               "[ { 'k': 'c', 'n': 4 } ]",
+               "'t': { 'from': 'in', 'state': { 'key': ['k'], 'timeout': '2s',"
+               "       'set': { 'c': 'coalesce(state.c, 0) + count()', 'x': 'timed_out()' } } },"
+               "'g': { 'from': 'in', 'group_by': ['k'], 'aggregate': { 's': 'sum(n)' } },"
+               "'all': { 'from': 't', 'snapshot': true },"
+               "'j': { 'from': 't', 'join': { 'with': 'g', 'on': ['k'], 'type': 'full' } },"
+               "'i': { 'from': 'all', 'join': { 'with': 'g', 'on': ['k'], 'type': 'left' },"
+               "       'select': { 'k': 'k', 'c': 'c', 's': 's' } }",
+               "j i");
+    const ds_node *state = plan_node(e.plan, "t", DS_NODE_STATE);
+    ck_assert_uint_eq(state->stage, plan_node(e.plan, "g", DS_NODE_GROUP)->stage);
+    engine_batch(&e);
+    engine_rows(&e, "j",
+                "[ { 'k': 'a', 'c': 1, 'x': false, 's': 1 }, { 'k': 'b', 'c': 1, 'x': false, "
+                "'s': 2 } ]");
+    engine_batch(&e);
+    engine_rows(&e, "j", "[ { 'k': 'b', 'c': 2, 'x': false, 's': 3 } ]");
+    engine_rows(&e, "i", "[ { 'k': 'a', 'c': 1, 's': null }, { 'k': 'b', 'c': 2, 's': 3 } ]");
+    engine_batch(&e);
+    engine_rows(&e, "j", "[]");
+    engine_rows(&e, "i", "[ { 'k': 'a', 'c': 1, 's': null }, { 'k': 'b', 'c': 2, 's': null } ]");
+    engine_batch(&e);
+    engine_rows(&e, "j",
+                "[ { 'k': 'a', 'c': 1, 'x': true, 's': null },"
+                "  { 'k': 'c', 'c': 1, 'x': false, 's': 4 } ]");
+    engine_rows(&e, "i", "[ { 'k': 'b', 'c': 2, 's': null }, { 'k': 'c', 'c': 1, 's': 4 } ]");
+    engine_close(&e);
+}
+END_TEST
+
+/* Two states and a window in one stage: each of them applies its batch once. */
+START_TEST(several_that_keep_something)
+{
+    engine e;
+    open_lists(&e, "[ { 'k': 'a' }, { 'k': 'b' } ], [ { 'k': 'a' } ], [ { 'k': 'b' } ]",
+               "'t': { 'from': 'in', 'state': { 'key': ['k'],"
+               "       'set': { 'c': 'coalesce(state.c, 0) + count()' } } },"
+               "'u': { 'from': 'in', 'state': { 'key': ['k'], 'emit': 'all',"
+               "       'set': { 'd': 'coalesce(state.d, 0) + 1' } } },"
+               "'w': { 'from': 'in', 'window': { 'size': '2s', 'slide': '1s' },"
+               "       'group_by': ['k'], 'aggregate': { 'w': 'count()' } },"
+               "'j': { 'from': 'u', 'join': { 'with': 't', 'on': ['k'], 'type': 'left' } },"
+               "'l': { 'from': 'j', 'join': { 'with': 'w', 'on': ['k'], 'type': 'left' } }",
+               "l");
+    engine_batches(&e, 2);
+    engine_rows(
+        &e, "l",
+        "[ { 'k': 'a', 'd': 2, 'c': 2, 'w': 2 }, { 'k': 'b', 'd': 2, 'c': null, 'w': 1 } ]");
+    engine_batch(&e);
+    engine_rows(
+        &e, "l",
+        "[ { 'k': 'a', 'd': 3, 'c': null, 'w': 1 }, { 'k': 'b', 'd': 3, 'c': 2, 'w': 1 } ]");
+    engine_close(&e);
+}
+END_TEST
+
 /* ---- loss ---- */
 
 START_TEST(state_that_is_lost_begins_anew)
@@ -585,5 +649,5 @@ UNIT_MAIN("op_state", counts_by_key, the_old_state_is_always_the_old_one, values
           all_live_keys_in_every_batch, initial_rows, many_initial_rows,
           snapshots_of_what_nobody_reads, snapshots_are_of_the_time_after_the_batch,
           what_overflows_is_null, a_condition_that_overflows_is_null, of_a_parent_with_a_slide,
-          a_state_goes_on_when_nobody_reads, nothing_to_do, many_keys,
-          state_that_is_lost_begins_anew)
+          a_state_goes_on_when_nobody_reads, nothing_to_do, many_keys, joins_where_it_is,
+          several_that_keep_something, state_that_is_lost_begins_anew)
