@@ -217,6 +217,7 @@ static int64_t parents_slide(ds_app_builder *builder, const ds_app_stream *strea
     return slide;
 }
 
+/* Made of tables alone, and by nothing that remembers other batches. */
 static bool is_timeless(ds_app_builder *builder, const ds_app_stream *stream)
 {
     for (uint32_t i = 0; i < parents_count(stream); i++) {
@@ -225,7 +226,7 @@ static bool is_timeless(ds_app_builder *builder, const ds_app_stream *stream)
         if (node == NULL || !node->timeless)
             return false;
     }
-    return !stream->has_window;
+    return !stream->has_window && stream->state == NULL;
 }
 
 static void compute_slide(ds_app_builder *builder, ds_app_stream *stream)

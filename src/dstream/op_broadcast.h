@@ -23,6 +23,7 @@ typedef struct ds_broadcast ds_broadcast;
 void ds_broadcast_choose(ds_join_plan *join, ds_exchange_plan *const exchanges[2],
                          const ds_node *const rows[2]);
 
+/* True for a join with a table. */
 static inline bool ds_node_is_broadcast(const ds_node *node)
 {
     return node->kind == DS_NODE_JOIN && node->join->table != NULL;
@@ -47,6 +48,7 @@ void ds_broadcast_free(ds_broadcast *broadcast);
  * made the rows. */
 void ds_broadcast_finish(ds_broadcast *broadcast, const ds_heap *heap);
 
+/* How many rows it has. */
 uint32_t ds_broadcast_rows(const ds_broadcast *broadcast);
 /* The memory that it holds. */
 size_t ds_broadcast_bytes(const ds_broadcast *broadcast);

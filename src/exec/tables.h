@@ -21,6 +21,7 @@ ds_tables *ds_tables_new(const ds_table_builder *builder, uint64_t executor_id, 
 /* Gives back all blocks. No task may use a version. */
 void ds_tables_free(ds_tables *tables);
 
+/* What its versions are decoded with (borrowed). */
 const ds_table_builder *ds_tables_builder(const ds_tables *tables);
 
 /* A version is there: its inputs are copied. broadcasts (NULL, or as ds_table_build made them) are

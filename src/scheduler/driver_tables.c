@@ -302,20 +302,21 @@ void ds_driver_on_table_loaded(ds_driver *d, ds_executor_entry *from,
 
 /* ---- batches ---- */
 
-/* Takes the newest version of each table for a batch. */
+static void use_version(ds_batch *batch, ds_batch_table *use, uint32_t source,
+                        const ds_table_version *version)
+{
+    *use = (ds_batch_table){source, version->number, version->stamp, version->checksum};
+    ds_batch_allot(batch, source, version->inputs, version->n_inputs);
+}
+
 void ds_driver_give_tables(ds_driver *d, ds_batch *batch)
 {
-    batch->n_tables = 0;
+    batch->n_tables = d->n_tables;
     batch->tables = DS_ARENA_ARRAY(batch->arena, ds_batch_table, d->n_tables + 1);
     for (uint32_t i = 0; i < d->n_tables; i++) {
-        const ds_table *table = &d->tables[i];
-        const ds_table_version *newest = ds_table_newest(table);
-        DS_ASSERT(newest != NULL);
-        batch->tables[batch->n_tables++] =
-            (ds_batch_table){table->source, newest->number, newest->stamp, newest->checksum};
-        ds_batch_allot(batch, table->source, newest->inputs, newest->n_inputs);
+        DS_ASSERT(d->tables[i].n_versions > 0);
+        use_version(batch, &batch->tables[i], d->tables[i].source, ds_table_newest(&d->tables[i]));
     }
-    batch->unsettled = false;
 }
 
 static bool refers_to(const ds_driver *d, const ds_table *table, uint64_t number)
@@ -362,19 +363,36 @@ static void check_batch(const ds_driver *d, ds_batch *batch)
     }
 }
 
-static void show_change(const ds_driver *d, const ds_batch *batch)
+/* What a batch used of a table before, or NULL. */
+static const ds_batch_table *use_of(const ds_batch *batch, uint32_t source)
+{
+    for (uint32_t i = 0; i < batch->n_tables; i++)
+        if (batch->tables[i].source == source)
+            return &batch->tables[i];
+    return NULL;
+}
+
+/* The version that a batch shall use from now on: that which it did, or else the next one that is
+ * there, so that no batch uses an older one than the batch before it. NULL: there is none now. */
+static const ds_table_version *pick_version(const ds_table *table, const ds_batch_table *before)
+{
+    for (uint32_t v = 0; v < table->n_versions; v++) {
+        const ds_table_version *version = &table->versions[v];
+        if (!version->gone && (before == NULL || version->number >= before->version))
+            return version;
+    }
+    return NULL;
+}
+
+static void show_change(const ds_table *table, const ds_batch *batch, const ds_batch_table *before,
+                        const ds_table_version *now)
 {
     char time[DS_CLOCK_TEXT];
-    for (uint32_t i = 0; i < batch->n_tables; i++) {
-        const ds_batch_table *use = &batch->tables[i];
-        const ds_table *table = table_of(d, use->source);
-        const ds_table_version *newest = table != NULL ? ds_table_newest(table) : NULL;
-        if (newest != NULL && newest->number != use->version && newest->checksum != use->checksum)
-            ds_log_warn("batch %s: its version %" PRIu64 " of table %s is gone, and the file has "
-                        "changed: it uses version %" PRIu64,
-                        ds_clock_text(batch->time_ms, time), use->version, table->of->name,
-                        newest->number);
-    }
+    if (before != NULL && before->version != now->number && before->checksum != now->checksum)
+        ds_log_warn("batch %s: its version %" PRIu64 " of table %s is gone, and the file has "
+                    "changed: it uses version %" PRIu64,
+                    ds_clock_text(batch->time_ms, time), before->version, table->of->name,
+                    now->number);
 }
 
 static bool runs(const ds_driver *d, const ds_batch *batch)
@@ -385,15 +403,28 @@ static bool runs(const ds_driver *d, const ds_batch *batch)
     return false;
 }
 
-static void settle(ds_driver *d, ds_batch *batch)
+static bool can_settle(const ds_driver *d, const ds_batch *batch)
 {
     for (uint32_t i = 0; i < d->n_tables; i++)
-        if (!is_usable(&d->tables[i]))
-            return;
-    if (runs(d, batch))
-        return; /* until the last of its tasks is back */
-    show_change(d, batch);
-    ds_driver_give_tables(d, batch);
+        if (pick_version(&d->tables[i], use_of(batch, d->tables[i].source)) == NULL)
+            return false;
+    return !runs(d, batch); /* until the last of its tasks is back */
+}
+
+/* Gives a batch other versions, and lets it begin anew. */
+static void settle(ds_driver *d, ds_batch *batch)
+{
+    ds_batch_table *uses = DS_ARENA_ARRAY(batch->arena, ds_batch_table, d->n_tables + 1);
+    for (uint32_t i = 0; i < d->n_tables; i++) {
+        const ds_table *table = &d->tables[i];
+        const ds_batch_table *before = use_of(batch, table->source);
+        const ds_table_version *version = pick_version(table, before);
+        show_change(table, batch, before, version);
+        use_version(batch, &uses[i], table->source, version);
+    }
+    batch->tables = uses;
+    batch->n_tables = d->n_tables;
+    batch->unsettled = false;
     ds_batch_restart(batch, d->plan, (uint64_t)d->plan->app->limits_block);
     if (d->config.checkpoint) /* a person sees what it uses */
         ds_driver_journal(d, NULL, false);
@@ -404,21 +435,31 @@ static void settle(ds_driver *d, ds_batch *batch)
 
 /* ---- loss, time ---- */
 
+/* Another executor reads the file, but not at once for ever. */
+static void lose_load(ds_driver *d, ds_table *table)
+{
+    table->loading = false;
+    table->look_us = d->now_us;
+    if (++table->losses < MOST_LOSSES)
+        return;
+    table->losses = 0;
+    ds_task_result result = {.status = DS_ERR_LOST,
+                             .message = "executors are lost while they read it"};
+    on_failure(d, table, &result);
+}
+
 void ds_driver_tables_of(ds_driver *d, const ds_executor_entry *lost)
 {
     for (uint32_t i = 0; i < d->n_tables; i++) {
         ds_table *table = &d->tables[i];
+        bool was_usable = is_usable(table);
         for (uint32_t v = 0; v < table->n_versions && !lost->store_open; v++)
             if (table->versions[v].executor_id == lost->id)
                 table->versions[v].gone = true;
-        if (table->loading && table->loader == lost->id) {
-            table->loading = false;
+        if (was_usable && !is_usable(table))
             table->look_us = d->now_us;
-            if (++table->losses >= MOST_LOSSES)
-                end_for(d, table, DS_ERR_LOST, "executors are lost while they read it");
-        }
-        if (table->n_versions > 0 && !is_usable(table) && !table->loading)
-            table->look_us = d->now_us;
+        if (table->loading && table->loader == lost->id)
+            lose_load(d, table);
     }
 }
 
@@ -434,7 +475,7 @@ void ds_driver_watch_tables(ds_driver *d)
     }
     for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
         check_batch(d, batch);
-        if (batch->unsettled && batch->state != DS_BATCH_FAILED)
+        if (batch->unsettled && batch->state != DS_BATCH_FAILED && can_settle(d, batch))
             settle(d, batch);
     }
 }

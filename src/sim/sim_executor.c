@@ -109,7 +109,8 @@ static void run_load(void *arg, ds_sim_event *event)
         return;
     ds_arena *arena = ds_arena_new(NULL);
     ds_msg_table_loaded loaded;
-    if (ds_sim_happens(x->sim, x->sim->config.faults.disk_fails))
+    /* The app could not begin without the first one. */
+    if (load->load.checksum != 0 && ds_sim_happens(x->sim, x->sim->config.faults.disk_fails))
         loaded = (ds_msg_table_loaded){.load_id = load->load.load_id,
                                        .result = {.status = DS_ERR_IO, .message = "it fails"}};
     else

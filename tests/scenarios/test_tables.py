@@ -350,5 +350,197 @@ class Tables(scenario.Scenario):
         self.assertIn("a table is given in the first batch", run.err())
 
 
+KEYS = 50  # values of the clock, all of which stand in every batch
+
+
+class Joins(scenario.Scenario):
+    def join_app(self, reload=None, **more):
+        """What the clock says meets the table on three ways."""
+        return self.app(
+            {"people": table(**({"reload": reload} if reload else {})),
+             "clock": {"type": "rate", "rows_per_second": KEYS * 10}},
+            {"ticks": {"from": "clock", "select": {"id": "value %% %d" % KEYS}},
+             "known": {"from": "people", "where": "id >= 0",
+                       "select": {"id": "id", "name": "upper(name)"}},
+             "looked": {"from": "ticks", "join": {"with": "known", "on": ["id"]}},
+             "left": {"from": "ticks", "join": {"with": "people", "on": ["id"], "type": "left"}},
+             "full": {"from": "ticks", "join": {"with": "people", "on": ["id"], "type": "full"}},
+             "counts": {"from": "looked", "aggregate": {"n": "count()", "least": "min(name)"}}},
+            {name: {"from": name, "type": "file", "dir": name}
+             for name in ("looked", "left", "full", "people", "counts")}, **more)
+
+    def expected(self, rows):
+        names = {row["id"]: row["name"] for row in rows}
+        met = [{"id": i, "name": names[i]} for i in range(KEYS) if i in names]
+        left = [{"id": i, "name": names.get(i)} for i in range(KEYS)]
+        return {"looked": [{"id": row["id"], "name": row["name"].upper()} for row in met],
+                "left": left, "people": rows,
+                "full": left + [row for row in rows if row["id"] >= KEYS],
+                "counts": [{"n": len(met),
+                            "least": min((row["name"].upper() for row in met), default=None)}]}
+
+    def check_batches(self, versions):
+        """All streams of a batch met one version, whole; none comes back. Returns which."""
+        known = [{name: scenario.canonical(rows) for name, rows in self.expected(v).items()}
+                 for v in versions]
+        got = {name: self.collect(name) for name in known[0]}
+        seen = []
+        for time_ms in self.folders("people"):
+            batch = {name: scenario.canonical(rows.get(time_ms, []))
+                     for name, rows in got.items()}
+            self.assertIn(batch, known)
+            seen.append(known.index(batch))
+        self.assertEqual(seen, sorted(seen))
+        return sorted(set(seen))
+
+    def until_folders(self, run, n):
+        run.until(lambda: len(self.folders("people")) >= n, "%d folders" % n)
+
+    def more_folders(self, run, n):
+        self.until_folders(run, len(self.folders("people")) + n)
+
+    def newest(self):
+        """The table as the newest batch had it."""
+        newest = self.folders("people")[-1]
+        return scenario.canonical(json.loads(line)
+                                  for line in self.text_of(newest, "people").splitlines())
+
+    def check_reload(self, executors, env=None, kill=False):
+        versions = [people(n, v) for n, v in ((30, "a"), (300, "b"), (0, "c"), (2000, "d"))]
+        versions[2] = ("id,name\n7,only\n", [{"id": 7, "name": "only"}])
+        self.write("people.csv", versions[0][0])
+        run = self.start(self.join_app("20ms", limits={"block": "4KiB", "record": "1KiB"}),
+                         "--executors", executors, env=env)
+        self.more_folders(run, 3)
+        for text, rows in versions[1:]:
+            if kill:
+                lost = run.last().get("executors_lost", 0)
+                os.kill(run.until_executors(int(executors))[-1], signal.SIGKILL)
+                run.until(lambda: run.last().get("executors_lost") > lost, "it is noticed")
+            self.write("people.csv", text)
+            run.until(lambda: self.newest() == scenario.canonical(rows), "it is used")
+        run.stop()
+        self.assertEqual(self.check_batches([rows for _, rows in versions]), [0, 1, 2, 3])
+        self.assertEqual(run.last()["failed_batches"], 0)
+
+    def test_one_executor(self):
+        self.check_reload("1")
+
+    def test_two_executors(self):
+        self.check_reload("2")
+
+    def test_four_executors_over_links(self):
+        self.check_reload("4", OFF)
+
+    def test_executors_are_killed(self):
+        self.check_reload("2", kill=True)
+
+    def test_executors_are_killed_whose_memory_is_not_shared(self):
+        self.check_reload("2", OFF, kill=True)
+
+    def test_several_batches_of_files(self):
+        """Blocks of many tasks, and batches without any rows."""
+        text, rows = people(5000)
+        self.write("people.csv", text)
+        names = {row["id"]: row["name"] for row in rows}
+        numbers = [i * 7919 % 6000 for i in range(20000)]
+        for part in range(4):
+            self.write("in/%d" % part, "".join("%d\n" % n for n in numbers[part::4]))
+        app = self.app(
+            {"people": table(), "in": {"type": "files", "dir": "in", "format": "csv",
+                                       "schema": {"n": "int"}}},
+            {"met": {"from": "in", "join": {"with": "people", "on": {"n": "id"}}},
+             "by": {"from": "met", "group_by": ["n", "name"], "aggregate": {"c": "count()"}},
+             "moving": {"from": "met", "window": "2s", "aggregate": {"c": "count()"}}},
+            {"by": {"from": "by", "type": "file", "dir": "by"},
+             "moving": {"from": "moving", "type": "console"}},
+            limits={"block": "4KiB", "record": "1KiB"})
+        wanted = {}
+        for n in numbers:
+            if n in names:
+                wanted[n] = wanted.get(n, 0) + 1
+        for executors in ("1", "2", "4"):
+            run = self.run_now(app, "--executors", executors)
+            self.assertRows(self.collect_rows("by"), [{"n": n, "name": names[n], "c": c}
+                                                      for n, c in wanted.items()])
+            self.assertEqual(sum(row["c"] for row in run.rows()), sum(wanted.values()))
+            os.rename(self.path("by"), self.path("by-" + executors))
+
+    def test_a_restart(self):
+        text, rows = people(30)
+        self.write("people.csv", text)
+        app = self.join_app(checkpoint={"dir": "state"})
+        run = self.start(app)
+        self.more_folders(run, 3)
+        run.kill()
+        run = self.start(app)
+        self.more_folders(run, 3)
+        run.stop()
+        self.assertEqual(self.check_batches([rows]), [0])
+
+    def test_too_large_to_hold(self):
+        columns = ["c%d" % i for i in range(12)]
+        schema = {"id": "int", **{name: "string" for name in columns}}
+        self.write("people.csv", "".join("%d%s\n" % (i, ",x" * 12) for i in range(200000)))
+        app = self.app(
+            {"people": table(header=False, schema=schema),
+             "clock": {"type": "rate", "rows_per_second": 10}},
+            {"j": {"from": "clock", "join": {"with": "people", "on": {"value": "id"}}}},
+            executors={"count": 2, "memory": "32MiB"},
+            limits={"memory": "64MiB", "block": "1MiB"})
+        run = self.start(app)
+        run.wait(BUG)
+        self.assertIn("table people does not fit into the memory of an executor", run.log())
+
+    def test_keys_that_cannot_meet(self):
+        app = self.app({"people": table(), "clock": {"type": "rate", "rows_per_second": 10}},
+                       {"j": {"from": "clock", "join": {"with": "people",
+                                                        "on": {"timestamp": "id"}}}})
+        run = self.command("validate", app, status=WRONG_APP)
+        self.assertIn("keys of different types never meet", run.err())
+
+    def test_explain(self):
+        run = self.command("explain", self.join_app())
+        self.assertIn("for each version of the table, in every executor", self.explained(
+            {"looked": "looked"}))
+        for said in ("join looked: inner, on id = id; rows are looked up in table people as they "
+                     "pass: no shuffle", "whole rows by id for the right side of join full",
+                     "held by every executor for join looked, by id: 24 bytes a row and its text"):
+            self.assertIn(said, run.out())
+
+    def explained(self, sinks):
+        """The app with some of its sinks alone."""
+        app = json.loads(scenario.read(self.path(self.join_app())))
+        app["sinks"] = {name: {"from": stream, "type": "console"} for name, stream in sinks.items()}
+        self.write("some.json", json.dumps(app))
+        return self.command("explain", "some.json").out()
+
+    def test_tests_in_the_file(self):
+        kinds = {"inner": [{"id": 1, "name": "ann", "x": 1}],
+                 "left": [{"id": 1, "name": "ann", "x": 1}, {"id": 3, "name": None, "x": 3}],
+                 "right": [{"id": 1, "name": "ann", "x": 1}, {"id": 2, "name": "bob", "x": None}],
+                 "full": [{"id": 1, "name": "ann", "x": 1}, {"id": 3, "name": None, "x": 3},
+                          {"id": 2, "name": "bob", "x": None}]}
+        streams = {kind: {"from": "q", "join": {"with": "people", "on": ["id"], "type": kind}}
+                   for kind in kinds}
+        streams.update({"t_" + kind: {"from": "people",
+                                      "join": {"with": "q", "on": ["id"], "type": kind}}
+                        for kind in kinds})
+        other = {"inner": "inner", "left": "right", "right": "left", "full": "full"}
+        expect = {}
+        alone = [{"id": 1, "name": "ann", "x": None}, {"id": 2, "name": "bob", "x": None}]
+        for kind, rows in kinds.items():
+            empty = alone if kind in ("right", "full") else []
+            expect[kind] = [rows, empty]
+            expect["t_" + other[kind]] = [rows, empty]
+        app = self.app(
+            {"people": table(), "q": {"type": "queue", "schema": {"id": "int", "x": "int"},
+                                      "batches": [[{"id": 1, "x": 1}, {"id": 3, "x": 3}], []]}},
+            streams,
+            tests=[{"name": "kinds", "input": [{"people": ["id,name", "1,ann", "2,bob"]}],
+                    "batches": 2, "expect": expect}])
+        self.command("test", app)
+
+
 if __name__ == "__main__":
     scenario.main()

@@ -20,10 +20,13 @@ static const struct option options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* Every fourth seed is a run with a source that is received. */
+/* Every fourth seed is a run with a source that is received, and every eighth one with a table. */
 static void run_one(uint64_t seed, FILE *trace, run_result *result)
 {
-    (seed % 4 == 0 ? run_received : run_seed)(seed, trace, result);
+    if (seed % 8 == 2)
+        run_tabled(seed, trace, result);
+    else
+        (seed % 4 == 0 ? run_received : run_seed)(seed, trace, result);
 }
 
 static bool run_twice(uint64_t seed, FILE *trace, run_result *result)

@@ -24,6 +24,9 @@ void run_seed(uint64_t seed, FILE *trace, run_result *result);
 /* The same with a source that is received (receive.c). */
 void run_received(uint64_t seed, FILE *trace, run_result *result);
 
+/* The same with a table whose file changes (tables.c). */
+void run_tabled(uint64_t seed, FILE *trace, run_result *result);
+
 /* Random faults that stop after some seconds; or none. */
 ds_sim_faults run_faults(ds_random *random);
 

@@ -354,6 +354,39 @@ START_TEST(answers_that_are_not_believed)
 }
 END_TEST
 
+/* ---- joins ---- */
+
+/* Tasks whose rows are looked up in the table say in which version; the table is no stage. */
+START_TEST(tasks_name_versions)
+{
+    driver_kit k;
+    kit_open(&k, "{ 'version': 1, 'name': 'x', 'batch': { 'interval': '1s' },"
+                 "'executors': { 'count': 1 }, 'sources': { " LISTS
+                 ", 't': { 'type': 'table', 'path': 'x', 'format': 'json', 'reload': '1ms',"
+                 "         'schema': { 'n': 'int', 's': 'string' } } },"
+                 "'streams': { 'j': { 'from': 'q', 'join': { 'with': 't', 'on': [ 'n' ] } } },"
+                 "'sinks': { 'f': { 'from': 'j', 'type': 'file', 'dir': 'out' } } }");
+    k.config.virtual_time = true;
+    join_all(&k, 1);
+    load(&k, 11, 1);
+    ck_assert_uint_eq(kit_count(&k, DS_MSG_TASKS), 1);
+    const kit_sent *first = kit_task(&k, 1000, 0, 0);
+    ck_assert_uint_eq(first->task.n_tables, 1);
+    ck_assert_uint_eq(first->task.tables[0].source, 1);
+    ck_assert_uint_eq(first->task.tables[0].version, 1);
+    kit_wait_ms(&k, 1);
+    load(&k, 22, 1);
+    kit_fail(&k, first, DS_ERR_UNAVAILABLE);
+    ck_assert_uint_eq(kit_task(&k, 1000, 0, 0)->task.tables[0].version, 1);
+    kit_settle(&k);
+    ck_assert(k.ended);
+    ck_assert_int_eq(k.status, DS_OK);
+    ck_assert_ptr_null(kit_task(&k, 1000, 1, 0));
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->batches, 3);
+    kit_close(&k);
+}
+END_TEST
+
 /* ---- loss ---- */
 
 START_TEST(an_executor_is_lost_while_it_reads)
@@ -526,6 +559,6 @@ UNIT_MAIN("driver_tables", nothing_runs_before_it_is_loaded, who_joins_later_is_
           a_table_that_cannot_be_had, a_file_that_is_just_being_written, a_table_alone_is_one_batch,
           it_is_looked_at_again, without_reload_it_is_not, versions_change_between_batches,
           the_last_good_one_stays, a_bad_record_under_fail_ends_the_app,
-          answers_that_are_not_believed, an_executor_is_lost_while_it_reads,
+          answers_that_are_not_believed, tasks_name_versions, an_executor_is_lost_while_it_reads,
           the_store_of_a_lost_one_is_held, the_only_copy_is_lost, a_person_sees_the_version,
           after_a_restart)
