@@ -1,6 +1,6 @@
 #include "dstream/plan_fuse.h"
 
-#include "dstream/op_join.h"
+#include "dstream/op_broadcast.h"
 #include "dstream/op_rows.h"
 #include "dstream/op_window.h"
 
@@ -14,6 +14,24 @@ static int column_above(const ds_rows_plan *rows, uint32_t column)
     return exploded ? -1 : at;
 }
 
+/* Turns columns of a join with a table into those of the rows that were looked up; false if some
+ * are of the table, or were changed to meet its keys. */
+static bool columns_looked_up(const ds_node *node, uint32_t *columns, uint32_t n)
+{
+    const ds_join_plan *join = node->join;
+    const ds_exchange_plan *exchange = ds_broadcast_stream(node)->exchange;
+    int side = !join->table_side;
+    for (uint32_t i = 0; i < n; i++) {
+        const ds_join_column *column = &join->columns[columns[i]];
+        if (!column->is_key && column->side != side)
+            return false;
+        columns[i] = column->is_key ? join->keys[side][column->column] : column->column;
+        if (exchange->to_float != NULL && exchange->to_float[columns[i]])
+            return false;
+    }
+    return true;
+}
+
 /* Follows key columns up through nodes that hand them on, to the node that brought its rows
  * together; columns become its own. NULL: they are changed, or mixed with others, on the way. */
 static const ds_node *follow(const ds_node *node, uint32_t *columns, uint32_t n)
@@ -21,8 +39,13 @@ static const ds_node *follow(const ds_node *node, uint32_t *columns, uint32_t n)
     for (;; node = node->parents[0]) {
         if (node->kind == DS_NODE_HAVING || node->kind == DS_NODE_SNAPSHOT)
             continue;
-        if (node->kind == DS_NODE_JOIN && node->join->table != NULL)
-            return NULL; /* rows stay where they are, but other keys are among their columns */
+        if (ds_node_is_broadcast(
+                node)) { /* rows are looked up in a table, and stay where they are */
+            if (!columns_looked_up(node, columns, n))
+                return NULL;
+            node = ds_broadcast_stream(node); /* its exchange: on with what is above it */
+            continue;
+        }
         if (node->kind != DS_NODE_ROWS)
             return node;
         if (node->n_parents != 1)

@@ -3,6 +3,7 @@
  * every join, so that nothing is where it could be used without a shuffle. The rows are the same.
  */
 #include "base/random.h"
+#include "dstream/op_broadcast.h"
 
 #include "unit/engine.h"
 
@@ -87,19 +88,24 @@ static void append_stream(ds_buffer *out, uint32_t i, const char *suffix, ds_ran
         "'distinct': true",
         "'group_by': ['n', 'k']",
         "'limit': 5",
+        "'state': { 'key': ['k'], 'set': { 'n': 'coalesce(state.n, 0) + count()' },"
+        "           'emit': 'all' }",
+        "'join': { 'with': 't', 'on': ['k'], 'type': 'left' },"
+        " 'select': { 'k': 'k', 'n': 'coalesce(t.n, n)' }",
+        "'join': { 'with': 't', 'on': { 'n': 'k' } }, 'select': { 'n': 'n', 'k': 'k' }",
     };
     char self[8], left[8], right[8];
     name_of(i, self);
     name_of(below(random, i), left);
     name_of(below(random, 2) == 0 ? i - 1 : below(random, i), right);
     ds_buffer_printf(out, "%s'%s': { ", i > 2 ? ", " : "", self);
-    uint32_t kind = below(random, 20);
-    if (kind < 10) {
+    uint32_t kind = below(random, 24);
+    if (kind < 13) {
         ds_buffer_printf(out, "'from': '%s', %s", right, clauses[kind]);
         if (kind == 8)
             ds_buffer_printf(out, " }, '%s_': { 'from': '%s', 'select': { 'k': 'k', 'n': 'n' }",
                              self, self);
-    } else if (kind < 12) {
+    } else if (kind < 15) {
         ds_buffer_printf(out, "'from': ['%s', '%s']", left, right);
     } else {
         append_join(out, left, right, suffix, random);
@@ -116,6 +122,8 @@ static void open_graph(engine *e, uint64_t seed, const char *suffix)
     append_source(&sources, "q0", &random);
     ds_buffer_append_text(&sources, ", ");
     append_source(&sources, "q1", &random);
+    ds_buffer_append_text(&sources, ", 't': { 'type': 'table', 'path': 'x', 'format': 'json',"
+                                    " 'schema': { 'k': 'int', 'n': 'int' } }");
     for (uint32_t i = 2; i < 2 + STREAMS; i++) {
         char name[8];
         append_stream(&streams, i, suffix, &random);
@@ -124,7 +132,8 @@ static void open_graph(engine *e, uint64_t seed, const char *suffix)
     ds_buffer_append_text(&streams, ", 'q0_r': { 'from': 'q0', 'repartition': 2 },"
                                     "'q1_r': { 'from': 'q1', 'repartition': 2 }");
     engine_open(e, ds_buffer_text(&sources), ds_buffer_text(&streams), ds_buffer_text(&tested));
-    e->once = seed % 4 != 0;
+    e->once = true; /* the bytes of rows of a state may differ in a bitmap without nulls */
+    engine_table(e, "t", "{'k':1,'n':7}\n{'k':2}\n{'k':2,'n':3}\n{'n':1}\n{'k':4,'n':0}\n");
     ds_buffer_fini(&sources);
     ds_buffer_fini(&streams);
     ds_buffer_fini(&tested);
@@ -151,11 +160,15 @@ static void print_rows(engine *e, const char *stream, ds_buffer *out)
     ds_heap_fini(&heap);
 }
 
+/* Sides that are used where they are; those of joins with a table always are. */
 static uint32_t n_fused(const ds_plan *plan)
 {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < plan->n_nodes; i++)
-        n += plan->nodes[i]->kind == DS_NODE_EXCHANGE && plan->nodes[i]->stage == DS_NO_STAGE;
+    for (uint32_t i = 0; i < plan->n_nodes; i++) {
+        const ds_node *node = plan->nodes[i];
+        n += node->kind == DS_NODE_EXCHANGE && node->stage == DS_NO_STAGE &&
+             !ds_node_is_broadcast(node->children[0]);
+    }
     return n;
 }
 
@@ -163,7 +176,7 @@ START_TEST(the_same_rows_with_and_without_a_shuffle)
 {
     uint32_t fused = 0, joins = 0;
     ds_buffer rows = {0};
-    for (uint64_t seed = 1; seed <= 150; seed++) {
+    for (uint64_t seed = 1; seed <= 300; seed++) {
         engine e, spread;
         open_graph(&e, seed, "");
         open_graph(&spread, seed, "_r");

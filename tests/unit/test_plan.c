@@ -224,7 +224,9 @@ static const struct {
 
 #define KEYED                                                                                      \
     "'x': { 'type': 'queue', 'batches': [[]], 'schema': { 'k': 'int', 'v': 'float' } },"           \
-    "'y': { 'type': 'queue', 'batches': [[]], 'schema': { 'k': 'int', 'd': 'string' } }"
+    "'y': { 'type': 'queue', 'batches': [[]], 'schema': { 'k': 'int', 'd': 'string' } },"          \
+    "'tab': { 'type': 'table', 'path': 'x', 'format': 'json',"                                     \
+    "         'schema': { 'k': 'int', 'd': 'string', 'v': 'float' } }"
 #define BY_K(name, of) "'" name "': { 'from': '" of "', 'group_by': ['k'] }, "
 #define JOIN(name, left, right)                                                                    \
     "'" name "': { 'from': '" left "', 'join': { 'with': '" right "', 'on': ['k'] } }"
@@ -322,6 +324,30 @@ static const struct {
     {"'w': { 'from': 'y', 'select': { 'k': 'k', 'o': 'k + 1' }, 'window': '2s' }, "
      "'j': { 'from': 'w', 'join': { 'with': 'w', 'on': { 'k': 'o' } } }",
      "j", "source y 0; window w 3 keyed from 0; exchange j + exchange j 3 from 1; sink j 1 from 2"},
+    /* What is looked up in a table stays where it is; of a table are other keys. */
+    {BY_K("a", "x") JOIN("l", "a", "tab") ", " JOIN("j", "l", "y"), "j",
+     "source tab 0; source x 0; source y 0; group a + exchange j 3 from 1,2; sink j 1 from 3"},
+    {BY_K("a", "x") JOIN("l", "a", "tab") ", " BY_K(
+         "b", "y") "'s': { 'from': 'l', 'select': { 'z': 'k', 'k': 'v' } },"
+                   "'j': { 'from': 's', 'join': { 'with': 'b', 'on': { 'z': 'k' } } }",
+     "j", "source tab 0; source x 0; source y 0; group a + group b 3 from 1,2; sink j 1 from 3"},
+    {BY_K("a", "y")
+         JOIN("l", "a", "tab") ", 'j': { 'from': 'l', 'join': { 'with': 'y', 'on': ['d'] } }",
+     "j",
+     "source tab 0; source y 0; group a 3 from 1; exchange j + exchange j 3 from 1,2; "
+     "sink j 1 from 3"},
+    {"'l': { 'from': 'x', 'join': { 'with': 'tab', 'on': ['k'] }, 'select': { 'k': 'k' } }, " JOIN(
+         "j", "l", "y"),
+     "j",
+     "source tab 0; source x 0; source y 0; exchange j + exchange j 3 from 1,2; sink j 1 from 3"},
+    {BY_K("a", "x") "'l': { 'from': 'a', 'join': { 'with': 'tab', 'on': { 'k': 'v' } },"
+                    " 'select': { 'k': 'k' } }, " JOIN("j", "l", "y"),
+     "j",
+     "source tab 0; source x 0; source y 0; group a 3 from 1; "
+     "exchange j + exchange j 3 from 2,3; sink j 1 from 4"},
+    {"'s': { 'from': 'x', 'state': { 'key': ['k'], 'set': { 'n': 'count()' } } }, " JOIN("j", "s",
+                                                                                         "y"),
+     "j", "source x 0; source y 0; state s + exchange j 3 keyed from 0,1; sink j 1 from 2"},
     {BY_K("a", "x") "'r': { 'from': 'a', 'repartition': 7 }, " JOIN("j", "r", "y"), "j",
      "source x 0; source y 0; group a 3 from 0; exchange r 7 from 2; "
      "exchange j + exchange j 3 from 1,3; sink j 1 from 4"},
