@@ -81,25 +81,27 @@ class CommandTest(scenario.Scenario):
         self.assertEqual(self.check("contract.json"),
                          "contract.json: counts slide: ok\n1 test, 0 failed\n")
 
-    def test_every_kind_of_source(self):
-        self.copy("sources.json")
-        err = self.check("sources.json")
-        n = len(json.loads(scenario.read(self.path("sources.json")))["tests"])
-        self.assertEqual(err.count(": ok\n"), n, err)
-        self.assertTrue(err.endswith("\n%d tests, 0 failed\n" % n), err)
+    def test_every_kind_of_source_and_state(self):
+        for name in ("sources.json", "state.json"):
+            self.copy(name)
+            err = self.check(name)
+            n = len(json.loads(scenario.read(self.path(name)))["tests"])
+            self.assertEqual(err.count(": ok\n"), n, err)
+            self.assertTrue(err.endswith("\n%d tests, 0 failed\n" % n), err)
 
     def test_what_differs_is_shown(self):
         self.copy("failing.json")
         self.assertEqual(self.check("failing.json", status=FAILED), FAILING)
 
     def test_results_do_not_depend_on_the_executors(self):
-        self.copy("sources.json")
-        app = json.loads(scenario.read(self.path("sources.json")))
-        for executors in ({"count": 1, "key_partitions": 1}, {"count": 3, "cores": 4},
-                          {"count": 0, "listen": "tcp://127.0.0.1:1"}):
-            app["executors"] = executors
-            self.write("sources.json", json.dumps(app))
-            self.check("sources.json")
+        for name in ("sources.json", "state.json"):
+            self.copy(name)
+            app = json.loads(scenario.read(self.path(name)))
+            for executors in ({"count": 1, "key_partitions": 1}, {"count": 3, "cores": 4},
+                              {"count": 0, "listen": "tcp://127.0.0.1:1"}):
+                app["executors"] = executors
+                self.write(name, json.dumps(app))
+                self.check(name)
 
     def test_many_files(self):
         self.copy("contract.json", "failing.json")
