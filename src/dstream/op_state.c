@@ -8,8 +8,9 @@
 
 struct ds_kept_state {
     ds_state *state;
-    bool started;       /* has its initial rows */
-    uint64_t overflows; /* of the last batch: a task that runs again counts them again */
+    bool started; /* has its initial rows */
+    /* Of the last batch: a task that runs again counts them again. */
+    uint64_t overflow_values, function_values;
 };
 
 ds_kept_state *ds_kept_state_new(const ds_node *node, ds_budget *budget)
@@ -104,7 +105,7 @@ static void compute(batch *b, keys *k)
     const ds_column *condition;
     uint64_t *errors;
     ds_frame_run(frame, b->plan->remove_when, 0, &chunk, &condition, &errors);
-    frame->overflow_values += ds_bitmap_count(errors, k->n);
+    ds_frame_count_values(frame, errors, frame->faults, k->n);
     k->removed = ds_where_true(frame->chunk_arena, condition, errors, k->n);
 }
 
@@ -267,12 +268,14 @@ static ds_status apply(ds_frame *frame, const ds_node *node, ds_kept_state *kept
     b.groups = ds_groups_new(&node->group->spec, frame->budget);
     ds_status status = ds_group_merge(frame, node, b.groups, pieces, n_pieces, error);
     if (status == DS_OK) {
-        uint64_t before = frame->overflow_values;
+        uint64_t overflow_values = frame->overflow_values;
+        uint64_t function_values = frame->function_values;
         if (!kept->started)
             add_initial(frame, node, kept->state);
         kept->started = true;
         apply_groups(&b);
-        kept->overflows = frame->overflow_values - before;
+        kept->overflow_values = frame->overflow_values - overflow_values;
+        kept->function_values = frame->function_values - function_values;
     }
     ds_groups_free(b.groups);
     ds_groups_free(b.none);
@@ -351,10 +354,12 @@ static ds_status emit(ds_frame *frame, const ds_node *node, ds_state *state)
 ds_status ds_state_reduce(ds_frame *frame, const ds_node *node, ds_kept_state *kept, bool *applied,
                           const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
 {
-    if (*applied)
-        frame->overflow_values += kept->overflows;
-    else
+    if (*applied) {
+        frame->overflow_values += kept->overflow_values;
+        frame->function_values += kept->function_values;
+    } else {
         DS_TRY(apply(frame, node, kept, pieces, n_pieces, error));
+    }
     *applied = true;
     DS_TRY(ds_frame_next_chunk(frame));
     return emit(frame, node, kept->state);

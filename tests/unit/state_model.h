@@ -12,7 +12,7 @@
 #include "dstream/state.h"
 #include "unit/columns.h"
 
-#define MODEL_KEYS 60000
+#define MODEL_KEYS 24000
 #define MODEL_BLOCK 512 /* keys of one call */
 
 static const ds_type model_keys[] = {{DS_INT, 0}, {DS_STRING, 0}, {DS_FLOAT, 0}};
