@@ -548,7 +548,7 @@ START_TEST(after_a_restart)
     ck_assert_uint_eq(version_of(kit_task(&next, KIT_ZERO + 1000, STAGE_T, 0)), 2);
     kit_settle(&next);
     ck_assert_uint_eq(next.n_committed, 1);
-    ck_assert_int_eq(next.commits[0]->batch_ms, KIT_ZERO + 1000);
+    ck_assert_int_eq(ds_driver_progress(next.driver)->batch_ms, KIT_ZERO + 1000);
     kit_close(&next);
     ds_recovered_free(recovered);
     kit_close(&k);
