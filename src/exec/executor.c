@@ -41,7 +41,7 @@ struct ds_executor {
     uint64_t *receivers; /* ids that were started */
     size_t n_receivers;
     uint32_t in_flight; /* tasks */
-    uint32_t loads;     /* of tables, under way */
+    uint32_t loads;     /* of tables, under way, and versions being prepared */
     uint64_t last_load; /* the newest that was asked for */
     ds_arena *results_arena;
     ds_task_result results[MOST_RESULTS];
@@ -384,9 +384,20 @@ static void on_table_loaded(ds_executor *e, const ds_msg_table_loaded *loaded)
 static void on_table(ds_executor *e, const ds_msg_table *table)
 {
     const held_plan *held = find_plan(e, table->plan_id);
-    if (held != NULL)
-        ds_tables_add(held->tables, table->source, table->version, table->inputs, table->n_inputs,
-                      NULL);
+    if (held == NULL || !ds_tables_add(held->tables, table->source, table->version, table->inputs,
+                                       table->n_inputs, NULL))
+        return;
+    const ds_table_use use = {table->source, table->version};
+    if (e->ports.prepare == NULL)
+        return;
+    e->loads++;
+    e->ports.prepare(e->ports.arg, &held->env, &use);
+}
+
+static void on_table_prepared(ds_executor *e)
+{
+    DS_ASSERT(e->loads > 0);
+    e->loads--;
 }
 
 static void on_table_drop(ds_executor *e, const ds_msg_table_drop *drop)
@@ -399,7 +410,7 @@ static void on_table_drop(ds_executor *e, const ds_msg_table_drop *drop)
 /* Tables are there until the end: nothing is asked of them after it. */
 static void on_stop(ds_executor *e, const ds_msg_stop *stop)
 {
-    for (uint32_t i = 0; i < e->n_plans && e->in_flight == 0 && e->loads == 0; i++)
+    for (uint32_t i = 0; i < e->n_plans; i++)
         ds_tables_clear(e->plans[i].tables);
     end(e, DS_OK, stop->reason);
 }
@@ -527,6 +538,7 @@ void ds_executor_step(ds_executor *e, const ds_executor_event *event)
     case DS_EXECUTOR_MESSAGE: on_message(e, event->message, event->now_us); break;
     case DS_EXECUTOR_TASK_DONE: on_task_done(e, event->result, event->now_us); break;
     case DS_EXECUTOR_TABLE_LOADED: on_table_loaded(e, event->loaded); break;
+    case DS_EXECUTOR_TABLE_PREPARED: on_table_prepared(e); break;
     case DS_EXECUTOR_BLOCK: on_block(e, event->block.receiver_id, event->block.block); break;
     case DS_EXECUTOR_RECEIVER_STATE: on_receiver_state(e, &event->state); break;
     case DS_EXECUTOR_CUT_DONE: on_cut_done(e, event->tick); break;

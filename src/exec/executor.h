@@ -30,6 +30,9 @@ typedef struct ds_executor_ports {
     /* Loads a table somewhere and reports it with DS_EXECUTOR_TABLE_LOADED. load and env as task
      * and env of run. */
     void (*load)(void *arg, const ds_task_env *env, const ds_msg_table_load *load);
+    /* Decodes a version of a table ahead of the first task that needs it (ds_tables_prepare), and
+     * says so with DS_EXECUTOR_TABLE_PREPARED. May be NULL: the task does it. */
+    void (*prepare)(void *arg, const ds_task_env *env, const ds_table_use *use);
     void (*receiver_add)(void *arg, const ds_receiver_spec *spec);
     void (*receiver_stop)(void *arg, uint64_t receiver_id);
     void (*receivers_cut)(void *arg, uint64_t tick);
@@ -61,6 +64,7 @@ typedef enum ds_executor_event_kind {
     DS_EXECUTOR_MESSAGE,
     DS_EXECUTOR_TASK_DONE,
     DS_EXECUTOR_TABLE_LOADED,
+    DS_EXECUTOR_TABLE_PREPARED,
     DS_EXECUTOR_BLOCK,
     DS_EXECUTOR_RECEIVER_STATE,
     DS_EXECUTOR_CUT_DONE,

@@ -34,6 +34,7 @@ typedef enum mail_kind {
     MAIL_LOST,
     MAIL_TASK,
     MAIL_TABLE,
+    MAIL_PREPARED,
     MAIL_BLOCK,
     MAIL_STATE,
     MAIL_CUT_DONE
@@ -173,6 +174,17 @@ static void port_load(void *arg, const ds_task_env *env, const ds_msg_table_load
     ds_table_load_start(env, load, on_table_loaded, arg);
 }
 
+static void on_table_prepared(void *arg)
+{
+    executor_loop *loop = arg;
+    ds_mailbox_post(loop->mailbox, &new_mail(MAIL_PREPARED, NULL, 0)->link);
+}
+
+static void port_prepare(void *arg, const ds_task_env *env, const ds_table_use *use)
+{
+    ds_table_prepare_start(env, use, on_table_prepared, arg);
+}
+
 static void port_end(void *arg, ds_status status, const char *reason)
 {
     executor_loop *loop = arg;
@@ -294,6 +306,7 @@ static void step_mail(executor_loop *loop, mail *m)
         event.kind = DS_EXECUTOR_TASK_DONE;
         event.result = ds_task_done_result(m->done);
         break;
+    case MAIL_PREPARED: event.kind = DS_EXECUTOR_TABLE_PREPARED; break;
     case MAIL_TABLE:
         event.kind = DS_EXECUTOR_TABLE_LOADED;
         event.loaded = &m->loaded->loaded;
@@ -374,6 +387,7 @@ ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
                                      .send = port_send,
                                      .run = port_run,
                                      .load = port_load,
+                                     .prepare = port_prepare,
                                      .receiver_add = port_receiver_add,
                                      .receiver_stop = port_receiver_stop,
                                      .receivers_cut = port_cut,

@@ -110,7 +110,7 @@ static bool is_new(const ds_tables *tables, uint32_t source, uint64_t number)
            number > tables->newest_dropped[source] && find(tables, source, number) == NULL;
 }
 
-void ds_tables_add(ds_tables *tables, uint32_t source, uint64_t number, const ds_input *inputs,
+bool ds_tables_add(ds_tables *tables, uint32_t source, uint64_t number, const ds_input *inputs,
                    uint32_t n_inputs, ds_broadcast **broadcasts)
 {
     pthread_mutex_lock(&tables->lock);
@@ -124,6 +124,7 @@ void ds_tables_add(ds_tables *tables, uint32_t source, uint64_t number, const ds
     pthread_mutex_unlock(&tables->lock);
     if (!takes)
         ds_table_broadcasts_free(tables->builder.plan, broadcasts);
+    return takes;
 }
 
 void ds_tables_drop(ds_tables *tables, uint32_t source, uint64_t number)
@@ -248,4 +249,26 @@ void ds_tables_put(ds_tables *tables, ds_table_version_use *taken)
     pthread_mutex_lock(&tables->lock);
     leave(tables, taken);
     pthread_mutex_unlock(&tables->lock);
+}
+
+static bool is_joined(const ds_plan *plan, uint32_t source)
+{
+    for (uint32_t s = 0; s < plan->n_stages; s++)
+        for (uint32_t t = 0; t < plan->stages[s].n_tables; t++)
+            if (plan->stages[s].tables[t] == source)
+                return true;
+    return false;
+}
+
+void ds_tables_prepare(ds_tables *tables, const ds_table_use *use)
+{
+    const ds_plan *plan = tables->builder.plan;
+    if (!is_joined(plan, use->source))
+        return;
+    ds_broadcast **broadcasts = ds_calloc(plan->n_nodes, sizeof(ds_broadcast *));
+    ds_table_version_use *taken;
+    ds_error error;
+    if (ds_tables_take(tables, use, broadcasts, &taken, &error) == DS_OK)
+        ds_tables_put(tables, taken);
+    free(broadcasts);
 }

@@ -25,13 +25,17 @@ void ds_tables_free(ds_tables *tables);
 const ds_table_builder *ds_tables_builder(const ds_tables *tables);
 
 /* A version is there: its inputs are copied. broadcasts (NULL, or as ds_table_build made them) are
- * taken. One that is known, or that was dropped, is passed over. */
-void ds_tables_add(ds_tables *tables, uint32_t source, uint64_t version, const ds_input *inputs,
+ * taken. False for one that is known, or that was dropped: it is passed over. */
+bool ds_tables_add(ds_tables *tables, uint32_t source, uint64_t version, const ds_input *inputs,
                    uint32_t n_inputs, ds_broadcast **broadcasts);
 /* Forgets this version of a table and all before it, for good. */
 void ds_tables_drop(ds_tables *tables, uint32_t source, uint64_t version);
 /* Forgets all versions that are known. */
 void ds_tables_clear(ds_tables *tables);
+
+/* Decodes a version that no task has needed yet, unless nothing joins with it. What goes wrong is
+ * told by the task that needs it. */
+void ds_tables_prepare(ds_tables *tables, const ds_table_use *use);
 
 /* A version in use by a task. */
 typedef struct ds_table_version_use ds_table_version_use;

@@ -125,6 +125,35 @@ static void run_load(void *arg, ds_sim_event *event)
     ds_arena_free(arena);
 }
 
+typedef struct prepare_event {
+    ds_sim_event event;
+    ds_sim_executor *executor;
+    ds_task_env env;
+    ds_table_use use;
+} prepare_event;
+
+static void run_prepare(void *arg, ds_sim_event *event)
+{
+    const prepare_event *prepare = (const prepare_event *)event;
+    ds_sim_executor *x = prepare->executor;
+    DS_ASSERT(arg == x->sim);
+    if (!x->living)
+        return;
+    ds_tables_prepare(prepare->env.tables, &prepare->use);
+    ds_sim_executor_step(x, &(ds_executor_event){.kind = DS_EXECUTOR_TABLE_PREPARED});
+}
+
+static void port_prepare(void *arg, const ds_task_env *env, const ds_table_use *use)
+{
+    ds_sim_executor *x = arg;
+    prepare_event *event = ds_sim_event_new(sizeof *event, run_prepare);
+    event->executor = x;
+    event->env = *env;
+    event->use = *use;
+    int64_t takes_us = ds_sim_delay(x->sim, x->sim->config.faults.task_max_us);
+    ds_sim_event_add(x->sim, event, x->sim->now_us + takes_us);
+}
+
 static void port_load(void *arg, const ds_task_env *env, const ds_msg_table_load *load)
 {
     ds_sim_executor *x = arg;
@@ -245,6 +274,7 @@ static void start(void *arg, ds_sim_event *event)
                                      .send = port_send,
                                      .run = port_run,
                                      .load = port_load,
+                                     .prepare = port_prepare,
                                      .receiver_add = port_receiver_add,
                                      .receiver_stop = port_receiver_stop,
                                      .receivers_cut = port_cut,

@@ -160,6 +160,35 @@ class Tables(scenario.Scenario):
     def test_reload_over_links(self):
         self.check_reload("2", OFF)
 
+    def test_a_file_that_is_replaced_all_the_time(self):
+        """What is read stood there at one moment, however often others take its place."""
+        versions = [people(3000 + 10 * i, "abcdefgh"[i]) for i in range(8)]
+        self.write("people.csv", versions[0][0])
+        run = self.start(self.whole_app("1ms", limits={"block": "4KiB", "record": "1KiB"}))
+        self.until_folders(run, 1)
+        for i in range(400):
+            self.write("people.csv", versions[i % 8][0])
+        self.until_folders(run, 5)
+        run.stop()
+        known = [scenario.canonical(rows) for _, rows in versions]
+        for got in self.collect().values():
+            self.assertIn(scenario.canonical(got), known)
+
+    def test_a_file_that_grows(self):
+        """A file that is written in place is read again until it stands still."""
+        text, rows = people(2000)
+        self.write("people.csv", "id,name\n")
+        run = self.start(self.whole_app("1ms"))
+        with open(self.path("people.csv"), "a", encoding="utf-8") as file:
+            for row in rows:
+                file.write("%(id)d,%(name)s\n" % row)
+                file.flush()
+        run.until(lambda: self.folders() and len(self.collect()[self.folders()[-1]]) == 2000,
+                  "all of it is there")
+        run.stop()
+        wanted = scenario.canonical(rows)
+        self.assertEqual(scenario.canonical(self.collect()[self.folders()[-1]]), wanted)
+
     def test_what_did_not_change_is_no_new_version(self):
         text, rows = people(10)
         path = self.write("people.csv", text)

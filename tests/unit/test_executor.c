@@ -21,7 +21,8 @@ typedef struct kit {
     ds_task_env env;
     uint32_t n_ran;
     ds_msg_table_load load;
-    uint32_t n_loads;
+    ds_table_use prepared;
+    uint32_t n_loads, n_prepared;
     uint32_t added, stopped, credits;
     uint64_t cut;
     bool ended;
@@ -61,6 +62,14 @@ static void port_load(void *arg, const ds_task_env *env, const ds_msg_table_load
     k->env = *env;
     k->load = *load;
     k->n_loads++;
+}
+
+static void port_prepare(void *arg, const ds_task_env *env, const ds_table_use *use)
+{
+    kit *k = arg;
+    ck_assert_ptr_nonnull(env->tables);
+    k->prepared = *use;
+    k->n_prepared++;
 }
 
 static void port_receiver_add(void *arg, const ds_receiver_spec *spec)
@@ -138,6 +147,7 @@ static void make(kit *k)
                                      .send = port_send,
                                      .run = port_run,
                                      .load = port_load,
+                                     .prepare = port_prepare,
                                      .receiver_add = port_receiver_add,
                                      .receiver_stop = port_receiver_stop,
                                      .receivers_cut = port_cut,
@@ -470,9 +480,95 @@ START_TEST(it_beats)
 }
 END_TEST
 
+/* ---- tables ---- */
+
+static void ask_load(kit *k, uint64_t load_id, uint32_t source, uint32_t plan_id)
+{
+    ds_message message = {.type = DS_MSG_TABLE_LOAD};
+    message.table_load = (ds_msg_table_load){
+        .plan_id = plan_id, .source = source, .load_id = load_id, .version = load_id};
+    get(k, message);
+}
+
+START_TEST(a_load_is_asked_for_once)
+{
+    kit k;
+    start(&k);
+    ask_load(&k, 5, 0, 1);
+    ask_load(&k, 5, 0, 1); /* a second copy */
+    ask_load(&k, 4, 0, 1); /* that of an older one */
+    ask_load(&k, 6, 1, 1); /* no such source */
+    ask_load(&k, 6, 0, 9); /* nor plan */
+    ck_assert_uint_eq(k.n_loads, 1);
+    ck_assert_uint_eq(k.load.version, 5);
+    ds_message drop = {.type = DS_MSG_DROP_PLAN, .drop_plan.plan_id = 1};
+    get(&k, drop); /* not while somebody loads */
+    const ds_msg_table_loaded loaded = {.load_id = 5, .result.message = ""};
+    step(&k, (ds_executor_event){.kind = DS_EXECUTOR_TABLE_LOADED, .loaded = &loaded});
+    ck_assert_uint_eq(k.n_sent, 1);
+    ck_assert_uint_eq(k.sent[0], DS_MSG_TABLE_LOADED);
+    ask_load(&k, 6, 0, 1);
+    ck_assert_uint_eq(k.n_loads, 2);
+    stop(&k);
+}
+END_TEST
+
+START_TEST(versions_come_and_go)
+{
+    kit k;
+    uint64_t offset;
+    start(&k);
+    ask_load(&k, 1, 0, 1);
+    ck_assert(ds_store_take(k.store, 100, &offset));
+    ds_input block = {.kind = DS_INPUT_BLOCK, .ref = {3, offset, 100}, .path = ""};
+    ds_message told = {.type = DS_MSG_TABLE};
+    told.table = (ds_msg_table){1, 0, 1, &block, 1};
+    get(&k, told);
+    ck_assert_uint_eq(k.n_prepared, 1);
+    ck_assert_uint_eq(k.prepared.version, 1);
+    get(&k, told); /* a second copy */
+    told.table.plan_id = 9;
+    get(&k, told);
+    ck_assert_uint_eq(k.n_prepared, 1);
+    ck_assert_uint_eq(ds_tables_count(k.env.tables, NULL), 1);
+    step(&k, (ds_executor_event){.kind = DS_EXECUTOR_TABLE_PREPARED});
+
+    ds_message drop = {.type = DS_MSG_TABLE_DROP};
+    drop.table_drop = (ds_msg_table_drop){9, 0, 1};
+    get(&k, drop);
+    ck_assert_uint_eq(ds_tables_count(k.env.tables, NULL), 1);
+    drop.table_drop.plan_id = 1;
+    get(&k, drop);
+    get(&k, drop);
+    ck_assert_uint_eq(ds_tables_count(k.env.tables, NULL), 0);
+    ck_assert_uint_eq(ds_store_used(k.store), 0); /* its own block is given back */
+    stop(&k);
+}
+END_TEST
+
+/* What is in use until the end goes with it. */
+START_TEST(a_stop_gives_tables_back)
+{
+    kit k;
+    uint64_t offset;
+    start(&k);
+    ck_assert(ds_store_take(k.store, 100, &offset));
+    ds_input block = {.kind = DS_INPUT_BLOCK, .ref = {3, offset, 100}, .path = ""};
+    ds_message told = {.type = DS_MSG_TABLE};
+    told.table = (ds_msg_table){1, 0, 1, &block, 1};
+    get(&k, told);
+    ds_message over = {.type = DS_MSG_STOP, .stop.reason = "over"};
+    get(&k, over);
+    ck_assert(k.ended);
+    ck_assert_uint_eq(ds_store_used(k.store), 0);
+    stop(&k);
+}
+END_TEST
+
 UNIT_MAIN("executor", it_obeys_one_driver, it_ends_when_rejected_or_alone,
           a_task_told_twice_runs_once, results_do_not_wait_long,
           large_results_do_not_wait_for_others, a_task_of_a_released_batch_is_passed_over,
           memory_of_a_running_task_goes_back_when_it_is_done, a_task_without_its_plan_is_refused,
           stores_of_peers_come_and_go, a_store_that_is_gone_already_is_no_reason_to_end,
-          receivers_are_started_once_and_served, released_blocks_give_credit, it_beats)
+          receivers_are_started_once_and_served, released_blocks_give_credit, it_beats,
+          a_load_is_asked_for_once, versions_come_and_go, a_stop_gives_tables_back)
