@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "receiver/tail.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -81,21 +82,21 @@ static void wait_for_something(ds_follower *f)
         if (ds_tail_due_us(f->tails[i]) < due_us)
             due_us = ds_tail_due_us(f->tails[i]);
     }
-    int64_t wait_us = due_us - ds_clock_mono_us();
-    poll(f->polled, n, wait_us <= 0 ? 0 : (int)(wait_us / 1000) + 1);
+    int64_t wait_us = due_us == INT64_MAX ? INT64_MAX : due_us - ds_clock_mono_us();
+    bool ever = wait_us <= INT64_C(1000) * INT_MAX;
+    poll(f->polled, n, !ever ? -1 : wait_us <= 0 ? 0 : (int)(wait_us / 1000) + 1);
     uint64_t woken;
     if (read(f->wake, &woken, sizeof woken) < 0)
         return; /* nobody woke us */
 }
 
-/* Nothing is opened before the first question: it decides where files begin. */
 static void *work(void *arg)
 {
     ds_follower *f = arg;
     while (!is_stopping(f)) {
         answer_all(f);
         for (uint32_t i = 0; i < f->n_sources; i++)
-            if (f->tails[i] != NULL && ds_tail_due_us(f->tails[i]) != 0)
+            if (f->tails[i] != NULL)
                 ds_tail_notice(f->tails[i], ds_clock_mono_us());
         wait_for_something(f);
     }

@@ -65,6 +65,7 @@ ds_tail *ds_tail_new(const char *pattern, uint32_t record_limit)
     tail->record_limit = record_limit;
     tail->watch = ds_tail_watch_new(ds_tail_names_last(tail->pattern));
     tail->arena = ds_arena_new(NULL);
+    tail->scan_at_us = INT64_MAX; /* nothing is looked for before the first question */
     return tail;
 }
 

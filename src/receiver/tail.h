@@ -26,13 +26,13 @@ void ds_tail_free(ds_tail *tail);
 
 /* A descriptor that can be read from when ds_tail_notice has something to do; -1: none. */
 int ds_tail_poll_fd(const ds_tail *tail);
-/* When (monotonic, us) ds_tail_notice is wanted at the latest. */
+/* When (monotonic, us) ds_tail_notice is wanted at the latest; INT64_MAX before the first look. */
 int64_t ds_tail_due_us(const ds_tail *tail);
 /* Opens files that appeared, so that they are not missed. now_us: the monotonic clock. */
 void ds_tail_notice(ds_tail *tail, int64_t now_us);
 
-/* Looks at the files of the request, and for others. Files that are neither in it nor new are
- * closed. The answer is good until the next call. */
+/* Looks at the files of the request, and for others; the first time the request says `all`. Files
+ * that are neither in it nor new are closed. The answer is good until the next call. */
 const ds_sightings *ds_tail_look(ds_tail *tail, const ds_follow_request *request, int64_t now_us);
 
 #endif

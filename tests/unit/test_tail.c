@@ -9,7 +9,12 @@ START_TEST(lines_are_read_when_they_are_whole)
 {
     tail_kit k;
     tail_open(&k, "log", false);
+    ck_assert_int_eq(ds_tail_due_us(k.tail), INT64_MAX);
+    ds_tail_notice(k.tail, k.now_us); /* nothing was asked for */
+    ck_assert_int_eq(ds_tail_due_us(k.tail), INT64_MAX);
     tail_expect(&k, ""); /* it is not there yet */
+    ck_assert_int_gt(ds_tail_due_us(k.tail), k.now_us - 1000000);
+    ck_assert_int_lt(ds_tail_due_us(k.tail), k.now_us + 60000000);
     tail_append(&k, "log", "a\nb\nc");
     tail_expect(&k, "a b ");
     tail_expect(&k, "");
