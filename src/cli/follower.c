@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "receiver/tail.h"
 
@@ -113,6 +114,16 @@ static void raise_limits(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static ds_tail *new_tail(const ds_app_source *source)
+{
+    ds_tail *tail = ds_tail_new(source->glob, source->spec.record_limit);
+    if (ds_tail_poll_fd(tail) < 0)
+        ds_log_warn("source %s: changes of names are not told (inotify): they are looked for once "
+                    "a second, and files that come and go within one may be missed",
+                    source->name);
+    return tail;
+}
+
 ds_follower *ds_follower_start(const ds_app *app, ds_follower_fn fn, void *arg)
 {
     uint32_t n = 0;
@@ -130,7 +141,7 @@ ds_follower *ds_follower_start(const ds_app *app, ds_follower_fn fn, void *arg)
     f->polled = ds_calloc(n + 1, sizeof *f->polled);
     for (uint32_t i = 0; i < app->n_sources; i++)
         if (app->sources[i].type == DS_SOURCE_TAIL)
-            f->tails[i] = ds_tail_new(app->sources[i].glob, app->sources[i].spec.record_limit);
+            f->tails[i] = new_tail(&app->sources[i]);
     f->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&f->lock, NULL);
     int failed = f->wake < 0 || pthread_create(&f->thread, NULL, work, f) != 0;

@@ -209,12 +209,13 @@ static ds_tail_file *begin_again(ds_tail_files *tail, ds_tail_file *file, const 
 static void see_path(ds_tail_files *tail, ds_tail_file *file, const ds_sighting *seen,
                      int64_t now_us)
 {
-    if (strcmp(file->path, seen->path) != 0) {
+    bool renamed = strcmp(file->path, seen->path) != 0;
+    if (renamed) {
         say(tail, now_us, DS_LOG_INFO, "%.200s is now %.200s", file->path, seen->path);
         set_path(file, seen->path);
         file->moved = true;
     }
-    if (!seen->named && file->named)
+    if (renamed || (!seen->named && file->named))
         file->changed_us = now_us; /* whoever writes it may go on for a while */
     file->named = seen->named;
     file->moved = file->moved || !seen->named;

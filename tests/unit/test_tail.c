@@ -3,6 +3,7 @@
 #include "unit/tail_kit.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 START_TEST(lines_are_read_when_they_are_whole)
@@ -128,6 +129,33 @@ START_TEST(files_are_held_before_they_are_asked_for)
     unlink(scratch_path(&k.d, "log"));
     tail_expect(&k, "line0 line1 line2 line3 ");
     ck_assert_uint_eq(k.lost, 0);
+    tail_close(&k);
+}
+END_TEST
+
+/* Where names are not told they are looked at: all that is there is found. */
+START_TEST(nobody_tells)
+{
+    tail_kit k;
+    struct rlimit limit, none = {0, 0};
+    tail_open(&k, "log*", false);
+    ds_tail_free(k.tail);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none.rlim_max = limit.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    k.tail = ds_tail_new(k.glob, 100);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    ck_assert_int_eq(ds_tail_poll_fd(k.tail), -1);
+    tail_append(&k, "log", "a\n");
+    tail_expect(&k, "a ");
+    tail_rename(&k, "log", "log.1");
+    tail_append(&k, "log", "b\n");
+    tail_append(&k, "log.1", "c\n");
+    k.now_us = ds_tail_due_us(k.tail);
+    ds_tail_notice(k.tail, k.now_us);
+    ck_assert_int_gt(ds_tail_due_us(k.tail), k.now_us);
+    unlink(scratch_path(&k.d, "log"));
+    tail_expect(&k, "c b ");
     tail_close(&k);
 }
 END_TEST
@@ -557,10 +585,11 @@ START_TEST(every_line_once)
 }
 END_TEST
 
-UNIT_MAIN("tail", lines_are_read_when_they_are_whole, several_files_and_folders, rotation_by_rename,
-          many_rotations_between_two_looks, files_are_held_before_they_are_asked_for,
-          copy_and_truncate, written_anew_in_place, deleted_and_replaced, the_end_of_what_is_there,
-          nothing_comes_after, lines_beyond_the_limit, restarts_go_on_where_they_were,
+UNIT_MAIN("tail", nobody_tells, lines_are_read_when_they_are_whole, several_files_and_folders,
+          rotation_by_rename, many_rotations_between_two_looks,
+          files_are_held_before_they_are_asked_for, copy_and_truncate, written_anew_in_place,
+          deleted_and_replaced, the_end_of_what_is_there, nothing_comes_after,
+          lines_beyond_the_limit, restarts_go_on_where_they_were,
           restarts_find_every_rotated_file_of_the_pattern, restarts_notice_what_is_gone_or_other,
           another_device_number_is_the_same_file, permissions_go_and_come_back, too_many_files,
           files_that_stay_as_they_are, every_line_once)

@@ -176,6 +176,29 @@ START_TEST(a_renamed_file_is_read_to_its_end)
 }
 END_TEST
 
+/* Who writes it gets its time from the rename on, however long nothing was written before. */
+START_TEST(a_renamed_file_is_not_quiet_at_once)
+{
+    for (int named = 0; named < 2; named++) {
+        kit k;
+        open_kit(&k, false);
+        uint64_t a = found(&k, "a", 10, 3);
+        take(&k, 100);
+        k.now_us += 100 * DS_TAIL_QUIET_US;
+        for (int i = 0; i < 2; i++) {
+            sight(&k, a, "a.1", 10, 3)->named = named;
+            see(&k, false);
+            ck_assert_str_eq(take(&k, 100), "");
+            k.now_us += DS_TAIL_QUIET_US / 2;
+        }
+        sight(&k, a, "a.1", 10, 3)->named = named;
+        see(&k, false);
+        ck_assert_str_eq(take(&k, 100), "1:10-13e");
+        close_kit(&k);
+    }
+}
+END_TEST
+
 START_TEST(what_still_grows_is_not_quiet)
 {
     kit k;
@@ -421,8 +444,9 @@ END_TEST
 
 UNIT_MAIN("tail_files", whole_lines_are_given, much_is_given_in_parts_and_older_files_first,
           files_begin_at_their_end_only_at_the_first_look, a_renamed_file_is_read_to_its_end,
-          what_still_grows_is_not_quiet, a_record_without_an_end_ends,
-          a_record_ends_where_it_was_found_to_end, a_file_that_was_cut_off_begins_again,
-          what_was_found_and_is_cut_off_is_lost, a_file_that_was_written_anew_begins_again,
-          a_file_that_is_gone_is_dropped, files_in_use_stay, a_file_that_cannot_be_read_waits,
-          there_is_a_limit, positions_come_back, a_number_takes_the_place_of_an_older_one)
+          a_renamed_file_is_not_quiet_at_once, what_still_grows_is_not_quiet,
+          a_record_without_an_end_ends, a_record_ends_where_it_was_found_to_end,
+          a_file_that_was_cut_off_begins_again, what_was_found_and_is_cut_off_is_lost,
+          a_file_that_was_written_anew_begins_again, a_file_that_is_gone_is_dropped,
+          files_in_use_stay, a_file_that_cannot_be_read_waits, there_is_a_limit,
+          positions_come_back, a_number_takes_the_place_of_an_older_one)
