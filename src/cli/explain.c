@@ -278,6 +278,21 @@ static void print_stage(const ds_plan *plan, const ds_stage *stage)
     }
 }
 
+static void print_dead_letters(const ds_plan *plan)
+{
+    if (plan->dead_letters == DS_NO_SINK)
+        return;
+    printf("\ndead letters go to %s, from", plan->app->dead_letters);
+    const char *before = " ";
+    for (uint32_t i = 0; i < plan->app->n_sources; i++) {
+        if (plan->app->sources[i].on_error != DS_ON_ERROR_DEAD_LETTER)
+            continue;
+        printf("%s%s", before, plan->app->sources[i].name);
+        before = ", ";
+    }
+    printf("\n");
+}
+
 static void print_plan(const ds_plan *plan)
 {
     const ds_app *app = plan->app;
@@ -293,6 +308,7 @@ static void print_plan(const ds_plan *plan)
         print_stage(plan, &plan->stages[i]);
     if (plan->n_stages == 0)
         printf("  none: no sink reads anything\n");
+    print_dead_letters(plan);
 }
 
 int ds_command_explain(int argc, char **argv)

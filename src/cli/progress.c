@@ -208,16 +208,16 @@ static void show_json(const ds_progress *p)
     ds_buffer_printf(
         &out,
         "},\"overflow_rows\":%" PRIu64 ",\"overflow_values\":%" PRIu64 ",\"function_rows\":%" PRIu64
-        ",\"function_values\":%" PRIu64 ",\"tasks\":%" PRIu64 ",\"retries\":%" PRIu64
-        ",\"executors\":%u"
+        ",\"function_values\":%" PRIu64 ",\"dead_letters\":%" PRIu64 ",\"tasks\":%" PRIu64
+        ",\"retries\":%" PRIu64 ",\"executors\":%u"
         ",\"executors_lost\":%" PRIu64 ",\"panes_lost\":%" PRIu64 ",\"blocks_lost\":%" PRIu64
         ",\"records_lost\":%" PRIu64 ",\"bytes_lost\":%" PRIu64
         ",\"batches_waiting\":%u,\"blocks_waiting\":%" PRIu64 ",\"driver_bytes\":%" PRIu64
         ",\"memory_bytes\":%" PRIu64 ",\"spilled_bytes\":%" PRIu64 "}\n",
-        p->overflow_rows, p->overflow_values, p->function_rows, p->function_values, p->tasks,
-        p->retries, p->executors, p->executors_lost, p->panes_lost, p->blocks_lost, p->records_lost,
-        p->bytes_lost, p->batches_waiting, p->blocks_waiting, p->driver_bytes, p->memory_bytes,
-        p->spilled_bytes);
+        p->overflow_rows, p->overflow_values, p->function_rows, p->function_values, p->dead_letters,
+        p->tasks, p->retries, p->executors, p->executors_lost, p->panes_lost, p->blocks_lost,
+        p->records_lost, p->bytes_lost, p->batches_waiting, p->blocks_waiting, p->driver_bytes,
+        p->memory_bytes, p->spilled_bytes);
     put(ds_buffer_text(&out));
     ds_buffer_fini(&out);
 }
@@ -265,6 +265,8 @@ void ds_progress_summary(const ds_progress *p)
         ds_log_error("%" PRIu64 " received records (%" PRIu64 " blocks, %" PRIu64
                      " bytes) were lost with executors",
                      p->records_lost, p->blocks_lost, p->bytes_lost);
+    if (p->dead_letters > 0)
+        ds_log_info("%" PRIu64 " dead letters", p->dead_letters);
     ds_log_info("%" PRIu64 " batches, %" PRIu64 " rows out", p->batches, p->rows_out);
 }
 

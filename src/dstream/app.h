@@ -21,7 +21,11 @@ typedef enum ds_source_type {
     DS_SOURCE_TABLE,
     DS_SOURCE_TAIL,
 } ds_source_type;
-typedef enum ds_on_error { DS_ON_ERROR_SKIP, DS_ON_ERROR_FAIL } ds_on_error;
+typedef enum ds_on_error {
+    DS_ON_ERROR_SKIP,
+    DS_ON_ERROR_FAIL,
+    DS_ON_ERROR_DEAD_LETTER
+} ds_on_error;
 
 typedef struct ds_app_source {
     const char *name;
@@ -158,7 +162,8 @@ typedef struct ds_app {
     int64_t lua_instructions, lua_memory; /* limits */
     struct ds_lua_definition *functions;  /* sorted by name (lua/definition.h) */
     uint32_t n_functions;
-    ds_app_source *sources; /* sorted by name */
+    const char *dead_letters; /* path; NULL: none */
+    ds_app_source *sources;   /* sorted by name */
     uint32_t n_sources;
     ds_app_stream *streams; /* sorted so that parents come first, then by name */
     uint32_t n_streams;

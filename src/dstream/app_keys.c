@@ -78,7 +78,7 @@ static const ds_choice formats[] = {
 static const ds_choice on_errors[] = {
     [DS_ON_ERROR_SKIP] = {.name = "skip", .doc = "counted and logged"},
     [DS_ON_ERROR_FAIL] = {.name = "fail", .doc = "the app ends with 65"},
-    {.name = "dead_letter", .later = true},
+    [DS_ON_ERROR_DEAD_LETTER] = {.name = "dead_letter", .doc = "goes to the dead letters"},
     {.name = NULL},
 };
 static const ds_shape source_type = {.kind = DS_SHAPE_CHOICE, .choices = source_types};
@@ -486,7 +486,7 @@ static const ds_key app_keys[] = {
      {0, 0},
      NULL,
      "What `dstream test` checks."},
-    LATER_KEY("dead_letters"),
+    {"dead_letters", &path_text, 0, {0, 0}, NULL, "The file for bad records, as JSON."},
     END_OF_KEYS,
 };
 const ds_shape ds_app_shape = {

@@ -17,6 +17,12 @@ typedef struct ds_partition_rows {
     uint32_t n_rows;
 } ds_partition_rows;
 
+/* Why a row was dropped. */
+typedef enum ds_drop_reason {
+    DS_DROP_OVERFLOW,
+    DS_DROP_FUNCTION, /* one of the user's own failed */
+} ds_drop_reason;
+
 /* Where a stage's output goes; the executor implements it. Errors fail the task. */
 typedef struct ds_frame_out {
     void *arg;
@@ -27,6 +33,11 @@ typedef struct ds_frame_out {
     /* Rows of a sink, in order. */
     ds_status (*sink)(void *arg, const ds_node *node, const ds_heap *heap, const ds_chunk *chunk,
                       ds_error *error);
+    /* Rows (as they came into the node's stream; columns may be NULL) that were dropped and belong
+     * to the dead letters. */
+    ds_status (*dropped)(void *arg, const ds_node *node, ds_drop_reason reason,
+                         const ds_schema *schema, const ds_heap *heap, const ds_chunk *chunk,
+                         ds_error *error);
 } ds_frame_out;
 
 /* What a node of a map task keeps (a table, rows) leaves in parts of about this size. */

@@ -1,6 +1,7 @@
 #include "dstream/op_flat_map.h"
 
 #include "base/assert.h"
+#include "columnar/expr_failure.h"
 
 #include <string.h>
 
@@ -33,6 +34,7 @@ const ds_flat_map_plan *ds_flat_map_plan_new(ds_planner *planner, const ds_app_i
     }
     output->fields[plan->column].type = ds_type_element(type);
     ds_expr_columns(expr, plan->reads);
+    plan->may_fail = ds_expr_may_fail(expr);
     plan->program = ds_program_new(planner->arena, &expr, 1);
     return plan;
 }

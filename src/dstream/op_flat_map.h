@@ -10,6 +10,7 @@ typedef struct ds_flat_map_plan {
     uint32_t column;     /* where the element goes in the output: a new or a replaced column */
     uint32_t n_columns;  /* of the output */
     bool *reads;         /* columns of the input that the expression reads */
+    bool may_fail;       /* for some row: an overflow, or a function of the user's own */
 } ds_flat_map_plan;
 
 /* Binds the clause over `input`; *output becomes the schema behind it. NULL on errors. */

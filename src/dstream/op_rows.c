@@ -80,8 +80,21 @@ static void mark(bool *to, const bool *from, uint32_t n)
         to[i] = to[i] || from[i];
 }
 
-void ds_rows_plan_want(ds_planner *planner, ds_rows_plan *plan, const bool *wanted, uint32_t parent,
-                       bool *wanted_parent)
+static void mark_all(bool *to, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = true;
+}
+
+bool ds_rows_plan_may_fail(const ds_rows_plan *plan)
+{
+    return (plan->flat_map != NULL && plan->flat_map->may_fail) ||
+           (plan->where != NULL && plan->where->may_fail) ||
+           (plan->select != NULL && plan->select->may_fail);
+}
+
+void ds_rows_plan_want(ds_planner *planner, ds_rows_plan *plan, const bool *wanted, bool whole,
+                       uint32_t parent, bool *wanted_parent)
 {
     ds_arena *arena = planner->arena;
     uint32_t n = plan->exploded.n_fields, n_input = plan->input.n_fields;
@@ -105,6 +118,8 @@ void ds_rows_plan_want(ds_planner *planner, ds_rows_plan *plan, const bool *want
             plan->wanted_input[plan->flat_map->column] = false;
         mark(plan->wanted_input, plan->flat_map->reads, n_input);
     }
+    if (whole)
+        mark_all(plan->wanted_input, n_input);
     for (uint32_t c = 0; c < n_input; c++) {
         uint32_t at = plan->permutation[parent] != NULL ? plan->permutation[parent][c] : c;
         wanted_parent[at] = wanted_parent[at] || plan->wanted_input[c];
@@ -204,15 +219,47 @@ static bad_rows no_bad_rows(ds_frame *frame, uint32_t n)
                       ds_arena_calloc(frame->chunk_arena, words, 8)};
 }
 
-/* Counts the bad ones of n rows; returns how many. */
-static size_t count_bad(ds_frame *frame, const ds_node *node, const bad_rows *bad, uint32_t n)
+/* Hands rows of input that are bad to whoever keeps dead letters. */
+static void report_bad(ds_frame *frame, const ds_node *node, const ds_chunk *input,
+                       const uint64_t *bad, ds_drop_reason reason)
 {
+    uint32_t *indexes = ds_arena_alloc(frame->chunk_arena, input->n_rows * sizeof *indexes);
+    uint32_t n = ds_bitmap_indexes(bad, input->n_rows, indexes);
+    if (n == 0)
+        return;
+    ds_chunk rows = ds_frame_gather(frame, input, NULL, indexes, n);
+    ds_error error;
+    ds_status status = frame->out.dropped(frame->out.arg, node, reason, &node->rows->input,
+                                          &frame->heap, &rows, &error);
+    if (status != DS_OK)
+        ds_frame_fail(frame, status, &error);
+}
+
+static void report_all(ds_frame *frame, const ds_node *node, const ds_chunk *input,
+                       const bad_rows *bad)
+{
+    size_t words = ds_bitmap_words(input->n_rows);
+    uint64_t *overflows = ds_arena_alloc(frame->chunk_arena, words * sizeof *overflows);
+    for (size_t w = 0; w < words; w++)
+        overflows[w] = bad->all[w] & ~bad->faults[w];
+    report_bad(frame, node, input, overflows, DS_DROP_OVERFLOW);
+    report_bad(frame, node, input, bad->faults, DS_DROP_FUNCTION);
+}
+
+/* Counts the rows of input that are bad, and sees to it that what is said of them comes to pass:
+ * the strictest source above decides. Returns how many. */
+static size_t drop_bad(ds_frame *frame, const ds_node *node, const ds_chunk *input,
+                       const bad_rows *bad)
+{
+    uint32_t n = input->n_rows;
     size_t all = ds_bitmap_count(bad->all, n), faults = ds_bitmap_count(bad->faults, n);
     frame->overflow_rows += all - faults;
     frame->function_rows += faults;
     if (node->fails) {
         frame->overflow_fatal += all - faults;
         frame->function_fatal += faults;
+    } else if (node->letters && all > 0 && frame->out.dropped != NULL) {
+        report_all(frame, node, input, bad);
     }
     return all;
 }
@@ -248,7 +295,7 @@ static void push_exploded(ds_frame *frame, const ds_node *node, const ds_chunk *
             rows.origins + from};
         pieces[i] = filter_and_map(frame, plan, piece, bad);
     }
-    size_t n_bad = count_bad(frame, node, bad, chunk->n_rows);
+    size_t n_bad = drop_bad(frame, node, chunk, bad);
     for (uint32_t i = 0; i < n_pieces; i++)
         push_good(frame, node, &pieces[i], bad->all, n_bad > 0);
 }
@@ -264,6 +311,6 @@ void ds_rows_push(ds_frame *frame, const ds_node *node, uint32_t parent, const d
         return;
     }
     carried rows = filter_and_map(frame, plan, (carried){.chunk = input}, &bad);
-    size_t n_bad = count_bad(frame, node, &bad, input.n_rows);
+    size_t n_bad = drop_bad(frame, node, &input, &bad);
     push_good(frame, node, &rows, bad.all, n_bad > 0);
 }

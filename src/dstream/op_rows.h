@@ -33,10 +33,14 @@ ds_rows_plan *ds_union_plan_new(ds_planner *planner, const ds_app_stream *stream
 bool ds_rows_plan_clauses(ds_planner *planner, ds_rows_plan *plan, const ds_app_stream *stream,
                           const char *const *qualifiers, ds_schema *output);
 
-/* Decides which columns are needed where, given those wanted of the output; marks the columns
- * of parent number `parent` in wanted_parent (may be called once for each parent). */
-void ds_rows_plan_want(ds_planner *planner, ds_rows_plan *plan, const bool *wanted, uint32_t parent,
-                       bool *wanted_parent);
+/* Decides which columns are needed where, given those wanted of the output (whole: and all of the
+ * input); marks the columns of parent number `parent` in wanted_parent (may be called once for
+ * each parent). */
+void ds_rows_plan_want(ds_planner *planner, ds_rows_plan *plan, const bool *wanted, bool whole,
+                       uint32_t parent, bool *wanted_parent);
+
+/* True if some clause may fail for a row. */
+bool ds_rows_plan_may_fail(const ds_rows_plan *plan);
 
 /* Carries a chunk of parent number `parent` through the clauses and pushes what is left. */
 void ds_rows_push(ds_frame *frame, const ds_node *node, uint32_t parent, const ds_chunk *chunk);

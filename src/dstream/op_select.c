@@ -1,5 +1,7 @@
 #include "dstream/op_select.h"
 
+#include "columnar/expr_failure.h"
+
 #include <string.h>
 
 /* The output's columns in order: all of the input for "*", then each item, which adds a column
@@ -54,6 +56,7 @@ const ds_select_plan *ds_select_plan_new(ds_planner *planner, const ds_app_strea
         plan->from_input[c] = ds_expr_column(expr);
         if (plan->from_input[c] < 0) {
             ds_expr_columns(expr, plan->reads);
+            plan->may_fail = plan->may_fail || ds_expr_may_fail(expr);
             plan->computed[c] = plan->n_computed;
             exprs[plan->n_computed++] = expr;
         }

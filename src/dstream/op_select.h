@@ -11,7 +11,8 @@ typedef struct ds_select_plan {
     uint32_t *computed;  /* by output column with -1: the program's output */
     ds_program *program; /* NULL if nothing is computed */
     uint32_t n_computed;
-    bool *reads; /* columns of the input that computed ones read */
+    bool *reads;   /* columns of the input that computed ones read */
+    bool may_fail; /* for some row: an overflow, or a function of the user's own */
 } ds_select_plan;
 
 /* Binds the clause over `input`; *output becomes the schema behind it. NULL on errors. */

@@ -1,5 +1,7 @@
 #include "dstream/op_where.h"
 
+#include "columnar/expr_failure.h"
+
 const ds_where_plan *ds_where_plan_new(ds_planner *planner, const ds_app_text *text,
                                        const ds_schema *input, const char *const *qualifiers)
 {
@@ -11,6 +13,7 @@ const ds_where_plan *ds_where_plan_new(ds_planner *planner, const ds_app_text *t
     plan->reads = DS_ARENA_ARRAY(planner->arena, bool, input->n_fields + 1);
     plan->never = ds_expr_type(expr).kind == DS_NULL_TYPE;
     ds_expr_columns(expr, plan->reads);
+    plan->may_fail = ds_expr_may_fail(expr);
     plan->program = ds_program_new(planner->arena, &expr, 1);
     return plan;
 }

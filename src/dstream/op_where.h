@@ -9,6 +9,7 @@ typedef struct ds_where_plan {
     ds_program *program; /* one output: the condition */
     bool *reads;         /* columns of the input that it reads */
     bool never;          /* the condition is the literal null */
+    bool may_fail;       /* for some row: an overflow, or a function of the user's own */
 } ds_where_plan;
 
 /* Binds the clause over `input`. NULL on errors. */

@@ -46,6 +46,7 @@ static ds_node *add_node(builder *b, ds_node_kind kind, const char *stream, cons
     for (uint32_t i = 0; i < n_parents; i++) {
         node->parents[i] = parents[i];
         node->fails = node->fails || parents[i]->fails;
+        node->letters = node->letters || parents[i]->letters;
         /* They are equal, but for those of tables, which are the interval, the least of all. */
         if (parents[i]->slide_ms > node->slide_ms)
             node->slide_ms = parents[i]->slide_ms;
@@ -83,6 +84,7 @@ static void add_sources(builder *b)
         node->source = source;
         node->fails = source->on_error == DS_ON_ERROR_FAIL;
         node->table = source->type == DS_SOURCE_TABLE ? node : NULL;
+        node->letters = source->on_error == DS_ON_ERROR_DEAD_LETTER;
         name_output(b, source->name, node);
     }
 }
@@ -327,6 +329,7 @@ static void add_sinks(builder *b)
         const ds_app_sink *sink = &app->sinks[i];
         add_sink(b, sink->name, sink->path, sink->from, ds_sink_plan_of(b->plan->arena, app, sink));
     }
+    ds_plan_add_dead_letters(b->plan);
 }
 
 static void check_tests(const builder *b)
@@ -405,7 +408,8 @@ static void want_of_parents(ds_planner *planner, ds_node *node)
     case DS_NODE_SOURCE: break;
     case DS_NODE_ROWS:
         for (uint32_t p = 0; p < node->n_parents; p++)
-            ds_rows_plan_want(planner, (ds_rows_plan *)node->rows, node->wanted, p,
+            ds_rows_plan_want(planner, (ds_rows_plan *)node->rows, node->wanted,
+                              node->letters && ds_rows_plan_may_fail(node->rows), p,
                               node->parents[p]->wanted);
         break;
     case DS_NODE_EXCHANGE: want(parent->wanted, node->wanted, n); break;
@@ -474,6 +478,7 @@ static builder new_builder(const ds_app *app, const ds_plan_options *options,
     ds_plan *plan = DS_ARENA_NEW(arena, ds_plan);
     plan->app = app;
     plan->arena = arena;
+    plan->dead_letters = DS_NO_SINK;
     plan->key_partitions = app->key_partitions;
     builder b = {.planner = {app, diagnostics, arena}, .plan = plan, .options = options};
     b.planner.functions = functions_of(arena, app);

@@ -33,6 +33,7 @@
 #include "dstream/app.h"
 
 #define DS_NO_STAGE UINT32_MAX
+#define DS_NO_SINK UINT32_MAX
 #define DS_NO_BATCH INT64_MIN /* earlier than every batch time, in ms */
 
 typedef enum ds_node_kind {
@@ -85,6 +86,7 @@ struct ds_node {
     const ds_node *table; /* its rows are made of this table's alone, row by row; NULL: not so */
     bool held;            /* its rows go nowhere but to joins with a table, as those of the table */
     bool fails;           /* a source above says "on_error": "fail": so overflows are fatal, too */
+    bool letters;         /* one says "dead_letter": rows that are dropped go there */
     uint32_t stage;       /* the stage that it is a root of, or DS_NO_STAGE */
     uint32_t input;       /* of that stage: whose root it is */
     union {               /* by kind */
@@ -142,6 +144,7 @@ typedef struct ds_plan {
     uint32_t n_stages;
     const ds_sink_plan **sinks;
     uint32_t n_sinks;
+    uint32_t dead_letters; /* the sink that they are, which no node writes to; or DS_NO_SINK */
     ds_plan_output *outputs;
     uint32_t n_outputs;
     uint32_t key_partitions;

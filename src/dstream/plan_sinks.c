@@ -34,3 +34,23 @@ ds_sink_plan ds_sink_plan_of(ds_arena *arena, const ds_app *app, const ds_app_si
         plan.staging = staging_of_path(arena, plan.path);
     return plan;
 }
+
+void ds_plan_add_dead_letters(ds_plan *plan)
+{
+    const ds_app *app = plan->app;
+    bool any = false;
+    for (uint32_t i = 0; i < app->n_sources; i++)
+        any = any || app->sources[i].on_error == DS_ON_ERROR_DEAD_LETTER;
+    if (!any || app->dead_letters == NULL)
+        return;
+    ds_sink_plan *sink = DS_ARENA_NEW(plan->arena, ds_sink_plan);
+    *sink = (ds_sink_plan){.kind = DS_TO_APPEND,
+                           .index = plan->n_sinks,
+                           .name = "dead_letters",
+                           .format = DS_ROWS_JSON,
+                           .limit = -1,
+                           .path = app->dead_letters,
+                           .staging = staging_of_path(plan->arena, app->dead_letters)};
+    plan->dead_letters = plan->n_sinks;
+    plan->sinks[plan->n_sinks++] = sink;
+}

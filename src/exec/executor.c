@@ -446,6 +446,7 @@ static ds_receiver_spec receiver_spec(const ds_app *app, const ds_app_source *so
                               .host = source->host,
                               .port = source->port,
                               .record_limit = (uint32_t)app->limits_record,
+                              .keep_long = source->on_error == DS_ON_ERROR_DEAD_LETTER,
                               .block_bytes = block_bytes(app, start->credit_bytes),
                               .block_interval_ms = BLOCK_INTERVAL_MS,
                               .header = source->spec.header,

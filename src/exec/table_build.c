@@ -44,8 +44,13 @@ static ds_status read_all(ds_frame *frame, const ds_table_builder *builder, cons
 {
     ds_task task = {.inputs = (ds_input *)inputs, .n_inputs = n_inputs};
     ds_scratch scratch = {0};
-    ds_status status =
-        ds_task_source_run(frame, source, &task, builder->peers, &scratch, arena, result, error);
+    const ds_source_context context = {.frame = frame,
+                                       .node = source,
+                                       .task = &task,
+                                       .peers = builder->peers,
+                                       .scratch = &scratch,
+                                       .arena = arena};
+    ds_status status = ds_task_source_run(&context, result, error);
     if (status == DS_OK)
         status = check_overflows(frame, source, error);
     for (uint32_t i = 0; i < builder->plan->n_nodes && status == DS_OK; i++)

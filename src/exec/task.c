@@ -16,6 +16,7 @@ typedef struct running {
     const ds_task *task;
     ds_frame frame;
     ds_task_sinks *sinks;
+    ds_dead_letters *letters; /* NULL: the app has none */
     ds_arena *arena;
     ds_output *outputs;
     uint32_t n_outputs, capacity;
@@ -75,6 +76,16 @@ static ds_status on_sink(void *arg, const ds_node *node, const ds_heap *heap, co
     return ds_task_sinks_write(run->sinks, &run->frame, node, chunk, error);
 }
 
+static ds_status on_dropped(void *arg, const ds_node *node, ds_drop_reason reason,
+                            const ds_schema *schema, const ds_heap *heap, const ds_chunk *chunk,
+                            ds_error *error)
+{
+    running *run = arg;
+    if (run->letters == NULL)
+        return DS_OK;
+    return ds_dead_letters_rows(run->letters, node->stream, reason, schema, heap, chunk, error);
+}
+
 /* The pieces of this task's partition, in the order of the inputs. Pieces that are gone say
  * nothing about the panes that the task would change: another status tells the driver. */
 static ds_status read_pieces(running *run, ds_piece_bytes **pieces, uint32_t *n_pieces,
@@ -109,6 +120,7 @@ static ds_status finish(running *run, ds_task_result *result, ds_error *error)
     DS_TRY(ds_frame_finish(&run->frame));
     uint32_t n_sinks = 0;
     ds_output *sinks = DS_ARENA_ARRAY(run->arena, ds_output, run->env->plan->n_sinks + 1);
+    DS_TRY(ds_dead_letters_finish(run->letters, run->arena, sinks, &n_sinks, error));
     DS_TRY(ds_task_sinks_finish(run->sinks, &run->frame, run->arena, sinks, &n_sinks, error));
     result->outputs = DS_ARENA_ARRAY(run->arena, ds_output, run->n_outputs + n_sinks + 1);
     for (uint32_t i = 0; i < run->n_outputs; i++)
@@ -190,12 +202,17 @@ static ds_status run_stage(running *run, ds_scratch *scratch, ds_task_result *re
                            ds_error *error)
 {
     const ds_stage *stage = run->frame.stage;
+    const ds_source_context source = {.frame = &run->frame,
+                                      .node = stage->root,
+                                      .task = run->task,
+                                      .peers = run->env->peers,
+                                      .scratch = scratch,
+                                      .letters = run->letters,
+                                      .arena = run->arena};
     ds_status status = take_tables(run, error);
     if (status == DS_OK)
-        status = stage->root->kind == DS_NODE_SOURCE
-                     ? ds_task_source_run(&run->frame, stage->root, run->task, run->env->peers,
-                                          scratch, run->arena, result, error)
-                     : run_reduce(run, error);
+        status = stage->root->kind == DS_NODE_SOURCE ? ds_task_source_run(&source, result, error)
+                                                     : run_reduce(run, error);
     if (stage->root->kind == DS_NODE_SOURCE && stage->root->source->type == DS_SOURCE_TABLE)
         forget_counts(result);
     if (status == DS_OK)
@@ -238,7 +255,7 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
     ds_arena *due_arena = ds_arena_new(NULL);
     ds_plan_due(env->plan, due_arena, task->batch_ms, &due);
     running run = {.env = env, .task = task, .arena = arena};
-    ds_frame_out out = {&run, on_shuffle, on_sink};
+    ds_frame_out out = {&run, on_shuffle, on_sink, on_dropped};
     ds_frame_init(&run.frame, env->plan, &env->plan->stages[task->stage], &due, task->batch_ms,
                   task->partition, &budget, &out);
     run.frame.zero_ms = task->zero_ms;
@@ -249,6 +266,7 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
                                .durable = env->plan->app->checkpoint_dir != NULL,
                                .task = task};
     run.sinks = ds_task_sinks_new(env->plan, &context);
+    run.letters = ds_dead_letters_new(env->plan, &context);
 
     ds_error error = {0};
     ds_fault_notes *before = ds_fault_notes_use(&run.notes);
@@ -266,6 +284,7 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
     add_notes(result, &run.notes, arena);
     result->spilled_bytes = run.spilled_bytes;
     ds_task_sinks_free(run.sinks);
+    ds_dead_letters_free(run.letters, result->status == DS_OK);
     ds_frame_fini(&run.frame);
     while (run.n_tables > 0)
         ds_tables_put(env->tables, run.tables[--run.n_tables]);

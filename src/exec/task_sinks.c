@@ -4,7 +4,6 @@
 #include "columnar/piece.h"
 #include "dstream/row_buffer.h"
 #include "exec/shuffle.h"
-#include "exec/staged_file.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -51,17 +50,28 @@ void ds_task_sinks_free(ds_task_sinks *sinks)
     free(sinks);
 }
 
-static ds_status open_file(ds_task_sinks *sinks, sink_state *state, ds_error *error)
+ds_status ds_sink_stage(const ds_sink_plan *sink, const ds_sink_context *context,
+                        ds_staged_file **file, ds_error *error)
 {
-    const ds_sink_plan *plan = state->node->sink;
-    const ds_task *task = sinks->context.task;
+    DS_ASSERT(ds_sink_is_staged(sink));
+    const ds_task *task = context->task;
     ds_buffer name = {0};
-    ds_buffer_printf(&name, "%" PRIx64 "-%" PRId64 "-%s-%u-%u-%u", sinks->context.epoch,
-                     task->batch_ms, plan->name, task->stage, task->partition, task->attempt);
-    ds_status status =
-        ds_staged_file_new(plan->staging, ds_buffer_text(&name), &state->file, error);
+    ds_buffer_printf(&name, "%" PRIx64 "-%" PRId64 "-%s-%u-%u-%u", context->epoch, task->batch_ms,
+                     sink->name, task->stage, task->partition, task->attempt);
+    ds_status status = ds_staged_file_new(sink->staging, ds_buffer_text(&name), file, error);
     ds_buffer_fini(&name);
     return status;
+}
+
+ds_status ds_sink_staged(const ds_sink_plan *sink, const ds_sink_context *context,
+                         ds_staged_file *file, uint64_t rows, ds_arena *arena, ds_output *output,
+                         ds_error *error)
+{
+    *output = (ds_output){.kind = DS_OUTPUT_FILE, .target = sink->index, .rows = rows, .path = ""};
+    DS_TRY(
+        ds_staged_file_complete(file, context->durable, &output->length, &output->checksum, error));
+    output->path = ds_arena_strdup(arena, ds_staged_file_path(file));
+    return DS_OK;
 }
 
 static void keep_rows(sink_state *state, ds_frame *frame, const ds_chunk *chunk)
@@ -108,7 +118,7 @@ ds_status ds_task_sinks_write(ds_task_sinks *sinks, ds_frame *frame, const ds_no
         return DS_OK;
     }
     if (state->file == NULL)
-        DS_TRY(open_file(sinks, state, error));
+        DS_TRY(ds_sink_stage(plan, &sinks->context, &state->file, error));
     ds_rows_write(ds_staged_file_buffer(state->file), plan->format, &node->schema, &frame->heap,
                   &chunk);
     return ds_staged_file_drain(state->file, error);
@@ -171,23 +181,14 @@ static ds_status finish_bytes(ds_task_sinks *sinks, sink_state *state, ds_output
                         state->bytes.length, error);
 }
 
-static ds_status finish_file(ds_task_sinks *sinks, sink_state *state, ds_arena *arena,
-                             ds_output *output, ds_error *error)
-{
-    output->kind = DS_OUTPUT_FILE;
-    DS_TRY(ds_staged_file_complete(state->file, sinks->context.durable, &output->length,
-                                   &output->checksum, error));
-    output->path = ds_arena_strdup(arena, ds_staged_file_path(state->file));
-    return DS_OK;
-}
-
 static ds_status finish_one(ds_task_sinks *sinks, sink_state *state, ds_frame *frame,
                             ds_arena *arena, ds_output *output, ds_error *error)
 {
     const ds_sink_plan *plan = state->node->sink;
     *output = (ds_output){.target = plan->index, .rows = state->rows, .path = ""};
     if (ds_sink_is_staged(plan))
-        return finish_file(sinks, state, arena, output, error);
+        return ds_sink_staged(plan, &sinks->context, state->file, state->rows, arena, output,
+                              error);
     if (plan->kind == DS_TO_TEST)
         return finish_piece(sinks, state, frame, output, error);
     if (plan->format == DS_ROWS_TABLE)

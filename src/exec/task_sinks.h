@@ -10,6 +10,7 @@
 
 #include "dstream/frame.h"
 #include "exec/batch_ranges.h"
+#include "exec/staged_file.h"
 #include "rpc/message.h"
 
 typedef struct ds_task_sinks ds_task_sinks;
@@ -22,6 +23,14 @@ typedef struct ds_sink_context {
     bool durable; /* files are synced before they are reported: the app has a checkpoint */
     const ds_task *task;
 } ds_sink_context;
+
+/* Creates the file that a task writes aside for a staged sink. DS_ERR_IO. */
+ds_status ds_sink_stage(const ds_sink_plan *sink, const ds_sink_context *context,
+                        ds_staged_file **file, ds_error *error);
+/* Completes it; *output is what the driver is told of it, its path in arena. DS_ERR_IO. */
+ds_status ds_sink_staged(const ds_sink_plan *sink, const ds_sink_context *context,
+                         ds_staged_file *file, uint64_t rows, ds_arena *arena, ds_output *output,
+                         ds_error *error);
 
 /* The context is copied, what it points to borrowed. */
 ds_task_sinks *ds_task_sinks_new(const ds_plan *plan, const ds_sink_context *context);

@@ -34,6 +34,10 @@ typedef struct reading {
     uint64_t offset;       /* of the bytes being decoded, in their file */
     uint64_t first_record; /* number of the first record being decoded, in its source */
     const char *bytes;
+    uint64_t counted, lines; /* so many lines end before byte `counted` of them */
+    const char *header;      /* csv: of what is being decoded, without its line end */
+    size_t header_length;
+    ds_dead_letters *letters;
     int64_t position; /* of the next record, in the task */
     bool failed;      /* a bad record under "fail" */
 } reading;
@@ -79,39 +83,65 @@ static void add_sample(reading *r, uint8_t reason, const char *where, const char
         (ds_bad_sample){reason, where, ds_arena_strdup(r->arena, detail)};
 }
 
-static uint64_t lines_before(const char *bytes, uint64_t offset)
+/* How many lines end before an offset in the bytes being decoded. Bad records come in order, and
+ * there may be very many: what was counted is not counted again. */
+static uint64_t lines_before(reading *r, uint64_t offset)
 {
-    uint64_t lines = 0;
-    for (const char *p = bytes, *end = bytes + offset; p < end; p++) {
+    DS_ASSERT(offset >= r->counted);
+    for (const char *p = r->bytes + r->counted, *end = r->bytes + offset; p < end; p++) {
         p = memchr(p, '\n', (size_t)(end - p));
         if (p == NULL)
             break;
-        lines++;
+        r->lines++;
     }
-    return lines;
+    r->counted = offset;
+    return r->lines;
+}
+
+static void show_record(reading *r, const ds_dead_letter *letter)
+{
+    const char *where =
+        letter->file != NULL
+            ? ds_arena_printf(r->arena, "%s at byte %" PRIu64, letter->file, letter->offset)
+            : ds_arena_printf(r->arena, "record %" PRIu64, letter->number);
+    size_t length = letter->length;
+    size_t shown = length < DS_SAMPLE_BYTES ? length : DS_SAMPLE_BYTES;
+    ds_buffer text = {0};
+    ds_buffer_printf(&text, "%s: ", letter->detail);
+    ds_utf8_repair(&text, letter->record, shown);
+    if (shown < length)
+        ds_buffer_append_text(&text, " …");
+    add_sample(r, (uint8_t)letter->reason, where, ds_buffer_text(&text));
+    ds_buffer_fini(&text);
 }
 
 static void on_bad_record(void *arg, ds_bad_reason reason, const char *record, size_t length,
                           uint64_t offset, const char *detail)
 {
     reading *r = arg;
-    if (r->result->n_samples == DS_TASK_SAMPLES)
+    bool show = r->result->n_samples < DS_TASK_SAMPLES;
+    if (!show && r->letters == NULL)
         return;
-    const char *where;
-    if (r->input->kind == DS_INPUT_FILE || r->input->kind == DS_INPUT_TAIL)
-        where =
-            ds_arena_printf(r->arena, "%s at byte %" PRIu64, r->input->path, r->offset + offset);
-    else
-        where = ds_arena_printf(r->arena, "record %" PRIu64,
-                                r->first_record + lines_before(r->bytes, offset) + 1);
-    size_t shown = length < DS_SAMPLE_BYTES ? length : DS_SAMPLE_BYTES;
-    ds_buffer text = {0};
-    ds_buffer_printf(&text, "%s: ", detail);
-    ds_utf8_repair(&text, record, shown);
-    if (shown < length)
-        ds_buffer_append_text(&text, " …");
-    add_sample(r, (uint8_t)reason, where, ds_buffer_text(&text));
-    ds_buffer_fini(&text);
+    ds_dead_letter letter = {.source = r->source->name,
+                             .reason = reason,
+                             .detail = detail,
+                             .header = r->header,
+                             .header_length = r->header_length,
+                             .record = record,
+                             .length = length};
+    if (r->input->kind == DS_INPUT_FILE || r->input->kind == DS_INPUT_TAIL) {
+        letter.file = r->input->path;
+        letter.offset = r->offset + offset;
+    } else {
+        letter.number = r->first_record + lines_before(r, offset) + 1;
+    }
+    if (show)
+        show_record(r, &letter);
+    ds_error error;
+    ds_status status =
+        r->letters != NULL ? ds_dead_letters_record(r->letters, &letter, &error) : DS_OK;
+    if (status != DS_OK)
+        ds_frame_fail(r->frame, status, &error);
 }
 
 /* ---- decoding ---- */
@@ -119,6 +149,7 @@ static void on_bad_record(void *arg, ds_bad_reason reason, const char *record, s
 static ds_status decode(reading *r, const char *bytes, size_t length)
 {
     r->bytes = bytes;
+    r->counted = r->lines = 0;
     r->result->bytes_in += length;
     ds_decoder_open(r->decoder, &r->frame->heap, bytes, length, r->position);
     ds_chunk chunk;
@@ -142,6 +173,8 @@ static void use_header(reading *r, const char *line, size_t length)
     ds_error error;
     while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
         length--;
+    r->header = line;
+    r->header_length = length;
     if (ds_decoder_header(r->decoder, line, length, &error) != DS_OK)
         add_sample(r, DS_BAD_HEADER,
                    r->input->path[0] != '\0' ? ds_arena_strdup(r->arena, r->input->path)
@@ -445,23 +478,26 @@ static ds_status check_policy(reading *r, ds_error *error)
                         r->result->samples[0].where, r->result->samples[0].detail);
 }
 
-ds_status ds_task_source_run(ds_frame *frame, const ds_node *node, const ds_task *task,
-                             ds_peers *peers, ds_scratch *scratch, ds_arena *arena,
-                             ds_task_result *result, ds_error *error)
+ds_status ds_task_source_run(const ds_source_context *context, ds_task_result *result,
+                             ds_error *error)
 {
+    const ds_app_source *source = context->node->source;
+    ds_frame *frame = context->frame;
     reading r = {.frame = frame,
-                 .node = node,
-                 .source = node->source,
-                 .peers = peers,
-                 .scratch = scratch,
-                 .arena = arena,
+                 .node = context->node,
+                 .source = source,
+                 .peers = context->peers,
+                 .scratch = context->scratch,
+                 .arena = context->arena,
                  .result = result};
-    if (node->source->format != NULL)
-        r.decoder = ds_decoder_new(node->source->format, node->wanted, on_bad_record, &r);
-    trim_scratch(scratch);
+    if (source->on_error == DS_ON_ERROR_DEAD_LETTER)
+        r.letters = context->letters;
+    if (source->format != NULL)
+        r.decoder = ds_decoder_new(source->format, context->node->wanted, on_bad_record, &r);
+    trim_scratch(context->scratch);
     ds_status status = DS_OK;
-    for (uint32_t i = 0; i < task->n_inputs && status == DS_OK; i++) {
-        r.input = &task->inputs[i];
+    for (uint32_t i = 0; i < context->task->n_inputs && status == DS_OK; i++) {
+        r.input = &context->task->inputs[i];
         status = read_input(&r, error);
     }
     if (status == frame->status && status != DS_OK && error != NULL)

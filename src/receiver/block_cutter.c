@@ -27,7 +27,7 @@ static size_t carry_limit(const ds_block_cutter *cutter)
 
 uint64_t ds_block_cutter_least(const ds_block_cutter *cutter)
 {
-    uint64_t line = (uint64_t)carry_limit(cutter) + 1;
+    uint64_t line = (uint64_t)carry_limit(cutter) + 2;
     return cutter->header ? 2 * line : line;
 }
 
@@ -117,6 +117,17 @@ static void drop_record(ds_block_cutter *cutter, ds_record_stream *stream)
     stream->carry.length = 0;
 }
 
+/* Keeps the beginning of such a record: it waits in the carry, with a line end, to be placed. */
+static void cut_record(const ds_block_cutter *cutter, ds_record_stream *stream, const char *tail)
+{
+    size_t kept = carry_limit(cutter) + 1;
+    DS_ASSERT(stream->carry.length < kept);
+    ds_buffer_append(&stream->carry, tail, kept - stream->carry.length);
+    ds_buffer_append_char(&stream->carry, '\n');
+    stream->pending = true;
+    stream->skipping = true;
+}
+
 /* Drops the rest of a dropped record from the front of a piece; returns what is left of it. */
 static size_t skip_record(ds_record_stream *stream, char *piece, size_t length)
 {
@@ -142,10 +153,12 @@ static void take_piece(ds_block_cutter *cutter, ds_record_stream *stream, const 
         stream->carry.length = 0;
     }
     size_t tail = length - whole;
-    if (stream->carry.length + tail > carry_limit(cutter))
-        drop_record(cutter, stream);
-    else
+    if (stream->carry.length + tail <= carry_limit(cutter))
         ds_buffer_append(&stream->carry, piece + whole, tail);
+    else if (cutter->keep_long)
+        cut_record(cutter, stream, piece + whole);
+    else
+        drop_record(cutter, stream);
 }
 
 static bool is_blank(const char *text, size_t length)

@@ -17,7 +17,8 @@
  * A carry that grows beyond record_limit + 1 bytes (a \r may stand before the \n) is dropped,
  * counted in too_long, and the stream is skipped up to its next line end. A record over the
  * limit that is whole within its room stays: the decoder counts it, so every one is counted
- * exactly once.
+ * exactly once. With keep_long nothing is dropped whole: record_limit + 2 bytes stay as a record,
+ * which is over the limit even if its last byte is a \r, and what follows is skipped.
  *
  * With csv headers the first line of a stream that is not blank is collected aside, from
  * small reads; what came behind it waits in the carry as `pending` records until there is
@@ -45,6 +46,7 @@ typedef struct ds_record_stream {
 typedef struct ds_block_cutter {
     uint32_t record_limit;
     bool header;
+    bool keep_long;     /* set behind ds_block_cutter_init */
     ds_block_room room; /* capacity 0: none */
     uint64_t used;      /* bytes of the block, header included */
     uint64_t header_length;

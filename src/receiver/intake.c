@@ -25,6 +25,7 @@ ds_intake *ds_intake_new(ds_poller *poller, const ds_block_sink *sink, const ds_
     intake->cut_at_us = DS_NEVER;
     intake->bytes_at_us = poller->now_us;
     ds_block_cutter_init(&intake->cutter, spec->record_limit, spec->header);
+    intake->cutter.keep_long = spec->keep_long;
     intake->ops->start(intake);
     return intake;
 }

@@ -14,12 +14,13 @@
  * Credits: a receiver reads only into room that the sink reserved. When the sink refuses (the
  * receiver holds all bytes it may hold that the driver has not released), the receiver stops
  * reading, TCP slows the sender, and it tries again on ds_receivers_credit. A receiver asks for
- * block_bytes, or for what its longest record needs if that is more: record_limit + 2, twice
+ * block_bytes, or for what its longest record needs if that is more: record_limit + 3, twice
  * that with headers. It holds at most one room, and none over a tick at which it was idle.
  *
  * Records: \n ends one. A record longer than record_limit (without its line end) is dropped
  * as it comes and counted in `too_long` of the next block; the record after it is fine. (One
- * that is whole within the room stays in the block, and the decoder counts it.) A
+ * that is whole within the room stays in the block, and the decoder counts it; with keep_long so
+ * does the beginning of any, record_limit + 2 bytes.) A
  * peer that hangs up in mid-record leaves a last record that needs no end: it is kept, a line
  * end is added, and it counts in `cut_short` of its block (for `stdin` an unfinished last line
  * is ordinary and does not). The same holds for a record that is cut by our own stop; if the
@@ -54,6 +55,7 @@ typedef struct ds_receiver_spec {
     uint32_t block_bytes;  /* room to reserve at a time; >= record_limit + 1 */
     int block_interval_ms; /* 0: cut only when full and at the tick */
     bool header;
+    bool keep_long; /* the beginning of a record over the limit stays, and is over it */
     /* --available-now: CONNECT tries once (FAILED with DS_ERR_UNAVAILABLE if refused) and
      * ends when the peer closes or nothing came for idle_ms; LISTEN ends when it had a client,
      * none is left and nothing came for idle_ms. */

@@ -95,7 +95,7 @@ typedef struct ds_batch {
     ds_batch_stage *stages; /* by stage id */
     uint32_t stages_left;
     int64_t started_us;
-    uint64_t rows_in, rows_out;
+    uint64_t rows_in, rows_out, dead_letters;
     uint32_t losses;   /* how often outputs were lost with an executor */
     ds_status failure; /* FAILED: why */
     const char *failure_text;

@@ -60,7 +60,10 @@ static void add_part(gathering *g, const ds_sink_plan *sink, const ds_output *ou
 static void add_output(gathering *g, const ds_sink_plan *sink, const ds_output *output,
                        uint32_t part)
 {
-    g->batch->rows_out += output->rows;
+    if (sink->index == g->plan->dead_letters)
+        g->batch->dead_letters += output->rows;
+    else
+        g->batch->rows_out += output->rows;
     if (output->kind == DS_OUTPUT_BYTES)
         g->commit.bytes[g->commit.n_bytes++] = *output;
     else if (sink->kind == DS_TO_APPEND)
@@ -102,7 +105,7 @@ ds_commit ds_batch_commit(ds_batch *batch, const ds_plan *plan)
     g.commit.appends = DS_ARENA_ARRAY(batch->arena, ds_commit_append, plan->n_sinks + 1);
     g.commit.bytes = DS_ARENA_ARRAY(batch->arena, ds_output, most);
     g.next_part = DS_ARENA_ARRAY(batch->arena, ds_commit_file, most);
-    batch->rows_out = 0;
+    batch->rows_out = batch->dead_letters = 0;
     for (uint32_t i = 0; i < plan->n_sinks; i++)
         add_sink(&g, plan->sinks[i]);
     return g.commit;

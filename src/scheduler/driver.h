@@ -97,6 +97,7 @@ typedef struct ds_progress {
     uint64_t rows_in, bytes_in, rows_out;
     uint64_t bad_total;
     uint64_t overflow_rows, overflow_values;
+    uint64_t dead_letters;                   /* written */
     uint64_t function_rows, function_values; /* failures of user's functions */
     uint64_t spilled_bytes;                  /* written to disk for want of memory */
     const ds_source_counts *sources;         /* of the driver; by source of the app */

@@ -188,6 +188,7 @@ static void report_progress(ds_driver *d, const ds_batch *batch)
     p->delay_us = (d->wall_ms - batch->time_ms) * 1000;
     p->batches++;
     p->rows_out += batch->rows_out;
+    p->dead_letters += batch->dead_letters;
     for (uint32_t i = 0; i < batch->commit.n_bytes; i++)
         p->driver_bytes += batch->commit.bytes[i].length;
     p->batches_waiting = d->n_batches - 1;

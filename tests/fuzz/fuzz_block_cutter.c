@@ -87,6 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     machine m = {0};
     ds_block_cutter_init(&m.cutter, 1 + data[0] % 64, (data[0] & 0x80) != 0);
+    m.cutter.keep_long = (data[0] & 0x40) != 0;
     m.capacity = ds_block_cutter_least(&m.cutter) + data[1] * (data[2] % 16u);
     for (size_t at = 3; at + 2 <= size;) {
         uint8_t what = data[at];

@@ -123,9 +123,7 @@ class WrongApps(scenario.Scenario):
     def test_what_is_not_available_yet(self):
         file = {"type": "files", "dir": "x"}
         for path, value in (
-                ("dead_letters", "x"),
                 ("executors/mode", "threads"),
-                ("sources/t", {**file, "on_error": "dead_letter"}),
                 ("tests", [{"name": "t", "faults": []}])):
             self.refuse(changed(path, value), "not available yet")
         run = self.command("checkpoint", "ls", "x", status=USAGE)

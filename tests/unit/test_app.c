@@ -385,6 +385,36 @@ START_TEST(an_app_outlives_its_source)
 }
 END_TEST
 
+START_TEST(dead_letters)
+{
+    loaded l = load_good(HEAD "'dead_letters':'out/dead','sources':{"
+                              "'a':{'type':'stdin','on_error':'dead_letter'},"
+                              "'b':{'type':'rate','rows_per_second':1,'on_error':'fail'}},"
+                              "'sinks':{'s':{'from':'a','type':'append','path':'out/log'},"
+                              "'t':{'from':'b','type':'console'}}}");
+    ck_assert_str_eq(l.app->dead_letters, "out/dead");
+    ck_assert_int_eq(l.app->sources[0].on_error, DS_ON_ERROR_DEAD_LETTER);
+    ck_assert_int_eq(l.app->sources[1].on_error, DS_ON_ERROR_FAIL);
+    ck_assert_int_eq(l.app->sinks[0].type, DS_SINK_APPEND);
+    ck_assert_str_eq(l.app->sinks[0].file, "out/log");
+    ck_assert_ptr_null(l.app->sinks[0].dir);
+    unit_unload(&l);
+    l = load_good(HEAD RATE ",'sinks':{'s':{'from':'r','type':'console'}}}");
+    ck_assert_ptr_null(l.app->dead_letters);
+    unit_unload(&l);
+    unit_says(HEAD RATE ",\n'dead_letters':'x','sinks':{'s':{'from':'r','type':'console'}}}",
+              "app.json:2:1: warning: dead_letters: no source says \"on_error\": \"dead_letter\": "
+              "nothing goes there\n");
+    unit_says(HEAD
+              "'dead_letters':'./x',\n'sources':{'a':{'type':'stdin','on_error':'dead_letter'}},"
+              "\n'sinks':{'s':{'from':'a','type':'append','path':'x'}}}",
+              "app.json:3:49: sinks.s.path: the dead letters go to this file\n");
+    unit_says(HEAD "\n'dead_letters':'x/',\n'sources':{'a':{'type':'stdin','on_error':"
+                   "'dead_letter'}},\n'sinks':{'s':{'from':'a','type':'console'}}}",
+              "app.json:2:16: dead_letters: names a folder; it must name a file\n");
+}
+END_TEST
+
 START_TEST(warnings)
 {
     const char *text = HEAD "\n'sources':{'r':{'type':'rate','rows_per_second':1},\n"
@@ -425,4 +455,4 @@ END_TEST
 UNIT_MAIN("app", defaults, settings, key_partitions_follow_the_cores, sources_of_records,
           generated_sources, clauses_of_a_stream, joins, a_stream_without_clauses,
           parents_come_first, slides_go_down_the_graph, sinks, variables_take_the_type_of_their_key,
-          an_app_outlives_its_source, warnings, sinks_are_needed_to_run)
+          an_app_outlives_its_source, warnings, dead_letters, sinks_are_needed_to_run)

@@ -65,8 +65,6 @@ END_TEST
 START_TEST(not_available_yet)
 {
     CHECK(HEAD RATE ",\n", "}",
-          {"'dead_letters':'x'",
-           "app.json:3:1: dead_letters: \"dead_letters\" is not available yet\n"},
           {"'executors':{'mode':'threads'}",
            "app.json:3:14: executors.mode: \"mode\" is not available yet\n"},
           {"'executors':{'mode':'processes'}",
@@ -85,7 +83,8 @@ START_TEST(not_available_yet)
            "app.json:3:54: tests[0].faults: \"faults\" is not available yet\n"});
     CHECK(HEAD "'sources':{\n", "}}",
           {"'a':{'type':'stdin','on_error':'dead_letter','max_rate':4}",
-           "app.json:3:32: sources.a.on_error: \"dead_letter\" is not available yet\n"
+           "app.json:3:32: sources.a.on_error: needs \"dead_letters\" in the app: the path of the "
+           "file for them\n"
            "app.json:3:46: sources.a.max_rate: \"max_rate\" is not available yet\n"});
 }
 END_TEST
@@ -209,7 +208,7 @@ START_TEST(source_keys)
          "app.json:3:56: sources.a.schema: \"schema\" belongs to type socket, files, stdin, queue, "
          "table, tail, not to rate\n"},
         {"'a':{'type':'stdin','on_error':'ignore'}",
-         "app.json:3:32: sources.a.on_error: \"ignore\" is not one of skip, fail\n"},
+         "app.json:3:32: sources.a.on_error: \"ignore\" is not one of skip, fail, dead_letter\n"},
         {"'a':{'type':'stdin','conect':'x'}",
          "app.json:3:21: sources.a.conect: unknown key \"conect\" (did you mean \"connect\"?)\n"});
 }

@@ -257,12 +257,13 @@ static void feed_randomly(fixture *f, client *clients, ds_random *random)
     }
 }
 
-static void check_random_streams(uint64_t seed, bool header)
+static void check_random_streams(uint64_t seed, bool header, bool keep_long)
 {
     ds_random random;
     ds_random_init(&random, seed);
     fixture f;
     set_up(&f, LIMIT, header, ds_random_below(&random, 2000));
+    f.cutter.keep_long = keep_long;
     client clients[CLIENTS];
     for (size_t i = 0; i < CLIENTS; i++)
         make_client(&clients[i], i, &random, header);
@@ -284,6 +285,7 @@ static void check_random_streams(uint64_t seed, bool header)
     ck_assert_uint_eq(got.records, f.records);
     ck_assert_uint_eq(got.empty, sent.empty);
     ck_assert_uint_eq(got.overlong + f.too_long, sent.overlong);
+    ck_assert(!keep_long || f.too_long == 0);
     ck_assert_uint_eq(got.records + f.too_long, sent.records);
     ck_assert_uint_le(f.cut_short, unfinished); /* some of them were over the limit */
     check_order(&f, clients);
@@ -295,14 +297,14 @@ static void check_random_streams(uint64_t seed, bool header)
 START_TEST(random_streams_come_out_whole)
 {
     for (uint64_t seed = 0; seed < 150; seed++)
-        check_random_streams(seed, false);
+        check_random_streams(seed, false, seed % 2 != 0);
 }
 END_TEST
 
 START_TEST(random_streams_with_headers)
 {
     for (uint64_t seed = 1000; seed < 1150; seed++)
-        check_random_streams(seed, true);
+        check_random_streams(seed, true, seed % 2 != 0);
 }
 END_TEST
 
@@ -374,6 +376,24 @@ START_TEST(longer_ones_are_dropped_once)
     ck_assert(cut(&f));
     assert_out(&f, "ok\n");
     ck_assert_uint_eq(f.too_long, 2);
+    ck_assert_uint_eq(f.cut_short, 0);
+    tear_down(&f);
+}
+END_TEST
+
+/* The beginning stays, and is too long whatever stands at its end: the decoder counts it. */
+START_TEST(the_beginning_of_longer_ones_is_kept)
+{
+    fixture f;
+    ds_record_stream s = {0};
+    set_up(&f, 4, false, 0);
+    f.cutter.keep_long = true;
+    for (const char *p = "12345678901234567890\nok\n12345\r7\n123456"; *p != '\0'; p++)
+        feed(&f, &s, p, 1);
+    end(&f, &s, true); /* all but its beginning is skipped: nothing is unfinished */
+    ck_assert(cut(&f));
+    assert_out(&f, "123456\nok\n12345\r\n123456\n");
+    ck_assert_uint_eq(f.too_long, 0);
     ck_assert_uint_eq(f.cut_short, 0);
     tear_down(&f);
 }
@@ -564,7 +584,8 @@ END_TEST
 UNIT_MAIN("block_cutter", random_streams_come_out_whole, random_streams_with_headers,
           nothing_is_not_reported, clients_share_a_block, records_up_to_the_limit_are_kept,
           longer_ones_are_dropped_once, a_whole_long_record_is_left_to_the_decoder,
-          counters_alone_are_a_block_of_length_0, a_million_empty_lines, a_full_block_says_so,
-          headers_are_in_front_of_each_block, a_header_alone_is_no_record,
-          a_header_comes_byte_by_byte, a_header_over_the_limit_is_an_empty_line,
-          pending_records_end_with_their_stream, largest_header_and_record_fit_the_least_room)
+          the_beginning_of_longer_ones_is_kept, counters_alone_are_a_block_of_length_0,
+          a_million_empty_lines, a_full_block_says_so, headers_are_in_front_of_each_block,
+          a_header_alone_is_no_record, a_header_comes_byte_by_byte,
+          a_header_over_the_limit_is_an_empty_line, pending_records_end_with_their_stream,
+          largest_header_and_record_fit_the_least_room)

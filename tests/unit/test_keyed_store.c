@@ -49,7 +49,7 @@ static void apply(kit *k, const ds_stage *stage, uint32_t partition, int64_t bat
     ds_due due;
     ds_plan_due(k->p.plan, arena, batch_ms, &due);
     ds_frame frame;
-    ds_frame_out out = {NULL, NULL, NULL};
+    ds_frame_out out = {0};
     ds_frame_init(&frame, k->p.plan, stage, &due, batch_ms, partition, &budget, &out);
     ck_assert_int_eq(ds_stage_reduce(&frame, k->kept, NULL, 0, &k->error), DS_OK);
     ds_frame_fini(&frame);
@@ -187,7 +187,7 @@ static ds_status run(kit *k, const ds_stage *stage, int64_t batch_ms, const ds_p
     ds_due due;
     ds_plan_due(k->p.plan, arena, batch_ms, &due);
     ds_frame frame;
-    ds_frame_out out = {got, take_rows, NULL};
+    ds_frame_out out = {.arg = got, .shuffle = take_rows};
     ds_frame_init(&frame, k->p.plan, stage, &due, batch_ms, 0, NULL, &out);
     ds_status status = ds_stage_reduce(&frame, k->kept, pieces, n, &k->error);
     if (status == DS_OK)
