@@ -7,6 +7,7 @@
 #include "dstream/op_order.h"
 #include "dstream/op_rows.h"
 #include "dstream/op_window.h"
+#include "lua/definition.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -293,6 +294,20 @@ static void print_dead_letters(const ds_plan *plan)
     printf("\n");
 }
 
+static void print_functions(const ds_app *app)
+{
+    if (app->n_functions > 0)
+        printf("\nfunctions\n");
+    for (uint32_t i = 0; i < app->n_functions; i++) {
+        const ds_lua_definition *f = &app->functions[i];
+        printf("  %s(", f->name);
+        for (uint32_t a = 0; a < f->n_args; a++)
+            printf("%s%s", a > 0 ? ", " : "", ds_type_name(f->args[a]));
+        printf("%s) gives %s: %sin Lua, %s\n", f->args == NULL ? "..." : "",
+               ds_type_name(f->returns), f->aggregate ? "an aggregate " : "", f->place);
+    }
+}
+
 static void print_plan(const ds_plan *plan)
 {
     const ds_app *app = plan->app;
@@ -303,6 +318,7 @@ static void print_plan(const ds_plan *plan)
            app->executors_count == 1 ? "" : "s", app->executors_cores,
            app->executors_cores == 1 ? "" : "s", plan->key_partitions, plan->hash);
     print_streams(plan);
+    print_functions(app);
     printf("\nstages of a batch\n");
     for (uint32_t i = 0; i < plan->n_stages; i++)
         print_stage(plan, &plan->stages[i]);

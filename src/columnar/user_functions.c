@@ -25,7 +25,7 @@ const char *ds_user_function_clash(const char *name)
 {
     if (!ds_expr_plain_name(name))
         return "a reserved word";
-    if (ds_function_find(name) != NULL || strcmp(name, "timed_out") == 0)
+    if (ds_function_find(name) != NULL)
         return "a built-in function";
     return ds_aggregate_find(name) != NULL ? "a built-in aggregate" : NULL;
 }
