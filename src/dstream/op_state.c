@@ -50,9 +50,10 @@ typedef struct batch {
     const ds_group_plan *group;
     const ds_state_plan *plan;
     ds_state *state;
-    ds_groups *groups; /* of the keys with rows */
-    ds_groups *none;   /* of no rows; NULL: not asked for yet */
-    ds_column **empty; /* the calls of no rows: columns of one row */
+    ds_groups *groups;        /* of the keys with rows */
+    ds_groups *none;          /* of no rows; NULL: not asked for yet */
+    ds_column **empty;        /* the calls of no rows: columns of one row */
+    uint64_t **empty_misfits; /* by call: NULL, or it failed */
 } batch;
 
 /* A chunk of keys, from the old state to the new. */
@@ -86,11 +87,18 @@ static void take_empty(batch *b, keys *k)
         *alone = (ds_group_spec){.calls = spec->calls, .n_calls = spec->n_calls};
         b->none = ds_groups_new(alone, frame->budget);
         b->empty = DS_ARENA_ARRAY(frame->arena, ds_column *, spec->n_calls + 1);
-        ds_groups_results(b->none, frame->arena, &frame->heap, zeros, 1, b->empty, NULL);
+        b->empty_misfits = DS_ARENA_ARRAY(frame->arena, uint64_t *, spec->n_calls + 1);
+        ds_groups_results(b->none, frame->arena, &frame->heap, zeros, 1, b->empty,
+                          b->empty_misfits);
     }
-    for (uint32_t c = 0; c < spec->n_calls; c++)
+    for (uint32_t c = 0; c < spec->n_calls; c++) {
         k->rows.columns[b->group->n_keys + b->group->n_old + c] =
             ds_column_gather(frame->chunk_arena, b->empty[c], zeros, k->n);
+        if (b->empty_misfits[c] == NULL)
+            continue;
+        k->rows.overflows[c] = ds_arena_alloc(frame->chunk_arena, sizeof(uint64_t[DS_CHUNK_WORDS]));
+        ds_bitmap_fill(k->rows.overflows[c], k->n);
+    }
 }
 
 /* Computes the new state of keys, and which of them go. */

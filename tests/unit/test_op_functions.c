@@ -18,7 +18,11 @@
     "                    '  return m.update(m.update(a, b.least), b.most)', 'end',"                \
     "                    'function m.finish(s) return s.most and s.most - s.least end',"           \
     "                    'return m'],"                                                             \
-    "            'args': ['int'], 'returns': 'int', 'aggregate': true }"
+    "            'args': ['int'], 'returns': 'int', 'aggregate': true },"                          \
+    "'some': { 'lua': ['return { init = function() end, update = function(s, x) return x end,',"   \
+    "                  'merge = function(a, b) return b end,',"                                    \
+    "                  'finish = function(s) if not s then error([[none]]) end return s end }'],"  \
+    "          'args': ['int'], 'returns': 'int', 'aggregate': true }"
 
 /* An app with these functions; sources of type queue. */
 static void open_app(engine *e, const char *schema, const char *batches, const char *more,
@@ -233,6 +237,28 @@ START_TEST(state_is_set_by_functions)
 }
 END_TEST
 
+/* An aggregate that cannot even finish no rows fails for keys that have none in a batch. */
+START_TEST(no_rows_may_fail_too)
+{
+    engine e;
+    open_app(&e, "'k': 'string', 'n': 'int'", "[ { 'k': 'a', 'n': 5 } ], []", "",
+             "'s': { 'from': 'in', 'state': { 'key': ['k'], 'emit': 'all',"
+             "       'set': { 'w': 'coalesce(some(n), 7)', 'c': 'coalesce(state.c, 0) + 1' } } },"
+             "'t': { 'from': 'in', 'aggregate': { 'w': 'some(n)', 'c': 'count()' } }",
+             "s t");
+    e.once = true; /* a task that runs again has nothing new to say */
+    engine_batch(&e);
+    engine_rows(&e, "s", "[ { 'k': 'a', 'w': 5, 'c': 1 } ]");
+    engine_rows(&e, "t", "[ { 'w': 5, 'c': 1 } ]");
+    ck_assert_uint_eq(e.sum.function_values, 0);
+    engine_batch(&e);
+    engine_rows(&e, "s", "[ { 'k': 'a', 'w': null, 'c': 2 } ]");
+    engine_rows(&e, "t", "[ { 'w': null, 'c': 0 } ]");
+    ck_assert_uint_eq(e.sum.function_values, 2);
+    engine_close(&e);
+}
+END_TEST
+
 START_TEST(samples_go_with_the_result)
 {
     engine e;
@@ -264,4 +290,4 @@ END_TEST
 UNIT_MAIN("op_functions", rows_with_errors_are_dropped, siblings_go_together,
           the_strictest_source_decides, arguments_and_results_of_aggregates,
           results_are_filtered_and_sorted, aggregates_in_lua, state_is_set_by_functions,
-          samples_go_with_the_result)
+          no_rows_may_fail_too, samples_go_with_the_result)
