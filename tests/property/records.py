@@ -1,0 +1,136 @@
+"""Rows as records of text: JSON, CSV and plain lines, written in many ways, with bad ones between."""
+import json
+
+import expressions as ex
+
+
+def json_value(type, value):
+    """A value as an app file and an output have it."""
+    if value is None:
+        return None
+    if type.startswith("list<"):
+        return [json_value(ex.element_type(type), v) for v in value]
+    return ex.time_text(value) if type == "timestamp" else value
+
+
+class Format:
+    """How one source's records are written. columns: of evaluate.Column."""
+
+    def __init__(self, random, columns):
+        self.random, self.columns = random, columns
+
+    def schema(self):
+        return {c.name: c.type for c in self.columns}
+
+    def options(self):
+        """More keys of the source."""
+        return {}
+
+    def header(self):
+        """The first record, or None."""
+        return None
+
+    def bad_wanted(self):
+        return self.random.random() < 0.03
+
+
+class Json(Format):
+    name = "json"
+
+    def record(self, row):
+        r = self.random
+        fields = [(c.name, json_value(c.type, row[c.name])) for c in self.columns
+                  if row[c.name] is not None or r.random() < 0.5]
+        if r.random() < 0.1:
+            fields.append(("not wanted", [1, {"a": None}, "é"]))
+        r.shuffle(fields)
+        if fields and r.random() < 0.05:  # of a repeated key the last counts
+            name = fields[-1][0]
+            fields.insert(0, (name, None))
+        colon, comma = r.choice([(":", ","), (": ", ", "), (" :\t", " , ")])
+        dump = lambda value: json.dumps(value, ensure_ascii=r.random() < 0.3)
+        text = "{" + comma.join(dump(name) + colon + dump(value) for name, value in fields) + "}"
+        return r.choice(["", " ", "\t"]) + text + r.choice(["", "  "])
+
+    def bad(self):
+        ints = [c.name for c in self.columns if c.type == "int"]
+        wrong = json.dumps({ints[0]: self.random.choice(["5", 1.5, True, [], 2**63])})
+        return self.random.choice(["{", "[1]", "null", '{"a" 1}', '{"a": 1} x', wrong, '{"a": nan}'])
+
+
+class Csv(Format):
+    name = "csv"
+
+    def __init__(self, random, columns):
+        super().__init__(random, columns)
+        self.with_header = random.random() < 0.4
+        self.delimiter = random.choice([",", ",", ";", "|"])
+        self.fields = list(columns)
+        if self.with_header:
+            random.shuffle(self.fields)
+            if random.random() < 0.5:
+                self.fields.insert(random.randrange(len(self.fields) + 1), None)
+
+    def options(self):
+        options = {}
+        if self.with_header:
+            options["header"] = True
+        if self.delimiter != ",":
+            options["delimiter"] = self.delimiter
+        return options
+
+    def header(self):
+        if not self.with_header:
+            return None
+        return self.delimiter.join(self.quoted(c.name if c else "more") for c in self.fields)
+
+    def quoted(self, text):
+        must = text == "" or '"' in text or self.delimiter in text
+        if must or self.random.random() < 0.2:
+            return '"%s"' % text.replace('"', '""')
+        return text
+
+    def field(self, c, row):
+        if c is None:
+            return self.quoted(self.random.choice(["x", "1", "a b"]))
+        value = row[c.name]
+        if value is None:
+            return ""
+        text = ex.to_text(c.type, value)
+        if c.type == "bool" and self.random.random() < 0.3:
+            text = text.upper()
+        return self.quoted(text) if c.type == "string" else text
+
+    def record(self, row):
+        return self.delimiter.join(self.field(c, row) for c in self.fields)
+
+    def bad(self):
+        d, n = self.delimiter, len(self.fields)
+        return self.random.choice([d * n, d * (n - 2) + "x" if n > 2 else "x", '"' + d * (n - 1),
+                                   'a"b' + d * (n - 1)])
+
+
+class Text(Format):
+    name = "text"
+
+    def schema(self):
+        return None
+
+    def record(self, row):
+        return row[self.columns[0].name]
+
+    def bad_wanted(self):
+        return False
+
+
+def write(format, rows, blanks):
+    """Records of these rows; how many bad ones are among them."""
+    records, bad = [], 0
+    for row in rows:
+        if format.bad_wanted():
+            records.append(format.bad())
+            bad += 1
+        if blanks and format.random.random() < 0.05:
+            records.append(format.random.choice(["", "  ", "\t"]))
+        records.append(format.record(row))
+    return records, bad
