@@ -32,6 +32,29 @@ class Source:
         self.format, self.files, self.bad = None, [], 0
 
 
+class Table(Source):
+    """Its rows (batches[0]) are there in every batch, whatever the slide of who reads them."""
+
+
+class Join:
+    """on: pairs of a left and a right column. names: of the right columns that are no keys, and
+    their names in the result. floats: which keys are ints on one side and floats on the other.
+    left: the names of the left columns."""
+
+    def __init__(self, other, on, kind, left, names, floats):
+        self.other, self.on, self.kind, self.left = other, on, kind, left
+        self.names, self.floats = names, floats
+
+
+class State:
+    """set: (name, expression, calls used); timeout: microseconds or None; initial: rows."""
+
+    def __init__(self, key):
+        self.key, self.set, self.columns = key, [], []
+        self.remove_when = self.timeout = None
+        self.emit, self.initial = "changed", []
+
+
 class Stream:
     """One stream; clauses that it does not have are None."""
 
@@ -41,7 +64,9 @@ class Stream:
         self.sources, self.ordered = set(), True
         self.flat_map = self.where = self.select = self.window = None
         self.group_by = self.aggregate = self.distinct = self.having = None
-        self.order_by = self.limit = None
+        self.order_by = self.limit = self.repartition = None
+        self.join = self.state = None
+        self.snapshot = self.cache = False
         self.calls = []
 
 
@@ -182,20 +207,30 @@ def sort_rows(rows, items, columns, env_of):
 # ---- streams ----
 
 
+class Memory:
+    """What a state knows, and what it gave."""
+
+    def __init__(self, state, zero):
+        self.last, self.emitted, self.live_rows = 0, {}, {}
+        self.live = {tuple(plain(row[name]) for name in state.key): (row, zero)
+                     for row in state.initial}
+
+
 class Evaluation:
     """All datasets of an app; rows are lists of (position or None, row)."""
 
     def __init__(self, datasets, zero, interval):
         self.datasets = {dataset.name: dataset for dataset in datasets}
         self.zero, self.interval = zero, interval  # microseconds
-        self.known, self.inputs = {}, {}
+        self.known, self.inputs, self.states = {}, {}, {}
         self.dropped = {}  # rows that overflowed, by stream and batch
 
     def time(self, k):
         return self.zero + k * self.interval
 
     def due(self, dataset, k):
-        return k >= 1 and self.time(k) // self.interval % dataset.slide == 0
+        return k >= 1 and (isinstance(dataset, Table) or
+                           self.time(k) // self.interval % dataset.slide == 0)
 
     def rows(self, name, k):
         """The rows of a dataset at batch k, in order if it has one; None if it is not due."""
@@ -203,7 +238,9 @@ class Evaluation:
         if not self.due(dataset, k):
             return None
         if (name, k) not in self.known:
-            if isinstance(dataset, Source):
+            if isinstance(dataset, Table):
+                self.known[name, k] = [(None, row) for row in dataset.batches[0]]
+            elif isinstance(dataset, Source):
                 batch = dataset.batches[k - 1] if k <= len(dataset.batches) else []
                 self.known[name, k] = [((k, name, i), row) for i, row in enumerate(batch)]
             else:
@@ -218,9 +255,16 @@ class Evaluation:
         return self.inputs[stream.name, k]
 
     def compute_input(self, stream, k):
-        names = [c.name for c in self.datasets[stream.parents[0]].columns]
-        rows = [(position, {name: row[name] for name in names})
-                for parent in stream.parents for position, row in self.rows(parent, k) or []]
+        if self.rows(stream.parents[0], k) is None:
+            return []
+        if stream.snapshot:
+            rows = [(None, row) for row in self.snapshot(stream.parents[0], k)]
+        else:
+            names = [c.name for c in self.datasets[stream.parents[0]].columns]
+            rows = [(position, {name: row[name] for name in names})
+                    for parent in stream.parents for position, row in self.rows(parent, k)]
+        if stream.join:
+            rows = list(self.joined(stream.join, rows, self.rows(stream.join.other, k)))
         if stream.ordered:
             rows.sort(key=lambda row: row[0])
         result = []
@@ -230,6 +274,39 @@ class Evaluation:
             except Overflow:
                 self.dropped[stream.name, k] = self.dropped.get((stream.name, k), 0) + 1
         return result
+
+    @staticmethod
+    def joined(join, left, right):
+        """Nested loops, with a dictionary of the right keys."""
+        def key(row, side):
+            values = [row[pair[side]] for pair in join.on]
+            values = [float(v) if f and v is not None else plain(v)
+                      for v, f in zip(values, join.floats)]
+            return None if None in values else tuple(values)
+        def result(row, other, values):
+            made = dict(row or {})
+            made.update(zip([pair[0] for pair in join.on], values))
+            made.update((name, other and other[old]) for old, name in join.names)
+            return None, made
+        def values_of(row, side):
+            return [float(v) if f and v is not None else v for v, f in
+                    zip([row[pair[side]] for pair in join.on], join.floats)]
+        by_key, matched = {}, set()
+        for i, (_, row) in enumerate(right):
+            by_key.setdefault(key(row, 1), []).append((i, row))
+        for _, row in left:
+            wanted = key(row, 0)
+            partners = by_key.get(wanted, []) if wanted is not None else []
+            for i, other in partners:
+                matched.add(i)
+                yield result(row, other, values_of(row, 0))
+            if not partners and join.kind in ("left", "full"):
+                yield result(row, None, values_of(row, 0))
+        if join.kind in ("right", "full"):
+            nothing = dict.fromkeys(join.left)
+            for i, (_, row) in enumerate(right):
+                if i not in matched:
+                    yield result(nothing, row, values_of(row, 1))
 
     def pieces(self, stream, k, position, row):
         """What becomes of one row: an overflow anywhere drops all of it."""
@@ -258,6 +335,8 @@ class Evaluation:
             envs = [Env(row, self.time(j), *span)
                     for j in batches for _, row in self.input(stream, j)]
             rows = [(None, row) for row in self.groups(stream, k, envs, span)]
+        elif stream.state:
+            rows = [(None, row) for row in self.state(stream, k).emitted[k]]
         else:
             rows = [row for j in batches for row in self.input(stream, j)]
         if stream.distinct:
@@ -271,6 +350,54 @@ class Evaluation:
                              lambda row: Env(row[1], self.time(k), *span))
             rows = rows[:stream.limit]
         return rows
+
+    # State: batch after batch.
+
+    def state(self, stream, k):
+        memory = self.states.setdefault(stream.name, Memory(stream.state, self.zero))
+        while memory.last < k:
+            memory.last += 1
+            if self.due(stream, memory.last):
+                self.step(stream, memory, memory.last)
+        return memory
+
+    def snapshot(self, name, k):
+        return self.state(self.datasets[name], k).live_rows[k]
+
+    def step(self, stream, memory, k):
+        state, now = stream.state, self.time(k)
+        groups, emitted = {}, []
+        for _, row in self.input(stream, k):
+            key = tuple(plain(row[name]) for name in state.key)
+            groups.setdefault(key, []).append(Env(row, now))
+        def set_(key, envs, timed_out):
+            """The new state; None if it is removed."""
+            values = [call_value(call, envs) for call in stream.calls]
+            old = memory.live.get(key, ({}, None))[0]
+            env = Env(dict(zip(state.key, key)), now)
+            env.row["timed out"] = timed_out
+            env.row.update(("#%d" % i, value) for i, value in enumerate(values))
+            env.row.update(("state." + name, old.get(name)) for name, _, _ in state.set)
+            row = dict(zip(state.key, key))
+            for name, expr, used in state.set:
+                row[name] = self.column(expr, env, [values[i] for i in used])
+            if state.remove_when is not None and self.holds(state.remove_when, Env(row, now)):
+                return None
+            return row
+        for key in list(memory.live) + [key for key in groups if key not in memory.live]:
+            last = memory.live[key][1] if key in memory.live else now
+            late = state.timeout is not None and key not in groups and now > last + state.timeout
+            if key not in groups and not late and state.emit == "changed":
+                continue
+            row = set_(key, groups.get(key, []), late)
+            if row is None or late:
+                memory.live.pop(key, None)
+            else:
+                memory.live[key] = (row, now if key in groups else last)
+            if row is not None and not (late and state.emit == "all"):
+                emitted.append(row)
+        memory.emitted[k] = emitted
+        memory.live_rows[k] = [row for row, _ in memory.live.values()]
 
     @staticmethod
     def holds(condition, env):

@@ -24,7 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 import generate  # noqa: E402
-from evaluate import Evaluation  # noqa: E402
+from evaluate import Evaluation, Stream  # noqa: E402
 from expressions import time_text  # noqa: E402
 from records import json_value  # noqa: E402
 
@@ -134,8 +134,8 @@ def write_app(app_json, folder):
 
 def check_dataset(app, evaluation, dataset, found, last):
     """All times of one sink: those up to the last, each as evaluated, and no others."""
-    ordered = getattr(dataset, "order_by", None) is not None or \
-        getattr(dataset, "limit", None) is not None
+    ordered = isinstance(dataset, Stream) and dataset.repartition is None and \
+        (dataset.order_by is not None or dataset.limit is not None)
     for k in range(1, last + 1):
         got = found.pop(evaluation.time(k) // 1000, [])
         due = evaluation.rows(dataset.name, k) is not None
@@ -231,8 +231,8 @@ def test_way(app, folder):
         raise Difference("dstream test ended with %d\n%s" % (status, log[:6000]))
 
 
-def check(app, way):
-    """Raises Difference if the app gives something else in this way."""
+def check(app, way, keep=None):
+    """Raises Difference if the app gives something else in this way. The files go to keep."""
     folder = tempfile.mkdtemp(prefix="property-", dir=FOLDERS)
     try:
         if way == "test":
@@ -240,6 +240,8 @@ def check(app, way):
         else:
             run_way(app, way, folder)
     finally:
+        if keep:
+            shutil.copytree(folder, keep, dirs_exist_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -249,7 +251,7 @@ def check(app, way):
 def kind_of(message):
     """What a difference is about: the stream, or the first line."""
     found = re.search(r"^\s*(\w+) at (batch|\d)", message, re.M)
-    return found[1] if found else message.split("\n")[0]
+    return found[1] if found else re.sub(r'"[^"]*"|\S*\d\S*', "", "".join(message.split("\n")[:2]))
 
 
 def fails(app, way, message):
@@ -272,15 +274,19 @@ def copy_of(app):
     return made
 
 
+def reads(stream, name):
+    return name in stream.parents or (stream.join is not None and stream.join.other == name)
+
+
 def without_streams(app):
     for i in reversed(range(len(app.streams))):
         name = app.streams[i].name
-        if not any(name in other.parents for other in app.streams):
+        if not any(reads(other, name) for other in app.streams):
             smaller = copy_of(app)
             del smaller.streams[i]
             yield smaller
     for i, source in enumerate(app.sources):
-        if source.name != "clock" and not any(source.name in s.parents for s in app.streams):
+        if source.name != "clock" and not any(reads(s, source.name) for s in app.streams):
             smaller = copy_of(app)
             del smaller.sources[i]
             yield smaller
@@ -288,7 +294,8 @@ def without_streams(app):
 
 def without_clauses(app):
     for i, stream in enumerate(app.streams):
-        for clause in ("having", "order_by", "limit", "where", "flat_map", "distinct", "window"):
+        for clause in ("having", "order_by", "limit", "where", "flat_map", "distinct", "window",
+                       "join", "repartition"):
             if clause == "flat_map" and stream.flat_map and \
                     any(c.name == stream.flat_map[0] for parent in app.datasets()
                         if parent.name in stream.parents for c in parent.columns):
@@ -373,15 +380,12 @@ def report(seed, way, app, message, keep):
         way = "test"
     smaller = shrink(app, way, message)
     try:
-        check(smaller, way)
+        check(smaller, way, keep and "property-%d" % seed)
     except Difference as difference:
         message = str(difference)
     text = app_text(smaller.json(sinks=way != "test"))
     print("seed %d, %s: %s\n%s" % (seed, way, message, text))
     print("again: %s --seed %d --ways %s" % (os.path.relpath(__file__), seed, way), flush=True)
-    if keep:
-        with open("property-%d.json" % seed, "w", encoding="utf-8") as file:
-            file.write(text)
 
 
 def run_seed(seed, ways, keep):
@@ -403,7 +407,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=math.inf)
     parser.add_argument("--failures", type=int, default=1, help="how many end the run")
     parser.add_argument("--ways", default=",".join(WAYS))
-    parser.add_argument("--keep", action="store_true", help="write failing apps to files")
+    parser.add_argument("--keep", action="store_true", help="leave the files of a failed app in property-SEED")
     options = parser.parse_args()
     if not os.access(BINARY, os.X_OK):
         sys.exit("there is no binary %s: build it, or name another with DSTREAM" % BINARY)
