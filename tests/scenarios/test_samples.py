@@ -1,4 +1,5 @@
 """The samples with the real binary, the log generator, and rows on a terminal."""
+import json
 import os
 import pty
 import re
@@ -109,6 +110,34 @@ class Apps(scenario.Scenario):
         self.assertEqual(sum(row["hits"] for row in last), 2994)
         self.assertEqual(run.bad("syntax", "access"), 6)
         self.assertTrue(os.listdir(self.path("state")))
+
+    def test_server_errors(self):
+        log = loggen("--lines", "3000", "--bad", "500", *CAN_STAY).splitlines(keepends=True)
+        environment = {"LOG": "access.log", "STATE_DIR": "state", "OUT_DIR": "out"}
+
+        def add(lines):
+            with open(self.path("access.log"), "ab") as file:
+                file.writelines(lines)
+
+        os.mkdir(self.path("out"))
+        add(log[:1000])
+        run = self.start(self.sample("server-errors.json"), env=environment)
+        run.until_rows_in(998)
+        add(log[1000:1500])
+        os.rename(self.path("access.log"), self.path("access.log.1"))
+        add(log[1500:2000])
+        run.until_rows_in(1996)
+        run.kill()  # the next run goes on where this one was
+        add(log[2000:])
+        self.run_now(self.sample("server-errors.json"), env=environment)
+        errors = [json.loads(line) for line in read(self.path("out/server-errors.json")).splitlines()]
+        wanted = awk('BEGIN { FS = "\\"" } NF == 7 { split($3, a, " "); if (a[1] >= 500) print $2 }',
+                     text=b"".join(log))
+        self.assertEqual([row["request"] + " HTTP/1.1" for row in errors], wanted)
+        letters = [json.loads(line) for line in read(self.path("out/bad-lines.json")).splitlines()]
+        self.assertEqual([letter["record"] for letter in letters],
+                         [line.decode().rstrip("\n") for line in log if line.count(b'"') != 6])
+        self.assertEqual(letters[0]["position"]["file"], "access.log")
 
     def test_word_count(self):
         self.write("texts/a.txt", "To be, or not to be:\n")
