@@ -100,10 +100,12 @@ static void put_position(ds_dead_letters *letters, ds_buffer *out, const ds_dead
     ds_buffer_append_text(out, ",\"position\":{");
     if (letter->file != NULL) {
         put_text(letters, out, "file", letter->file, strlen(letter->file));
-        ds_buffer_printf(out, ",\"offset\":%" PRIu64 "}", letter->offset);
-    } else {
-        ds_buffer_printf(out, "\"record\":%" PRIu64 "}", letter->number);
+        ds_buffer_append_char(out, ',');
     }
+    if (letter->number > 0)
+        ds_buffer_printf(out, "\"record\":%" PRIu64 "}", letter->number);
+    else
+        ds_buffer_printf(out, "\"offset\":%" PRIu64 "}", letter->offset);
 }
 
 static void put_record(ds_dead_letters *letters, ds_buffer *out, const char *record, size_t length)

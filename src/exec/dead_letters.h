@@ -5,7 +5,8 @@
  *     {"time":"2026-01-01T00:00:10Z","source":"access","position":{"file":"in/a","offset":1234},
  *      "reason":"type","detail":"...","record":"..."}
  *
- * `time` is the batch time; `position` is {"record":n} for records that were received. `record`
+ * `time` is the batch time (of a table: when it was read); `position` is {"record":n} for records
+ * that were received, {"file":..., "record":n} for those of a table. `record`
  * is the raw record without its line end. If it is not valid UTF-8, "base64" has its bytes, too; of
  * one over limits.record there are that many bytes, and "length" says how long it is, as far as
  * it was read; "header" is that of a csv file or connection. A row that was dropped
@@ -24,8 +25,8 @@ typedef struct ds_dead_letters ds_dead_letters;
 /* A bad record. All borrowed. */
 typedef struct ds_dead_letter {
     const char *source;
-    const char *file; /* and offset, of the record there; NULL: number, from 1 */
-    uint64_t offset, number;
+    const char *file;        /* NULL: it was received */
+    uint64_t number, offset; /* of the record, from 1; if that is 0 its offset in the file */
     ds_bad_reason reason;
     const char *detail;
     const char *header; /* of a csv file or connection; NULL: none */

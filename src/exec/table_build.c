@@ -38,9 +38,16 @@ static ds_status check_overflows(const ds_frame *frame, const ds_node *source, d
                         source->stream, (unsigned long long)frame->overflow_fatal);
 }
 
+static ds_status on_dropped(void *arg, const ds_node *node, ds_drop_reason reason,
+                            const ds_schema *schema, const ds_heap *heap, const ds_chunk *chunk,
+                            ds_error *error)
+{
+    return ds_dead_letters_rows(arg, node->stream, reason, schema, heap, chunk, error);
+}
+
 static ds_status read_all(ds_frame *frame, const ds_table_builder *builder, const ds_node *source,
-                          const ds_input *inputs, uint32_t n_inputs, ds_arena *arena,
-                          ds_task_result *result, ds_error *error)
+                          const ds_input *inputs, uint32_t n_inputs, ds_dead_letters *letters,
+                          ds_arena *arena, ds_task_result *result, ds_error *error)
 {
     ds_task task = {.inputs = (ds_input *)inputs, .n_inputs = n_inputs};
     ds_scratch scratch = {0};
@@ -49,6 +56,7 @@ static ds_status read_all(ds_frame *frame, const ds_table_builder *builder, cons
                                        .task = &task,
                                        .peers = builder->peers,
                                        .scratch = &scratch,
+                                       .letters = letters,
                                        .arena = arena};
     ds_status status = ds_task_source_run(&context, result, error);
     if (status == DS_OK)
@@ -63,8 +71,9 @@ static ds_status read_all(ds_frame *frame, const ds_table_builder *builder, cons
 }
 
 ds_status ds_table_build(const ds_table_builder *builder, const ds_node *source,
-                         const ds_input *inputs, uint32_t n_inputs, ds_arena *arena,
-                         ds_task_result *result, ds_broadcast ***broadcasts, ds_error *error)
+                         const ds_input *inputs, uint32_t n_inputs, ds_dead_letters *letters,
+                         ds_arena *arena, ds_task_result *result, ds_broadcast ***broadcasts,
+                         ds_error *error)
 {
     const ds_plan *plan = builder->plan;
     ds_budget budget;
@@ -74,12 +83,13 @@ ds_status ds_table_build(const ds_table_builder *builder, const ds_node *source,
     ds_broadcast_reads(plan, source, due.reads);
     ds_broadcast **made = new_broadcasts(builder, source);
     ds_frame frame;
-    ds_frame_init(&frame, plan, &plan->stages[source->stage], &due, 0, 0, &budget,
-                  &(ds_frame_out){0});
+    ds_frame_out out = {.arg = letters, .dropped = letters != NULL ? on_dropped : NULL};
+    ds_frame_init(&frame, plan, &plan->stages[source->stage], &due, 0, 0, &budget, &out);
     frame.broadcasts = made;
     frame.reads_table = true;
     ds_error why;
-    ds_status status = read_all(&frame, builder, source, inputs, n_inputs, arena, result, &why);
+    ds_status status =
+        read_all(&frame, builder, source, inputs, n_inputs, letters, arena, result, &why);
     result->overflow_rows = frame.overflow_rows;
     ds_frame_fini(&frame);
     ds_arena_free(due_arena);

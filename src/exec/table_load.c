@@ -22,6 +22,8 @@ typedef struct loading {
     const ds_task_env *env;
     const ds_app_source *source;
     const ds_msg_table_load *load;
+    int64_t wall_us;
+    ds_dead_letters *letters; /* NULL: none are kept */
     ds_arena *arena;
     ds_msg_table_loaded *loaded;
     ds_buffer bytes; /* of one piece */
@@ -252,9 +254,34 @@ static ds_status check_contents(loading *l, ds_error *error)
         return ds_error_set(error, DS_ERR_PROTOCOL, "nothing reads the table %s", l->source->name);
     DS_TRY(check_header(l, error));
     DS_TRY(ds_table_build(ds_tables_builder(l->env->tables), node, l->loaded->inputs,
-                          l->loaded->n_inputs, l->arena, &l->loaded->result, &l->broadcasts,
-                          error));
+                          l->loaded->n_inputs, l->letters, l->arena, &l->loaded->result,
+                          &l->broadcasts, error));
     return check_counts(l, error);
+}
+
+/* The dead letters of a load are committed with the next batch. Their time is that of the load,
+ * which is in the name of their file, too. */
+static ds_status check_with_letters(loading *l, ds_error *error)
+{
+    const ds_task load = {.batch_ms = l->wall_us / 1000,
+                          .stage = l->load->source,
+                          .partition = (uint32_t)l->load->version,
+                          .attempt = (uint32_t)l->load->load_id};
+    const ds_sink_context context = {.epoch = l->env->epoch,
+                                     .durable = l->env->plan->app->checkpoint_dir != NULL,
+                                     .task = &load};
+    ds_task_result *result = &l->loaded->result;
+    if (l->source->on_error == DS_ON_ERROR_DEAD_LETTER)
+        l->letters = ds_dead_letters_new(l->env->plan, &context);
+    result->outputs = DS_ARENA_ARRAY(l->arena, ds_output, 1);
+    ds_status status = check_contents(l, error);
+    if (status == DS_OK)
+        status = ds_dead_letters_finish(l->letters, l->arena, result->outputs, &result->n_outputs,
+                                        error);
+    ds_dead_letters_free(l->letters, status == DS_OK);
+    if (status != DS_OK)
+        result->n_outputs = 0;
+    return status;
 }
 
 /* ---- all ---- */
@@ -287,7 +314,7 @@ static ds_status load_table(loading *l, ds_error *error)
         take_list(l);
     else
         DS_TRY(take_file(l, error));
-    return l->loaded->same ? DS_OK : check_contents(l, error);
+    return l->loaded->same ? DS_OK : check_with_letters(l, error);
 }
 
 void ds_table_load(const ds_task_env *env, const ds_msg_table_load *load, int64_t wall_us,
@@ -298,6 +325,7 @@ void ds_table_load(const ds_task_env *env, const ds_msg_table_load *load, int64_
     loading l = {.env = env,
                  .source = &env->plan->app->sources[load->source],
                  .load = load,
+                 .wall_us = wall_us,
                  .arena = arena,
                  .loaded = loaded,
                  .checksum = XXH3_createState()};

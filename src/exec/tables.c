@@ -188,7 +188,7 @@ static ds_status decode(const ds_tables *tables, version *v, ds_error *error)
         return ds_error_set(error, DS_ERR_PROTOCOL, "a task names a table that nobody reads");
     ds_arena *arena = ds_arena_new(NULL);
     ds_task_result result = {0};
-    ds_status status = ds_table_build(&tables->builder, node, v->inputs, v->n_inputs, arena,
+    ds_status status = ds_table_build(&tables->builder, node, v->inputs, v->n_inputs, NULL, arena,
                                       &result, &v->broadcasts, error);
     ds_arena_free(arena);
     return status;

@@ -190,7 +190,7 @@ static ds_status take_tables(running *run, ds_error *error)
     return DS_OK;
 }
 
-/* The records of a table were counted, and shown, when it was loaded. */
+/* The records of a table were counted, shown and kept when it was loaded. */
 static void forget_counts(ds_task_result *result)
 {
     result->rows_in = result->bytes_in = result->replaced = 0;
@@ -202,18 +202,20 @@ static ds_status run_stage(running *run, ds_scratch *scratch, ds_task_result *re
                            ds_error *error)
 {
     const ds_stage *stage = run->frame.stage;
+    const bool table =
+        stage->root->kind == DS_NODE_SOURCE && stage->root->source->type == DS_SOURCE_TABLE;
     const ds_source_context source = {.frame = &run->frame,
                                       .node = stage->root,
                                       .task = run->task,
                                       .peers = run->env->peers,
                                       .scratch = scratch,
-                                      .letters = run->letters,
+                                      .letters = table ? NULL : run->letters,
                                       .arena = run->arena};
     ds_status status = take_tables(run, error);
     if (status == DS_OK)
         status = stage->root->kind == DS_NODE_SOURCE ? ds_task_source_run(&source, result, error)
                                                      : run_reduce(run, error);
-    if (stage->root->kind == DS_NODE_SOURCE && stage->root->source->type == DS_SOURCE_TABLE)
+    if (table)
         forget_counts(result);
     if (status == DS_OK)
         status = check_overflows(run, error);

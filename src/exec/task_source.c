@@ -101,7 +101,7 @@ static uint64_t lines_before(reading *r, uint64_t offset)
 static void show_record(reading *r, const ds_dead_letter *letter)
 {
     const char *where =
-        letter->file != NULL
+        letter->number == 0
             ? ds_arena_printf(r->arena, "%s at byte %" PRIu64, letter->file, letter->offset)
             : ds_arena_printf(r->arena, "record %" PRIu64, letter->number);
     size_t length = letter->length;
@@ -123,6 +123,7 @@ static void on_bad_record(void *arg, ds_bad_reason reason, const char *record, s
     if (!show && r->letters == NULL)
         return;
     ds_dead_letter letter = {.source = r->source->name,
+                             .file = r->source->file,
                              .reason = reason,
                              .detail = detail,
                              .header = r->header,

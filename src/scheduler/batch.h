@@ -90,6 +90,8 @@ typedef struct ds_batch {
     uint32_t n_blocks;
     ds_batch_table *tables;
     uint32_t n_tables;
+    ds_output *letters; /* dead letters that no task of it wrote, but the loads of tables */
+    uint32_t n_letters;
     bool unsettled;         /* a version is gone: it waits, and begins anew with another one */
     uint32_t first_attempt; /* of its tasks: larger than those before it began anew */
     ds_batch_stage *stages; /* by stage id */

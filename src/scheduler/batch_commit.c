@@ -75,6 +75,8 @@ static void add_output(gathering *g, const ds_sink_plan *sink, const ds_output *
 static void add_sink(gathering *g, const ds_sink_plan *sink)
 {
     uint32_t part = 0;
+    for (uint32_t i = 0; i < g->batch->n_letters && sink->index == g->plan->dead_letters; i++)
+        add_output(g, sink, &g->batch->letters[i], part++);
     for (uint32_t s = 0; s < g->plan->n_stages; s++) {
         const ds_batch_stage *stage = &g->batch->stages[s];
         for (uint32_t t = 0; t < stage->n_tasks; t++)
@@ -88,7 +90,7 @@ static void add_sink(gathering *g, const ds_sink_plan *sink)
 
 static uint32_t count_outputs(const ds_batch *batch, const ds_plan *plan)
 {
-    uint32_t n = 0;
+    uint32_t n = batch->n_letters;
     for (uint32_t s = 0; s < plan->n_stages; s++)
         for (uint32_t t = 0; t < batch->stages[s].n_tasks; t++)
             n += batch->stages[s].tasks[t].n_outputs;

@@ -215,6 +215,16 @@ static void on_failure(ds_driver *d, ds_table *table, const ds_task_result *resu
         back_off(d, table);
 }
 
+/* The only output of a load are its dead letters. */
+static bool letters_fit(const ds_plan *plan, const ds_task_result *result)
+{
+    for (uint32_t i = 0; i < result->n_outputs; i++)
+        if (result->outputs[i].kind != DS_OUTPUT_FILE ||
+            result->outputs[i].target != plan->dead_letters)
+            return false;
+    return true;
+}
+
 /* True if the blocks lie where they can lie. */
 static bool inputs_fit(const ds_executor_entry *from, const ds_msg_table_loaded *loaded)
 {
@@ -258,6 +268,8 @@ static void on_new_version(ds_driver *d, ds_table *table, const ds_executor_entr
     d->counts[table->source].table_version = version.number;
     ds_driver_count_table(d, table->source, &loaded->result);
     show_version(table, &version, loaded->result.rows_in);
+    for (uint32_t i = 0; i < loaded->result.n_outputs; i++)
+        ds_table_keep_letters(table, &loaded->result.outputs[i]);
     ds_table_add(table, &version);
     tell_all(d, table, ds_table_newest(table));
     ds_driver_drop_tables(d);
@@ -288,7 +300,8 @@ void ds_driver_on_table_loaded(ds_driver *d, ds_executor_entry *from,
             continue;
         table->loading = false;
         ds_task_result result = loaded->result;
-        if (result.status == DS_OK && !inputs_fit(from, loaded)) {
+        if (result.status == DS_OK &&
+            !(inputs_fit(from, loaded) && letters_fit(d->plan, &loaded->result))) {
             result.status = DS_ERR_PROTOCOL;
             result.message = "the blocks that were told of it cannot be";
         }
@@ -316,6 +329,7 @@ void ds_driver_give_tables(ds_driver *d, ds_batch *batch)
     for (uint32_t i = 0; i < d->n_tables; i++) {
         DS_ASSERT(d->tables[i].n_versions > 0);
         use_version(batch, &batch->tables[i], d->tables[i].source, ds_table_newest(&d->tables[i]));
+        ds_table_give_letters(&d->tables[i], batch);
     }
 }
 

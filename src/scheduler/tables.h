@@ -31,7 +31,9 @@ typedef struct ds_table {
     const ds_app_source *of;
     ds_table_version *versions; /* those in use, the oldest first */
     uint32_t n_versions;
-    uint64_t next; /* number of the next version */
+    uint64_t next;      /* number of the next version */
+    ds_output *letters; /* dead letters of loads, for the next batch; owned, and their paths */
+    uint32_t n_letters;
     bool loading;
     uint64_t load_id, loader; /* what is under way, and where */
     int64_t look_us;          /* when the file is looked at next; INT64_MAX: not again */
@@ -47,6 +49,10 @@ const ds_table_version *ds_table_newest(const ds_table *table);
 const ds_table_version *ds_table_find(const ds_table *table, uint64_t number);
 /* Adds a version, which becomes the newest (inputs are copied). */
 void ds_table_add(ds_table *table, const ds_table_version *version);
+/* Keeps a staged file of dead letters (copied) until a batch takes it. */
+void ds_table_keep_letters(ds_table *table, const ds_output *letters);
+/* Moves what is kept to a batch, which commits it. */
+void ds_table_give_letters(ds_table *table, ds_batch *batch);
 /* Forgets the oldest version. */
 void ds_table_drop_oldest(ds_table *table);
 void ds_table_fini(ds_table *table);

@@ -174,6 +174,52 @@ class Reasons(Letters):
                                       "n": 9223372036854775807}])
 
 
+class OtherSources(Letters):
+    def test_a_tail(self):
+        self.write("log.txt", "1\nx\n", aside=False)
+        run = self.start(self.dead_app({"type": "tail", "path": "log.txt", "format": "csv",
+                                        "start_at": "beginning", "schema": {"n": "int"}}))
+        self.until_letters(run, 1)
+        with open(self.path("log.txt"), "a") as file:
+            file.write("2\n3,y\n")
+        self.until_letters(run, 2)
+        run.stop()
+        self.assertEqual([(r["position"]["offset"], r["record"]) for r in self.letters()],
+                         [(2, "x"), (6, "3,y")])
+        self.assertIn("log.txt", self.letters()[0]["position"]["file"])
+        self.assertEqual([row["n"] for row in self.rows()], [1, 2])
+
+    def test_a_table(self):
+        # Once for each load, however many executors and batches use it.
+        self.write("t", "1,a\nx,b\n9223372036854775807,c\n2\n")
+        app = self.app(
+            {"q": {"type": "rate", "rows_per_second": 200},
+             "t": {"type": "table", "path": "t", "format": "csv", "reload": "50ms", **DEAD,
+                   "schema": {"k": "int", "s": "string"}}},
+            {"more": {"from": "t", "select": {"k": "k + 1", "s": "s"}},
+             "both": {"from": "q", "join": {"with": "more", "on": {"value": "k"}}}},
+            {"log": {"from": "both", "type": "append", "path": "log"}}, interval="20ms",
+            dead_letters="dead", checkpoint={"dir": "state"})
+        for restart in (False, True):
+            self.write("dead", "")
+            run = self.start(app, "--executors", "3")
+            self.until_letters(run, 3)
+            run.until_batches(run.last().get("batches", 0) + 5)
+            letters = self.letters()
+            self.assertEqual([(r["reason"], r.get("position"), r.get("record"), r.get("row"))
+                              for r in letters],
+                             [("type", {"file": "t", "record": 2}, "x,b", None),
+                              ("fields", {"file": "t", "record": 4}, "2", None),
+                              ("overflow", None, None, {"k": 9223372036854775807, "s": "c"})])
+            self.write("t", "1,a\nz,b\n")
+            self.until_letters(run, 4)
+            self.assertEqual(self.letters()[3]["record"], "z,b")
+            self.write("t", "1,a\nx,b\n9223372036854775807,c\n2\n")
+            self.until_letters(run, 7)
+            run.stop()
+            self.assertEqual(len(self.letters()), 7)
+
+
 class Overflows(Letters):
     BIG = 9223372036854775807
 

@@ -124,6 +124,45 @@ START_TEST(who_joins_later_is_told)
 }
 END_TEST
 
+/* Dead letters of a load are committed with the next batch, once; with those of its tasks. */
+START_TEST(dead_letters_of_loads)
+{
+    driver_kit k;
+    kit_open(&k,
+             "{ 'version': 1, 'name': 'x', 'batch': { 'interval': '1s' }, 'dead_letters': 'dead',"
+             "'executors': { " ONE " }, 'sources': { " LISTS
+             ", " TABLE(", 'on_error': 'dead_letter'") " }, 'sinks': { " SINKS " } }");
+    k.config.virtual_time = true;
+    join_all(&k, 1);
+    ds_output outputs[] = {{.kind = DS_OUTPUT_FILE,
+                            .target = k.p.plan->dead_letters,
+                            .rows = 3,
+                            .length = 70,
+                            .path = "staged"}};
+    const kit_sent *to = kit_last(&k, DS_MSG_TABLE_LOAD);
+    kit_loaded(
+        &k, to,
+        (ds_msg_table_loaded){.checksum = 1, .result = {.outputs = outputs, .n_outputs = 1}});
+    kit_done(&k, kit_task(&k, 1000, 0, 0));
+    ck_assert_uint_eq(k.n_commits, 1);
+    const ds_commit *commit = k.commits[0];
+    ck_assert_uint_eq(commit->n_appends, 1);
+    ck_assert_str_eq(commit->appends[0].path, "dead");
+    ck_assert_uint_eq(commit->appends[0].n_parts, 1);
+    ck_assert_str_eq(commit->appends[0].parts[0].staged, "staged");
+    ck_assert_uint_eq(commit->appends[0].parts[0].length, 70);
+    k.n_committed++;
+    kit_step(&k, (ds_driver_event){.kind = DS_DRIVER_COMMITTED,
+                                   .batch_ms = 1000,
+                                   .ends = &(ds_append_end){5, 6}});
+    kit_committed(&k, DS_OK);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->dead_letters, 3);
+    kit_done(&k, kit_task(&k, 2000, 0, 0));
+    ck_assert_uint_eq(k.commits[k.n_commits - 1]->n_appends, 0);
+    kit_close(&k);
+}
+END_TEST
+
 /* What a load says that failed at the start, and what the app ends with. */
 START_TEST(a_table_that_cannot_be_had)
 {
@@ -555,10 +594,10 @@ START_TEST(after_a_restart)
 }
 END_TEST
 
-UNIT_MAIN("driver_tables", nothing_runs_before_it_is_loaded, who_joins_later_is_told,
-          a_table_that_cannot_be_had, a_file_that_is_just_being_written, a_table_alone_is_one_batch,
-          it_is_looked_at_again, without_reload_it_is_not, versions_change_between_batches,
-          the_last_good_one_stays, a_bad_record_under_fail_ends_the_app,
-          answers_that_are_not_believed, tasks_name_versions, an_executor_is_lost_while_it_reads,
-          the_store_of_a_lost_one_is_held, the_only_copy_is_lost, a_person_sees_the_version,
-          after_a_restart)
+UNIT_MAIN("driver_tables", dead_letters_of_loads, nothing_runs_before_it_is_loaded,
+          who_joins_later_is_told, a_table_that_cannot_be_had, a_file_that_is_just_being_written,
+          a_table_alone_is_one_batch, it_is_looked_at_again, without_reload_it_is_not,
+          versions_change_between_batches, the_last_good_one_stays,
+          a_bad_record_under_fail_ends_the_app, answers_that_are_not_believed, tasks_name_versions,
+          an_executor_is_lost_while_it_reads, the_store_of_a_lost_one_is_held,
+          the_only_copy_is_lost, a_person_sees_the_version, after_a_restart)
