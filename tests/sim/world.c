@@ -257,13 +257,44 @@ static void append_sinks(const world *w, ds_buffer *out)
     }
 }
 
+/* In half of the worlds some of it is done by functions in Lua. */
+#define FUNCTIONS                                                                                  \
+    "\"functions\":{"                                                                              \
+    "\"odd\":{\"lua\":\"function(v) return v and 2 * v + 1 end\",\"args\":[\"int\"],"              \
+    "\"returns\":\"int\"},"                                                                        \
+    "\"words\":{\"lua\":[\"function(s)\",\"local r = {}\","                                        \
+    "\"for w in s:gmatch('%S+') do r[#r + 1] = w end\",\"return r\",\"end\"],"                     \
+    "\"returns\":\"list<string>\"},"                                                               \
+    "\"highest\":{\"lua\":[\"local m = {init = function() end}\","                                 \
+    "\"function m.update(s, v) return {top = s and s.top > v and s.top or v} end\","               \
+    "\"function m.merge(a, b) return a.top > b.top and a or b end\","                              \
+    "\"function m.finish(s) return s and s.top end\",\"return m\"],"                               \
+    "\"args\":[\"int\"],\"returns\":\"int\",\"aggregate\":true}},\n"
+
+static void put_streams(const world *w, const ds_buffer *streams, ds_buffer *out)
+{
+    static const char *const replaced[][2] = {
+        {"2 * v + 1", "odd(v)"}, {"split(line)", "words(line)"}, {"max(v)", "highest(v)"}};
+    for (size_t at = 0; at < streams->length;) {
+        size_t i = 0, n = w->seed % 2 == 1 ? sizeof replaced / sizeof *replaced : 0;
+        while (i < n && strncmp(streams->data + at, replaced[i][0], strlen(replaced[i][0])) != 0)
+            i++;
+        if (i < n)
+            ds_buffer_append_text(out, replaced[i][1]);
+        else
+            ds_buffer_append_char(out, streams->data[at]);
+        at += i < n ? strlen(replaced[i][0]) : 1;
+    }
+}
+
 void world_app(const world *w, ds_buffer *out)
 {
     ds_buffer_printf(out,
                      "{\"version\":1,\"name\":\"world\",\"batch\":{\"interval\":\"%dms\"},\n"
                      "\"executors\":{\"count\":%u,\"cores\":%u,\"key_partitions\":%u},\n"
-                     "\"sources\":{",
-                     INTERVAL_MS, w->executors, w->cores, w->key_partitions);
+                     "%s\"sources\":{",
+                     INTERVAL_MS, w->executors, w->cores, w->key_partitions,
+                     w->seed % 2 == 1 ? FUNCTIONS : "");
     for (uint32_t s = 0; s < 2; s++)
         ds_buffer_printf(out,
                          "\"%s\":{\"type\":\"queue\",\"schema\":{\"k\":\"string\",\"v\":\"int\"},"
@@ -272,10 +303,14 @@ void world_app(const world *w, ds_buffer *out)
     ds_buffer_append_text(out, "\"l\":{\"type\":\"stdin\"}},\n\"streams\":{");
     /* Counts its batches, so that there is a commit at each. */
     ds_buffer_append_text(out, "\"every\":{\"from\":\"a\",\"aggregate\":{\"n\":\"count()\"}}");
+    ds_buffer streams = {0};
     for (uint32_t i = 0; i < w->n_streams; i++) {
-        ds_buffer_append_text(out, ",\n");
-        append_stream(&w->streams[i], out);
+        ds_buffer_append_text(&streams, ",\n");
+        append_stream(&w->streams[i], &streams);
     }
+    ds_buffer_text(&streams); /* ended by a NUL */
+    put_streams(w, &streams, out);
+    ds_buffer_fini(&streams);
     append_sinks(w, out);
     ds_buffer_append_text(out, "},\n\"given\":[");
     append_input(w, out);
