@@ -429,7 +429,7 @@ const ds_shape ds_executors_shape = {
 
 static const ds_shape record_size = {.kind = DS_SHAPE_SIZE, .min = 1, .max = GIB};
 static const ds_shape disk_size = {.kind = DS_SHAPE_SIZE, .min = 0, .max = INT64_C(1) << 50};
-INT_SHAPE(lua_instructions, 1000, INT64_C(1000000000000));
+INT_SHAPE(lua_instructions, 1000, 1000000000);
 static const ds_shape lua_memory = {.kind = DS_SHAPE_SIZE, .min = 256 << 10, .max = GIB};
 static const ds_key limits_keys[] = {
     {"memory", &memory_size, 0, {0, 0}, "2GiB", "The memory of the whole app; 16MiB or more."},

@@ -92,7 +92,9 @@ bool ds_lua_load(ds_lua *lua, const ds_lua_definition *definition, ds_lua_loaded
     for (int i = 0; i < DS_LUA_PARTS; i++)
         loaded->parts[i] = LUA_NOREF;
     loading l = {definition, loaded};
-    return ds_lua_call(lua, load, &l);
+    bool fine = ds_lua_call(lua, load, &l);
+    ds_lua_keep_text(lua);
+    return fine;
 }
 
 bool ds_lua_try(const ds_lua_definition *definition, const ds_lua_limits *limits,

@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A state, with what is loaded into it. */
+/* A state, with all functions loaded. */
 typedef struct ds_lua_state {
     struct ds_lua_state *next;
     ds_lua *lua;
     struct {
-        enum { NOT_YET, LOADED, FAILED } is;
+        bool loaded;
         ds_lua_loaded parts;
-        char message[DS_LUA_MESSAGE]; /* FAILED */
+        char message[DS_LUA_MESSAGE]; /* why not */
     } texts[];
 } ds_lua_state;
 
@@ -36,6 +36,11 @@ static ds_lua_state *new_state(const ds_lua_set *set)
         return NULL;
     ds_lua_state *state = ds_calloc(1, sizeof *state + set->n * sizeof state->texts[0]);
     state->lua = lua;
+    for (uint32_t i = 0; i < set->n; i++) {
+        state->texts[i].loaded = ds_lua_load(lua, set->items[i].definition, &state->texts[i].parts);
+        if (!state->texts[i].loaded)
+            memcpy(state->texts[i].message, ds_lua_message(lua), DS_LUA_MESSAGE);
+    }
     return state;
 }
 
@@ -71,26 +76,16 @@ static void free_set(void *arg)
 
 /* ---- use ---- */
 
-static void load_text(ds_lua_use *use, ds_lua_state *state)
-{
-    uint32_t i = use->function->index;
-    if (state->texts[i].is == NOT_YET) {
-        bool fine = ds_lua_load(state->lua, use->function->definition, &state->texts[i].parts);
-        state->texts[i].is = fine ? LOADED : FAILED;
-        snprintf(state->texts[i].message, DS_LUA_MESSAGE, "%s",
-                 fine ? "" : ds_lua_message(state->lua));
-    }
-    memcpy(use->message, state->texts[i].message, DS_LUA_MESSAGE);
-    use->loaded = state->texts[i].is == LOADED ? &state->texts[i].parts : NULL;
-}
-
 void ds_lua_use_begin(ds_lua_use *use, const ds_lua_function *function)
 {
     *use = (ds_lua_use){.function = function, .state = take_state(function->set)};
-    if (use->state != NULL)
-        load_text(use, use->state);
-    else
+    uint32_t i = function->index;
+    if (use->state == NULL)
         snprintf(use->message, DS_LUA_MESSAGE, "limits.lua_memory is too small for Lua itself");
+    else if (use->state->texts[i].loaded)
+        use->loaded = &use->state->texts[i].parts;
+    else
+        memcpy(use->message, use->state->texts[i].message, DS_LUA_MESSAGE);
 }
 
 void ds_lua_use_end(ds_lua_use *use)

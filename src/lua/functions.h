@@ -2,8 +2,7 @@
  * The functions in Lua of one plan, as entries for expressions (columnar/user_functions.h).
  *
  * States are made when they are needed, as many as are at work at once, and are used again: a
- * kernel takes one for a chunk of rows and gives it back. A text is loaded into a state when
- * the state first calls it.
+ * kernel takes one for a chunk of rows and gives it back. A new state loads all texts.
  */
 #ifndef DS_LUA_FUNCTIONS_H
 #define DS_LUA_FUNCTIONS_H

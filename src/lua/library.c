@@ -48,27 +48,6 @@ static int guard_number(lua_State *L)
     return call_guarded(L);
 }
 
-/* byte: as LuaJIT's, and each number is work. */
-static int byte(lua_State *L)
-{
-    size_t length;
-    const unsigned char *text = (const unsigned char *)luaL_checklstring(L, 1, &length);
-    int64_t n = (int64_t)length, from = (int64_t)luaL_optnumber(L, 2, 1);
-    int64_t to = (int64_t)luaL_optnumber(L, 3, (double)from);
-    from = from < 0 ? from + n + 1 : from;
-    to = to < 0 ? to + n + 1 : to;
-    from = from < 1 ? 1 : from;
-    to = to > n ? n : to;
-    if (from > to)
-        return 0;
-    ds_lua_charge(L, (uint64_t)(to - from));
-    luaL_checkstack(L, to - from < INT32_MAX / 2 ? (int)(to - from + 1) : INT32_MAX / 2,
-                    "string slice too long");
-    for (int64_t i = from; i <= to; i++)
-        lua_pushinteger(L, text[i - 1]);
-    return (int)(to - from + 1);
-}
-
 static int guard_insert(lua_State *L)
 {
     if (lua_gettop(L) > 2)
@@ -97,17 +76,20 @@ static int guard_concat(lua_State *L)
     return call_guarded(L);
 }
 
-/* An empty text repeated costs time, but no memory; and numbers of 32 bits are what LuaJIT looks
- * at. */
+/* rep: what it makes may be there already, and would cost nothing; an empty text repeated costs
+ * time, but no memory; and numbers of 32 bits are what LuaJIT looks at. */
 static int guard_rep(lua_State *L)
 {
     size_t length, separator;
     luaL_checklstring(L, 1, &length);
     luaL_optlstring(L, 3, "", &separator);
-    if (luaL_checknumber(L, 2) >= INT32_MAX)
+    double n = luaL_checknumber(L, 2), bytes = n * (double)(length + separator);
+    if (n >= INT32_MAX || bytes >= INT32_MAX)
         return luaL_error(L, "resulting string too large");
-    if (length + separator > 0)
+    if (bytes > 0) {
+        ds_lua_charge(L, (uint64_t)(bytes / DS_LUA_WORK_BYTES));
         return call_guarded(L);
+    }
     lua_pushliteral(L, "");
     return 1;
 }
@@ -162,6 +144,8 @@ static int guard_format(lua_State *L)
         lua_call(L, 1, 1);
         lua_replace(L, i);
     }
+    for (int i = 1; i <= lua_gettop(L); i++)
+        ds_lua_charge(L, length_of(L, i) / DS_LUA_WORK_BYTES);
     return call_guarded(L);
 }
 
@@ -182,9 +166,8 @@ static const taken base_functions[] = {
     {NULL, NULL},
 };
 static const taken string_functions[] = {
-    {"char", NULL},  {"format", guard_format}, {"len", NULL},
-    {"lower", NULL}, {"rep", guard_rep},       {"reverse", NULL},
-    {"sub", NULL},   {"upper", NULL},          {NULL, NULL},
+    {"char", NULL}, {"format", guard_format}, {"len", NULL}, {"rep", guard_rep}, {"sub", NULL},
+    {NULL, NULL},
 };
 static const taken table_functions[] = {
     {"concat", guard_concat},
@@ -330,7 +313,7 @@ static void add_library(lua_State *L, lua_CFunction open, const char *name, cons
 
 static void more_strings(lua_State *L)
 {
-    ds_lua_set_function(L, "byte", byte);
+    ds_lua_add_text(L);
     ds_lua_add_patterns(L);
     set_string_methods(L);
 }

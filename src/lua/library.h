@@ -23,9 +23,10 @@ void ds_lua_freeze(lua_State *L, int index);
 /* Sets fn as field `name` of the table at the top of the stack. */
 void ds_lua_set_function(lua_State *L, const char *name, lua_CFunction fn);
 
-/* Puts functions into the table on top of the stack: pairs and next (order.c); find, match,
- * gmatch and gsub (strings.c). */
+/* Puts functions into the table on top of the stack: pairs and next (order.c); byte, lower, upper
+ * and reverse (text.c); find, match, gmatch and gsub (strings.c). */
 void ds_lua_add_order(lua_State *L);
+void ds_lua_add_text(lua_State *L);
 void ds_lua_add_patterns(lua_State *L);
 
 /* Pushes the keys of the table at index in their order as a list, and returns how many. An

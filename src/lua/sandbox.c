@@ -5,9 +5,9 @@
  * instruction and raises it again: a pcall cannot hold it back. The allocator has no other
  * way than to refuse memory, which Lua reports as an error too; the next hook does the rest.
  *
- * LuaJIT collects garbage as it allocates, but not when memory is refused. So a call begins
- * with a full collection when half of the memory is in use: what it may use does not depend on
- * the calls before it.
+ * LuaJIT collects garbage as it allocates, but not when memory is refused. So it does that
+ * sooner when little is left, and a call begins with a full collection when half of the memory is
+ * in use: what it may use does not depend on the calls before it.
  */
 #include "lua/sandbox.h"
 
@@ -24,19 +24,21 @@
 
 #define PERIOD 1000               /* instructions between two hooks */
 #define LARGE 1024u               /* bytes from which an allocation counts as work */
-#define BYTES_PER_INSTRUCTION 32u /* of a large allocation */
 #define DEPTH ((size_t)256 << 10) /* bytes of C stack for calls within calls */
+#define LONG ((size_t)64 << 10)   /* bytes of text for which an instruction counts once more */
 
 struct ds_lua {
     lua_State *L;
     ds_lua_limits limits;
     lua_Alloc allocate; /* LuaJIT's own */
     void *allocate_arg;
-    int64_t used; /* bytes */
-    int64_t kept; /* bytes in use after the last collection */
-    int64_t left; /* work */
-    int period;   /* of the hook */
-    bool guarded; /* limits hold */
+    int64_t used;                 /* bytes */
+    int64_t kept;                 /* bytes in use after the last collection */
+    int64_t left;                 /* work */
+    int period;                   /* of the hook */
+    size_t longest, kept_longest; /* bytes of text: of this call, and of what was loaded */
+    bool guarded;                 /* limits hold */
+    bool tight;                   /* garbage is collected sooner */
     ds_lua_stop stopped;
     const char *stack; /* of C, where the call began */
     char message[DS_LUA_MESSAGE];
@@ -51,15 +53,43 @@ static bool refuse(ds_lua *lua, ds_lua_stop why)
     return true;
 }
 
+/* The next collection begins when the memory in use has grown by so much: to twice its size
+ * where there is plenty, by a tenth where there is not. */
+static void set_pause(ds_lua *lua)
+{
+    bool tight = lua->used > lua->limits.memory / 4;
+    if (tight != lua->tight)
+        lua_gc(lua->L, LUA_GCSETPAUSE, tight ? 110 : 200);
+    lua->tight = tight;
+}
+
+/* True for the sizes of tables: a power of two of entries, for lists one more. All other large
+ * blocks are text. */
+static bool is_table(size_t size)
+{
+    size_t list = size / 8 - 1, hash = size / 24;
+    return (size % 8 == 0 && (list & (list - 1)) == 0) ||
+           (size % 24 == 0 && (hash & (hash - 1)) == 0);
+}
+
+static void note_long(ds_lua *lua, size_t size)
+{
+    if (size > lua->longest)
+        lua->longest = size;
+}
+
 static bool is_refused(ds_lua *lua, size_t old_size, size_t size)
 {
     if (!lua->guarded || size <= old_size)
         return false;
+    set_pause(lua);
     if (lua->used + (int64_t)(size - old_size) > lua->limits.memory)
         return refuse(lua, DS_LUA_MEMORY);
     if (size < LARGE)
         return false;
-    lua->left -= (int64_t)(size / BYTES_PER_INSTRUCTION);
+    if (size >= LONG && !is_table(size))
+        note_long(lua, size);
+    lua->left -= (int64_t)(size / DS_LUA_WORK_BYTES);
     return lua->left < 0 && refuse(lua, DS_LUA_INSTRUCTIONS);
 }
 
@@ -100,7 +130,7 @@ static void on_count(lua_State *L, lua_Debug *at)
 {
     (void)at;
     ds_lua *lua = ds_lua_of(L);
-    lua->left -= lua->period;
+    lua->left -= lua->period * (int64_t)(1 + lua->longest / LONG);
     if (lua->left < 0)
         stop(L, lua);
 }
@@ -116,8 +146,12 @@ static void stop(lua_State *L, ds_lua *lua)
 void ds_lua_restart(lua_State *L)
 {
     ds_lua *lua = ds_lua_of(L);
-    if (lua->used > lua->limits.memory / 2 && lua->used - lua->kept > lua->limits.memory / 8)
+    bool much =
+        lua->used > lua->limits.memory / 2 && lua->used - lua->kept > lua->limits.memory / 8;
+    if (much ||
+        lua->longest > lua->kept_longest) /* text that is still there would be made unseen */
         ds_lua_collect(lua);
+    lua->longest = lua->kept_longest;
     lua->left = lua->limits.instructions;
     lua->stopped = DS_LUA_FINE;
     lua->period = lua->left < PERIOD ? (int)lua->left : PERIOD;
@@ -136,6 +170,17 @@ void ds_lua_charge(lua_State *L, uint64_t work)
     lua->left -= work < INT64_MAX / 2 ? (int64_t)work : INT64_MAX / 2;
     if (lua->left < 0)
         stop(L, lua);
+}
+
+void ds_lua_note_text(lua_State *L, size_t length)
+{
+    if (length >= LONG)
+        note_long(ds_lua_of(L), length);
+}
+
+void ds_lua_keep_text(ds_lua *lua)
+{
+    lua->kept_longest = lua->longest;
 }
 
 void ds_lua_check_depth(lua_State *L)
@@ -216,7 +261,6 @@ ds_lua *ds_lua_new(const ds_lua_limits *limits)
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     bool fine = ds_lua_call(lua, ds_lua_open_library, NULL);
     DS_ASSERT(fine);
-    lua_gc(L, LUA_GCSETPAUSE, 120);
     ds_lua_collect(lua);
     lua->limits = *limits;
     lua->guarded = true;

@@ -3,7 +3,8 @@
  * code, machine code (jit, ffi), chance or addresses, and with a limit on what each call takes.
  *
  * Work is counted in instructions of Lua's virtual machine. A hook counts those; library
- * functions written in C add what they do (ds_lua_charge), and so do large allocations, so that
+ * functions written in C add what they do (ds_lua_charge), and so do large allocations; and where
+ * there is long text an instruction, which may go through all of it, counts as several. So
  * nothing runs for long on few instructions. The compiler of LuaJIT is off: machine code calls
  * no hooks. Memory is counted by the allocator, and refused beyond the limit.
  *
@@ -35,7 +36,8 @@ typedef enum ds_lua_stop {
     DS_LUA_MEMORY,
 } ds_lua_stop;
 
-#define DS_LUA_MESSAGE 256 /* room for a message */
+#define DS_LUA_MESSAGE 256     /* room for a message */
+#define DS_LUA_WORK_BYTES 128u /* of text or memory that are the work of one instruction */
 
 /* Makes a state with its library. NULL if the memory limit is too small even for that. */
 ds_lua *ds_lua_new(const ds_lua_limits *limits);
@@ -52,6 +54,8 @@ ds_lua_stop ds_lua_stopped(const ds_lua *lua);
 /* Frees what is no longer needed, so that the next call has all the memory it may use. Between
  * calls. */
 void ds_lua_collect(ds_lua *lua);
+/* Says that the longest text of the last call stays: it was that of a text that was loaded. */
+void ds_lua_keep_text(ds_lua *lua);
 /* Bytes in use. */
 int64_t ds_lua_bytes(const ds_lua *lua);
 
@@ -65,6 +69,8 @@ void ds_lua_restart(lua_State *L);
 void ds_lua_check(lua_State *L);
 /* Counts work that no instruction stands for; an error at the limit. */
 void ds_lua_charge(lua_State *L, uint64_t work);
+/* Says that text of that length is there, which was not made by Lua in this call. */
+void ds_lua_note_text(lua_State *L, size_t length);
 /* An error if C functions that call Lua are nested too deeply. */
 void ds_lua_check_depth(lua_State *L);
 

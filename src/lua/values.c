@@ -50,6 +50,7 @@ void ds_lua_push_value(lua_State *L, const ds_heap *heap, const ds_column *colum
     case DS_FLOAT: lua_pushnumber(L, column->floats[row]); break;
     case DS_STRING: {
         const ds_view *view = &column->views[row];
+        ds_lua_note_text(L, view->length);
         lua_pushlstring(L, ds_view_bytes(heap, view), view->length);
         break;
     }

@@ -217,6 +217,28 @@ START_TEST(endless_loops_end)
 }
 END_TEST
 
+/* An instruction may go through all of a long text: it counts for more then. */
+START_TEST(long_texts_are_work)
+{
+    static const char *const loops[] = {
+        "local s = ('x'):rep(1e6) for i = 1, 1e5 do local t = s .. 'a' end",
+        "local s = ('x'):rep(1e6) local a, b = s .. 'a', s .. 'b' "
+        "for i = 1, 1e5 do if b < a then return 1 end end",
+        "local s = ('1'):rep(1e6) for i = 1, 1e5 do local t = s:sub(2) end",
+        "local s = ('x'):rep(1e6) for i = 1, 1e5 do local t = s:lower() end",
+        "local s = ('x'):rep(1e6) for i = 1, 1e5 do local t = s:reverse() end",
+    };
+    setup();
+    for (size_t i = 0; i < sizeof loops / sizeof *loops; i++)
+        fails(loops[i], "instructions (limits.lua_instructions)");
+    /* What is left of it does not count for the next call; and tables are no text. */
+    gives("local n = 0 for i = 1, 2e5 do n = n + 1 end return n", "200000");
+    gives("local t = {} for i = 1, 1e5 do t[i] = i end return #t", "100000");
+    gives("local t = {} for i = 1, 3e4 do t['k' .. i] = i end return t.k77", "77");
+    teardown();
+}
+END_TEST
+
 START_TEST(patterns_end)
 {
     setup();
@@ -256,6 +278,10 @@ START_TEST(memory_is_limited)
     fails("local s = 'x' while true do s = s .. s end",
           "it needs more than 16777216 bytes of memory (limits.lua_memory)");
     fails("local t = {} for i = 1, 15 do t[i] = ('x'):rep(2e6 + i) end", "limits.lua_memory");
+    /* Most of it can be of use: garbage is collected in time. */
+    gives("local t = {} for i = 1, 11 do t[i] = ('x'):rep(1e6 + i) end "
+          "for i = 1, 50 do local s = ('y'):rep(1e5 + i) end return #t",
+          "11");
     /* A caught error is none the less one. */
     fails("pcall(string.rep, 'x', 17e6) return 1", "limits.lua_memory");
     teardown();
@@ -335,5 +361,6 @@ END_TEST
 
 UNIT_MAIN("lua_sandbox", what_is_safe_is_there, what_reaches_out_is_not, only_text_is_loaded,
           the_library_is_read_only, nothing_tells_addresses, keys_have_an_order,
-          sort_is_stable_and_safe, endless_loops_end, patterns_end, memory_is_limited,
-          what_was_used_before_is_free_again, depth_is_limited, tiny_limits, messages)
+          sort_is_stable_and_safe, endless_loops_end, long_texts_are_work, patterns_end,
+          memory_is_limited, what_was_used_before_is_free_again, depth_is_limited, tiny_limits,
+          messages)
