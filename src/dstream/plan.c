@@ -481,7 +481,7 @@ static builder new_builder(const ds_app *app, const ds_plan_options *options,
     plan->dead_letters = DS_NO_SINK;
     plan->key_partitions = app->key_partitions;
     builder b = {.planner = {app, diagnostics, arena}, .plan = plan, .options = options};
-    b.planner.functions = functions_of(arena, app);
+    b.planner.functions = plan->functions = functions_of(arena, app);
     b.capacity = most_nodes(app, options);
     plan->nodes = DS_ARENA_ARRAY(arena, ds_node *, b.capacity);
     plan->sinks = DS_ARENA_ARRAY(arena, const ds_sink_plan *, b.capacity);
@@ -534,6 +534,11 @@ ds_status ds_plan_new(const ds_app *app, const ds_plan_options *options,
     plan->hash = hash_of(app);
     *result = plan;
     return DS_OK;
+}
+
+void ds_plan_charge(const ds_plan *plan, ds_budget *budget)
+{
+    ds_lua_functions_charge(plan->functions, budget);
 }
 
 void ds_plan_free(ds_plan *plan)

@@ -149,6 +149,7 @@ typedef struct ds_plan {
     uint32_t n_outputs;
     uint32_t key_partitions;
     bool has_windows, has_state;
+    const struct ds_user_functions *functions; /* NULL: there are none */
     ds_arena *arena;
 } ds_plan;
 
@@ -167,6 +168,9 @@ ds_status ds_plan_new(const ds_app *app, const ds_plan_options *options,
  * streams that are wrong themselves, and what is made of them, are left out. */
 void ds_plan_check(const ds_app *app, ds_diagnostics *diagnostics);
 void ds_plan_free(ds_plan *plan);
+/* From now on the memory that functions of the user's own take is charged to budget (borrowed; it
+ * outlives the plan). Before anything runs. */
+void ds_plan_charge(const ds_plan *plan, ds_budget *budget);
 
 /* The output of a stream or source by name, or NULL. */
 const ds_plan_output *ds_plan_find(const ds_plan *plan, const char *stream);

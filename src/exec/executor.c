@@ -204,7 +204,9 @@ static ds_status compile(ds_executor *e, const ds_msg_plan *text, held_plan *hel
         ds_plan_free(held->plan);
     }
     ds_diagnostics_free(diagnostics);
-    if (status != DS_OK)
+    if (status == DS_OK)
+        ds_plan_charge(held->plan, &e->budget);
+    else
         ds_app_free(held->app);
     return status;
 }

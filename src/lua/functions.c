@@ -11,6 +11,7 @@
 typedef struct ds_lua_state {
     struct ds_lua_state *next;
     ds_lua *lua;
+    int64_t charged; /* bytes */
     struct {
         bool loaded;
         ds_lua_loaded parts;
@@ -19,8 +20,9 @@ typedef struct ds_lua_state {
 } ds_lua_state;
 
 struct ds_lua_set {
-    ds_user_functions functions;
+    ds_user_functions functions; /* first: it stands for the whole */
     ds_lua_limits limits;
+    ds_budget *budget; /* NULL: none */
     ds_lua_function *items;
     uint32_t n;
     pthread_mutex_t lock; /* of idle */
@@ -56,6 +58,9 @@ static ds_lua_state *take_state(ds_lua_set *set)
 
 static void put_state(ds_lua_set *set, ds_lua_state *state)
 {
+    int64_t bytes = ds_lua_bytes(state->lua);
+    ds_budget_charge(set->budget, bytes - state->charged);
+    state->charged = bytes;
     pthread_mutex_lock(&set->lock);
     state->next = set->idle;
     set->idle = state;
@@ -68,6 +73,7 @@ static void free_set(void *arg)
     while (set->idle != NULL) {
         ds_lua_state *state = set->idle;
         set->idle = state->next;
+        ds_budget_charge(set->budget, -state->charged);
         ds_lua_free(state->lua);
         free(state);
     }
@@ -178,4 +184,13 @@ const ds_user_functions *ds_lua_functions_new(ds_arena *arena, const ds_lua_defi
             functions[set->functions.n_functions++] = &f->function;
     }
     return &set->functions;
+}
+
+void ds_lua_functions_charge(const ds_user_functions *functions, ds_budget *budget)
+{
+    ds_lua_set *set = (ds_lua_set *)(uintptr_t)functions;
+    if (set == NULL)
+        return;
+    DS_ASSERT(set->idle == NULL && set->budget == NULL);
+    set->budget = budget;
 }

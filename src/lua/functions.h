@@ -15,6 +15,10 @@
 const ds_user_functions *ds_lua_functions_new(ds_arena *arena, const ds_lua_definition *definitions,
                                               uint32_t n, const ds_lua_limits *limits);
 
+/* From now on the memory of states is charged to budget (borrowed; it outlives them). Before the
+ * first use. functions may be NULL: there are none. */
+void ds_lua_functions_charge(const ds_user_functions *functions, ds_budget *budget);
+
 /* ---- between the parts of this folder ---- */
 
 typedef struct ds_lua_set ds_lua_set;

@@ -61,4 +61,29 @@ START_TEST(threads_share_functions_and_no_state)
 }
 END_TEST
 
-UNIT_MAIN("lua_pool", threads_share_functions_and_no_state)
+START_TEST(states_are_charged)
+{
+    ds_budget budget;
+    ds_budget_init(&budget, NULL, 0);
+    lua_list list = {0};
+    lua_add(&list, "hundred", "int", "int", false, text);
+    lua_ready(&list, NULL);
+    ds_lua_functions_charge(list.functions, &budget);
+    ck_assert_int_eq(budget.used_bytes, 0); /* none is made before it is needed */
+    worker w = {.functions = list.functions};
+    expr_table table;
+    table_open(&table);
+    table.functions = w.functions;
+    table_eval(&table, "hundred(j)");
+    ck_assert_int_gt(budget.used_bytes, 10000);
+    int64_t used = budget.used_bytes;
+    table_eval(&table, "hundred(j)");
+    ck_assert_int_lt(budget.used_bytes, 2 * used); /* the same state */
+    table_close(&table);
+    lua_done(&list);
+    ck_assert_int_eq(budget.used_bytes, 0);
+    ds_lua_functions_charge(NULL, &budget);
+}
+END_TEST
+
+UNIT_MAIN("lua_pool", threads_share_functions_and_no_state, states_are_charged)
