@@ -1,4 +1,5 @@
 """An app as evaluate.py knows it, and how it is written as an app file."""
+import lua_functions
 import records
 from evaluate import Table
 
@@ -6,14 +7,19 @@ from evaluate import Table
 class App:
     """Sources, streams, and how they are written down."""
 
-    def __init__(self, sources, streams, interval_ms):
+    def __init__(self, sources, streams, interval_ms, lua):
         self.sources, self.streams, self.interval_ms = sources, streams, interval_ms
+        self.lua = lua
 
     def datasets(self):
         return self.sources + self.streams
 
     def n_batches(self):
         return max(len(source.batches) for source in self.sources)
+
+    def remembers(self):
+        """Is there anything that goes from batch to batch?"""
+        return any(stream.window or stream.state for stream in self.streams)
 
     @staticmethod
     def json_row(source, row):
@@ -103,6 +109,8 @@ class App:
                "limits": {"record": "1KiB", "block": "1KiB"},
                "sources": {source.name: self.json_source(source) for source in self.sources},
                "streams": {stream.name: self.json_stream(stream) for stream in self.streams}}
+        if self.lua:
+            app["functions"] = lua_functions.json()
         if sinks:
             app["sinks"] = {dataset.name: {"from": dataset.name, "type": "file",
                                            "dir": "out/" + dataset.name}

@@ -61,7 +61,8 @@ class Stream:
     def __init__(self, name, parents):
         self.name, self.parents = name, parents
         self.columns = self.slide = None
-        self.sources, self.ordered = set(), True
+        self.sources = set()
+        self.in_order = self.ordered = True  # does the order of rows count, before and after?
         self.flat_map = self.where = self.select = self.window = None
         self.group_by = self.aggregate = self.distinct = self.having = None
         self.order_by = self.limit = self.repartition = None
@@ -265,7 +266,7 @@ class Evaluation:
                     for parent in stream.parents for position, row in self.rows(parent, k)]
         if stream.join:
             rows = list(self.joined(stream.join, rows, self.rows(stream.join.other, k)))
-        if stream.ordered:
+        if stream.in_order:
             rows.sort(key=lambda row: row[0])
         result = []
         for position, row in rows:

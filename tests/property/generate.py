@@ -26,6 +26,7 @@ class Apps:
         n_batches = r.choice([1, 3, 5, 8, 12])
         interval_ms = r.choice([10, 100, 1000, 60000])
         self.interval_us = interval_ms * 1000
+        r.lua = r.random() < 0.3  # are functions in Lua wanted?
         sources = [self.source("s%d" % i, n_batches) for i in range(r.choice([1, 1, 2, 2, 3]))]
         clock = Source("clock", [Column("tick", "int")],
                        [[{"tick": k}] for k in range(1, n_batches + 1)])
@@ -34,7 +35,7 @@ class Apps:
         for _ in range(r.randrange(2, 7)):
             self.stream()
         streams = [d for d in self.pool if isinstance(d, Stream)]
-        return App([clock, *sources, *self.tables], streams, interval_ms)
+        return App([clock, *sources, *self.tables], streams, interval_ms, r.lua)
 
     # ---- sources ----
 
@@ -127,7 +128,7 @@ class Apps:
         if r.random() < 0.08 and any(getattr(d, "state", None) for d in self.pool):
             parent = r.choice([d for d in self.pool if getattr(d, "state", None)])
             stream = self.new_stream([parent])
-            stream.snapshot, stream.ordered = True, False
+            stream.snapshot, stream.ordered, stream.in_order = True, False, False
             columns = list(parent.state.columns)
         else:
             parents = self.union() if r.random() < 0.2 else [r.choice(self.pool)]
@@ -167,6 +168,7 @@ class Apps:
             total += len(parent.sources)
             stream.ordered &= parent.ordered
         stream.ordered &= total == len(stream.sources)
+        stream.in_order = stream.ordered
         return stream
 
     def finish(self, stream, columns):
@@ -224,9 +226,10 @@ class Apps:
                            r.choice(["inner", "left", "right", "full"]), [c.name for c in columns],
                            [(c.name, name) for c, name in renamed],
                            [a.type != b.type for a, b in on])
-        ordered, stream.ordered = stream.ordered, False
+        ordered = stream.ordered
+        stream.ordered = stream.in_order = False
         if self.too_many(stream):
-            stream.join, stream.ordered = None, ordered
+            stream.join, stream.ordered, stream.in_order = None, ordered, ordered
             return columns
         stream.sources |= other.sources
         floats = {a.name for a, b in on if a.type != b.type}

@@ -1,5 +1,6 @@
 """Random expressions of every type, and aggregate calls, over given columns."""
 import expressions as ex
+import lua_functions as lua
 from evaluate import FUNCTIONS, Call, quantile, top
 
 SCALARS = ("bool", "int", "float", "string", "timestamp")
@@ -33,6 +34,9 @@ class Expressions:
             return self.leaf(type)
         if self.random.random() < 0.2:
             return self.choice(type, depth)
+        if self.random.lua and self.random.random() < 0.2 and lua.fitting(type):
+            name = self.random.choice(lua.fitting(type))
+            return lua.call(name, [self.make(t, depth - 1) for t in lua.FUNCTIONS[name][0]])
         if type.startswith("list<"):
             return self.list(type, depth)
         return getattr(self, type)(depth)
@@ -212,6 +216,8 @@ class Aggregates(Expressions):
                  self.moment, self.quantile, self.flags, self.sketch, self.set]
         if self.ordered:
             kinds += [self.in_order, self.lists, self.by]
+        if r.lua:
+            kinds += [lambda: lua.aggregate("longest", self.argument("string"))]
         return r.choice(kinds)()
 
     def simple(self, name, type, args, function=None, exact=True, text=None):
