@@ -320,9 +320,11 @@ def both(p, q):
 def between(a, low, high, negated):
     _, (x, y, z) = widened([a, low, high])
     def value(env):
-        v, l, h = x.value(env), y.value(env), z.value(env)
-        result = both(None if v is None or l is None else l <= v,
-                      None if v is None or h is None else v <= h)
+        v, l = x.value(env), y.value(env)
+        result = None if v is None or l is None else l <= v
+        if result is not False:  # as `a >= low and a <= high`
+            h = z.value(env)
+            result = both(result, None if v is None or h is None else v <= h)
         return None if result is None else result != negated
     text = "%s %sbetween %s and %s" % (a.within(JOIN), "not " if negated else "",
                                        low.within(JOIN), high.within(JOIN))
