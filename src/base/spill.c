@@ -202,21 +202,26 @@ ds_status ds_spill_write(ds_spill *spill, uint64_t offset, const void *bytes, ui
     return DS_OK;
 }
 
-ds_status ds_spill_read(ds_spill *spill, uint64_t offset, void *to, uint64_t length,
-                        ds_error *error)
+ds_status ds_spill_read_fd(int fd, uint64_t offset, void *to, uint64_t length, ds_error *error)
 {
     char *at = to;
-    DS_ASSERT(offset <= spill->size && length <= spill->size - offset);
     for (uint64_t done = 0; done < length;) {
-        ssize_t n = pread(spill->fd, at + done, length - done, (off_t)(offset + done));
+        ssize_t n = pread(fd, at + done, length - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return ds_error_set(error, DS_ERR_IO, "cannot read what was spilled to %s: %s",
-                                spill->folder, n < 0 ? strerror(errno) : "it is not there");
+            return ds_error_set(error, DS_ERR_IO, "cannot read what was spilled to disk: %s",
+                                n < 0 ? strerror(errno) : "it is not there");
         done += (uint64_t)n;
     }
     return DS_OK;
+}
+
+ds_status ds_spill_read(ds_spill *spill, uint64_t offset, void *to, uint64_t length,
+                        ds_error *error)
+{
+    DS_ASSERT(offset <= spill->size && length <= spill->size - offset);
+    return ds_spill_read_fd(spill->fd, offset, to, length, error);
 }
 
 uint64_t ds_spill_used(const ds_spill *spill)

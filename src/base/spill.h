@@ -47,6 +47,9 @@ ds_status ds_spill_write(ds_spill *spill, uint64_t offset, const void *bytes, ui
 ds_status ds_spill_read(ds_spill *spill, uint64_t offset, void *to, uint64_t length,
                         ds_error *error);
 
+/* The same for a descriptor that others have of the file. */
+ds_status ds_spill_read_fd(int fd, uint64_t offset, void *to, uint64_t length, ds_error *error);
+
 /* Bytes taken now; and all bytes written so far. */
 uint64_t ds_spill_used(const ds_spill *spill);
 uint64_t ds_spill_written(const ds_spill *spill);

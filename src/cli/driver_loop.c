@@ -35,6 +35,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#define DRIVER_LEAST (INT64_C(4) << 20) /* of limits.memory is for the driver itself ... */
+#define DRIVER_MOST (INT64_C(64) << 20) /* ... a sixteenth, within these */
 #define HEARTBEAT_MS 300
 #define GOODBYE_MS 2000
 /* With executors from outside, who may be of another user, bulk is reached over tcp too. */
@@ -657,11 +659,13 @@ static bool uses_stdin(const ds_plan *plan)
     return false;
 }
 
-/* What each executor may use: its own limit, and its share of the app's. */
+/* What each executor may use: its own limit, and its share of what the driver leaves. */
 static uint64_t executor_memory(const ds_app *app)
 {
     uint32_t count = app->executors_count > 0 ? app->executors_count : 1;
-    int64_t share = app->limits_memory / count;
+    int64_t own = app->limits_memory / 16;
+    own = own < DRIVER_LEAST ? DRIVER_LEAST : own > DRIVER_MOST ? DRIVER_MOST : own;
+    int64_t share = (app->limits_memory - own) / count;
     return (uint64_t)(app->executors_memory < share ? app->executors_memory : share);
 }
 

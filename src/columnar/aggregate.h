@@ -88,6 +88,12 @@ void ds_groups_update(ds_groups *groups, const ds_heap *heap, const ds_column *c
 void ds_groups_merge(ds_groups *groups, const ds_heap *heap, const ds_column *const *partials,
                      uint32_t n_rows);
 
+/* As ds_groups_merge, but only of rows the low half of whose hash is first .. last: so a table that
+ * would be too large can be made in passes. scratch holds rows for a while. */
+void ds_groups_merge_range(ds_groups *groups, ds_arena *scratch, const ds_heap *heap,
+                           const ds_column *const *partials, uint32_t n_rows, uint32_t first,
+                           uint32_t last);
+
 /* How many groups there are, the memory they hold, and how many results did not fit so far. */
 uint32_t ds_groups_count(const ds_groups *groups);
 size_t ds_groups_bytes(const ds_groups *groups);

@@ -53,10 +53,8 @@ void ds_groups_clear(ds_groups *groups)
 }
 
 static void put_keys(ds_groups *groups, const ds_heap *heap, const ds_column *const *keys,
-                     uint32_t n, uint32_t *ids)
+                     const uint64_t *hashes, uint32_t n, uint32_t *ids)
 {
-    uint64_t hashes[DS_CHUNK_ROWS];
-    ds_hash_rows(heap, keys, groups->spec->n_keys, n, hashes);
     ds_keys_put(groups->keys, heap, keys, hashes, n, ids);
     for (uint32_t c = 0; c < groups->spec->n_calls; c++)
         ds_agg_state_grow(&groups->states[c], ds_keys_limit(groups->keys));
@@ -110,8 +108,10 @@ static void update_block(ds_groups *groups, const ds_heap *heap, const ds_column
     ds_column parts[DS_MAX_KEYS];
     const ds_column *pointers[DS_MAX_KEYS];
     uint32_t ids[DS_CHUNK_ROWS];
+    uint64_t hashes[DS_CHUNK_ROWS];
     ds_columns_slice(keys, groups->spec->n_keys, from, n, parts, pointers);
-    put_keys(groups, heap, pointers, n, ids);
+    ds_hash_rows(heap, pointers, groups->spec->n_keys, n, hashes);
+    put_keys(groups, heap, pointers, hashes, n, ids);
     ds_agg_rows in = {.heap = heap,
                       .args = pointers,
                       .positions = positions == NULL ? NULL : positions + from,
@@ -140,34 +140,77 @@ void ds_groups_update(ds_groups *groups, const ds_heap *heap, const ds_column *c
 
 /* ---- Partials ---- */
 
-static void merge_block(ds_groups *groups, const ds_heap *heap, const ds_column *const *partials,
-                        uint32_t from, uint32_t n)
+/* Merges up to a chunk of rows, whose hashes are known. */
+static void merge_rows(ds_groups *groups, const ds_heap *heap, const ds_column *const *partials,
+                       const uint64_t *hashes, uint32_t n)
 {
-    ds_column parts[DS_MAX_KEYS];
-    const ds_column *pointers[DS_MAX_KEYS];
     uint32_t ids[DS_CHUNK_ROWS];
-    ds_columns_slice(partials, groups->spec->n_keys, from, n, parts, pointers);
-    put_keys(groups, heap, pointers, n, ids);
+    put_keys(groups, heap, partials, hashes, n, ids);
     partials += groups->spec->n_keys;
     for (uint32_t c = 0; c < groups->spec->n_calls; c++) {
         ds_agg_state *state = &groups->states[c];
         ds_type types[DS_MAX_PARTIAL];
         uint32_t n_columns = state->call->aggregate->partial(state->call, types);
-        ds_columns_slice(partials, n_columns, from, n, parts, pointers);
-        ds_agg_partials in = {.heap = heap, .columns = pointers, .ids = ids, .n = n};
+        ds_agg_partials in = {.heap = heap, .columns = partials, .ids = ids, .n = n};
         state->kernels->merge(state, &in);
         ds_agg_state_tidy(state);
         partials += n_columns;
     }
 }
 
+/* Keeps the hashes within a range, and says which rows they are of. */
+static uint32_t select_range(uint64_t *hashes, uint32_t n, uint32_t first, uint32_t last,
+                             uint32_t *rows)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        rows[kept] = i;
+        hashes[kept] = hashes[i];
+        kept += (uint32_t)hashes[i] - first <= last - first;
+    }
+    return kept;
+}
+
+static void merge_block(ds_groups *groups, ds_arena *scratch, const ds_heap *heap,
+                        const ds_column *const *partials, uint32_t n, uint32_t first, uint32_t last)
+{
+    uint64_t hashes[DS_CHUNK_ROWS];
+    uint32_t rows[DS_CHUNK_ROWS];
+    uint32_t n_columns = groups->spec->n_keys + groups->n_partials;
+    ds_hash_rows(heap, partials, groups->spec->n_keys, n, hashes);
+    if (first == 0 && last == UINT32_MAX) {
+        merge_rows(groups, heap, partials, hashes, n);
+        return;
+    }
+    uint32_t kept = select_range(hashes, n, first, last, rows);
+    const ds_column **some = DS_ARENA_ARRAY(scratch, const ds_column *, n_columns + 1);
+    for (uint32_t c = 0; c < n_columns && kept > 0; c++)
+        some[c] = ds_column_gather(scratch, partials[c], rows, kept);
+    if (kept > 0)
+        merge_rows(groups, heap, some, hashes, kept);
+}
+
+void ds_groups_merge_range(ds_groups *groups, ds_arena *scratch, const ds_heap *heap,
+                           const ds_column *const *partials, uint32_t n_rows, uint32_t first,
+                           uint32_t last)
+{
+    DS_ASSERT(first <= last);
+    uint32_t n_columns = groups->spec->n_keys + groups->n_partials;
+    ds_column *parts = ds_calloc(n_columns, sizeof *parts);
+    const ds_column **pointers = ds_calloc(n_columns, sizeof *pointers);
+    for (uint32_t from = 0; from < n_rows; from += DS_CHUNK_ROWS) {
+        uint32_t n = n_rows - from < DS_CHUNK_ROWS ? n_rows - from : DS_CHUNK_ROWS;
+        ds_columns_slice(partials, n_columns, from, n, parts, pointers);
+        merge_block(groups, scratch, heap, pointers, n, first, last);
+    }
+    free(pointers);
+    free(parts);
+}
+
 void ds_groups_merge(ds_groups *groups, const ds_heap *heap, const ds_column *const *partials,
                      uint32_t n_rows)
 {
-    for (uint32_t from = 0; from < n_rows; from += DS_CHUNK_ROWS) {
-        uint32_t n = n_rows - from < DS_CHUNK_ROWS ? n_rows - from : DS_CHUNK_ROWS;
-        merge_block(groups, heap, partials, from, n);
-    }
+    ds_groups_merge_range(groups, NULL, heap, partials, n_rows, 0, UINT32_MAX);
 }
 
 void ds_groups_partials(ds_groups *groups, ds_arena *arena, ds_heap *heap, const uint32_t *ids,

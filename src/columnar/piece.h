@@ -8,7 +8,7 @@
  *     then per column: validity words, values, (string: text; list: child count, child)
  *
  * Strings are Arrow views whose buffer is the piece itself. One piece may hold more rows than
- * a chunk: the reader cuts it.
+ * a chunk: the reader cuts it, or takes rows in parts.
  */
 #ifndef DS_COLUMNAR_PIECE_H
 #define DS_COLUMNAR_PIECE_H
@@ -24,7 +24,8 @@ size_t ds_piece_size(const ds_heap *heap, const ds_column *const *columns, uint3
 size_t ds_piece_write(void *to, const ds_heap *heap, const ds_column *const *columns,
                       uint32_t n_columns, uint32_t n_rows);
 
-/* How many rows a piece says that it has; 0 if it is none. */
+/* How many rows a piece says that it has; 0 if it is none. Its first DS_PIECE_HEAD bytes do. */
+#define DS_PIECE_HEAD ((size_t)24)
 uint32_t ds_piece_rows(const void *bytes, size_t length);
 
 /*
@@ -36,5 +37,19 @@ uint32_t ds_piece_rows(const void *bytes, size_t length);
 ds_status ds_piece_read(ds_arena *arena, ds_heap *heap, const void *bytes, size_t length,
                         const ds_type *types, uint32_t n_types, ds_column **columns,
                         uint32_t *n_rows, ds_error *error);
+
+/* A piece of which rows are taken in parts, so that one larger than memory can be read. */
+typedef struct ds_piece ds_piece;
+
+/* Opens a piece (in arena): checks that all its parts are there. The bytes stay borrowed, and are
+ * added to heap. DS_ERR_PROTOCOL as above. */
+ds_status ds_piece_open(ds_arena *arena, ds_heap *heap, const void *bytes, size_t length,
+                        const ds_type *types, uint32_t n_types, ds_piece **piece, ds_error *error);
+/* How many rows it has. */
+uint32_t ds_piece_length(const ds_piece *piece);
+/* Makes columns (in arena) of the rows from .. from + n; from is a multiple of 64. Checks their
+ * values: DS_ERR_PROTOCOL. */
+ds_status ds_piece_take(const ds_piece *piece, ds_arena *arena, uint32_t from, uint32_t n,
+                        ds_column **columns, ds_error *error);
 
 #endif

@@ -1,6 +1,7 @@
 #include "dstream/frame.h"
 
 #include "base/assert.h"
+#include "columnar/piece.h"
 #include "dstream/op_broadcast.h"
 #include "dstream/op_having.h"
 #include "dstream/op_join.h"
@@ -11,6 +12,7 @@
 
 /* What one chunk of the root may take before the budget is asked amid it. */
 #define CHUNK_BYTES ((size_t)8 << 20)
+#define LEAST_BYTES ((size_t)16 << 10) /* less would be all overhead */
 
 void ds_frame_init(ds_frame *frame, const ds_plan *plan, const ds_stage *stage, const ds_due *due,
                    int64_t batch_ms, uint32_t partition, ds_budget *budget, const ds_frame_out *out)
@@ -21,11 +23,41 @@ void ds_frame_init(ds_frame *frame, const ds_plan *plan, const ds_stage *stage, 
                         .batch_ms = batch_ms,
                         .partition = partition,
                         .budget = budget,
-                        .out = *out};
+                        .out = *out,
+                        .flush_bytes = DS_FLUSH_BYTES,
+                        .load_bytes = SIZE_MAX,
+                        .table_bytes = SIZE_MAX};
     frame->arena = ds_arena_new(budget);
     frame->chunk_arena = ds_arena_new(budget);
     ds_heap_init(&frame->heap, frame->arena);
     frame->states = DS_ARENA_ARRAY(frame->arena, void *, plan->n_nodes);
+}
+
+/* How many nodes keep rows for stages that the frame's stage writes to. */
+static size_t writers(const ds_frame *frame)
+{
+    size_t n = 0;
+    for (uint32_t s = 0; s < frame->plan->n_stages; s++) {
+        const ds_stage *stage = &frame->plan->stages[s];
+        for (uint32_t p = 0; p < stage->n_parents; p++)
+            n += stage->parents[p] == frame->stage->id ? stage->n_inputs : 0;
+    }
+    return n;
+}
+
+static size_t between(size_t least, size_t bytes, size_t most)
+{
+    return bytes < least ? least : bytes > most ? most : bytes;
+}
+
+/* Tables double: one that is just below its limit may take twice as much at once, and what leaves
+ * is there twice for a moment. Some is left for chunks. */
+void ds_frame_share(ds_frame *frame, size_t share_bytes)
+{
+    size_t n = writers(frame);
+    frame->table_bytes = between(LEAST_BYTES, share_bytes / 8 * 3, SIZE_MAX);
+    frame->load_bytes = share_bytes / 8;
+    frame->flush_bytes = between(LEAST_BYTES, share_bytes / 8 / (n > 0 ? n : 1), DS_FLUSH_BYTES);
 }
 
 static void free_state(const ds_node *node, void *state)
@@ -189,7 +221,7 @@ static void flush_states(ds_frame *frame, size_t least, bool amid)
 ds_status ds_frame_next_chunk(ds_frame *frame)
 {
     if (frame->full)
-        flush_states(frame, DS_FLUSH_BYTES, false);
+        flush_states(frame, frame->flush_bytes, false);
     frame->full = false;
     ds_arena_reset(frame->chunk_arena);
     check_budget(frame);
@@ -199,8 +231,78 @@ ds_status ds_frame_next_chunk(ds_frame *frame)
 void ds_frame_relieve(ds_frame *frame)
 {
     if (frame->full)
-        flush_states(frame, DS_FLUSH_BYTES, true);
+        flush_states(frame, frame->flush_bytes, true);
     check_budget(frame);
+}
+
+ds_status ds_frame_piece(ds_frame *frame, ds_arena *arena, const ds_piece_bytes *piece,
+                         const void **bytes, ds_error *error)
+{
+    *bytes = piece->bytes;
+    if (piece->bytes != NULL)
+        return DS_OK;
+    DS_ASSERT(frame->out.load != NULL);
+    void *loaded = ds_arena_alloc(arena, piece->length);
+    *bytes = loaded;
+    return frame->out.load(frame->out.arg, piece, piece->length, loaded, error);
+}
+
+ds_status ds_frame_piece_rows(ds_frame *frame, const ds_piece_bytes *piece, uint32_t *n_rows,
+                              ds_error *error)
+{
+    char head[DS_PIECE_HEAD];
+    const void *bytes = piece->bytes;
+    size_t length = piece->length < sizeof head ? piece->length : sizeof head;
+    if (bytes == NULL) {
+        DS_TRY(frame->out.load(frame->out.arg, piece, length, head, error));
+        bytes = head;
+    }
+    *n_rows = ds_piece_rows(bytes, length);
+    return DS_OK;
+}
+
+/* Makes the state of a node do without text that it does not own; false if it cannot. */
+static bool settle(ds_frame *frame, const ds_node *node)
+{
+    void *state = frame->states[node->id];
+    ds_error error;
+    ds_status status;
+    switch (node->kind) {
+    case DS_NODE_GROUP:
+    case DS_NODE_STATE:
+    case DS_NODE_ORDER: return true; /* they copy what they keep */
+    case DS_NODE_JOIN: return ds_join_settle(node, state, frame);
+    case DS_NODE_EXCHANGE:
+    case DS_NODE_WINDOW:
+    case DS_NODE_SINK:
+        status = flush(frame, node, &error);
+        if (status != DS_OK)
+            ds_frame_fail(frame, status, &error);
+        return status == DS_OK && !ds_frame_is_root(frame, node);
+    default: return false;
+    }
+}
+
+bool ds_frame_settle(ds_frame *frame)
+{
+    bool settled = true;
+    for (uint32_t i = 0; i < frame->plan->n_nodes && frame->status == DS_OK; i++)
+        if (frame->states[i] != NULL)
+            settled = settle(frame, frame->plan->nodes[i]) && settled;
+    return settled && frame->status == DS_OK;
+}
+
+static void free_arena(void *arena)
+{
+    ds_arena_free(arena);
+}
+
+void ds_frame_let_go(ds_frame *frame, ds_arena *arena)
+{
+    if (ds_frame_settle(frame))
+        ds_arena_free(arena);
+    else
+        ds_arena_on_free(frame->arena, free_arena, arena);
 }
 
 ds_status ds_frame_finish(ds_frame *frame)

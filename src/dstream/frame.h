@@ -23,6 +23,14 @@ typedef enum ds_drop_reason {
     DS_DROP_FUNCTION, /* one of the user's own failed */
 } ds_drop_reason;
 
+/* What was written for a partition of a stage, as a task is given it. */
+typedef struct ds_piece_bytes {
+    const void *bytes; /* NULL: it is not in memory, see ds_frame_piece */
+    size_t length;
+    uint32_t input;  /* of the stage */
+    uint32_t number; /* among those of the task */
+} ds_piece_bytes;
+
 /* Where a stage's output goes; the executor implements it. Errors fail the task. */
 typedef struct ds_frame_out {
     void *arg;
@@ -38,9 +46,13 @@ typedef struct ds_frame_out {
     ds_status (*dropped)(void *arg, const ds_node *node, ds_drop_reason reason,
                          const ds_schema *schema, const ds_heap *heap, const ds_chunk *chunk,
                          ds_error *error);
+    /* Copies the first bytes of a piece that is not in memory to `to`. NULL: all are. */
+    ds_status (*load)(void *arg, const ds_piece_bytes *piece, size_t length, void *to,
+                      ds_error *error);
 } ds_frame_out;
 
-/* What a node of a map task keeps (a table, rows) leaves in parts of about this size. */
+/* What a node of a map task keeps (a table, rows) leaves in parts of about this size, or of less
+ * where memory is short. */
 #define DS_FLUSH_BYTES ((size_t)32 << 20)
 
 typedef struct ds_frame {
@@ -61,7 +73,10 @@ typedef struct ds_frame {
     struct ds_broadcast *const *broadcasts;
     bool reads_table;
     ds_frame_out out;
-    bool full; /* some state has grown beyond DS_FLUSH_BYTES: it leaves before the next chunk */
+    size_t flush_bytes; /* what a state that can leave in parts may grow to */
+    size_t load_bytes;  /* what may be loaded at once of pieces that are not in memory */
+    size_t table_bytes; /* what a table may grow to that is made in passes otherwise */
+    bool full; /* some state has grown beyond flush_bytes: it leaves before the next chunk */
     uint64_t overflow_rows, overflow_values;
     uint64_t overflow_fatal; /* overflows of rows whose source says "fail" */
     /* The same for failures of the user's functions, which are errors too. */
@@ -77,6 +92,10 @@ void ds_frame_init(ds_frame *frame, const ds_plan *plan, const ds_stage *stage, 
                    const ds_frame_out *out);
 void ds_frame_fini(ds_frame *frame);
 
+/* Makes the task be content with about share_bytes of memory; without it, it takes what it likes.
+ * The same share gives the same rows in the same order. */
+void ds_frame_share(ds_frame *frame, size_t share_bytes);
+
 /* Pushes rows of `node` to the children that read at this batch time. */
 void ds_frame_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk);
 
@@ -88,6 +107,29 @@ ds_status ds_frame_next_chunk(ds_frame *frame);
 /* As ds_frame_next_chunk, amid a chunk of the root, for a node that makes very many rows of it:
  * hands out what has grown large and keeps no order. The chunk arena stays as it is. */
 void ds_frame_relieve(ds_frame *frame);
+
+/* The bytes of a piece: where they are, or loaded into arena (of the frame, or another that charges
+ * its budget). Rows that refer to loaded bytes have to be settled before these go. */
+ds_status ds_frame_piece(ds_frame *frame, ds_arena *arena, const ds_piece_bytes *piece,
+                         const void **bytes, ds_error *error);
+/* How many rows a piece says that it has. */
+ds_status ds_frame_piece_rows(ds_frame *frame, const ds_piece_bytes *piece, uint32_t *n_rows,
+                              ds_error *error);
+
+/* To be called before text goes that rows refer to which were pushed: whoever keeps rows hands them
+ * out or has copies. False if somebody does not, who needs the text until the task ends. */
+bool ds_frame_settle(ds_frame *frame);
+/* Frees an arena with such text, after settling; if somebody needs the text, at the task's end. */
+void ds_frame_let_go(ds_frame *frame, ds_arena *arena);
+/* The same for the arena of a piece, which had bytes of its own if the piece was loaded. */
+static inline void ds_frame_let_piece_go(ds_frame *frame, ds_arena *arena,
+                                         const ds_piece_bytes *piece)
+{
+    if (piece->bytes == NULL)
+        ds_frame_let_go(frame, arena);
+    else
+        ds_arena_free(arena);
+}
 
 /* After the last chunk: flushes the shuffle writers. */
 ds_status ds_frame_finish(ds_frame *frame);

@@ -88,7 +88,7 @@ static ds_status replay_all(ds_frame *frame, const ds_node *node, const ds_piece
 {
     int64_t position = 0;
     for (uint32_t i = 0; i < n_pieces; i++)
-        DS_TRY(ds_rows_replay(frame, node, pieces[i].bytes, pieces[i].length, &position, error));
+        DS_TRY(ds_rows_replay(frame, node, &pieces[i], &position, error));
     return DS_OK;
 }
 

@@ -125,7 +125,7 @@ static void write_rows(ds_frame *frame, const ds_node *node, const ds_chunk *chu
         scatter_evenly(scatter, frame, columns, node->exchange->n_partitions, chunk->n_rows);
     else
         scatter_by_key(scatter, frame, node, columns, chunk);
-    frame->full = frame->full || ds_row_scatter_bytes(scatter) > DS_FLUSH_BYTES;
+    frame->full = frame->full || ds_row_scatter_bytes(scatter) > frame->flush_bytes;
 }
 
 void ds_exchange_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)

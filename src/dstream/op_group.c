@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "columnar/piece.h"
 #include "dstream/op_where.h"
+#include "dstream/pieces.h"
 
 #include <stdlib.h>
 
@@ -155,7 +156,7 @@ void ds_group_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
     call_columns(frame, plan, chunk, args, filters);
     ds_groups_update(state->groups, &frame->heap, keys, (const ds_column *const *const *)args,
                      filters, chunk->positions, chunk->n_rows);
-    frame->full = frame->full || ds_groups_bytes(state->groups) > DS_FLUSH_BYTES;
+    frame->full = frame->full || ds_groups_bytes(state->groups) > frame->flush_bytes;
 }
 
 /* The ids of all groups in the order of their partitions, each partition's in order of
@@ -333,57 +334,51 @@ static ds_status push_all(ds_frame *frame, const ds_node *node, take_fn take, vo
     return DS_OK;
 }
 
-/* Reads a piece of partials; its columns live in the chunk arena. */
-static ds_status read_piece(ds_frame *frame, const ds_node *node, const ds_piece_bytes *piece,
-                            ds_column ***columns, uint32_t *n_rows, ds_error *error)
+ds_status ds_group_push_results(ds_frame *frame, const ds_node *node, ds_groups *groups)
 {
-    const ds_stage_input *input = ds_plan_input(frame->plan, node);
-    *columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, input->n_types + 1);
-    return ds_piece_read(frame->chunk_arena, &frame->heap, piece->bytes, piece->length,
-                         input->types, input->n_types, *columns, n_rows, error);
+    return push_all(frame, node, take_groups, groups, ds_groups_count(groups));
+}
+
+typedef struct merging {
+    ds_frame *frame;
+    ds_groups *groups;
+    ds_window *window;
+} merging;
+
+static ds_status merge_rows(void *arg, const ds_column *const *columns, uint32_t n)
+{
+    merging *m = arg;
+    ds_groups_merge(m->groups, &m->frame->heap, columns, n);
+    return ds_frame_next_chunk(m->frame);
 }
 
 ds_status ds_group_merge(ds_frame *frame, const ds_node *node, ds_groups *groups,
                          const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
 {
-    for (uint32_t i = 0; i < n_pieces; i++) {
-        ds_column **columns;
-        uint32_t n;
-        DS_TRY(read_piece(frame, node, &pieces[i], &columns, &n, error));
-        if (n > 0)
-            ds_groups_merge(groups, &frame->heap, (const ds_column *const *)columns, n);
-        DS_TRY(ds_frame_next_chunk(frame));
-    }
+    merging m = {.frame = frame, .groups = groups};
+    return ds_pieces_each(frame, node, pieces, n_pieces, merge_rows, &m, error);
+}
+
+static ds_status only_check(void *arg, const ds_column *const *columns, uint32_t n)
+{
+    (void)arg, (void)columns, (void)n;
     return DS_OK;
 }
 
-static void free_groups(void *groups)
+static ds_status add_rows(void *arg, const ds_column *const *columns, uint32_t n)
 {
-    ds_groups_free(groups);
+    merging *m = arg;
+    ds_window_add(m->window, m->frame->batch_ms, &m->frame->heap, columns, n);
+    return DS_OK;
 }
 
-ds_status ds_group_reduce(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
-                          uint32_t n_pieces, ds_error *error)
-{
-    ds_groups *groups = ds_groups_new(&node->group->spec, frame->budget);
-    /* Text of the results lies in the table, and may be kept until the task ends. */
-    ds_arena_on_free(frame->arena, free_groups, groups);
-    DS_TRY(ds_group_merge(frame, node, groups, pieces, n_pieces, error));
-    return push_all(frame, node, take_groups, groups, ds_groups_count(groups));
-}
-
-/* All pieces are read before the first is added: a bad one leaves the window as it was. */
+/* All pieces are checked before the first is added: a bad one leaves the window as it was. */
 static ds_status apply_batch(ds_frame *frame, const ds_node *node, ds_window *window,
                              const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
 {
-    ds_column ***columns = DS_ARENA_ARRAY(frame->arena, ds_column **, n_pieces + 1);
-    uint32_t *n_rows = DS_ARENA_ARRAY(frame->arena, uint32_t, n_pieces + 1);
-    for (uint32_t i = 0; i < n_pieces; i++)
-        DS_TRY(read_piece(frame, node, &pieces[i], &columns[i], &n_rows[i], error));
-    for (uint32_t i = 0; i < n_pieces; i++)
-        if (n_rows[i] > 0)
-            ds_window_add(window, frame->batch_ms, &frame->heap,
-                          (const ds_column *const *)columns[i], n_rows[i]);
+    merging m = {.frame = frame, .window = window};
+    DS_TRY(ds_pieces_each(frame, node, pieces, n_pieces, only_check, &m, error));
+    DS_TRY(ds_pieces_each(frame, node, pieces, n_pieces, add_rows, &m, error));
     if (frame->batch_ms % node->slide_ms == 0)
         ds_window_slide(window, frame->batch_ms);
     return DS_OK;

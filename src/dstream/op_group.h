@@ -69,14 +69,12 @@ ds_status ds_group_flush(ds_frame *frame, const ds_node *node, ds_error *error);
 void ds_group_state_free(void *state);
 size_t ds_group_state_bytes(const void *state);
 
-/* Second half without a window: merges pieces and pushes the results. */
-typedef struct ds_piece_bytes {
-    const void *bytes;
-    size_t length;
-    uint32_t input; /* of the stage */
-} ds_piece_bytes;
+/* Second half without a window: merges pieces and pushes the results. Where the table would not fit
+ * the task's share, in passes over parts of the keys (group_passes.c). */
 ds_status ds_group_reduce(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
                           uint32_t n_pieces, ds_error *error);
+/* Pushes the results of all groups of a table. */
+ds_status ds_group_push_results(ds_frame *frame, const ds_node *node, ds_groups *groups);
 
 /* Parts of the second half. Adds pieces to a table. */
 ds_status ds_group_merge(ds_frame *frame, const ds_node *node, ds_groups *groups,

@@ -215,6 +215,16 @@ void ds_join_state_free(void *p)
     free(state);
 }
 
+bool ds_join_settle(const ds_node *node, void *p, ds_frame *frame)
+{
+    (void)node;
+    join_state *state = p;
+    for (int side = DS_LEFT_SIDE; side <= DS_RIGHT_SIDE; side++)
+        if (state->sides[side] != NULL)
+            ds_row_buffer_settle(state->sides[side], &frame->heap);
+    return true;
+}
+
 /* ---- the rows of a side ---- */
 
 #define PART_ROWS (32 * DS_CHUNK_ROWS) /* of rows that were pushed */
@@ -234,23 +244,31 @@ static uint64_t chunks_of(uint64_t n_rows)
     return (n_rows + DS_CHUNK_ROWS - 1) / DS_CHUNK_ROWS;
 }
 
-static side_rows rows_of(ds_frame *frame, const ds_node *node, int side, ds_join_pieces pieces)
+static ds_status rows_of(ds_frame *frame, const ds_node *node, int side, ds_join_pieces pieces,
+                         side_rows *rows, ds_error *error)
 {
-    side_rows rows = {.side = side, .pieces = pieces, .n_parts = pieces.n};
+    *rows = (side_rows){.side = side, .pieces = pieces, .n_parts = pieces.n};
     for (uint32_t i = 0; i < pieces.n; i++) {
-        uint32_t n = ds_piece_rows(pieces.pieces[i].bytes, pieces.pieces[i].length);
-        rows.n_rows += n;
-        rows.n_chunks += chunks_of(n);
+        uint32_t n;
+        DS_TRY(ds_frame_piece_rows(frame, &pieces.pieces[i], &n, error));
+        rows->n_rows += n;
+        rows->n_chunks += chunks_of(n);
     }
     join_state *state = frame->states[node->id];
     if (state == NULL || state->sides[side] == NULL)
-        return rows;
+        return DS_OK;
     DS_ASSERT(pieces.n == 0);
-    rows.pushed = DS_ARENA_ARRAY(frame->arena, ds_column *, node->join->n_wanted[side] + 1);
-    rows.n_rows = ds_row_buffer_rows(state->sides[side], rows.pushed);
-    rows.n_parts = (uint32_t)((rows.n_rows + PART_ROWS - 1) / PART_ROWS);
-    rows.n_chunks = chunks_of(rows.n_rows); /* a part is a number of whole chunks */
-    return rows;
+    rows->pushed = DS_ARENA_ARRAY(frame->arena, ds_column *, node->join->n_wanted[side] + 1);
+    rows->n_rows = ds_row_buffer_rows(state->sides[side], rows->pushed);
+    rows->n_parts = (uint32_t)((rows->n_rows + PART_ROWS - 1) / PART_ROWS);
+    rows->n_chunks = chunks_of(rows->n_rows); /* a part is a number of whole chunks */
+    return DS_OK;
+}
+
+/* Whether the bytes of a part have to be loaded to be read. */
+static bool is_loaded(const side_rows *side, uint32_t i)
+{
+    return side->pushed == NULL && side->pieces.pieces[i].bytes == NULL;
 }
 
 /* Rows of a part by number of column; those that nobody wants are NULL. Made in arena. */
@@ -270,7 +288,9 @@ static ds_status read_part(ds_frame *frame, const ds_node *node, const side_rows
         }
     } else {
         const ds_piece_bytes *piece = &side->pieces.pieces[i];
-        DS_TRY(ds_piece_read(arena, &frame->heap, piece->bytes, piece->length,
+        const void *bytes;
+        DS_TRY(ds_frame_piece(frame, arena, piece, &bytes, error));
+        DS_TRY(ds_piece_read(arena, &frame->heap, bytes, piece->length,
                              plan->wanted_types[side->side], n_wanted, wanted, &n_rows, error));
     }
     const ds_column **columns = DS_ARENA_ARRAY(arena, const ds_column *, n_columns + 1);
@@ -290,6 +310,7 @@ typedef struct joining {
     uint32_t next;   /* part of the table's side */
     uint64_t *met;   /* a bit for each row of the other side, if that is to be remembered */
     size_t most;     /* bytes of a table */
+    bool loaded;     /* some part of the table's side was loaded to be read */
     ds_error *error; /* the caller's */
 } joining;
 
@@ -315,6 +336,7 @@ static ds_status fill(joining *j, ds_join_table *table, ds_arena *arena)
             ds_arena_bytes(arena) + ds_join_table_bytes(table) > j->most)
             return DS_OK;
         ds_chunk part;
+        j->loaded = j->loaded || is_loaded(&j->table_side, j->next);
         DS_TRY(read_part(j->frame, j->node, &j->table_side, j->next, arena, &part, j->error));
         if ((uint64_t)ds_join_table_rows(table) + part.n_rows > DS_JOIN_TABLE_ROWS)
             return ds_error_set(j->error, DS_ERR_NO_MEMORY, "a join has too many rows");
@@ -353,7 +375,12 @@ static ds_status look_up(joining *j, ds_join_probe *probe, bool alone)
             status = ds_frame_next_chunk(j->frame);
             met = met == NULL ? NULL : met + DS_CHUNK_WORDS;
         }
-        ds_arena_reset(arena);
+        if (is_loaded(&j->other, i)) {
+            ds_frame_let_go(j->frame, arena);
+            arena = ds_arena_new(j->frame->budget);
+        } else {
+            ds_arena_reset(arena);
+        }
     }
     ds_arena_free(arena);
     return status;
@@ -381,15 +408,19 @@ static ds_status pass(joining *j, bool *last)
         ds_join_probe_free(probe);
     }
     ds_join_table_free(table);
-    ds_arena_free(arena);
+    if (j->loaded)
+        ds_frame_let_go(j->frame, arena);
+    else
+        ds_arena_free(arena);
     return status == DS_OK ? j->frame->status : status;
 }
 
 ds_status ds_join_reduce(ds_frame *frame, const ds_node *node, const ds_join_pieces pieces[2],
                          ds_error *error)
 {
-    side_rows left = rows_of(frame, node, DS_LEFT_SIDE, pieces[DS_LEFT_SIDE]);
-    side_rows right = rows_of(frame, node, DS_RIGHT_SIDE, pieces[DS_RIGHT_SIDE]);
+    side_rows left, right;
+    DS_TRY(rows_of(frame, node, DS_LEFT_SIDE, pieces[DS_LEFT_SIDE], &left, error));
+    DS_TRY(rows_of(frame, node, DS_RIGHT_SIDE, pieces[DS_RIGHT_SIDE], &right, error));
     bool right_is_smaller = right.n_rows <= left.n_rows;
     joining j = {.frame = frame,
                  .node = node,

@@ -91,6 +91,8 @@ void ds_join_probe_rest(ds_join_probe *probe);
 /* Rows of a side that is in its partitions already: kept until the stage's roots are done. */
 void ds_join_push(ds_frame *frame, const ds_node *node, uint32_t side, const ds_chunk *chunk);
 void ds_join_state_free(void *state);
+/* Copies the text of what is kept so, if its state has any: as for ds_frame_settle. */
+bool ds_join_settle(const ds_node *node, void *state, ds_frame *frame);
 
 /* Joins, once the roots are done. pieces[side] are those of a side whose exchange is a root. */
 typedef struct ds_join_pieces {

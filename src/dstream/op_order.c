@@ -230,7 +230,9 @@ ds_status ds_order_reduce(ds_frame *frame, const ds_node *node, const ds_piece_b
     for (uint32_t i = 0; i < n_pieces; i++) {
         ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, input->n_types + 1);
         uint32_t n;
-        DS_TRY(ds_piece_read(frame->chunk_arena, &frame->heap, pieces[i].bytes, pieces[i].length,
+        const void *bytes;
+        DS_TRY(ds_frame_piece(frame, frame->chunk_arena, &pieces[i], &bytes, error));
+        DS_TRY(ds_piece_read(frame->chunk_arena, &frame->heap, bytes, pieces[i].length,
                              input->types, input->n_types, columns, &n, error));
         if (n > 0)
             ds_sorter_add(sorter, &frame->heap, (const ds_column *const *)columns, n);

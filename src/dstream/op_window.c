@@ -74,7 +74,7 @@ void ds_collect_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk
             *state = ds_row_buffer_new(input->types, input->n_types, frame->budget);
         ds_row_buffer_add(*state, columns, node->ordered ? chunk->positions : NULL, chunk->n_rows);
     }
-    frame->full = frame->full || ds_collect_state_bytes(node, *state) > DS_FLUSH_BYTES;
+    frame->full = frame->full || ds_collect_state_bytes(node, *state) > frame->flush_bytes;
 }
 
 ds_status ds_collect_flush(ds_frame *frame, const ds_node *node, ds_error *error)
@@ -150,7 +150,7 @@ uint32_t ds_row_window_batches(const ds_row_window *window)
     return n;
 }
 
-static void keep(ds_row_window *window, int64_t batch_ms, const ds_piece_bytes *piece)
+static void keep(ds_row_window *window, int64_t batch_ms, const ds_piece_bytes *piece, void *bytes)
 {
     if (window->end == window->capacity) {
         if (window->first > window->capacity / 2) {
@@ -164,22 +164,43 @@ static void keep(ds_row_window *window, int64_t batch_ms, const ds_piece_bytes *
         }
     }
     kept_piece *kept = &window->pieces[window->end++];
-    *kept = (kept_piece){batch_ms, piece->length, ds_alloc(piece->length)};
-    memcpy(kept->bytes, piece->bytes, piece->length);
+    *kept = (kept_piece){batch_ms, piece->length, bytes};
     ds_budget_charge(window->budget, (int64_t)piece->length);
 }
 
-static void apply(ds_frame *frame, const ds_node *node, ds_row_window *window,
-                  const ds_piece_bytes *pieces, uint32_t n_pieces)
+/* Copies of all pieces; none if one cannot be had. */
+static ds_status copy_pieces(ds_frame *frame, const ds_piece_bytes *pieces, uint32_t n_pieces,
+                             void **copies, ds_error *error)
 {
+    ds_status status = DS_OK;
+    uint32_t n = 0;
+    for (; n < n_pieces && status == DS_OK; n++) {
+        copies[n] = ds_alloc(pieces[n].length);
+        if (pieces[n].bytes != NULL)
+            memcpy(copies[n], pieces[n].bytes, pieces[n].length);
+        else
+            status =
+                frame->out.load(frame->out.arg, &pieces[n], pieces[n].length, copies[n], error);
+    }
+    while (status != DS_OK && n > 0)
+        free(copies[--n]);
+    return status;
+}
+
+static ds_status apply(ds_frame *frame, const ds_node *node, ds_row_window *window,
+                       const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
+{
+    void **copies = DS_ARENA_ARRAY(frame->arena, void *, n_pieces + 1);
+    DS_TRY(copy_pieces(frame, pieces, n_pieces, copies, error));
     for (uint32_t i = 0; i < n_pieces; i++)
-        keep(window, frame->batch_ms, &pieces[i]);
+        keep(window, frame->batch_ms, &pieces[i], copies[i]);
     /* What no later window holds goes now, but for the rows that are about to be replayed. */
     int64_t oldest = ds_floor_to(frame->batch_ms, node->slide_ms) - window->plan.size_ms;
     if (frame->batch_ms % node->slide_ms != 0)
         oldest += node->slide_ms;
     while (window->first < window->end && window->pieces[window->first].batch_ms <= oldest)
         drop_first(window);
+    return DS_OK;
 }
 
 ds_status ds_window_reduce(ds_frame *frame, const ds_node *node, ds_row_window *window,
@@ -187,13 +208,15 @@ ds_status ds_window_reduce(ds_frame *frame, const ds_node *node, ds_row_window *
                            ds_error *error)
 {
     if (!*applied)
-        apply(frame, node, window, pieces, n_pieces);
+        DS_TRY(apply(frame, node, window, pieces, n_pieces, error));
     *applied = true;
     if (!frame->due->emits[node->id])
         return DS_OK;
     int64_t position = 0;
-    for (size_t i = window->first; i < window->end; i++)
-        DS_TRY(ds_rows_replay(frame, node, window->pieces[i].bytes, window->pieces[i].length,
-                              &position, error));
+    for (size_t i = window->first; i < window->end; i++) {
+        const ds_piece_bytes piece = {.bytes = window->pieces[i].bytes,
+                                      .length = window->pieces[i].length};
+        DS_TRY(ds_rows_replay(frame, node, &piece, &position, error));
+    }
     return DS_OK;
 }

@@ -14,6 +14,7 @@
 typedef struct kept_chunk {
     struct kept_chunk *next;
     uint32_t n_rows;
+    bool owns_text;
     int64_t *positions; /* NULL: none */
     ds_column *columns[];
 } kept_chunk;
@@ -25,6 +26,8 @@ struct ds_row_buffer {
     int64_t last_position;
     bool disordered; /* a position went back */
     ds_arena *arena;
+    ds_heap *heap;     /* where copies of text are added; NULL: text is not copied */
+    size_t text_bytes; /* of long strings, each as often as it stands in a row */
     kept_chunk *first, **last;
 };
 
@@ -33,6 +36,7 @@ static void forget(ds_row_buffer *buffer)
     buffer->n_rows = 0;
     buffer->last_position = INT64_MIN;
     buffer->disordered = false;
+    buffer->text_bytes = 0;
     buffer->first = NULL;
     buffer->last = &buffer->first;
 }
@@ -63,7 +67,12 @@ void ds_row_buffer_clear(ds_row_buffer *buffer)
 
 size_t ds_row_buffer_bytes(const ds_row_buffer *buffer)
 {
-    return ds_arena_bytes(buffer->arena);
+    return ds_arena_bytes(buffer->arena) + buffer->text_bytes;
+}
+
+void ds_row_buffer_own(ds_row_buffer *buffer, ds_heap *heap)
+{
+    buffer->heap = heap;
 }
 
 static int64_t *keep_positions(ds_row_buffer *buffer, const int64_t *positions, uint32_t n)
@@ -77,21 +86,64 @@ static int64_t *keep_positions(ds_row_buffer *buffer, const int64_t *positions, 
     return kept;
 }
 
+static size_t text_of(const ds_column *column)
+{
+    size_t bytes = 0;
+    if (column->type.kind == DS_LIST)
+        return text_of(column->child);
+    for (uint32_t i = 0; column->type.kind == DS_STRING && i < column->length; i++)
+        bytes += column->views[i].length > DS_INLINE_BYTES ? column->views[i].length : 0;
+    return bytes;
+}
+
+/* The text stays where it is. */
+static void keep_views(ds_row_buffer *buffer, kept_chunk *chunk, const ds_column *const *columns)
+{
+    uint32_t *all = ds_arena_alloc(buffer->arena, chunk->n_rows * sizeof *all);
+    for (uint32_t i = 0; i < chunk->n_rows; i++)
+        all[i] = i;
+    for (uint32_t c = 0; c < buffer->n_columns; c++) {
+        chunk->columns[c] = ds_column_gather(buffer->arena, columns[c], all, chunk->n_rows);
+        buffer->text_bytes += text_of(chunk->columns[c]);
+    }
+}
+
+static void keep_copies(ds_row_buffer *buffer, ds_heap *heap, kept_chunk *chunk,
+                        const ds_column *const *columns)
+{
+    uint32_t n_rows;
+    size_t size = ds_piece_size(heap, columns, buffer->n_columns, chunk->n_rows);
+    char *bytes = ds_arena_alloc(buffer->arena, size);
+    ds_piece_write(bytes, heap, columns, buffer->n_columns, chunk->n_rows);
+    ds_status status = ds_piece_read(buffer->arena, heap, bytes, size, buffer->types,
+                                     buffer->n_columns, chunk->columns, &n_rows, NULL);
+    DS_ASSERT(status == DS_OK && n_rows == chunk->n_rows);
+    chunk->owns_text = true;
+}
+
+void ds_row_buffer_settle(ds_row_buffer *buffer, ds_heap *heap)
+{
+    for (kept_chunk *chunk = buffer->first; chunk != NULL; chunk = chunk->next)
+        if (!chunk->owns_text)
+            keep_copies(buffer, heap, chunk, (const ds_column *const *)chunk->columns);
+    buffer->text_bytes = 0; /* it is in the arena now */
+}
+
 void ds_row_buffer_add(ds_row_buffer *buffer, const ds_column *const *columns,
                        const int64_t *positions, uint32_t n_rows)
 {
     if (n_rows == 0)
         return;
-    uint32_t *all = ds_arena_alloc(buffer->arena, n_rows * sizeof *all);
-    for (uint32_t i = 0; i < n_rows; i++)
-        all[i] = i;
     kept_chunk *chunk = ds_arena_alloc(buffer->arena, sizeof *chunk + (size_t)buffer->n_columns *
                                                                           sizeof chunk->columns[0]);
     chunk->next = NULL;
     chunk->n_rows = n_rows;
+    chunk->owns_text = false;
     chunk->positions = positions == NULL ? NULL : keep_positions(buffer, positions, n_rows);
-    for (uint32_t c = 0; c < buffer->n_columns; c++)
-        chunk->columns[c] = ds_column_gather(buffer->arena, columns[c], all, n_rows);
+    if (buffer->heap == NULL)
+        keep_views(buffer, chunk, columns);
+    else
+        keep_copies(buffer, buffer->heap, chunk, columns);
     *buffer->last = chunk;
     buffer->last = &chunk->next;
     buffer->n_rows += n_rows;
@@ -192,37 +244,51 @@ uint32_t ds_row_buffer_rows(ds_row_buffer *buffer, ds_column **columns)
 
 /* ---- back again ---- */
 
-static void push_rows(ds_frame *frame, const ds_node *node, ds_column *const *columns,
-                      uint32_t from, uint32_t n, int64_t *position)
+static void push_rows(ds_frame *frame, const ds_node *node, ds_column *const *columns, uint32_t n,
+                      int64_t *position)
 {
     ds_arena *arena = frame->chunk_arena;
-    uint32_t *indexes = ds_arena_alloc(arena, n * sizeof *indexes);
     int64_t *positions = ds_arena_alloc(arena, n * sizeof *positions);
-    for (uint32_t i = 0; i < n; i++) {
-        indexes[i] = from + i;
+    for (uint32_t i = 0; i < n; i++)
         positions[i] = (*position)++;
-    }
     uint32_t n_columns = node->schema.n_fields, kept = 0;
     const ds_column **rows = DS_ARENA_ARRAY(arena, const ds_column *, n_columns + 1);
     for (uint32_t c = 0; c < n_columns; c++)
         if (node->wanted[c])
-            rows[c] = ds_column_gather(arena, columns[kept++], indexes, n);
+            rows[c] = columns[kept++];
     ds_chunk chunk = {n, n_columns, rows, positions};
     ds_frame_push(frame, node, &chunk);
 }
 
-ds_status ds_rows_replay(ds_frame *frame, const ds_node *node, const void *bytes, size_t length,
-                         int64_t *position, ds_error *error)
+static ds_status replay(ds_frame *frame, const ds_node *node, const ds_piece *piece,
+                        int64_t *position, ds_error *error)
 {
     const ds_stage_input *input = ds_plan_input(frame->plan, node);
-    ds_column **columns = DS_ARENA_ARRAY(frame->arena, ds_column *, input->n_types + 1);
-    uint32_t n_rows;
-    DS_TRY(ds_piece_read(frame->arena, &frame->heap, bytes, length, input->types, input->n_types,
-                         columns, &n_rows, error));
+    uint32_t n_rows = ds_piece_length(piece);
     for (uint32_t from = 0; from < n_rows; from += DS_CHUNK_ROWS) {
         uint32_t n = n_rows - from < DS_CHUNK_ROWS ? n_rows - from : DS_CHUNK_ROWS;
-        push_rows(frame, node, columns, from, n, position);
+        ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, input->n_types + 1);
+        DS_TRY(ds_piece_take(piece, frame->chunk_arena, from, n, columns, error));
+        push_rows(frame, node, columns, n, position);
         DS_TRY(ds_frame_next_chunk(frame));
     }
     return DS_OK;
+}
+
+ds_status ds_rows_replay(ds_frame *frame, const ds_node *node, const ds_piece_bytes *bytes,
+                         int64_t *position, ds_error *error)
+{
+    const ds_stage_input *input = ds_plan_input(frame->plan, node);
+    ds_arena *arena = bytes->bytes == NULL ? ds_arena_new(frame->budget) : frame->arena;
+    const void *there;
+    ds_piece *piece;
+    ds_status status = ds_frame_piece(frame, arena, bytes, &there, error);
+    if (status == DS_OK)
+        status = ds_piece_open(arena, &frame->heap, there, bytes->length, input->types,
+                               input->n_types, &piece, error);
+    if (status == DS_OK)
+        status = replay(frame, node, piece, position, error);
+    if (arena != frame->arena)
+        ds_frame_let_piece_go(frame, arena, bytes);
+    return status;
 }

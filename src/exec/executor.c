@@ -211,6 +211,13 @@ static ds_status compile(ds_executor *e, const ds_msg_plan *text, held_plan *hel
     return status;
 }
 
+/* What a task may have: panes get half of the memory where there are any. */
+static size_t share_of(const ds_executor *e, const ds_plan *plan)
+{
+    size_t bytes = (size_t)e->config.memory_bytes / (plan->has_windows ? 2 : 1);
+    return bytes / (e->config.cores > 0 ? e->config.cores : 1);
+}
+
 static ds_status hold_plan(ds_executor *e, const ds_msg_plan *text, ds_error *error)
 {
     if (find_plan(e, text->plan_id) != NULL)
@@ -229,6 +236,7 @@ static ds_status hold_plan(ds_executor *e, const ds_msg_plan *text, ds_error *er
                              .keyed = held.keyed,
                              .tables = held.tables,
                              .budget = &e->budget,
+                             .share_bytes = share_of(e, held.plan),
                              .executor_id = e->id,
                              .epoch = e->epoch};
     e->plans[e->n_plans++] = held;

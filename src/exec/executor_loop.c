@@ -28,6 +28,9 @@
 #include <unistd.h>
 
 #define CONNECT_MS 10000
+/* One part in so many is for what no budget counts: the program, its stacks, what the allocator
+ * keeps. Store and tasks have half of the rest each. */
+#define UNCHARGED 8u
 
 typedef enum mail_kind {
     MAIL_MESSAGE,
@@ -367,16 +370,16 @@ ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
     executor_loop loop = {.error = error};
     char host[64];
     read_boot_id(host, sizeof host);
-    uint64_t store_bytes = options->memory_bytes / 2;
+    uint64_t budget_bytes = (options->memory_bytes - options->memory_bytes / UNCHARGED) / 2;
     loop.spill = ds_spill_new(options->spill_folder, options->spill_bytes);
-    DS_TRY(ds_store_new_spilling(store_bytes, loop.spill, &loop.store, error));
+    DS_TRY(ds_store_new_spilling(budget_bytes, loop.spill, &loop.store, error));
     DS_TRY(open_bulk(&loop, options, error));
     ds_executor_config config = {.app_id = options->app_id,
                                  .executor_id = options->executor_id,
                                  .cores = options->cores,
                                  .pid = getpid(),
                                  .host = host,
-                                 .memory_bytes = (int64_t)(options->memory_bytes - store_bytes),
+                                 .memory_bytes = (int64_t)budget_bytes,
                                  .store = loop.store,
                                  .private_memory = !ds_store_shares(),
                                  .bulk_url = ds_bulk_server_url(loop.bulk_server),

@@ -16,7 +16,7 @@ typedef struct ds_executor_options {
     uint64_t executor_id; /* 0: the driver gives one */
     uint8_t token[DS_TOKEN_BYTES];
     uint32_t cores;
-    uint64_t memory_bytes;    /* half of it is the block store's */
+    uint64_t memory_bytes;    /* of the process: store, tasks, and what is neither */
     const char *spill_folder; /* where what finds no memory goes; NULL: a temporary one */
     uint64_t spill_bytes;     /* the most that may go there */
     bool has_stdin;

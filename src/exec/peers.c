@@ -155,18 +155,6 @@ void ds_peers_drop(ds_peers *peers, uint64_t executor_id)
     drop_url(peers, dropped.url);
 }
 
-void ds_peers_forget(ds_peers *peers)
-{
-    pthread_mutex_lock(&peers->lock);
-    for (size_t i = 0; i < peers->n; i++) {
-        if (peers->list[i].view != NULL)
-            ds_store_view_forget(peers->list[i].view);
-        else if (peers->list[i].store != NULL)
-            ds_store_forget(peers->list[i].store);
-    }
-    pthread_mutex_unlock(&peers->lock);
-}
-
 /* ---- reading ---- */
 
 static ds_status unreadable(const ds_ref *ref, ds_error *error)
@@ -177,30 +165,48 @@ static ds_status unreadable(const ds_ref *ref, ds_error *error)
                         ref->offset, ref->length, ref->executor_id);
 }
 
-/* The bytes of a range that is mapped here; NULL if it is not. */
-static const char *mapped(const peer *p, const ds_ref *ref)
+/* Where a range of a peer is. */
+typedef enum where { MAPPED, ON_DISK, REMOTE, NOWHERE } where;
+
+static where find_range(const ds_peers *peers, const peer *p, const ds_ref *ref, const char **bytes)
 {
-    if (p->view != NULL)
-        return ds_store_view_bytes(p->view, ref->offset, ref->length);
-    return p->store != NULL ? ds_store_range(p->store, ref->offset, ref->length) : NULL;
+    *bytes = NULL;
+    if (p != NULL && p->view != NULL) {
+        *bytes = ds_store_view_bytes(p->view, ref->offset, ref->length);
+        if (*bytes != NULL)
+            return ds_store_view_is_on_disk(p->view, ref->offset) ? ON_DISK : MAPPED;
+    } else if (p != NULL && p->store != NULL) {
+        *bytes = ds_store_range(p->store, ref->offset, ref->length);
+        if (*bytes != NULL)
+            return ds_store_is_on_disk(p->store, ref->offset) ? ON_DISK : MAPPED;
+    }
+    bool remote = p != NULL && p->url != NULL && peers->fetcher.fetch != NULL;
+    return remote ? REMOTE : NOWHERE;
 }
 
-/* Finds what is mapped here; counts what is to be fetched, and its bytes. */
+const char *ds_peers_mapped(ds_peers *peers, const ds_ref *ref)
+{
+    const char *bytes;
+    pthread_mutex_lock(&peers->lock);
+    where place = find_range(peers, find(peers, ref->executor_id), ref, &bytes);
+    pthread_mutex_unlock(&peers->lock);
+    return place == MAPPED ? bytes : NULL;
+}
+
+/* Finds what is mapped here; counts what is to be copied, and its bytes. */
 static ds_status look_up(ds_peers *peers, const ds_ref *refs, size_t n, const char **bytes,
-                         size_t *n_remote, uint64_t *remote_bytes, ds_error *error)
+                         size_t *n_copied, uint64_t *copied_bytes, ds_error *error)
 {
     ds_status status = DS_OK;
     pthread_mutex_lock(&peers->lock);
     for (size_t i = 0; i < n && status == DS_OK; i++) {
-        const peer *p = find(peers, refs[i].executor_id);
-        bytes[i] = p != NULL ? mapped(p, &refs[i]) : NULL;
-        if (bytes[i] != NULL)
+        where place = find_range(peers, find(peers, refs[i].executor_id), &refs[i], &bytes[i]);
+        if (place == MAPPED)
             continue;
-        if (p == NULL || p->url == NULL || peers->fetcher.fetch == NULL)
+        bytes[i] = NULL;
+        if (place == NOWHERE || __builtin_add_overflow(*copied_bytes, refs[i].length, copied_bytes))
             status = unreadable(&refs[i], error);
-        else if (__builtin_add_overflow(*remote_bytes, refs[i].length, remote_bytes))
-            status = unreadable(&refs[i], error);
-        (*n_remote)++;
+        (*n_copied)++;
     }
     pthread_mutex_unlock(&peers->lock);
     return status;
@@ -211,7 +217,8 @@ static ds_status ask_budget(ds_budget *budget, uint64_t bytes, ds_error *error)
 {
     if (bytes > (uint64_t)INT64_MAX || !ds_budget_reserve(budget, (int64_t)bytes))
         return ds_error_set(error, DS_ERR_NO_MEMORY,
-                            "the memory limit is reached: %" PRIu64 " bytes of other executors do "
+                            "the memory limit is reached: %" PRIu64
+                            " bytes that are not in shared memory do "
                             "not fit (executors.memory or limits.memory)",
                             bytes);
     ds_budget_charge(budget, -(int64_t)bytes); /* the arena charges them */
@@ -223,6 +230,24 @@ static int by_executor(const void *a, const void *b)
     uint64_t one = ((const ds_bulk_item *)a)->ref.executor_id;
     uint64_t other = ((const ds_bulk_item *)b)->ref.executor_id;
     return one < other ? -1 : one > other;
+}
+
+/* Reads a range that is on disk, or leaves it (false). Stores stay as long as tasks read them. */
+static bool read_disk(ds_peers *peers, const ds_bulk_item *item, ds_status *status, ds_error *error)
+{
+    const char *bytes;
+    pthread_mutex_lock(&peers->lock);
+    const peer *p = find(peers, item->ref.executor_id);
+    bool on_disk = find_range(peers, p, &item->ref, &bytes) == ON_DISK;
+    const ds_store_view *view = on_disk ? p->view : NULL;
+    const ds_store *store = on_disk ? p->store : NULL;
+    pthread_mutex_unlock(&peers->lock);
+    if (view != NULL)
+        *status =
+            ds_store_view_read_disk(view, item->ref.offset, item->to, item->ref.length, error);
+    else if (store != NULL)
+        *status = ds_store_read_disk(store, item->ref.offset, item->to, item->ref.length, error);
+    return on_disk;
 }
 
 /* Fetches items of one executor. */
@@ -239,20 +264,23 @@ static ds_status fetch_from(ds_peers *peers, const ds_bulk_item *items, size_t n
     return status;
 }
 
-/* Fetches what has no bytes yet: one round for each executor. */
-static ds_status fetch_rest(ds_peers *peers, const ds_ref *refs, size_t n, size_t n_remote,
-                            ds_arena *arena, const char **bytes, ds_error *error)
+/* Copies what has no bytes yet: from disk, or in one round for each executor. */
+static ds_status copy_rest(ds_peers *peers, const ds_ref *refs, size_t n, size_t n_copied,
+                           ds_arena *arena, const char **bytes, ds_error *error)
 {
-    ds_bulk_item *items = DS_ARENA_ARRAY(arena, ds_bulk_item, n_remote);
+    ds_bulk_item *items = DS_ARENA_ARRAY(arena, ds_bulk_item, n_copied);
     size_t n_items = 0;
-    for (size_t i = 0; i < n; i++) {
+    ds_status status = DS_OK;
+    for (size_t i = 0; i < n && status == DS_OK; i++) {
         if (bytes[i] != NULL)
             continue;
         char *to = ds_arena_alloc(arena, refs[i].length);
-        items[n_items++] = (ds_bulk_item){refs[i], to};
+        items[n_items] = (ds_bulk_item){refs[i], to};
+        n_items += !read_disk(peers, &items[n_items], &status, error);
         bytes[i] = to;
     }
-    DS_ASSERT(n_items == n_remote);
+    DS_TRY(status);
+    DS_ASSERT(n_items <= n_copied);
     qsort(items, n_items, sizeof *items, by_executor);
     for (size_t from = 0, to; from < n_items; from = to) {
         to = from + 1;
@@ -263,16 +291,28 @@ static ds_status fetch_rest(ds_peers *peers, const ds_ref *refs, size_t n, size_
     return DS_OK;
 }
 
+ds_status ds_peers_copy(ds_peers *peers, const ds_ref *ref, void *to, ds_error *error)
+{
+    const char *bytes = ds_peers_mapped(peers, ref);
+    ds_bulk_item item = {*ref, to};
+    ds_status status = DS_OK;
+    if (bytes != NULL)
+        memcpy(to, bytes, ref->length);
+    else if (!read_disk(peers, &item, &status, error))
+        status = fetch_from(peers, &item, 1, error);
+    return status;
+}
+
 ds_status ds_peers_read(ds_peers *peers, const ds_ref *refs, size_t n, ds_arena *arena,
                         ds_budget *budget, const char **bytes, ds_error *error)
 {
-    size_t n_remote = 0;
-    uint64_t remote_bytes = 0;
-    DS_TRY(look_up(peers, refs, n, bytes, &n_remote, &remote_bytes, error));
-    if (n_remote == 0)
+    size_t n_copied = 0;
+    uint64_t copied_bytes = 0;
+    DS_TRY(look_up(peers, refs, n, bytes, &n_copied, &copied_bytes, error));
+    if (n_copied == 0)
         return DS_OK;
-    DS_TRY(ask_budget(budget, remote_bytes, error));
-    return fetch_rest(peers, refs, n, n_remote, arena, bytes, error);
+    DS_TRY(ask_budget(budget, copied_bytes, error));
+    return copy_rest(peers, refs, n, n_copied, arena, bytes, error);
 }
 
 ds_status ds_peers_bytes(ds_peers *peers, const ds_ref *ref, ds_arena *arena, ds_budget *budget,

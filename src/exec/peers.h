@@ -41,15 +41,16 @@ void ds_peers_add(ds_peers *peers, const ds_msg_peer *peer);
 /* Forgets a peer's store, and unmaps it; the driver says so only when no task reads it. */
 void ds_peers_drop(ds_peers *peers, uint64_t executor_id);
 
-/* Lets go of pages on disk that this process has read: they are read again when they are wanted
- * again. */
-void ds_peers_forget(ds_peers *peers);
+/* The bytes of a range if they are in shared memory, else NULL. */
+const char *ds_peers_mapped(ds_peers *peers, const ds_ref *ref);
+/* Copies the bytes of one range to `to`, wherever they are. Errors as ds_peers_read. */
+ds_status ds_peers_copy(ds_peers *peers, const ds_ref *ref, void *to, ds_error *error);
 
 /*
  * The bytes of ranges, as many as refs, aligned to 8 if the ranges are. Those of remote stores are
- * fetched into arena (of the task), which charges budget. DS_ERR_LOST if a store is not known, a
- * range lies outside, or bytes cannot be fetched; DS_ERR_NO_MEMORY if the budget does not allow
- * what would be fetched.
+ * fetched, and those on disk read, into arena (of the task), which charges budget. DS_ERR_LOST if a
+ * store is not known, a range lies outside, or bytes cannot be fetched; DS_ERR_NO_MEMORY if the
+ * budget does not allow what would be copied; DS_ERR_IO if the disk fails.
  */
 ds_status ds_peers_read(ds_peers *peers, const ds_ref *refs, size_t n, ds_arena *arena,
                         ds_budget *budget, const char **bytes, ds_error *error);

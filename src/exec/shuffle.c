@@ -103,11 +103,17 @@ ds_status ds_shuffle_write(ds_store *store, ds_batch_ranges *ranges, int64_t bat
 {
     uint64_t *sizes = ds_calloc(n_partitions, sizeof *sizes);
     ref->length = aligned(ds_shuffle_header_bytes(n_partitions));
+    ds_status status = DS_OK;
     for (uint32_t p = 0; p < n_partitions; p++) {
         sizes[p] = piece_bytes(heap, &rows[p], n_columns);
         ref->length += aligned(sizes[p]);
+        if (sizes[p] > UINT32_MAX) /* a long text that stands in very many rows */
+            status = ds_error_set(error, DS_ERR_NO_MEMORY,
+                                  "%llu bytes of rows made of one record or chunk are too many",
+                                  (unsigned long long)sizes[p]);
     }
-    ds_status status = ds_batch_ranges_take(ranges, batch_ms, ref->length, &ref->offset, error);
+    if (status == DS_OK)
+        status = ds_batch_ranges_take(ranges, batch_ms, ref->length, &ref->offset, error);
     if (status == DS_OK)
         status = put_pieces(store, ref, heap, rows, sizes, n_partitions, n_columns, error);
     free(sizes);
@@ -146,25 +152,40 @@ static ds_status read_headers(ds_peers *peers, const ds_input *inputs, uint32_t 
     return ds_peers_read(peers, refs, n_inputs, arena, budget, headers, error);
 }
 
+/* Makes all pieces be there, or only those that are mapped, if the others have too many bytes. */
+static ds_status find_bytes(ds_peers *peers, ds_arena *arena, ds_budget *budget,
+                            uint64_t load_bytes, ds_shuffle_pieces *pieces, ds_error *error)
+{
+    const char **bytes = DS_ARENA_ARRAY(arena, const char *, pieces->n + 1);
+    uint64_t elsewhere = 0;
+    for (uint32_t i = 0; i < pieces->n; i++) {
+        bytes[i] = ds_peers_mapped(peers, &pieces->refs[i]);
+        elsewhere += bytes[i] == NULL ? pieces->refs[i].length : 0;
+    }
+    if (elsewhere > 0 && elsewhere <= load_bytes)
+        DS_TRY(ds_peers_read(peers, pieces->refs, pieces->n, arena, budget, bytes, error));
+    for (uint32_t i = 0; i < pieces->n; i++)
+        pieces->list[i].bytes = bytes[i];
+    return DS_OK;
+}
+
 ds_status ds_shuffle_read(ds_peers *peers, const ds_input *inputs, uint32_t n_inputs,
                           uint32_t n_partitions, uint32_t partition, ds_arena *arena,
-                          ds_budget *budget, ds_piece_bytes **pieces, uint32_t *n_pieces,
+                          ds_budget *budget, uint64_t load_bytes, ds_shuffle_pieces *pieces,
                           ds_error *error)
 {
-    const char **bytes = DS_ARENA_ARRAY(arena, const char *, n_inputs + 1);
-    DS_TRY(read_headers(peers, inputs, n_inputs, n_partitions, arena, budget, bytes, error));
-    ds_ref *refs = DS_ARENA_ARRAY(arena, ds_ref, n_inputs + 1);
-    uint32_t *of = DS_ARENA_ARRAY(arena, uint32_t, n_inputs + 1);
-    *n_pieces = 0;
+    const char **headers = DS_ARENA_ARRAY(arena, const char *, n_inputs + 1);
+    DS_TRY(read_headers(peers, inputs, n_inputs, n_partitions, arena, budget, headers, error));
+    *pieces = (ds_shuffle_pieces){.list = DS_ARENA_ARRAY(arena, ds_piece_bytes, n_inputs + 1),
+                                  .refs = DS_ARENA_ARRAY(arena, ds_ref, n_inputs + 1)};
     for (uint32_t i = 0; i < n_inputs; i++) {
-        ds_ref *piece = &refs[*n_pieces];
-        DS_TRY(ds_shuffle_piece(bytes[i], &inputs[i].ref, n_partitions, partition, piece, error));
-        if (piece->length > 0)
-            of[(*n_pieces)++] = inputs[i].input;
+        ds_ref *ref = &pieces->refs[pieces->n];
+        DS_TRY(ds_shuffle_piece(headers[i], &inputs[i].ref, n_partitions, partition, ref, error));
+        if (ref->length == 0)
+            continue;
+        pieces->list[pieces->n] = (ds_piece_bytes){
+            .length = (size_t)ref->length, .input = inputs[i].input, .number = pieces->n};
+        pieces->n++;
     }
-    DS_TRY(ds_peers_read(peers, refs, *n_pieces, arena, budget, bytes, error));
-    *pieces = DS_ARENA_ARRAY(arena, ds_piece_bytes, *n_pieces + 1);
-    for (uint32_t i = 0; i < *n_pieces; i++)
-        (*pieces)[i] = (ds_piece_bytes){bytes[i], (size_t)refs[i].length, of[i]};
-    return DS_OK;
+    return find_bytes(peers, arena, budget, load_bytes, pieces, error);
 }

@@ -40,12 +40,20 @@ uint64_t ds_shuffle_header_bytes(uint32_t n_partitions);
 ds_status ds_shuffle_piece(const char *header, const ds_ref *range, uint32_t n_partitions,
                            uint32_t partition, ds_ref *piece, ds_error *error);
 
-/* Reads the pieces of one partition out of the ranges that inputs name (all of the kind PIECES),
- * in their order, empty ones left out. Pieces that are not mapped here lie in arena. Errors as
- * ds_peers_read, and DS_ERR_PROTOCOL. */
+/* The pieces of one partition: by number, and where they are. */
+typedef struct ds_shuffle_pieces {
+    ds_piece_bytes *list;
+    ds_ref *refs;
+    uint32_t n;
+} ds_shuffle_pieces;
+
+/* Finds the pieces of one partition in the ranges that inputs name (all of the kind PIECES), in
+ * their order, empty ones left out. Those that are not mapped here are copied into arena if they
+ * have load_bytes at most together; else they are left where they are, without bytes
+ * (ds_peers_copy). Errors as ds_peers_read, and DS_ERR_PROTOCOL. */
 ds_status ds_shuffle_read(ds_peers *peers, const ds_input *inputs, uint32_t n_inputs,
                           uint32_t n_partitions, uint32_t partition, ds_arena *arena,
-                          ds_budget *budget, ds_piece_bytes **pieces, uint32_t *n_pieces,
+                          ds_budget *budget, uint64_t load_bytes, ds_shuffle_pieces *pieces,
                           ds_error *error);
 
 #endif

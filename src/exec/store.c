@@ -148,6 +148,13 @@ const char *ds_store_range(const ds_store *store, uint64_t offset, uint64_t leng
     return range_of(store->bytes, store->size, store->disk_size, offset, length);
 }
 
+ds_status ds_store_read_disk(const ds_store *store, uint64_t offset, void *to, uint64_t length,
+                             ds_error *error)
+{
+    DS_ASSERT(ds_store_is_on_disk(store, offset));
+    return ds_spill_read(store->spill, offset - store->size, to, length, error);
+}
+
 /* ---- taking and giving ---- */
 
 bool ds_store_take(ds_store *store, uint64_t length, uint64_t *offset)
@@ -354,6 +361,18 @@ int ds_store_view_fd(const ds_store_view *view)
 int ds_store_view_spill_fd(const ds_store_view *view)
 {
     return view->spill_fd;
+}
+
+bool ds_store_view_is_on_disk(const ds_store_view *view, uint64_t offset)
+{
+    return offset >= view->size;
+}
+
+ds_status ds_store_view_read_disk(const ds_store_view *view, uint64_t offset, void *to,
+                                  uint64_t length, ds_error *error)
+{
+    DS_ASSERT(ds_store_view_is_on_disk(view, offset));
+    return ds_spill_read_fd(view->spill_fd, offset - view->size, to, length, error);
 }
 
 const char *ds_store_view_bytes(const ds_store_view *view, uint64_t offset, uint64_t length)

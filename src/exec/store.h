@@ -9,9 +9,9 @@
  * go back to the system (ds_store_rest).
  *
  * Offsets behind the memory are places in a file without a name (base/spill.h), if the store was
- * given one: what finds no memory goes there. It is written by system calls and read through a
- * mapping like all of the store. Pages that readers touched count as their memory until they say
- * that they are done with them (ds_store_forget).
+ * given one: what finds no memory goes there. It is written and mostly read by system calls: it is
+ * mapped, too, but pages that were touched count as memory of whoever did, many around them with
+ * them, until it says that it is done with them (ds_store_forget).
  *
  * Other processes open both through /proc/PID/fd/N; the driver holds them open too, so their
  * bytes outlive the executor. They have no name that could be left behind.
@@ -39,8 +39,12 @@ uint64_t ds_store_size(const ds_store *store);   /* of the memory, rounded up */
 ds_spill *ds_store_spill(const ds_store *store); /* NULL: none */
 /* Where memory can be written; not for places on disk. */
 char *ds_store_bytes(ds_store *store, uint64_t offset);
-/* The bytes of a range, or NULL if it lies outside. */
+/* The bytes of a range, or NULL if it lies outside. Those on disk are mapped: for those who look at
+ * few of them, and forget. */
 const char *ds_store_range(const ds_store *store, uint64_t offset, uint64_t length);
+/* Copies bytes of the disk part, whose range is known to lie there. DS_ERR_IO. */
+ds_status ds_store_read_disk(const ds_store *store, uint64_t offset, void *to, uint64_t length,
+                             ds_error *error);
 
 /* Takes `length` bytes (> 0) of memory, aligned to 64. False if there is no such free range. Looks
  * at the free ranges one by one. */
@@ -88,8 +92,11 @@ void ds_store_view_close(ds_store_view *view); /* NULL is allowed */
  * second is of the file, -1 if there is none. */
 int ds_store_view_fd(const ds_store_view *view);
 int ds_store_view_spill_fd(const ds_store_view *view);
-/* The bytes of a range, or NULL if it lies outside. */
+/* As ds_store_is_on_disk, ds_store_range and ds_store_read_disk. */
+bool ds_store_view_is_on_disk(const ds_store_view *view, uint64_t offset);
 const char *ds_store_view_bytes(const ds_store_view *view, uint64_t offset, uint64_t length);
+ds_status ds_store_view_read_disk(const ds_store_view *view, uint64_t offset, void *to,
+                                  uint64_t length, ds_error *error);
 /* As ds_store_forget. */
 void ds_store_view_forget(ds_store_view *view);
 

@@ -23,7 +23,8 @@ typedef struct running {
     ds_table_version_use **tables; /* that were taken */
     uint32_t n_tables;
     ds_fault_notes notes;
-    bool has_kept; /* the partition was taken from the keyed store */
+    ds_shuffle_pieces pieces; /* that it reads */
+    bool has_kept;            /* the partition was taken from the keyed store */
     uint64_t spilled_bytes;
 } running;
 
@@ -86,15 +87,26 @@ static ds_status on_dropped(void *arg, const ds_node *node, ds_drop_reason reaso
     return ds_dead_letters_rows(run->letters, node->stream, reason, schema, heap, chunk, error);
 }
 
-/* The pieces of this task's partition, in the order of the inputs. Pieces that are gone say
+static ds_status on_load(void *arg, const ds_piece_bytes *piece, size_t length, void *to,
+                         ds_error *error)
+{
+    const running *run = arg;
+    DS_ASSERT(piece->number < run->pieces.n && length <= piece->length);
+    ds_ref ref = run->pieces.refs[piece->number];
+    ref.length = length;
+    ds_status status = ds_peers_copy(run->env->peers, &ref, to, error);
+    return status == DS_ERR_LOST ? DS_ERR_UNAVAILABLE : status;
+}
+
+/* Finds the pieces of this task's partition, in the order of the inputs. Pieces that are gone say
  * nothing about the panes that the task would change: another status tells the driver. */
-static ds_status read_pieces(running *run, ds_piece_bytes **pieces, uint32_t *n_pieces,
-                             ds_error *error)
+static ds_status read_pieces(running *run, ds_error *error)
 {
     const ds_task *task = run->task;
-    ds_status status = ds_shuffle_read(
-        run->env->peers, task->inputs, task->n_inputs, run->frame.stage->n_partitions,
-        task->partition, run->frame.arena, run->frame.budget, pieces, n_pieces, error);
+    ds_status status =
+        ds_shuffle_read(run->env->peers, task->inputs, task->n_inputs,
+                        run->frame.stage->n_partitions, task->partition, run->frame.arena,
+                        run->frame.budget, run->frame.load_bytes, &run->pieces, error);
     return status == DS_ERR_LOST ? DS_ERR_UNAVAILABLE : status;
 }
 
@@ -102,16 +114,15 @@ static ds_status run_reduce(running *run, ds_error *error)
 {
     const ds_task *task = run->task;
     const ds_stage *stage = run->frame.stage;
-    ds_piece_bytes *pieces;
-    uint32_t n_pieces;
-    DS_TRY(read_pieces(run, &pieces, &n_pieces, error));
+    DS_TRY(read_pieces(run, error));
+    const ds_shuffle_pieces *pieces = &run->pieces;
     if (!stage->keyed)
-        return ds_stage_reduce(&run->frame, NULL, pieces, n_pieces, error);
+        return ds_stage_reduce(&run->frame, NULL, pieces->list, pieces->n, error);
     ds_kept *kept;
     DS_TRY(ds_keyed_store_take(run->env->keyed, stage, task->partition, task->keyed_ms,
                                task->batch_ms, &kept, error));
     run->has_kept = true; /* until the task ends: text of results may lie in it */
-    return ds_stage_reduce(&run->frame, kept, pieces, n_pieces, error);
+    return ds_stage_reduce(&run->frame, kept, pieces->list, pieces->n, error);
 }
 
 /* Completes shuffle writers and sinks, and hands the outputs to the result. */
@@ -257,10 +268,12 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
     ds_arena *due_arena = ds_arena_new(NULL);
     ds_plan_due(env->plan, due_arena, task->batch_ms, &due);
     running run = {.env = env, .task = task, .arena = arena};
-    ds_frame_out out = {&run, on_shuffle, on_sink, on_dropped};
+    ds_frame_out out = {&run, on_shuffle, on_sink, on_dropped, on_load};
     ds_frame_init(&run.frame, env->plan, &env->plan->stages[task->stage], &due, task->batch_ms,
                   task->partition, &budget, &out);
     run.frame.zero_ms = task->zero_ms;
+    if (env->share_bytes > 0)
+        ds_frame_share(&run.frame, env->share_bytes);
     ds_sink_context context = {.store = env->store,
                                .ranges = env->ranges,
                                .executor_id = env->executor_id,

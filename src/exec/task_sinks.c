@@ -82,6 +82,7 @@ static void keep_rows(sink_state *state, ds_frame *frame, const ds_chunk *chunk)
         for (uint32_t c = 0; c < schema->n_fields; c++)
             state->types[c] = schema->fields[c].type;
         state->kept = ds_row_buffer_new(state->types, schema->n_fields, frame->budget);
+        ds_row_buffer_own(state->kept, &frame->heap); /* they stay until the task ends */
     }
     ds_row_buffer_add(state->kept, chunk->columns, NULL, chunk->n_rows);
 }

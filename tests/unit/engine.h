@@ -34,6 +34,7 @@ typedef struct engine_fed {
 typedef struct engine {
     planned p;
     const ds_plan *plan;
+    ds_spill *spill; /* NULL: none, see engine_tighten */
     ds_store *store;
     ds_batch_ranges *ranges;
     ds_peers *peers;
@@ -58,23 +59,43 @@ typedef struct engine {
     char message[DS_ERROR_TEXT]; /* of the task that failed */
 } engine;
 
-static inline void engine_start(engine *e)
+static inline void engine_make_store(engine *e, uint64_t bytes)
 {
     ds_error error;
-    ck_assert_msg(e->p.plan != NULL, "%s", e->p.app.said.data);
-    e->plan = e->p.plan;
-    ck_assert_int_eq(ds_store_new(ENGINE_STORE, &e->store, &error), DS_OK);
+    ck_assert_int_eq(ds_store_new_spilling(bytes, e->spill, &e->store, &error), DS_OK);
     e->ranges = ds_batch_ranges_new(e->store);
     e->peers = ds_peers_new();
     ds_peers_add_store(e->peers, ENGINE_ID, e->store);
-    ds_budget_init(&e->budget, NULL, 0);
-    e->keyed = ds_keyed_store_new(&e->budget);
     ck_assert_int_eq(ds_store_new(ENGINE_STORE, &e->others, &error), DS_OK);
     ds_peers_add_store(e->peers, ENGINE_OTHER, e->others);
+    e->env.store = e->store;
+    e->env.ranges = e->ranges;
+    e->env.peers = e->peers;
+}
+
+static inline void engine_free_store(engine *e)
+{
+    ds_peers_free(e->peers);
+    ds_batch_ranges_free(e->ranges);
+    ds_store_free(e->store);
+    ds_store_free(e->others);
+    ds_spill_free(e->spill);
+}
+
+static inline void engine_make_tables(engine *e)
+{
     const ds_table_builder builder = {e->plan, e->peers, &e->budget};
-    e->tables = ds_tables_new(&builder, ENGINE_ID, e->store);
+    e->env.tables = e->tables = ds_tables_new(&builder, ENGINE_ID, e->store);
+}
+
+static inline void engine_start(engine *e)
+{
+    ck_assert_msg(e->p.plan != NULL, "%s", e->p.app.said.data);
+    e->plan = e->p.plan;
+    engine_make_store(e, ENGINE_STORE);
+    ds_budget_init(&e->budget, NULL, 0);
+    e->keyed = ds_keyed_store_new(&e->budget);
     e->env = (ds_task_env){.plan = e->plan,
-                           .tables = e->tables,
                            .store = e->store,
                            .ranges = e->ranges,
                            .peers = e->peers,
@@ -82,6 +103,7 @@ static inline void engine_start(engine *e)
                            .budget = &e->budget,
                            .executor_id = ENGINE_ID,
                            .epoch = 0xE1};
+    engine_make_tables(e);
     e->keyed_ms = ds_calloc(e->plan->n_stages, sizeof *e->keyed_ms);
     for (uint32_t s = 0; s < e->plan->n_stages; s++) {
         uint32_t n = e->plan->stages[s].n_partitions;
@@ -97,6 +119,18 @@ static inline void engine_open(engine *e, const char *sources, const char *strea
 {
     *e = (engine){.p = plan_well(sources, streams, tested)};
     engine_start(e);
+}
+
+/* From now on there is little memory: for the store, which goes on on disk, and for each task.
+ * Right after opening. */
+static inline void engine_tighten(engine *e, uint64_t store_bytes, size_t share_bytes)
+{
+    ds_tables_free(e->tables);
+    engine_free_store(e);
+    e->spill = ds_spill_new("/tmp", (uint64_t)1 << 30);
+    engine_make_store(e, store_bytes);
+    engine_make_tables(e);
+    e->env.share_bytes = share_bytes;
 }
 
 /* Of a whole app file, with its sinks. */
@@ -121,6 +155,7 @@ static inline void engine_forget_batch(engine *e)
     ds_batch_free(e->batch);
     e->batch = NULL;
     ck_assert_uint_eq(ds_store_used(e->store), 0);
+    ck_assert_uint_eq(e->spill == NULL ? 0 : ds_spill_used(e->spill), 0);
 }
 
 static inline void engine_close(engine *e)
@@ -130,10 +165,7 @@ static inline void engine_close(engine *e)
     ds_tables_free(e->tables);
     ck_assert_int_eq(e->budget.used_bytes, 0); /* nothing is left charged */
     ds_scratch_fini(&e->scratch);
-    ds_peers_free(e->peers);
-    ds_batch_ranges_free(e->ranges);
-    ds_store_free(e->store);
-    ds_store_free(e->others);
+    engine_free_store(e);
     for (uint32_t s = 0; s < e->plan->n_stages; s++)
         free(e->keyed_ms[s]);
     free(e->keyed_ms);
@@ -168,7 +200,7 @@ static inline void engine_feed(engine *e, const char *source, const char *record
     int64_t next_ms = e->time_ms + e->plan->app->interval_ms;
     ck_assert_int_eq(
         ds_batch_ranges_take(e->ranges, next_ms, strlen(text), &input.ref.offset, NULL), DS_OK);
-    memcpy(ds_store_bytes(e->store, input.ref.offset), text, strlen(text));
+    ck_assert_int_eq(ds_store_put(e->store, input.ref.offset, text, strlen(text), NULL), DS_OK);
     free(text);
     engine_add(e, source, input);
 }
@@ -224,8 +256,8 @@ static inline void engine_same_output(engine *e, const ds_output *a, const ds_ou
     ck_assert_uint_eq(a->length, b->length);
     ck_assert_uint_eq(a->checksum, b->checksum);
     if (a->kind != DS_OUTPUT_FILE)
-        ck_assert_mem_eq(ds_store_bytes(e->store, a->ref.offset),
-                         ds_store_bytes(e->store, b->ref.offset), a->length);
+        ck_assert_mem_eq(ds_store_range(e->store, a->ref.offset, a->length),
+                         ds_store_range(e->store, b->ref.offset, b->length), a->length);
 }
 
 static inline void engine_same_result(engine *e, const ds_task_result *a, const ds_task_result *b)
@@ -258,6 +290,7 @@ static inline void engine_count(engine *e, const ds_task_result *r)
     e->sum.overflow_values += r->overflow_values;
     e->sum.function_rows += r->function_rows;
     e->sum.function_values += r->function_values;
+    e->sum.spilled_bytes += r->spilled_bytes;
     for (uint32_t i = 0; i < DS_BAD_REASON_SLOTS; i++)
         e->sum.bad[i] += r->bad[i];
 }
@@ -363,8 +396,8 @@ static inline ds_chunk *engine_chunks(engine *e, const char *stream, ds_heap *he
         uint32_t rows;
         ds_error error;
         ds_status status =
-            ds_piece_read(arena, heap, ds_store_bytes(e->store, output->ref.offset), output->length,
-                          types, schema->n_fields, columns, &rows, &error);
+            ds_piece_read(arena, heap, ds_store_range(e->store, output->ref.offset, output->length),
+                          output->length, types, schema->n_fields, columns, &rows, &error);
         ck_assert_msg(status == DS_OK, "%s", error.message);
         ck_assert_uint_eq(rows, output->rows);
         for (uint32_t from = 0; from < rows; from += DS_CHUNK_ROWS) {

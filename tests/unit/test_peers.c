@@ -271,8 +271,12 @@ static ds_input write_shuffle(kit *k, uint64_t id, uint32_t rows_each)
 static ds_status read_pieces(kit *k, const ds_input *inputs, uint32_t n, uint32_t partition,
                              ds_piece_bytes **pieces, uint32_t *n_pieces)
 {
-    return ds_shuffle_read(k->peers, inputs, n, PARTITIONS, partition, k->arena, &k->budget, pieces,
-                           n_pieces, NULL);
+    ds_shuffle_pieces found = {0};
+    ds_status status = ds_shuffle_read(k->peers, inputs, n, PARTITIONS, partition, k->arena,
+                                       &k->budget, UINT64_MAX, &found, NULL);
+    *pieces = found.list;
+    *n_pieces = found.n;
+    return status;
 }
 
 static void check_piece(kit *k, const ds_piece_bytes *piece, uint64_t id, uint32_t p,

@@ -316,6 +316,98 @@ START_TEST(many_rows)
 }
 END_TEST
 
+/* ---- in parts ---- */
+
+#define MANY 400u
+
+/* Each sample again and again: columns of many rows. */
+static ds_column *repeated(desk *d, size_t sample)
+{
+    ds_column *few = column_of(d, samples[sample].type, samples[sample].text);
+    uint32_t indexes[MANY];
+    for (uint32_t i = 0; i < MANY; i++)
+        indexes[i] = (i * 7 + i / 5) % 4;
+    return ds_column_gather(d->arena, few, indexes, MANY);
+}
+
+static piece repeated_piece(desk *d, ds_type *types, ds_column **columns)
+{
+    for (size_t i = 0; i < N_SAMPLES; i++) {
+        types[i] = samples[i].type;
+        columns[i] = repeated(d, i);
+    }
+    return write_piece(d, columns, N_SAMPLES, MANY);
+}
+
+static void check_part(desk *d, const ds_piece *opened, ds_column **all, uint32_t from, uint32_t n)
+{
+    ds_column *part[N_SAMPLES];
+    uint32_t indexes[MANY];
+    for (uint32_t i = 0; i < n; i++)
+        indexes[i] = from + i;
+    ck_assert_int_eq(ds_piece_take(opened, d->arena, from, n, part, NULL), DS_OK);
+    for (size_t c = 0; c < N_SAMPLES; c++) {
+        ck_assert_uint_eq(part[c]->length, n);
+        ck_assert_str_eq(text_of(d, part[c]),
+                         text_of(d, ds_column_gather(d->arena, all[c], indexes, n)));
+    }
+}
+
+START_TEST(rows_are_taken_in_parts)
+{
+    desk d;
+    desk_open(&d);
+    ds_type types[N_SAMPLES];
+    ds_column *columns[N_SAMPLES];
+    piece p = repeated_piece(&d, types, columns);
+    ds_piece *opened;
+    ck_assert_int_eq(
+        ds_piece_open(d.arena, &d.heap, p.bytes, p.size, types, N_SAMPLES, &opened, NULL), DS_OK);
+    ck_assert_uint_eq(ds_piece_length(opened), MANY);
+    for (uint32_t from = 0; from < MANY; from += 64) {
+        check_part(&d, opened, columns, from, 0);
+        check_part(&d, opened, columns, from, 1);
+        check_part(&d, opened, columns, from, MANY - from < 64 ? MANY - from : 64);
+        check_part(&d, opened, columns, from, MANY - from);
+    }
+    free(p.bytes);
+    desk_close(&d);
+}
+END_TEST
+
+/* A value that is wrong is met when it is taken, and not before. */
+START_TEST(values_are_checked_when_they_are_taken)
+{
+    desk d;
+    desk_open(&d);
+    ds_column *strings = repeated(&d, 3), *lists = repeated(&d, 5), *out[2];
+    ds_column *columns[] = {strings, lists};
+    ds_type types[] = {samples[3].type, samples[5].type};
+    piece p = write_piece(&d, columns, 2, MANY);
+    ds_view *views = (ds_view *)(p.bytes + 40 + (MANY + 63) / 64 * 8);
+    ds_piece *opened;
+    ck_assert_int_eq(ds_piece_open(d.arena, &d.heap, p.bytes, p.size, types, 2, &opened, NULL),
+                     DS_OK);
+    ds_view good = views[130];
+    views[130] = (ds_view){.length = 13};
+    ck_assert_int_eq(ds_piece_take(opened, d.arena, 0, 130, out, NULL), DS_OK);
+    ck_assert_int_eq(ds_piece_take(opened, d.arena, 0, 131, out, NULL), DS_ERR_PROTOCOL);
+    ck_assert_int_eq(ds_piece_take(opened, d.arena, 128, 64, out, NULL), DS_ERR_PROTOCOL);
+    ck_assert_int_eq(ds_piece_take(opened, d.arena, 192, 64, out, NULL), DS_OK);
+    views[130] = good;
+    uint32_t *offsets = (uint32_t *)(void *)((char *)views + MANY * sizeof *views);
+    while (offsets[0] != 0 || offsets[1] > 3 || offsets[MANY] < MANY / 2) /* behind the text */
+        offsets += 2;
+    offsets[300] = UINT32_MAX;
+    ck_assert_int_eq(ds_piece_take(opened, d.arena, 0, 299, out, NULL), DS_OK);
+    ck_assert_int_eq(ds_piece_take(opened, d.arena, 256, 64, out, NULL), DS_ERR_PROTOCOL);
+    ck_assert_int_eq(ds_piece_take(opened, d.arena, 320, 64, out, NULL), DS_OK);
+    free(p.bytes);
+    desk_close(&d);
+}
+END_TEST
+
 UNIT_MAIN("piece", every_type_there_and_back, no_rows_is_headers_only, equal_rows_give_equal_bytes,
           lists_that_begin_inside_their_child, other_types_are_refused, cut_off_anywhere_is_refused,
-          damaged_bytes_never_harm, views_are_checked, many_rows)
+          damaged_bytes_never_harm, views_are_checked, many_rows, rows_are_taken_in_parts,
+          values_are_checked_when_they_are_taken)

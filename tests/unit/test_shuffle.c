@@ -67,8 +67,12 @@ static ds_status read(kit *k, const ds_ref *refs, uint32_t n, uint32_t partition
     ds_input inputs[8];
     for (uint32_t i = 0; i < n; i++)
         inputs[i] = (ds_input){.kind = DS_INPUT_PIECES, .ref = refs[i], .path = ""};
-    return ds_shuffle_read(k->peers, inputs, n, 3, partition, k->d.arena, &k->budget, pieces,
-                           n_pieces, &k->error);
+    ds_shuffle_pieces found = {0};
+    ds_status status = ds_shuffle_read(k->peers, inputs, n, 3, partition, k->d.arena, &k->budget,
+                                       UINT64_MAX, &found, &k->error);
+    *pieces = found.list;
+    *n_pieces = found.n;
+    return status;
 }
 
 START_TEST(pieces_by_partition)
@@ -188,9 +192,10 @@ START_TEST(what_is_no_shuffle_output)
     ck_assert_int_eq(read(&k, &good, 1, 0, &pieces, &n), DS_OK);
 
     ds_input block = {.kind = DS_INPUT_BLOCK, .ref = good, .path = ""};
-    ck_assert_int_eq(
-        ds_shuffle_read(k.peers, &block, 1, 3, 0, k.d.arena, &k.budget, &pieces, &n, &k.error),
-        DS_ERR_PROTOCOL);
+    ds_shuffle_pieces found;
+    ck_assert_int_eq(ds_shuffle_read(k.peers, &block, 1, 3, 0, k.d.arena, &k.budget, UINT64_MAX,
+                                     &found, &k.error),
+                     DS_ERR_PROTOCOL);
     kit_close(&k);
 }
 END_TEST

@@ -1,0 +1,174 @@
+/*
+ * The second half of a group_by without a window: a table of all groups of a key partition.
+ *
+ * If the table would not fit the task's share it is made in passes. The pieces can be read
+ * again, so a pass takes only the rows whose keys' hash is in a range (of its low half: the high
+ * half has chosen the partition), hands its results out, and the next pass begins with an empty
+ * table. How many keys there are is not known before: a range for which the table is full when a
+ * part of the rows was looked at is cut into as many ranges as that part says, and each of them is
+ * tried in turn, and cut again if need be. So nothing is written anywhere, and the dearest that
+ * happens is that rows are read some times more.
+ *
+ * Where a pass ends depends on the rows and the share alone, so a task that runs again gives its
+ * rows in the same order. A few groups that are larger than the share may take what memory there
+ * is: less at a time would not help.
+ */
+#include "base/assert.h"
+#include "columnar/piece.h"
+#include "dstream/op_group.h"
+
+#define ALL_HASHES ((uint64_t)1 << 32)
+#define FEW_GROUPS 8u
+
+typedef struct passes {
+    ds_frame *frame;
+    const ds_node *node;
+    const ds_piece_bytes *pieces;
+    uint32_t n_pieces;
+    uint64_t n_bytes;   /* of all pieces */
+    ds_arena *loaded;   /* a piece that is not in memory */
+    ds_groups **groups; /* in the frame's arena */
+} passes;
+
+typedef struct range { /* of hashes */
+    uint64_t first, width;
+} range;
+
+static void free_table(void *groups)
+{
+    ds_groups_free(*(ds_groups **)groups);
+}
+
+/* Text of the results lies in the table, and may be kept until the task ends: a table that stays
+ * until then gives its place to another. */
+static void next_place(passes *p)
+{
+    p->groups = DS_ARENA_NEW(p->frame->arena, ds_groups *);
+    ds_arena_on_free(p->frame->arena, free_table, p->groups);
+}
+
+/* Begins with an empty table of new memory: the arrays of the old one are as large as they were. */
+static void renew_table(passes *p)
+{
+    ds_groups_free(*p->groups);
+    *p->groups = ds_groups_new(&p->node->group->spec, p->frame->budget);
+}
+
+/* Whether the table is as large as it may be, and less could be taken at a time. */
+static bool is_full(const passes *p, range r)
+{
+    return ds_groups_bytes(*p->groups) > p->frame->table_bytes && r.width > 1 &&
+           ds_groups_count(*p->groups) > FEW_GROUPS;
+}
+
+/* Memory is short, and there is no less to take at a time. */
+static ds_status one_group(const passes *p, ds_status status)
+{
+    if (status == DS_ERR_NO_MEMORY && ds_groups_count(*p->groups) <= 1)
+        ds_error_set(&p->frame->error, status,
+                     "stream %s: one group alone needs more memory than there is "
+                     "(executors.memory or limits.memory)",
+                     p->node->stream);
+    return status;
+}
+
+/* Merges rows of a piece until all are, or the table is full; *done: how many. */
+static ds_status merge_rows(passes *p, range r, const ds_piece *piece, uint32_t *done,
+                            ds_error *error)
+{
+    ds_frame *frame = p->frame;
+    const ds_stage_input *input = ds_plan_input(frame->plan, p->node);
+    uint32_t n_rows = ds_piece_length(piece), last = (uint32_t)(r.first + r.width - 1);
+    for (*done = 0; *done < n_rows && !is_full(p, r);) {
+        uint32_t left = n_rows - *done, n = left < DS_CHUNK_ROWS ? left : DS_CHUNK_ROWS;
+        ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, input->n_types + 1);
+        DS_TRY(ds_piece_take(piece, frame->chunk_arena, *done, n, columns, error));
+        ds_groups_merge_range(*p->groups, frame->chunk_arena, &frame->heap,
+                              (const ds_column *const *)columns, n, (uint32_t)r.first, last);
+        *done += n;
+        DS_TRY(one_group(p, ds_frame_next_chunk(frame)));
+    }
+    return DS_OK;
+}
+
+static ds_status merge_piece(passes *p, range r, uint32_t i, uint64_t *done, ds_error *error)
+{
+    const ds_stage_input *input = ds_plan_input(p->frame->plan, p->node);
+    const void *bytes;
+    ds_piece *piece;
+    uint32_t n;
+    ds_arena_reset(p->loaded);
+    DS_TRY(ds_frame_piece(p->frame, p->loaded, &p->pieces[i], &bytes, error));
+    DS_TRY(ds_piece_open(p->loaded, &p->frame->heap, bytes, p->pieces[i].length, input->types,
+                         input->n_types, &piece, error));
+    DS_TRY(merge_rows(p, r, piece, &n, error));
+    uint32_t n_rows = ds_piece_length(piece);
+    *done += n == n_rows ? p->pieces[i].length : p->pieces[i].length / n_rows * n;
+    return DS_OK;
+}
+
+/* Takes in the rows of a pass; *done: the bytes that were looked at before the table was full. */
+static ds_status merge_pass(passes *p, range r, uint64_t *done, ds_error *error)
+{
+    *done = 0;
+    for (uint32_t i = 0; i < p->n_pieces && !is_full(p, r); i++)
+        DS_TRY(merge_piece(p, r, i, done, error));
+    return DS_OK;
+}
+
+/* Hands the groups of a pass out; what comes next begins with an empty table. */
+static ds_status push_pass(passes *p, range r)
+{
+    DS_TRY(ds_group_push_results(p->frame, p->node, *p->groups));
+    if (r.first + r.width == ALL_HASHES)
+        return DS_OK; /* the last one: text of the results may stay where it is */
+    if (!ds_frame_settle(p->frame) && p->frame->status == DS_OK)
+        next_place(p);
+    return p->frame->status;
+}
+
+/* How many ranges a range is cut into of which `done` bytes of rows filled the table, with a
+ * quarter to spare. */
+static uint64_t parts_of(const passes *p, range r, uint64_t done)
+{
+    double parts = (double)p->n_bytes / (0.75 * (double)done) + 1;
+    return parts < (double)r.width ? (uint64_t)parts : r.width;
+}
+
+static ds_status run_range(passes *p, range r, ds_error *error);
+
+static ds_status cut_range(passes *p, range r, uint64_t n, ds_error *error)
+{
+    uint64_t width = (r.width + n - 1) / n, end = r.first + r.width;
+    for (uint64_t at = r.first; at < end; at += width) {
+        range part = {at, end - at < width ? end - at : width};
+        DS_TRY(run_range(p, part, error));
+    }
+    return DS_OK;
+}
+
+static ds_status run_range(passes *p, range r, ds_error *error)
+{
+    uint64_t done;
+    renew_table(p);
+    DS_TRY(merge_pass(p, r, &done, error));
+    if (done == p->n_bytes)
+        return push_pass(p, r);
+    return cut_range(p, r, parts_of(p, r, done), error); /* nothing was handed out */
+}
+
+ds_status ds_group_reduce(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
+                          uint32_t n_pieces, ds_error *error)
+{
+    passes p = {.frame = frame,
+                .node = node,
+                .pieces = pieces,
+                .n_pieces = n_pieces,
+                .loaded = ds_arena_new(frame->budget)};
+    for (uint32_t i = 0; i < n_pieces; i++)
+        p.n_bytes += pieces[i].length;
+    next_place(&p);
+    ds_status status = run_range(&p, (range){0, ALL_HASHES}, error);
+    ds_arena_free(p.loaded);
+    return status;
+}
