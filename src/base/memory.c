@@ -6,6 +6,38 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+
+#define LEAST_MAPPED ((uint64_t)256 << 10)
+#define MOST_MAPPED ((uint64_t)32 << 20) /* what glibc comes to by itself */
+
+/* Arrays from some size on are mapped one by one: they grow without being copied, and are gone when
+ * they are freed. By itself glibc raises that size with what it sees, and keeps as much free. */
+void ds_memory_setup(uint64_t bytes, uint32_t n_threads)
+{
+    uint64_t mapped = bytes / 64;
+    mapped = mapped < LEAST_MAPPED ? LEAST_MAPPED : mapped > MOST_MAPPED ? MOST_MAPPED : mapped;
+    mallopt(M_MMAP_THRESHOLD, (int)mapped);
+    mallopt(M_TRIM_THRESHOLD, (int)mapped * 2);
+    mallopt(M_ARENA_MAX, (int)n_threads + 1);
+}
+
+void ds_memory_rest(void)
+{
+    malloc_trim(0);
+}
+#else
+void ds_memory_setup(uint64_t bytes, uint32_t n_threads)
+{
+    (void)bytes, (void)n_threads;
+}
+
+void ds_memory_rest(void)
+{
+}
+#endif
+
 static void *checked(void *p)
 {
     if (p == NULL) {
@@ -73,6 +105,11 @@ bool ds_budget_reserve(ds_budget *budget, int64_t bytes)
         return true;
     ds_budget_charge(budget, -bytes);
     return false;
+}
+
+int64_t ds_budget_recent_peak(ds_budget *budget)
+{
+    return atomic_exchange(&budget->peak_bytes, atomic_load(&budget->used_bytes));
 }
 
 bool ds_budget_exceeded(const ds_budget *budget)

@@ -16,6 +16,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Tells the allocator how much memory the process is to have, and how many threads work with it, so
+ * that what is free goes back to the system in proportion. Before threads start. */
+void ds_memory_setup(uint64_t bytes, uint32_t n_threads);
+/* Gives back what is free. Costs some ms for each 100 MiB that go. */
+void ds_memory_rest(void);
+
 /* Allocates size bytes (1 if 0), not cleared; the caller frees with free(). Any thread. */
 void *ds_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 
@@ -45,6 +51,9 @@ void ds_budget_charge(ds_budget *budget, int64_t bytes);
 
 /* Counts bytes in only if neither this budget nor a parent would exceed its limit. */
 bool ds_budget_reserve(ds_budget *budget, int64_t bytes);
+
+/* The most that was used since this was asked last. */
+int64_t ds_budget_recent_peak(ds_budget *budget);
 
 /* True if this budget or any parent is over its limit. budget may be NULL (false). */
 bool ds_budget_exceeded(const ds_budget *budget);

@@ -39,6 +39,7 @@
 #define DRIVER_MOST (INT64_C(64) << 20) /* ... a sixteenth, within these */
 #define HEARTBEAT_MS 300
 #define GOODBYE_MS 2000
+#define PRINTED_BYTES ((uint64_t)4 << 20) /* between two looks at what was read */
 /* With executors from outside, who may be of another user, bulk is reached over tcp too. */
 #define OUTSIDE_BULK "tcp://127.0.0.1:0"
 
@@ -371,6 +372,19 @@ static ds_status print_fetched(driver_loop *loop, const char *url, const ds_ref 
     return status;
 }
 
+/* Prints bytes of a held store, and lets go of what was on disk as it goes on. */
+static ds_status print_held(driver_loop *loop, const char *bytes, const ds_ref *ref, uint64_t skip,
+                            ds_error *error)
+{
+    ds_status status = DS_OK;
+    for (uint64_t at = skip, n; at < ref->length && status == DS_OK; at += n) {
+        n = ref->length - at < PRINTED_BYTES ? ref->length - at : PRINTED_BYTES;
+        status = print(bytes + at, n, &loop->printed, error);
+        ds_stores_forget(loop->stores, ref);
+    }
+    return status;
+}
+
 /* Prints all but the first `skip` bytes of an output. */
 static ds_status print_output(const commit_job *job, uint32_t i, uint64_t skip, ds_error *error)
 {
@@ -378,7 +392,7 @@ static ds_status print_output(const commit_job *job, uint32_t i, uint64_t skip, 
     if (skip == ref->length)
         return DS_OK;
     if (job->bytes[i] != NULL)
-        return print(job->bytes[i] + skip, ref->length - skip, &job->loop->printed, error);
+        return print_held(job->loop, job->bytes[i], ref, skip, error);
     if (job->urls[i] != NULL)
         return print_fetched(job->loop, job->urls[i], ref, skip, error);
     return ds_error_set(error, DS_ERR_LOST, "rows for the console are gone");

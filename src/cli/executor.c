@@ -125,6 +125,7 @@ int ds_command_executor(int argc, char **argv)
     if (args.parent != 0)
         tie_to_parent(args.parent);
     raise_limits();
+    ds_memory_setup(args.options.memory_bytes, args.options.cores);
     read_token(args.options.token);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error of the one who writes */

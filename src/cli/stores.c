@@ -113,6 +113,16 @@ const char *ds_stores_bytes(ds_stores *stores, const ds_ref *ref)
     return bytes;
 }
 
+void ds_stores_forget(ds_stores *stores, const ds_ref *ref)
+{
+    pthread_mutex_lock(&stores->lock);
+    for (size_t i = 0; i < stores->n; i++)
+        if (stores->list[i].executor_id == ref->executor_id &&
+            ds_store_view_is_on_disk(stores->list[i].view, ref->offset))
+            ds_store_view_forget(stores->list[i].view);
+    pthread_mutex_unlock(&stores->lock);
+}
+
 /* ---- bulk ---- */
 
 ds_status ds_stores_fetch(ds_stores *stores, const char *url, const ds_ref *ref, char *to,
@@ -135,6 +145,8 @@ static const char *hold(void *arg, const ds_ref *ref)
 static void let_go(void *arg)
 {
     ds_stores *stores = arg;
+    for (size_t i = 0; i < stores->n; i++)
+        ds_store_view_forget(stores->list[i].view);
     pthread_mutex_unlock(&stores->lock);
 }
 

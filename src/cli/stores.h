@@ -30,6 +30,8 @@ void ds_stores_close(ds_stores *stores, uint64_t executor_id);
 
 /* The bytes of a range in a held store, good until that is closed; NULL if there is none. */
 const char *ds_stores_bytes(ds_stores *stores, const ds_ref *ref);
+/* The process has read bytes of a range, and may let go of them if they are on disk. */
+void ds_stores_forget(ds_stores *stores, const ds_ref *ref);
 /* Copies a range to `to` from the executor itself, which gives it at url. Waits. DS_ERR_LOST. */
 ds_status ds_stores_fetch(ds_stores *stores, const char *url, const ds_ref *ref, char *to,
                           ds_error *error);

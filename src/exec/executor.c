@@ -10,6 +10,7 @@
 #define MOST_RESULTS 256u   /* and at most so many ... */
 #define MOST_RESULT_BYTES ((size_t)4 << 20) /* ... of about this size: a message has more room */
 #define MOST_PLANS 8u
+#define LEAST_SHARE ((int64_t)1 << 20)
 #define RECEIVER_GIVE_UP_MS 10000
 #define RECEIVER_IDLE_MS 500
 #define BLOCK_INTERVAL_MS 200
@@ -34,6 +35,7 @@ struct ds_executor {
     bool welcomed, ended;
     uint64_t id, epoch;
     int64_t heartbeat_us, next_heartbeat_us;
+    int64_t needed_bytes; /* of the budget at most, since memory was given back last */
     held_plan plans[MOST_PLANS];
     uint32_t n_plans;
     ds_known_tasks *known;
@@ -158,6 +160,19 @@ static void on_welcome(ds_executor *e, const ds_message *message, int64_t now_us
         e->ports.welcomed(e->ports.arg, &message->welcome);
 }
 
+/* What was needed for a while only goes back to the system. */
+static void rest(ds_executor *e)
+{
+    ds_store_rest(e->config.store);
+    int64_t peak = ds_budget_recent_peak(&e->budget);
+    if (peak > e->needed_bytes)
+        e->needed_bytes = peak;
+    if (e->needed_bytes - peak <= e->config.memory_bytes / 8)
+        return;
+    e->needed_bytes = peak;
+    ds_memory_rest();
+}
+
 static void beat(ds_executor *e, int64_t now_us)
 {
     ds_message message = {.type = DS_MSG_HEARTBEAT};
@@ -165,7 +180,7 @@ static void beat(ds_executor *e, int64_t now_us)
     message.heartbeat.store_used = ds_store_used(e->config.store);
     message.heartbeat.store_peak = ds_store_peak(e->config.store);
     send(e, &message);
-    ds_store_rest(e->config.store);
+    rest(e);
     e->next_heartbeat_us = now_us + e->heartbeat_us;
 }
 
@@ -211,11 +226,13 @@ static ds_status compile(ds_executor *e, const ds_msg_plan *text, held_plan *hel
     return status;
 }
 
-/* What a task may have: panes get half of the memory where there are any. */
+/* What a task may have besides the pieces of files that it reads: what is kept from batch to batch
+ * gets half of the memory where there is anything. */
 static size_t share_of(const ds_executor *e, const ds_plan *plan)
 {
-    size_t bytes = (size_t)e->config.memory_bytes / (plan->has_windows ? 2 : 1);
-    return bytes / (e->config.cores > 0 ? e->config.cores : 1);
+    int64_t bytes = e->config.memory_bytes / (plan->has_windows ? 2 : 1);
+    bytes = bytes / (e->config.cores > 0 ? e->config.cores : 1) - plan->app->limits_block;
+    return (size_t)(bytes > LEAST_SHARE ? bytes : LEAST_SHARE);
 }
 
 static ds_status hold_plan(ds_executor *e, const ds_msg_plan *text, ds_error *error)

@@ -259,6 +259,13 @@ static const char *on_hold(void *arg, const ds_ref *ref)
     return ds_store_range(loop->store, ref->offset, ref->length);
 }
 
+static void on_let_go(void *arg)
+{
+    executor_loop *loop = arg;
+    if (ds_spill_used(loop->spill) > 0)
+        ds_store_forget(loop->store);
+}
+
 static ds_status fetch(void *arg, const char *url, const ds_bulk_item *items, size_t n_items,
                        ds_error *error)
 {
@@ -275,7 +282,7 @@ static void drop(void *arg, const char *url)
 static ds_status open_bulk(executor_loop *loop, const ds_executor_options *options, ds_error *error)
 {
     char url[DS_BULK_URL];
-    const ds_bulk_source source = {.arg = loop, .hold = on_hold};
+    const ds_bulk_source source = {.arg = loop, .hold = on_hold, .let_go = on_let_go};
     ds_bulk_url(options->url, url);
     loop->bulk_client = ds_bulk_client_new(DS_BULK_WAIT_MS);
     return ds_bulk_server_open(options->bulk != NULL ? options->bulk : url, &source,

@@ -130,9 +130,13 @@ static ds_status finish(running *run, ds_task_result *result, ds_error *error)
 {
     DS_TRY(ds_frame_finish(&run->frame));
     uint32_t n_sinks = 0;
-    ds_output *sinks = DS_ARENA_ARRAY(run->arena, ds_output, run->env->plan->n_sinks + 1);
-    DS_TRY(ds_dead_letters_finish(run->letters, run->arena, sinks, &n_sinks, error));
-    DS_TRY(ds_task_sinks_finish(run->sinks, &run->frame, run->arena, sinks, &n_sinks, error));
+    const ds_output *sinks;
+    ds_output letters;
+    uint32_t n_letters = 0;
+    DS_TRY(ds_dead_letters_finish(run->letters, run->arena, &letters, &n_letters, error));
+    DS_TRY(ds_task_sinks_finish(run->sinks, &run->frame, run->arena, &sinks, &n_sinks, error));
+    if (n_letters > 0)
+        *add_output(run) = letters;
     result->outputs = DS_ARENA_ARRAY(run->arena, ds_output, run->n_outputs + n_sinks + 1);
     for (uint32_t i = 0; i < run->n_outputs; i++)
         result->outputs[i] = run->outputs[i];
@@ -303,6 +307,7 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
     ds_frame_fini(&run.frame);
     while (run.n_tables > 0)
         ds_tables_put(env->tables, run.tables[--run.n_tables]);
+    ds_scratch_trim(scratch, env->share_bytes > 0 ? env->share_bytes / 16 : SIZE_MAX);
     if (run.has_kept)
         ds_keyed_store_put(env->keyed, &env->plan->stages[task->stage], task->partition);
     ds_arena_free(due_arena);

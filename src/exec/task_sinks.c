@@ -14,7 +14,10 @@ typedef struct sink_state {
     uint64_t rows;
     ds_staged_file *file; /* file, append */
     ds_buffer bytes;      /* console as JSON or CSV */
-    ds_row_buffer *kept;  /* console as a table, test */
+    uint64_t bytes_rows;  /* how many rows they are */
+    size_t charged;       /* of their room, to this: */
+    ds_budget *budget;
+    ds_row_buffer *kept; /* console as a table, test */
     ds_type *types;
 } sink_state;
 
@@ -22,7 +25,9 @@ struct ds_task_sinks {
     ds_sink_context context;
     const ds_plan *plan;
     sink_state *states; /* by sink index */
-    bool reported;      /* all outputs were handed over */
+    ds_output *outputs; /* that are complete */
+    uint32_t n_outputs, capacity;
+    bool reported; /* all outputs were handed over */
 };
 
 ds_task_sinks *ds_task_sinks_new(const ds_plan *plan, const ds_sink_context *context)
@@ -42,11 +47,13 @@ void ds_task_sinks_free(ds_task_sinks *sinks)
         if (sinks->states[i].file != NULL && !sinks->reported)
             ds_staged_file_discard(sinks->states[i].file);
         ds_staged_file_free(sinks->states[i].file);
+        ds_budget_charge(sinks->states[i].budget, -(int64_t)sinks->states[i].charged);
         ds_buffer_fini(&sinks->states[i].bytes);
         ds_row_buffer_free(sinks->states[i].kept);
         free(sinks->states[i].types);
     }
     free(sinks->states);
+    free(sinks->outputs);
     free(sinks);
 }
 
@@ -100,6 +107,60 @@ static ds_chunk within_limit(const sink_state *state, ds_frame *frame, const ds_
     return ds_frame_gather(frame, chunk, NULL, indexes, n);
 }
 
+static ds_output *add_output(ds_task_sinks *sinks, const ds_sink_plan *plan, uint64_t rows)
+{
+    if (sinks->n_outputs == sinks->capacity) {
+        sinks->capacity = sinks->capacity == 0 ? 8 : sinks->capacity * 2;
+        sinks->outputs = ds_realloc(sinks->outputs, sinks->capacity, sizeof *sinks->outputs);
+    }
+    ds_output *output = &sinks->outputs[sinks->n_outputs++];
+    *output = (ds_output){.target = plan->index, .rows = rows, .path = ""};
+    return output;
+}
+
+static ds_status take_bytes(ds_task_sinks *sinks, uint64_t length, ds_output *output,
+                            ds_error *error)
+{
+    const ds_sink_context *context = &sinks->context;
+    output->kind = DS_OUTPUT_BYTES;
+    output->ref = (ds_ref){context->executor_id, 0, length};
+    output->length = length;
+    return ds_batch_ranges_take(context->ranges, context->task->batch_ms, length,
+                                &output->ref.offset, error);
+}
+
+/* Hands out the rows that were written so far. */
+static ds_status put_bytes(ds_task_sinks *sinks, sink_state *state, ds_error *error)
+{
+    if (state->bytes.length == 0)
+        return DS_OK;
+    ds_output *output = add_output(sinks, state->node->sink, state->bytes_rows);
+    DS_TRY(take_bytes(sinks, state->bytes.length, output, error));
+    DS_TRY(ds_store_put(sinks->context.store, output->ref.offset, state->bytes.data,
+                        state->bytes.length, error));
+    state->bytes.length = 0;
+    state->bytes_rows = 0;
+    return DS_OK;
+}
+
+static void charge_bytes(sink_state *state, ds_frame *frame)
+{
+    state->budget = frame->budget;
+    ds_budget_charge(state->budget, (int64_t)state->bytes.capacity - (int64_t)state->charged);
+    state->charged = state->bytes.capacity;
+}
+
+/* Rows of a console leave in parts. */
+static ds_status write_bytes(ds_task_sinks *sinks, sink_state *state, ds_frame *frame,
+                             const ds_chunk *chunk, ds_error *error)
+{
+    const ds_node *node = state->node;
+    ds_rows_write(&state->bytes, node->sink->format, &node->schema, &frame->heap, chunk);
+    state->bytes_rows += chunk->n_rows;
+    charge_bytes(state, frame);
+    return state->bytes.length > frame->flush_bytes ? put_bytes(sinks, state, error) : DS_OK;
+}
+
 ds_status ds_task_sinks_write(ds_task_sinks *sinks, ds_frame *frame, const ds_node *node,
                               const ds_chunk *all, ds_error *error)
 {
@@ -115,8 +176,7 @@ ds_status ds_task_sinks_write(ds_task_sinks *sinks, ds_frame *frame, const ds_no
         return DS_OK;
     }
     if (plan->kind == DS_TO_CONSOLE) {
-        ds_rows_write(&state->bytes, plan->format, &node->schema, &frame->heap, &chunk);
-        return DS_OK;
+        return write_bytes(sinks, state, frame, &chunk, error);
     }
     if (state->file == NULL)
         DS_TRY(ds_sink_stage(plan, &sinks->context, &state->file, error));
@@ -126,17 +186,6 @@ ds_status ds_task_sinks_write(ds_task_sinks *sinks, ds_frame *frame, const ds_no
 }
 
 /* ---- the end ---- */
-
-static ds_status take_bytes(ds_task_sinks *sinks, uint64_t length, ds_output *output,
-                            ds_error *error)
-{
-    const ds_sink_context *context = &sinks->context;
-    output->kind = DS_OUTPUT_BYTES;
-    output->ref = (ds_ref){context->executor_id, 0, length};
-    output->length = length;
-    return ds_batch_ranges_take(context->ranges, context->task->batch_ms, length,
-                                &output->ref.offset, error);
-}
 
 /* The rows of a table, cut into chunks, as text. */
 static void write_table(sink_state *state, ds_frame *frame)
@@ -174,39 +223,33 @@ static ds_status finish_piece(ds_task_sinks *sinks, sink_state *state, ds_frame 
                               n_columns, n_rows, error);
 }
 
-static ds_status finish_bytes(ds_task_sinks *sinks, sink_state *state, ds_output *output,
-                              ds_error *error)
-{
-    DS_TRY(take_bytes(sinks, state->bytes.length, output, error));
-    return ds_store_put(sinks->context.store, output->ref.offset, state->bytes.data,
-                        state->bytes.length, error);
-}
-
 static ds_status finish_one(ds_task_sinks *sinks, sink_state *state, ds_frame *frame,
-                            ds_arena *arena, ds_output *output, ds_error *error)
+                            ds_arena *arena, ds_error *error)
 {
     const ds_sink_plan *plan = state->node->sink;
-    *output = (ds_output){.target = plan->index, .rows = state->rows, .path = ""};
+    if (plan->kind == DS_TO_CONSOLE && plan->format == DS_ROWS_TABLE) {
+        write_table(state, frame);
+        state->bytes_rows = state->rows;
+        charge_bytes(state, frame);
+    }
+    if (plan->kind == DS_TO_CONSOLE)
+        return put_bytes(sinks, state, error);
+    ds_output *output = add_output(sinks, plan, state->rows);
     if (ds_sink_is_staged(plan))
         return ds_sink_staged(plan, &sinks->context, state->file, state->rows, arena, output,
                               error);
-    if (plan->kind == DS_TO_TEST)
-        return finish_piece(sinks, state, frame, output, error);
-    if (plan->format == DS_ROWS_TABLE)
-        write_table(state, frame);
-    return finish_bytes(sinks, state, output, error);
+    DS_ASSERT(plan->kind == DS_TO_TEST);
+    return finish_piece(sinks, state, frame, output, error);
 }
 
 ds_status ds_task_sinks_finish(ds_task_sinks *sinks, ds_frame *frame, ds_arena *arena,
-                               ds_output *outputs, uint32_t *n_outputs, ds_error *error)
+                               const ds_output **outputs, uint32_t *n_outputs, ds_error *error)
 {
-    for (uint32_t i = 0; i < sinks->plan->n_sinks; i++) {
-        sink_state *state = &sinks->states[i];
-        if (state->rows == 0)
-            continue;
-        DS_TRY(finish_one(sinks, state, frame, arena, &outputs[*n_outputs], error));
-        (*n_outputs)++;
-    }
+    for (uint32_t i = 0; i < sinks->plan->n_sinks; i++)
+        if (sinks->states[i].rows > 0)
+            DS_TRY(finish_one(sinks, &sinks->states[i], frame, arena, error));
+    *outputs = sinks->outputs;
+    *n_outputs = sinks->n_outputs;
     sinks->reported = true;
     return DS_OK;
 }

@@ -37,12 +37,14 @@ ds_task_sinks *ds_task_sinks_new(const ds_plan *plan, const ds_sink_context *con
 /* Closes what is open; staged files that were not reported are removed. */
 void ds_task_sinks_free(ds_task_sinks *sinks);
 
-/* Writes rows. DS_ERR_IO if a file cannot be written. */
+/* Writes rows. DS_ERR_IO if a file cannot be written; DS_ERR_NO_MEMORY if rows of a console, which
+ * leave in parts, find no room. */
 ds_status ds_task_sinks_write(ds_task_sinks *sinks, ds_frame *frame, const ds_node *node,
                               const ds_chunk *chunk, ds_error *error);
 
-/* Completes all sinks; appends one output for each that has rows. Texts go to arena. */
+/* Completes all sinks; those that have rows have outputs: one, or several of a console. The list is
+ * that of sinks, its texts go to arena. */
 ds_status ds_task_sinks_finish(ds_task_sinks *sinks, ds_frame *frame, ds_arena *arena,
-                               ds_output *outputs, uint32_t *n_outputs, ds_error *error);
+                               const ds_output **outputs, uint32_t *n_outputs, ds_error *error);
 
 #endif

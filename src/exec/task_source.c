@@ -17,7 +17,7 @@
 
 _Static_assert(DS_BAD_REASONS <= DS_BAD_REASON_SLOTS, "every reason has a counter on the wire");
 
-#define KEPT_BUFFERS 8u
+#define KEPT_BUFFERS 8u /* from task to task */
 
 /* One source being read by one task. */
 typedef struct reading {
@@ -27,6 +27,7 @@ typedef struct reading {
     ds_peers *peers;
     ds_scratch *scratch;
     size_t files_used;
+    size_t charged; /* bytes of the scratch buffers */
     ds_arena *arena;
     ds_task_result *result;
     ds_decoder *decoder;
@@ -63,11 +64,23 @@ static ds_buffer *next_buffer(reading *r)
     return buffer;
 }
 
-/* What a task before this one needed for very many files is not kept for ever. */
-static void trim_scratch(ds_scratch *scratch)
+void ds_scratch_trim(ds_scratch *scratch, size_t bytes)
 {
-    while (scratch->n_files > KEPT_BUFFERS)
+    size_t kept = 0, n = 0;
+    while (n < scratch->n_files && n < KEPT_BUFFERS && kept + scratch->files[n].capacity <= bytes)
+        kept += scratch->files[n++].capacity;
+    while (scratch->n_files > n)
         ds_buffer_fini(&scratch->files[--scratch->n_files]);
+}
+
+/* Counts what the buffers have now. */
+static void charge_scratch(reading *r)
+{
+    size_t bytes = r->scratch->header.capacity;
+    for (size_t i = 0; i < r->scratch->n_files; i++)
+        bytes += r->scratch->files[i].capacity;
+    ds_budget_charge(r->frame->budget, (int64_t)bytes - (int64_t)r->charged);
+    r->charged = bytes;
 }
 
 /* ---- bad records ---- */
@@ -151,6 +164,7 @@ static ds_status decode(reading *r, const char *bytes, size_t length)
 {
     r->bytes = bytes;
     r->counted = r->lines = 0;
+    charge_scratch(r);
     r->result->bytes_in += length;
     ds_decoder_open(r->decoder, &r->frame->heap, bytes, length, r->position);
     ds_chunk chunk;
@@ -495,7 +509,7 @@ ds_status ds_task_source_run(const ds_source_context *context, ds_task_result *r
         r.letters = context->letters;
     if (source->format != NULL)
         r.decoder = ds_decoder_new(source->format, context->node->wanted, on_bad_record, &r);
-    trim_scratch(context->scratch);
+    charge_scratch(&r);
     ds_status status = DS_OK;
     for (uint32_t i = 0; i < context->task->n_inputs && status == DS_OK; i++) {
         r.input = &context->task->inputs[i];
@@ -506,5 +520,6 @@ ds_status ds_task_source_run(const ds_source_context *context, ds_task_result *r
     take_counts(&r);
     if (r.decoder != NULL)
         ds_decoder_free(r.decoder);
+    ds_budget_charge(frame->budget, -(int64_t)r.charged);
     return status == DS_OK ? check_policy(&r, error) : status;
 }

@@ -20,6 +20,8 @@ typedef struct ds_scratch {
     ds_buffer header; /* of a csv file */
 } ds_scratch;
 void ds_scratch_fini(ds_scratch *scratch);
+/* Frees buffers until those that stay have at most so many bytes together. */
+void ds_scratch_trim(ds_scratch *scratch, size_t bytes);
 
 /* What reading the source of a task needs; all borrowed. */
 typedef struct ds_source_context {

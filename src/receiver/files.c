@@ -213,6 +213,7 @@ ds_status ds_file_range_read(int fd, const char *name, const ds_file_range *rang
     file_reader reader = {
         .fd = fd, .path = name, .range = range, .buffer = buffer, .first = first, .at = first};
     buffer->length = 0;
+    ds_buffer_reserve(buffer, range->to - first + TAIL_READ); /* it would double for the tail */
     DS_TRY(read_on(&reader, range->to - first, error));
     if (reader.at < range->to)
         return ds_error_set(error, DS_ERR_IO, "%s has shrunk: it ends before byte %llu", name,
