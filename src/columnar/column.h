@@ -64,6 +64,10 @@ void ds_heap_fini(ds_heap *heap);
 /* Forgets all buffers (the arena is the caller's to reset). */
 void ds_heap_reset(ds_heap *heap);
 
+/* The heap's own text is about to go with its arena: what comes next is put elsewhere. Buffers keep
+ * their numbers. */
+void ds_heap_forget_text(ds_heap *heap);
+
 /* Adds a borrowed buffer of less than 4 GiB; returns its index. */
 uint32_t ds_heap_add(ds_heap *heap, const char *bytes);
 

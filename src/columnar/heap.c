@@ -24,6 +24,12 @@ void ds_heap_reset(ds_heap *heap)
     heap->tail_left = 0;
 }
 
+void ds_heap_forget_text(ds_heap *heap)
+{
+    heap->tail = NULL;
+    heap->tail_left = 0;
+}
+
 uint32_t ds_heap_add(ds_heap *heap, const char *bytes)
 {
     if (heap->n_buffers == heap->capacity) {

@@ -29,7 +29,8 @@ void ds_frame_init(ds_frame *frame, const ds_plan *plan, const ds_stage *stage, 
                         .table_bytes = SIZE_MAX};
     frame->arena = ds_arena_new(budget);
     frame->chunk_arena = ds_arena_new(budget);
-    ds_heap_init(&frame->heap, frame->arena);
+    frame->text_arena = ds_arena_new(budget);
+    ds_heap_init(&frame->heap, frame->text_arena);
     frame->states = DS_ARENA_ARRAY(frame->arena, void *, plan->n_nodes);
 }
 
@@ -100,6 +101,7 @@ void ds_frame_fini(ds_frame *frame)
         free_state(frame->plan->nodes[i], frame->states[i]);
     ds_heap_fini(&frame->heap);
     ds_arena_free(frame->chunk_arena);
+    ds_arena_free(frame->text_arena);
     ds_arena_free(frame->arena);
 }
 
@@ -218,11 +220,22 @@ static void flush_states(ds_frame *frame, size_t least, bool amid)
     }
 }
 
+/* Forgets the text that functions made for the chunks so far. */
+static void empty_text(ds_frame *frame)
+{
+    if (frame->keeps_text || frame->reads_table || !ds_frame_settle(frame))
+        return;
+    ds_heap_forget_text(&frame->heap);
+    ds_arena_reset(frame->text_arena);
+}
+
 ds_status ds_frame_next_chunk(ds_frame *frame)
 {
     if (frame->full)
         flush_states(frame, frame->flush_bytes, false);
     frame->full = false;
+    if (ds_arena_bytes(frame->text_arena) > frame->flush_bytes)
+        empty_text(frame);
     ds_arena_reset(frame->chunk_arena);
     check_budget(frame);
     return frame->status;

@@ -64,8 +64,10 @@ typedef struct ds_frame {
     uint32_t partition;
     bool timed_out;        /* the rows that are pushed are those of keys that time out */
     ds_budget *budget;     /* of the task */
-    ds_arena *arena;       /* as long as the task; the heap's text too */
+    ds_arena *arena;       /* as long as the task */
     ds_arena *chunk_arena; /* emptied after each chunk of the root */
+    ds_arena *text_arena;  /* of text that was made: emptied between two chunks when it is large */
+    bool keeps_text;       /* chunks to come have text there already */
     ds_heap heap;
     void **states; /* by node id: the run-time half of nodes that keep something */
     /* By node id, for joins with tables (op_broadcast.h), borrowed: what rows are looked up in. If

@@ -62,13 +62,14 @@ static bool is_full(const passes *p, range r)
 }
 
 /* Memory is short, and there is no less to take at a time. */
-static ds_status one_group(const passes *p, ds_status status)
+static ds_status few_groups(const passes *p, ds_status status)
 {
-    if (status == DS_ERR_NO_MEMORY && ds_groups_count(*p->groups) <= 1)
+    uint32_t n = ds_groups_count(*p->groups);
+    if (status == DS_ERR_NO_MEMORY && n <= FEW_GROUPS)
         ds_error_set(&p->frame->error, status,
-                     "stream %s: one group alone needs more memory than there is "
+                     "stream %s: %u group%s alone need%s more memory than there is "
                      "(executors.memory or limits.memory)",
-                     p->node->stream);
+                     p->node->stream, n, n == 1 ? "" : "s", n == 1 ? "s" : "");
     return status;
 }
 
@@ -86,7 +87,7 @@ static ds_status merge_rows(passes *p, range r, const ds_piece *piece, uint32_t 
         ds_groups_merge_range(*p->groups, frame->chunk_arena, &frame->heap,
                               (const ds_column *const *)columns, n, (uint32_t)r.first, last);
         *done += n;
-        DS_TRY(one_group(p, ds_frame_next_chunk(frame)));
+        DS_TRY(few_groups(p, ds_frame_next_chunk(frame)));
     }
     return DS_OK;
 }

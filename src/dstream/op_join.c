@@ -258,6 +258,7 @@ static ds_status rows_of(ds_frame *frame, const ds_node *node, int side, ds_join
     if (state == NULL || state->sides[side] == NULL)
         return DS_OK;
     DS_ASSERT(pieces.n == 0);
+    ds_row_buffer_settle(state->sides[side], &frame->heap); /* text may go while they are read */
     rows->pushed = DS_ARENA_ARRAY(frame->arena, ds_column *, node->join->n_wanted[side] + 1);
     rows->n_rows = ds_row_buffer_rows(state->sides[side], rows->pushed);
     rows->n_parts = (uint32_t)((rows->n_rows + PART_ROWS - 1) / PART_ROWS);

@@ -123,9 +123,14 @@ static void keep_copies(ds_row_buffer *buffer, ds_heap *heap, kept_chunk *chunk,
 
 void ds_row_buffer_settle(ds_row_buffer *buffer, ds_heap *heap)
 {
-    for (kept_chunk *chunk = buffer->first; chunk != NULL; chunk = chunk->next)
-        if (!chunk->owns_text)
+    for (kept_chunk *chunk = buffer->first; chunk != NULL; chunk = chunk->next) {
+        size_t text = 0;
+        for (uint32_t c = 0; c < buffer->n_columns && !chunk->owns_text; c++)
+            text += text_of(chunk->columns[c]);
+        if (text > 0)
             keep_copies(buffer, heap, chunk, (const ds_column *const *)chunk->columns);
+        chunk->owns_text = true;
+    }
     buffer->text_bytes = 0; /* it is in the arena now */
 }
 

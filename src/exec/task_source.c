@@ -402,6 +402,7 @@ static ds_status push_objects(reading *r, const json_t *rows, ds_error *error)
     uint32_t n_chunks;
     DS_TRY(ds_rows_from_json(r->frame->arena, &r->frame->heap, &r->source->schema, rows,
                              r->position, &chunks, &n_chunks, NULL, NULL, error));
+    r->frame->keeps_text = true;
     for (uint32_t i = 0; i < n_chunks; i++) {
         r->result->rows_in += chunks[i].n_rows;
         ds_frame_push(r->frame, r->node, &chunks[i]);

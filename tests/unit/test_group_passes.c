@@ -104,7 +104,7 @@ START_TEST(one_group_that_is_too_large)
     e.once = true;
     e.budget.limit_bytes = 1 << 20;
     ck_assert_int_eq(engine_try(&e), DS_ERR_NO_MEMORY);
-    ck_assert_str_eq(e.message, "stream a: one group alone needs more memory than there is "
+    ck_assert_str_eq(e.message, "stream a: 1 group alone needs more memory than there is "
                                 "(executors.memory or limits.memory)");
     engine_close(&e);
 }
