@@ -492,7 +492,8 @@ class Restart(Tail):
                 for _ in range(3000):
                     file.write("%d\n" % written)
                     written += 1
-            os.kill(run.until_executors(2)[i % 2], 9)
+            living = run.until(run.executors, "an executor lives")
+            os.kill(living[i % len(living)], 9)
             self.rotate("log", 9)
             self.append("log", "")
         run.until_rows_in(written)
