@@ -40,6 +40,8 @@ SANITIZED = os.path.exists(BINARY) and is_sanitized()
 DONE, FAILED, USAGE, DATA, NO_INPUT, UNAVAILABLE, BUG, IO_ERROR, WRONG_APP = (
     0, 1, 64, 65, 66, 69, 70, 74, 78)
 
+NEVER = "1000d"  # an interval whose ends no run sees
+
 PATIENCE = float(os.environ.get("DSTREAM_PATIENCE", "30"))  # seconds; a slow build wants more
 
 
@@ -484,11 +486,11 @@ class Scenario(unittest.TestCase):
                              (self.id(), run, run.process.returncode, text))
 
     def leftovers(self):
-        """What the apps left behind. Executors of a killed driver are given a moment."""
+        """What the apps left behind. Executors of a killed driver are given time to end."""
         problems = []
         def nothing(find):
             try:
-                until(lambda: not find(), "gone", seconds=5)
+                until(lambda: not find(), "gone")
             except AssertionError:
                 problems.append("left behind: %s" % find())
         nothing(self.living)

@@ -563,16 +563,19 @@ class Sinks(scenario.Scenario):
         self.assertIn("Not a directory", run.log())
         os.remove(self.path("out"))
         # Later, the batch waits, says so, and goes on when it can.
-        sink = {"a": {"from": "q", "type": "file", "dir": "out"}}
-        run = self.start(self.queue_app(sink, batches=[self.rows] + [[]] * 20 + [self.rows]))
+        self.write("in/1", "one\n")
+        run = self.start(self.app({"in": {"type": "files", "dir": "in"}}, None,
+                                  {"a": {"from": "in", "type": "file", "dir": "out"}}))
         run.until(lambda: glob.glob(self.path("out/*/_SUCCESS")), "the first batch's folder")
         os.rename(self.path("out"), self.path("aside"))
         self.write("out", "a file in the way")
+        self.write("in/2", "two\n")
         run.until_log("Not a directory")
         os.remove(self.path("out"))
         os.rename(self.path("aside"), self.path("out"))
-        run.wait()
-        self.assertEqual(len(self.collect_rows()), 2 * len(self.rows))
+        run.until(lambda: len(self.folders()) == 2, "the second batch's folder")
+        run.stop()
+        self.assertRows(self.collect_rows(), [{"line": "one"}, {"line": "two"}])
 
 
 if __name__ == "__main__":

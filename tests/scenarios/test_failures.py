@@ -158,7 +158,7 @@ class KilledExecutors(Numbers):
         run.stop()
         self.assertIn("source in: its receiver was lost", run.log())
         before = sum(row["n"] for row in self.collect_rows() if row["line"] == "before")
-        self.assertIn(before, (0, 1000))
+        self.assertLessEqual(before, 1000)  # what was not cut yet went with it
 
     def owner_of_port(self, run, port):
         inode = None
@@ -220,8 +220,10 @@ class StoppedExecutors(scenario.Scenario):
         pids = run.executors()
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
-        time.sleep(1)  # the sockets' buffers fill
-        sent = state["sent"]
+        sent = -1
+        while state["sent"] != sent:  # the sockets' buffers fill
+            sent = state["sent"]
+            time.sleep(1)
         rss = [status_field(pid, "VmRSS") for pid in [run.pid, *pids]]
         end = time.monotonic() + 9
         while time.monotonic() < end:

@@ -203,7 +203,8 @@ class Queue(scenario.Scenario):
         times = self.folders()
         self.assertEqual(times, list(range(times[0], times[0] + 1000, 200)))
         self.assertGreater(times[0], began * 1000)
-        self.assertLessEqual(times[0], began * 1000 + 5000)  # a slow machine starts late
+        # A slow machine starts late.
+        self.assertLessEqual(times[0], began * 1000 + 1000 * scenario.PATIENCE)
         self.assertGreaterEqual(time.time() * 1000, times[-1])
         for progress in run.progress():
             self.assertGreaterEqual(progress["delay_us"], 0)
@@ -233,10 +234,8 @@ class Ends(scenario.Scenario):
         app = self.app({"q": {"type": "queue", "schema": {"i": "int"},
                               "batches": batches or [[{"i": 1}], [{"i": 2}], [{"i": 4}]]}},
                        streams, sinks, interval=interval)
-        began = time.monotonic()
         run = self.start(app, *options)
         run.wait()
-        self.assertLess(time.monotonic() - began, 15)
         return {name: self.collect("out-" + name) for name in streams}
 
     def test_tumbling(self):
@@ -327,13 +326,13 @@ class Ends(scenario.Scenario):
 
     def test_stdin_with_a_long_window(self):
         app = self.app({"in": {"type": "stdin"}},
-                       {"n": {"from": "in", "window": {"size": "60s", "slide": "10s"},
+                       {"n": {"from": "in", "window": {"size": "6h", "slide": "1h"},
                               "group_by": ["line"], "aggregate": {"n": "count()"}}})
         run = self.run_now(app, text="a\nb\na\n")
         self.assertRows(run.rows(), [{"line": "a", "n": 2}, {"line": "b", "n": 1}])
         with open(self.write("text", "a\nb\na\n")) as file:
             run = self.start(app, stdin=file)
-            run.wait(seconds=9)
+            run.wait()
         self.assertRows(run.rows(), [{"line": "a", "n": 2}, {"line": "b", "n": 1}])
 
 

@@ -10,10 +10,10 @@ class Stop(scenario.Scenario):
     def window_app(self, port, **more):
         return self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port}},
                         {"lines": {"from": "in"},
-                         "hourly": {"from": "in", "window": "1h", "group_by": ["line"],
-                                    "aggregate": {"n": "count()"}}},
+                         "long": {"from": "in", "window": scenario.NEVER, "group_by": ["line"],
+                                  "aggregate": {"n": "count()"}}},
                         {"lines": {"from": "lines", "type": "file", "dir": "lines"},
-                         "hourly": {"from": "hourly", "type": "file", "dir": "hourly"}}, **more)
+                         "long": {"from": "long", "type": "file", "dir": "long"}}, **more)
 
     def test_last_batch_and_open_windows(self):
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -24,11 +24,11 @@ class Stop(scenario.Scenario):
             self.until_read(client)
             run.stop(number=number)
             self.assertIn("one last batch", run.log())
-            self.assertRegex(run.log(), "stream hourly: .*window.* open")
+            self.assertRegex(run.log(), "stream long: .*window.* open")
             self.assertNotRegex(run.log(), "stream lines: .*window")
         self.assertRows(self.collect_rows("lines"),
                         [{"line": line} for line in ("a", "b", "unfinished")] * 2)
-        self.assertEqual(self.folders("hourly"), [])
+        self.assertEqual(self.folders("long"), [])
 
     def test_windows_without_rows_are_not_named(self):
         run = self.start(self.window_app(self.free_port()))
@@ -108,10 +108,8 @@ class Stop(scenario.Scenario):
             pids = run.executors()
             run.signal(first)
             run.until_log("one last batch")
-            began = time.monotonic()
             run.signal(second)
-            run.wait(128 + second)
-            self.assertLess(time.monotonic() - began, 1.5)
+            run.wait(128 + second)  # the batch is stuck for ever
             scenario.until(lambda: not any(map(self.lives, pids)), "the executors end")
             os.remove(self.path("out"))
 

@@ -255,8 +255,11 @@ class Listen(Socket):
 
     def test_available_now_ends_when_all_have_left(self):
         run, port = self.listen("--available-now")
-        for i in range(3):
-            self.send(port, "x\n" * 10)
+        clients = [self.connect(port) for _ in range(3)]
+        for client in clients:  # with one of them there is always somebody left
+            client.sendall(b"x\n" * 10)
+        for client in clients:
+            client.close()
         run.wait()
         self.assertEqual(self.counts(), {"x": 30})
 
