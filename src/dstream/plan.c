@@ -480,7 +480,9 @@ static builder new_builder(const ds_app *app, const ds_plan_options *options,
     plan->arena = arena;
     plan->dead_letters = DS_NO_SINK;
     plan->key_partitions = app->key_partitions;
-    builder b = {.planner = {app, diagnostics, arena}, .plan = plan, .options = options};
+    builder b = {.planner = {.app = app, .diagnostics = diagnostics, .arena = arena},
+                 .plan = plan,
+                 .options = options};
     b.planner.functions = plan->functions = functions_of(arena, app);
     b.capacity = most_nodes(app, options);
     plan->nodes = DS_ARENA_ARRAY(arena, ds_node *, b.capacity);
