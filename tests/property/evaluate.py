@@ -23,8 +23,8 @@ class Column:
 
 
 class Source:
-    """Given rows; batches[k - 1] are those of batch k. format: None for a queue; for files (records
-    as lists of lines) all rows are in the first batch."""
+    """Given rows; batches[k - 1] are those of batch k. format: None for a queue; for files (see
+    records.py) all rows are in the first batch."""
 
     def __init__(self, name, columns, batches):
         self.name, self.columns, self.batches = name, columns, batches

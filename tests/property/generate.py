@@ -79,12 +79,11 @@ class Apps:
             kinds, source.columns = [records.Text], [Column("line", "string")]
             row = lambda: {"line": r.choice(STRINGS)}
         source.format = r.choice(kinds)(r, source.columns)
+        files = []
         for _ in range(n_files):
             rows = [row() for _ in range(r.randrange(1, r.choice([2, 10, 100, 300])))]
-            lines, bad = records.write(source.format, rows, source.format.name != "text")
-            source.files.append(lines)
-            source.batches[0] += rows
-            source.bad += bad
+            files.append(records.write(source.format, rows, source.format.name != "text"))
+        records.take(source, files)
         return source
 
     def table(self, name):

@@ -49,6 +49,10 @@ def report(seed, way, app, message, keep):
         message = str(difference)
     text = app_text(smaller.json(sinks=way != "test"))
     print("seed %d, %s: %s\n%s" % (seed, way, message, text))
+    for source in smaller.sources:
+        for records in source.files:
+            print("a file of %s: %s" % (source.name, json.dumps([text for text, _ in records],
+                                                                ensure_ascii=False)))
     print("again: %s --seed %d --ways %s" % (os.path.relpath(__file__), seed, way), flush=True)
 
 

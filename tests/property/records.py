@@ -123,14 +123,23 @@ class Text(Format):
         return False
 
 
+BAD, BLANK = "bad", "blank"
+
+
 def write(format, rows, blanks):
-    """Records of these rows; how many bad ones are among them."""
-    records, bad = [], 0
+    """Records of these rows, as pairs (text, row); instead of a row BAD, or BLANK."""
+    records = []
     for row in rows:
         if format.bad_wanted():
-            records.append(format.bad())
-            bad += 1
+            records.append((format.bad(), BAD))
         if blanks and format.random.random() < 0.05:
-            records.append(format.random.choice(["", "  ", "\t"]))
-        records.append(format.record(row))
-    return records, bad
+            records.append((format.random.choice(["", "  ", "\t"]), BLANK))
+        records.append((format.record(row), row))
+    return records
+
+
+def take(source, files):
+    """Makes these lists of records the files of a source."""
+    source.files = files
+    source.batches = [[row for records in files for _, row in records if isinstance(row, dict)]]
+    source.bad = sum(row == BAD for records in files for _, row in records)

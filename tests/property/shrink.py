@@ -3,6 +3,7 @@ import copy
 import re
 import time
 
+import records
 from ways import Difference, check
 
 
@@ -51,6 +52,10 @@ def without_streams(app):
 
 
 def without_clauses(app):
+    if app.lua:
+        smaller = copy_of(app)
+        smaller.lua = False
+        yield smaller
     for i, stream in enumerate(app.streams):
         for clause in ("having", "order_by", "limit", "where", "flat_map", "distinct", "window",
                        "join", "repartition"):
@@ -78,20 +83,29 @@ def without_clauses(app):
                 yield smaller
 
 
+def shorter(items):
+    """Lists with some of the items left out: half of them, a quarter, ... one."""
+    size = max(1, len(items) // 2)
+    while items and size >= 1:
+        for at in range(0, len(items), size):
+            yield items[:at] + items[at + size:]
+        size //= 2
+
+
 def without_rows(app):
     for i, source in enumerate(app.sources):
-        if source.name == "clock" or source.format is not None:
+        if source.name == "clock":
             continue
-        for b, batch in enumerate(source.batches):
-            size = max(1, len(batch) // 2)
-            while batch and size >= 1:
-                for at in range(0, len(batch), size):
-                    smaller = copy_of(app)
-                    changed = smaller.sources[i]
-                    changed.batches = list(source.batches)
-                    changed.batches[b] = batch[:at] + batch[at + size:]
-                    yield smaller
-                size //= 2
+        lists = source.batches if source.format is None else source.files
+        for n, items in enumerate(lists):
+            for fewer in shorter(items):
+                smaller = copy_of(app)
+                changed = lists[:n] + [fewer] + lists[n + 1:]
+                if source.format is None:
+                    smaller.sources[i].batches = changed
+                else:
+                    records.take(smaller.sources[i], changed)
+                yield smaller
 
 
 def shrink(app, way, message, seconds=30):

@@ -194,7 +194,8 @@ def write_files(app, folder):
         path = os.path.join(folder, "in", source.name)
         os.makedirs(path)
         header = source.format.header()
-        for i, lines in enumerate(source.files):
+        for i, records in enumerate(source.files):
+            lines = [text for text, _ in records]
             text = "\n".join(([header] if header is not None else []) + lines)
             # A blank last line is a record only if it has an end.
             with open(os.path.join(path, "%02d" % i), "w", encoding="utf-8") as file:
@@ -271,7 +272,7 @@ def test_way(app, folder):
         if source.format is not None:
             header = source.format.header()
             given[source.name] = ([header] if header is not None else []) + \
-                [line for lines in source.files for line in lines]
+                [text for records in source.files for text, _ in records]
     whole["tests"] = [{"name": "as evaluated", "start": time_text(zero * 1000), "batches": n,
                        "expect": expect, "expect_errors": {s.name: s.bad for s in app.sources}}]
     if given:
