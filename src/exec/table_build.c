@@ -1,6 +1,7 @@
 #include "exec/table_build.h"
 
 #include "base/assert.h"
+#include "exec/task_faults.h"
 
 #include <stdlib.h>
 
@@ -29,15 +30,6 @@ void ds_table_broadcasts_free(const ds_plan *plan, ds_broadcast **broadcasts)
     free(broadcasts);
 }
 
-/* Rows that overflow are as bad as records. */
-static ds_status check_overflows(const ds_frame *frame, const ds_node *source, ds_error *error)
-{
-    if (frame->overflow_fatal == 0)
-        return DS_OK;
-    return ds_error_set(error, DS_ERR_DATA, "source %s: %llu rows overflow in an expression",
-                        source->stream, (unsigned long long)frame->overflow_fatal);
-}
-
 static ds_status on_dropped(void *arg, const ds_node *node, ds_drop_reason reason,
                             const ds_schema *schema, const ds_heap *heap, const ds_chunk *chunk,
                             ds_error *error)
@@ -47,7 +39,8 @@ static ds_status on_dropped(void *arg, const ds_node *node, ds_drop_reason reaso
 
 static ds_status read_all(ds_frame *frame, const ds_table_builder *builder, const ds_node *source,
                           const ds_input *inputs, uint32_t n_inputs, ds_dead_letters *letters,
-                          ds_arena *arena, ds_task_result *result, ds_error *error)
+                          const ds_fault_notes *notes, ds_arena *arena, ds_task_result *result,
+                          ds_error *error)
 {
     ds_task task = {.inputs = (ds_input *)inputs, .n_inputs = n_inputs};
     ds_scratch scratch = {0};
@@ -60,7 +53,7 @@ static ds_status read_all(ds_frame *frame, const ds_table_builder *builder, cons
                                        .arena = arena};
     ds_status status = ds_task_source_run(&context, result, error);
     if (status == DS_OK)
-        status = check_overflows(frame, source, error);
+        status = ds_task_faults_check(frame, notes, error);
     for (uint32_t i = 0; i < builder->plan->n_nodes && status == DS_OK; i++)
         if (frame->broadcasts[i] != NULL)
             ds_broadcast_finish(frame->broadcasts[i], &frame->heap);
@@ -87,10 +80,13 @@ ds_status ds_table_build(const ds_table_builder *builder, const ds_node *source,
     ds_frame_init(&frame, plan, &plan->stages[source->stage], &due, 0, 0, &budget, &out);
     frame.broadcasts = made;
     frame.reads_table = true;
+    ds_fault_notes notes = {0};
+    ds_fault_notes *before = ds_fault_notes_use(&notes);
     ds_error why;
     ds_status status =
-        read_all(&frame, builder, source, inputs, n_inputs, letters, arena, result, &why);
-    result->overflow_rows = frame.overflow_rows;
+        read_all(&frame, builder, source, inputs, n_inputs, letters, &notes, arena, result, &why);
+    ds_fault_notes_use(before);
+    ds_task_faults_take(result, &frame, &notes, arena);
     ds_frame_fini(&frame);
     ds_arena_free(due_arena);
     if (status == DS_ERR_NO_MEMORY)

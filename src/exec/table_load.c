@@ -259,12 +259,12 @@ static ds_status check_contents(loading *l, ds_error *error)
     return check_counts(l, error);
 }
 
-/* The dead letters of a load are committed with the next batch. Their time is that of the load,
- * which is in the name of their file, too. */
+/* The dead letters of a load are committed with the next batch. Their time is that of the load;
+ * the name of their file is that of no task's. */
 static ds_status check_with_letters(loading *l, ds_error *error)
 {
     const ds_task load = {.batch_ms = l->wall_us / 1000,
-                          .stage = l->load->source,
+                          .stage = DS_NO_STAGE,
                           .partition = (uint32_t)l->load->version,
                           .attempt = (uint32_t)l->load->load_id};
     const ds_sink_context context = {.epoch = l->env->epoch,

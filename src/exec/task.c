@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "columnar/user_functions.h"
 #include "exec/shuffle.h"
+#include "exec/task_faults.h"
 #include "exec/task_sinks.h"
 
 #include <stdlib.h>
@@ -149,37 +150,6 @@ static ds_status finish(running *run, ds_task_result *result, ds_error *error)
     return DS_OK;
 }
 
-/* Shows some failures of the user's functions. */
-static void add_notes(ds_task_result *result, const ds_fault_notes *notes, ds_arena *arena)
-{
-    ds_bad_sample *samples = DS_ARENA_ARRAY(arena, ds_bad_sample, result->n_samples + notes->n + 1);
-    for (uint32_t i = 0; i < result->n_samples; i++)
-        samples[i] = result->samples[i];
-    for (uint32_t i = 0; i < notes->n; i++)
-        samples[result->n_samples++] =
-            (ds_bad_sample){DS_SAMPLE_FUNCTION, ds_arena_strdup(arena, notes->notes[i].function),
-                            ds_arena_strdup(arena, notes->notes[i].message)};
-    result->samples = samples;
-}
-
-/* Rows that overflowed are as bad as records that do not fit, where a source above says "fail". */
-static ds_status check_overflows(const running *run, ds_error *error)
-{
-    if (run->frame.function_fatal > 0)
-        return ds_error_set(error, DS_ERR_DATA,
-                            "function %s failed: %s; a source of stream %s, or above it, says "
-                            "\"on_error\": \"fail\"",
-                            run->notes.notes[0].function, run->notes.notes[0].message,
-                            run->frame.stage->root->stream);
-    if (run->frame.overflow_fatal == 0)
-        return DS_OK;
-    return ds_error_set(error, DS_ERR_DATA,
-                        "%llu rows made of %s overflow in an expression, and a source that they "
-                        "come from says \"on_error\": \"fail\"",
-                        (unsigned long long)run->frame.overflow_fatal,
-                        run->frame.stage->root->stream);
-}
-
 /* Takes what rows are looked up in as they pass. Bytes of a table that are gone say nothing about
  * panes, as those of pieces. */
 static ds_status take_tables(running *run, ds_error *error)
@@ -233,7 +203,7 @@ static ds_status run_stage(running *run, ds_scratch *scratch, ds_task_result *re
     if (table)
         forget_counts(result);
     if (status == DS_OK)
-        status = check_overflows(run, error);
+        status = ds_task_faults_check(&run->frame, &run->notes, error);
     if (status == DS_OK)
         status = finish(run, result, error);
     /* What a push deep in the pipeline reported counts more than what came of it. */
@@ -296,11 +266,7 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
         result->outputs = NULL;
         result->n_outputs = 0;
     }
-    result->overflow_rows = run.frame.overflow_rows;
-    result->overflow_values = run.frame.overflow_values;
-    result->function_rows = run.frame.function_rows;
-    result->function_values = run.frame.function_values;
-    add_notes(result, &run.notes, arena);
+    ds_task_faults_take(result, &run.frame, &run.notes, arena);
     result->spilled_bytes = run.spilled_bytes;
     ds_task_sinks_free(run.sinks);
     ds_dead_letters_free(run.letters, result->status == DS_OK);

@@ -20,6 +20,8 @@
 #define BUNDLE_BYTES ((size_t)8 << 20) /* about; a message has twice as much room */
 #define INPUT_BYTES ((size_t)64)       /* of an input in a message, but for its path */
 
+#define WHERE_TEXT 512 /* of what names a place in the log */
+
 /* Tasks for one executor that leave together. */
 typedef struct bundle {
     ds_executor_entry *to;
@@ -248,16 +250,21 @@ static void count_source(ds_driver *d, ds_source_counts *counts, const ds_task_r
     d->progress.bad_total += bad;
 }
 
+static void count_errors(ds_progress *p, const ds_task_result *result)
+{
+    p->overflow_rows += result->overflow_rows;
+    p->overflow_values += result->overflow_values;
+    p->function_rows += result->function_rows;
+    p->function_values += result->function_values;
+}
+
 static void count_result(ds_driver *d, ds_batch *batch, const ds_task_result *result)
 {
     ds_progress *p = &d->progress;
     batch->rows_in += result->rows_in;
     p->rows_in += result->rows_in;
     p->bytes_in += result->bytes_in;
-    p->overflow_rows += result->overflow_rows;
-    p->overflow_values += result->overflow_values;
-    p->function_rows += result->function_rows;
-    p->function_values += result->function_values;
+    count_errors(p, result);
     p->spilled_bytes += result->spilled_bytes;
     const ds_node *root = d->plan->stages[result->stage].root;
     if (root->kind == DS_NODE_SOURCE)
@@ -306,27 +313,34 @@ static void show_samples(ds_driver *d, ds_intake *intake, const ds_task_result *
     intake->hidden += bad > shown ? bad - shown : 0;
 }
 
-void ds_driver_count_table(ds_driver *d, uint32_t source, const ds_task_result *result)
+static void show_overflow(const char *where, const ds_task_result *result)
 {
-    count_source(d, &d->counts[source], result);
-    show_samples(d, &d->intakes[source], result);
-    d->progress.overflow_rows += result->overflow_rows;
     if (result->overflow_rows > 0)
-        ds_log_warn("table %s: %" PRIu64 " rows were dropped for an overflow",
-                    d->counts[source].name, result->overflow_rows);
+        ds_log_warn("%s: %" PRIu64 " rows were dropped for an overflow", where,
+                    result->overflow_rows);
+    if (result->overflow_values > 0)
+        ds_log_warn("%s: %" PRIu64 " values became null for an overflow", where,
+                    result->overflow_values);
 }
 
-static void show_overflow(const ds_driver *d, const ds_task_result *result)
+static void show_errors(ds_driver *d, const ds_task_result *result)
 {
-    const char *name = d->plan->stages[result->stage].root->stream;
-    char time[DS_CLOCK_TEXT];
-    ds_clock_text(result->batch_ms, time);
-    if (result->overflow_rows > 0)
-        ds_log_warn("stream %s, batch %s: %" PRIu64 " rows were dropped for an overflow", name,
-                    time, result->overflow_rows);
-    if (result->overflow_values > 0)
-        ds_log_warn("stream %s, batch %s: %" PRIu64 " values became null for an overflow", name,
-                    time, result->overflow_values);
+    char time[DS_CLOCK_TEXT], where[WHERE_TEXT];
+    snprintf(where, sizeof where, "stream %s, batch %s",
+             d->plan->stages[result->stage].root->stream, ds_clock_text(result->batch_ms, time));
+    show_overflow(where, result);
+    ds_driver_show_faults(d, where, result);
+}
+
+void ds_driver_count_table(ds_driver *d, uint32_t source, const ds_task_result *result)
+{
+    char where[WHERE_TEXT];
+    snprintf(where, sizeof where, "table %s", d->counts[source].name);
+    count_source(d, &d->counts[source], result);
+    count_errors(&d->progress, result);
+    show_samples(d, &d->intakes[source], result);
+    show_overflow(where, result);
+    ds_driver_show_faults(d, where, result);
 }
 
 static ds_batch *find_batch(ds_driver *d, int64_t time_ms)
@@ -379,8 +393,7 @@ static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *resu
         count_result(d, batch, result);
         if (root->kind == DS_NODE_SOURCE)
             show_samples(d, &d->intakes[root->source - d->plan->app->sources], result);
-        show_overflow(d, result);
-        ds_driver_show_faults(d, result);
+        show_errors(d, result);
     }
     task->counted = true;
     if (d->keyed_ms[result->stage] != NULL)

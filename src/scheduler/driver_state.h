@@ -167,6 +167,8 @@ void ds_driver_make_tables(ds_driver *driver);
 bool ds_driver_tables_ready(const ds_driver *driver); /* each has a version: batches can be made */
 /* Gives the newest version of each to a batch. */
 void ds_driver_give_tables(ds_driver *driver, ds_batch *batch);
+/* Gives it the dead letters of loads that none has yet. True if there are any. */
+bool ds_driver_give_letters(ds_driver *driver, ds_batch *batch);
 void ds_driver_tell_tables(ds_driver *driver, const ds_executor_entry *to); /* it has the plan */
 void ds_driver_on_table_loaded(ds_driver *driver, ds_executor_entry *from,
                                const ds_msg_table_loaded *loaded);

@@ -329,8 +329,14 @@ void ds_driver_give_tables(ds_driver *d, ds_batch *batch)
     for (uint32_t i = 0; i < d->n_tables; i++) {
         DS_ASSERT(d->tables[i].n_versions > 0);
         use_version(batch, &batch->tables[i], d->tables[i].source, ds_table_newest(&d->tables[i]));
-        ds_table_give_letters(&d->tables[i], batch);
     }
+}
+
+bool ds_driver_give_letters(ds_driver *d, ds_batch *batch)
+{
+    for (uint32_t i = 0; i < d->n_tables; i++)
+        ds_table_give_letters(&d->tables[i], batch);
+    return batch->n_letters > 0;
 }
 
 static bool refers_to(const ds_driver *d, const ds_table *table, uint64_t number)
@@ -439,6 +445,7 @@ static void settle(ds_driver *d, ds_batch *batch)
     batch->tables = uses;
     batch->n_tables = d->n_tables;
     batch->unsettled = false;
+    ds_driver_give_letters(d, batch);
     ds_batch_restart(batch, d->plan, (uint64_t)d->plan->app->limits_block);
     if (d->config.checkpoint) /* a person sees what it uses */
         ds_driver_journal(d, NULL, false);

@@ -362,7 +362,8 @@ static void pass(ds_driver *d, int64_t time_ms)
     bound_stores(d, time_ms);
     if (any || (d->last_input_ms == DS_NO_BATCH && d->n_tables == d->n_intakes))
         d->last_input_ms = time_ms; /* of an app with nothing but tables, the first one */
-    if (d->phase == DS_PHASE_ENDED || (!any && !batch->due.any)) {
+    if (d->phase == DS_PHASE_ENDED ||
+        (!ds_driver_give_letters(d, batch) && !any && !batch->due.any)) {
         ds_batch_free(batch); /* nothing can come of it */
         ds_driver_drop_stores(d);
         return;

@@ -5,7 +5,7 @@
 #include "rpc/message.h"
 #include "scheduler/driver.h"
 
-/* Logs what failed in a task, with some of the reasons. */
-void ds_driver_show_faults(ds_driver *driver, const ds_task_result *result);
+/* Logs what failed, with some of the reasons, in the place that is named ("table t"). */
+void ds_driver_show_faults(ds_driver *driver, const char *where, const ds_task_result *result);
 
 #endif

@@ -219,6 +219,43 @@ class OtherSources(Letters):
             run.stop()
             self.assertEqual(len(self.letters()), 7)
 
+    def test_a_table_without_other_input(self):
+        self.write("t", "1\nx\n")
+        app = self.app(
+            {"in": {"type": "stdin", "format": "csv", "schema": {"k": "int"}},
+             "t": {"type": "table", "path": "t", "format": "csv", "schema": {"k": "int"}, **DEAD}},
+            {"both": {"from": "in", "join": {"with": "t", "on": ["k"]}}},
+            {"log": {"from": "both", "type": "append", "path": "log"}}, dead_letters="dead")
+        self.run_now(app)
+        self.assertEqual([r["record"] for r in self.letters()], ["x"])
+
+    def test_functions_of_a_table(self):
+        functions = {"low": {"args": ["int"], "returns": "int",
+                             "lua": "function(n) if n > 2 then error('too much') end return n end"}}
+        self.write("t", "1\n2\n3\n4\n")
+        for on_error, status in (("dead_letter", DONE), ("skip", DONE), ("fail", DATA)):
+            with self.subTest(on_error):
+                self.write("dead", "")
+                app = self.app(
+                    {"in": {"type": "queue", "schema": {"k": "int"}, "batches": 5 * [[{"k": 1}]]},
+                     "t": {"type": "table", "path": "t", "format": "csv", "schema": {"k": "int"},
+                           "on_error": on_error}},
+                    {"lows": {"from": "t", "where": "low(k) > 0", "select": {"k": "k"}},
+                     "both": {"from": "in", "join": {"with": "lows", "on": ["k"]}}},
+                    {"log": {"from": "both", "type": "append", "path": "log"}},
+                    functions=functions, **({"dead_letters": "dead"} if on_error == "dead_letter"
+                                            else {}))
+                run = self.run_now(app, "--executors", "2", status=status)
+                if status == DATA:
+                    self.assertIn("function low failed: functions.low:1: too much", run.log())
+                    continue
+                self.assertIn("table t: 2 rows were dropped for an error in a function", run.log())
+                self.assertIn("function low: ", run.log())
+                self.assertEqual(run.last()["function_rows"], 2)
+                self.assertEqual([(r["reason"], r["row"]) for r in self.letters()],
+                                 [("function", {"k": 3}), ("function", {"k": 4})]
+                                 if on_error == "dead_letter" else [])
+
 
 class Overflows(Letters):
     BIG = 9223372036854775807

@@ -124,41 +124,113 @@ START_TEST(who_joins_later_is_told)
 }
 END_TEST
 
+#define LETTERS(executors, sources, rest)                                                          \
+    "{ 'version': 1, 'name': 'x', 'batch': { 'interval': '1s' }, 'dead_letters': 'dead',"          \
+    "'executors': { " executors " }, 'sources': { " sources ", " TABLE(                            \
+        ", 'format': 'csv', 'schema': { 'n': 'int' }, 'on_error': 'dead_letter'") " }, " rest " }"
+
+#define JOINED                                                                                     \
+    "'streams': { 'j': { 'from': 'q', 'join': { 'with': 't', 'on': [ 'n' ] } } },"                 \
+    "'sinks': { 'f': { 'from': 'j', 'type': 'file', 'dir': 'out' } }"
+
+/* The newest load is done, and left a file of dead letters. */
+static void load_with_letters(driver_kit *k, uint64_t checksum)
+{
+    ds_output outputs[] = {{.kind = DS_OUTPUT_FILE,
+                            .target = k->p.plan->dead_letters,
+                            .rows = 3,
+                            .length = 70,
+                            .path = checksum == 1 ? "staged 1" : "staged 2"}};
+    const kit_sent *to = kit_last(k, DS_MSG_TABLE_LOAD);
+    ds_input input = {.kind = DS_INPUT_BLOCK, .ref = {to->peer - 100, 0, 100}, .path = ""};
+    kit_loaded(k, to,
+               (ds_msg_table_loaded){.checksum = checksum,
+                                     .inputs = &input,
+                                     .n_inputs = 1,
+                                     .result = {.outputs = outputs, .n_outputs = 1}});
+}
+
+static void check_letters(const driver_kit *k, uint32_t commit, const char *staged)
+{
+    ck_assert_uint_gt(k->n_commits, commit);
+    ck_assert_uint_eq(k->commits[commit]->n_appends, 1);
+    const ds_commit_append *append = &k->commits[commit]->appends[0];
+    ck_assert_str_eq(append->path, "dead");
+    ck_assert_uint_eq(append->n_parts, 1);
+    ck_assert_str_eq(append->parts[0].staged, staged);
+    ck_assert_uint_eq(append->parts[0].length, 70);
+}
+
+static void committed_with_letters(driver_kit *k, int64_t batch_ms)
+{
+    k->n_committed++;
+    kit_step(k, (ds_driver_event){.kind = DS_DRIVER_COMMITTED,
+                                  .batch_ms = batch_ms,
+                                  .ends = &(ds_append_end){5, 6}});
+}
+
 /* Dead letters of a load are committed with the next batch, once; with those of its tasks. */
 START_TEST(dead_letters_of_loads)
 {
     driver_kit k;
-    kit_open(&k,
-             "{ 'version': 1, 'name': 'x', 'batch': { 'interval': '1s' }, 'dead_letters': 'dead',"
-             "'executors': { " ONE " }, 'sources': { " LISTS
-             ", " TABLE(", 'on_error': 'dead_letter'") " }, 'sinks': { " SINKS " } }");
+    kit_open(&k, LETTERS(ONE, LISTS, "'sinks': {" SINKS "}"));
     k.config.virtual_time = true;
     join_all(&k, 1);
-    ds_output outputs[] = {{.kind = DS_OUTPUT_FILE,
-                            .target = k.p.plan->dead_letters,
-                            .rows = 3,
-                            .length = 70,
-                            .path = "staged"}};
-    const kit_sent *to = kit_last(&k, DS_MSG_TABLE_LOAD);
-    kit_loaded(
-        &k, to,
-        (ds_msg_table_loaded){.checksum = 1, .result = {.outputs = outputs, .n_outputs = 1}});
+    load_with_letters(&k, 1);
     kit_done(&k, kit_task(&k, 1000, 0, 0));
+    kit_done(&k, kit_task(&k, 1000, STAGE_T, 0));
     ck_assert_uint_eq(k.n_commits, 1);
-    const ds_commit *commit = k.commits[0];
-    ck_assert_uint_eq(commit->n_appends, 1);
-    ck_assert_str_eq(commit->appends[0].path, "dead");
-    ck_assert_uint_eq(commit->appends[0].n_parts, 1);
-    ck_assert_str_eq(commit->appends[0].parts[0].staged, "staged");
-    ck_assert_uint_eq(commit->appends[0].parts[0].length, 70);
-    k.n_committed++;
-    kit_step(&k, (ds_driver_event){.kind = DS_DRIVER_COMMITTED,
-                                   .batch_ms = 1000,
-                                   .ends = &(ds_append_end){5, 6}});
+    check_letters(&k, 0, "staged 1");
+    committed_with_letters(&k, 1000);
     kit_committed(&k, DS_OK);
     ck_assert_uint_eq(ds_driver_progress(k.driver)->dead_letters, 3);
     kit_done(&k, kit_task(&k, 2000, 0, 0));
+    kit_done(&k, kit_task(&k, 2000, STAGE_T, 0));
+    ck_assert_int_eq(k.commits[k.n_commits - 1]->batch_ms, 2000);
     ck_assert_uint_eq(k.commits[k.n_commits - 1]->n_appends, 0);
+    kit_close(&k);
+}
+END_TEST
+
+/* A batch of nothing else is made for them. */
+START_TEST(dead_letters_alone)
+{
+    driver_kit k;
+    kit_open(&k, LETTERS(ONE, KIT_QUEUE("[ ], [ ], [ { 'n': 1 } ]"), JOINED));
+    k.config.virtual_time = true;
+    join_all(&k, 1);
+    load_with_letters(&k, 1);
+    ck_assert_uint_eq(kit_count(&k, DS_MSG_TASKS), 0);
+    check_letters(&k, 0, "staged 1");
+    committed_with_letters(&k, 1000);
+    kit_settle(&k);
+    ck_assert(k.ended);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->dead_letters, 3);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->batches, 2);
+    kit_close(&k);
+}
+END_TEST
+
+/* A batch that begins anew with another version has the dead letters of both loads. */
+START_TEST(dead_letters_of_two_loads)
+{
+    driver_kit k;
+    kit_open(&k, LETTERS(TWO, LISTS, JOINED));
+    k.config.virtual_time = k.no_stores = k.fetches = true;
+    join_all(&k, 2);
+    load_with_letters(&k, 1);
+    uint64_t reader = kit_last(&k, DS_MSG_TABLE_LOAD)->peer;
+    const kit_sent task = *kit_task(&k, 1000, 0, 0);
+    kit_lose(&k, reader - 100);
+    if (task.peer != reader)
+        kit_fail(&k, &task, DS_ERR_LOST);
+    ck_assert_uint_eq(kit_count(&k, DS_MSG_TABLE_LOAD), 2);
+    load_with_letters(&k, 2);
+    kit_done(&k, kit_task(&k, 1000, 0, 0));
+    ck_assert_uint_eq(k.n_commits, 1);
+    ck_assert_uint_eq(k.commits[0]->appends[0].n_parts, 2);
+    ck_assert_str_eq(k.commits[0]->appends[0].parts[0].staged, "staged 1");
+    ck_assert_str_eq(k.commits[0]->appends[0].parts[1].staged, "staged 2");
     kit_close(&k);
 }
 END_TEST
@@ -594,10 +666,10 @@ START_TEST(after_a_restart)
 }
 END_TEST
 
-UNIT_MAIN("driver_tables", dead_letters_of_loads, nothing_runs_before_it_is_loaded,
-          who_joins_later_is_told, a_table_that_cannot_be_had, a_file_that_is_just_being_written,
-          a_table_alone_is_one_batch, it_is_looked_at_again, without_reload_it_is_not,
-          versions_change_between_batches, the_last_good_one_stays,
+UNIT_MAIN("driver_tables", dead_letters_of_loads, dead_letters_alone, dead_letters_of_two_loads,
+          nothing_runs_before_it_is_loaded, who_joins_later_is_told, a_table_that_cannot_be_had,
+          a_file_that_is_just_being_written, a_table_alone_is_one_batch, it_is_looked_at_again,
+          without_reload_it_is_not, versions_change_between_batches, the_last_good_one_stays,
           a_bad_record_under_fail_ends_the_app, answers_that_are_not_believed, tasks_name_versions,
           an_executor_is_lost_while_it_reads, the_store_of_a_lost_one_is_held,
           the_only_copy_is_lost, a_person_sees_the_version, after_a_restart)

@@ -2,7 +2,7 @@
 #include "scheduler/driver_state.h"
 #include "scheduler/faults.h"
 
-#include "unit/plan_unit.h"
+#include "unit/unit.h"
 
 #include <unistd.h>
 
@@ -15,8 +15,7 @@ static ds_bad_sample samples[] = {
 static const char *said_of(ds_driver *d, uint64_t rows, uint64_t values, uint32_t n_samples)
 {
     static char said[4096];
-    const ds_task_result result = {.batch_ms = 1000,
-                                   .function_rows = rows,
+    const ds_task_result result = {.function_rows = rows,
                                    .function_values = values,
                                    .samples = samples,
                                    .n_samples = n_samples};
@@ -25,7 +24,7 @@ static const char *said_of(ds_driver *d, uint64_t rows, uint64_t values, uint32_
     fflush(stderr);
     int saved = dup(STDERR_FILENO);
     dup2(fileno(file), STDERR_FILENO);
-    ds_driver_show_faults(d, &result);
+    ds_driver_show_faults(d, "table t", &result);
     dup2(saved, STDERR_FILENO);
     close(saved);
     rewind(file);
@@ -34,19 +33,11 @@ static const char *said_of(ds_driver *d, uint64_t rows, uint64_t values, uint32_
     return said;
 }
 
-static planned planned_app(void)
-{
-    return plan_well("'in': { 'type': 'rate', 'rows_per_second': 1 }", "'a': { 'from': 'in' }",
-                     "a");
-}
-
 START_TEST(what_failed_and_why)
 {
-    planned p = planned_app();
-    ds_driver d = {.plan = p.plan, .now_us = 100000000};
+    ds_driver d = {.now_us = 100000000};
     const char *said = said_of(&d, 3, 0, 2);
-    ck_assert_ptr_nonnull(
-        strstr(said, "stream in, batch 1970-01-01T00:00:01Z: 3 rows were dropped"));
+    ck_assert_ptr_nonnull(strstr(said, "table t: 3 rows were dropped"));
     ck_assert_ptr_nonnull(strstr(said, "function score: score.lua:3: no"));
     ck_assert_ptr_null(strstr(said, "vanished")); /* told elsewhere */
     ck_assert_ptr_null(strstr(said, "values"));
@@ -54,14 +45,12 @@ START_TEST(what_failed_and_why)
     ck_assert_ptr_nonnull(strstr(said, "2 values became null for an error in a function"));
     ck_assert_str_eq(said_of(&d, 0, 0, 1), "");
     ck_assert_ptr_nonnull(strstr(said_of(&d, 0, 0, 2), "function score"));
-    plan_close(&p);
 }
 END_TEST
 
 START_TEST(not_too_often)
 {
-    planned p = planned_app();
-    ds_driver d = {.plan = p.plan, .now_us = 100000000};
+    ds_driver d = {.now_us = 100000000};
     for (uint32_t i = 0; i < 3 * DS_SHOWN_MOST; i++) {
         const char *said = said_of(&d, 10, 1, 2);
         ck_assert((said[0] != '\0') == (i < DS_SHOWN_MOST));
@@ -74,7 +63,6 @@ START_TEST(not_too_often)
     ck_assert_ptr_nonnull(strstr(said, "1 rows were dropped"));
     d.now_us += DS_SHOWN_EVERY_US;
     ck_assert_ptr_null(strstr(said_of(&d, 1, 0, 0), "more failures"));
-    plan_close(&p);
 }
 END_TEST
 
