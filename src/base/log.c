@@ -34,16 +34,6 @@ void ds_log_setup(ds_log_level level, bool json, const char *who)
     config.who = who;
 }
 
-ds_log_level ds_log_get_level(void)
-{
-    return config.level;
-}
-
-bool ds_log_is_json(void)
-{
-    return config.json;
-}
-
 bool ds_log_level_parse(const char *name, ds_log_level *level)
 {
     for (size_t i = 0; i < sizeof level_names / sizeof *level_names; i++) {

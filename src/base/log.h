@@ -19,8 +19,6 @@ typedef enum ds_log_level {
 
 /* Sets what is shown; before other threads start. who: "driver", "executor 3" (borrowed). */
 void ds_log_setup(ds_log_level level, bool json, const char *who);
-ds_log_level ds_log_get_level(void);
-bool ds_log_is_json(void);
 
 /* "debug", "info", "warn", "error", "off". False if it is none. */
 bool ds_log_level_parse(const char *name, ds_log_level *level);

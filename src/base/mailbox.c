@@ -11,7 +11,6 @@ struct ds_mailbox {
     pthread_mutex_t lock;
     pthread_cond_t filled;
     ds_mail *first, **last;
-    size_t n, peak;
 };
 
 ds_mailbox *ds_mailbox_new(void)
@@ -42,8 +41,6 @@ void ds_mailbox_post(ds_mailbox *mailbox, ds_mail *item)
     pthread_mutex_lock(&mailbox->lock);
     *mailbox->last = item;
     mailbox->last = &item->next;
-    if (++mailbox->n > mailbox->peak)
-        mailbox->peak = mailbox->n;
     pthread_cond_signal(&mailbox->filled);
     pthread_mutex_unlock(&mailbox->lock);
 }
@@ -69,15 +66,6 @@ ds_mail *ds_mailbox_take(ds_mailbox *mailbox, int64_t deadline_us)
     ds_mail *items = mailbox->first;
     mailbox->first = NULL;
     mailbox->last = &mailbox->first;
-    mailbox->n = 0;
     pthread_mutex_unlock(&mailbox->lock);
     return items;
-}
-
-size_t ds_mailbox_peak(ds_mailbox *mailbox)
-{
-    pthread_mutex_lock(&mailbox->lock);
-    size_t peak = mailbox->peak;
-    pthread_mutex_unlock(&mailbox->lock);
-    return peak;
 }

@@ -2,14 +2,12 @@
  * A queue of events from many threads to one loop, with a deadline to wait for.
  *
  * Items are intrusive: a ds_mail stands first in each event. Order is kept. The number of
- * waiting items is bounded by what may be in flight (each sender posts what it was asked for);
- * ds_mailbox_peak tells how many there were at most.
+ * waiting items is bounded by what may be in flight: each sender posts what it was asked for.
  */
 #ifndef DS_BASE_MAILBOX_H
 #define DS_BASE_MAILBOX_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 typedef struct ds_mail {
@@ -29,8 +27,5 @@ void ds_mailbox_post(ds_mailbox *mailbox, ds_mail *item);
 /* Takes all items, oldest first (a list, NULL if none); waits for one until deadline_us
  * (monotonic; INT64_MAX: for ever). One thread. */
 ds_mail *ds_mailbox_take(ds_mailbox *mailbox, int64_t deadline_us);
-
-/* The most items that ever waited at once. Any thread. */
-size_t ds_mailbox_peak(ds_mailbox *mailbox);
 
 #endif

@@ -106,8 +106,6 @@ typedef enum ds_row_format { DS_ROWS_JSON, DS_ROWS_CSV, DS_ROWS_TABLE } ds_row_f
 /* Appends rows of chunk: JSON objects, one a line, or CSV lines (no header line). */
 void ds_rows_write(ds_buffer *out, ds_row_format format, const ds_schema *schema,
                    const ds_heap *heap, const ds_chunk *chunk);
-/* Appends the CSV header line. */
-void ds_rows_csv_header(ds_buffer *out, const ds_schema *schema);
 /* Appends an aligned text table with a header line over all rows of several chunks (control
  * characters escaped, cells cut after 80 code points). */
 void ds_rows_table(ds_buffer *out, const ds_schema *schema, const ds_heap *heap,

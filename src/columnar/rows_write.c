@@ -157,16 +157,6 @@ static void write_csv(ds_buffer *out, const ds_schema *schema, const ds_heap *he
     ds_buffer_fini(&scratch);
 }
 
-void ds_rows_csv_header(ds_buffer *out, const ds_schema *schema)
-{
-    for (uint32_t i = 0; i < schema->n_fields; i++) {
-        if (i > 0)
-            ds_buffer_append_char(out, ',');
-        csv_text(out, schema->fields[i].name, strlen(schema->fields[i].name));
-    }
-    ds_buffer_append_char(out, '\n');
-}
-
 void ds_rows_write(ds_buffer *out, ds_row_format format, const ds_schema *schema,
                    const ds_heap *heap, const ds_chunk *chunk)
 {

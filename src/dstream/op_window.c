@@ -142,14 +142,6 @@ void ds_row_window_free(ds_row_window *window)
     free(window);
 }
 
-uint32_t ds_row_window_batches(const ds_row_window *window)
-{
-    uint32_t n = 0;
-    for (size_t i = window->first; i < window->end; i++)
-        n += i == window->first || window->pieces[i].batch_ms != window->pieces[i - 1].batch_ms;
-    return n;
-}
-
 static void keep(ds_row_window *window, int64_t batch_ms, const ds_piece_bytes *piece, void *bytes)
 {
     if (window->end == window->capacity) {

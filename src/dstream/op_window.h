@@ -32,8 +32,6 @@ size_t ds_collect_state_bytes(const ds_node *node, const void *state);
 typedef struct ds_row_window ds_row_window;
 ds_row_window *ds_row_window_new(const ds_window_plan *plan, ds_budget *budget);
 void ds_row_window_free(ds_row_window *window);
-/* How many batches it keeps rows of. */
-uint32_t ds_row_window_batches(const ds_row_window *window);
 
 /* Second half; *applied as in ds_group_reduce_window. */
 ds_status ds_window_reduce(ds_frame *frame, const ds_node *node, ds_row_window *window,

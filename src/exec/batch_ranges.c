@@ -62,8 +62,3 @@ void ds_batch_ranges_release(ds_batch_ranges *ranges, int64_t batch_ms)
     ranges->n = kept;
     pthread_mutex_unlock(&ranges->lock);
 }
-
-size_t ds_batch_ranges_count(const ds_batch_ranges *ranges)
-{
-    return ranges->n;
-}

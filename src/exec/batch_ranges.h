@@ -19,7 +19,5 @@ ds_status ds_batch_ranges_take(ds_batch_ranges *ranges, int64_t batch_ms, uint64
                                uint64_t *offset, ds_error *error);
 /* Gives back all ranges of a batch. */
 void ds_batch_ranges_release(ds_batch_ranges *ranges, int64_t batch_ms);
-/* How many ranges are held. */
-size_t ds_batch_ranges_count(const ds_batch_ranges *ranges);
 
 #endif

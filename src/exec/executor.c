@@ -99,11 +99,6 @@ ds_block_ledger *ds_executor_ledger(ds_executor *e)
     return e->ledger;
 }
 
-ds_peers *ds_executor_peers(ds_executor *e)
-{
-    return e->peers;
-}
-
 size_t ds_executor_known_tasks(const ds_executor *e)
 {
     return ds_known_tasks_count(e->known);

@@ -99,9 +99,8 @@ void ds_executor_step(ds_executor *executor, const ds_executor_event *event);
 /* When it wants DS_EXECUTOR_TIME next (monotonic us); INT64_MAX: never. */
 int64_t ds_executor_deadline_us(const ds_executor *executor);
 
-/* For the block sink of its receivers (thread-safe parts). */
+/* For the block sink of its receivers (thread-safe). */
 ds_block_ledger *ds_executor_ledger(ds_executor *executor);
-ds_peers *ds_executor_peers(ds_executor *executor);
 
 /* How many tasks it remembers: those of batches that were not released. */
 size_t ds_executor_known_tasks(const ds_executor *executor);

@@ -373,8 +373,7 @@ static bool can_read(kit *k, uint64_t executor_id)
     const char *bytes;
     const ds_ref ref = {executor_id, 0, 64};
     ds_arena *arena = ds_arena_new(NULL);
-    ds_status status =
-        ds_peers_bytes(ds_executor_peers(k->executor), &ref, arena, NULL, &bytes, NULL);
+    ds_status status = ds_peers_bytes(k->env.peers, &ref, arena, NULL, &bytes, NULL);
     ds_arena_free(arena);
     return status == DS_OK;
 }
@@ -386,6 +385,7 @@ START_TEST(stores_of_peers_come_and_go)
     ds_error error;
     char path[64];
     start(&k);
+    give_task(&k, 1000, 0, 1); /* which is given them */
     ck_assert_int_eq(ds_store_new(STORE_BYTES, &other, &error), DS_OK);
     snprintf(path, sizeof path, "/proc/self/fd/%d", ds_store_fd(other));
     ck_assert(can_read(&k, 3) && !can_read(&k, 9));
@@ -405,6 +405,7 @@ START_TEST(a_store_that_is_gone_already_is_no_reason_to_end)
 {
     kit k;
     start(&k);
+    give_task(&k, 1000, 0, 1);
     give_peer(&k, "/proc/self/fd/9999", STORE_BYTES);
     ck_assert(!k.ended);
     ck_assert(!can_read(&k, 9));

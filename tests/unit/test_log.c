@@ -62,8 +62,6 @@ END_TEST
 START_TEST(text_lines)
 {
     ds_log_setup(DS_LOG_INFO, false, "executor 3");
-    ck_assert_int_eq(ds_log_get_level(), DS_LOG_INFO);
-    ck_assert(!ds_log_is_json());
     catch_begin();
     ds_log_debug("not shown");
     ds_log_info("%d rows", 5);
@@ -94,7 +92,6 @@ END_TEST
 START_TEST(json_lines_are_json)
 {
     ds_log_setup(DS_LOG_DEBUG, true, "driver");
-    ck_assert(ds_log_is_json());
     catch_begin();
     ds_log_warn("a \"quote\" \\ and\nmore\t\x01 ä");
     catch_end();
