@@ -117,8 +117,7 @@ typedef struct ds_stage {
     uint32_t n_partitions; /* 0: as many as its input has (sources) */
     uint32_t *parents;     /* stages that write pieces for it; smaller ids, ascending */
     uint32_t n_parents;
-    bool keyed;      /* keeps panes: a task must run where its partition lives */
-    bool anywhere;   /* its partitions are no key partitions: a task may run on any executor */
+    bool keyed; /* keeps something: a task must run where its partition lives, others anywhere */
     ds_node **joins; /* made in it, once all its roots have given their rows */
     uint32_t n_joins;
     /* Joins with tables, through which its rows pass (op_broadcast.h), and the sources of the

@@ -251,8 +251,6 @@ static void add_input(const stager *s, ds_stage *stage, ds_node *node)
     if (stage->root == NULL || (keeps && !stage->keyed))
         stage->root = node;
     stage->keyed = stage->keyed || keeps;
-    stage->anywhere = node->kind == DS_NODE_SOURCE ||
-                      (node->kind == DS_NODE_EXCHANGE && node->exchange->keys == NULL);
     s->plan->has_windows = s->plan->has_windows || ds_node_is_windowed(node);
     s->plan->has_state = s->plan->has_state || node->kind == DS_NODE_STATE;
     DS_ASSERT(stage->n_inputs == 1 || stage->n_partitions == partitions_of(s->plan, node));

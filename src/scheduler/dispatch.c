@@ -1,8 +1,9 @@
 /*
  * Who runs what. Batches in the order of time, stages in the order of the plan, tasks in the
- * order of their partitions. A map task goes to the executor with the least to do, a little
- * more than it has threads for, and so does one of `repartition`; a reduce task goes to the owner
- * of its key partition. Tasks leave bundled, one message for each executor and round.
+ * order of their partitions. A task of a stage that keeps something goes to the owner of its key
+ * partition; any other to the executor with the least to do, a little more than it has threads
+ * for: so one that joins has its part in them at once. Tasks leave bundled, one message for each
+ * executor and round.
  */
 #include "base/assert.h"
 #include "base/clock.h"
@@ -14,6 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Tasks that an executor is given ahead, for each thread: of sources, which may be of any size, and
+ * of key partitions, four for a thread (executors.key_partitions): all of them in one message. */
+#define SOURCE_TASKS 2u
+#define KEY_TASKS 4u
 
 #define BUNDLE_TASKS 256u /* of one message */
 #define BUNDLE_INPUTS 50000u
@@ -116,12 +122,12 @@ static void hand_out(round_state *round, const ds_batch *batch, uint32_t stage_i
 /* ---- who ---- */
 
 /* A task that failed somewhere goes elsewhere, if there is an elsewhere. */
-static ds_executor_entry *any_executor(ds_driver *d, const ds_batch_task *task)
+static ds_executor_entry *any_executor(ds_driver *d, const ds_batch_task *task, uint32_t ahead)
 {
     ds_executor_entry *best = NULL;
     for (size_t i = 0; i < d->registry.n; i++) {
         ds_executor_entry *entry = d->registry.list[i];
-        if (entry->state != DS_EXECUTOR_READY || entry->running >= 2 * entry->cores)
+        if (entry->state != DS_EXECUTOR_READY || entry->running >= ahead * entry->cores)
             continue;
         bool better = best == NULL || best->id == task->avoid ||
                       (entry->id != task->avoid && (uint64_t)entry->running * best->cores <
@@ -132,7 +138,8 @@ static ds_executor_entry *any_executor(ds_driver *d, const ds_batch_task *task)
     return best;
 }
 
-/* The owner of a key partition; one without an owner goes to who owns the fewest. */
+/* The owner of a key partition: who keeps what is kept of it, as long as it lives. One without an
+ * owner goes to who owns the fewest. */
 static ds_executor_entry *owner_of(ds_driver *d, uint32_t partition)
 {
     DS_ASSERT(partition < d->plan->key_partitions);
@@ -176,14 +183,15 @@ static void dispatch_stage(round_state *round, const ds_batch *batch, uint32_t s
 {
     ds_driver *d = round->driver;
     ds_batch_stage *stage = &batch->stages[stage_id];
-    bool anywhere = d->plan->stages[stage_id].anywhere;
+    const ds_stage *plan = &d->plan->stages[stage_id];
+    uint32_t ahead = plan->root->kind == DS_NODE_SOURCE ? SOURCE_TASKS : KEY_TASKS;
     while (stage->next < stage->n_tasks && stage->tasks[stage->next].state != DS_TASK_WAITING)
         stage->next++;
     for (uint32_t p = stage->next; p < stage->n_tasks; p++) {
         const ds_batch_task *task = &stage->tasks[p];
         if (task->state != DS_TASK_WAITING || task->not_before_us > d->now_us)
             continue;
-        ds_executor_entry *entry = anywhere ? any_executor(d, task) : owner_of(d, p);
+        ds_executor_entry *entry = plan->keyed ? owner_of(d, p) : any_executor(d, task, ahead);
         if (entry == NULL)
             return;
         hand_out(round, batch, stage_id, p, entry);

@@ -658,6 +658,70 @@ START_TEST(partitions_have_owners)
 }
 END_TEST
 
+/* How many tasks of a stage an executor was given last. */
+static uint32_t tasks_at(const driver_kit *k, int64_t batch_ms, uint32_t stage,
+                         uint64_t executor_id)
+{
+    uint32_t n = 0;
+    for (uint32_t p = 0; p < k->p.plan->key_partitions; p++) {
+        const kit_sent *task = kit_task(k, batch_ms, stage, p);
+        n += task != NULL && task->peer == kit_peer(executor_id);
+    }
+    return n;
+}
+
+static void finish_stage(driver_kit *k, int64_t batch_ms, uint32_t stage)
+{
+    for (uint32_t p = 0; p < k->p.plan->key_partitions; p++)
+        kit_done(k, kit_task(k, batch_ms, stage, p));
+}
+
+/* The task of the source has rows for two stages. */
+static void finish_source(driver_kit *k, int64_t batch_ms)
+{
+    const kit_sent *task = kit_task(k, batch_ms, 0, 0);
+    ds_output outputs[2] = {{.kind = DS_OUTPUT_PIECES, .target = 1, .length = 64, .path = ""},
+                            {.kind = DS_OUTPUT_PIECES, .target = 2, .length = 64, .path = ""}};
+    outputs[0].ref = outputs[1].ref = (ds_ref){task->peer - 100, 64, 64};
+    kit_result(k, task, DS_OK, outputs, 2);
+}
+
+/* What is kept stays where it is; one that replaces another has its part in all else at once. */
+START_TEST(a_replacement_has_its_part)
+{
+    driver_kit k;
+    kit_open(&k,
+             KIT_APP("'count': 2, 'key_partitions': 8", LISTS,
+                     "'kept': { 'from': 'q', 'window': '3s', 'group_by': ['n'] },"
+                     "'plain': { 'from': 'q', 'group_by': ['n'], 'aggregate': { 'c': 'count()' } }",
+                     KIT_CONSOLE("kept") ", 'p': { 'from': 'plain', 'type': 'console' }"));
+    k.config.virtual_time = true;
+    const uint32_t kept = k.p.plan->stages[1].keyed ? 1 : 2, plain = 3 - kept;
+    ck_assert(!k.p.plan->stages[plain].keyed && k.p.plan->stages[kept].keyed);
+    kit_start(&k);
+    kit_join(&k, 1);
+    kit_join(&k, 2);
+    finish_source(&k, 1000);
+    ck_assert_uint_eq(tasks_at(&k, 1000, kept, 1), 4);
+    ck_assert_uint_eq(tasks_at(&k, 1000, kept, 2), 4);
+    kit_lose(&k, 2);
+    ck_assert_uint_eq(tasks_at(&k, 1000, kept, 1), 8);
+    ck_assert_uint_eq(tasks_at(&k, 1000, plain, 1), 0); /* it has enough to do */
+    kit_wait_ms(&k, 100);
+    kit_join(&k, 3);
+    ck_assert_uint_eq(tasks_at(&k, 1000, plain, 3), 4);
+    finish_stage(&k, 1000, kept);
+    ck_assert_uint_eq(tasks_at(&k, 1000, plain, 1), 4);
+    finish_stage(&k, 1000, plain);
+    kit_committed(&k, DS_OK);
+    finish_source(&k, 2000);
+    ck_assert_uint_eq(tasks_at(&k, 2000, kept, 1), 8);
+    ck_assert_int_eq(kit_task(&k, 2000, kept, 7)->task.keyed_ms, 1000);
+    ck_assert_uint_eq(tasks_at(&k, 2000, plain, 3), 4);
+    kit_close(&k);
+}
+END_TEST
+
 /* A partition that is not where it should be begins anew, and is counted. */
 START_TEST(a_partition_that_is_not_there)
 {
@@ -806,5 +870,6 @@ UNIT_MAIN("driver_life", it_waits_for_all_executors, after_a_while_one_is_enough
           bad_data_ends_the_app, outputs_that_do_not_fit, outputs_for_no_input,
           a_stage_with_too_many_inputs, a_batch_given_up_waits_for_its_tasks,
           a_batch_given_up_does_not_wait_for_the_lost, partitions_have_owners,
-          a_partition_that_is_not_there, a_commit_that_fails_is_tried_again,
-          batches_of_the_driver_before, lists_keep_their_batches)
+          a_replacement_has_its_part, a_partition_that_is_not_there,
+          a_commit_that_fails_is_tried_again, batches_of_the_driver_before,
+          lists_keep_their_batches)

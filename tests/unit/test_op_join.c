@@ -460,7 +460,7 @@ START_TEST(repartition_spreads_evenly)
                 "c n");
     const ds_stage *stage = plan_stage(e.plan, "r", DS_NODE_EXCHANGE);
     ck_assert_uint_eq(stage->n_partitions, 5);
-    ck_assert(stage->anywhere);
+    ck_assert(!stage->keyed);
     engine_feed_rate(&e, "a", 0, 5000);
     engine_feed_rate(&e, "a", 5000, 5007);
     engine_batch(&e);
