@@ -9,7 +9,7 @@ class App:
 
     def __init__(self, sources, streams, interval_ms, lua):
         self.sources, self.streams, self.interval_ms = sources, streams, interval_ms
-        self.lua = lua
+        self.lua, self.record, self.block = lua, "1KiB", "1KiB"
 
     def datasets(self):
         return self.sources + self.streams
@@ -106,7 +106,7 @@ class App:
 
     def json(self, sinks=True):
         app = {"version": 1, "name": "random", "batch": {"interval": self.duration(1)},
-               "limits": {"record": "1KiB", "block": "1KiB"},
+               "limits": {"record": self.record, "block": self.block},
                "sources": {source.name: self.json_source(source) for source in self.sources},
                "streams": {stream.name: self.json_stream(stream) for stream in self.streams}}
         if self.lua:

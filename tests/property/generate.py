@@ -16,6 +16,8 @@ NAMES = ["odd name", "ключ", "and", "Count", "x.y", "a\"b"]
 class Apps:
     """Makes an app from a seeded generator of random numbers."""
 
+    MOST_JOINED = 1000, 100000  # rows of a join; pairs that are looked at
+
     def __init__(self, random):
         self.random = random
         self.names = 0
@@ -240,7 +242,8 @@ class Apps:
         for k in range(1, 16):
             sizes = [sum(len(evaluation.rows(p, k) or []) for p in stream.parents),
                      len(evaluation.rows(stream.join.other, k) or [])]
-            if sizes[0] * sizes[1] > 100000 or len(evaluation.input(stream, k)) > 1000:
+            if sizes[0] * sizes[1] > self.MOST_JOINED[1] or \
+                    len(evaluation.input(stream, k)) > self.MOST_JOINED[0]:
                 return True
         return False
 
@@ -346,3 +349,41 @@ class Apps:
                 made.append(Column(name, expr.type, expr.exact, expr.grid))
         stream.ordered = False
         return [Column(c.name, c.type) for c in keys] + made
+
+
+class WideApps(Apps):
+    """Apps with more data than an executor with little memory holds: many keys, long texts."""
+
+    MOST_JOINED = 200000, 10**10
+
+    def app(self):
+        r = self.random
+        r.lua, self.interval_us = False, 10**6
+        sources = [self.wide_source("s%d" % i) for i in range(r.choice([1, 1, 2]))]
+        clock = Source("clock", [Column("tick", "int")], [[{"tick": k}] for k in range(1, 4)])
+        self.pool = list(sources)
+        for _ in range(r.randrange(2, 4)):
+            self.stream()
+        streams = [d for d in self.pool if isinstance(d, Stream)]
+        app = App([clock, *sources], streams, 1000, False)
+        app.record, app.block = "4KiB", "256KiB"
+        return app
+
+    def wide_source(self, name):
+        r = self.random
+        n_keys, length = r.choice([10, 1000, 100000]), r.choice([5, 100, 400])
+        columns = [Column(self.fresh(), "string"), Column(self.fresh(), "int", True, True),
+                   Column(self.fresh(), "float", True, True), Column(self.fresh(), "string")]
+        def row():
+            values = ["key %d" % r.randrange(n_keys), r.randrange(n_keys), r.randrange(400) / 4,
+                      r.choice("abcdefé") * r.randrange(length) + str(r.randrange(10**6))]
+            return dict(zip([c.name for c in columns], values))
+        source = Source(name, columns, [[]])
+        source.format = r.choice([records.Json, records.Csv])(r, columns)
+        files = [records.write(source.format, [row() for _ in range(r.randrange(2000, 20000))],
+                               False) for _ in range(r.randrange(1, 4))]
+        records.take(source, files)
+        return source
+
+    def fill(self, stream):
+        pass

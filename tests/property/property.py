@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import generate  # noqa: E402
 from shrink import fails, shrink  # noqa: E402
-from ways import BINARY, WAYS, WITH_DEATHS, Difference, check  # noqa: E402
+from ways import BINARY, WAYS, WIDE_WAYS, WITH_DEATHS, Difference, check  # noqa: E402
 
 
 def app_text(app_json):
@@ -53,12 +53,13 @@ def report(seed, way, app, message, keep):
         for records in source.files:
             print("a file of %s: %s" % (source.name, json.dumps([text for text, _ in records],
                                                                 ensure_ascii=False)))
-    print("again: %s --seed %d --ways %s" % (os.path.relpath(__file__), seed, way), flush=True)
+    print("again: %s --seed %d --ways %s%s" % (os.path.relpath(__file__), seed, way,
+                                               " --wide" if way in WIDE_WAYS else ""), flush=True)
 
 
-def run_seed(seed, ways, keep):
+def run_seed(seed, ways, wide, keep):
     """True if all is as it should be."""
-    app = generate.Apps(random.Random(seed)).app()
+    app = (generate.WideApps if wide else generate.Apps)(random.Random(seed)).app()
     for way in ways:
         if way in WITH_DEATHS and app.remembers():
             continue
@@ -76,8 +77,9 @@ def main():
     parser.add_argument("--seed", type=int)
     parser.add_argument("--seconds", type=float, default=math.inf)
     parser.add_argument("--failures", type=int, default=1, help="how many end the run")
-    parser.add_argument("--ways", default=",".join(WAYS),
-                        help="of these, and of " + ",".join(WITH_DEATHS))
+    parser.add_argument("--ways", help="of %s; %s; with --wide of %s" % tuple(
+        ",".join(ways) for ways in (WAYS, WITH_DEATHS, WIDE_WAYS)))
+    parser.add_argument("--wide", action="store_true", help="apps with much data")
     parser.add_argument("--keep", action="store_true", help="leave the files of a failed app in property-SEED")
     options = parser.parse_args()
     if not os.access(BINARY, os.X_OK):
@@ -85,12 +87,15 @@ def main():
     first, last = (int(n) for n in options.seeds.split(".."))
     if options.seed is not None:
         first = last = options.seed
+    ways = list(WIDE_WAYS if options.wide else WAYS)
+    if options.ways:
+        ways = options.ways.split(",")
     end = time.monotonic() + options.seconds
     failed, done = 0, 0
     for seed in range(first, last + 1):
         if time.monotonic() > end or failed >= options.failures:
             break
-        failed += not run_seed(seed, options.ways.split(","), options.keep)
+        failed += not run_seed(seed, ways, options.wide, options.keep)
         done += 1
     print("%d apps, %d failed" % (done, failed))
     sys.exit(1 if failed else 0)

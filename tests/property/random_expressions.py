@@ -307,10 +307,13 @@ class Aggregates(Expressions):
         r = self.random
         if expr.exact and r.random() < 0.35:
             if expr.type in ("int", "float"):
+                before = list(self.used)
                 other = r.choice([lambda: ex.literal("int", r.randrange(1, 60)),
                                   lambda: self.call()])()
                 if other.exact and other.type in ("int", "float"):
                     expr = ex.arithmetic(r.choice("+-*/"), expr, other)
+                else:
+                    self.used = before
             elif expr.type == "string":
                 expr = ex.joined(expr, self.make("string", 1))
             elif not expr.type.startswith("list<"):
