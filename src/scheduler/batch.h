@@ -7,6 +7,7 @@
 #include "scheduler/driver.h"
 
 #define DS_TASK_ATTEMPTS 4u
+#define DS_TASK_LOSSES 16u   /* how often the executor of a task may be lost while it has it */
 #define DS_TASK_INPUTS 1024u /* of one map task: its message has a limit */
 #define DS_BATCH_LOSSES 4u   /* how often outputs may be lost with executors; then it is given up */
 
@@ -21,6 +22,7 @@ typedef struct ds_batch_task {
     ds_task_state state;
     uint32_t attempt;      /* the one that runs or comes next */
     uint32_t failures;     /* attempts that failed (a lost executor does not count) */
+    uint32_t losses;       /* executors that were lost while they had it */
     uint64_t executor_id;  /* RUNNING: where */
     uint64_t avoid;        /* the executor where it failed last */
     int64_t not_before_us; /* WAITING: back-off */

@@ -541,18 +541,33 @@ void ds_driver_on_results(ds_driver *d, ds_executor_entry *from, const ds_msg_ta
         on_result(d, from, &results->results[i]);
 }
 
-/* Tasks that ran on a lost executor run again; that is not held against them. */
+/* A task of a lost executor runs again; that is not held against it. But one that was on very many
+ * is taken for the reason: a record that makes any executor fall would do so for ever. */
+static void lose_task(ds_driver *d, ds_batch *batch, uint32_t s, uint32_t p)
+{
+    ds_batch_task *task = &batch->stages[s].tasks[p];
+    ds_batch_begin_again(&batch->stages[s], p);
+    d->progress.retries++;
+    if (++task->losses < DS_TASK_LOSSES)
+        return;
+    char why[160];
+    snprintf(
+        why, sizeof why,
+        "%u executors were lost while they had a task of it (stage %u, partition %u); the last "
+        "was executor %" PRIu64,
+        task->losses, s, p, task->executor_id);
+    ds_driver_fail_batch(d, batch, DS_ERR_INTERNAL, why);
+}
+
 void ds_driver_tasks_of(ds_driver *d, uint64_t executor_id)
 {
     for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
         for (uint32_t s = 0; s < d->plan->n_stages; s++) {
             ds_batch_stage *stage = &batch->stages[s];
             for (uint32_t p = 0; p < stage->n_tasks; p++) {
-                if (stage->tasks[p].state != DS_TASK_RUNNING ||
-                    stage->tasks[p].executor_id != executor_id)
-                    continue;
-                ds_batch_begin_again(stage, p);
-                d->progress.retries++;
+                if (stage->tasks[p].state == DS_TASK_RUNNING &&
+                    stage->tasks[p].executor_id == executor_id)
+                    lose_task(d, batch, s, p);
             }
         }
     }

@@ -341,6 +341,30 @@ START_TEST(tasks_of_a_lost_executor_run_again)
 }
 END_TEST
 
+/* A task that every executor falls over is given up in the end. */
+START_TEST(a_task_that_loses_executors)
+{
+    driver_kit k;
+    open_files(&k, TWO);
+    kit_start(&k);
+    kit_join(&k, 1);
+    kit_join(&k, 2);
+    for (uint64_t next = 3; next < 3 + 16; next++) {
+        ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, 0);
+        uint64_t lost = kit_last(&k, DS_MSG_TASKS)->peer - 100;
+        kit_lose(&k, lost);
+        for (int i = 0; i < 100 && k.n_launched < next; i++) {
+            kit_beat(&k, next - 1 == lost ? next - 2 : next - 1);
+            kit_wait_ms(&k, 1000);
+        }
+        kit_join(&k, next);
+    }
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, 1);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->retries, 16);
+    kit_close(&k);
+}
+END_TEST
+
 /* The store of a lost executor is held until all that may refer to it is committed. */
 START_TEST(stores_of_lost_executors_are_held)
 {
@@ -865,10 +889,10 @@ UNIT_MAIN("driver_life", it_waits_for_all_executors, after_a_while_one_is_enough
           executors_that_never_start, a_plan_that_does_not_compile_there, who_is_rejected,
           executors_from_outside, messages_that_mean_nothing, tasks_with_many_inputs,
           lost_before_it_is_ready, a_silent_executor_is_lost, a_driver_that_stood_still,
-          tasks_of_a_lost_executor_run_again, stores_of_lost_executors_are_held,
-          memory_is_waited_for, a_failed_task_goes_elsewhere, a_full_disk_is_waited_for,
-          bad_data_ends_the_app, outputs_that_do_not_fit, outputs_for_no_input,
-          a_stage_with_too_many_inputs, a_batch_given_up_waits_for_its_tasks,
+          tasks_of_a_lost_executor_run_again, a_task_that_loses_executors,
+          stores_of_lost_executors_are_held, memory_is_waited_for, a_failed_task_goes_elsewhere,
+          a_full_disk_is_waited_for, bad_data_ends_the_app, outputs_that_do_not_fit,
+          outputs_for_no_input, a_stage_with_too_many_inputs, a_batch_given_up_waits_for_its_tasks,
           a_batch_given_up_does_not_wait_for_the_lost, partitions_have_owners,
           a_replacement_has_its_part, a_partition_that_is_not_there,
           a_commit_that_fails_is_tried_again, batches_of_the_driver_before,
