@@ -206,6 +206,9 @@ void ds_driver_free(ds_driver *driver);
 /* The one function that advances it. One thread. */
 void ds_driver_step(ds_driver *driver, const ds_driver_event *event);
 
+/* Asserts what holds between steps. Goes through all tasks: for the simulation and tests. */
+void ds_driver_check(const ds_driver *driver);
+
 /* When it wants DS_DRIVER_TIME next: the earlier of a monotonic time (us) and a time of the wall
  * clock (ms), each INT64_MAX for never. */
 void ds_driver_deadline(const ds_driver *driver, int64_t *mono_us, int64_t *wall_ms);

@@ -21,6 +21,7 @@ void ds_sim_driver_step(ds_sim *sim, ds_driver_event *event)
     if (event->text == NULL)
         event->text = "";
     ds_driver_step(sim->driver, event);
+    ds_driver_check(sim->driver);
 }
 
 /* ---- processes ---- */

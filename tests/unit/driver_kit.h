@@ -262,6 +262,7 @@ static inline void kit_step(driver_kit *k, ds_driver_event event)
     if (event.text == NULL)
         event.text = "";
     ds_driver_step(k->driver, &event);
+    ds_driver_check(k->driver);
 }
 
 static inline void kit_start(driver_kit *k)

@@ -155,6 +155,7 @@ static void step(kit *k, ds_driver_event event)
     if (event.text == NULL)
         event.text = "";
     ds_driver_step(k->driver, &event);
+    ds_driver_check(k->driver);
 }
 
 static void message(kit *k, uint64_t executor_id, ds_message message)

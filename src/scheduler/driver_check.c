@@ -1,0 +1,193 @@
+/*
+ * What holds of the driver's state between any two steps: that what it counts agrees with what is
+ * there, and that nothing refers to what it has let go.
+ */
+#include "base/assert.h"
+#include "scheduler/driver_state.h"
+
+/* ---- batches ---- */
+
+static uint32_t count_state(const ds_batch_stage *stage, ds_task_state state)
+{
+    uint32_t n = 0;
+    for (uint32_t p = 0; p < stage->n_tasks; p++)
+        n += stage->tasks[p].state == state;
+    return n;
+}
+
+static void check_task(const ds_driver *d, const ds_batch *batch, const ds_batch_task *task)
+{
+    DS_ASSERT(task->state == DS_TASK_DONE || task->n_outputs == 0);
+    if (task->state != DS_TASK_RUNNING)
+        return;
+    DS_ASSERT(batch->state == DS_BATCH_RUNNING || batch->state == DS_BATCH_FAILED);
+    const ds_executor_entry *at = ds_registry_find(&d->registry, task->executor_id);
+    DS_ASSERT(at != NULL && at->state == DS_EXECUTOR_READY);
+}
+
+static void check_stage(const ds_driver *d, const ds_batch *batch, const ds_batch_stage *stage)
+{
+    for (uint32_t p = 0; p < stage->n_tasks; p++)
+        check_task(d, batch, &stage->tasks[p]);
+    for (uint32_t p = 0; p < stage->next; p++)
+        DS_ASSERT(stage->tasks[p].state != DS_TASK_WAITING || batch->state == DS_BATCH_FAILED);
+    DS_ASSERT(stage->n_done == count_state(stage, DS_TASK_DONE));
+    DS_ASSERT(!stage->done || (stage->ready && stage->n_done == stage->n_tasks));
+}
+
+static void check_stages(const ds_driver *d, const ds_batch *batch)
+{
+    uint32_t left = 0;
+    for (uint32_t s = 0; s < d->plan->n_stages; s++) {
+        check_stage(d, batch, &batch->stages[s]);
+        left += !batch->stages[s].done;
+    }
+    /* Those of a batch from the checkpoint are not made, or not yet. */
+    DS_ASSERT(batch->stages_left == left || batch->recovered || batch->unsettled);
+}
+
+static void check_batch(const ds_driver *d, const ds_batch *batch)
+{
+    DS_ASSERT(batch->time_ms <= d->last_ms);
+    DS_ASSERT(batch->ticket <= d->next_ticket);
+    DS_ASSERT(!batch->unsettled || !ds_batch_is_prepared(batch));
+    switch (batch->state) {
+    case DS_BATCH_ALLOTTED: DS_ASSERT(batch->journaled == (batch->ticket == 0)); break;
+    case DS_BATCH_RUNNING: DS_ASSERT(batch->journaled); break;
+    case DS_BATCH_PREPARED: DS_ASSERT(batch->ticket != 0 && d->config.checkpoint); break;
+    case DS_BATCH_READY: DS_ASSERT(ds_batch_is_done(batch)); break;
+    case DS_BATCH_COMMITTING: DS_ASSERT(batch == d->batches && ds_batch_is_done(batch)); break;
+    case DS_BATCH_FAILED: break;
+    }
+    check_stages(d, batch);
+}
+
+static void check_batches(const ds_driver *d)
+{
+    uint32_t n = 0;
+    for (const ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
+        check_batch(d, batch);
+        DS_ASSERT(batch->next == NULL || batch->time_ms < batch->next->time_ms);
+        n++;
+    }
+    DS_ASSERT(n == d->n_batches);
+}
+
+/* ---- executors ---- */
+
+static uint32_t count_tasks(const ds_driver *d, uint64_t executor_id)
+{
+    uint32_t n = 0;
+    for (const ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
+        for (uint32_t s = 0; s < d->plan->n_stages; s++)
+            for (uint32_t p = 0; p < batch->stages[s].n_tasks; p++)
+                n += batch->stages[s].tasks[p].state == DS_TASK_RUNNING &&
+                     batch->stages[s].tasks[p].executor_id == executor_id;
+    return n;
+}
+
+static bool has_receiver(const ds_intake *intake)
+{
+    return ds_intake_has_receiver(intake) &&
+           (intake->phase == DS_INTAKE_STARTING || intake->phase == DS_INTAKE_RUNNING);
+}
+
+static uint32_t count_receivers(const ds_driver *d, uint64_t executor_id)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < d->n_intakes; i++)
+        n += has_receiver(&d->intakes[i]) && d->intakes[i].executor_id == executor_id;
+    return n;
+}
+
+static uint32_t count_owned(const ds_driver *d, uint64_t executor_id)
+{
+    uint32_t n = 0;
+    for (uint32_t p = 0; p < d->plan->key_partitions; p++)
+        n += d->owners[p] == executor_id;
+    return n;
+}
+
+static void check_executor(const ds_driver *d, const ds_executor_entry *entry)
+{
+    bool talks = entry->state == DS_EXECUTOR_INTRODUCED || entry->state == DS_EXECUTOR_READY;
+    DS_ASSERT(entry->id <= d->registry.next_id);
+    DS_ASSERT(talks == (entry->peer != 0));
+    DS_ASSERT(entry->state == DS_EXECUTOR_GONE || entry->hold_until_ms == INT64_MAX);
+    if (entry->state == DS_EXECUTOR_GONE)
+        return;
+    DS_ASSERT(entry->running == count_tasks(d, entry->id));
+    DS_ASSERT(entry->receivers == count_receivers(d, entry->id));
+    DS_ASSERT(entry->owned == count_owned(d, entry->id));
+    DS_ASSERT(entry->state == DS_EXECUTOR_READY || entry->running + entry->owned == 0);
+}
+
+static bool is_ready(const ds_driver *d, uint64_t executor_id)
+{
+    const ds_executor_entry *entry = ds_registry_find(&d->registry, executor_id);
+    return entry != NULL && entry->state == DS_EXECUTOR_READY;
+}
+
+static void check_partitions(const ds_driver *d)
+{
+    for (uint32_t p = 0; p < d->plan->key_partitions; p++)
+        DS_ASSERT(d->owners[p] == 0 || is_ready(d, d->owners[p]));
+    for (uint32_t s = 0; s < d->plan->n_stages; s++) {
+        DS_ASSERT((d->keyed_ms[s] != NULL) == d->plan->stages[s].keyed);
+        for (uint32_t p = 0; d->keyed_ms[s] != NULL && p < d->plan->stages[s].n_partitions; p++)
+            DS_ASSERT(d->keyed_ms[s][p] == DS_NO_BATCH ||
+                      (d->owners[p] != 0 && d->keyed_ms[s][p] <= d->last_ms));
+    }
+}
+
+/* ---- sources ---- */
+
+static void check_intake(const ds_driver *d, const ds_intake *intake)
+{
+    DS_ASSERT(!has_receiver(intake) || is_ready(d, intake->executor_id));
+    for (size_t i = 0; i < intake->n_blocks; i++)
+        DS_ASSERT(ds_registry_find(&d->registry, intake->blocks[i].executor_id) != NULL);
+    for (size_t i = 0; i < intake->n_files; i++)
+        DS_ASSERT(intake->files[i].taken <= intake->files[i].size);
+    for (uint32_t i = 0; i < intake->tail.n; i++)
+        DS_ASSERT(i == 0 || intake->tail.files[i - 1].number < intake->tail.files[i].number);
+}
+
+static void check_table(const ds_driver *d, const ds_table *table)
+{
+    DS_ASSERT(!table->loading || is_ready(d, table->loader));
+    for (uint32_t v = 0; v < table->n_versions; v++) {
+        const ds_table_version *version = &table->versions[v];
+        DS_ASSERT(version->number < table->next);
+        DS_ASSERT(v == 0 || table->versions[v - 1].number < version->number);
+        DS_ASSERT(version->gone || version->executor_id == 0 ||
+                  ds_registry_find(&d->registry, version->executor_id) != NULL);
+    }
+}
+
+static void check_tick(const ds_driver *d)
+{
+    if (!d->tick.active)
+        return;
+    DS_ASSERT(d->tick.time_ms > d->last_ms);
+    DS_ASSERT(d->tick.n_cuts_due <= d->registry.n);
+    for (uint32_t i = 0; i < d->tick.n_cuts_due; i++)
+        DS_ASSERT(is_ready(d, d->tick.cuts_due[i]));
+}
+
+void ds_driver_check(const ds_driver *d)
+{
+    if (d->phase == DS_PHASE_ENDED)
+        return; /* whatever was under way is left as it was */
+    check_batches(d);
+    for (size_t i = 0; i < d->registry.n; i++) {
+        DS_ASSERT(d->registry.list[i]->place == i);
+        check_executor(d, d->registry.list[i]);
+    }
+    check_partitions(d);
+    for (uint32_t i = 0; i < d->n_intakes; i++)
+        check_intake(d, &d->intakes[i]);
+    for (uint32_t i = 0; i < d->n_tables; i++)
+        check_table(d, &d->tables[i]);
+    check_tick(d);
+}
