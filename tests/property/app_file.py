@@ -10,6 +10,7 @@ class App:
     def __init__(self, sources, streams, interval_ms, lua):
         self.sources, self.streams, self.interval_ms = sources, streams, interval_ms
         self.lua, self.record, self.block = lua, "1KiB", "1KiB"
+        self.csv_sinks = set()  # names of datasets that are written as CSV
 
     def datasets(self):
         return self.sources + self.streams
@@ -104,6 +105,12 @@ class App:
                                  for row in state.initial]
         return clause
 
+    def json_sink(self, dataset):
+        sink = {"from": dataset.name, "type": "file", "dir": "out/" + dataset.name}
+        if dataset.name in self.csv_sinks:
+            sink["format"] = "csv"
+        return sink
+
     def json(self, sinks=True):
         app = {"version": 1, "name": "random", "batch": {"interval": self.duration(1)},
                "limits": {"record": self.record, "block": self.block},
@@ -112,7 +119,5 @@ class App:
         if self.lua:
             app["functions"] = lua_functions.json()
         if sinks:
-            app["sinks"] = {dataset.name: {"from": dataset.name, "type": "file",
-                                           "dir": "out/" + dataset.name}
-                            for dataset in self.datasets()}
+            app["sinks"] = {dataset.name: self.json_sink(dataset) for dataset in self.datasets()}
         return app

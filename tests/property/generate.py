@@ -37,7 +37,9 @@ class Apps:
         for _ in range(r.randrange(2, 7)):
             self.stream()
         streams = [d for d in self.pool if isinstance(d, Stream)]
-        return App([clock, *sources, *self.tables], streams, interval_ms, r.lua)
+        app = App([clock, *sources, *self.tables], streams, interval_ms, r.lua)
+        app.csv_sinks = {d.name for d in app.datasets() if r.random() < 0.15}
+        return app
 
     # ---- sources ----
 
@@ -295,7 +297,7 @@ class Apps:
             stream.columns = [Column(c.name, c.type) for c in shuffled]
             self.pool.append(stream)
             found.append(stream)
-        return found
+        return found + found[:1] if r.random() < 0.1 else found
 
     def flat_map(self, stream, columns):
         r = self.random

@@ -123,6 +123,45 @@ class Text(Format):
         return False
 
 
+def csv_fields(line):
+    """Fields of one line as pairs (text, quoted)."""
+    fields, at = [], 0
+    while True:
+        if line[at:at + 1] == '"':
+            text, at = "", at + 1
+            while True:
+                end = line.index('"', at)
+                text, at = text + line[at:end], end + 1
+                if line[at:at + 1] != '"':
+                    break
+                text, at = text + '"', at + 1
+            fields.append((text, True))
+        else:
+            end = line.find(",", at)
+            end = len(line) if end < 0 else end
+            fields.append((line[at:end], False))
+            at = end
+        if at == len(line):
+            return fields
+        if line[at] != ",":
+            raise ValueError("no comma at %d of %s" % (at, line))
+        at += 1
+
+
+def csv_row(columns, line):
+    """A line of a CSV output, as a row of a JSON output."""
+    def value(type, text, quoted):
+        if text == "" and not quoted:
+            return None
+        if type in ("int", "float", "bool") or type.startswith("list<"):
+            return json.loads(text)
+        return text
+    fields = csv_fields(line)
+    if len(fields) != len(columns):
+        raise ValueError("%d fields, not %d: %s" % (len(fields), len(columns), line))
+    return {c.name: value(c.type, *field) for c, field in zip(columns, fields)}
+
+
 BAD, BLANK = "bad", "blank"
 
 

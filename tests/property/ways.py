@@ -11,7 +11,7 @@ import time
 
 from evaluate import Evaluation, Stream, Table
 from expressions import time_text
-from records import json_value
+from records import csv_row, json_value
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BINARY = os.path.abspath(os.environ.get("DSTREAM", os.path.join(HERE, "../../build/dstream")))
@@ -172,17 +172,21 @@ def start_and_kill(arguments, folder, way):
     return start(arguments, folder)
 
 
-def outputs(folder, name):
+def outputs(app, folder, dataset):
     """{time in ms: rows} of a sink."""
-    path = os.path.join(folder, "out", name)
+    path = os.path.join(folder, "out", dataset.name)
+    read = json.loads
+    if dataset.name in app.csv_sinks:
+        read = lambda line: csv_row(dataset.columns, line.rstrip("\n"))
     found = {}
     for entry in os.listdir(path) if os.path.isdir(path) else []:
         if entry.isdigit():
             rows = []
             for part in sorted(os.listdir(os.path.join(path, entry))):
                 if part.startswith("part-"):
-                    with open(os.path.join(path, entry, part), encoding="utf-8") as file:
-                        rows += [json.loads(line) for line in file]
+                    with open(os.path.join(path, entry, part), encoding="utf-8",
+                              newline="\n") as file:
+                        rows += [read(line) for line in file]
             found[int(entry)] = rows
     return found
 
@@ -283,10 +287,10 @@ def run_way(app, way, folder):
         return  # panes and state have to fit into memory
     if status != 0:
         raise Difference("ended with %d\n%s" % (status, readable(log)))
-    clock = outputs(folder, "clock")
+    clock = outputs(app, folder, app.sources[0])
     if len(clock) != len(app.sources[0].batches):
         raise Difference("%d of %d batches\n%s" % (len(clock), len(app.sources[0].batches), readable(log)))
-    found = {dataset.name: outputs(folder, dataset.name) for dataset in app.datasets()}
+    found = {dataset.name: outputs(app, folder, dataset) for dataset in app.datasets()}
     times = sorted(set(clock) | {time_ms for source in app.sources if not isinstance(source, Table)
                                  for time_ms in found[source.name]})
     if way in WITH_DEATHS:  # a driver that begins when all is done runs one more batch
