@@ -38,6 +38,7 @@ struct ds_lua {
     int period;                   /* of the hook */
     size_t longest, kept_longest; /* bytes of text: of this call, and of what was loaded */
     bool guarded;                 /* limits hold */
+    bool collecting;              /* nothing is refused: see ds_lua_collect */
     bool tight;                   /* garbage is collected sooner */
     ds_lua_stop stopped;
     const char *stack; /* of C, where the call began */
@@ -80,7 +81,7 @@ static void note_long(ds_lua *lua, size_t size)
 
 static bool is_refused(ds_lua *lua, size_t old_size, size_t size)
 {
-    if (!lua->guarded || size <= old_size)
+    if (!lua->guarded || lua->collecting || size <= old_size)
         return false;
     set_pause(lua);
     if (lua->used + (int64_t)(size - old_size) > lua->limits.memory)
@@ -111,9 +112,13 @@ ds_lua *ds_lua_of(lua_State *L)
     return lua;
 }
 
+/* A collection allocates, too: a smaller table of all texts, before the larger one is freed. That
+ * is half as large, so it may have it, whatever is in use: there may be no one to catch an error. */
 void ds_lua_collect(ds_lua *lua)
 {
+    lua->collecting = true;
     lua_gc(lua->L, LUA_GCCOLLECT, 0);
+    lua->collecting = false;
     lua->kept = lua->used;
 }
 

@@ -299,6 +299,28 @@ START_TEST(what_was_used_before_is_free_again)
 }
 END_TEST
 
+/* A collection between calls makes a smaller table of texts, where nothing catches an error. */
+START_TEST(a_collection_needs_no_memory)
+{
+    static const char *const full[] = {
+        "local s = ('a'):rep(9e5) local t = {} for i = 1, 113233 do t['k' .. i] = i end next(t)",
+        "local t = {} for i = 1, 20000 do t['k' .. i] = i end while true do next(t) end",
+        "local t = {} for i = 1, 1e9 do t[i] = 'k' .. i end",
+    };
+    for (int64_t memory = 1 << 20; memory <= 16 << 20; memory *= 2) {
+        lua = ds_lua_new(&(ds_lua_limits){2000000, memory});
+        for (size_t i = 0; i < sizeof full / sizeof *full; i++) {
+            lua_in(lua, full[i]);
+            gives("return 1 + 1", "2");
+            lua_in(lua, full[i]);
+            ds_lua_collect(lua);
+            ck_assert_int_lt(ds_lua_bytes(lua), memory);
+        }
+        ds_lua_free(lua);
+    }
+}
+END_TEST
+
 START_TEST(depth_is_limited)
 {
     setup();
@@ -362,5 +384,6 @@ END_TEST
 UNIT_MAIN("lua_sandbox", what_is_safe_is_there, what_reaches_out_is_not, only_text_is_loaded,
           the_library_is_read_only, nothing_tells_addresses, keys_have_an_order,
           sort_is_stable_and_safe, endless_loops_end, long_texts_are_work, patterns_end,
-          memory_is_limited, what_was_used_before_is_free_again, depth_is_limited, tiny_limits,
+          memory_is_limited, what_was_used_before_is_free_again,
+          a_collection_needs_no_memory, depth_is_limited, tiny_limits,
           messages)
