@@ -9,6 +9,7 @@
 
 #define FIRST_PIECE ((size_t)16 << 10)
 #define LAST_PIECE ((size_t)1 << 20)
+#define LARGE ((size_t)64 << 10)
 
 typedef struct piece {
     struct piece *next;
@@ -28,13 +29,15 @@ struct ds_arena {
     hook *hooks;   /* newest first */
     piece *pieces; /* the one in use first */
     size_t used;   /* bytes of the first piece handed out */
-    size_t total;  /* bytes of all pieces */
+    size_t next_size;
+    size_t total; /* bytes of all pieces */
 };
 
 ds_arena *ds_arena_new(ds_budget *budget)
 {
     ds_arena *arena = ds_calloc(1, sizeof *arena);
     arena->budget = budget;
+    arena->next_size = FIRST_PIECE;
     return arena;
 }
 
@@ -72,24 +75,42 @@ void ds_arena_free(ds_arena *arena)
     free(arena);
 }
 
-static void add_piece(ds_arena *arena, size_t least)
+static piece *new_piece(ds_arena *arena, size_t least)
 {
-    size_t size = arena->pieces == NULL ? FIRST_PIECE : arena->pieces->size * 2;
-    if (size > LAST_PIECE)
-        size = LAST_PIECE;
-    if (size < least)
-        size = least;
-    size = (size + 63) & ~(size_t)63;
+    size_t size = (least + 63) & ~(size_t)63;
     DS_ASSERT(size >= least);
     piece *p = aligned_alloc(64, sizeof(piece) + size);
     if (p == NULL)
         p = ds_alloc(SIZE_MAX / 2); /* says so and aborts */
-    p->next = arena->pieces;
     p->size = size;
-    arena->pieces = p;
-    arena->used = 0;
     arena->total += sizeof(piece) + size;
     ds_budget_charge(arena->budget, (int64_t)(sizeof(piece) + size));
+    return p;
+}
+
+/* A piece for something large alone: the one in use stays in use, and those to come do not become
+ * larger for it. */
+static void *alloc_large(ds_arena *arena, size_t size)
+{
+    piece *p = new_piece(arena, size), *first = arena->pieces;
+    p->next = first == NULL ? NULL : first->next;
+    if (first != NULL) {
+        first->next = p;
+    } else {
+        arena->pieces = p;
+        arena->used = p->size;
+    }
+    return p->bytes;
+}
+
+static void add_piece(ds_arena *arena, size_t least)
+{
+    size_t size = arena->next_size < least ? least : arena->next_size;
+    piece *p = new_piece(arena, size);
+    p->next = arena->pieces;
+    arena->pieces = p;
+    arena->used = 0;
+    arena->next_size = size * 2 > LAST_PIECE ? LAST_PIECE : size * 2;
 }
 
 void *ds_arena_alloc(ds_arena *arena, size_t size)
@@ -97,6 +118,8 @@ void *ds_arena_alloc(ds_arena *arena, size_t size)
     size_t align = size >= 64 ? 64 : 16;
     size_t at = (arena->used + align - 1) & ~(align - 1);
     if (arena->pieces == NULL || at > arena->pieces->size || size > arena->pieces->size - at) {
+        if (size > arena->next_size && size >= LARGE)
+            return alloc_large(arena, size);
         add_piece(arena, size);
         at = 0;
     }

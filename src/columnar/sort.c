@@ -1,12 +1,6 @@
 /*
  * Rows are copied as pieces, one for each block that is added; what is sorted are small
- * entries that name a row. An entry begins with a prefix of its row, 64 bits that order as
- * the first sort column does, so that most comparisons look no further:
- *
- *     bit 63       whether the value is null, as nulls first or last want it
- *     bits 62..0   the upper 63 bits of the value, made to order as an unsigned number: an
- *                  int with its sign flipped, the bits of a float likewise, the first 8
- *                  bytes of a string; all flipped if the order descends
+ * entries that name a row, and begin with its prefix (row_order.h).
  *
  * With a limit, rows are pruned whenever there are twice as many as wanted: the best stay, as
  * new pieces. From then on a row whose prefix is behind that of the worst one kept is not
@@ -23,8 +17,8 @@
 
 #include <stdlib.h>
 
-#define TOP_BIT ((uint64_t)1 << 63)
 #define SLACK ((int64_t)DS_CHUNK_ROWS * 2) /* rows kept beyond a small limit */
+#define MOST_PIECE ((size_t)256 << 20)     /* of a block, unless it is one row */
 
 typedef struct entry {
     uint64_t prefix;
@@ -41,11 +35,11 @@ struct ds_sorter {
     ds_budget *budget;
     ds_type *types;
     uint32_t n_columns;
-    ds_sort_key *order; /* all columns that are compared */
-    uint32_t n_order;
+    ds_row_order order;
     int64_t limit; /* < 0: none */
     block *blocks;
     uint32_t n_blocks, blocks_room;
+    size_t block_bytes; /* of the pieces */
     ds_arena *arena;    /* of the blocks' columns */
     ds_text_store text; /* lends the blocks' bytes; buffer i is block i */
     entry *entries;
@@ -53,24 +47,6 @@ struct ds_sorter {
     bool pruned;
     uint64_t worst; /* prefix of the worst row kept, once pruned */
 };
-
-/* The keys, then the remaining columns; lists have no order. */
-static void make_order(ds_sorter *sorter, const ds_sort_key *keys, uint32_t n_keys)
-{
-    uint32_t n_columns = sorter->n_columns;
-    sorter->order = ds_calloc((size_t)n_keys + n_columns, sizeof *sorter->order);
-    bool *used = ds_calloc(n_columns, sizeof *used);
-    for (uint32_t k = 0; k < n_keys; k++) {
-        DS_ASSERT(keys[k].column < n_columns);
-        if (!used[keys[k].column] && sorter->types[keys[k].column].kind != DS_LIST)
-            sorter->order[sorter->n_order++] = keys[k];
-        used[keys[k].column] = true;
-    }
-    for (uint32_t c = 0; c < n_columns; c++)
-        if (!used[c] && sorter->types[c].kind != DS_LIST)
-            sorter->order[sorter->n_order++] = (ds_sort_key){.column = c};
-    free(used);
-}
 
 ds_sorter *ds_sorter_new(const ds_type *types, uint32_t n_columns, const ds_sort_key *keys,
                          uint32_t n_keys, int64_t limit, ds_budget *budget)
@@ -85,7 +61,7 @@ ds_sorter *ds_sorter_new(const ds_type *types, uint32_t n_columns, const ds_sort
     sorter->arena = ds_arena_new(budget);
     ds_text_store_init(&sorter->text, budget);
     ds_text_store_lend(&sorter->text);
-    make_order(sorter, keys, n_keys);
+    ds_row_order_init(&sorter->order, types, n_columns, keys, n_keys);
     return sorter;
 }
 
@@ -107,71 +83,12 @@ void ds_sorter_free(ds_sorter *sorter)
     ds_grow_free(sorter->entries, &sorter->entries_room, sizeof *sorter->entries, budget);
     ds_text_store_fini(&sorter->text);
     ds_arena_free(sorter->arena);
-    free(sorter->order);
+    ds_row_order_fini(&sorter->order);
     free(sorter->types);
     free(sorter);
 }
 
-/* ---- Prefixes ---- */
-
-static uint64_t text_prefix(const ds_heap *heap, const ds_view *view)
-{
-    unsigned char bytes[8] = {0};
-    memcpy(bytes, ds_view_bytes(heap, view), view->length < 8 ? view->length : 8);
-    uint64_t word;
-    memcpy(&word, bytes, sizeof word);
-    return __builtin_bswap64(word);
-}
-
-static uint64_t float_prefix(double value)
-{
-    uint64_t word;
-    value += 0.0; /* -0.0 is 0.0 */
-    memcpy(&word, &value, sizeof word);
-    return word & TOP_BIT ? ~word : word | TOP_BIT;
-}
-
-static uint64_t value_prefix(const ds_heap *heap, const ds_column *column, uint32_t row)
-{
-    switch (column->type.kind) {
-    case DS_BOOL: return (uint64_t)ds_bit_get(column->bits, row) << 63;
-    case DS_STRING: return text_prefix(heap, &column->views[row]);
-    case DS_FLOAT: return float_prefix(column->floats[row]);
-    default: return (uint64_t)column->ints[row] ^ TOP_BIT;
-    }
-}
-
-/* The prefixes of all rows of a block. */
-static void make_prefixes(const ds_sorter *sorter, const ds_heap *heap,
-                          const ds_column *const *columns, uint32_t n, uint64_t *prefixes)
-{
-    if (sorter->n_order == 0) {
-        memset(prefixes, 0, n * sizeof *prefixes);
-        return;
-    }
-    const ds_sort_key *key = &sorter->order[0];
-    const ds_column *column = columns[key->column];
-    for (uint32_t row = 0; row < n; row++) {
-        bool null = ds_column_is_null(column, row);
-        uint64_t value = null ? 0 : value_prefix(heap, column, row);
-        if (key->descending && !null)
-            value = ~value;
-        prefixes[row] = (value >> 1) | (null != key->nulls_first ? TOP_BIT : 0);
-    }
-}
-
 /* ---- Comparing ---- */
-
-static int compare_values(const ds_heap *heap, const ds_column *a, uint32_t i, const ds_column *b,
-                          uint32_t j)
-{
-    switch (a->type.kind) {
-    case DS_BOOL: return (int)ds_bit_get(a->bits, i) - (int)ds_bit_get(b->bits, j);
-    case DS_STRING: return ds_view_compare(heap, &a->views[i], &b->views[j]);
-    case DS_FLOAT: return (a->floats[i] > b->floats[j]) - (a->floats[i] < b->floats[j]);
-    default: return (a->ints[i] > b->ints[j]) - (a->ints[i] < b->ints[j]);
-    }
-}
 
 static int compare_entries(const void *x, const void *y, void *arg)
 {
@@ -179,20 +96,11 @@ static int compare_entries(const void *x, const void *y, void *arg)
     const entry *e = x, *f = y;
     if (e->prefix != f->prefix)
         return e->prefix < f->prefix ? -1 : 1;
-    ds_column **a = sorter->blocks[e->block].columns, **b = sorter->blocks[f->block].columns;
-    for (uint32_t k = 0; k < sorter->n_order; k++) {
-        const ds_sort_key *key = &sorter->order[k];
-        const ds_column *c = a[key->column], *d = b[key->column];
-        bool null_c = ds_column_is_null(c, e->row), null_d = ds_column_is_null(d, f->row);
-        if (null_c || null_d) {
-            if (null_c && null_d)
-                continue;
-            return null_c == key->nulls_first ? -1 : 1;
-        }
-        int order = compare_values(&sorter->text.heap, c, e->row, d, f->row);
-        if (order != 0)
-            return key->descending ? -order : order;
-    }
+    int order =
+        ds_row_order_compare(&sorter->order, &sorter->text.heap, sorter->blocks[e->block].columns,
+                             e->row, sorter->blocks[f->block].columns, f->row);
+    if (order != 0)
+        return order;
     if (e->block != f->block)
         return e->block < f->block ? -1 : 1;
     return (e->row > f->row) - (e->row < f->row);
@@ -234,6 +142,7 @@ static void add_block(ds_sorter *sorter, const ds_heap *heap, const ds_column *c
     added->size = ds_piece_size(heap, columns, n_columns, n);
     added->bytes = ds_alloc(added->size);
     ds_budget_charge(budget, (int64_t)added->size);
+    sorter->block_bytes += added->size;
     ds_piece_write(added->bytes, heap, columns, n_columns, n);
     added->columns = DS_ARENA_ARRAY(sorter->arena, ds_column *, n_columns);
     DS_ASSERT(sorter->text.heap.n_buffers == b);
@@ -246,6 +155,29 @@ static void add_block(ds_sorter *sorter, const ds_heap *heap, const ds_column *c
         sorter->entries[sorter->n_entries++] = (entry){prefixes[row], b, row};
 }
 
+/* As add_block, as several blocks where one would be too large for a piece: a long text that stands
+ * in every row. */
+static void add_blocks(ds_sorter *sorter, const ds_heap *heap, const ds_column *const *columns,
+                       uint32_t n, const uint64_t *prefixes)
+{
+    if (n == 1 || ds_piece_size(heap, columns, sorter->n_columns, n) <= MOST_PIECE) {
+        add_block(sorter, heap, columns, n, prefixes);
+        return;
+    }
+    ds_arena *scratch = ds_arena_new(sorter->budget);
+    uint32_t *rows = ds_arena_alloc(scratch, n * sizeof *rows);
+    const ds_column **some = DS_ARENA_ARRAY(scratch, const ds_column *, sorter->n_columns + 1);
+    for (uint32_t i = 0; i < n; i++)
+        rows[i] = i;
+    for (uint32_t from = 0, count; from < n; from += count) {
+        count = from == 0 ? n / 2 : n - from;
+        for (uint32_t c = 0; c < sorter->n_columns; c++)
+            some[c] = ds_column_gather(scratch, columns[c], rows + from, count);
+        add_blocks(sorter, heap, some, count, prefixes + from);
+    }
+    ds_arena_free(scratch);
+}
+
 /* Moves the sorted rows that are left to new blocks, and forgets the old ones. */
 static void rewrite(ds_sorter *sorter)
 {
@@ -253,6 +185,7 @@ static void rewrite(ds_sorter *sorter)
     next.blocks = NULL;
     next.entries = NULL;
     next.n_blocks = next.blocks_room = next.n_entries = next.entries_room = 0;
+    next.block_bytes = 0;
     next.arena = ds_arena_new(sorter->budget);
     ds_text_store_init(&next.text, sorter->budget);
     ds_text_store_lend(&next.text);
@@ -265,7 +198,7 @@ static void rewrite(ds_sorter *sorter)
         gather_rows(sorter, scratch, 0, entries, n, columns);
         for (uint32_t i = 0; i < n; i++)
             prefixes[i] = entries[i].prefix;
-        add_block(&next, &sorter->text.heap, (const ds_column *const *)columns, n, prefixes);
+        add_blocks(&next, &sorter->text.heap, (const ds_column *const *)columns, n, prefixes);
         ds_arena_reset(scratch);
     }
     free(columns);
@@ -278,17 +211,29 @@ static void rewrite(ds_sorter *sorter)
     *sorter = next;
 }
 
-static void prune(ds_sorter *sorter)
+/* Keeps the rows within the limit only, if there are more by so many. */
+static void prune(ds_sorter *sorter, int64_t more)
 {
-    if (sorter->limit < 0 || sorter->limit > UINT32_MAX)
-        return;
-    int64_t more = sorter->limit < SLACK ? SLACK : sorter->limit;
-    if (sorter->n_entries <= sorter->limit + more)
+    if (sorter->limit < 0 || sorter->limit > UINT32_MAX ||
+        sorter->n_entries <= sorter->limit + more)
         return;
     sort_entries(sorter);
     rewrite(sorter);
     sorter->pruned = true;
     sorter->worst = sorter->entries[sorter->n_entries - 1].prefix;
+}
+
+size_t ds_sorter_prune(ds_sorter *sorter)
+{
+    prune(sorter, sorter->limit);
+    return ds_sorter_bytes(sorter);
+}
+
+size_t ds_sorter_bytes(const ds_sorter *sorter)
+{
+    return sorter->block_bytes + ds_arena_bytes(sorter->arena) +
+           (size_t)sorter->entries_room * sizeof(entry) +
+           (size_t)sorter->blocks_room * sizeof(block);
 }
 
 /* Adds up to a chunk of rows, without those that are surely not among the first. */
@@ -297,24 +242,24 @@ static void add_rows(ds_sorter *sorter, const ds_heap *heap, const ds_column *co
 {
     uint64_t prefixes[DS_CHUNK_ROWS];
     uint32_t rows[DS_CHUNK_ROWS], n_rows = 0;
-    make_prefixes(sorter, heap, columns, n, prefixes);
+    ds_row_order_prefixes(&sorter->order, heap, columns, 0, n, prefixes);
     for (uint32_t row = 0; row < n; row++) {
         prefixes[n_rows] = prefixes[row];
         rows[n_rows] = row;
         n_rows += !sorter->pruned || prefixes[row] <= sorter->worst;
     }
     if (n_rows == n) {
-        add_block(sorter, heap, columns, n, prefixes);
+        add_blocks(sorter, heap, columns, n, prefixes);
     } else if (n_rows > 0) {
         ds_arena *scratch = ds_arena_new(sorter->budget);
         const ds_column **some = ds_calloc(sorter->n_columns, sizeof *some);
         for (uint32_t c = 0; c < sorter->n_columns; c++)
             some[c] = ds_column_gather(scratch, columns[c], rows, n_rows);
-        add_block(sorter, heap, some, n_rows, prefixes);
+        add_blocks(sorter, heap, some, n_rows, prefixes);
         free(some);
         ds_arena_free(scratch);
     }
-    prune(sorter);
+    prune(sorter, sorter->limit < SLACK ? SLACK : sorter->limit);
 }
 
 void ds_sorter_add(ds_sorter *sorter, const ds_heap *heap, const ds_column *const *columns,

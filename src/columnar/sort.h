@@ -7,13 +7,7 @@
 #ifndef DS_COLUMNAR_SORT_H
 #define DS_COLUMNAR_SORT_H
 
-#include "columnar/column.h"
-
-typedef struct ds_sort_key {
-    uint32_t column; /* index in the columns given to ds_sorter_add */
-    bool descending;
-    bool nulls_first;
-} ds_sort_key;
+#include "columnar/row_order.h"
 
 typedef struct ds_sorter ds_sorter;
 
@@ -26,6 +20,11 @@ void ds_sorter_free(ds_sorter *sorter);
 /* Adds rows (copied; text too). */
 void ds_sorter_add(ds_sorter *sorter, const ds_heap *heap, const ds_column *const *columns,
                    uint32_t n_rows);
+
+/* What it holds, in bytes. */
+size_t ds_sorter_bytes(const ds_sorter *sorter);
+/* Lets go of rows behind the limit, if that is worth it; returns what it holds then. */
+size_t ds_sorter_prune(ds_sorter *sorter);
 
 /* Sorts what was added: returns the number of rows that can be read. */
 uint64_t ds_sorter_finish(ds_sorter *sorter);

@@ -25,6 +25,7 @@ void ds_frame_init(ds_frame *frame, const ds_plan *plan, const ds_stage *stage, 
                         .budget = budget,
                         .out = *out,
                         .flush_bytes = DS_FLUSH_BYTES,
+                        .share_bytes = SIZE_MAX,
                         .load_bytes = SIZE_MAX,
                         .table_bytes = SIZE_MAX};
     frame->arena = ds_arena_new(budget);
@@ -56,6 +57,7 @@ static size_t between(size_t least, size_t bytes, size_t most)
 void ds_frame_share(ds_frame *frame, size_t share_bytes)
 {
     size_t n = writers(frame);
+    frame->share_bytes = share_bytes;
     frame->table_bytes = between(LEAST_BYTES, share_bytes / 8 * 3, SIZE_MAX);
     frame->load_bytes = share_bytes / 8;
     frame->flush_bytes = between(LEAST_BYTES, share_bytes / 8 / (n > 0 ? n : 1), DS_FLUSH_BYTES);
@@ -91,6 +93,7 @@ static size_t state_bytes(const ds_node *node, const void *state)
     case DS_NODE_STATE: return ds_group_state_bytes(state);
     case DS_NODE_WINDOW:
     case DS_NODE_SINK: return ds_collect_state_bytes(node, state);
+    case DS_NODE_ORDER: return ds_order_state_bytes(state);
     default: return 0;
     }
 }

@@ -15,6 +15,7 @@
 typedef struct ds_partition_rows {
     ds_column **columns;
     uint32_t n_rows;
+    bool continues; /* rows of a sorted run, behind those that were handed over before */
 } ds_partition_rows;
 
 /* Why a row was dropped. */
@@ -29,6 +30,7 @@ typedef struct ds_piece_bytes {
     size_t length;
     uint32_t input;  /* of the stage */
     uint32_t number; /* among those of the task */
+    bool continues;  /* as in ds_partition_rows */
 } ds_piece_bytes;
 
 /* Where a stage's output goes; the executor implements it. Errors fail the task. */
@@ -49,6 +51,10 @@ typedef struct ds_frame_out {
     /* Copies the first bytes of a piece that is not in memory to `to`. NULL: all are. */
     ds_status (*load)(void *arg, const ds_piece_bytes *piece, size_t length, void *to,
                       ds_error *error);
+    /* Writes rows as a piece that this task reads again; it is gone with the batch. NULL: nowhere.
+     */
+    ds_status (*keep)(void *arg, const ds_heap *heap, const ds_column *const *columns,
+                      uint32_t n_columns, uint32_t n_rows, ds_piece_bytes *piece, ds_error *error);
 } ds_frame_out;
 
 /* What a node of a map task keeps (a table, rows) leaves in parts of about this size, or of less
@@ -75,6 +81,7 @@ typedef struct ds_frame {
     struct ds_broadcast *const *broadcasts;
     bool reads_table;
     ds_frame_out out;
+    size_t share_bytes; /* what the task may hold in all */
     size_t flush_bytes; /* what a state that can leave in parts may grow to */
     size_t load_bytes;  /* what may be loaded at once of pieces that are not in memory */
     size_t table_bytes; /* what a table may grow to that is made in passes otherwise */

@@ -1,9 +1,9 @@
 #include "dstream/op_order.h"
 
 #include "base/assert.h"
-#include "columnar/piece.h"
 #include "dstream/row_buffer.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- plan ---- */
@@ -158,21 +158,65 @@ void ds_order_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
         compute_items(frame, node, chunk, columns);
     for (uint32_t c = 0; c < chunk->n_columns; c++)
         columns[plan->n_computed + c] = chunk->columns[c];
-    ds_sorter_add(frame->states[node->id], &frame->heap, columns, chunk->n_rows);
+    ds_sorter *sorter = frame->states[node->id];
+    ds_sorter_add(sorter, &frame->heap, columns, chunk->n_rows);
+    frame->full = frame->full || (ds_sorter_bytes(sorter) > frame->flush_bytes &&
+                                  ds_sorter_prune(sorter) > frame->flush_bytes);
 }
 
-/* Rows of a run leave in pieces of this many: what is gathered at a time stays small. */
-#define RUN_ROWS 65536u
-
-static void gather_run(ds_frame *frame, ds_sorter *sorter, uint64_t from, uint32_t n,
-                       uint32_t n_columns, ds_row_buffer *buffer)
+size_t ds_order_state_bytes(const void *state)
 {
-    for (uint32_t at = 0; at < n; at += DS_CHUNK_ROWS) {
-        uint32_t count = n - at < DS_CHUNK_ROWS ? n - at : DS_CHUNK_ROWS;
-        ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, n_columns + 1);
-        ds_sorter_rows(sorter, frame->chunk_arena, &frame->heap, from + at, count, columns);
-        ds_row_buffer_add(buffer, (const ds_column *const *)columns, NULL, count);
+    return ds_sorter_bytes(state);
+}
+
+/* ---- runs ---- */
+
+#define MOST_PIECE ((size_t)256 << 10)
+#define LEAST_PIECE ((size_t)16 << 10)
+#define MOST_ROWS 65536u /* of a piece */
+
+size_t ds_order_piece_bytes(const ds_frame *frame)
+{
+    size_t bytes = frame->flush_bytes / 32;
+    return bytes < LEAST_PIECE ? LEAST_PIECE : bytes > MOST_PIECE ? MOST_PIECE : bytes;
+}
+
+/* Hands the rows of a buffer out as the next piece of a run. */
+static ds_status put_piece(ds_frame *frame, const ds_node *node, ds_row_buffer *buffer,
+                           bool continues, ds_error *error)
+{
+    uint32_t n_columns = ds_plan_input(frame->plan, node)->n_types;
+    ds_partition_rows rows = {.columns = ds_calloc(n_columns, sizeof *rows.columns),
+                              .continues = continues};
+    rows.n_rows = ds_row_buffer_rows(buffer, rows.columns);
+    ds_status status =
+        frame->out.shuffle(frame->out.arg, node, &frame->heap, &rows, 1, n_columns, error);
+    ds_row_buffer_clear(buffer);
+    free(rows.columns);
+    return status;
+}
+
+static ds_status put_run(ds_frame *frame, const ds_node *node, ds_sorter *sorter,
+                         ds_row_buffer *buffer, ds_error *error)
+{
+    ds_arena *arena = ds_arena_new(frame->budget);
+    uint32_t n_columns = ds_plan_input(frame->plan, node)->n_types;
+    uint64_t total = ds_sorter_finish(sorter), done = 0;
+    ds_status status = DS_OK;
+    for (uint64_t at = 0, n; at < total && status == DS_OK; at += n) {
+        n = total - at < DS_CHUNK_ROWS ? total - at : DS_CHUNK_ROWS;
+        ds_column **columns = DS_ARENA_ARRAY(arena, ds_column *, n_columns + 1);
+        ds_sorter_rows(sorter, arena, &frame->heap, at, (uint32_t)n, columns);
+        ds_row_buffer_add(buffer, (const ds_column *const *)columns, NULL, (uint32_t)n);
+        if (ds_row_buffer_bytes(buffer) < ds_order_piece_bytes(frame) && at + n < total &&
+            at + n - done < MOST_ROWS)
+            continue;
+        status = put_piece(frame, node, buffer, done > 0, error);
+        done = at + n;
+        ds_arena_reset(arena);
     }
+    ds_arena_free(arena);
+    return status;
 }
 
 ds_status ds_order_flush(ds_frame *frame, const ds_node *node, ds_error *error)
@@ -183,60 +227,9 @@ ds_status ds_order_flush(ds_frame *frame, const ds_node *node, ds_error *error)
     const ds_stage_input *input = ds_plan_input(frame->plan, node);
     DS_ASSERT(frame->plan->stages[node->stage].n_partitions == 1);
     ds_row_buffer *buffer = ds_row_buffer_new(input->types, input->n_types, frame->budget);
-    uint64_t total = ds_sorter_finish(sorter);
-    ds_status status = DS_OK;
-    for (uint64_t from = 0; from < total && status == DS_OK; from += RUN_ROWS) {
-        uint32_t n = total - from < RUN_ROWS ? (uint32_t)(total - from) : RUN_ROWS;
-        gather_run(frame, sorter, from, n, input->n_types, buffer);
-        ds_partition_rows rows = {DS_ARENA_ARRAY(frame->arena, ds_column *, input->n_types + 1), 0};
-        rows.n_rows = ds_row_buffer_rows(buffer, rows.columns);
-        status =
-            frame->out.shuffle(frame->out.arg, node, &frame->heap, &rows, 1, input->n_types, error);
-        ds_row_buffer_clear(buffer);
-    }
+    ds_status status = put_run(frame, node, sorter, buffer, error);
     ds_row_buffer_free(buffer);
-    return status;
-}
-
-static ds_status push_sorted(ds_frame *frame, const ds_node *node, ds_sorter *sorter)
-{
-    const ds_order_plan *plan = node->order;
-    uint32_t n_types = ds_plan_input(frame->plan, node)->n_types;
-    uint64_t total = ds_sorter_finish(sorter);
-    for (uint64_t from = 0; from < total; from += DS_CHUNK_ROWS) {
-        uint32_t n = total - from < DS_CHUNK_ROWS ? (uint32_t)(total - from) : DS_CHUNK_ROWS;
-        ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, n_types + 1);
-        ds_sorter_rows(sorter, frame->chunk_arena, &frame->heap, from, n, columns);
-        ds_chunk chunk = {n, n_types - plan->n_computed,
-                          (const ds_column *const *)columns + plan->n_computed, NULL};
-        ds_frame_push(frame, node, &chunk);
-        DS_TRY(ds_frame_next_chunk(frame));
-    }
-    return DS_OK;
-}
-
-static void free_sorter(void *sorter)
-{
     ds_sorter_free(sorter);
-}
-
-ds_status ds_order_reduce(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
-                          uint32_t n_pieces, ds_error *error)
-{
-    const ds_stage_input *input = ds_plan_input(frame->plan, node);
-    ds_sorter *sorter = new_sorter(frame, node);
-    /* Text of the rows lies in the sorter, and may be kept until the task ends. */
-    ds_arena_on_free(frame->arena, free_sorter, sorter);
-    for (uint32_t i = 0; i < n_pieces; i++) {
-        ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, input->n_types + 1);
-        uint32_t n;
-        const void *bytes;
-        DS_TRY(ds_frame_piece(frame, frame->chunk_arena, &pieces[i], &bytes, error));
-        DS_TRY(ds_piece_read(frame->chunk_arena, &frame->heap, bytes, pieces[i].length,
-                             input->types, input->n_types, columns, &n, error));
-        if (n > 0)
-            ds_sorter_add(sorter, &frame->heap, (const ds_column *const *)columns, n);
-        DS_TRY(ds_frame_next_chunk(frame));
-    }
-    return push_sorted(frame, node, sorter);
+    frame->states[node->id] = NULL;
+    return status;
 }

@@ -65,6 +65,11 @@ void ds_row_buffer_clear(ds_row_buffer *buffer)
     forget(buffer);
 }
 
+uint32_t ds_row_buffer_count(const ds_row_buffer *buffer)
+{
+    return buffer->n_rows;
+}
+
 size_t ds_row_buffer_bytes(const ds_row_buffer *buffer)
 {
     return ds_arena_bytes(buffer->arena) + buffer->text_bytes;

@@ -26,6 +26,8 @@ void ds_row_buffer_add(ds_row_buffer *buffer, const ds_column *const *columns,
 
 /* The rows so far: columns that stay valid until the next call on the buffer. */
 uint32_t ds_row_buffer_rows(ds_row_buffer *buffer, ds_column **columns);
+/* How many rows there are. */
+uint32_t ds_row_buffer_count(const ds_row_buffer *buffer);
 /* What it holds: memory, and the text that it will be when the rows leave. */
 size_t ds_row_buffer_bytes(const ds_row_buffer *buffer);
 void ds_row_buffer_clear(ds_row_buffer *buffer);

@@ -4,8 +4,11 @@
 #include "columnar/piece.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define SHUFFLE_MAGIC 0x66687364u /* "dshf" */
+#define CONTINUES_MAGIC                                                                            \
+    0x63687364u /* "dshc": all rows go on where those of the range before ended */
 #define PIECE_ALIGN ((uint64_t)64)
 
 typedef struct extent {
@@ -59,11 +62,11 @@ static ds_status pad(ds_store *store, uint64_t from, uint64_t end, ds_error *err
 
 /* The header of a range: where the pieces will be. */
 static ds_status put_header(ds_store *store, const ds_ref *ref, const uint64_t *sizes,
-                            uint32_t n_partitions, ds_error *error)
+                            uint32_t n_partitions, bool continues, ds_error *error)
 {
     size_t size = ds_shuffle_header_bytes(n_partitions);
     header *head = ds_alloc(size);
-    head->magic = SHUFFLE_MAGIC;
+    head->magic = continues ? CONTINUES_MAGIC : SHUFFLE_MAGIC;
     head->n_partitions = n_partitions;
     uint64_t at = aligned(size);
     for (uint32_t p = 0; p < n_partitions; p++) {
@@ -82,7 +85,8 @@ static ds_status put_pieces(ds_store *store, const ds_ref *ref, const ds_heap *h
                             const ds_partition_rows *rows, const uint64_t *sizes,
                             uint32_t n_partitions, uint32_t n_columns, ds_error *error)
 {
-    DS_TRY(put_header(store, ref, sizes, n_partitions, error));
+    bool continues = n_partitions == 1 && rows[0].continues;
+    DS_TRY(put_header(store, ref, sizes, n_partitions, continues, error));
     uint64_t at = ref->offset + aligned(ds_shuffle_header_bytes(n_partitions));
     for (uint32_t p = 0; p < n_partitions; p++) {
         if (sizes[p] == 0)
@@ -121,18 +125,20 @@ ds_status ds_shuffle_write(ds_store *store, ds_batch_ranges *ranges, int64_t bat
 }
 
 ds_status ds_shuffle_piece(const char *header_text, const ds_ref *range, uint32_t n_partitions,
-                           uint32_t partition, ds_ref *piece, ds_error *error)
+                           uint32_t partition, ds_ref *piece, bool *continues, ds_error *error)
 {
     DS_ASSERT(partition < n_partitions);
     const header *head = (const header *)header_text;
     if (range->offset % PIECE_ALIGN != 0 || range->length < ds_shuffle_header_bytes(n_partitions) ||
-        head->magic != SHUFFLE_MAGIC || head->n_partitions != n_partitions)
+        (head->magic != SHUFFLE_MAGIC && head->magic != CONTINUES_MAGIC) ||
+        head->n_partitions != n_partitions)
         return ds_error_set(error, DS_ERR_PROTOCOL, "a range in a store is not a shuffle output");
     extent at = head->pieces[partition];
     if (at.offset > range->length || at.length > range->length - at.offset ||
         at.offset % PIECE_ALIGN != 0)
         return ds_error_set(error, DS_ERR_PROTOCOL, "a shuffle output has a piece outside of it");
     *piece = (ds_ref){range->executor_id, range->offset + at.offset, at.length};
+    *continues = head->magic == CONTINUES_MAGIC;
     return DS_OK;
 }
 
@@ -169,6 +175,18 @@ static ds_status find_bytes(ds_peers *peers, ds_arena *arena, ds_budget *budget,
     return DS_OK;
 }
 
+uint32_t ds_shuffle_pieces_add(ds_shuffle_pieces *pieces, ds_arena *arena, const ds_ref *ref)
+{
+    if (pieces->n_refs == pieces->room) {
+        ds_ref *refs = DS_ARENA_ARRAY(arena, ds_ref, pieces->room * 2 + 1);
+        memcpy(refs, pieces->refs, pieces->n_refs * sizeof *refs);
+        pieces->refs = refs;
+        pieces->room = pieces->room * 2 + 1;
+    }
+    pieces->refs[pieces->n_refs] = *ref;
+    return pieces->n_refs++;
+}
+
 ds_status ds_shuffle_read(ds_peers *peers, const ds_input *inputs, uint32_t n_inputs,
                           uint32_t n_partitions, uint32_t partition, ds_arena *arena,
                           ds_budget *budget, uint64_t load_bytes, ds_shuffle_pieces *pieces,
@@ -177,15 +195,21 @@ ds_status ds_shuffle_read(ds_peers *peers, const ds_input *inputs, uint32_t n_in
     const char **headers = DS_ARENA_ARRAY(arena, const char *, n_inputs + 1);
     DS_TRY(read_headers(peers, inputs, n_inputs, n_partitions, arena, budget, headers, error));
     *pieces = (ds_shuffle_pieces){.list = DS_ARENA_ARRAY(arena, ds_piece_bytes, n_inputs + 1),
-                                  .refs = DS_ARENA_ARRAY(arena, ds_ref, n_inputs + 1)};
+                                  .refs = DS_ARENA_ARRAY(arena, ds_ref, n_inputs + 1),
+                                  .room = n_inputs + 1};
     for (uint32_t i = 0; i < n_inputs; i++) {
         ds_ref *ref = &pieces->refs[pieces->n];
-        DS_TRY(ds_shuffle_piece(headers[i], &inputs[i].ref, n_partitions, partition, ref, error));
+        bool continues;
+        DS_TRY(ds_shuffle_piece(headers[i], &inputs[i].ref, n_partitions, partition, ref,
+                                &continues, error));
         if (ref->length == 0)
             continue;
-        pieces->list[pieces->n] = (ds_piece_bytes){
-            .length = (size_t)ref->length, .input = inputs[i].input, .number = pieces->n};
+        pieces->list[pieces->n] = (ds_piece_bytes){.length = (size_t)ref->length,
+                                                   .input = inputs[i].input,
+                                                   .number = pieces->n,
+                                                   .continues = continues};
         pieces->n++;
     }
+    pieces->n_refs = pieces->n;
     return find_bytes(peers, arena, budget, load_bytes, pieces, error);
 }

@@ -4,12 +4,13 @@
  *     magic u32, n_partitions u32, (u64 offset, u64 length)[n_partitions], pieces (piece.h),
  *     each at a multiple of 64
  *
- * Offsets are from the beginning of the range; a partition without rows has no bytes. A reduce
- * task is given one such range for each map task (by reference, in the order of the map
- * partitions) and takes the piece of its own partition out of each: first the beginnings of
- * all, which say where the pieces are, then the pieces. So what cannot be mapped but has to be
- * fetched takes two rounds, and only the bytes of the one partition travel. What is mapped is
- * never copied. Everything is checked before it is believed.
+ * The magic number is another one if the rows go on where those of the range before, of the same
+ * task, ended: a sorted run has many ranges. Offsets are from the beginning of the range; a
+ * partition without rows has no bytes. A reduce task is given one such range for each map task (by
+ * reference, in the order of the map partitions) and takes the piece of its own partition out of
+ * each: first the beginnings of all, which say where the pieces are, then the pieces. So what
+ * cannot be mapped but has to be fetched takes two rounds, and only the bytes of the one partition
+ * travel. What is mapped is never copied. Everything is checked before it is believed.
  */
 #ifndef DS_EXEC_SHUFFLE_H
 #define DS_EXEC_SHUFFLE_H
@@ -34,18 +35,22 @@ ds_status ds_shuffle_write(ds_store *store, ds_batch_ranges *ranges, int64_t bat
 /* How many bytes at the beginning of such a range say where its pieces are. */
 uint64_t ds_shuffle_header_bytes(uint32_t n_partitions);
 
-/* Where in a range the piece of one partition is (length 0: there is none); header: the first
- * ds_shuffle_header_bytes of the range, or all of it if it is shorter. DS_ERR_PROTOCOL if the
- * range is no such thing. */
+/* Where in a range the piece of one partition is (length 0: there is none), and whether its rows go
+ * on where the range before ended; header: the first ds_shuffle_header_bytes of the range, or all
+ * of it if it is shorter. DS_ERR_PROTOCOL if the range is no such thing. */
 ds_status ds_shuffle_piece(const char *header, const ds_ref *range, uint32_t n_partitions,
-                           uint32_t partition, ds_ref *piece, ds_error *error);
+                           uint32_t partition, ds_ref *piece, bool *continues, ds_error *error);
 
 /* The pieces of one partition: by number, and where they are. */
 typedef struct ds_shuffle_pieces {
     ds_piece_bytes *list;
-    ds_ref *refs;
     uint32_t n;
+    ds_ref *refs; /* also of pieces that were added, and are not in the list */
+    uint32_t n_refs, room;
 } ds_shuffle_pieces;
+
+/* Adds where a piece is that the task made itself; refs move in arena. Returns its number. */
+uint32_t ds_shuffle_pieces_add(ds_shuffle_pieces *pieces, ds_arena *arena, const ds_ref *ref);
 
 /* Finds the pieces of one partition in the ranges that inputs name (all of the kind PIECES), in
  * their order, empty ones left out. Those that are not mapped here are copied into arena if they

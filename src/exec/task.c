@@ -1,6 +1,7 @@
 #include "exec/task.h"
 
 #include "base/assert.h"
+#include "columnar/piece.h"
 #include "columnar/user_functions.h"
 #include "exec/shuffle.h"
 #include "exec/task_faults.h"
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_OUTPUTS 4096u /* of one task; a flush of its tables is one */
+#define MOST_OUTPUTS 16384u /* of one task; a flush of its tables is one */
 
 /* A task while it runs. */
 typedef struct running {
@@ -92,11 +93,29 @@ static ds_status on_load(void *arg, const ds_piece_bytes *piece, size_t length, 
                          ds_error *error)
 {
     const running *run = arg;
-    DS_ASSERT(piece->number < run->pieces.n && length <= piece->length);
+    DS_ASSERT(piece->number < run->pieces.n_refs && length <= piece->length);
     ds_ref ref = run->pieces.refs[piece->number];
     ref.length = length;
     ds_status status = ds_peers_copy(run->env->peers, &ref, to, error);
     return status == DS_ERR_LOST ? DS_ERR_UNAVAILABLE : status;
+}
+
+static ds_status on_keep(void *arg, const ds_heap *heap, const ds_column *const *columns,
+                         uint32_t n_columns, uint32_t n_rows, ds_piece_bytes *piece,
+                         ds_error *error)
+{
+    running *run = arg;
+    const ds_task_env *env = run->env;
+    size_t size = ds_piece_size(heap, columns, n_columns, n_rows);
+    ds_ref ref = {.executor_id = env->executor_id, .length = size};
+    DS_TRY(ds_batch_ranges_take(env->ranges, run->task->batch_ms, size, &ref.offset, error));
+    DS_TRY(
+        ds_store_put_piece(env->store, ref.offset, size, heap, columns, n_columns, n_rows, error));
+    count_spilled(run, &ref);
+    *piece = (ds_piece_bytes){.bytes = ds_peers_mapped(env->peers, &ref), .length = size};
+    if (piece->bytes == NULL)
+        piece->number = ds_shuffle_pieces_add(&run->pieces, run->frame.arena, &ref);
+    return DS_OK;
 }
 
 /* Finds the pieces of this task's partition, in the order of the inputs. Pieces that are gone say
@@ -242,7 +261,7 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
     ds_arena *due_arena = ds_arena_new(NULL);
     ds_plan_due(env->plan, due_arena, task->batch_ms, &due);
     running run = {.env = env, .task = task, .arena = arena};
-    ds_frame_out out = {&run, on_shuffle, on_sink, on_dropped, on_load};
+    ds_frame_out out = {&run, on_shuffle, on_sink, on_dropped, on_load, on_keep};
     ds_frame_init(&run.frame, env->plan, &env->plan->stages[task->stage], &due, task->batch_ms,
                   task->partition, &budget, &out);
     run.frame.zero_ms = task->zero_ms;

@@ -133,6 +133,28 @@ class Aggregates(Spilling):
         self.assertEqual(sum(row["s"] for row in rows.values()), sum(range(1, n, 2)))
 
 
+class Sorts(Spilling):
+    def test_a_huge_sort(self):
+        n = 60000 if FEW else 1500000
+        app = self.app({"in": {"type": "rate", "rows_per_second": n}},
+                       {"r": {"from": "in", "select": {
+                           "h": "hash(value)", "v": "value %% %d" % n,
+                           "s": "'%s' || cast(value as string)" % ("x" * 20)}},
+                        "sorted": {"from": "r", "order_by": "h desc"}},
+                       {"out": {"from": "sorted", "type": "file", "dir": "out", "format": "csv"}},
+                       interval="1s", executors={"memory": "24MiB"},
+                       limits={"memory": "64MiB", "block": "1MiB"})
+        run = self.run_within(app, 64 * MIB)
+        (folder,) = self.folders()
+        rows = [line.split(",") for line in self.text_of(folder).splitlines()]
+        hashes = [int(row[0]) for row in rows]
+        self.assertEqual(sorted(int(row[1]) for row in rows), list(range(n)))
+        self.assertTrue(all(a >= b for a, b in zip(hashes, hashes[1:])))
+        self.assertTrue(all(row[2].startswith("xxx") for row in rows))
+        if not FEW:
+            self.assertGreater(run.last()["spilled_bytes"], 50 * MIB)
+
+
 class Disk(Spilling):
     STREAMS = {"counts": {"from": "in", "group_by": ["value"], "aggregate": {"n": "count()"}},
                "total": {"from": "counts", "aggregate": {"keys": "count()", "n": "sum(n)"}}}

@@ -230,10 +230,13 @@ START_TEST(each_window_takes_its_batch_once)
     ds_arena *arena = ds_arena_new(NULL);
     char *bytes = ds_arena_alloc(arena, 1024);
     size_t length = write_counts(arena, bytes);
-    const ds_piece_bytes good[] = {{bytes, length, 0, 0}, {bytes, length, 1, 0}};
-    const ds_piece_bytes bad[] = {{bytes, length, 0, 0}, {bytes, length - 1, 1, 0}};
-    const ds_piece_bytes disordered[] = {{bytes, length, 1, 0}, {bytes, length, 0, 0}};
-    const ds_piece_bytes of_none[] = {{bytes, length, 2, 0}};
+    const ds_piece_bytes good[] = {{.bytes = bytes, .length = length, .input = 0},
+                                   {.bytes = bytes, .length = length, .input = 1}};
+    const ds_piece_bytes bad[] = {{.bytes = bytes, .length = length, .input = 0},
+                                  {.bytes = bytes, .length = length - 1, .input = 1}};
+    const ds_piece_bytes disordered[] = {{.bytes = bytes, .length = length, .input = 1},
+                                         {.bytes = bytes, .length = length, .input = 0}};
+    const ds_piece_bytes of_none[] = {{.bytes = bytes, .length = length, .input = 2}};
     joined got;
     ck_assert_int_eq(run(&k, stage, 1000, good, 2, &got), DS_OK);
     ck_assert(got.rows == 3 && got.sum[0] == 3 && got.sum[1] == 3);

@@ -1,0 +1,111 @@
+#include "columnar/row_order.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+
+#define TOP_BIT ((uint64_t)1 << 63)
+
+/* The keys, then the remaining columns; lists have no order. */
+void ds_row_order_init(ds_row_order *order, const ds_type *types, uint32_t n_columns,
+                       const ds_sort_key *keys, uint32_t n_keys)
+{
+    *order = (ds_row_order){.keys = ds_calloc((size_t)n_keys + n_columns, sizeof *order->keys)};
+    bool *used = ds_calloc(n_columns, sizeof *used);
+    for (uint32_t k = 0; k < n_keys; k++) {
+        DS_ASSERT(keys[k].column < n_columns);
+        if (!used[keys[k].column] && types[keys[k].column].kind != DS_LIST)
+            order->keys[order->n_keys++] = keys[k];
+        used[keys[k].column] = true;
+    }
+    for (uint32_t c = 0; c < n_columns; c++)
+        if (!used[c] && types[c].kind != DS_LIST)
+            order->keys[order->n_keys++] = (ds_sort_key){.column = c};
+    free(used);
+}
+
+void ds_row_order_fini(ds_row_order *order)
+{
+    free(order->keys);
+    *order = (ds_row_order){0};
+}
+
+/* ---- Prefixes ---- */
+
+static uint64_t text_prefix(const ds_heap *heap, const ds_view *view)
+{
+    unsigned char bytes[8] = {0};
+    memcpy(bytes, ds_view_bytes(heap, view), view->length < 8 ? view->length : 8);
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return __builtin_bswap64(word);
+}
+
+static uint64_t float_prefix(double value)
+{
+    uint64_t word;
+    value += 0.0; /* -0.0 is 0.0 */
+    memcpy(&word, &value, sizeof word);
+    return word & TOP_BIT ? ~word : word | TOP_BIT;
+}
+
+static uint64_t value_prefix(const ds_heap *heap, const ds_column *column, uint32_t row)
+{
+    switch (column->type.kind) {
+    case DS_BOOL: return (uint64_t)ds_bit_get(column->bits, row) << 63;
+    case DS_STRING: return text_prefix(heap, &column->views[row]);
+    case DS_FLOAT: return float_prefix(column->floats[row]);
+    default: return (uint64_t)column->ints[row] ^ TOP_BIT;
+    }
+}
+
+void ds_row_order_prefixes(const ds_row_order *order, const ds_heap *heap,
+                           const ds_column *const *columns, uint32_t from, uint32_t n,
+                           uint64_t *prefixes)
+{
+    if (order->n_keys == 0) {
+        memset(prefixes, 0, n * sizeof *prefixes);
+        return;
+    }
+    const ds_sort_key *key = &order->keys[0];
+    const ds_column *column = columns[key->column];
+    for (uint32_t i = 0; i < n; i++) {
+        bool null = ds_column_is_null(column, from + i);
+        uint64_t value = null ? 0 : value_prefix(heap, column, from + i);
+        if (key->descending && !null)
+            value = ~value;
+        prefixes[i] = (value >> 1) | (null != key->nulls_first ? TOP_BIT : 0);
+    }
+}
+
+/* ---- Comparing ---- */
+
+static int compare_values(const ds_heap *heap, const ds_column *a, uint32_t i, const ds_column *b,
+                          uint32_t j)
+{
+    switch (a->type.kind) {
+    case DS_BOOL: return (int)ds_bit_get(a->bits, i) - (int)ds_bit_get(b->bits, j);
+    case DS_STRING: return ds_view_compare(heap, &a->views[i], &b->views[j]);
+    case DS_FLOAT: return (a->floats[i] > b->floats[j]) - (a->floats[i] < b->floats[j]);
+    default: return (a->ints[i] > b->ints[j]) - (a->ints[i] < b->ints[j]);
+    }
+}
+
+int ds_row_order_compare(const ds_row_order *order, const ds_heap *heap, ds_column *const *a,
+                         uint32_t i, ds_column *const *b, uint32_t j)
+{
+    for (uint32_t k = 0; k < order->n_keys; k++) {
+        const ds_sort_key *key = &order->keys[k];
+        const ds_column *c = a[key->column], *d = b[key->column];
+        bool null_c = ds_column_is_null(c, i), null_d = ds_column_is_null(d, j);
+        if (null_c || null_d) {
+            if (null_c && null_d)
+                continue;
+            return null_c == key->nulls_first ? -1 : 1;
+        }
+        int difference = compare_values(heap, c, i, d, j);
+        if (difference != 0)
+            return key->descending ? -difference : difference;
+    }
+    return 0;
+}
