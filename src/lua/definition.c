@@ -18,6 +18,22 @@ static bool is_anonymous(const char *text)
     return text[8 + strspn(text + 8, " \t\r\n")] == '(';
 }
 
+/* No less than the length of the longest text that a chunk holds itself: a quoted one ends where
+ * its line does, if nothing says otherwise. */
+static size_t longest_literal(const char *text)
+{
+    static const char *const going_on[] = {"[[", "[=", "\\\n", "\\\r", "\\z"};
+    for (size_t i = 0; i < sizeof going_on / sizeof *going_on; i++)
+        if (strstr(text, going_on[i]) != NULL)
+            return strlen(text);
+    size_t longest = 0;
+    for (size_t length; *text != '\0'; text += length + (text[length] == '\n')) {
+        length = strcspn(text, "\n");
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
 /* Pushes the compiled text. Only text: LuaJIT does not check compiled code. */
 static void compile(lua_State *L, const ds_lua_definition *d)
 {
@@ -27,6 +43,8 @@ static void compile(lua_State *L, const ds_lua_definition *d)
         text = lua_pushfstring(L, "return %s", text);
     if (luaL_loadbufferx(L, text, strlen(text), chunk, "t") != 0)
         lua_error(L);
+    ds_lua_forget_text(L); /* what it was made from is not there for it */
+    ds_lua_note_text(L, longest_literal(d->text));
 }
 
 /* ---- what it gives ---- */

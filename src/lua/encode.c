@@ -188,7 +188,7 @@ static void get_table(reader *r, int depth)
     uint64_t n = get_varint(r), m = get_varint(r);
     if (n > left(r) || m > left(r) / 2 || n + 2 * m > left(r) || depth >= DS_LUA_NESTING)
         malformed(r);
-    lua_createtable(r->L, (int)n, (int)m);
+    ds_lua_new_table(r->L, (int)n, (int)m);
     for (uint64_t i = 1; i <= n; i++) {
         decode(r, depth + 1);
         lua_rawseti(r->L, -2, (int)i);

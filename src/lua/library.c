@@ -48,8 +48,41 @@ static int guard_number(lua_State *L)
     return call_guarded(L);
 }
 
+/* The library and globals are tables that are read through; C functions of LuaJIT's would write to
+ * them all the same. Only their metatables have the mark. */
+static const char mark;
+
+static void check_writable(lua_State *L, int index, int level)
+{
+    if (!lua_istable(L, index) || !lua_getmetatable(L, index))
+        return;
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&mark);
+    lua_rawget(L, -2);
+    if (!lua_isnil(L, -1)) {
+        luaL_where(L, level);
+        lua_pushliteral(L, "the library cannot be changed");
+        lua_concat(L, 2);
+        lua_error(L);
+    }
+    lua_pop(L, 2);
+}
+
+/* For sort, which is in Lua: the place of the error is that of its caller. */
+static int check_list(lua_State *L)
+{
+    check_writable(L, 1, 2);
+    return 0;
+}
+
+static int guard_remove(lua_State *L)
+{
+    check_writable(L, 1, 1);
+    return call_guarded(L);
+}
+
 static int guard_insert(lua_State *L)
 {
+    check_writable(L, 1, 1);
     if (lua_gettop(L) > 2)
         ds_lua_charge(L, length_of(L, 1));
     return call_guarded(L);
@@ -70,10 +103,17 @@ static int guard_unpack(lua_State *L)
     return call_guarded(L);
 }
 
+/* The work of making the text that is on top of the stack. */
+static int charge_result(lua_State *L, int n_results)
+{
+    ds_lua_charge_text(L, length_of(L, -1));
+    return n_results;
+}
+
 static int guard_concat(lua_State *L)
 {
     charge_range(L, 3);
-    return call_guarded(L);
+    return charge_result(L, call_guarded(L));
 }
 
 /* rep: what it makes may be there already, and would cost nothing; an empty text repeated costs
@@ -87,7 +127,7 @@ static int guard_rep(lua_State *L)
     if (n >= INT32_MAX || bytes >= INT32_MAX)
         return luaL_error(L, "resulting string too large");
     if (bytes > 0) {
-        ds_lua_charge(L, (uint64_t)(bytes / DS_LUA_WORK_BYTES));
+        ds_lua_charge_text(L, (size_t)bytes);
         return call_guarded(L);
     }
     lua_pushliteral(L, "");
@@ -146,7 +186,7 @@ static int guard_format(lua_State *L)
     }
     for (int i = 1; i <= lua_gettop(L); i++)
         ds_lua_charge(L, length_of(L, i) / DS_LUA_WORK_BYTES);
-    return call_guarded(L);
+    return charge_result(L, call_guarded(L));
 }
 
 /* ---- what is taken over ---- */
@@ -166,13 +206,12 @@ static const taken base_functions[] = {
     {NULL, NULL},
 };
 static const taken string_functions[] = {
-    {"char", NULL}, {"format", guard_format}, {"len", NULL}, {"rep", guard_rep}, {"sub", NULL},
-    {NULL, NULL},
+    {"char", NULL}, {"format", guard_format}, {"len", NULL}, {"rep", guard_rep}, {NULL, NULL},
 };
 static const taken table_functions[] = {
     {"concat", guard_concat},
     {"insert", guard_insert},
-    {"remove", NULL},
+    {"remove", guard_remove},
     {NULL, NULL},
 };
 static const taken math_values[] = {
@@ -204,8 +243,10 @@ static void take(lua_State *L, int from, const taken *values)
 
 /* A merge sort: stable, and a comparison that makes no sense does no harm. */
 static const char sort_text[] =
+    "local check = ...\n"
     "local function less(a, b) return a < b end\n"
     "return function(list, before)\n"
+    "  check(list)\n"
     "  before = before or less\n"
     "  local n, from, to, width = #list, {}, {}, 1\n"
     "  for i = 1, n do from[i] = list[i] end\n"
@@ -232,7 +273,8 @@ static void add_sort(lua_State *L)
 {
     if (luaL_loadbuffer(L, sort_text, sizeof sort_text - 1, "=sort") != 0)
         lua_error(L);
-    lua_call(L, 0, 1);
+    lua_pushcfunction(L, check_list);
+    lua_call(L, 1, 1);
     lua_setfield(L, -2, "sort");
 }
 
@@ -256,7 +298,10 @@ static int read_only_globals(lua_State *L)
 static void protect(lua_State *L, lua_CFunction on_write)
 {
     lua_newtable(L);
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 4);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&mark);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
     lua_pushvalue(L, -3);
     lua_setfield(L, -2, "__index");
     if (on_write != NULL) {

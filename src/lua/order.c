@@ -60,12 +60,15 @@ static void push_key(lua_State *L, const key *k)
         lua_pushboolean(L, k->number != 0);
 }
 
+/* Counts the work of bringing them into order, too, which is more for long ones. */
 static uint32_t count_keys(lua_State *L, int index)
 {
     uint32_t n = 0;
-    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1))
-        n++;
-    ds_lua_charge(L, (uint64_t)n * 4);
+    uint64_t bytes = 0;
+    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1), n++)
+        if (lua_type(L, -2) == LUA_TSTRING)
+            bytes += lua_objlen(L, -2);
+    ds_lua_charge(L, (uint64_t)n * 4 + bytes / 16);
     return n;
 }
 
@@ -73,11 +76,11 @@ int ds_lua_push_keys(lua_State *L, int index)
 {
     DS_ASSERT(index > 0);
     uint32_t n = count_keys(L, index), at = 0;
-    key *keys = lua_newuserdata(L, (n + 1) * sizeof *keys);
+    key *keys = ds_lua_new_bytes(L, (n + 1) * sizeof *keys);
     for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1))
         keys[at++] = key_at(L, lua_gettop(L) - 1);
     qsort(keys, n, sizeof *keys, compare);
-    lua_createtable(L, (int)n, 0);
+    ds_lua_new_table(L, (int)n, 0);
     for (uint32_t i = 0; i < n; i++) {
         push_key(L, &keys[i]);
         lua_rawseti(L, -2, (int)i + 1);

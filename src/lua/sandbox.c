@@ -23,9 +23,13 @@
 #include <string.h>
 
 #define PERIOD 1000               /* instructions between two hooks */
-#define LARGE 1024u               /* bytes from which an allocation counts as work */
+#define LARGE 1024u               /* bytes from which an allocation is refused for want of work */
+#define MADE_BYTES 64             /* of memory that are the work of an instruction */
+#define COLLECTED_BYTES 256       /* the same, of those that a collection goes through */
 #define DEPTH ((size_t)256 << 10) /* bytes of C stack for calls within calls */
-#define LONG ((size_t)64 << 10)   /* bytes of text for which an instruction counts once more */
+/* Bytes of text for which an instruction counts once more. It may compare or copy all of it, or
+ * even read it as a number ("111" + 1), which takes a nanosecond for each byte. */
+#define LONG ((size_t)4 << 10)
 
 struct ds_lua {
     lua_State *L;
@@ -35,6 +39,7 @@ struct ds_lua {
     int64_t used;                 /* bytes */
     int64_t kept;                 /* bytes in use after the last collection */
     int64_t left;                 /* work */
+    int64_t made;                 /* bytes allocated that have not been counted as work */
     int period;                   /* of the hook */
     size_t longest, kept_longest; /* bytes of text: of this call, and of what was loaded */
     bool guarded;                 /* limits hold */
@@ -55,30 +60,54 @@ static bool refuse(ds_lua *lua, ds_lua_stop why)
 }
 
 /* The next collection begins when the memory in use has grown by so much: to twice its size
- * where there is plenty, by a tenth where there is not. */
+ * where there is plenty, by a tenth where there is not. Then it goes on in larger steps, too: a
+ * step is made for an allocation, however large that is. */
 static void set_pause(ds_lua *lua)
 {
     bool tight = lua->used > lua->limits.memory / 4;
-    if (tight != lua->tight)
+    if (tight != lua->tight) {
         lua_gc(lua->L, LUA_GCSETPAUSE, tight ? 110 : 200);
+        lua_gc(lua->L, LUA_GCSETSTEPMUL, tight ? 10000 : 200);
+    }
     lua->tight = tight;
 }
 
-/* True for the sizes of tables: a power of two of entries, for lists one more. All other large
- * blocks are text. */
-static bool is_table(size_t size)
+static bool is_power_of_two(size_t n)
 {
-    size_t list = size / 8 - 1, hash = size / 24;
-    return (size % 8 == 0 && (list & (list - 1)) == 0) ||
-           (size % 24 == 0 && (hash & (hash - 1)) == 0);
+    return (n & (n - 1)) == 0;
 }
 
+/* True for the sizes of tables: a power of two of entries, for lists one more; and for that of the
+ * table of all texts, a power of two. All other large blocks are text. */
+static bool is_table(size_t size)
+{
+    return is_power_of_two(size) || (size % 8 == 0 && is_power_of_two(size / 8 - 1)) ||
+           (size % 24 == 0 && is_power_of_two(size / 24));
+}
+
+/* The first one of a call means a collection before the next call (ds_lua_restart): that is work
+ * of this one. */
 static void note_long(ds_lua *lua, size_t size)
 {
+    if (size < LONG)
+        return;
+    if (lua->longest == lua->kept_longest && size > lua->longest)
+        lua->left -= lua->kept / COLLECTED_BYTES;
     if (size > lua->longest)
         lua->longest = size;
 }
 
+/* What is allocated has to be collected some time, and that takes longer than making it. */
+static void charge_made(ds_lua *lua, size_t size)
+{
+    lua->made += (int64_t)size;
+    if (lua->made < LARGE)
+        return;
+    lua->left -= lua->made / MADE_BYTES;
+    lua->made = 0;
+}
+
+/* Texts are never made longer in their place: what grows is no text. */
 static bool is_refused(ds_lua *lua, size_t old_size, size_t size)
 {
     if (!lua->guarded || lua->collecting || size <= old_size)
@@ -86,18 +115,18 @@ static bool is_refused(ds_lua *lua, size_t old_size, size_t size)
     set_pause(lua);
     if (lua->used + (int64_t)(size - old_size) > lua->limits.memory)
         return refuse(lua, DS_LUA_MEMORY);
+    charge_made(lua, size);
     if (size < LARGE)
         return false;
-    if (size >= LONG && !is_table(size))
+    if (old_size == 0 && !is_table(size))
         note_long(lua, size);
-    lua->left -= (int64_t)(size / DS_LUA_WORK_BYTES);
     return lua->left < 0 && refuse(lua, DS_LUA_INSTRUCTIONS);
 }
 
 static void *allocate(void *arg, void *old, size_t old_size, size_t size)
 {
     ds_lua *lua = arg;
-    if (is_refused(lua, old_size, size))
+    if (is_refused(lua, old != NULL ? old_size : 0, size))
         return NULL;
     void *memory = lua->allocate(lua->allocate_arg, old, old_size, size);
     if (memory != NULL || size == 0)
@@ -113,7 +142,8 @@ ds_lua *ds_lua_of(lua_State *L)
 }
 
 /* A collection allocates, too: a smaller table of all texts, before the larger one is freed. That
- * is half as large, so it may have it, whatever is in use: there may be no one to catch an error. */
+ * is half as large, so it may have it, whatever is in use: there may be no one to catch an error.
+ */
 void ds_lua_collect(ds_lua *lua)
 {
     lua->collecting = true;
@@ -158,6 +188,7 @@ void ds_lua_restart(lua_State *L)
         ds_lua_collect(lua);
     lua->longest = lua->kept_longest;
     lua->left = lua->limits.instructions;
+    lua->made = 0;
     lua->stopped = DS_LUA_FINE;
     lua->period = lua->left < PERIOD ? (int)lua->left : PERIOD;
     lua_sethook(L, on_count, LUA_MASKCOUNT, lua->period);
@@ -179,8 +210,36 @@ void ds_lua_charge(lua_State *L, uint64_t work)
 
 void ds_lua_note_text(lua_State *L, size_t length)
 {
-    if (length >= LONG)
-        note_long(ds_lua_of(L), length);
+    note_long(ds_lua_of(L), length);
+}
+
+void ds_lua_charge_text(lua_State *L, size_t length)
+{
+    note_long(ds_lua_of(L), length);
+    ds_lua_charge(L, length / DS_LUA_WORK_BYTES);
+}
+
+void ds_lua_forget_text(lua_State *L)
+{
+    ds_lua *lua = ds_lua_of(L);
+    lua->longest = lua->kept_longest;
+}
+
+void ds_lua_new_table(lua_State *L, int n_elements, int n_others)
+{
+    ds_lua *lua = ds_lua_of(L);
+    size_t longest = lua->longest;
+    lua_createtable(L, n_elements, n_others);
+    lua->longest = longest;
+}
+
+void *ds_lua_new_bytes(lua_State *L, size_t size)
+{
+    ds_lua *lua = ds_lua_of(L);
+    size_t longest = lua->longest;
+    void *bytes = lua_newuserdata(L, size);
+    lua->longest = longest;
+    return bytes;
 }
 
 void ds_lua_keep_text(ds_lua *lua)
@@ -252,6 +311,14 @@ ds_lua_stop ds_lua_stopped(const ds_lua *lua)
 
 /* ---- the state ---- */
 
+/* The last resort: an error of Lua's that no call catches is a bug of ours, which says where. */
+static int on_panic(lua_State *L)
+{
+    const char *said = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    fprintf(stderr, "an error in Lua outside of a call: %s\n", said);
+    DS_UNREACHABLE();
+}
+
 ds_lua *ds_lua_new(const ds_lua_limits *limits)
 {
     DS_ASSERT(limits->instructions > 0 && limits->memory > 0);
@@ -259,6 +326,7 @@ ds_lua *ds_lua_new(const ds_lua_limits *limits)
     DS_ASSERT(L != NULL); /* as for any memory that the system has not */
     ds_lua *lua = ds_calloc(1, sizeof *lua);
     lua->L = L;
+    lua_atpanic(L, on_panic);
     lua->limits = (ds_lua_limits){INT64_MAX / 4, INT64_MAX / 4}; /* not yet for the library */
     lua->allocate = lua_getallocf(L, &lua->allocate_arg);
     lua->used = (int64_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024;

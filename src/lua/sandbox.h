@@ -3,10 +3,11 @@
  * code, machine code (jit, ffi), chance or addresses, and with a limit on what each call takes.
  *
  * Work is counted in instructions of Lua's virtual machine. A hook counts those; library
- * functions written in C add what they do (ds_lua_charge), and so do large allocations; and where
- * there is long text an instruction, which may go through all of it, counts as several. So
- * nothing runs for long on few instructions. The compiler of LuaJIT is off: machine code calls
- * no hooks. Memory is counted by the allocator, and refused beyond the limit.
+ * functions written in C add what they do (ds_lua_charge) and the texts they make, and all
+ * allocations count, for what it takes to collect them; and where there is long text an
+ * instruction, which may go through all of it, counts as several. So nothing runs for long on few
+ * instructions. The compiler of LuaJIT is off: machine code calls no hooks. Memory is counted by
+ * the allocator, and refused beyond the limit.
  *
  * Whoever touches values of a state does it in a function given to ds_lua_call: Lua reports
  * errors, its own and those of luaL_error, by unwinding the C stack up to there.
@@ -36,8 +37,8 @@ typedef enum ds_lua_stop {
     DS_LUA_MEMORY,
 } ds_lua_stop;
 
-#define DS_LUA_MESSAGE 256     /* room for a message */
-#define DS_LUA_WORK_BYTES 128u /* of text or memory that are the work of one instruction */
+#define DS_LUA_MESSAGE 256    /* room for a message */
+#define DS_LUA_WORK_BYTES 64u /* of a text that is made are the work of one instruction */
 
 /* Makes a state with its library. NULL if the memory limit is too small even for that. */
 ds_lua *ds_lua_new(const ds_lua_limits *limits);
@@ -71,6 +72,13 @@ void ds_lua_check(lua_State *L);
 void ds_lua_charge(lua_State *L, uint64_t work);
 /* Says that text of that length is there, which was not made by Lua in this call. */
 void ds_lua_note_text(lua_State *L, size_t length);
+/* Counts the work of making a text of that length, whether Lua has it already or not. */
+void ds_lua_charge_text(lua_State *L, size_t length);
+/* Says that no long text is left of what was done so far in this call. */
+void ds_lua_forget_text(lua_State *L);
+/* As lua_createtable and lua_newuserdata: the sandbox knows that these are no texts. */
+void ds_lua_new_table(lua_State *L, int n_elements, int n_others);
+void *ds_lua_new_bytes(lua_State *L, size_t size);
 /* An error if C functions that call Lua are nested too deeply. */
 void ds_lua_check_depth(lua_State *L);
 

@@ -23,6 +23,12 @@ static ds_lua_match match_of(lua_State *L, int text, int pattern, bool *anchored
     return match;
 }
 
+static void push_made(lua_State *L, const char *bytes, size_t length)
+{
+    ds_lua_charge_text(L, length);
+    lua_pushlstring(L, bytes, length);
+}
+
 /* Pushes capture i; the whole match if there are none and i is 0. */
 static void push_capture(ds_lua_match *match, uint32_t i, const char *begin, const char *end)
 {
@@ -30,7 +36,7 @@ static void push_capture(ds_lua_match *match, uint32_t i, const char *begin, con
     if (i >= match->n_captures) {
         if (i != 0)
             luaL_error(L, "invalid capture index");
-        lua_pushlstring(L, begin, (size_t)(end - begin));
+        push_made(L, begin, (size_t)(end - begin));
         return;
     }
     const ds_lua_capture *capture = &match->captures[i];
@@ -39,7 +45,7 @@ static void push_capture(ds_lua_match *match, uint32_t i, const char *begin, con
     if (capture->length == DS_LUA_CAPTURE_POSITION)
         lua_pushinteger(L, capture->begin - match->text + 1);
     else
-        lua_pushlstring(L, capture->begin, (size_t)capture->length);
+        push_made(L, capture->begin, (size_t)capture->length);
 }
 
 /* Pushes all captures (the whole match if begin is given and there are none). */
@@ -164,7 +170,7 @@ static void append(made *out, const char *bytes, size_t length)
 {
     if (length > out->room - out->length) {
         size_t room = 2 * (out->length + length) + 64;
-        char *more = lua_newuserdata(out->L, room);
+        char *more = ds_lua_new_bytes(out->L, room);
         if (out->length > 0)
             memcpy(more, out->bytes, out->length);
         lua_replace(out->L, out->slot);
@@ -270,7 +276,7 @@ static int gsub(lua_State *L)
     }
     ds_lua_match_charge(&m);
     append(&out, at, (size_t)(m.text_end - at));
-    lua_pushlstring(L, out.length > 0 ? out.bytes : "", out.length);
+    push_made(L, out.length > 0 ? out.bytes : "", out.length);
     lua_pushinteger(L, (lua_Integer)n);
     return 2;
 }

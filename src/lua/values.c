@@ -29,7 +29,7 @@ static void push_list(lua_State *L, const ds_heap *heap, const ds_column *column
 {
     uint32_t first = column->offsets[row], n = column->offsets[row + 1] - first;
     luaL_checkstack(L, 4, "too many values");
-    lua_createtable(L, n < INT32_MAX ? (int)n : INT32_MAX, 1);
+    ds_lua_new_table(L, n < INT32_MAX ? (int)n : INT32_MAX, 1);
     for (uint32_t i = 0; i < n; i++) {
         ds_lua_push_value(L, heap, column->child, first + i, arg);
         lua_rawseti(L, -2, (int)i + 1);

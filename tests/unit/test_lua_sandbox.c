@@ -110,6 +110,15 @@ START_TEST(the_library_is_read_only)
     setup();
     fails("string.x = 1", "t:1: the library cannot be changed");
     fails("table.sort = nil", "the library cannot be changed");
+    fails("table.insert(string, 1)", "t:1: the library cannot be changed");
+    fails("table.insert(string, 1, 1)", "t:1: the library cannot be changed");
+    fails("table.remove(math)", "t:1: the library cannot be changed");
+    fails("table.remove(math, 1)", "t:1: the library cannot be changed");
+    fails("table.sort(math)", "t:1: the library cannot be changed");
+    fails("local b = bit table.sort(b, function() return true end)", "t:1: the library cannot");
+    gives("local t = setmetatable({2, 1}, {__metatable = false}) table.sort(t) "
+          "table.insert(t, 3) return #t, t[1], table.remove(t)",
+          "3 1 3");
     fails("setmetatable(string, {})", "cannot change a protected metatable");
     gives("return getmetatable(''), getmetatable(string)", "false false");
     fails("getmetatable('').__index = nil", "attempt to index a boolean");
@@ -208,11 +217,57 @@ START_TEST(endless_loops_end)
         "local s = ('1'):rep(1e6) while true do tonumber(s, 10) end",
         "local s = ('1'):rep(1e5) while true do s:byte(1, 5000) end",
         "local b = ('x'):rep(1e5) while true do local s = ('%s%s'):format(b, b) end",
+        "local s = ('a'):rep(1e6) for i = 1, 1e9 do local z = s:sub(1, -2) end",
+        "local t = {} for i = 1, 9e4 do t[i] = 'k' .. i end "
+        "while true do string.format('%q', ('a'):rep(1e5)) end",
+        "local t = {} for i = 1, 39599 do t[i] = i .. 'k' end while true do "
+        "string.reverse(('x'):rep(3e5)) end",
+        "local t = {} for i = 1, 15146 do t['k' .. i] = i end "
+        "while true do (('ab'):rep(1e5)):upper() end",
+        "local s = ('1'):rep(6e4) while true do local z = s + 0 end",
+        "local t = {} for i = 1, 1e4 do t[i] = {} end while true do local z = {} end",
+        "local s = ('a'):rep(3e5) while true do s:match('()(.*)') s:gsub('^', '') end",
+        "local t = {} for i = 1, 9 do t[('x'):rep(1e5) .. i] = 1 end while true do next(t) end",
     };
     for (size_t i = 0; i < sizeof loops / sizeof *loops; i++) {
         fails(loops[i], "it takes more than 1000000 instructions (limits.lua_instructions)");
         ck_assert_int_eq(ds_lua_stopped(lua), DS_LUA_FINE);
     }
+    teardown();
+}
+END_TEST
+
+/* What library functions make counts even if Lua has that text already, and needs no memory. */
+START_TEST(texts_that_are_there_are_work)
+{
+    static const char *const made[] = {
+        "s:sub(1, -2)",        "s:upper()",      "s:reverse()",     "('%s'):format(s)",
+        "(s:gsub('^a', 'a'))", "s:match('^.*')", "('a'):rep(3000)", "table.concat({s})",
+    };
+    setup();
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+        char text[200];
+        snprintf(text, sizeof text,
+                 "local s = ('a'):rep(3000) local n for i = 1, 30000 do n = #(%s) end return n",
+                 made[i]);
+        fails(text, "instructions (limits.lua_instructions)");
+    }
+    gives("local s = ('a'):rep(3000) local n for i = 1, 30000 do n = #s:sub(2, 9) end return n",
+          "8");
+    teardown();
+}
+END_TEST
+
+START_TEST(places_in_a_text)
+{
+    setup();
+    gives("local s = 'abcde' return s:sub(2), s:sub(2, 3), s:sub(-2), s:sub(2, -2), s:sub(0, 1), "
+          "s:sub(-99, 99), s:sub(-1e300, 1e300), s:sub(2.9, 3.9), string.sub(12345, 2, 3)",
+          "bcde bc de bcd a abcde abcde bc 23");
+    gives("local s = 'abcde' return #s:sub(4, 3), #s:sub(6), #s:sub(1e300), #s:sub(1, -6), "
+          "#(''):sub(1), #s:sub(1, -1e300)",
+          "0 0 0 0 0 0");
+    fails("local z = ('a'):sub()", "t:1: bad argument #1 to 'sub' (number expected, got no value)");
     teardown();
 }
 END_TEST
@@ -383,7 +438,7 @@ END_TEST
 
 UNIT_MAIN("lua_sandbox", what_is_safe_is_there, what_reaches_out_is_not, only_text_is_loaded,
           the_library_is_read_only, nothing_tells_addresses, keys_have_an_order,
-          sort_is_stable_and_safe, endless_loops_end, long_texts_are_work, patterns_end,
-          memory_is_limited, what_was_used_before_is_free_again,
-          a_collection_needs_no_memory, depth_is_limited, tiny_limits,
-          messages)
+          sort_is_stable_and_safe, endless_loops_end, texts_that_are_there_are_work,
+          places_in_a_text, long_texts_are_work, patterns_end, memory_is_limited,
+          what_was_used_before_is_free_again, a_collection_needs_no_memory, depth_is_limited,
+          tiny_limits, messages)
