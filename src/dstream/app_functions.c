@@ -185,11 +185,13 @@ static bool read_types(ds_app_builder *builder, const json_t *object, ds_lua_def
     function->returns =
         DS_TYPE(DS_INT); /* if it is wrong: what calls it is looked at all the same */
     bool fine = returns != NULL && ds_type_parse(returns, &function->returns);
+    bool known = true; /* if one is wrong: calls are not checked against it */
     for (uint32_t i = 0; i < n; i++) {
         const char *type = json_string_value(json_array_get(list, i));
-        fine = fine && type != NULL && ds_type_parse(type, &types[i]);
+        known = type != NULL && ds_type_parse(type, &types[i]) && known;
     }
-    function->args = list != NULL ? types : NULL;
+    fine = fine && known;
+    function->args = list != NULL && known ? types : NULL;
     function->n_args = n;
     return fine;
 }

@@ -176,6 +176,23 @@ START_TEST(names)
 }
 END_TEST
 
+/* Where the types of arguments are wrong, calls are not found wrong because of that. */
+START_TEST(wrong_types_are_told_once)
+{
+    static const char *const lists[] = {"1", "'x'", "'int', 1", "1, 'int'"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        char functions[200];
+        snprintf(functions, sizeof functions,
+                 "'f': { 'lua': 'function() end', 'returns': 'int', 'args': [%s] }", lists[i]);
+        loaded l = load(functions, "'s': { 'from': 'in', 'select': { 'x': 'f(value)' } }");
+        ck_assert_ptr_null(l.app);
+        ck_assert_msg(ds_diagnostics_errors(l.diagnostics) == 1, "%s", l.said.data);
+        ck_assert_msg(strstr(l.said.data, "functions.f.args[") != NULL, "%s", l.said.data);
+        unit_unload(&l);
+    }
+}
+END_TEST
+
 /* Calls are checked like those of built-in functions, and others are known by name. */
 START_TEST(calls)
 {
@@ -221,4 +238,4 @@ START_TEST(calls)
 END_TEST
 
 UNIT_MAIN("app_functions", forms_of_a_text, the_canonical_text_has_it_all, texts_that_are_wrong,
-          files_that_are_wrong, names, calls)
+          files_that_are_wrong, names, wrong_types_are_told_once, calls)
