@@ -358,6 +358,13 @@ class Scenario(unittest.TestCase):
         run.wait(status)
         return run
 
+    def kill(self, pid):
+        """kill -9; whoever is gone already (as executors are soon after their driver) is dead."""
+        try:
+            os.kill(pid, signals.SIGKILL)
+        except ProcessLookupError:
+            pass
+
     def command(self, *arguments, status=DONE, **popen):
         run = Run(self, list(arguments), **popen)
         run.wait(status)

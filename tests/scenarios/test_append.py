@@ -4,7 +4,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import time
 
@@ -213,7 +212,7 @@ class Crashes(Append):
                 number += 1
                 if generator.random() < 0.05:
                     for pid in run.executors()[:1]:
-                        os.kill(pid, signal.SIGKILL)
+                        self.kill(pid)
                 time.sleep(generator.uniform(0, 0.01))
             run.kill()
         run = self.run_now(app, "--executors", executors)

@@ -2,7 +2,6 @@
 is one segment for each executor, a rerun gives the same bytes; executors join over TCP."""
 import os
 import random
-import signal
 import socket
 import struct
 import time
@@ -75,7 +74,7 @@ class Claims(scenario.Scenario):
         run = self.start(app)
         for _ in range(3):
             for pid in run.until_executors(2):
-                os.kill(pid, signal.SIGKILL)
+                self.kill(pid)
             run.until(lambda: run.last().get("executors") == 2 and len(run.executors()) == 2,
                       "there are new executors")
             batches = run.last()["batches"]

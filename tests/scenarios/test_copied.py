@@ -99,7 +99,7 @@ class Copied(scenario.Scenario):
             victim = run.until_executors(2 + i % 3)[i % 2]
             run.until(lambda: cpu_ticks(victim) >= ticks or not run.running(), "it works")
             if run.running():
-                os.kill(victim, 9)
+                self.kill(victim)
             run.wait()
             self.check_counts(run, expected)
             again += run.log().count("tasks run again")
@@ -120,7 +120,7 @@ class Copied(scenario.Scenario):
         self.until_read(connection)
         holder = [pid for pid in run.executors() if port in remote_ports(pid)]
         self.assertEqual(len(holder), 1)
-        os.kill(holder[0], 9)
+        self.kill(holder[0])
         connection.close()
         connection = self.accept(server)
         connection.sendall(b"one more\n")
@@ -235,7 +235,7 @@ class AnotherUser(scenario.Scenario):
             before = cpu_ticks(victim)
             run.until(lambda: cpu_ticks(victim) >= before + ticks or
                       run.last()["rows_in"] == n, "it works")
-            os.kill(victim, 9)
+            self.kill(victim)
             run.until_rows_in(n)
             run.stop()
             self.assertEqual(self.counts(run), self.expected(n, text))

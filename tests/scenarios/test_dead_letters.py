@@ -5,7 +5,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import time
 
 import scenario
@@ -329,7 +328,7 @@ class Crashes(Letters):
                 number += 1
                 if generator.random() < 0.05:
                     for pid in run.executors()[:1]:
-                        os.kill(pid, signal.SIGKILL)
+                        self.kill(pid)
                 time.sleep(generator.uniform(0, 0.01))
             run.kill()
         self.run_now(app, "--executors", executors)

@@ -151,7 +151,7 @@ class KilledExecutors(Numbers):
         client.sendall(b"before\n" * 1000)
         self.until_read(client)
         time.sleep(0.25)  # a block is cut every 200 ms
-        os.kill(receiver, signal.SIGKILL)
+        self.kill(receiver)
         run.until_log("listening", times=2)
         self.send(port, "after\n")
         run.until(lambda: {"line": "after", "n": 1} in self.collect_rows(), "it goes on")
@@ -181,7 +181,7 @@ class KilledExecutors(Numbers):
         for i in range(3):
             self.add_file(i)
             (pid,) = run.until_executors(1)
-            os.kill(pid, signal.SIGKILL)
+            self.kill(pid)
             run.until_log("killed by signal 9", times=i + 1)
         run.until_rows_in(3 * self.LINES)
         run.stop()

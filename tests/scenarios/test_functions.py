@@ -2,7 +2,6 @@
 import json
 import os
 import random
-import signal
 import time
 
 import scenario
@@ -298,7 +297,7 @@ class Texts(Functions):
         run.until(lambda: self.collect_rows("out"), "the first rows")
         os.remove(self.path("lua/text.lua"))
         os.remove(self.path("lua/mode.lua"))
-        os.kill(run.executors()[0], signal.SIGKILL)
+        self.kill(run.executors()[0])
         run.until_log("lost")
         run.until_executors(1)
         self.write("in/2", "6\n6\n")

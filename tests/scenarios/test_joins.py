@@ -3,7 +3,6 @@ with executors that are killed, and where memory cannot be shared."""
 import json
 import os
 import random
-import signal
 import time
 
 import scenario
@@ -217,10 +216,7 @@ class KilledExecutors(scenario.Scenario):
             time.sleep(generator.uniform(0, 0.02))
             pids = run.executors()
             if pids and files % 8 == 0:
-                try:
-                    os.kill(generator.choice(pids), signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+                self.kill(generator.choice(pids))
         run.until_rows_in(files * 1000)
         run.stop()
         self.assertEqual(run.last()["failed_batches"], 0)

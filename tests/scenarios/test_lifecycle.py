@@ -166,7 +166,7 @@ class Kill(scenario.Scenario):
     def test_everything(self):
         run = self.busy()
         for pid in [run.pid, *run.executors()]:
-            os.kill(pid, signal.SIGKILL)
+            self.kill(pid)
         run.process.wait()
         self.assertEqual(self.leftovers(), [])
 
@@ -181,7 +181,7 @@ class Kill(scenario.Scenario):
         run = self.busy("--set", "batch.interval=20ms")
         for lost in (2, 4, 6, 8):
             for pid in run.until_executors(2):
-                os.kill(pid, signal.SIGKILL)
+                self.kill(pid)
             run.until(lambda: (run.last()["executors_lost"], run.last()["executors"]) == (lost, 2),
                       "there are new executors, which have joined")
         batches = run.last()["batches"]

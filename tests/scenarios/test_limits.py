@@ -190,7 +190,7 @@ class Surroundings(scenario.Scenario):
             file.write("not a program\n")
         pids = run.executors()
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            self.kill(pid)
         run.until(lambda: len(run.executors()) == 2 and not set(pids) & set(run.executors()),
                   "there are new executors")
         batches = run.last()["batches"]

@@ -234,10 +234,7 @@ class Disk(Spilling):
         run.until_executors(2)
         victim = run.executors()[0]
         run.until(lambda: any(size > MIB for _, size in self.open_files(run)), "it spills")
-        try:
-            os.kill(victim, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        self.kill(victim)
         run.wait(seconds=8 * scenario.PATIENCE)
         self.assertRows(self.collect_rows(), [{"keys": 3 * self.N, "n": 3 * self.N}])
         self.assertEqual(run.last()["failed_batches"], 0)

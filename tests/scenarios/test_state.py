@@ -2,7 +2,6 @@
 time; what is lost with an executor; checkpoints."""
 import os
 import random
-import signal
 
 import scenario
 
@@ -144,7 +143,7 @@ class Lost(scenario.Scenario):
             files += 1
         run.until_rows_in(files * self.LINES)
         executors = run.until_executors(2)
-        os.kill(executors[0], signal.SIGKILL)
+        self.kill(executors[0])
         run.until_log("was lost with executor")
         for _ in range(5):
             self.add_file(files)

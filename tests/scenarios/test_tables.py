@@ -1,7 +1,6 @@
 """Tables: whole in every batch, read again when their file changes, kept when it cannot be read."""
 import json
 import os
-import signal
 import unittest
 
 import scenario
@@ -307,7 +306,7 @@ class Tables(scenario.Scenario):
         run = self.start(self.whole_app(limits={"block": "4KiB", "record": "1KiB"}), env=env)
         for i in range(4):
             self.until_folders(run, len(self.folders()) + 3)
-            os.kill(run.until_executors(2)[i % 2], signal.SIGKILL)
+            self.kill(run.until_executors(2)[i % 2])
             run.until(lambda: run.last().get("executors_lost") == i + 1, "it is noticed")
         run.until_executors(2)
         self.until_folders(run, len(self.folders()) + 3)
@@ -444,7 +443,7 @@ class Joins(scenario.Scenario):
         for text, rows in versions[1:]:
             if kill:
                 lost = run.last().get("executors_lost", 0)
-                os.kill(run.until_executors(int(executors))[-1], signal.SIGKILL)
+                self.kill(run.until_executors(int(executors))[-1])
                 run.until(lambda: run.last().get("executors_lost") > lost, "it is noticed")
             self.write("people.csv", text)
             run.until(lambda: self.newest() == scenario.canonical(rows), "it is used")

@@ -493,7 +493,7 @@ class Restart(Tail):
                     file.write("%d\n" % written)
                     written += 1
             living = run.until(run.executors, "an executor lives")
-            os.kill(living[i % len(living)], 9)
+            self.kill(living[i % len(living)])
             self.rotate("log", 9)
             self.append("log", "")
         run.until_rows_in(written)
