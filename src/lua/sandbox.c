@@ -42,6 +42,7 @@ struct ds_lua {
     int64_t made;                 /* bytes allocated that have not been counted as work */
     int period;                   /* of the hook */
     size_t longest, kept_longest; /* bytes of text: of this call, and of what was loaded */
+    size_t doubtful;              /* bytes allocated last: of a table, or text of such a length */
     bool guarded;                 /* limits hold */
     bool collecting;              /* nothing is refused: see ds_lua_collect */
     bool tight;                   /* garbage is collected sooner */
@@ -78,7 +79,8 @@ static bool is_power_of_two(size_t n)
 }
 
 /* True for the sizes of tables: a power of two of entries, for lists one more; and for that of the
- * table of all texts, a power of two. All other large blocks are text. */
+ * table of all texts, a power of two. All other large blocks are text; and a text may be
+ * made of just such a length. But a table that grows frees what it had before, at once. */
 static bool is_table(size_t size)
 {
     return is_power_of_two(size) || (size % 8 == 0 && is_power_of_two(size / 8 - 1)) ||
@@ -107,6 +109,15 @@ static void charge_made(ds_lua *lua, size_t size)
     lua->made = 0;
 }
 
+/* At what comes next, here: the free of a block of old_size bytes, if it is one. */
+static void settle_doubt(ds_lua *lua, size_t old_size)
+{
+    size_t size = lua->doubtful;
+    lua->doubtful = 0;
+    if (size >= LONG && !(old_size >= size / 4 && is_table(old_size)))
+        note_long(lua, size);
+}
+
 /* Texts are never made longer in their place: what grows is no text. */
 static bool is_refused(ds_lua *lua, size_t old_size, size_t size)
 {
@@ -118,7 +129,9 @@ static bool is_refused(ds_lua *lua, size_t old_size, size_t size)
     charge_made(lua, size);
     if (size < LARGE)
         return false;
-    if (old_size == 0 && !is_table(size))
+    if (old_size == 0 && is_table(size))
+        lua->doubtful = size;
+    else if (old_size == 0)
         note_long(lua, size);
     return lua->left < 0 && refuse(lua, DS_LUA_INSTRUCTIONS);
 }
@@ -126,6 +139,7 @@ static bool is_refused(ds_lua *lua, size_t old_size, size_t size)
 static void *allocate(void *arg, void *old, size_t old_size, size_t size)
 {
     ds_lua *lua = arg;
+    settle_doubt(lua, size == 0 ? old_size : 0);
     if (is_refused(lua, old != NULL ? old_size : 0, size))
         return NULL;
     void *memory = lua->allocate(lua->allocate_arg, old, old_size, size);
@@ -165,6 +179,7 @@ static void on_count(lua_State *L, lua_Debug *at)
 {
     (void)at;
     ds_lua *lua = ds_lua_of(L);
+    settle_doubt(lua, 0);
     lua->left -= lua->period * (int64_t)(1 + lua->longest / LONG);
     if (lua->left < 0)
         stop(L, lua);
@@ -189,6 +204,7 @@ void ds_lua_restart(lua_State *L)
     lua->longest = lua->kept_longest;
     lua->left = lua->limits.instructions;
     lua->made = 0;
+    lua->doubtful = 0;
     lua->stopped = DS_LUA_FINE;
     lua->period = lua->left < PERIOD ? (int)lua->left : PERIOD;
     lua_sethook(L, on_count, LUA_MASKCOUNT, lua->period);
@@ -231,6 +247,7 @@ void ds_lua_new_table(lua_State *L, int n_elements, int n_others)
     size_t longest = lua->longest;
     lua_createtable(L, n_elements, n_others);
     lua->longest = longest;
+    lua->doubtful = 0;
 }
 
 void *ds_lua_new_bytes(lua_State *L, size_t size)
@@ -239,6 +256,7 @@ void *ds_lua_new_bytes(lua_State *L, size_t size)
     size_t longest = lua->longest;
     void *bytes = lua_newuserdata(L, size);
     lua->longest = longest;
+    lua->doubtful = 0;
     return bytes;
 }
 

@@ -281,6 +281,9 @@ START_TEST(long_texts_are_work)
         "for i = 1, 1e5 do if b < a then return 1 end end",
         "local s = ('1'):rep(1e6) for i = 1, 1e5 do local t = s:sub(2) end",
         "local s = ('x'):rep(1e6) for i = 1, 1e5 do local t = s:lower() end",
+        /* of the size of a table */
+        "local s = ('1'):rep(4000) local t = s .. s .. s .. s .. s .. s .. ('1'):rep(548) "
+        "for i = 1, 1e5 do local z = t + 0 end",
         "local s = ('x'):rep(1e6) for i = 1, 1e5 do local t = s:reverse() end",
     };
     setup();
