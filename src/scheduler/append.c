@@ -48,6 +48,7 @@ static const char *path_of(appending *a)
 static ds_status open_file(appending *a, const char *path, ds_error *error)
 {
     struct stat st;
+    DS_ASSERT(a->fd < 0);
     a->path.length = 0;
     ds_buffer_append_text(&a->path, path);
     a->fd = open(path_of(a), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
@@ -160,6 +161,7 @@ static ds_status open_part(const ds_commit_file *part, int *fd, ds_error *error)
  * same, too. */
 static size_t compare(const char *found, const char *wanted, size_t n, bool *ours)
 {
+    DS_ASSERT(n > 0);
     if (memcmp(found, wanted, n) == 0)
         return n;
     size_t same = 0;
@@ -178,6 +180,7 @@ static ds_status compare_part(appending *a, const ds_commit_file *part, uint64_t
     DS_TRY(open_part(part, &fd, error));
     char *wanted = ds_alloc(2 * COPY_BYTES), *found = wanted + COPY_BYTES;
     uint64_t begin = at - a->append->base.length; /* of the part */
+    DS_ASSERT(at >= a->append->base.length && a->there <= begin);
     ds_status status = DS_OK;
     for (uint64_t done = 0; done < part->length && at + done < a->end.length && status == DS_OK;) {
         uint64_t left = part->length - done, in_file = a->end.length - at - done;
@@ -232,6 +235,7 @@ static ds_status look(appending *a, bool *moved, ds_error *error)
 {
     const ds_commit_append *append = a->append;
     *moved = false;
+    DS_ASSERT(!append->begun || append->base.length != DS_APPEND_UNKNOWN);
     if (append->begun && !all_staged(append)) {
         if (a->end.length < append->base.length + a->size)
             ds_log_warn("%s: a batch was added to it at byte %" PRIu64
@@ -256,6 +260,7 @@ static ds_status look(appending *a, bool *moved, ds_error *error)
 /* Somebody else's last line is ended, so that it and the first row stay apart. */
 static ds_status end_line(appending *a, ds_error *error)
 {
+    DS_ASSERT(!a->complete);
     char last = '\n';
     if (a->end.length > 0)
         DS_TRY(read_all(a->fd, &last, 1, a->end.length - 1, path_of(a), error));
@@ -297,6 +302,7 @@ static ds_status copy_part(appending *a, const ds_commit_file *part, uint64_t do
                            ds_error *error)
 {
     int from;
+    DS_ASSERT(done < part->length && at >= a->append->base.length);
     DS_TRY(open_part(part, &from, error));
     ds_status status = DS_OK;
     while (done < part->length) {
@@ -319,6 +325,7 @@ static ds_status copy_part(appending *a, const ds_commit_file *part, uint64_t do
 static ds_status write_parts(appending *a, ds_error *error)
 {
     uint64_t begin = 0; /* of the part, behind the base */
+    DS_ASSERT(a->there < a->size && a->append->base.length <= a->end.length);
     for (uint32_t i = 0; i < a->append->n_parts; i++) {
         const ds_commit_file *part = &a->append->parts[i];
         uint64_t done = a->there > begin ? a->there - begin : 0;
@@ -347,12 +354,14 @@ static ds_status sync_file(appending *a, ds_error *error)
 /* Whoever reads the file while the batch waits for its next attempt sees whole rows only. */
 static void cut_back(const appending *a)
 {
+    DS_ASSERT(!a->complete && a->append->base.length <= (uint64_t)INT64_MAX);
     int done = ftruncate(a->fd, (off_t)a->append->base.length);
     (void)done; /* the next attempt looks at what is there */
 }
 
 static void remove_parts(const ds_commit_append *append)
 {
+    DS_ASSERT(append->n_parts > 0);
     for (uint32_t i = 0; i < append->n_parts; i++)
         unlink(append->parts[i].staged);
 }

@@ -48,6 +48,7 @@ static void begin_attempts(const ds_batch *batch, ds_batch_stage *stage)
 static void add_map_tasks(ds_batch *batch, ds_batch_stage *stage, const ds_allotment *allotment,
                           uint64_t block_bytes)
 {
+    DS_ASSERT(stage->tasks == NULL && stage->n_tasks == 0);
     stage->tasks = DS_ARENA_ARRAY(batch->arena, ds_batch_task, allotment->n_inputs + 1);
     uint64_t size = 0;
     for (uint32_t i = 0; i < allotment->n_inputs; i++) {
@@ -61,6 +62,7 @@ static void add_map_tasks(ds_batch *batch, ds_batch_stage *stage, const ds_allot
         stage->tasks[stage->n_tasks - 1].n_inputs++;
         size += more;
     }
+    DS_ASSERT(stage->n_tasks <= allotment->n_inputs);
     begin_attempts(batch, stage);
 }
 
@@ -115,6 +117,7 @@ static void add_reduce_tasks(ds_batch *batch, const ds_plan *plan, uint32_t id)
 {
     ds_batch_stage *stage = &batch->stages[id];
     gather_inputs(batch, plan, id);
+    DS_ASSERT(stage->tasks == NULL || stage->n_tasks == plan->stages[id].n_partitions);
     if (stage->tasks != NULL)
         return; /* it had lost inputs, and has them again */
     if (stage->n_inputs == 0 && !ds_stage_due_always(&plan->stages[id], &batch->due))
@@ -126,6 +129,7 @@ static void add_reduce_tasks(ds_batch *batch, const ds_plan *plan, uint32_t id)
 
 static bool parents_done(const ds_batch *batch, const ds_stage *stage)
 {
+    DS_ASSERT(stage->n_parents == 0 || stage->parents[stage->n_parents - 1] < stage->id);
     for (uint32_t p = 0; p < stage->n_parents; p++)
         if (!batch->stages[stage->parents[p]].done)
             return false;
@@ -143,6 +147,7 @@ void ds_batch_advance(ds_batch *batch, const ds_plan *plan)
         stage->ready = true;
         if (stage->n_tasks == 0) {
             stage->done = true;
+            DS_ASSERT(batch->stages_left > 0);
             batch->stages_left--;
         }
     }
@@ -185,10 +190,12 @@ static void keep_counted(const ds_batch_stage *from, ds_batch_stage *to)
 void ds_batch_restart(ds_batch *batch, const ds_plan *plan, uint64_t block_bytes)
 {
     const ds_batch_stage *before = batch->stages;
-    for (uint32_t s = 0; s < plan->n_stages; s++)
+    for (uint32_t s = 0; s < plan->n_stages; s++) {
+        DS_ASSERT(!ds_batch_stage_runs(&before[s]));
         for (uint32_t p = 0; p < before[s].n_tasks; p++)
             if (before[s].tasks[p].attempt >= batch->first_attempt)
                 batch->first_attempt = before[s].tasks[p].attempt + 1;
+    }
     DS_ASSERT(batch->state == DS_BATCH_ALLOTTED || batch->state == DS_BATCH_RUNNING);
     batch->stages = DS_ARENA_ARRAY(batch->arena, ds_batch_stage, plan->n_stages + 1);
     ds_batch_make_stages(batch, plan, block_bytes);
@@ -198,6 +205,7 @@ void ds_batch_restart(ds_batch *batch, const ds_plan *plan, uint64_t block_bytes
 
 void ds_batch_begin_again(ds_batch_stage *stage, uint32_t partition)
 {
+    DS_ASSERT(partition < stage->n_tasks);
     ds_batch_task *task = &stage->tasks[partition];
     task->state = DS_TASK_WAITING;
     task->attempt++;
@@ -210,6 +218,7 @@ bool ds_batch_task_done(ds_batch *batch, const ds_plan *plan, uint32_t stage_id,
 {
     ds_batch_stage *stage = &batch->stages[stage_id];
     ds_batch_task *task = &stage->tasks[partition];
+    DS_ASSERT(partition < stage->n_tasks && !stage->done);
     DS_ASSERT(task->state != DS_TASK_DONE);
     task->state = DS_TASK_DONE;
     task->outputs = DS_ARENA_ARRAY(batch->arena, ds_output, n_outputs + 1);
@@ -220,6 +229,7 @@ bool ds_batch_task_done(ds_batch *batch, const ds_plan *plan, uint32_t stage_id,
     }
     if (++stage->n_done < stage->n_tasks)
         return false;
+    DS_ASSERT(stage->n_done == stage->n_tasks && batch->stages_left > 0);
     stage->done = true;
     batch->stages_left--;
     ds_batch_advance(batch, plan);

@@ -38,6 +38,7 @@ static ds_commit_file staged_file(const ds_output *output)
 
 static void add_file(gathering *g, const ds_sink_plan *sink, const ds_output *output, uint32_t part)
 {
+    DS_ASSERT(sink->kind == DS_TO_FILE);
     ds_arena *arena = g->batch->arena;
     ds_commit_file *file = &g->commit.files[g->commit.n_files++];
     *file = staged_file(output);
@@ -54,6 +55,7 @@ static void add_part(gathering *g, const ds_sink_plan *sink, const ds_output *ou
                                .base = {DS_APPEND_UNKNOWN, 0},
                                .parts = g->next_part};
     g->commit.appends[g->commit.n_appends - 1].n_parts++;
+    DS_ASSERT(g->commit.appends[g->commit.n_appends - 1].sink == sink->index);
     *g->next_part++ = staged_file(output);
 }
 
@@ -106,9 +108,10 @@ ds_commit ds_batch_commit(ds_batch *batch, const ds_plan *plan)
     g.commit.files = DS_ARENA_ARRAY(batch->arena, ds_commit_file, most);
     g.commit.appends = DS_ARENA_ARRAY(batch->arena, ds_commit_append, plan->n_sinks + 1);
     g.commit.bytes = DS_ARENA_ARRAY(batch->arena, ds_output, most);
-    g.next_part = DS_ARENA_ARRAY(batch->arena, ds_commit_file, most);
+    const ds_commit_file *parts = g.next_part = DS_ARENA_ARRAY(batch->arena, ds_commit_file, most);
     batch->rows_out = batch->dead_letters = 0;
     for (uint32_t i = 0; i < plan->n_sinks; i++)
         add_sink(&g, plan->sinks[i]);
+    DS_ASSERT(g.commit.n_files + g.commit.n_bytes + (uint32_t)(g.next_part - parts) < most);
     return g.commit;
 }

@@ -22,6 +22,7 @@ typedef struct losing {
 
 static bool is_missed(const losing *l, const ds_output *output)
 {
+    DS_ASSERT(output->kind != DS_OUTPUT_PIECES || output->target < l->plan->n_stages);
     if (output->kind == DS_OUTPUT_FILE || !l->gone(l->arg, &output->ref))
         return false;
     return output->kind == DS_OUTPUT_BYTES || !l->batch->stages[output->target].done;
@@ -43,6 +44,7 @@ static uint32_t redo_tasks(const losing *l, ds_batch_stage *stage)
         if (task->state != DS_TASK_DONE || !misses_output(l, task))
             continue;
         task->n_outputs = 0;
+        DS_ASSERT(stage->n_done > 0);
         stage->n_done--;
         ds_batch_begin_again(stage, p);
         n++;
@@ -65,6 +67,7 @@ static bool lost_inputs(const losing *l, const ds_batch_stage *stage)
 /* Failures of tasks whose inputs are gone are not held against them. */
 static void wait_for_parents(ds_batch_stage *stage)
 {
+    DS_ASSERT(stage->ready && !stage->done);
     stage->ready = false;
     for (uint32_t p = 0; p < stage->n_tasks; p++)
         stage->tasks[p].failures = 0;
@@ -75,6 +78,7 @@ uint32_t ds_batch_lose_outputs(ds_batch *batch, const ds_plan *plan, ds_gone_fn 
 {
     const losing l = {batch, plan, gone, arg};
     uint32_t n = 0;
+    DS_ASSERT(!batch->recovered);
     for (uint32_t s = plan->n_stages; s-- > 0;)
         n += redo_tasks(&l, &batch->stages[s]);
     for (uint32_t s = 0; s < plan->n_stages; s++) {
@@ -91,6 +95,7 @@ uint32_t ds_batch_lose_outputs(ds_batch *batch, const ds_plan *plan, ds_gone_fn 
 /* The inputs are the allotment's too, which stays what it was: the task gets a list of its own. */
 static void keep_blocks(const losing *l, ds_batch_task *task, ds_lost_blocks *lost)
 {
+    DS_ASSERT(task->state == DS_TASK_WAITING);
     ds_input *kept = DS_ARENA_ARRAY(l->batch->arena, ds_input, task->n_inputs + 1);
     uint32_t n = 0;
     for (uint32_t i = 0; i < task->n_inputs; i++) {

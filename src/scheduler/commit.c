@@ -1,5 +1,6 @@
 #include "scheduler/commit.h"
 
+#include "base/assert.h"
 #include "base/files.h"
 #include "scheduler/journal.h"
 
@@ -136,6 +137,7 @@ static ds_status cannot_append(const ds_sink_plan *sink, const char *why, ds_err
 /* The folder of the file has to be there: nothing says that a mistyped one is wanted. */
 static ds_status check_append(const ds_sink_plan *sink, ds_error *error)
 {
+    DS_ASSERT(sink->kind == DS_TO_APPEND && sink->staging != NULL);
     const char *slash = strrchr(sink->path, '/');
     ds_buffer folder = {0};
     ds_buffer_append(&folder, sink->path, slash == NULL ? 0 : (size_t)(slash - sink->path) + 1);
@@ -209,6 +211,7 @@ void ds_commit_clean(const ds_plan *plan, const ds_recovered *keep)
         const ds_sink_plan *sink = plan->sinks[i];
         if (!ds_sink_is_staged(sink))
             continue;
+        DS_ASSERT(sink->staging != NULL);
         clean(sink->staging, keep);
         if (sink->kind == DS_TO_FILE)
             rmdir(sink->staging);

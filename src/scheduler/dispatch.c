@@ -46,6 +46,7 @@ static void send_bundle(ds_driver *d, bundle *b)
 {
     if (b->n == 0)
         return;
+    DS_ASSERT(b->n <= BUNDLE_TASKS && b->to->state == DS_EXECUTOR_READY);
     ds_message message = {.type = DS_MSG_TASKS};
     message.tasks = (ds_msg_tasks){b->tasks, b->n};
     ds_driver_send(d, b->to, &message);
@@ -65,6 +66,7 @@ static size_t bytes_of(const ds_batch_task *task)
 
 static bundle *bundle_of(round_state *round, ds_executor_entry *entry)
 {
+    DS_ASSERT(entry->place < round->driver->registry.n);
     bundle *b = &round->bundles[entry->place];
     if (b->tasks == NULL) {
         b->to = entry;
@@ -85,6 +87,7 @@ static void add_tables(round_state *round, const ds_batch *batch, uint32_t stage
             if (stage->tables[t] == batch->tables[i].source)
                 task->tables[task->n_tables++] =
                     (ds_table_use){batch->tables[i].source, batch->tables[i].version};
+    DS_ASSERT(task->n_tables == stage->n_tables);
 }
 
 static void hand_out(round_state *round, const ds_batch *batch, uint32_t stage_id,
@@ -101,6 +104,8 @@ static void hand_out(round_state *round, const ds_batch *batch, uint32_t stage_i
         (b->n > 0 && (b->n_inputs + n_inputs > BUNDLE_INPUTS || b->bytes + bytes > BUNDLE_BYTES)))
         send_bundle(d, b);
     const int64_t *keyed = d->keyed_ms[stage_id];
+    DS_ASSERT(task->state == DS_TASK_WAITING && batch->state == DS_BATCH_RUNNING);
+    DS_ASSERT(keyed == NULL || d->owners[partition] == entry->id);
     b->tasks[b->n++] = (ds_task){.batch_ms = batch->time_ms,
                                  .plan_id = 1,
                                  .stage = stage_id,
@@ -181,6 +186,7 @@ static bool must_wait(const ds_driver *d, const ds_batch *batch, uint32_t stage_
 
 static void dispatch_stage(round_state *round, const ds_batch *batch, uint32_t stage_id)
 {
+    DS_ASSERT(batch->stages[stage_id].ready && !batch->stages[stage_id].done);
     ds_driver *d = round->driver;
     ds_batch_stage *stage = &batch->stages[stage_id];
     const ds_stage *plan = &d->plan->stages[stage_id];
@@ -244,6 +250,7 @@ int64_t ds_driver_dispatch_deadline(const ds_driver *d)
 
 static void count_source(ds_driver *d, ds_source_counts *counts, const ds_task_result *result)
 {
+    DS_ASSERT(counts >= d->counts && counts < d->counts + d->n_intakes);
     counts->rows += result->rows_in;
     counts->bytes += result->bytes_in;
     counts->replaced += result->replaced;
@@ -395,6 +402,7 @@ static void check_inputs(ds_driver *d, ds_batch *batch)
 
 static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *result)
 {
+    DS_ASSERT(result->status == DS_OK);
     ds_batch_task *task = &batch->stages[result->stage].tasks[result->partition];
     if (!task->counted) {
         const ds_node *root = d->plan->stages[result->stage].root;
@@ -413,6 +421,7 @@ static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *resu
 
 static void back_off(const ds_driver *d, ds_batch_stage *stage, ds_batch_task *task)
 {
+    DS_ASSERT(task->state == DS_TASK_WAITING && task->failures > 0);
     int64_t wait = DS_RETRY_US << (task->failures < 6 ? task->failures - 1 : 5);
     task->not_before_us = d->now_us + (wait < DS_RETRY_MOST_US ? wait : DS_RETRY_MOST_US);
     stage->backing_off = true;
@@ -451,6 +460,7 @@ static bool waits_for_memory(const ds_driver *d, ds_batch *batch, const ds_task_
 {
     if (result->status != DS_ERR_NO_MEMORY || d->batches == batch)
         return false;
+    DS_ASSERT(d->batches->time_ms < batch->time_ms);
     ds_batch_stage *stage = &batch->stages[result->stage];
     stage->tasks[result->partition].not_before_us = d->now_us + DS_RETRY_US;
     stage->backing_off = true;
@@ -465,6 +475,7 @@ static bool waits_for_memory(const ds_driver *d, ds_batch *batch, const ds_task_
 
 static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *result)
 {
+    DS_ASSERT(result->status != DS_OK);
     ds_batch_stage *stage = &batch->stages[result->stage];
     ds_batch_task *task = &stage->tasks[result->partition];
     if (result->status == DS_ERR_DATA) {
@@ -517,6 +528,7 @@ static void on_result(ds_driver *d, ds_executor_entry *from, const ds_task_resul
     if (task == NULL)
         return;
     DS_ASSERT(from->running > 0);
+    DS_ASSERT(from->state == DS_EXECUTOR_READY);
     from->running--;
     if (batch->state == DS_BATCH_FAILED) {
         task->state = DS_TASK_WAITING; /* for nothing: the batch was given up */

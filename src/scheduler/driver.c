@@ -69,6 +69,7 @@ static void recover_lists(ds_driver *d)
 static void recover_batch(ds_driver *d, const ds_recovered_batch *recovered)
 {
     ds_batch *batch = ds_batch_new(d->plan, recovered->time_ms);
+    DS_ASSERT(recovered->time_ms <= d->last_ms);
     batch->again = true;
     batch->journaled = true;
     for (uint32_t i = 0; i < recovered->n_allotments; i++)
@@ -188,6 +189,7 @@ void ds_driver_end(ds_driver *d, ds_status status, const char *message)
 /* Everything is done: the status tells whether some batch was given up. */
 static void end_well(ds_driver *d)
 {
+    DS_ASSERT(d->batches == NULL && !d->tick.active);
     if (d->stop_asked)
         ds_driver_name_open_windows(d);
     ds_driver_end(d, d->end_status, d->end_message);
@@ -205,6 +207,7 @@ static void on_stop(ds_driver *d)
     if (d->stop_asked)
         return;
     d->stop_asked = true;
+    DS_ASSERT(d->phase != DS_PHASE_STOPPING);
     d->stop_deadline_us = d->now_us + DS_STOP_WAIT_US;
     if (d->phase == DS_PHASE_STARTING) {
         ds_driver_end(d, DS_OK, "stopped before the first batch");
@@ -221,6 +224,7 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
 {
     if (d->phase == DS_PHASE_ENDED)
         return;
+    DS_ASSERT(event->now_us >= d->now_us);
     d->now_us = event->now_us;
     d->wall_ms = event->wall_ms;
     switch (event->kind) {

@@ -75,6 +75,7 @@ void ds_driver_place_appends(const ds_driver *d, ds_batch *batch, const ds_commi
 void ds_driver_recover_appends(const ds_driver *d, ds_batch *batch)
 {
     ds_commit *commit = &batch->commit;
+    DS_ASSERT(batch->recovered && batch->state == DS_BATCH_READY);
     ds_commit_append *own = DS_ARENA_ARRAY(batch->arena, ds_commit_append, commit->n_appends + 1);
     for (uint32_t i = 0; i < commit->n_appends; i++) {
         own[i] = commit->appends[i];
@@ -90,6 +91,7 @@ void ds_driver_recover_appends(const ds_driver *d, ds_batch *batch)
 
 void ds_driver_appends_failed(ds_batch *batch)
 {
+    DS_ASSERT(batch->state == DS_BATCH_READY);
     for (uint32_t i = 0; i < batch->commit.n_appends; i++) {
         ds_commit_append *append = &batch->commit.appends[i];
         append->begun = is_known(&append->base);
@@ -98,6 +100,7 @@ void ds_driver_appends_failed(ds_batch *batch)
 
 void ds_driver_appends_done(ds_driver *d, const ds_batch *batch)
 {
+    DS_ASSERT(batch == d->batches && batch->state == DS_BATCH_COMMITTING);
     for (uint32_t i = 0; i < batch->commit.n_appends; i++) {
         const ds_commit_append *append = &batch->commit.appends[i];
         DS_ASSERT(is_known(&append->base));
@@ -136,6 +139,7 @@ static bool same(const ds_append_end *a, const ds_append_end *b)
 void ds_driver_move_appends(ds_driver *d, ds_batch *batch, const ds_append_end *ends)
 {
     DS_ASSERT(batch == d->batches);
+    DS_ASSERT(batch->state == DS_BATCH_COMMITTING);
     for (uint32_t i = 0; i < batch->commit.n_appends; i++) {
         ds_commit_append *append = &batch->commit.appends[i];
         if (same(&ends[i], &append->base)) {

@@ -47,6 +47,7 @@ static void write_whole(ds_driver *d, bool sync, uint64_t ticket)
 /* Writes a delta (or, for NULL and every so often, the whole). Returns its ticket. */
 uint64_t ds_driver_journal(ds_driver *d, ds_buffer *line, bool sync)
 {
+    DS_ASSERT(d->config.checkpoint);
     uint64_t ticket = ++d->next_ticket;
     if (d->journal_retry_us != 0)
         return ticket; /* the whole record that is being tried will hold it */
@@ -61,6 +62,7 @@ uint64_t ds_driver_journal(ds_driver *d, ds_buffer *line, bool sync)
 /* The whole record holds all that there was to note when it was written. */
 static void write_retry(ds_driver *d)
 {
+    DS_ASSERT(d->journal_retry_us != 0);
     d->journal_retry_us = INT64_MAX; /* until it is answered */
     d->journal_retry_ticket = ++d->next_ticket;
     write_whole(d, true, d->journal_retry_ticket);
@@ -68,6 +70,7 @@ static void write_retry(ds_driver *d)
 
 void ds_driver_on_journaled(ds_driver *d, uint64_t ticket, ds_status status, const char *why)
 {
+    DS_ASSERT(ticket != 0 && ticket <= d->next_ticket);
     if (status != DS_OK) {
         if (d->journal_retry_us == 0)
             ds_log_error("the checkpoint cannot be written: %s; batches wait until it can", why);
@@ -107,6 +110,7 @@ static void retry_journal(ds_driver *d)
 
 static void add_range(ds_msg_release *release, const ds_batch_blocks *blocks)
 {
+    DS_ASSERT(blocks->first <= blocks->last);
     release->blocks[release->n_blocks].receiver_id = blocks->receiver_id;
     release->blocks[release->n_blocks].first = blocks->first;
     release->blocks[release->n_blocks].last = blocks->last;
@@ -136,6 +140,7 @@ static void release(ds_driver *d, const ds_batch *batch)
 static void remove_first(ds_driver *d)
 {
     ds_batch *batch = d->batches;
+    DS_ASSERT(batch != NULL && d->n_batches > 0);
     release(d, batch);
     d->batches = batch->next;
     d->n_batches--;
@@ -148,6 +153,7 @@ static void remove_first(ds_driver *d)
 
 void ds_driver_record_commit(ds_driver *d, ds_batch *batch)
 {
+    DS_ASSERT(batch->commit.batch_ms == batch->time_ms);
     batch->state = DS_BATCH_PREPARED;
     if (!d->config.checkpoint) {
         batch->state = DS_BATCH_READY;
@@ -161,6 +167,7 @@ void ds_driver_record_commit(ds_driver *d, ds_batch *batch)
 
 static void prepare(ds_driver *d, ds_batch *batch)
 {
+    DS_ASSERT(batch->state == DS_BATCH_RUNNING && !batch->recovered && batch->ticket == 0);
     const ds_commit earlier = batch->commit; /* of a batch that ran again */
     batch->commit = ds_batch_commit(batch, d->plan);
     ds_driver_place_appends(d, batch, &earlier);
@@ -172,6 +179,7 @@ static void prepare(ds_driver *d, ds_batch *batch)
 
 static void begin_commit(ds_driver *d, ds_batch *batch)
 {
+    DS_ASSERT(batch == d->batches && batch->state == DS_BATCH_READY);
     if (d->now_us < batch->commit_not_before_us)
         return;
     batch->state = DS_BATCH_COMMITTING;
@@ -207,6 +215,7 @@ static void back_off(const ds_driver *d, ds_batch *batch)
 
 static void on_commit_failed(ds_driver *d, ds_batch *batch, const char *why)
 {
+    DS_ASSERT(batch->state == DS_BATCH_COMMITTING);
     char time[DS_CLOCK_TEXT];
     if (batch->commit_wait_us == 0)
         ds_log_error("batch %s cannot be committed: %s; trying again",
@@ -255,6 +264,7 @@ void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
 
 void ds_driver_fail_batch(ds_driver *d, ds_batch *batch, ds_status status, const char *why)
 {
+    DS_ASSERT(status != DS_OK && batch->state != DS_BATCH_COMMITTING);
     if (batch->state == DS_BATCH_FAILED)
         return;
     batch->state = DS_BATCH_FAILED;

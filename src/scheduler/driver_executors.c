@@ -66,6 +66,7 @@ static ds_executor_entry *identify(ds_driver *d, const ds_msg_hello *hello, cons
  * executors that cannot open it. */
 static void tell_peer(ds_driver *d, const ds_executor_entry *to, const ds_executor_entry *about)
 {
+    DS_ASSERT(to != about);
     ds_message message = {.type = DS_MSG_PEER};
     bool lost = about->state == DS_EXECUTOR_GONE;
     message.peer = (ds_msg_peer){.executor_id = about->id,
@@ -120,6 +121,7 @@ static ds_status reach_store(ds_driver *d, ds_executor_entry *entry, const ds_ms
 
 static void send_plan(ds_driver *d, const ds_executor_entry *entry)
 {
+    DS_ASSERT(entry->state == DS_EXECUTOR_INTRODUCED);
     ds_message message = {.type = DS_MSG_PLAN};
     message.plan = (ds_msg_plan){1, d->plan->hash, d->plan_text, ""};
     ds_driver_send(d, entry, &message);
@@ -140,6 +142,7 @@ static void on_hello(ds_driver *d, uint64_t peer, const ds_msg_hello *hello)
             ds_registry_remove(&d->registry, entry);
         return;
     }
+    DS_ASSERT(entry->state == DS_EXECUTOR_LAUNCHED && entry->peer == 0 && peer != 0);
     entry->peer = peer;
     entry->cores = hello->cores > 0 ? hello->cores : 1;
     entry->heard_us = d->now_us;
@@ -170,6 +173,7 @@ static void on_plan_result(ds_driver *d, ds_executor_entry *entry, const ds_msg_
         return;
     }
     entry->state = DS_EXECUTOR_READY;
+    DS_ASSERT(entry->running == 0 && entry->owned == 0 && entry->receivers == 0);
     ds_driver_tell_tables(d, entry);
     d->ever_ready = true;
     d->relaunch_wait_us = DS_RELAUNCH_US;
@@ -215,6 +219,7 @@ const char *ds_driver_bulk_url(const ds_driver *d, uint64_t executor_id)
 
 static void show_loss(const ds_stage *stage, uint32_t lost, uint64_t executor_id)
 {
+    DS_ASSERT(stage->keyed && lost > 0 && lost <= stage->n_partitions);
     for (uint32_t i = 0; i < stage->n_inputs; i++) {
         const ds_node *node = stage->inputs[i].root;
         bool state = node->kind == DS_NODE_STATE;
@@ -232,6 +237,7 @@ static void show_loss(const ds_stage *stage, uint32_t lost, uint64_t executor_id
  */
 static void lose_partitions(ds_driver *d, uint64_t executor_id)
 {
+    DS_ASSERT(executor_id != 0);
     for (uint32_t s = 0; s < d->plan->n_stages; s++) {
         if (d->keyed_ms[s] == NULL)
             continue;
@@ -253,6 +259,7 @@ static void lose_partitions(ds_driver *d, uint64_t executor_id)
 
 static void plan_replacement(ds_driver *d)
 {
+    DS_ASSERT(d->relaunch_wait_us >= DS_RELAUNCH_US);
     if (d->relaunch_us != INT64_MAX)
         return;
     d->relaunch_us = d->now_us + d->relaunch_wait_us;
@@ -266,6 +273,7 @@ static void lose(ds_driver *d, ds_executor_entry *entry, const char *why)
     if (entry->state == DS_EXECUTOR_GONE)
         return;
     bool was_ready = entry->state == DS_EXECUTOR_READY;
+    DS_ASSERT(entry->hold_until_ms == INT64_MAX);
     if (!was_ready && entry->local)
         d->launch_failures++;
     entry->state = DS_EXECUTOR_GONE;
@@ -320,6 +328,7 @@ void ds_driver_drop_stores(ds_driver *d)
             i++;
             continue;
         }
+        DS_ASSERT(entry->peer == 0);
         if (entry->store_open)
             d->ports.close_store(d->ports.arg, entry->id);
         for (size_t k = 0; k < d->registry.n; k++) {
@@ -340,6 +349,7 @@ void ds_driver_drop_stores(ds_driver *d)
  * could be due in them (see skip_idle_time). */
 static void begin_running(ds_driver *d)
 {
+    DS_ASSERT(d->phase == DS_PHASE_STARTING);
     d->phase = DS_PHASE_RUNNING;
     if (!d->config.virtual_time && d->config.recovered == NULL) {
         int64_t interval = d->plan->app->interval_ms;

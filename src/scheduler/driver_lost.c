@@ -38,6 +38,7 @@ bool ds_driver_lose_blocks(ds_driver *d, ds_batch *batch, uint32_t stage)
 
 static void run_again(ds_driver *d, ds_batch *batch, uint32_t n_tasks)
 {
+    DS_ASSERT(n_tasks > 0 && !ds_batch_is_done(batch));
     char time[DS_CLOCK_TEXT], why[DS_ERROR_TEXT];
     ds_clock_text(batch->time_ms, time);
     d->progress.retries += n_tasks;
@@ -71,6 +72,7 @@ void ds_driver_check_outputs(ds_driver *d, ds_batch *batch)
 
 void ds_driver_store_of(ds_driver *d, const ds_executor_entry *lost)
 {
+    DS_ASSERT(lost->state == DS_EXECUTOR_GONE);
     if (lost->store_open)
         return;
     for (uint32_t i = 0; i < d->n_intakes; i++) {

@@ -13,6 +13,7 @@
 
 void ds_driver_make_tables(ds_driver *d)
 {
+    DS_ASSERT(d->tables == NULL && d->n_tables == 0);
     d->tables = ds_calloc(d->n_intakes, sizeof *d->tables);
     for (uint32_t i = 0; i < d->n_intakes; i++)
         if (d->intakes[i].needed && d->intakes[i].source->type == DS_SOURCE_TABLE)
@@ -68,6 +69,7 @@ bool ds_driver_table_lies_in(const ds_driver *d, uint64_t executor_id)
 static void tell(ds_driver *d, const ds_executor_entry *to, const ds_table *table,
                  const ds_table_version *version)
 {
+    DS_ASSERT(!version->gone && version->number < table->next);
     ds_message message = {.type = DS_MSG_TABLE};
     message.table = (ds_msg_table){.plan_id = 1,
                                    .source = table->source,
@@ -128,6 +130,7 @@ static ds_executor_entry *place_load(const ds_driver *d)
 
 static void start_load(ds_driver *d, ds_table *table)
 {
+    DS_ASSERT(!table->loading);
     ds_executor_entry *entry = place_load(d);
     if (entry == NULL)
         return;
@@ -172,6 +175,7 @@ static void end_for(ds_driver *d, const ds_table *table, ds_status status, const
 /* Nothing was ever read: the app cannot begin, but for a file that somebody is just writing. */
 static void fail_first(ds_driver *d, ds_table *table, ds_status status, const char *why)
 {
+    DS_ASSERT(table->n_versions == 0 && status != DS_OK);
     if (status == DS_ERR_UNAVAILABLE && d->now_us - d->started_us < CHANGES_WAIT_US)
         back_off(d, table);
     else
@@ -182,6 +186,7 @@ static void show_failure(ds_driver *d, ds_table *table, const char *why)
 {
     if (d->now_us - table->shown_us < DS_SHOWN_EVERY_US)
         return;
+    DS_ASSERT(table->failures > 0);
     table->shown_us = d->now_us;
     char times[48] = "";
     if (table->failures > 1)
@@ -260,6 +265,7 @@ static void on_new_version(ds_driver *d, ds_table *table, const ds_executor_entr
                                 .checksum = loaded->checksum,
                                 .inputs = loaded->inputs,
                                 .n_inputs = loaded->n_inputs};
+    DS_ASSERT(d->intakes[table->source].next < version.number);
     for (uint32_t i = 0; i < loaded->n_inputs; i++)
         version.bytes += loaded->inputs[i].ref.length;
     if (version.bytes == 0)
@@ -377,6 +383,7 @@ static void check_batch(const ds_driver *d, ds_batch *batch)
     for (uint32_t i = 0; i < batch->n_tables && !batch->unsettled; i++) {
         const ds_batch_table *use = &batch->tables[i];
         const ds_table *table = table_of(d, use->source);
+        DS_ASSERT(table != NULL);
         const ds_table_version *version = ds_table_find(table, use->version);
         if ((version == NULL || version->gone) && wants(d, batch, use->source))
             batch->unsettled = true;
@@ -434,11 +441,13 @@ static bool can_settle(const ds_driver *d, const ds_batch *batch)
 /* Gives a batch other versions, and lets it begin anew. */
 static void settle(ds_driver *d, ds_batch *batch)
 {
+    DS_ASSERT(batch->unsettled && !ds_batch_is_prepared(batch));
     ds_batch_table *uses = DS_ARENA_ARRAY(batch->arena, ds_batch_table, d->n_tables + 1);
     for (uint32_t i = 0; i < d->n_tables; i++) {
         const ds_table *table = &d->tables[i];
         const ds_batch_table *before = use_of(batch, table->source);
         const ds_table_version *version = pick_version(table, before);
+        DS_ASSERT(version != NULL && (before == NULL || version->number >= before->version));
         show_change(table, batch, before, version);
         use_version(batch, &uses[i], table->source, version);
     }
@@ -459,6 +468,7 @@ static void settle(ds_driver *d, ds_batch *batch)
 /* Another executor reads the file, but not at once for ever. */
 static void lose_load(ds_driver *d, ds_table *table)
 {
+    DS_ASSERT(table->loading);
     table->loading = false;
     table->look_us = d->now_us;
     if (++table->losses < MOST_LOSSES)
@@ -471,6 +481,7 @@ static void lose_load(ds_driver *d, ds_table *table)
 
 void ds_driver_tables_of(ds_driver *d, const ds_executor_entry *lost)
 {
+    DS_ASSERT(lost->state == DS_EXECUTOR_GONE);
     for (uint32_t i = 0; i < d->n_tables; i++) {
         ds_table *table = &d->tables[i];
         bool was_usable = is_usable(table);

@@ -60,6 +60,7 @@ static void count(ds_driver *d, ds_intake *intake, uint64_t lost_before)
     const ds_tail_files *tail = &intake->tail;
     ds_source_counts *counts = intake->counts;
     uint64_t lost = tail->lost_bytes - lost_before;
+    DS_ASSERT(tail->lost_bytes >= lost_before);
     counts->lost_bytes += lost;
     d->progress.bytes_lost += lost;
     counts->files = tail->n;
@@ -70,6 +71,7 @@ void ds_driver_on_followed(ds_driver *d, const ds_driver_event *event)
 {
     DS_ASSERT(event->source < d->n_intakes);
     ds_intake *intake = &d->intakes[event->source];
+    DS_ASSERT(ds_intake_follows(intake));
     if (d->tick.lists_due > 0)
         d->tick.lists_due--;
     bool final = d->config.available_now, first = !intake->tail.seen;

@@ -62,6 +62,7 @@ static uint64_t share_of(const ds_driver *d, uint64_t store_bytes)
 {
     uint64_t tables = ds_driver_table_bytes(d);
     uint64_t left = store_bytes > 2 * tables ? store_bytes - tables : store_bytes / 2;
+    DS_ASSERT(left <= store_bytes);
     return left / (moves_rows(d->plan) ? 8 : 2);
 }
 
@@ -89,6 +90,7 @@ static uint64_t credit_of(const ds_driver *d, const ds_executor_entry *entry)
 
 static void start_receiver(ds_driver *d, ds_intake *intake)
 {
+    DS_ASSERT(intake->needed && intake->phase == DS_INTAKE_IDLE);
     ds_executor_entry *entry = place_receiver(d, intake->source);
     if (entry == NULL)
         return;
@@ -191,6 +193,7 @@ void ds_driver_on_receiver_state(ds_driver *d, ds_executor_entry *from,
         break;
     case DS_RECEIVER_RETRYING: ds_log_warn("source %s: %s", name, state->message); break;
     case DS_RECEIVER_ENDED:
+        DS_ASSERT(from->receivers > 0);
         intake->phase = DS_INTAKE_ENDED;
         from->receivers--;
         if (state->message[0] != '\0')
@@ -223,6 +226,7 @@ static void add_cuts(ds_driver *d)
         if (known)
             continue;
         d->tick.cuts_due[d->tick.n_cuts_due++] = entry->id;
+        DS_ASSERT(d->tick.n_cuts_due <= d->n_intakes);
         ds_message message = {.type = DS_MSG_CUT};
         message.cut.tick = d->tick.number;
         ds_driver_send(d, entry, &message);
@@ -330,6 +334,7 @@ static bool allot_sources(ds_driver *d, ds_batch *batch)
             end_for_length(d, intake);
         count_dropped(d, intake);
         ds_allotment *allotment = &batch->allotments[batch->n_allotments++];
+        DS_ASSERT(batch->n_allotments <= d->n_intakes);
         intake->most_bytes = most;
         ds_intake_allot(intake, batch, d->plan->app->interval_ms,
                         (uint64_t)d->plan->app->limits_block, allotment);
@@ -435,13 +440,16 @@ static void skip_idle_time(ds_driver *d)
         if (d->intakes[i].needed &&
             (d->intakes[i].source->batches != NULL || d->intakes[i].source->type == DS_SOURCE_RATE))
             return;
+    int64_t before = d->last_ms;
     d->last_ms = ds_floor_to(d->wall_ms, interval) - interval;
+    DS_ASSERT(d->last_ms >= before);
 }
 
 static void drain(ds_driver *d)
 {
     int64_t input = d->last_input_ms != DS_NO_BATCH ? d->last_input_ms : d->last_ms;
     int64_t next = ds_plan_drain_next(d->plan, input, d->last_ms);
+    DS_ASSERT(next == 0 || next > d->last_ms);
     if (next == 0)
         d->last_batch = true;
     else
@@ -456,6 +464,7 @@ static bool is_over(const ds_driver *d)
 
 static void name_open_window(const ds_driver *d, const ds_node *root)
 {
+    DS_ASSERT(root->stage < d->plan->n_stages);
     char since[DS_CLOCK_TEXT], due[DS_CLOCK_TEXT];
     int64_t reported = ds_floor_to(d->last_ms, root->slide_ms);
     if (ds_node_is_windowed(root) && d->stage_input_ms[root->stage] > reported)
@@ -476,6 +485,7 @@ void ds_driver_name_open_windows(const ds_driver *d)
 
 static void finish_stopping(ds_driver *d)
 {
+    DS_ASSERT(d->phase == DS_PHASE_STOPPING && !d->tick.active);
     if (d->last_batch || (!ds_driver_receivers_ended(d) && d->now_us < d->stop_deadline_us))
         return;
     pass(d, d->last_ms + d->plan->app->interval_ms);
@@ -484,6 +494,7 @@ static void finish_stopping(ds_driver *d)
 
 static void finish_tick(ds_driver *d)
 {
+    DS_ASSERT(d->tick.active);
     bool waiting =
         d->tick.lists_due > 0 || (d->tick.n_cuts_due > 0 && d->now_us < d->tick.deadline_us);
     if (waiting)

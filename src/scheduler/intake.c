@@ -42,6 +42,7 @@ void ds_intake_report(ds_intake *intake, uint64_t executor_id, uint64_t receiver
                       const ds_block *block)
 {
     intake->too_long += block->too_long;
+    DS_ASSERT(ds_intake_has_receiver(intake));
     if (intake->counts != NULL)
         intake->counts->cut_short += block->cut_short;
     if (block->length == 0)
@@ -68,6 +69,7 @@ ds_lost_blocks ds_intake_lose(ds_intake *intake, uint64_t executor_id)
         lost.bytes += waiting->block.length;
         lost.records += waiting->block.records;
     }
+    DS_ASSERT(kept + lost.blocks == intake->n_blocks);
     intake->n_blocks = kept;
     intake->records += lost.records; /* the records behind them keep their numbers */
     return lost;
@@ -202,6 +204,7 @@ static ds_input *add_input(ds_batch *batch, ds_allotment *allotment, uint32_t *c
 static void take_piece(ds_intake *intake, ds_seen_file *file, ds_batch *batch, uint64_t most,
                        ds_allotment *allotment, uint32_t *capacity)
 {
+    DS_ASSERT(most > 0 && has_bytes(file));
     uint64_t to = file->taken + least(most, file->size - file->taken);
     *add_input(batch, allotment, capacity) =
         (ds_input){.kind = DS_INPUT_FILE,
@@ -252,6 +255,7 @@ static void allot_rows(ds_intake *intake, ds_batch *batch, int64_t interval_ms,
     uint64_t begin =
         (uint64_t)((__uint128_t)(uint64_t)(batch->time_ms - interval_ms) * rate / 1000);
     uint64_t n = end - begin;
+    DS_ASSERT(rate > 0 && end >= begin);
     uint64_t piece = n / DS_RATE_BATCH_PIECES + 1;
     if (piece < DS_RATE_PIECE_ROWS)
         piece = DS_RATE_PIECE_ROWS;
@@ -280,6 +284,7 @@ static void allot_list(ds_intake *intake, ds_batch *batch, ds_allotment *allotme
     if (!has_lists(intake))
         return;
     uint64_t at = intake->next++;
+    DS_ASSERT(allotment->n_inputs == 0);
     allotment->next = intake->next;
     if (json_array_size(json_array_get(intake->source->batches, at)) == 0)
         return;

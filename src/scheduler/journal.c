@@ -89,6 +89,7 @@ static json_t *input_json(const ds_input *input)
 
 static bool is_table(const ds_plan *plan, uint32_t source)
 {
+    DS_ASSERT(source < plan->app->n_sources);
     return plan->app->sources[source].type == DS_SOURCE_TABLE;
 }
 
@@ -166,6 +167,7 @@ static json_t *files_json(const ds_commit_file *files, uint32_t n, bool appended
 
 static json_t *append_json(const ds_commit_append *append)
 {
+    DS_ASSERT(append->n_parts > 0 && append->path != NULL);
     json_t *object = json_object();
     set(object, "path", text_of(append->path));
     if (append->base.length != DS_APPEND_UNKNOWN) {
@@ -210,6 +212,7 @@ static json_t *record(const char *kind)
 
 void ds_journal_allotted(ds_buffer *out, const ds_plan *plan, const ds_batch *batch)
 {
+    DS_ASSERT(!ds_batch_is_prepared(batch));
     json_t *object = record("allotted");
     set(object, "batch_ms", time_of(batch->time_ms));
     set(object, "sources", allotments_json(plan, batch));
@@ -223,6 +226,7 @@ void ds_journal_allotted(ds_buffer *out, const ds_plan *plan, const ds_batch *ba
 
 void ds_journal_prepared(ds_buffer *out, int64_t batch_ms, const ds_commit *commit)
 {
+    DS_ASSERT(commit->batch_ms == batch_ms);
     json_t *object = record("prepared");
     set(object, "batch_ms", time_of(batch_ms));
     set_commit(object, commit);
@@ -288,6 +292,7 @@ static json_t *source_json(const ds_intake *intake)
     json_t *files = json_array();
     for (size_t i = 0; i < intake->n_files; i++) {
         const ds_seen_file *file = &intake->files[i];
+        DS_ASSERT(file->taken <= file->size);
         if (file->taken == 0)
             continue;
         json_t *entry = json_object();

@@ -206,14 +206,6 @@ static bool read_tables(ds_arena *arena, const ds_plan *plan, json_t *tables,
     return true;
 }
 
-/* Any 64 bits. */
-static bool get_inode(const json_t *object, const char *key, uint64_t *to)
-{
-    const json_t *value = json_object_get(object, key);
-    *to = (uint64_t)json_integer_value(value);
-    return json_is_integer(value);
-}
-
 /* The files of a commit, or the parts of an append, which have no place of their own. */
 static ds_commit_file *read_staged(ds_arena *arena, json_t *files, bool appended, uint32_t *n)
 {
@@ -244,7 +236,7 @@ static bool read_append(ds_arena *arena, const json_t *object, ds_commit_append 
     if (append->path == NULL || !json_is_array(parts) ||
         (json_object_get(object, "base") != NULL &&
          !(get_number(object, "base", &append->base.length) &&
-           get_inode(object, "inode", &append->base.inode))))
+           get_bits(object, "inode", &append->base.inode))))
         return false;
     append->parts = read_staged(arena, parts, true, &append->n_parts);
     return append->parts != NULL && append->n_parts > 0;
@@ -377,6 +369,7 @@ static void remove_batch(ds_recovered *recovered, int64_t time_ms)
     for (uint32_t i = 0; i < recovered->n_batches; i++)
         if (recovered->batches[i].time_ms != time_ms)
             recovered->batches[kept++] = recovered->batches[i];
+    DS_ASSERT(kept + 1 == recovered->n_batches); /* a time stands there once */
     recovered->n_batches = kept;
 }
 
@@ -477,6 +470,7 @@ static void merge_files(ds_recovered_source *source)
             to->taken = larger(to->taken, file->taken);
         }
     }
+    DS_ASSERT(kept < source->n_files);
     source->n_files = kept + 1;
 }
 
@@ -548,6 +542,7 @@ static void note_positions(ds_recovered *recovered, const json_t *object)
 
 static bool next_line(const char **at, const char *end, const char **line, size_t *length)
 {
+    DS_ASSERT(*at <= end);
     if (*at == end)
         return false;
     const char *stop = memchr(*at, '\n', (size_t)(end - *at));

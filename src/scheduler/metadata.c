@@ -41,6 +41,7 @@ static char *join(const char *dir, const char *name)
 
 static char *file_path(const ds_metadata *m, uint64_t number, const char *suffix)
 {
+    DS_ASSERT(number > 0);
     char name[40];
     snprintf(name, sizeof name, "%010" PRIu64 ".jsonl%s", number, suffix);
     return join(m->files, name);
@@ -216,6 +217,7 @@ static ds_status write_new(ds_metadata *m, const char *line, size_t length, ds_e
 ds_status ds_metadata_append(ds_metadata *m, const char *line, size_t length, bool whole, bool sync,
                              ds_error *error)
 {
+    DS_ASSERT(length > 0 && line[length - 1] == '\n');
     if (whole)
         return write_new(m, line, length, error);
     if (m->fd < 0)

@@ -1,5 +1,6 @@
 #include "scheduler/sink_locks.h"
 
+#include "base/assert.h"
 #include "base/files.h"
 
 #include <errno.h>
@@ -36,6 +37,7 @@ static bool is_there(int fd, const char *path)
 /* Before it is unlocked, so that nobody else's folder is taken away. */
 static void release(const ds_sink_plan *sink, int fd)
 {
+    DS_ASSERT(fd >= 0 && ds_sink_is_staged(sink));
     if (sink->kind == DS_TO_APPEND && is_there(fd, sink->staging))
         rmdir(sink->staging);
     close(fd);
@@ -85,6 +87,7 @@ static ds_status take_folder(ds_sink_locks *locks, const ds_sink_plan *sink, ds_
 static ds_status take_file(ds_sink_locks *locks, const ds_sink_plan *sink, ds_error *error)
 {
     int *fd = &locks->fds[sink->index];
+    DS_ASSERT(sink->kind == DS_TO_APPEND && *fd < 0);
     for (;;) {
         if (mkdir(sink->staging, 0777) != 0 && errno != EEXIST)
             return ds_error_set(error, DS_ERR_IO, "sink %s: cannot make the folder %s: %s",

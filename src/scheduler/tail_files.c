@@ -77,6 +77,7 @@ static ds_tail_file *insert(ds_tail_files *tail, ds_tail_file file)
     for (; at > 0 && tail->files[at - 1].number > file.number; at--)
         tail->files[at] = tail->files[at - 1];
     tail->files[at] = file;
+    DS_ASSERT(at == 0 || tail->files[at - 1].number < file.number);
     if (file.number >= tail->next_number)
         tail->next_number = file.number + 1;
     return &tail->files[at];
@@ -86,6 +87,7 @@ static ds_tail_file detach(ds_tail_files *tail, ds_tail_file *file)
 {
     ds_tail_file taken_out = *file;
     uint32_t at = (uint32_t)(file - tail->files);
+    DS_ASSERT(at < tail->n);
     tail->n--;
     memmove(file, file + 1, (tail->n - at) * sizeof *file);
     return taken_out;
@@ -159,6 +161,7 @@ void ds_tail_files_use(ds_tail_files *tail, uint64_t number)
 /* What was found of a file, was not taken, and cannot be had any more. */
 static uint64_t lose(ds_tail_files *tail, const ds_tail_file *file)
 {
+    DS_ASSERT(!file->gone); /* once */
     uint64_t lost = file->size > file->taken ? file->size - file->taken : 0;
     tail->lost_bytes += lost;
     return lost;
@@ -189,6 +192,7 @@ static void see_unreadable(ds_tail_files *tail, ds_tail_file *file, const char *
 static ds_tail_file *begin_again(ds_tail_files *tail, ds_tail_file *file, const ds_sighting *seen,
                                  int64_t now_us)
 {
+    DS_ASSERT(seen->what == DS_SIGHT_SEEN);
     uint64_t lost = lose(tail, file);
     char what[80] = "";
     if (lost > 0)
@@ -349,6 +353,8 @@ uint64_t ds_tail_files_behind(const ds_tail_files *tail)
 
 static void take_from(ds_tail_file *file, uint64_t to, ds_input *input)
 {
+    DS_ASSERT(to > file->taken && !file->gone);
+    DS_ASSERT(file->stop == 0 || to <= file->stop);
     *input = (ds_input){.kind = DS_INPUT_TAIL,
                         .from = file->taken,
                         .to = to,
