@@ -25,7 +25,7 @@ class Apps:
 
     def app(self):
         r = self.random
-        n_batches = r.choice([1, 3, 5, 8, 12])
+        n_batches = r.choice([1, 3, 5, 8, 12, 5, 8, 12, 40])
         interval_ms = r.choice([10, 100, 1000, 60000])
         self.interval_us = interval_ms * 1000
         r.lua = r.random() < 0.3  # are functions in Lua wanted?
@@ -326,7 +326,7 @@ class Apps:
     def window(self, stream):
         r = self.random
         slide = stream.slide * r.choice([1, 1, 2, 3])
-        size = stream.slide * r.randrange(1, 7)
+        size = stream.slide * r.randrange(1, r.choice([7, 7, 7, 20]))
         if r.random() < 0.3:
             size = slide
         if slide > 6:
