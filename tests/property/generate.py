@@ -3,6 +3,8 @@
 Everything follows from one seed. An app is built with what evaluate.py needs to know (expressions
 that can be evaluated), and written as an app file by App.json.
 """
+import collections
+
 import expressions as ex
 import records
 from app_file import App
@@ -16,7 +18,7 @@ NAMES = ["odd name", "ключ", "and", "Count", "x.y", "a\"b"]
 class Apps:
     """Makes an app from a seeded generator of random numbers."""
 
-    MOST_JOINED = 1000, 100000  # rows of a join; pairs that are looked at
+    MOST_JOINED = 1000  # rows
 
     def __init__(self, random):
         self.random = random
@@ -240,12 +242,18 @@ class Apps:
         return left + [Column(name, c.type, c.exact, c.grid) for c, name in renamed]
 
     def too_many(self, stream):
+        """Is the result of a join large? It is counted without making it."""
         evaluation = Evaluation(self.pool + self.tables + [stream], 0, 10**6)
-        for k in range(1, 16):
-            sizes = [sum(len(evaluation.rows(p, k) or []) for p in stream.parents),
-                     len(evaluation.rows(stream.join.other, k) or [])]
-            if sizes[0] * sizes[1] > self.MOST_JOINED[1] or \
-                    len(evaluation.input(stream, k)) > self.MOST_JOINED[0]:
+        join = stream.join
+        for k in range(1, 45):
+            if not evaluation.due(stream, k):
+                continue
+            sides = [[row for parent in stream.parents for _, row in evaluation.rows(parent, k)],
+                     [row for _, row in evaluation.rows(join.other, k)]]
+            counts = [collections.Counter(tuple(row[pair[side]] for pair in join.on)
+                                          for row in rows) for side, rows in enumerate(sides)]
+            total = sum(n * counts[1][key] for key, n in counts[0].items())
+            if total + len(sides[0]) + len(sides[1]) > self.MOST_JOINED:
                 return True
         return False
 
@@ -356,7 +364,7 @@ class Apps:
 class WideApps(Apps):
     """Apps with more data than an executor with little memory holds: many keys, long texts."""
 
-    MOST_JOINED = 200000, 10**10
+    MOST_JOINED = 100000
 
     def app(self):
         r = self.random

@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import generate  # noqa: E402
 from shrink import fails, shrink  # noqa: E402
-from ways import BINARY, WAYS, WIDE_WAYS, WITH_DEATHS, Difference, check  # noqa: E402
+from ways import BINARY, WAYS, WIDE_WAYS, WITH_DEATHS, Difference, check, limit_memory  # noqa: E402
 
 
 def app_text(app_json):
@@ -59,7 +59,11 @@ def report(seed, way, app, message, keep):
 
 def run_seed(seed, ways, wide, keep):
     """True if all is as it should be."""
-    app = (generate.WideApps if wide else generate.Apps)(random.Random(seed)).app()
+    try:
+        app = (generate.WideApps if wide else generate.Apps)(random.Random(seed)).app()
+    except MemoryError:
+        print("seed %d is passed over: it takes too much memory" % seed)
+        return True
     for way in ways:
         if way in WITH_DEATHS and app.remembers():
             continue
@@ -84,6 +88,7 @@ def main():
     options = parser.parse_args()
     if not os.access(BINARY, os.X_OK):
         sys.exit("there is no binary %s: build it, or name another with DSTREAM" % BINARY)
+    limit_memory()
     first, last = (int(n) for n in options.seeds.split(".."))
     if options.seed is not None:
         first = last = options.seed

@@ -1,9 +1,11 @@
 """Runs an app with the real binary, in one of several ways, and compares what comes out."""
 import collections
+import copy
 import json
 import math
 import os
 import random
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -17,6 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BINARY = os.path.abspath(os.environ.get("DSTREAM", os.path.join(HERE, "../../build/dstream")))
 PATIENCE = float(os.environ.get("DSTREAM_PATIENCE", "60"))  # seconds for one run
 MOST_BYTES = 16 << 20  # of an app file
+MOST_MEMORY = 3 << 30  # of this program
 
 # Thousands of small files are made and synced: where that costs nothing, if there is such a place.
 FOLDERS = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -116,10 +119,20 @@ def expected_rows(app, evaluation, dataset, k):
 # ---- running ----
 
 
+def limit_memory():
+    """An evaluation that grows without end is an error of this test, not of the machine."""
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def without_limit():
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
 def launch(arguments, folder):
     return subprocess.Popen([BINARY, *arguments], cwd=folder, stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            env=dict(os.environ, TMPDIR=folder))
+                            env=dict(os.environ, TMPDIR=folder), preexec_fn=without_limit)
 
 
 def finish(process):
@@ -252,27 +265,29 @@ def check_bad_records(app, log):
 class Evaluated(Evaluation):
     """Batch times as they were: after a restart there may be gaps."""
 
-    def __init__(self, app, times):
-        interval = app.interval_ms * 1000
-        super().__init__(app.datasets(), times[0] - interval, interval)
+    def __init__(self, datasets, interval, times):
+        super().__init__(datasets, times[0] - interval, interval)
         self.times = times
 
     def time(self, k):
         return self.times[k - 1] if 1 <= k <= len(self.times) else super().time(k)
 
 
-def cut_files(app, found, times):
+def datasets_as_cut(app, found, times):
     """With little memory not all files are taken in the first batch: as what came out says."""
-    for source in app.sources:
-        if source.format is None or isinstance(source, Table):
-            continue
-        rows, at, batches = [row for batch in source.batches for row in batch], 0, []
-        for time_ms in times:
-            n = len(found[source.name].get(time_ms, []))
-            batches.append(rows[at:at + n])
-            at += n
-        if at == len(rows):  # else it will be told as a difference
-            source.batches = batches
+    datasets = []
+    for dataset in app.datasets():
+        if getattr(dataset, "format", None) is not None and not isinstance(dataset, Table):
+            rows, at, batches = dataset.batches[0], 0, []
+            for time_ms in times:
+                n = len(found[dataset.name].get(time_ms, []))
+                batches.append(rows[at:at + n])
+                at += n
+            if at == len(rows):  # else it will be told as a difference
+                dataset = copy.copy(dataset)
+                dataset.batches = batches
+        datasets.append(dataset)
+    return datasets
 
 
 def run_way(app, way, folder):
@@ -289,7 +304,8 @@ def run_way(app, way, folder):
         raise Difference("ended with %d\n%s" % (status, readable(log)))
     clock = outputs(app, folder, app.sources[0])
     if len(clock) != len(app.sources[0].batches):
-        raise Difference("%d of %d batches\n%s" % (len(clock), len(app.sources[0].batches), readable(log)))
+        raise Difference("%d of %d batches\n%s" % (len(clock), len(app.sources[0].batches),
+                                                  readable(log)))
     found = {dataset.name: outputs(app, folder, dataset) for dataset in app.datasets()}
     times = sorted(set(clock) | {time_ms for source in app.sources if not isinstance(source, Table)
                                  for time_ms in found[source.name]})
@@ -298,8 +314,8 @@ def run_way(app, way, folder):
                          if time_ms > times[-1]})
     else:
         check_bad_records(app, log)
-    cut_files(app, found, times)
-    evaluation = Evaluated(app, [time_ms * 1000 for time_ms in times])
+    evaluation = Evaluated(datasets_as_cut(app, found, times), app.interval_ms * 1000,
+                           [time_ms * 1000 for time_ms in times])
     last = max(len(times), last_batch(app, evaluation))
     for dataset in app.datasets():
         check_dataset(app, evaluation, dataset, found[dataset.name], last)
