@@ -231,7 +231,7 @@ static void scan(ds_tail *tail, int64_t now_us)
     int64_t began_us = ds_clock_mono_us();
     ds_tail_names_folders(tail->pattern, watch_folder, tail->watch);
     ds_tail_watch_drain(tail->watch);
-    ds_tail_watch_strays(tail->watch, open_stray, tail);
+    bool again = ds_tail_watch_strays(tail->watch, open_stray, tail);
     ds_tail_names_find(&tail->names, tail->pattern);
     open_names(tail);
     for (uint32_t i = 0; i < tail->n_slots; i++)
@@ -239,7 +239,7 @@ static void scan(ds_tail *tail, int64_t now_us)
     int64_t rest_us = (ds_clock_mono_us() - began_us) * SCAN_SHARE;
     tail->not_before_us = now_us + (rest_us > SCAN_LEAST_US ? rest_us : SCAN_LEAST_US);
     tail->scan_at_us = now_us + (rest_us > SCAN_EVERY_US ? rest_us : SCAN_EVERY_US);
-    tail->told = false;
+    tail->told = again;
 }
 
 static bool is_due(const ds_tail *tail, int64_t now_us)

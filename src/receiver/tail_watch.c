@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
@@ -20,10 +21,12 @@ typedef struct folder {
 } folder;
 
 typedef struct stray {
-    int folder; /* number */
+    uint64_t id; /* ascending */
+    int folder;  /* number */
     char *name;
     uint32_t cookie; /* it is being renamed: the next event tells to what; 0: it is not */
     uint32_t missed;
+    uint32_t renames; /* so far */
 } stray;
 
 struct ds_tail_watch {
@@ -33,6 +36,7 @@ struct ds_tail_watch {
     uint32_t n_folders, folders_capacity;
     stray *strays;
     uint32_t n_strays, strays_capacity;
+    uint64_t last_id;
 };
 
 ds_tail_watch *ds_tail_watch_new(const char *pattern)
@@ -126,7 +130,8 @@ static stray *add_stray(ds_tail_watch *watch, int number, const char *name)
         watch->strays_capacity = watch->strays_capacity * 2 + 4;
         watch->strays = ds_realloc(watch->strays, watch->strays_capacity, sizeof *watch->strays);
     }
-    watch->strays[watch->n_strays] = (stray){.folder = number, .name = ds_strdup(name)};
+    watch->strays[watch->n_strays] =
+        (stray){.id = ++watch->last_id, .folder = number, .name = ds_strdup(name)};
     return &watch->strays[watch->n_strays++];
 }
 
@@ -154,7 +159,10 @@ static void on_moved_to(ds_tail_watch *watch, const struct inotify_event *event)
         if (s->cookie == 0 || s->cookie != event->cookie)
             continue;
         free(s->name);
-        *s = (stray){.folder = event->wd, .name = ds_strdup(event->name)};
+        *s = (stray){.id = s->id,
+                     .folder = event->wd,
+                     .name = ds_strdup(event->name),
+                     .renames = s->renames + 1};
         return;
     }
 }
@@ -186,7 +194,7 @@ static void on_event(ds_tail_watch *watch, const struct inotify_event *event)
         drop_stray(watch, s);
 }
 
-bool ds_tail_watch_drain(ds_tail_watch *watch)
+static bool take_events(ds_tail_watch *watch)
 {
     char bytes[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
     bool any = false;
@@ -203,6 +211,12 @@ bool ds_tail_watch_drain(ds_tail_watch *watch)
             at += (ssize_t)sizeof *event + (ssize_t)event->len;
         }
     }
+    return any;
+}
+
+bool ds_tail_watch_drain(ds_tail_watch *watch)
+{
+    bool any = take_events(watch);
     drop_lost(watch);
     return any;
 }
@@ -218,19 +232,55 @@ static void path_of(const ds_tail_watch *watch, const stray *s, char *path, size
         snprintf(path, size, "%s%s%s", in, length > 0 && in[length - 1] == '/' ? "" : "/", s->name);
 }
 
-void ds_tail_watch_strays(ds_tail_watch *watch, bool (*fn)(void *arg, const char *path), void *arg)
+/* Waits until all renames in a folder that anybody has seen are told, too: the kernel tells them
+ * before it lets go of the folder, and reading takes hold of it. */
+static void settle(const ds_tail_watch *watch, int number)
 {
-    for (uint32_t i = 0; i < watch->n_strays;) {
-        stray *s = &watch->strays[i];
-        char path[PATH_BYTES];
-        if (s->cookie != 0) {
-            i++;
-            continue;
-        }
-        path_of(watch, s, path, sizeof path);
-        if (fn(arg, path) || ++s->missed > PATIENCE)
-            drop_stray(watch, s);
-        else
-            i++;
+    const folder *in = find_folder(watch, number);
+    DIR *names = in == NULL ? NULL : opendir(in->path);
+    if (names == NULL)
+        return;
+    (void)readdir(names);
+    closedir(names);
+}
+
+static stray *stray_after(const ds_tail_watch *watch, uint64_t id)
+{
+    for (uint32_t i = 0; i < watch->n_strays; i++)
+        if (watch->strays[i].id > id)
+            return &watch->strays[i];
+    return NULL;
+}
+
+/* Looks at one stray. If its name changed meanwhile, that may have led to another file, or to none:
+ * then it stays, nothing is held against it, and the result is true. */
+static bool look_at(ds_tail_watch *watch, const stray *s, bool (*fn)(void *arg, const char *path),
+                    void *arg)
+{
+    uint64_t id = s->id;
+    uint32_t renames = s->renames;
+    char path[PATH_BYTES];
+    path_of(watch, s, path, sizeof path);
+    bool found = fn(arg, path);
+    settle(watch, s->folder);
+    take_events(watch);
+    stray *now = stray_after(watch, id - 1);
+    if (now == NULL || now->id != id || now->cookie != 0 || now->renames != renames)
+        return now != NULL && now->id == id;
+    if (found || ++now->missed > PATIENCE)
+        drop_stray(watch, now);
+    return false;
+}
+
+bool ds_tail_watch_strays(ds_tail_watch *watch, bool (*fn)(void *arg, const char *path), void *arg)
+{
+    bool again = false;
+    const uint64_t last = watch->last_id; /* later ones have their turn the next time */
+    const stray *s;
+    for (uint64_t id = 0; (s = stray_after(watch, id)) != NULL && s->id <= last;) {
+        id = s->id;
+        if (s->cookie == 0 && find_folder(watch, s->folder) != NULL)
+            again = look_at(watch, s, fn, arg) || again;
     }
+    return again || watch->last_id > last;
 }

@@ -32,7 +32,7 @@ void ds_tail_watch_add(ds_tail_watch *watch, const char *folder);
 bool ds_tail_watch_drain(ds_tail_watch *watch);
 
 /* Calls fn with the path of each stray, oldest first; one for which it returns true is a stray no
- * longer. */
-void ds_tail_watch_strays(ds_tail_watch *watch, bool (*fn)(void *arg, const char *path), void *arg);
+ * longer. True if some were renamed meanwhile: they have to be looked at again. */
+bool ds_tail_watch_strays(ds_tail_watch *watch, bool (*fn)(void *arg, const char *path), void *arg);
 
 #endif
