@@ -236,10 +236,10 @@ class Metadata(scenario.Scenario):
         run = self.start(self.app_with(retain=0))
         run.until(lambda: self.files() and self.files()[-1] >= "0000000003", "a third file",
                   seconds=2 * scenario.PATIENCE)
+        run.kill()  # now the files stay as they are
         size = sum(os.path.getsize(self.path("state/metadata", name)) for name in self.files())
         self.assertLess(size, 2 << 20)
         self.assertLessEqual(len(self.files()), 2)
-        run.kill()
         run = self.start(self.app_with(retain=0))
         run.until_batches(10)
         run.stop()
