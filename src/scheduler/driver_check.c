@@ -32,7 +32,7 @@ static void check_stage(const ds_driver *d, const ds_batch *batch, const ds_batc
     for (uint32_t p = 0; p < stage->next; p++)
         DS_ASSERT(stage->tasks[p].state != DS_TASK_WAITING || batch->state == DS_BATCH_FAILED);
     DS_ASSERT(stage->n_done == count_state(stage, DS_TASK_DONE));
-    DS_ASSERT(!stage->done || (stage->ready && stage->n_done == stage->n_tasks));
+    DS_ASSERT(!stage->done || stage->n_done == stage->n_tasks);
 }
 
 static void check_stages(const ds_driver *d, const ds_batch *batch)
