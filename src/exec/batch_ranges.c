@@ -37,6 +37,7 @@ void ds_batch_ranges_free(ds_batch_ranges *ranges)
 ds_status ds_batch_ranges_take(ds_batch_ranges *ranges, int64_t batch_ms, uint64_t length,
                                uint64_t *offset, ds_error *error)
 {
+    DS_ASSERT(length > 0);
     DS_TRY(ds_store_take_any(ranges->store, length, offset, error));
     pthread_mutex_lock(&ranges->lock);
     if (ranges->n == ranges->capacity) {

@@ -76,6 +76,7 @@ bool ds_block_ledger_reserve(ds_block_ledger *ledger, uint64_t receiver_id, uint
 
 static void add_block(ds_block_ledger *ledger, held_block block)
 {
+    DS_ASSERT(block.length > 0);
     if (ledger->n_blocks == ledger->capacity) {
         ledger->capacity = ledger->capacity == 0 ? 64 : ledger->capacity * 2;
         ledger->blocks = ds_realloc(ledger->blocks, ledger->capacity, sizeof *ledger->blocks);
@@ -100,6 +101,7 @@ void ds_block_ledger_report(ds_block_ledger *ledger, uint64_t receiver_id, uint6
     else
         ds_store_trim(ledger->store, offset, reserved, length);
     uint64_t kept = kept_bytes(length) < reserved ? kept_bytes(length) : reserved;
+    DS_ASSERT(kept <= a->held);
     a->held -= reserved - kept;
     if (length > 0)
         add_block(ledger, (held_block){receiver_id, block_id, offset, kept});

@@ -81,6 +81,7 @@ struct ds_bulk_client {
 
 static void free_slot(connection *c, slot *s)
 {
+    DS_ASSERT(s->transfer->under_way > 0 && c->under_way > 0);
     s->transfer->under_way--;
     c->under_way--;
     *s = (slot){0};
@@ -144,6 +145,7 @@ static void take_answer(connection *c, const ds_msg_fetched *answer)
 
 static void send_request(const connection *c, const slot *s)
 {
+    DS_ASSERT(c->open && s->ref.length <= DS_FETCH_LIMIT);
     ds_message message = {.type = DS_MSG_FETCH};
     message.fetch.number = s->number;
     message.fetch.ref = s->ref;
@@ -164,6 +166,7 @@ static slot next_part(transfer *t)
     slot part = {.transfer = t,
                  .ref = {item->ref.executor_id, item->ref.offset + t->done, length},
                  .to = item->to + t->done};
+    DS_ASSERT(length > 0 && t->done + length <= item->ref.length);
     t->done += length;
     return part;
 }
@@ -217,6 +220,7 @@ static void wait_until(connection *c, int64_t deadline_us)
 /* Puts a new link in the place of a lost one. False if a further try makes no sense. */
 static bool dial(connection *c, ds_error *error)
 {
+    DS_ASSERT(!c->open && !c->dialing);
     ds_client *old = c->link, *link = NULL;
     c->link = NULL;
     c->dialing = true;
@@ -282,6 +286,7 @@ static void run(connection *c, transfer *t)
 static ds_status try_fetch(connection *c, const ds_bulk_item *items, size_t n_items, transfer *t,
                            ds_error *error)
 {
+    DS_ASSERT(n_items > 0 && t->under_way == 0);
     *t = (transfer){.items = items, .n_items = n_items, .failed = items[0].ref};
     DS_TRY(open_link(c, error));
     run(c, t);
@@ -307,6 +312,7 @@ static connection *new_connection(const ds_bulk_client *client, const char *url)
 
 static void free_connection(connection *c)
 {
+    DS_ASSERT(c->users == 0 && c->under_way == 0);
     ds_client_free(c->link);
     pthread_cond_destroy(&c->changed);
     pthread_mutex_destroy(&c->lock);
@@ -334,6 +340,7 @@ static connection *acquire(ds_bulk_client *client, const char *url)
 static void release(ds_bulk_client *client, connection *c)
 {
     pthread_mutex_lock(&client->lock);
+    DS_ASSERT(c->users > 0);
     bool unused = --c->users == 0 && c->dropped;
     pthread_mutex_unlock(&client->lock);
     if (unused)

@@ -28,6 +28,7 @@ static void encode_answer(const ds_bulk_server *server, const ds_msg_fetch *fetc
     ds_message answer = {.type = DS_MSG_FETCHED};
     answer.fetched = (ds_msg_fetched){.number = fetch->number, .status = DS_ERR_LOST};
     const char *bytes = server->source.hold(server->source.arg, &fetch->ref);
+    DS_ASSERT(bytes == NULL || fetch->ref.length <= DS_FETCH_LIMIT);
     if (bytes != NULL) {
         answer.fetched.status = DS_OK;
         answer.fetched.bytes = bytes;
@@ -90,6 +91,7 @@ static void on_message(ds_bulk_server *server, const ds_link_event *event)
 static bool count_client(ds_bulk_server *server, int32_t more)
 {
     pthread_mutex_lock(&server->lock);
+    DS_ASSERT(more > 0 || server->n_clients > 0);
     server->n_clients += (uint32_t)more;
     bool fits = server->n_clients <= DS_BULK_CLIENTS;
     pthread_mutex_unlock(&server->lock);

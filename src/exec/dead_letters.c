@@ -85,6 +85,7 @@ static size_t kept_length(const ds_dead_letters *letters, const char *record, si
 /* Begins a letter, with its time. */
 static ds_status begin(ds_dead_letters *letters, ds_buffer **out, ds_error *error)
 {
+    DS_ASSERT(letters->file != NULL || letters->n == 0);
     if (letters->file == NULL)
         DS_TRY(ds_sink_stage(letters->sink, &letters->context, &letters->file, error));
     *out = ds_staged_file_buffer(letters->file);
@@ -97,6 +98,7 @@ static ds_status begin(ds_dead_letters *letters, ds_buffer **out, ds_error *erro
 
 static void put_position(ds_dead_letters *letters, ds_buffer *out, const ds_dead_letter *letter)
 {
+    DS_ASSERT(letter->file != NULL || letter->number > 0);
     ds_buffer_append_text(out, ",\"position\":{");
     if (letter->file != NULL) {
         put_text(letters, out, "file", letter->file, strlen(letter->file));
@@ -111,6 +113,7 @@ static void put_position(ds_dead_letters *letters, ds_buffer *out, const ds_dead
 static void put_record(ds_dead_letters *letters, ds_buffer *out, const char *record, size_t length)
 {
     size_t kept = kept_length(letters, record, length);
+    DS_ASSERT(kept <= length && kept <= letters->record_limit);
     bool replaced = put_text(letters, out, "record", record, kept);
     if (replaced) {
         ds_buffer_append_text(out, ",\"base64\":\"");
@@ -171,6 +174,7 @@ ds_status ds_dead_letters_rows(ds_dead_letters *letters, const char *stream, ds_
         [DS_DROP_FUNCTION] = "\"function\",\"detail\":"
                              "\"a function in its flat_map, where or select failed\"",
     };
+    DS_ASSERT(chunk->n_rows > 0 && reason < sizeof reasons / sizeof *reasons);
     letters->text.length = 0;
     write_rows(&letters->text, schema, heap, chunk);
     const char *row = ds_buffer_text(&letters->text);
@@ -184,6 +188,7 @@ ds_status ds_dead_letters_rows(ds_dead_letters *letters, const char *stream, ds_
         DS_TRY(ds_staged_file_drain(letters->file, error));
         row += length + 1;
     }
+    DS_ASSERT(row == letters->text.data + letters->text.length);
     return DS_OK;
 }
 

@@ -71,6 +71,7 @@ ds_executor *ds_executor_new(const ds_executor_config *config, const ds_executor
 
 static void drop_plan(ds_executor *e, uint32_t index)
 {
+    DS_ASSERT(index < e->n_plans);
     held_plan *held = &e->plans[index];
     ds_keyed_store_free(held->keyed);
     ds_tables_free(held->tables);
@@ -122,6 +123,7 @@ static void end(ds_executor *e, ds_status status, const char *reason)
 
 static void say_hello(ds_executor *e)
 {
+    DS_ASSERT(!e->welcomed);
     ds_message message = {.type = DS_MSG_HELLO};
     ds_msg_hello *hello = &message.hello;
     hello->protocol = DS_PROTOCOL_VERSION;
@@ -170,6 +172,7 @@ static void rest(ds_executor *e)
 
 static void beat(ds_executor *e, int64_t now_us)
 {
+    DS_ASSERT(e->welcomed && e->heartbeat_us > 0);
     ds_message message = {.type = DS_MSG_HEARTBEAT};
     message.heartbeat.used_bytes = (uint64_t)atomic_load(&e->budget.used_bytes);
     message.heartbeat.store_used = ds_store_used(e->config.store);
@@ -301,6 +304,7 @@ static void flush_results(ds_executor *e)
 /* Deep copy: the task's arena goes when the event was handled. */
 static void keep_result(ds_executor *e, const ds_task_result *result)
 {
+    DS_ASSERT(e->n_results < MOST_RESULTS);
     ds_arena *arena = e->results_arena;
     ds_task_result *kept = &e->results[e->n_results++];
     *kept = *result;
@@ -451,6 +455,7 @@ static void say_receiver_failed(ds_executor *e, uint64_t receiver_id, const char
 static uint32_t block_bytes(const ds_app *app, uint64_t credit_bytes)
 {
     uint64_t bytes = (uint64_t)app->limits_block, least = (uint64_t)app->limits_record + 2;
+    DS_ASSERT(least <= UINT32_MAX && bytes <= UINT32_MAX);
     if (bytes > credit_bytes / 4)
         bytes = credit_bytes / 4;
     return (uint32_t)(bytes > least ? bytes : least);

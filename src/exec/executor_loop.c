@@ -161,6 +161,7 @@ static void on_cut_done(void *arg, uint64_t tick)
 static void port_send(void *arg, const ds_message *message)
 {
     executor_loop *loop = arg;
+    DS_ASSERT(loop->client != NULL);
     loop->out.length = 0;
     ds_message_encode(&loop->out, message);
     ds_client_send(loop->client, loop->out.data, loop->out.length);
@@ -313,11 +314,13 @@ static void step_mail(executor_loop *loop, mail *m)
     case MAIL_MESSAGE: step_message(loop, m, &event); return;
     case MAIL_LOST: event.kind = DS_EXECUTOR_DRIVER_LOST; break;
     case MAIL_TASK:
+        DS_ASSERT(m->done != NULL);
         event.kind = DS_EXECUTOR_TASK_DONE;
         event.result = ds_task_done_result(m->done);
         break;
     case MAIL_PREPARED: event.kind = DS_EXECUTOR_TABLE_PREPARED; break;
     case MAIL_TABLE:
+        DS_ASSERT(m->loaded != NULL);
         event.kind = DS_EXECUTOR_TABLE_LOADED;
         event.loaded = &m->loaded->loaded;
         break;

@@ -64,6 +64,7 @@ static entry *entry_of(ds_keyed_store *store, const ds_stage *stage, uint32_t pa
 static ds_status align(ds_keyed_store *store, entry *e, const ds_stage *stage, uint32_t partition,
                        int64_t expected_ms, int64_t batch_ms, ds_error *error)
 {
+    DS_ASSERT(!e->busy);
     int64_t version = e->kept == NULL ? DS_NO_BATCH : ds_kept_version(e->kept);
     if (version == batch_ms)
         return DS_OK;
@@ -87,6 +88,7 @@ ds_status ds_keyed_store_take(ds_keyed_store *store, const ds_stage *stage, uint
                               int64_t expected_ms, int64_t batch_ms, ds_kept **kept,
                               ds_error *error)
 {
+    DS_ASSERT(stage->keyed);
     pthread_mutex_lock(&store->lock);
     entry *e = entry_of(store, stage, partition);
     ds_status status;
@@ -98,6 +100,7 @@ ds_status ds_keyed_store_take(ds_keyed_store *store, const ds_stage *stage, uint
         status = align(store, e, stage, partition, expected_ms, batch_ms, error);
     if (status == DS_OK) {
         e->busy = true;
+        DS_ASSERT(e->kept != NULL);
         *kept = e->kept;
     }
     pthread_mutex_unlock(&store->lock);

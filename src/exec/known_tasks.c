@@ -78,6 +78,7 @@ static known_batch *find_or_add(ds_known_tasks *known, int64_t batch_ms)
 /* The slot of a key, or the free one where it belongs. */
 static slot *slot_of(slot *slots, size_t n_slots, const task_key *key)
 {
+    DS_ASSERT(n_slots > 0 && (n_slots & (n_slots - 1)) == 0);
     size_t at = (size_t)XXH3_64bits(key, sizeof *key);
     for (;; at++) {
         slot *s = &slots[at & (n_slots - 1)];
@@ -109,6 +110,7 @@ bool ds_known_tasks_add(ds_known_tasks *known, const ds_task *task)
         return false;
     *s = (slot){true, key};
     batch->n++;
+    DS_ASSERT(2 * batch->n <= batch->n_slots);
     return true;
 }
 

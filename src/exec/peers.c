@@ -97,6 +97,7 @@ void ds_peers_add_store(ds_peers *peers, uint64_t executor_id, ds_store *store)
  */
 static ds_store_view *map(const ds_peers *peers, const ds_msg_peer *told, bool quiet)
 {
+    DS_ASSERT(!was_dropped(peers, told->executor_id));
     ds_error why;
     ds_store_view *view = NULL;
     if (!peers->maps || told->path[0] == '\0')
@@ -242,6 +243,7 @@ static bool read_disk(ds_peers *peers, const ds_bulk_item *item, ds_status *stat
     const ds_store_view *view = on_disk ? p->view : NULL;
     const ds_store *store = on_disk ? p->store : NULL;
     pthread_mutex_unlock(&peers->lock);
+    DS_ASSERT(on_disk == (view != NULL || store != NULL));
     if (view != NULL)
         *status =
             ds_store_view_read_disk(view, item->ref.offset, item->to, item->ref.length, error);
@@ -253,12 +255,14 @@ static bool read_disk(ds_peers *peers, const ds_bulk_item *item, ds_status *stat
 /* Fetches items of one executor. */
 static ds_status fetch_from(ds_peers *peers, const ds_bulk_item *items, size_t n, ds_error *error)
 {
+    DS_ASSERT(n > 0);
     pthread_mutex_lock(&peers->lock);
     const peer *p = find(peers, items[0].ref.executor_id);
     char *url = p != NULL && p->url != NULL ? ds_strdup(p->url) : NULL;
     pthread_mutex_unlock(&peers->lock);
     if (url == NULL) /* it went away meanwhile */
         return unreadable(&items[0].ref, error);
+    DS_ASSERT(peers->fetcher.fetch != NULL);
     ds_status status = peers->fetcher.fetch(peers->fetcher.arg, url, items, n, error);
     free(url);
     return status;

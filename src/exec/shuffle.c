@@ -105,6 +105,7 @@ ds_status ds_shuffle_write(ds_store *store, ds_batch_ranges *ranges, int64_t bat
                            const ds_heap *heap, const ds_partition_rows *rows,
                            uint32_t n_partitions, uint32_t n_columns, ds_ref *ref, ds_error *error)
 {
+    DS_ASSERT(n_partitions > 0);
     uint64_t *sizes = ds_calloc(n_partitions, sizeof *sizes);
     ref->length = aligned(ds_shuffle_header_bytes(n_partitions));
     ds_status status = DS_OK;

@@ -58,6 +58,7 @@ ds_buffer *ds_staged_file_buffer(ds_staged_file *file)
 
 static ds_status write_out(ds_staged_file *file, ds_error *error)
 {
+    DS_ASSERT(file->fd >= 0 && !file->completed);
     const char *bytes = file->buffer.data;
     size_t left = file->buffer.length;
     XXH3_64bits_update(file->checksum, bytes, left);
@@ -83,6 +84,7 @@ ds_status ds_staged_file_drain(ds_staged_file *file, ds_error *error)
 ds_status ds_staged_file_complete(ds_staged_file *file, bool sync, uint64_t *length,
                                   uint64_t *checksum, ds_error *error)
 {
+    DS_ASSERT(file->fd >= 0 && !file->completed);
     if (file->buffer.length > 0)
         DS_TRY(write_out(file, error));
     if (sync && fsync(file->fd) != 0)

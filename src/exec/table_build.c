@@ -70,6 +70,7 @@ ds_status ds_table_build(const ds_table_builder *builder, const ds_node *source,
 {
     const ds_plan *plan = builder->plan;
     ds_budget budget;
+    DS_ASSERT(source->kind == DS_NODE_SOURCE && source->source->type == DS_SOURCE_TABLE);
     ds_budget_init(&budget, builder->budget, 0);
     ds_arena *due_arena = ds_arena_new(NULL);
     ds_due due = {.reads = DS_ARENA_ARRAY(due_arena, bool, plan->n_nodes + 1)};

@@ -110,6 +110,7 @@ static ds_input *new_input(loading *l)
 /* Copies records into the store, behind the header if there is one. */
 static ds_status add_block(loading *l, const char *bytes, size_t length, ds_error *error)
 {
+    DS_ASSERT(length > 0);
     uint64_t offset, header = l->header.length, whole = header + length;
     if (!ds_store_take(l->env->store, whole, &offset))
         return ds_error_set(error, DS_ERR_NO_MEMORY,
@@ -135,6 +136,7 @@ static ds_status add_block(loading *l, const char *bytes, size_t length, ds_erro
 /* Takes the header out of the first bytes that have one. Returns where what follows begins. */
 static size_t take_header(loading *l, const char *bytes, size_t length)
 {
+    DS_ASSERT(l->header.length == 0);
     size_t start = 0, i = 0;
     for (; i < length && ds_is_white(bytes[i]); i++)
         if (bytes[i] == '\n')
@@ -182,6 +184,7 @@ static ds_status read_pieces(loading *l, uint64_t size, ds_error *error)
 /* Reads the whole file once. *changed: it was another one at the end than at the beginning. */
 static ds_status read_once(loading *l, bool *changed, ds_error *error)
 {
+    DS_ASSERT(l->loaded->n_inputs == 0);
     ds_file_stamp after;
     ds_msg_table_loaded *loaded = l->loaded;
     l->records = 0;
@@ -263,6 +266,7 @@ static ds_status check_contents(loading *l, ds_error *error)
  * the name of their file is that of no task's. */
 static ds_status check_with_letters(loading *l, ds_error *error)
 {
+    DS_ASSERT(l->letters == NULL);
     const ds_task load = {.batch_ms = l->wall_us / 1000,
                           .stage = DS_NO_STAGE,
                           .partition = (uint32_t)l->load->version,

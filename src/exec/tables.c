@@ -74,6 +74,7 @@ static void free_version(const ds_tables *tables, version *v)
 /* Takes it out of the list. */
 static void drop(const ds_tables *tables, version *v)
 {
+    DS_ASSERT(!v->dropped);
     v->dropped = true;
     if (v->users == 0)
         free_version(tables, v);
@@ -198,6 +199,7 @@ static ds_status decode(const ds_tables *tables, version *v, ds_error *error)
  * and at the end. */
 static ds_status need_decoded(ds_tables *tables, version *v, ds_error *error)
 {
+    DS_ASSERT(v->users > 0); /* it stays while the lock is given up */
     while (v->state == VERSION_DECODING)
         pthread_cond_wait(&tables->decoded, &tables->lock);
     if (v->state == VERSION_DECODED)

@@ -50,6 +50,7 @@ static ds_status on_shuffle(void *arg, const ds_node *root, const ds_heap *heap,
                             uint32_t n_columns, ds_error *error)
 {
     running *run = arg;
+    DS_ASSERT(root->stage != DS_NO_STAGE && n_partitions > 0);
     if (run->n_outputs >= MOST_OUTPUTS)
         return ds_error_set(error, DS_ERR_NO_MEMORY,
                             "a task has too much output: make its "
@@ -138,6 +139,7 @@ static ds_status run_reduce(running *run, ds_error *error)
     const ds_shuffle_pieces *pieces = &run->pieces;
     if (!stage->keyed)
         return ds_stage_reduce(&run->frame, NULL, pieces->list, pieces->n, error);
+    DS_ASSERT(run->env->keyed != NULL);
     ds_kept *kept;
     DS_TRY(ds_keyed_store_take(run->env->keyed, stage, task->partition, task->keyed_ms,
                                task->batch_ms, &kept, error));
@@ -148,6 +150,7 @@ static ds_status run_reduce(running *run, ds_error *error)
 /* Completes shuffle writers and sinks, and hands the outputs to the result. */
 static ds_status finish(running *run, ds_task_result *result, ds_error *error)
 {
+    DS_ASSERT(result->n_outputs == 0);
     DS_TRY(ds_frame_finish(&run->frame));
     uint32_t n_sinks = 0;
     const ds_output *sinks;
@@ -173,6 +176,7 @@ static ds_status finish(running *run, ds_task_result *result, ds_error *error)
  * panes, as those of pieces. */
 static ds_status take_tables(running *run, ds_error *error)
 {
+    DS_ASSERT(run->n_tables == 0);
     const ds_task *task = run->task;
     const ds_stage *stage = run->frame.stage;
     if (stage->n_tables == 0)

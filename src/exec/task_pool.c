@@ -122,6 +122,7 @@ void ds_task_pool_add(ds_task_pool *pool, const ds_task_env *env, const ds_task 
 {
     queued_task *queued = copy_task(env, task);
     pthread_mutex_lock(&pool->lock);
+    DS_ASSERT(!pool->stopping);
     *pool->last = queued;
     pool->last = &queued->next;
     pthread_cond_signal(&pool->filled);

@@ -83,6 +83,7 @@ ds_status ds_sink_staged(const ds_sink_plan *sink, const ds_sink_context *contex
 
 static void keep_rows(sink_state *state, ds_frame *frame, const ds_chunk *chunk)
 {
+    DS_ASSERT(chunk->n_columns == state->node->schema.n_fields);
     const ds_schema *schema = &state->node->schema;
     if (state->kept == NULL) {
         state->types = ds_calloc(schema->n_fields, sizeof *state->types);
@@ -134,6 +135,7 @@ static ds_status put_bytes(ds_task_sinks *sinks, sink_state *state, ds_error *er
 {
     if (state->bytes.length == 0)
         return DS_OK;
+    DS_ASSERT(state->bytes_rows > 0);
     ds_output *output = add_output(sinks, state->node->sink, state->bytes_rows);
     DS_TRY(take_bytes(sinks, state->bytes.length, output, error));
     DS_TRY(ds_store_put(sinks->context.store, output->ref.offset, state->bytes.data,
@@ -167,6 +169,7 @@ ds_status ds_task_sinks_write(ds_task_sinks *sinks, ds_frame *frame, const ds_no
     const ds_sink_plan *plan = node->sink;
     sink_state *state = &sinks->states[plan->index];
     state->node = node;
+    DS_ASSERT(plan->index < sinks->plan->n_sinks && !sinks->reported);
     ds_chunk chunk = within_limit(state, frame, all);
     if (chunk.n_rows == 0)
         return DS_OK;
@@ -245,6 +248,7 @@ static ds_status finish_one(ds_task_sinks *sinks, sink_state *state, ds_frame *f
 ds_status ds_task_sinks_finish(ds_task_sinks *sinks, ds_frame *frame, ds_arena *arena,
                                const ds_output **outputs, uint32_t *n_outputs, ds_error *error)
 {
+    DS_ASSERT(!sinks->reported);
     for (uint32_t i = 0; i < sinks->plan->n_sinks; i++)
         if (sinks->states[i].rows > 0)
             DS_TRY(finish_one(sinks, &sinks->states[i], frame, arena, error));

@@ -162,6 +162,7 @@ static void on_bad_record(void *arg, ds_bad_reason reason, const char *record, s
 
 static ds_status decode(reading *r, const char *bytes, size_t length)
 {
+    DS_ASSERT(r->decoder != NULL);
     r->bytes = bytes;
     r->counted = r->lines = 0;
     charge_scratch(r);
@@ -282,6 +283,7 @@ static ds_status decode_piece(reading *r, const ds_file_piece *piece, const file
         skip = header->end - piece->offset < piece->length ? header->end - piece->offset
                                                            : piece->length;
     r->offset = piece->offset + skip;
+    DS_ASSERT(skip <= piece->length);
     return decode(r, piece->bytes + skip, piece->length - skip);
 }
 
@@ -458,15 +460,31 @@ static ds_status read_list(reading *r, ds_error *error)
     return push_records(r, list, wants_header(r) ? list_header(r, (size_t)r->input->from) : 0);
 }
 
+/* Whether the source can have input of this kind. */
+static bool suits(const reading *r)
+{
+    switch (r->input->kind) {
+    case DS_INPUT_BLOCK:
+    case DS_INPUT_FILE:
+    case DS_INPUT_TAIL: return r->decoder != NULL;
+    case DS_INPUT_RATE: return r->source->rows_per_second > 0;
+    case DS_INPUT_QUEUE: return r->source->batches != NULL;
+    default: return false;
+    }
+}
+
 static ds_status read_input(reading *r, ds_error *error)
 {
+    if (!suits(r))
+        return ds_error_set(error, DS_ERR_PROTOCOL, "source %s was given input of another kind",
+                            r->source->name);
     switch (r->input->kind) {
     case DS_INPUT_BLOCK: return read_block(r, error);
     case DS_INPUT_FILE: return read_file(r, error);
     case DS_INPUT_TAIL: return read_tail(r, error);
     case DS_INPUT_RATE: return read_rate(r);
     case DS_INPUT_QUEUE: return read_list(r, error);
-    default: return ds_error_set(error, DS_ERR_PROTOCOL, "a source was given pieces to read");
+    default: DS_UNREACHABLE();
     }
 }
 
@@ -499,6 +517,7 @@ ds_status ds_task_source_run(const ds_source_context *context, ds_task_result *r
 {
     const ds_app_source *source = context->node->source;
     ds_frame *frame = context->frame;
+    DS_ASSERT(context->node->kind == DS_NODE_SOURCE);
     reading r = {.frame = frame,
                  .node = context->node,
                  .source = source,

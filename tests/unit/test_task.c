@@ -418,6 +418,30 @@ START_TEST(tasks_that_mean_nothing)
 }
 END_TEST
 
+/* Each source has input of its own kinds. */
+START_TEST(input_of_another_kind)
+{
+    static const uint8_t of_bytes[] = {DS_INPUT_RATE, DS_INPUT_QUEUE, DS_INPUT_PIECES};
+    static const uint8_t of_rows[] = {DS_INPUT_BLOCK, DS_INPUT_FILE, DS_INPUT_TAIL, DS_INPUT_QUEUE,
+                                      DS_INPUT_PIECES};
+    for (int rows = 0; rows < 2; rows++) {
+        engine e;
+        engine_open(&e, rows ? "'in': { 'type': 'rate', 'rows_per_second': 1 }" : JSON(""), "",
+                    "in");
+        for (size_t i = 0; i < (rows ? 5 : 3); i++) {
+            ds_arena *arena = ds_arena_new(NULL);
+            ds_input input = {.kind = rows ? of_rows[i] : of_bytes[i], .to = 1, .path = "x"};
+            ds_task task = {.batch_ms = 1000, .inputs = &input, .n_inputs = 1};
+            ds_task_result result;
+            ds_task_run(&e.env, &task, &e.scratch, arena, &result);
+            ck_assert_int_eq(result.status, DS_ERR_PROTOCOL);
+            ds_arena_free(arena);
+        }
+        engine_close(&e);
+    }
+}
+END_TEST
+
 /* A budget that is too small fails the task between two chunks, and everything is given back. */
 START_TEST(memory_has_a_limit)
 {
@@ -443,4 +467,4 @@ UNIT_MAIN("task", blocks_of_records, bad_records_are_counted_and_shown, samples_
           a_header_that_lacks_a_column, files_that_are_gone, pieces_of_files_that_grow,
           a_file_that_is_held_open_is_read_when_it_is_gone, a_file_that_is_not_what_it_was_is_lost,
           headers_of_files_that_grow, many_small_files, rows_of_the_generator,
-          tasks_that_mean_nothing, memory_has_a_limit)
+          tasks_that_mean_nothing, input_of_another_kind, memory_has_a_limit)
