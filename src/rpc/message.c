@@ -80,6 +80,7 @@ static void plan_fields(ds_wire *wire, ds_message *message)
     ds_wire_u64(wire, &m->hash);
     ds_wire_text(wire, &m->text, PLAN_TEXT_LIMIT);
     text(wire, &m->staging_suffix);
+    text(wire, &m->kept_folder);
 }
 
 static void plan_result_fields(ds_wire *wire, ds_message *message)
@@ -149,6 +150,21 @@ static void table_use_fields(ds_wire *wire, void *item)
     ds_wire_u64(wire, &use->version);
 }
 
+static void saved_part_fields(ds_wire *wire, void *item)
+{
+    ds_saved_part *part = item;
+    ds_wire_u32(wire, &part->stage);
+    ds_wire_u32(wire, &part->partition);
+    ds_wire_u32(wire, &part->input);
+    ds_wire_i64(wire, &part->batch_ms);
+    ds_wire_bool(wire, &part->whole);
+    text(wire, &part->path);
+    ref_fields(wire, &part->ref);
+    ds_wire_u64(wire, &part->offset);
+    ds_wire_u64(wire, &part->length);
+    ds_wire_u64(wire, &part->checksum);
+}
+
 static void task_fields(ds_wire *wire, void *item)
 {
     ds_task *task = item;
@@ -161,6 +177,10 @@ static void task_fields(ds_wire *wire, void *item)
     ds_wire_i64(wire, &task->keyed_ms);
     LIST(wire, task, inputs, n_inputs, input_fields);
     LIST(wire, task, tables, n_tables, table_use_fields);
+    ds_wire_enum8(wire, &task->mode, DS_TASK_REPLAY + 1);
+    ds_wire_u64(wire, &task->save);
+    ds_wire_bool(wire, &task->save_whole);
+    LIST(wire, task, saved, n_saved, saved_part_fields);
 }
 
 static void tasks_fields(ds_wire *wire, ds_message *message)
@@ -287,11 +307,28 @@ static void range_fields(ds_wire *wire, void *item)
     ds_wire_u64(wire, &range->last);
 }
 
+static void given_ref_fields(ds_wire *wire, void *item)
+{
+    ref_fields(wire, item);
+}
+
 static void release_fields(ds_wire *wire, ds_message *message)
 {
     ds_msg_release *m = &message->release;
     LIST(wire, m, batches, n_batches, batch_fields);
     LIST(wire, m, blocks, n_blocks, range_fields);
+    LIST(wire, m, committed, n_committed, batch_fields);
+    LIST(wire, m, saved, n_saved, given_ref_fields);
+}
+
+static void saved_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_saved *m = &message->saved;
+    ds_wire_u32(wire, &m->plan_id);
+    ds_wire_u64(wire, &m->save);
+    status(wire, &m->status);
+    text(wire, &m->message);
+    LIST(wire, m, parts, n_parts, saved_part_fields);
 }
 
 static void heartbeat_fields(ds_wire *wire, ds_message *message)
@@ -400,6 +437,7 @@ static const struct {
     [DS_MSG_TABLE_LOADED] = {"TABLE_LOADED", table_loaded_fields},
     [DS_MSG_TABLE] = {"TABLE", table_fields},
     [DS_MSG_TABLE_DROP] = {"TABLE_DROP", table_drop_fields},
+    [DS_MSG_SAVED] = {"SAVED", saved_fields},
 };
 
 static bool known(uint8_t type)

@@ -11,7 +11,7 @@
  * stage, partition, attempt), and receiving it twice has no effect.
  *
  *     executor -> driver   HELLO, PLAN_RESULT, TASK_RESULTS, BLOCKS, CUT_DONE,
- *                          RECEIVER_STATE, HEARTBEAT, TABLE_LOADED
+ *                          RECEIVER_STATE, HEARTBEAT, TABLE_LOADED, SAVED
  *     driver -> executor   WELCOME, REJECT, PLAN, DROP_PLAN, PEER, TASKS, RECEIVER_START,
  *                          RECEIVER_STOP, CUT, RELEASE, STOP, TABLE_LOAD, TABLE, TABLE_DROP
  *     over bulk links      FETCH, answered by FETCHED (exec/bulk_client.h)
@@ -60,6 +60,7 @@ typedef enum ds_message_type {
     DS_MSG_TABLE_LOADED,
     DS_MSG_TABLE,
     DS_MSG_TABLE_DROP,
+    DS_MSG_SAVED,
     DS_MSG_TYPES
 } ds_message_type;
 
@@ -99,6 +100,7 @@ typedef struct ds_msg_plan {
     uint64_t hash; /* XXH3-64 of the text */
     const char *text;
     const char *staging_suffix; /* for names of staged files: app and epoch */
+    const char *kept_folder;    /* where kept data is saved; "": in the store */
 } ds_msg_plan;
 
 typedef struct ds_msg_plan_result {
@@ -169,6 +171,29 @@ typedef struct ds_table_use {
     uint64_t version;
 } ds_table_use;
 
+/*
+ * A part of what one root of a keyed stage keeps of one key partition, as it was saved. A whole and
+ * the changes since then, in order, are a chain: what the partition begins with elsewhere.
+ */
+typedef struct ds_saved_part {
+    uint32_t stage, partition;
+    uint32_t input;   /* of the stage: whose root keeps it */
+    int64_t batch_ms; /* the batch that it stood at */
+    bool whole;       /* else what changed since the part before it */
+    const char *path; /* of a file; "": it is in a store */
+    ds_ref ref;       /* in a store */
+    uint64_t offset;  /* in the file */
+    uint64_t length;  /* 0: nothing changed */
+    uint64_t checksum;
+} ds_saved_part;
+
+/* What leaves a task of a batch that was committed before. */
+typedef enum ds_task_mode {
+    DS_TASK_NORMAL,
+    DS_TASK_MUTED, /* pieces for later stages, but no rows of sinks, and no dead letters */
+    DS_TASK_REPLAY /* nothing: it only changes what its partition keeps */
+} ds_task_mode;
+
 /* One task. Names epoch (in the header), batch, stage, partition, attempt. */
 typedef struct ds_task {
     int64_t batch_ms; /* batch time */
@@ -182,6 +207,13 @@ typedef struct ds_task {
     uint32_t n_inputs;
     ds_table_use *tables; /* those that its stage joins with */
     uint32_t n_tables;
+    uint8_t mode; /* ds_task_mode */
+    /* Not 0: once the batch is applied, what the partition keeps is saved under this number, once
+     * for each number, and SAVED tells of it; save_whole: all of it, not only what changed. */
+    uint64_t save;
+    bool save_whole;
+    ds_saved_part *saved; /* what the partition begins with, which stands at keyed_ms */
+    uint32_t n_saved;     /* 0: it is with the executor, or empty */
 } ds_task;
 
 typedef struct ds_msg_tasks {
@@ -292,6 +324,16 @@ typedef struct ds_msg_blocks {
     uint32_t n_blocks;
 } ds_msg_blocks;
 
+/* What an executor has saved, durably if in files: all parts of a task together. */
+typedef struct ds_msg_saved {
+    uint32_t plan_id;
+    uint64_t save;
+    uint32_t status; /* ds_status; not OK: nothing of this was saved */
+    const char *message;
+    ds_saved_part *parts;
+    uint32_t n_parts;
+} ds_msg_saved;
+
 /* The driver's word that bytes are not needed any more. */
 typedef struct ds_msg_release {
     int64_t *batches; /* shuffle output and sink bytes of these batches */
@@ -300,6 +342,11 @@ typedef struct ds_msg_release {
         uint64_t receiver_id, first, last; /* block ids, inclusive */
     } * blocks;
     uint32_t n_blocks;
+    /* Batches that were committed, of which what was written for keyed stages is still needed. */
+    int64_t *committed;
+    uint32_t n_committed;
+    ds_ref *saved; /* parts of kept data in this executor's store that nothing refers to */
+    uint32_t n_saved;
 } ds_msg_release;
 
 typedef struct ds_msg_heartbeat {
@@ -397,6 +444,7 @@ typedef struct ds_message {
         ds_msg_table_loaded table_loaded;
         ds_msg_table table;
         ds_msg_table_drop table_drop;
+        ds_msg_saved saved;
     };
 } ds_message;
 

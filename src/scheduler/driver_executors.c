@@ -123,7 +123,7 @@ static void send_plan(ds_driver *d, const ds_executor_entry *entry)
 {
     DS_ASSERT(entry->state == DS_EXECUTOR_INTRODUCED);
     ds_message message = {.type = DS_MSG_PLAN};
-    message.plan = (ds_msg_plan){1, d->plan->hash, d->plan_text, ""};
+    message.plan = (ds_msg_plan){1, d->plan->hash, d->plan_text, "", ""};
     ds_driver_send(d, entry, &message);
 }
 

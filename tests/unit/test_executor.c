@@ -166,7 +166,7 @@ static void start(kit *k)
     welcome.welcome = (ds_msg_welcome){.executor_id = 3, .app_id = "x", .heartbeat_ms = 300};
     get(k, welcome);
     ds_message plan = {.type = DS_MSG_PLAN};
-    plan.plan = (ds_msg_plan){1, hash_of_app(), app, ""};
+    plan.plan = (ds_msg_plan){1, hash_of_app(), app, "", ""};
     get(k, plan);
     ck_assert_uint_eq(k->sent[1], DS_MSG_PLAN_RESULT);
     k->n_sent = 0;

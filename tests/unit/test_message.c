@@ -27,6 +27,11 @@ static ds_input some_inputs[] = {
 
 static ds_table_use some_tables[] = {{1, 2}, {UINT32_MAX, UINT64_MAX}};
 
+static ds_saved_part some_parts[] = {
+    {1, 2, 3, INT64_MIN, true, "state/kept/1-2.bin", {4, 5, 6}, 7, 8, UINT64_MAX},
+    {.batch_ms = 1000, .path = "", .ref = {1, UINT64_MAX, 2}},
+};
+
 static ds_task some_tasks[] = {
     {.batch_ms = INT64_MIN,
      .plan_id = 1,
@@ -38,7 +43,12 @@ static ds_task some_tasks[] = {
      .inputs = some_inputs,
      .n_inputs = 6,
      .tables = some_tables,
-     .n_tables = 2},
+     .n_tables = 2,
+     .mode = DS_TASK_REPLAY,
+     .save = UINT64_MAX,
+     .save_whole = true,
+     .saved = some_parts,
+     .n_saved = 2},
     {.batch_ms = 1000, .plan_id = UINT32_MAX, .partition = 9},
 };
 
@@ -86,6 +96,7 @@ static ds_block some_blocks[] = {
 };
 
 static int64_t some_batches[] = {INT64_MAX, -1, 0};
+static ds_ref some_refs[] = {{1, 2, 3}, {4, UINT64_MAX, 5}};
 static struct ds_block_range some_ranges[] = {{1, 2, 3}, {4, 5, UINT64_MAX}};
 
 static ds_message full(uint8_t type)
@@ -111,7 +122,9 @@ static ds_message full(uint8_t type)
         m.welcome = (ds_msg_welcome){7, "app-1", 500, {[0] = 1, [31] = 0xfe}, "/a b"};
         break;
     case DS_MSG_REJECT: m.reject.reason = "caf\xc3\xa9: another app"; break;
-    case DS_MSG_PLAN: m.plan = (ds_msg_plan){3, UINT64_MAX, "{\"version\":1}", "app-1-7"}; break;
+    case DS_MSG_PLAN:
+        m.plan = (ds_msg_plan){3, UINT64_MAX, "{\"version\":1}", "app-1-7", "state/kept"};
+        break;
     case DS_MSG_PLAN_RESULT:
         m.plan_result = (ds_msg_plan_result){3, DS_ERR_APP, "no such column"};
         break;
@@ -131,7 +144,13 @@ static ds_message full(uint8_t type)
     case DS_MSG_CUT: m.cut.tick = 9; break;
     case DS_MSG_CUT_DONE: m.cut_done.tick = 10; break;
     case DS_MSG_BLOCKS: m.blocks = (ds_msg_blocks){3, some_blocks, 2}; break;
-    case DS_MSG_RELEASE: m.release = (ds_msg_release){some_batches, 3, some_ranges, 2}; break;
+    case DS_MSG_RELEASE:
+        m.release =
+            (ds_msg_release){some_batches, 3, some_ranges, 2, some_batches, 2, some_refs, 2};
+        break;
+    case DS_MSG_SAVED:
+        m.saved = (ds_msg_saved){1, UINT64_MAX, DS_ERR_IO, "the disk is full", some_parts, 2};
+        break;
     case DS_MSG_HEARTBEAT: m.heartbeat = (ds_msg_heartbeat){1, 2, UINT64_MAX}; break;
     case DS_MSG_STOP: m.stop.reason = "the app has ended"; break;
     case DS_MSG_FETCH:
@@ -190,6 +209,14 @@ static void same_input(const ds_input *a, const ds_input *b)
     SAME(tail.id.device), SAME(tail.id.inode), SAME(tail.id.head), SAME(tail.id.head_bytes);
 }
 
+static void same_part(const ds_saved_part *a, const ds_saved_part *b)
+{
+    SAME(stage), SAME(partition), SAME(input), SAME(batch_ms), SAME(whole), SAME(offset);
+    SAME(length), SAME(checksum);
+    same_ref(&a->ref, &b->ref);
+    SAME_TEXT(path);
+}
+
 static void same_task(const ds_task *a, const ds_task *b)
 {
     SAME(batch_ms), SAME(plan_id), SAME(stage), SAME(partition), SAME(attempt), SAME(zero_ms),
@@ -199,6 +226,9 @@ static void same_task(const ds_task *a, const ds_task *b)
         same_input(&a->inputs[i], &b->inputs[i]);
     for (uint32_t i = 0; i < a->n_tables; i++)
         SAME(tables[i].source), SAME(tables[i].version);
+    SAME(mode), SAME(save), SAME(save_whole), SAME(n_saved);
+    for (uint32_t i = 0; i < a->n_saved; i++)
+        same_part(&a->saved[i], &b->saved[i]);
 }
 
 static void same_output(const ds_output *a, const ds_output *b)
@@ -243,6 +273,19 @@ static void same_release(const ds_msg_release *a, const ds_msg_release *b)
         SAME(batches[i]);
     for (uint32_t i = 0; i < a->n_blocks; i++)
         SAME(blocks[i].receiver_id), SAME(blocks[i].first), SAME(blocks[i].last);
+    SAME(n_committed), SAME(n_saved);
+    for (uint32_t i = 0; i < a->n_committed; i++)
+        SAME(committed[i]);
+    for (uint32_t i = 0; i < a->n_saved; i++)
+        same_ref(&a->saved[i], &b->saved[i]);
+}
+
+static void same_saved(const ds_msg_saved *a, const ds_msg_saved *b)
+{
+    SAME(plan_id), SAME(save), SAME(status), SAME(n_parts);
+    SAME_TEXT(message);
+    for (uint32_t i = 0; i < a->n_parts; i++)
+        same_part(&a->parts[i], &b->parts[i]);
 }
 
 static void same_stamp(const ds_file_stamp *a, const ds_file_stamp *b)
@@ -306,6 +349,7 @@ static void same(const ds_message *a, const ds_message *b)
     case DS_MSG_REJECT: SAME_TEXT(reject.reason); break;
     case DS_MSG_PLAN:
         SAME(plan.plan_id), SAME(plan.hash), SAME_TEXT(plan.text), SAME_TEXT(plan.staging_suffix);
+        SAME_TEXT(plan.kept_folder);
         break;
     case DS_MSG_PLAN_RESULT:
         SAME(plan_result.plan_id), SAME(plan_result.status), SAME_TEXT(plan_result.message);
@@ -325,6 +369,7 @@ static void same(const ds_message *a, const ds_message *b)
         SAME(receiver_state.receiver_id), SAME(receiver_state.phase), SAME(receiver_state.status);
         SAME_TEXT(receiver_state.message);
         break;
+    case DS_MSG_SAVED: same_saved(&a->saved, &b->saved); break;
     case DS_MSG_CUT: SAME(cut.tick); break;
     case DS_MSG_CUT_DONE: SAME(cut_done.tick); break;
     case DS_MSG_HEARTBEAT:
