@@ -99,6 +99,33 @@ static int64_t some_batches[] = {INT64_MAX, -1, 0};
 static ds_ref some_refs[] = {{1, 2, 3}, {4, UINT64_MAX, 5}};
 static struct ds_block_range some_ranges[] = {{1, 2, 3}, {4, 5, UINT64_MAX}};
 
+static ds_message full_of_kept(uint8_t type)
+{
+    ds_message m = {.type = type, .epoch = 0x0123456789abcdefu};
+    switch (type) {
+    case DS_MSG_SAVED:
+        m.saved = (ds_msg_saved){1, UINT64_MAX, DS_ERR_IO, "the disk is full", some_parts, 2};
+        break;
+    case DS_MSG_TABLE_LOAD:
+        m.table_load = (ds_msg_table_load){1, 2, 3, 4, {5, 6, 7, -8, INT64_MAX}, UINT64_MAX};
+        break;
+    case DS_MSG_TABLE_LOADED:
+        m.table_loaded = (ds_msg_table_loaded){.load_id = 1,
+                                               .same = true,
+                                               .stamp = {2, 3, 4, 5, INT64_MIN},
+                                               .checksum = 6,
+                                               .inputs = some_inputs,
+                                               .n_inputs = 6,
+                                               .result = some_results[0]};
+        break;
+    case DS_MSG_TABLE: m.table = (ds_msg_table){1, 2, 3, some_inputs, 6}; break;
+    case DS_MSG_TABLE_DROP: m.table_drop = (ds_msg_table_drop){1, 2, UINT64_MAX}; break;
+    case DS_MSG_FETCHED: m.fetched = (ds_msg_fetched){3, DS_ERR_LOST, "\0any\xff bytes", 11}; break;
+    default: ck_abort_msg("no example of type %d", type);
+    }
+    return m;
+}
+
 static ds_message full(uint8_t type)
 {
     ds_message m = {.type = type, .epoch = 0x0123456789abcdefu};
@@ -148,30 +175,12 @@ static ds_message full(uint8_t type)
         m.release =
             (ds_msg_release){some_batches, 3, some_ranges, 2, some_batches, 2, some_refs, 2};
         break;
-    case DS_MSG_SAVED:
-        m.saved = (ds_msg_saved){1, UINT64_MAX, DS_ERR_IO, "the disk is full", some_parts, 2};
-        break;
     case DS_MSG_HEARTBEAT: m.heartbeat = (ds_msg_heartbeat){1, 2, UINT64_MAX}; break;
     case DS_MSG_STOP: m.stop.reason = "the app has ended"; break;
     case DS_MSG_FETCH:
         m.fetch = (ds_msg_fetch){{[0] = 1, [31] = 2}, 3, {4, UINT64_MAX, DS_FETCH_LIMIT}};
         break;
-    case DS_MSG_TABLE_LOAD:
-        m.table_load = (ds_msg_table_load){1, 2, 3, 4, {5, 6, 7, -8, INT64_MAX}, UINT64_MAX};
-        break;
-    case DS_MSG_TABLE_LOADED:
-        m.table_loaded = (ds_msg_table_loaded){.load_id = 1,
-                                               .same = true,
-                                               .stamp = {2, 3, 4, 5, INT64_MIN},
-                                               .checksum = 6,
-                                               .inputs = some_inputs,
-                                               .n_inputs = 6,
-                                               .result = some_results[0]};
-        break;
-    case DS_MSG_TABLE: m.table = (ds_msg_table){1, 2, 3, some_inputs, 6}; break;
-    case DS_MSG_TABLE_DROP: m.table_drop = (ds_msg_table_drop){1, 2, UINT64_MAX}; break;
-    case DS_MSG_FETCHED: m.fetched = (ds_msg_fetched){3, DS_ERR_LOST, "\0any\xff bytes", 11}; break;
-    default: ck_abort_msg("no example of type %d", type);
+    default: return full_of_kept(type);
     }
     return m;
 }
