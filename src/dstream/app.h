@@ -136,6 +136,13 @@ typedef struct ds_app_sink {
     const char *file; /* append: its path */
 } ds_app_sink;
 
+/* Something that dies amid a test. */
+typedef struct ds_app_fault {
+    uint32_t batch; /* counted from 1 */
+    bool driver;    /* the driver, and its executors with it; else one executor */
+    bool during;    /* once tasks of the batch run; else once it is committed */
+} ds_app_fault;
+
 typedef struct ds_app_test {
     const char *name;
     const char *path; /* "tests[0]" */
@@ -145,6 +152,8 @@ typedef struct ds_app_test {
     const json_t *expect;        /* object: stream to list of lists of rows */
     const json_t *expect_errors; /* object: source to number, or NULL */
     bool ordered;
+    ds_app_fault *faults; /* in the order of their batches, those during one first */
+    uint32_t n_faults;
 } ds_app_test;
 
 typedef struct ds_app {

@@ -362,6 +362,30 @@ static const ds_shape expect = {
 static const ds_shape expect_errors = {
     .kind = DS_SHAPE_MAP, .noun = "an object of sources and numbers", .item = &count_or_zero};
 
+INT_SHAPE(fault_batch, 1, BATCHES_MAX);
+static const ds_choice victims[] = {
+    {"driver", "the driver and its executors; it recovers from the checkpoint", false},
+    {"executor", "one executor; a new one takes its place", false},
+    {NULL, NULL, false},
+};
+static const ds_choice moments[] = {
+    {"during", "once its tasks run, before it is committed", false},
+    {"after", "once it is committed", false},
+    {NULL, NULL, false},
+};
+static const ds_shape victim = {.kind = DS_SHAPE_CHOICE, .choices = victims};
+static const ds_shape moment = {.kind = DS_SHAPE_CHOICE, .choices = moments};
+static const ds_key fault_keys[] = {
+    {"batch", &fault_batch, REQUIRED, {0, 0}, NULL, "The batch, counted from 1."},
+    {"kill", &victim, REQUIRED, {0, 0}, NULL, "What is killed, without warning."},
+    {"when", &moment, REQUIRED, {0, 0}, NULL, "When that happens."},
+    END_OF_KEYS,
+};
+const ds_shape ds_fault_shape = {
+    .kind = DS_SHAPE_OBJECT, .id = "fault", .noun = "an object (a fault)", .keys = fault_keys};
+static const ds_shape faults = {
+    .kind = DS_SHAPE_LIST, .noun = "a list of faults", .max = 1000, .item = &ds_fault_shape};
+
 static const ds_key test_keys[] = {
     {"name", &title, REQUIRED, {0, 0}, NULL, "What it shows; each test has its own."},
     {"start",
@@ -375,7 +399,7 @@ static const ds_key test_keys[] = {
     {"expect", &expect, 0, {0, 0}, NULL, "The rows of a stream at each time it is due."},
     {"expect_errors", &expect_errors, 0, {0, 0}, NULL, "How many records of a source are bad."},
     {"ordered", &boolean, 0, {0, 0}, "false", "The order of the expected rows counts."},
-    LATER_KEY("faults"),
+    {"faults", &faults, 0, {0, 0}, NULL, "What is killed; the rows stay the same."},
     END_OF_KEYS,
 };
 const ds_shape ds_test_shape = {

@@ -272,6 +272,38 @@ static void check_expect_errors(ds_app_builder *builder, const ds_app_test *test
         ds_app_resolve(builder, ds_app_path(builder, path, names[i]), true, names[i], true);
 }
 
+/* ---- faults ---- */
+
+static int by_moment(const void *a, const void *b)
+{
+    const ds_app_fault *x = a, *y = b;
+    if (x->batch != y->batch)
+        return x->batch < y->batch ? -1 : 1;
+    return (int)y->during - (int)x->during;
+}
+
+static void read_faults(ds_app_builder *builder, ds_app_test *test, json_t *list)
+{
+    const char *path = ds_app_path(builder, test->path, "faults");
+    test->faults = DS_ARENA_ARRAY(builder->arena, ds_app_fault, json_array_size(list) + 1);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *object = json_array_get(list, i);
+        const char *kill = ds_shape_string(&ds_fault_shape, object, "kill");
+        const char *when = ds_shape_string(&ds_fault_shape, object, "when");
+        if (kill == NULL || when == NULL)
+            continue; /* that was said */
+        ds_app_fault fault = {.batch = (uint32_t)ds_shape_number(&ds_fault_shape, object, "batch"),
+                              .driver = strcmp(kill, "driver") == 0,
+                              .during = strcmp(when, "during") == 0};
+        if (fault.batch > test->n_batches)
+            ds_diag_error(builder->diagnostics,
+                          ds_app_path(builder, ds_app_path_at(builder, path, i), "batch"),
+                          "the test has %u batches", test->n_batches);
+        test->faults[test->n_faults++] = fault;
+    }
+    qsort(test->faults, test->n_faults, sizeof *test->faults, by_moment);
+}
+
 /* ---- one test, all tests ---- */
 
 /* Gives the value at key, which is made if it is not there. */
@@ -295,6 +327,7 @@ static void read_test(ds_app_builder *builder, ds_app_test *test, json_t *object
     test->expect_errors = ds_shape_get(object, "expect_errors");
     test->ordered = ds_shape_number(&ds_test_shape, object, "ordered") != 0;
     test->n_batches = count_batches(builder, test, object);
+    read_faults(builder, test, ds_shape_get(object, "faults"));
     const char *path = ds_app_path(builder, test->path, "input");
     for (size_t i = 0; i < json_array_size(test->input); i++)
         check_batch(builder, json_array_get(test->input, i), i, ds_app_path_at(builder, path, i));

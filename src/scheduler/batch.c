@@ -14,6 +14,7 @@ ds_batch *ds_batch_new(const ds_plan *plan, int64_t time_ms)
     ds_plan_due(plan, batch->arena, time_ms, &batch->due);
     batch->allotments = DS_ARENA_ARRAY(batch->arena, ds_allotment, plan->app->n_sources + 1);
     batch->stages = DS_ARENA_ARRAY(batch->arena, ds_batch_stage, plan->n_stages + 1);
+    batch->bad = DS_ARENA_ARRAY(batch->arena, uint64_t, plan->app->n_sources + 1);
     return batch;
 }
 

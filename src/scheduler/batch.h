@@ -100,6 +100,7 @@ typedef struct ds_batch {
     uint32_t stages_left;
     int64_t started_us;
     uint64_t rows_in, rows_out, dead_letters;
+    uint64_t *bad;     /* records, by source of the app */
     uint32_t losses;   /* how often outputs were lost with an executor */
     ds_status failure; /* FAILED: why */
     const char *failure_text;

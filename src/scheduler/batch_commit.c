@@ -104,7 +104,7 @@ ds_commit ds_batch_commit(ds_batch *batch, const ds_plan *plan)
     DS_ASSERT(ds_batch_is_done(batch));
     uint32_t most = count_outputs(batch, plan) + 1;
     gathering g = {.batch = batch, .plan = plan};
-    g.commit = (ds_commit){.batch_ms = batch->time_ms, .again = batch->again};
+    g.commit = (ds_commit){.batch_ms = batch->time_ms, .again = batch->again, .bad = batch->bad};
     g.commit.files = DS_ARENA_ARRAY(batch->arena, ds_commit_file, most);
     g.commit.appends = DS_ARENA_ARRAY(batch->arena, ds_commit_append, plan->n_sinks + 1);
     g.commit.bytes = DS_ARENA_ARRAY(batch->arena, ds_output, most);

@@ -282,8 +282,12 @@ static void count_result(ds_driver *d, ds_batch *batch, const ds_task_result *re
     count_errors(p, result);
     p->spilled_bytes += result->spilled_bytes;
     const ds_node *root = d->plan->stages[result->stage].root;
-    if (root->kind == DS_NODE_SOURCE)
-        count_source(d, &d->counts[root->source - d->plan->app->sources], result);
+    if (root->kind != DS_NODE_SOURCE)
+        return;
+    ptrdiff_t source = root->source - d->plan->app->sources;
+    count_source(d, &d->counts[source], result);
+    for (int i = 0; i < DS_BAD_REASONS; i++)
+        batch->bad[source] += result->bad[i];
 }
 
 /* Bad records are shown at a limited rate; all are counted. True if one more may be shown. */

@@ -76,8 +76,11 @@ static void recover_batch(ds_driver *d, const ds_recovered_batch *recovered)
         batch->allotments[batch->n_allotments++] = recovered->allotments[i];
     batch->tables = recovered->tables;
     batch->n_tables = recovered->n_tables;
-    batch->unsettled = d->n_tables > 0 && !recovered->prepared;
-    if (recovered->prepared) {
+    /* Rows that were to be printed went with their executors: without files it runs again. */
+    const ds_commit *commit = &recovered->commit;
+    bool prepared = recovered->prepared && (commit->n_files > 0 || commit->n_appends > 0);
+    batch->unsettled = d->n_tables > 0 && !prepared;
+    if (prepared) {
         batch->state = DS_BATCH_READY;
         batch->commit = recovered->commit;
         batch->recovered = true;
@@ -92,6 +95,8 @@ static void recover_positions(ds_driver *d, const ds_recovered *recovered)
 {
     d->zero_ms = recovered->zero_ms;
     d->last_ms = recovered->last_ms;
+    if (d->config.virtual_time)
+        d->n_passed = (uint32_t)((d->last_ms - d->zero_ms) / d->plan->app->interval_ms);
     recover_sources(d, recovered);
     recover_lists(d);
 }

@@ -62,7 +62,8 @@ typedef struct ds_commit {
     uint32_t n_appends;
     ds_output *bytes; /* DS_OUTPUT_BYTES: console rows, or rows a test looks at */
     uint32_t n_bytes;
-    bool again; /* a commit that may have been begun before a crash */
+    bool again;          /* a commit that may have been begun before a crash */
+    const uint64_t *bad; /* records of the batch, by source of the app; NULL: recovered, unknown */
 } ds_commit;
 
 typedef struct ds_listed_file {
@@ -208,6 +209,17 @@ void ds_driver_step(ds_driver *driver, const ds_driver_event *event);
 
 /* Asserts what holds between steps. Goes through all tasks: for the simulation and tests. */
 void ds_driver_check(const ds_driver *driver);
+
+/* How far a batch is. */
+typedef enum ds_batch_phase {
+    DS_BATCH_COMING,
+    DS_BATCH_UNDER_WAY,
+    DS_BATCH_WITH_TASKS, /* some of its tasks are with executors, or were */
+    DS_BATCH_OVER,       /* committed, given up, or nothing was to do */
+} ds_batch_phase;
+
+/* How far the batch at a batch time is: for tests. */
+ds_batch_phase ds_driver_batch_phase(const ds_driver *driver, int64_t batch_ms);
 
 /* When it wants DS_DRIVER_TIME next: the earlier of a monotonic time (us) and a time of the wall
  * clock (ms), each INT64_MAX for never. */

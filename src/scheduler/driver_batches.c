@@ -283,6 +283,21 @@ void ds_driver_fail_batch(ds_driver *d, ds_batch *batch, ds_status status, const
     }
 }
 
+ds_batch_phase ds_driver_batch_phase(const ds_driver *d, int64_t batch_ms)
+{
+    if (batch_ms > d->last_ms)
+        return DS_BATCH_COMING;
+    const ds_batch *batch = d->batches;
+    while (batch != NULL && batch->time_ms != batch_ms)
+        batch = batch->next;
+    if (batch == NULL)
+        return DS_BATCH_OVER;
+    bool runs = batch->state != DS_BATCH_ALLOTTED && batch->state != DS_BATCH_RUNNING;
+    for (uint32_t s = 0; s < d->plan->n_stages && batch->state == DS_BATCH_RUNNING; s++)
+        runs = runs || ds_batch_stage_runs(&batch->stages[s]);
+    return runs ? DS_BATCH_WITH_TASKS : DS_BATCH_UNDER_WAY;
+}
+
 /* ---- all ---- */
 
 /* One batch runs at a time; the next begins when it is prepared. */

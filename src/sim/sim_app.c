@@ -62,6 +62,28 @@ static void vanish(ds_sim *sim)
     }
 }
 
+/* Whether it is time for the next death that is planned. One during a batch that has no tasks comes
+ * when the batch is over. */
+static bool death_is_due(const ds_sim *sim, const ds_sim_death *death)
+{
+    ds_batch_phase phase = ds_driver_batch_phase(sim->driver, death->batch_ms);
+    return phase == DS_BATCH_OVER || (death->during && phase == DS_BATCH_WITH_TASKS);
+}
+
+static void die(ds_sim *sim)
+{
+    while (!sim->ended && sim->next_death < sim->config.n_deaths) {
+        const ds_sim_death *death = &sim->config.deaths[sim->next_death];
+        if (!death_is_due(sim, death))
+            return;
+        sim->next_death++;
+        if (death->driver)
+            ds_sim_driver_crash(sim);
+        else
+            vanish(sim);
+    }
+}
+
 /* ---- events ---- */
 
 void ds_sim_trace(ds_sim *sim, const char *format, ...)
@@ -160,6 +182,7 @@ static int64_t next_us(const ds_sim *sim)
 static bool advance(ds_sim *sim)
 {
     sim->figures.events++;
+    die(sim);
     if (ds_sim_happens(sim, sim->config.faults.kill))
         vanish(sim);
     if (ds_sim_crashes(sim, sim->config.faults.crash))

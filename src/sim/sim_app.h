@@ -39,6 +39,13 @@ typedef struct ds_sim_faults {
     double kill;           /* the probability, at every event, that some executor vanishes */
 } ds_sim_faults;
 
+/* A death that is planned. */
+typedef struct ds_sim_death {
+    int64_t batch_ms;
+    bool driver; /* with its executors; else one executor */
+    bool during; /* once tasks of the batch are with executors; else once it is committed */
+} ds_sim_death;
+
 /* What a receiver is given to read: lines, from a time on. */
 typedef struct ds_sim_piece {
     int64_t at_us;
@@ -80,6 +87,8 @@ typedef struct ds_sim_config {
      * fetched, and what nobody fetched is gone when it dies. */
     double remote;
     ds_sim_faults faults;
+    const ds_sim_death *deaths; /* in their order; borrowed */
+    uint32_t n_deaths;
     ds_sim_hooks hooks;
 } ds_sim_config;
 

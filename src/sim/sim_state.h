@@ -65,6 +65,7 @@ struct ds_sim {
     bool ended;
     ds_status status;
     char message[DS_ERROR_TEXT];
+    uint32_t next_death;
     uint64_t generation; /* of the driver's process: what was planned for one before is void */
     struct ds_recovered *recovered;
     ds_sim_executor **executors;

@@ -78,9 +78,7 @@ START_TEST(not_available_yet)
            "app.json:3:20: tls: \"tls\" is not available yet\n"
            "app.json:3:29: speculation: \"speculation\" is not available yet\n"
            "app.json:3:46: concurrent_jobs: \"concurrent_jobs\" is not available yet\n"
-           "app.json:3:67: block_interval: \"block_interval\" is not available yet\n"},
-          {"'tests':[{'name':'a','batches':1,'expect':{'r':[[]]},'faults':[]}]",
-           "app.json:3:54: tests[0].faults: \"faults\" is not available yet\n"});
+           "app.json:3:67: block_interval: \"block_interval\" is not available yet\n"});
     CHECK(HEAD "'sources':{\n", "}}",
           {"'a':{'type':'stdin','on_error':'dead_letter','max_rate':4}",
            "app.json:3:32: sources.a.on_error: needs \"dead_letters\" in the app: the path of the "

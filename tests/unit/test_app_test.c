@@ -178,6 +178,31 @@ START_TEST(a_bad_record_under_fail)
 }
 END_TEST
 
+/* Whatever is killed, and when: the rows and the number of bad records are the same. */
+START_TEST(faults_change_nothing)
+{
+    static const char *const lives[] = {"driver", "executor"}, *const moments[] = {"during",
+                                                                                   "after"};
+    for (int i = 0; i < 16; i++) {
+        ds_buffer text = {0};
+        ds_buffer_append_text(
+            &text, "{'name':'t','expect':{'words':[[{'w':'a','n':2},{'n':1,'w':'b'}],[],[{'w':'c',"
+                   "'n':1}],[{'w':'d','n':1}]],'j':[[{'x':null}],[],[],[{'x':null}]]},"
+                   "'expect_errors':{'l':1},'input':[{'l':['a b',' a '],'j':['{}']},{},"
+                   "{'l':['c']},{'l':['d','");
+        for (int c = 0; c < 70000; c++)
+            ds_buffer_append_char(&text, 'x'); /* too long: a bad record */
+        ds_buffer_printf(&text,
+                         "'],'j':['{}']}],'faults':[{'batch':%d,'kill':'%s','when':'%s'},"
+                         "{'batch':4,'kill':'%s','when':'%s'}]}",
+                         1 + i % 4, lives[i / 4 % 2], moments[i / 8], lives[i % 2],
+                         moments[i / 2 % 2]);
+        says(ds_buffer_text(&text), "");
+        ds_buffer_fini(&text);
+    }
+}
+END_TEST
+
 START_TEST(columns_that_a_stream_does_not_have)
 {
     loaded l = load("{'name':'t','expect':{'w':[[{'t':4}]]}}");
@@ -194,4 +219,4 @@ END_TEST
 UNIT_MAIN("app_test", every_source_has_lists_under_a_test, input_in_place_of_a_queue,
           input_stands_in_no_app_file, wrong_input_in_a_canonical_text, tests_that_hold,
           rows_that_differ, rows_at_times_without_a_batch, bad_records_are_counted,
-          a_bad_record_under_fail, columns_that_a_stream_does_not_have)
+          a_bad_record_under_fail, faults_change_nothing, columns_that_a_stream_does_not_have)

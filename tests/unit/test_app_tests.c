@@ -34,6 +34,8 @@ START_TEST(a_test_is_read)
         "'input':[{'l':['x','${FIVE}'],'q':[{'n':1}]},{'q':[],'r':[{'value':5}]}],'batches':15,"
         "'expect':{'w':[[{'n':1}],[]],'l':[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[{'line':'x'}]"
         "]},"
+        "'faults':[{'batch':15,'kill':'executor','when':'during'},"
+        "{'batch':2,'kill':'driver','when':'after'},{'batch':2,'kill':'executor','when':'during'}],"
         "'expect_errors':{'l':1}},{'name':'two','expect_errors':{'q':0}}]}");
     ck_assert_msg(l.status == DS_OK, "%s", l.said.data);
     ck_assert_uint_eq(l.app->n_tests, 2);
@@ -48,7 +50,13 @@ START_TEST(a_test_is_read)
     ck_assert_str_eq(json_string_value(json_array_get(records, 1)), "${FIVE}"); /* left alone */
     ck_assert_uint_eq(json_object_size(test->expect), 2);
     ck_assert_int_eq(json_integer_value(json_object_get(test->expect_errors, "l")), 1);
+    ck_assert_uint_eq(test->n_faults, 3);
+    ck_assert_uint_eq(test->faults[0].batch, 2);
+    ck_assert(test->faults[0].during && !test->faults[0].driver);
+    ck_assert(!test->faults[1].during && test->faults[1].driver);
+    ck_assert_uint_eq(test->faults[2].batch, 15);
     test = &l.app->tests[1];
+    ck_assert_uint_eq(test->n_faults, 0);
     ck_assert_int_eq(test->start_ms, 0);
     ck_assert_uint_eq(test->n_batches, 3); /* the queue's own */
     ck_assert(!test->ordered);
@@ -145,6 +153,24 @@ START_TEST(wrong_tests)
 }
 END_TEST
 
+START_TEST(wrong_faults)
+{
+    CHECK(HEAD CHECKPOINT "'tests':[{'name':'t','expect_errors':{},'batches':3,\n'faults':", "}]}",
+          {"{}", "app.json:3:10: tests[0].faults: must be a list of faults, not an object\n"},
+          {"[{'batch':3}]",
+           "app.json:3:11: tests[0].faults[0].kill: missing: \"kill\" is needed here\n"
+           "app.json:3:11: tests[0].faults[0].when: missing: \"when\" is needed here\n"},
+          {"[{'batch':4,'kill':'driver','when':'after'}]",
+           "app.json:3:20: tests[0].faults[0].batch: the test has 3 batches\n"},
+          {"[{'batch':0,'kill':'drivr','when':'before'}]",
+           "app.json:3:20: tests[0].faults[0].batch: must be 1 or more, not 0\n"
+           "app.json:3:29: tests[0].faults[0].kill: \"drivr\" is not one of driver, "
+           "executor (did you mean \"driver\"?)\n"
+           "app.json:3:44: tests[0].faults[0].when: \"before\" is not one of during, "
+           "after\n"});
+}
+END_TEST
+
 START_TEST(wrong_input)
 {
     CHECK(HEAD CHECKPOINT "'tests':[{'name':'t','expect_errors':{},'input':", "}]}",
@@ -206,5 +232,5 @@ START_TEST(wrong_expectations)
 }
 END_TEST
 
-UNIT_MAIN("app_tests", a_test_is_read, how_many_batches, due_times, wrong_tests, wrong_input,
-          wrong_expectations)
+UNIT_MAIN("app_tests", a_test_is_read, how_many_batches, due_times, wrong_tests, wrong_faults,
+          wrong_input, wrong_expectations)

@@ -482,7 +482,8 @@ START_TEST(empty_lists_are_passed_in_the_checkpoint)
 }
 END_TEST
 
-/* A prepared batch is put in place when executors are there; until then nothing is to be done. */
+/* A prepared batch of rows to be printed, which are gone, runs again when executors are there;
+ * until then nothing is to be done. */
 START_TEST(a_restart_waits_quietly_for_executors)
 {
     kit k, again;
@@ -500,6 +501,8 @@ START_TEST(a_restart_waits_quietly_for_executors)
     ck_assert_int_gt(mono_us, again.now_us);
     ck_assert_uint_eq(again.n_commits, 0);
     join(&again, 1);
+    ck_assert_int_eq(last_tasks(&again)->batch_ms, 1000);
+    result(&again, 1, last_tasks(&again), DS_OK);
     ck_assert_uint_eq(again.n_commits, 1);
     stop(&again);
     ds_recovered_free(recovered);
