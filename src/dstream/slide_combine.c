@@ -271,6 +271,175 @@ void ds_slide_combine_results(ds_slide_combine *queues, ds_arena *arena, ds_heap
     free(entries);
 }
 
+/* ---- As columns ---- */
+
+/* The places of a queue as numbers of entries before them; at the end: all of them. */
+typedef struct shape {
+    int64_t n, left, right, across, back;
+    int64_t sums; /* 1: there is a middle; 2: a newest */
+} shape;
+
+static int64_t *field(shape *s, uint32_t i)
+{
+    int64_t *fields[DS_SLIDE_SHAPE] = {&s->n, &s->left, &s->right, &s->across, &s->back, &s->sums};
+    return fields[i];
+}
+
+/* The middle, if it is still wanted: afterwards it may be of rows that have gone. */
+static uint32_t middle_of(const queue *q)
+{
+    return q->left != q->right ? q->middle : END;
+}
+
+static shape shape_of(const ds_slide_combine *queues, const queue *q)
+{
+    shape s = {.sums = (middle_of(q) != END) + 2 * (q->newest != END)};
+    s.left = s.right = s.across = s.back = -1;
+    for (uint32_t e = q->front; e != END; e = newer(queues, e), s.n++) {
+        s.left = e == q->left ? s.n : s.left;
+        s.right = e == q->right ? s.n : s.right;
+        s.across = e == q->across ? s.n : s.across;
+        s.back = e == q->back ? s.n : s.back;
+    }
+    for (uint32_t i = 1; i <= 4; i++)
+        if (*field(&s, i) < 0)
+            *field(&s, i) = s.n;
+    return s;
+}
+
+/* The invariant of the paper, by the lengths of the regions: 2 is as long as 3, and 2, 3 and 4 with
+ * one more as long as 1 to 4 without 5. An empty queue has nothing. */
+static bool is_shape(const shape *s)
+{
+    bool ascends = s->left >= 0 && s->left <= s->right && s->right <= s->across &&
+                   s->across <= s->back && s->back <= s->n && s->n <= (int64_t)UINT32_MAX / 2;
+    if (!ascends || s->sums < 0 || s->sums > 3)
+        return false;
+    if (s->n == 0)
+        return true;
+    int64_t second = s->right - s->left, third = s->across - s->right, fifth = s->n - s->back;
+    return second == third && s->back - s->left + 1 == s->back - fifth;
+}
+
+static uint32_t entries_of(const shape *s)
+{
+    return (uint32_t)s->n + (uint32_t)(s->sums & 1) + (uint32_t)(s->sums >> 1);
+}
+
+static uint32_t list_entries(const ds_slide_combine *queues, const queue *q, uint32_t *entries)
+{
+    uint32_t n = 0;
+    for (uint32_t e = q->front; e != END; e = newer(queues, e))
+        entries[n++] = e;
+    if (middle_of(q) != END)
+        entries[n++] = q->middle;
+    if (q->newest != END)
+        entries[n++] = q->newest;
+    return n;
+}
+
+static const queue *queue_of(const ds_slide_combine *queues, uint32_t key)
+{
+    static const queue none;
+    return key < queues->queues_room ? &queues->queues[key] : &none;
+}
+
+uint32_t ds_slide_combine_save(ds_slide_combine *queues, ds_arena *arena, ds_heap *heap,
+                               const uint32_t *keys, uint32_t n, ds_column **columns,
+                               ds_column **const *partials)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < DS_SLIDE_SHAPE; i++)
+        columns[i] = ds_column_new(arena, DS_TYPE(DS_INT), n);
+    for (uint32_t k = 0; k < n; k++) {
+        shape s = shape_of(queues, queue_of(queues, keys[k]));
+        DS_ASSERT(is_shape(&s));
+        for (uint32_t i = 0; i < DS_SLIDE_SHAPE; i++)
+            columns[i]->ints[k] = *field(&s, i);
+        total += entries_of(&s);
+    }
+    DS_ASSERT(total <= UINT32_MAX);
+    uint32_t *entries = ds_arena_alloc(arena, total * sizeof *entries), at = 0;
+    for (uint32_t k = 0; k < n; k++)
+        at += list_entries(queues, queue_of(queues, keys[k]), entries + at);
+    ds_agg_out out = {.arena = arena, .heap = heap, .ids = entries, .n = at};
+    for (uint32_t c = 0; c < queues->n_states; c++) {
+        out.columns = partials[c];
+        queues->states[c].kernels->partials(&queues->states[c], &out);
+    }
+    return at;
+}
+
+static shape read_shape(const ds_column *const *columns, uint32_t row)
+{
+    shape s;
+    for (uint32_t i = 0; i < DS_SLIDE_SHAPE; i++)
+        *field(&s, i) = columns[i]->ints[row];
+    return s;
+}
+
+/* Links entries (as list_entries lists them) to a queue. */
+static void link_entries(ds_slide_combine *queues, queue *q, const shape *s,
+                         const uint32_t *entries)
+{
+    uint32_t n = (uint32_t)s->n;
+    for (uint32_t i = 0; i < n; i++)
+        queues->links[entries[i]] = (link){.older = i > 0 ? entries[i - 1] : END,
+                                           .newer = i + 1 < n ? entries[i + 1] : END};
+    *q = (queue){.front = n > 0 ? entries[0] : END,
+                 .left = s->left < n ? entries[s->left] : END,
+                 .right = s->right < n ? entries[s->right] : END,
+                 .across = s->across < n ? entries[s->across] : END,
+                 .back = s->back < n ? entries[s->back] : END,
+                 .last = n > 0 ? entries[n - 1] : END,
+                 .middle = (s->sums & 1) != 0 ? entries[n] : END,
+                 .newest = s->sums >> 1 != 0 ? entries[n + (uint32_t)(s->sums & 1)] : END};
+}
+
+static bool are_shapes(const ds_column *const *columns, uint32_t n, uint32_t n_states)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < DS_SLIDE_SHAPE; i++)
+        for (uint32_t k = 0; k < n; k++)
+            if (ds_column_is_null(columns[i], k))
+                return false;
+    for (uint32_t k = 0; k < n; k++) {
+        shape s = read_shape(columns, k);
+        if (!is_shape(&s))
+            return false;
+        total += entries_of(&s);
+    }
+    return total == n_states;
+}
+
+ds_status ds_slide_combine_load(ds_slide_combine *queues, const uint32_t *keys, uint32_t n,
+                                const ds_column *const *columns,
+                                const ds_column *const *const *partials, uint32_t n_states,
+                                ds_error *error)
+{
+    if (!are_shapes(columns, n, n_states))
+        return ds_error_set(error, DS_ERR_PROTOCOL, "the queues of a window are none");
+    uint32_t *entries = ds_alloc((size_t)n_states * sizeof *entries), at = 0, highest = 0;
+    for (uint32_t i = 0; i < n_states; i++)
+        entries[i] = new_entry(queues);
+    for (uint32_t c = 0; c < queues->n_states; c++) {
+        ds_agg_partials in = {
+            .heap = &queues->text->heap, .columns = partials[c], .ids = entries, .n = n_states};
+        queues->states[c].kernels->merge(&queues->states[c], &in);
+    }
+    for (uint32_t k = 0; k < n; k++)
+        highest = keys[k] > highest ? keys[k] : highest;
+    queues->queues = ds_grow(queues->queues, &queues->queues_room, (uint64_t)highest + 1,
+                             sizeof(queue), queues->budget);
+    for (uint32_t k = 0; k < n; k++) {
+        shape s = read_shape(columns, k);
+        link_entries(queues, &queues->queues[keys[k]], &s, entries + at);
+        at += entries_of(&s);
+    }
+    free(entries);
+    return DS_OK;
+}
+
 /* ---- Numbers ---- */
 
 uint64_t ds_slide_combine_work(const ds_slide_combine *queues)

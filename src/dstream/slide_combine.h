@@ -9,6 +9,7 @@
 #ifndef DS_DSTREAM_SLIDE_COMBINE_H
 #define DS_DSTREAM_SLIDE_COMBINE_H
 
+#include "base/error.h"
 #include "columnar/agg_state.h"
 
 typedef struct ds_slide_combine ds_slide_combine;
@@ -33,6 +34,24 @@ void ds_slide_combine_pop(ds_slide_combine *queues, const uint32_t *keys, uint32
 void ds_slide_combine_results(ds_slide_combine *queues, ds_arena *arena, ds_heap *heap,
                               const uint32_t *keys, uint32_t n, ds_column **columns,
                               uint64_t **overflows);
+
+/*
+ * The queues of some keys as columns: what the queue of a key is like (DS_SLIDE_SHAPE int columns,
+ * a row for each key), and partial columns of all the states in them, key by key. Loaded again
+ * they are the same queues: later results are the same, to the last bit.
+ */
+#define DS_SLIDE_SHAPE 6u
+/* Makes the columns of keys[0..n) in arena, with text in heap; partials[c] has room for those of
+ * the c-th call. Returns how many states there are. */
+uint32_t ds_slide_combine_save(ds_slide_combine *queues, ds_arena *arena, ds_heap *heap,
+                               const uint32_t *keys, uint32_t n, ds_column **shape,
+                               ds_column **const *partials);
+/* Makes the queues of keys that have none, of n_states rows of partials (text as for a push).
+ * DS_ERR_PROTOCOL if the shapes are those of no queues; nothing is changed then. */
+ds_status ds_slide_combine_load(ds_slide_combine *queues, const uint32_t *keys, uint32_t n,
+                                const ds_column *const *shape,
+                                const ds_column *const *const *partials, uint32_t n_states,
+                                ds_error *error);
 
 /* Combine operations so far (one for all calls). At most 3 for each key pushed, 2 for each
  * popped, 1 for each result. */

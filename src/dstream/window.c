@@ -1,6 +1,6 @@
 /*
  * The open pane is a table of groups, which batches are merged into. When it ends, its
- * partials are written as pieces of up to PART_KEYS keys, each with the numbers that its keys
+ * partials are written as pieces of up to DS_PART_KEYS keys, each with the numbers that its keys
  * have in the window. From there they go
  *
  *     into the running states, for calls that subtract, and out of them when the pane leaves
@@ -14,70 +14,15 @@
  *
  * A window that is one pane (size <= slide) needs none of this: it is the open pane.
  */
-#include "dstream/window.h"
-
 #include "base/assert.h"
-#include "columnar/agg_state.h"
 #include "columnar/growable.h"
-#include "columnar/keys.h"
 #include "columnar/piece.h"
-#include "dstream/slide_combine.h"
+#include "dstream/window_record.h"
 
 #include <stdlib.h>
 
-#define PART_KEYS 16384u
-#define NEVER INT64_MIN
-
-/* A pane, or a part of it that is not too large for a piece. */
-typedef struct part {
-    int64_t end;
-    uint32_t n;
-    uint32_t slot; /* buffer of the piece in the text store */
-    uint32_t *ids; /* of its keys in the window */
-    char *bytes;   /* the piece */
-    size_t size;
-} part;
-
-/* What becomes of one call. */
-typedef struct call_plan {
-    bool subtracts;
-    bool kept;            /* its columns are in the pieces */
-    uint32_t n_columns;   /* of its partial */
-    uint32_t first;       /* place of the first among all partials */
-    uint32_t first_kept;  /* and in a piece */
-    uint32_t combined;    /* number in the queues */
-    ds_agg_state running; /* if it subtracts */
-} call_plan;
-
-struct ds_window {
-    const ds_window_spec *spec;
-    const ds_group_spec *group;
-    ds_budget *budget;
-    bool single; /* the window is one pane */
-    int64_t now; /* the last slide */
-    ds_groups *open;
-    int64_t open_end; /* NEVER: nothing in it */
-    /* Not for a single pane: */
-    call_plan *plans;
-    uint32_t n_partials, n_kept; /* columns: all, and those of a piece */
-    ds_type *kept_types;
-    ds_keys *keys;
-    uint32_t *panes_of; /* by key: parts that have it */
-    uint32_t *live;     /* keys of the window, in no order */
-    uint32_t *place;    /* by key: where in live */
-    uint32_t n_live, panes_room, live_room, place_room;
-    ds_slide_combine *queues; /* NULL: no call needs them */
-    part *parts;              /* oldest first, from first_part on */
-    uint32_t first_part, n_parts, parts_room;
-    uint32_t n_panes;
-    ds_text_store text; /* lends the pieces */
-    ds_heap reader;     /* for reading a piece at its slot */
-    uint32_t *free_slots;
-    uint32_t n_free_slots, n_slots, slots_room;
-    ds_arena *scratch;
-    uint64_t operations, operations_before;
-    ds_window_work work;
-};
+typedef ds_window_part part;
+typedef ds_call_plan call_plan;
 
 /* ---- Panes ---- */
 
@@ -149,8 +94,7 @@ static void plan_calls(ds_window *window)
     free(combined);
 }
 
-/* Makes room for what is kept by key. */
-static void grow_keys(ds_window *window)
+void ds_window_grow_keys(ds_window *window)
 {
     uint32_t limit = ds_keys_limit(window->keys);
     ds_budget *budget = window->budget;
@@ -171,7 +115,7 @@ static void open_panes(ds_window *window)
     window->scratch = ds_arena_new(window->budget);
     plan_calls(window);
     window->keys = ds_keys_new(window->group->keys, window->group->n_keys, window->budget);
-    grow_keys(window);
+    ds_window_grow_keys(window);
     if (window->group->n_keys == 0) /* the one group is always there */
         window->n_live = window->panes_of[0] = 1;
 }
@@ -183,9 +127,18 @@ static void free_part(ds_window *window, part *p)
     free(p->ids);
 }
 
+static void free_blob(ds_window *window, ds_window_blob *blob)
+{
+    ds_budget_charge(window->budget, -(int64_t)blob->size);
+    free(blob->bytes);
+}
+
 static void close_panes(ds_window *window)
 {
     ds_budget *budget = window->budget;
+    for (uint32_t i = 0; i < window->n_blobs; i++)
+        free_blob(window, &window->blobs[i]);
+    ds_grow_free(window->blobs, &window->blobs_room, sizeof *window->blobs, budget);
     for (uint32_t i = 0; i < window->n_parts; i++)
         free_part(window, &window->parts[window->first_part + i]);
     for (uint32_t c = 0; c < window->group->n_calls; c++)
@@ -209,7 +162,7 @@ static void init(ds_window *window, const ds_window_spec *spec, ds_budget *budge
 {
     *window = (ds_window){.spec = spec, .group = spec->group, .budget = budget};
     window->single = spec->size_ms <= spec->slide_ms;
-    window->now = window->open_end = NEVER;
+    window->now = window->open_end = DS_WINDOW_NEVER;
     window->open = ds_groups_new(spec->group, budget);
     if (!window->single)
         open_panes(window);
@@ -247,7 +200,7 @@ void ds_window_clear(ds_window *window)
 
 /* ---- A part comes in ---- */
 
-static uint32_t new_slot(ds_window *window)
+uint32_t ds_window_new_slot(ds_window *window)
 {
     if (window->n_free_slots > 0)
         return window->free_slots[--window->n_free_slots];
@@ -256,7 +209,7 @@ static uint32_t new_slot(ds_window *window)
     return window->n_slots++;
 }
 
-static part *new_part(ds_window *window)
+part *ds_window_new_part(ds_window *window)
 {
     uint32_t used = window->first_part + window->n_parts;
     if (used == window->parts_room && window->first_part > window->n_parts) {
@@ -270,33 +223,35 @@ static part *new_part(ds_window *window)
     return &window->parts[used];
 }
 
-/* The kept columns of a part, whose text is at its slot of the text store. */
-static ds_column **read_part(ds_window *window, const part *p)
+ds_column **ds_window_read_part(ds_window *window, const part *p)
 {
     uint32_t rows;
-    ds_column **columns = DS_ARENA_ARRAY(window->scratch, ds_column *, window->n_kept);
+    ds_column **columns = DS_ARENA_ARRAY(window->scratch, ds_column *, window->n_kept + 1);
     window->reader.n_buffers = p->slot; /* slots are given out in order: no gap behind */
     ds_status status = ds_piece_read(window->scratch, &window->reader, p->bytes, p->size,
                                      window->kept_types, window->n_kept, columns, &rows, NULL);
-    DS_ASSERT(status == DS_OK && rows == p->n);
-    return columns;
+    return status == DS_OK && rows == p->n ? columns : NULL;
 }
 
-/* Writes the kept ones of these partial columns (all of them, with text in heap). */
-static void write_part(ds_window *window, part *p, const ds_heap *heap, ds_column **partials)
+/* The kept ones of these partial columns (all of them). */
+static const ds_column **kept_of(ds_window *window, ds_column **partials)
 {
-    const ds_column **kept = ds_calloc(window->n_kept, sizeof *kept);
+    const ds_column **kept = DS_ARENA_ARRAY(window->scratch, const ds_column *, window->n_kept + 1);
     for (uint32_t c = 0; c < window->group->n_calls; c++) {
         const call_plan *plan = &window->plans[c];
         for (uint32_t i = 0; plan->kept && i < plan->n_columns; i++)
             kept[plan->first_kept + i] = partials[plan->first + i];
     }
-    p->size = ds_piece_size(heap, kept, window->n_kept, p->n);
+    return kept;
+}
+
+static void write_part(ds_window *window, part *p, const ds_heap *heap,
+                       const ds_column *const *kept)
+{
     p->bytes = ds_alloc(p->size);
     ds_piece_write(p->bytes, heap, kept, window->n_kept, p->n);
-    free(kept);
     ds_budget_charge(window->budget, (int64_t)(p->size + p->n * sizeof *p->ids));
-    p->slot = new_slot(window);
+    p->slot = ds_window_new_slot(window);
     ds_text_store_set(&window->text, p->slot, p->bytes);
 }
 
@@ -305,7 +260,7 @@ static void add_keys(ds_window *window, part *p, const ds_heap *heap, ds_column 
 {
     p->ids = ds_alloc(p->n * sizeof *p->ids);
     ds_keys_put(window->keys, heap, (const ds_column *const *)keys, hashes, p->n, p->ids);
-    grow_keys(window);
+    ds_window_grow_keys(window);
     for (uint32_t i = 0; i < p->n; i++) {
         uint32_t id = p->ids[i];
         if (window->panes_of[id]++ == 0) {
@@ -315,28 +270,39 @@ static void add_keys(ds_window *window, part *p, const ds_heap *heap, ds_column 
     }
 }
 
+void ds_window_run_in(ds_window *window, const part *p, ds_column **kept)
+{
+    for (uint32_t c = 0; c < window->group->n_calls; c++) {
+        call_plan *plan = &window->plans[c];
+        if (!plan->subtracts)
+            continue;
+        ds_agg_partials in = {.heap = &window->text.heap,
+                              .columns = (const ds_column *const *)kept + plan->first_kept,
+                              .ids = p->ids,
+                              .n = p->n};
+        plan->running.kernels->merge(&plan->running, &in);
+        window->operations += p->n;
+    }
+}
+
 /* Adds a part to running states and queues. */
 static void take_in(ds_window *window, const part *p, ds_column **partials)
 {
     uint32_t n_calls = window->group->n_calls;
-    ds_column **kept = read_part(window, p);
+    ds_column **kept = ds_window_read_part(window, p);
+    DS_ASSERT(kept != NULL);
+    ds_window_run_in(window, p, kept);
+    if (window->queues == NULL)
+        return;
     const ds_column *const **combined = ds_calloc(n_calls, sizeof *combined);
     for (uint32_t c = 0; c < n_calls; c++) {
-        call_plan *plan = &window->plans[c];
-        const ds_column *const *columns =
-            (const ds_column *const *)(plan->kept ? kept + plan->first_kept
-                                                  : partials + plan->first);
-        ds_agg_partials in = {
-            .heap = &window->text.heap, .columns = columns, .ids = p->ids, .n = p->n};
-        if (plan->subtracts) {
-            plan->running.kernels->merge(&plan->running, &in);
-            window->operations += p->n;
-        } else {
-            combined[plan->combined] = columns;
-        }
+        const call_plan *plan = &window->plans[c];
+        if (!plan->subtracts)
+            combined[plan->combined] =
+                (const ds_column *const *)(plan->kept ? kept + plan->first_kept
+                                                      : partials + plan->first);
     }
-    if (window->queues != NULL)
-        ds_slide_combine_push(window->queues, p->ids, p->n, combined);
+    ds_slide_combine_push(window->queues, p->ids, p->n, combined);
     free(combined);
 }
 
@@ -349,23 +315,32 @@ static void close_part(ds_window *window, uint32_t from, uint32_t n)
     for (uint32_t i = 0; i < n; i++)
         ids[i] = from + i;
     ds_groups_partials(window->open, window->scratch, &heap, ids, n, partials);
-    part *p = new_part(window);
-    *p = (part){.end = window->open_end, .n = n};
-    add_keys(window, p, &heap, partials, ds_groups_hashes(window->open) + from);
-    write_part(window, p, &heap, partials);
-    take_in(window, p, partials);
+    const ds_column **kept = kept_of(window, partials);
+    size_t size = ds_piece_size(&heap, kept, window->n_kept, n);
+    bool fits = size <= DS_PART_BYTES || n == 1;
+    if (fits) {
+        part *p = ds_window_new_part(window);
+        *p = (part){.end = window->open_end, .n = n, .size = size};
+        add_keys(window, p, &heap, partials, ds_groups_hashes(window->open) + from);
+        write_part(window, p, &heap, kept);
+        take_in(window, p, partials);
+    }
     ds_heap_fini(&heap);
     ds_arena_reset(window->scratch);
+    if (fits)
+        return;
+    close_part(window, from, n / 2);
+    close_part(window, from + n / 2, n - n / 2);
 }
 
 static void close_pane(ds_window *window)
 {
     uint32_t n = ds_groups_count(window->open);
-    for (uint32_t from = 0; from < n; from += PART_KEYS)
-        close_part(window, from, n - from < PART_KEYS ? n - from : PART_KEYS);
+    for (uint32_t from = 0; from < n; from += DS_PART_KEYS)
+        close_part(window, from, n - from < DS_PART_KEYS ? n - from : DS_PART_KEYS);
     window->n_panes++;
     ds_groups_clear(window->open);
-    window->open_end = NEVER;
+    window->open_end = DS_WINDOW_NEVER;
 }
 
 /* ---- A part goes out ---- */
@@ -385,7 +360,8 @@ static void drop_keys(ds_window *window, const part *p)
 
 static void expire_part(ds_window *window, part *p)
 {
-    ds_column **kept = read_part(window, p);
+    ds_column **kept = ds_window_read_part(window, p);
+    DS_ASSERT(kept != NULL);
     for (uint32_t c = 0; c < window->group->n_calls; c++) {
         call_plan *plan = &window->plans[c];
         if (!plan->subtracts)
@@ -406,9 +382,25 @@ static void expire_part(ds_window *window, part *p)
     ds_arena_reset(window->scratch);
 }
 
+static void drop_blobs(ds_window *window, int64_t start)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < window->n_blobs; i++) {
+        ds_window_blob *blob = &window->blobs[i];
+        if (blob->until > start) {
+            window->blobs[kept++] = *blob;
+            continue;
+        }
+        ds_text_store_set(&window->text, blob->slot, NULL);
+        window->free_slots[window->n_free_slots++] = blob->slot;
+        free_blob(window, blob);
+    }
+    window->n_blobs = kept;
+}
+
 static void expire(ds_window *window, int64_t start)
 {
-    int64_t last = NEVER;
+    int64_t last = DS_WINDOW_NEVER;
     while (window->n_parts > 0 && window->parts[window->first_part].end <= start) {
         part *p = &window->parts[window->first_part];
         window->n_panes -= p->end != last;
@@ -419,6 +411,7 @@ static void expire(ds_window *window, int64_t start)
     }
     if (window->n_parts == 0)
         window->first_part = 0;
+    drop_blobs(window, start);
 }
 
 /* ---- Time ---- */
@@ -434,7 +427,7 @@ void ds_window_add(ds_window *window, int64_t batch_ms, const ds_heap *heap,
     if (end != window->open_end) {
         if (window->single)
             ds_groups_clear(window->open);
-        else if (window->open_end != NEVER)
+        else if (window->open_end != DS_WINDOW_NEVER)
             close_pane(window);
         window->open_end = end;
     }
@@ -462,13 +455,13 @@ void ds_window_slide(ds_window *window, int64_t t)
     DS_ASSERT(window->open_end <= t);
     int64_t start = t - window->spec->size_ms;
     window->now = t;
-    if (window->open_end != NEVER && window->open_end <= start) { /* never in a window */
+    if (window->open_end != DS_WINDOW_NEVER && window->open_end <= start) { /* never in a window */
         ds_groups_clear(window->open);
-        window->open_end = NEVER;
+        window->open_end = DS_WINDOW_NEVER;
     }
     if (window->single)
         return;
-    if (window->open_end != NEVER)
+    if (window->open_end != DS_WINDOW_NEVER)
         close_pane(window);
     expire(window, start);
     count_work(window);
@@ -536,6 +529,8 @@ size_t ds_window_bytes(const ds_window *window)
             bytes += ds_agg_state_bytes(&window->plans[c].running);
     if (window->queues != NULL)
         bytes += ds_slide_combine_bytes(window->queues);
+    for (uint32_t i = 0; i < window->n_blobs; i++)
+        bytes += window->blobs[i].size;
     bytes +=
         ((size_t)window->panes_room + window->live_room + window->place_room + window->slots_room) *
         sizeof(uint32_t);

@@ -57,6 +57,35 @@ static void write_again(const ds_heap *heap, ds_column **columns, const ds_type 
     free(copy);
 }
 
+/* In parts it is refused as it is as a whole, or later, and has the same rows. */
+static void read_parts(const ds_heap *heap, ds_column **whole, uint32_t n_rows, bool valid,
+                       const char *bytes, size_t length, const ds_type *types, uint32_t n_types)
+{
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_heap other;
+    ds_heap_init(&other, arena);
+    ds_piece *piece;
+    ds_column *part[8];
+    ds_status status = ds_piece_open(arena, &other, bytes, length, types, n_types, &piece, NULL);
+    DS_ASSERT(!valid || status == DS_OK);
+    uint32_t total = status == DS_OK ? ds_piece_length(piece) : 0, at = 0;
+    for (uint32_t n; at < total && status == DS_OK && n_types > 0; at += n) {
+        n = total - at < 64 ? total - at : 64;
+        status = ds_piece_take(piece, arena, at, n, part, NULL);
+        DS_ASSERT(!valid || status == DS_OK);
+        for (uint32_t c = 0; status == DS_OK && c < n_types; c++) {
+            read_all(&other, part[c]);
+            for (uint32_t i = 0; valid && i < n && types[c].kind != DS_FLOAT; i++)
+                DS_ASSERT(ds_value_equal(heap, whole[c], at + i, &other, part[c], i));
+        }
+        if (at > 2000)
+            break;
+    }
+    DS_ASSERT(!valid || total == n_rows);
+    ds_heap_fini(&other);
+    ds_arena_free(arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const ds_type choices[] = {
@@ -77,8 +106,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ds_column *columns[8];
     uint32_t n_rows;
     ds_error error;
-    if (ds_piece_read(arena, &heap, bytes, length, types, n_types, columns, &n_rows, &error) ==
-        DS_OK) {
+    bool valid = ds_piece_read(arena, &heap, bytes, length, types, n_types, columns, &n_rows,
+                               &error) == DS_OK;
+    read_parts(&heap, columns, n_rows, valid, bytes, length, types, n_types);
+    if (valid) {
         uint64_t sum = 0;
         for (uint32_t c = 0; c < n_types; c++)
             sum += read_all(&heap, columns[c]);

@@ -1,0 +1,71 @@
+/*
+ * The form in which kept data is saved as bytes: frames, in order, with a checksum at the end.
+ *
+ *     magic "DSKEPT\r\n", version u32, kind u32
+ *     frames: tag u32, zero u32, length u64, then so many bytes, padded with zeros to 8
+ *     the last frame: tag 0, length 8, XXH3-64 of all bytes before it
+ *
+ * All numbers are little-endian. What the frames of a kind are is said by who writes them. Equal
+ * data gives equal bytes. Reading trusts nothing: lengths have a limit, and what was read may be
+ * used only once the end was read and its checksum is right.
+ */
+#ifndef DS_BASE_SAVED_H
+#define DS_BASE_SAVED_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DS_SAVED_VERSION 1u
+
+/* ---- writing ---- */
+
+/* Takes bytes one after the other. Errors end the saving. */
+typedef struct ds_save_to {
+    void *arg;
+    ds_status (*write)(void *arg, const void *bytes, size_t length, ds_error *error);
+} ds_save_to;
+
+typedef struct ds_saver ds_saver;
+
+/* Begins with the header. to is copied. Free with ds_saver_free. */
+ds_status ds_saver_new(const ds_save_to *to, uint32_t kind, ds_saver **saver, ds_error *error);
+void ds_saver_free(ds_saver *saver);
+
+/* A frame (tag > 0) of several parts, none of which is padded. */
+typedef struct ds_saved_bytes {
+    const void *bytes;
+    size_t length;
+} ds_saved_bytes;
+ds_status ds_saver_put(ds_saver *saver, uint32_t tag, const ds_saved_bytes *parts, size_t n_parts,
+                       ds_error *error);
+/* The end. Nothing may be put after it. */
+ds_status ds_saver_end(ds_saver *saver, ds_error *error);
+
+/* ---- reading ---- */
+
+/* Gives the next `length` bytes; DS_ERR_PROTOCOL if there are not so many. */
+typedef struct ds_load_from {
+    void *arg;
+    ds_status (*read)(void *arg, void *to, size_t length, ds_error *error);
+} ds_load_from;
+
+typedef struct ds_loader ds_loader;
+
+/* Begins by reading the header, which has to be of this version and kind (else DS_ERR_PROTOCOL).
+ * A frame may have `most` bytes. from is copied. */
+ds_status ds_loader_new(const ds_load_from *from, uint32_t kind, size_t most, ds_loader **loader,
+                        ds_error *error);
+void ds_loader_free(ds_loader *loader);
+
+/* Reads the head of the next frame; *tag 0: the end, and the checksum was right. */
+ds_status ds_loader_next(ds_loader *loader, uint32_t *tag, size_t *length, ds_error *error);
+/* Reads all bytes of the frame. */
+ds_status ds_loader_take(ds_loader *loader, void *to, ds_error *error);
+/* The same, to new memory (the caller frees it) that grows as the bytes come: a length that is a
+ * lie costs little. */
+ds_status ds_loader_take_new(ds_loader *loader, char **bytes, ds_error *error);
+
+#endif

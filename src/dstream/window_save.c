@@ -1,0 +1,630 @@
+/*
+ * A window as bytes, and back (the format is in window.h).
+ *
+ * Keys get new numbers, in the order in which the window gives its results; with a range of hashes,
+ * only those of the range. Running states are not saved: they are what the parts of panes add up
+ * to, exactly. States in queues are, since floats would be added in another order. Their text
+ * is lent by the bytes they came in (window_record.h).
+ */
+#include "base/assert.h"
+#include "columnar/gather.h"
+#include "columnar/growable.h"
+#include "columnar/piece.h"
+#include "dstream/window_record.h"
+
+#include <stdlib.h>
+
+#define QUEUE_KEYS 4096u /* in a frame */
+#define NO_KEY UINT32_MAX
+
+enum { FRAME_HEAD = 1, FRAME_OPEN, FRAME_KEYS, FRAME_PART, FRAME_SHAPES, FRAME_STATES };
+
+typedef struct head {
+    int64_t now, open_end;
+    uint64_t n_open, n_keys, n_parts;
+} head;
+
+typedef struct part_head {
+    int64_t end;
+    uint32_t n, zero;
+} part_head;
+
+_Static_assert(sizeof(head) == 40 && sizeof(part_head) == 16, "fixed layout");
+
+typedef struct queue_types {
+    ds_type shape[DS_SLIDE_SHAPE];
+    ds_type *states; /* partial columns of the calls that combine, one after the other */
+    uint32_t n;
+    bool text; /* some of them are */
+} queue_types;
+
+static queue_types types_of_queues(const ds_window *window, ds_arena *arena)
+{
+    queue_types types = {.states = DS_ARENA_ARRAY(arena, ds_type, window->n_partials + 1)};
+    for (uint32_t i = 0; i < DS_SLIDE_SHAPE; i++)
+        types.shape[i] = DS_TYPE(DS_INT);
+    for (uint32_t c = 0; c < window->group->n_calls; c++) {
+        const ds_agg_call *call = &window->group->calls[c];
+        if (window->plans[c].subtracts)
+            continue;
+        types.n += call->aggregate->partial(call, types.states + types.n);
+        types.text = types.text || window->plans[c].kept;
+    }
+    return types;
+}
+
+/* ---- saving ---- */
+
+typedef struct saving {
+    ds_window *window;
+    ds_saver *saver;
+    uint64_t first, last;
+    ds_arena *arena; /* of what is being written */
+    uint32_t *keys;  /* that are saved, in order */
+    uint32_t n_keys;
+    uint32_t *numbers; /* by key: its new number, or NO_KEY */
+} saving;
+
+static bool in_range(const saving *s, uint64_t hash)
+{
+    return hash >= s->first && hash <= s->last;
+}
+
+/* Writes columns as a frame, behind some other bytes. */
+static ds_status put_piece(saving *s, uint32_t tag, const ds_saved_bytes *before,
+                           const ds_heap *heap, const ds_column *const *columns, uint32_t n_columns,
+                           uint32_t n, ds_error *error)
+{
+    size_t size = ds_piece_size(heap, columns, n_columns, n);
+    void *bytes = ds_alloc(size);
+    ds_piece_write(bytes, heap, columns, n_columns, n);
+    ds_saved_bytes parts[2] = {{NULL, 0}, {bytes, size}};
+    if (before != NULL)
+        parts[0] = *before;
+    ds_status status = ds_saver_put(s->saver, tag, parts, 2, error);
+    free(bytes);
+    return status;
+}
+
+/* Groups of the open pane in the range, in their order. */
+static uint32_t *open_groups(saving *s, uint32_t *n)
+{
+    ds_groups *open = s->window->open;
+    uint32_t total = s->window->open_end == DS_WINDOW_NEVER ? 0 : ds_groups_count(open);
+    const uint64_t *hashes = ds_groups_hashes(open);
+    uint32_t *ids = ds_alloc(total * sizeof *ids);
+    *n = 0;
+    for (uint32_t i = 0; i < total; i++)
+        if (s->window->group->n_keys == 0 || in_range(s, hashes[i]))
+            ids[(*n)++] = i;
+    return ids;
+}
+
+static ds_status save_groups(saving *s, const uint32_t *ids, uint32_t n, ds_error *error)
+{
+    uint32_t n_columns = ds_group_partial_types(s->window->group, NULL);
+    ds_column **columns = DS_ARENA_ARRAY(s->arena, ds_column *, n_columns + 1);
+    ds_heap heap;
+    ds_heap_init(&heap, s->arena);
+    ds_groups_partials(s->window->open, s->arena, &heap, ids, n, columns);
+    const ds_column *const *read = (const ds_column *const *)columns;
+    bool fits = n == 1 || ds_piece_size(&heap, read, n_columns, n) <= DS_PART_BYTES;
+    ds_status status =
+        fits ? put_piece(s, FRAME_OPEN, NULL, &heap, read, n_columns, n, error) : DS_OK;
+    ds_heap_fini(&heap);
+    ds_arena_reset(s->arena);
+    if (fits)
+        return status;
+    DS_TRY(save_groups(s, ids, n / 2, error));
+    return save_groups(s, ids + n / 2, n - n / 2, error);
+}
+
+static ds_status save_keys(saving *s, const uint32_t *ids, uint32_t n, ds_error *error)
+{
+    uint32_t n_columns = s->window->group->n_keys;
+    ds_column **columns = DS_ARENA_ARRAY(s->arena, ds_column *, n_columns + 1);
+    ds_heap heap;
+    ds_heap_init(&heap, s->arena);
+    ds_keys_columns(s->window->keys, s->arena, &heap, ids, n, columns);
+    const ds_column *const *read = (const ds_column *const *)columns;
+    bool fits = n == 1 || ds_piece_size(&heap, read, n_columns, n) <= DS_PART_BYTES;
+    ds_status status =
+        fits ? put_piece(s, FRAME_KEYS, NULL, &heap, read, n_columns, n, error) : DS_OK;
+    ds_heap_fini(&heap);
+    ds_arena_reset(s->arena);
+    if (fits)
+        return status;
+    DS_TRY(save_keys(s, ids, n / 2, error));
+    return save_keys(s, ids + n / 2, n - n / 2, error);
+}
+
+/* The rows of a part whose keys are saved; returns how many. */
+static uint32_t rows_of(const saving *s, const ds_window_part *p, uint32_t *rows, uint32_t *numbers)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < p->n; i++) {
+        rows[n] = i;
+        numbers[n] = s->numbers[p->ids[i]];
+        n += numbers[n] != NO_KEY;
+    }
+    return n;
+}
+
+static ds_status save_part(saving *s, const ds_window_part *p, ds_error *error)
+{
+    ds_window *window = s->window;
+    uint32_t *rows = ds_arena_alloc(s->arena, p->n * sizeof *rows);
+    size_t before = sizeof(part_head) + ((size_t)p->n + 1) / 2 * 2 * sizeof *rows;
+    part_head *first = ds_arena_calloc(s->arena, 1, before);
+    uint32_t n = rows_of(s, p, rows, (uint32_t *)(first + 1));
+    *first = (part_head){.end = p->end, .n = n};
+    ds_saved_bytes head_part = {first, sizeof *first + ((size_t)n + 1) / 2 * 2 * sizeof *rows};
+    if (n % 2 != 0)
+        ((uint32_t *)(first + 1))[n] = 0;
+    if (n == 0)
+        return DS_OK;
+    if (n == p->n) {
+        const ds_saved_bytes parts[] = {head_part, {p->bytes, p->size}};
+        return ds_saver_put(s->saver, FRAME_PART, parts, 2, error);
+    }
+    ds_column **kept = ds_window_read_part(window, p);
+    DS_ASSERT(kept != NULL);
+    const ds_column **some = DS_ARENA_ARRAY(s->arena, const ds_column *, window->n_kept + 1);
+    for (uint32_t c = 0; c < window->n_kept; c++)
+        some[c] = ds_column_gather(s->arena, kept[c], rows, n);
+    ds_status status =
+        put_piece(s, FRAME_PART, &head_part, &window->text.heap, some, window->n_kept, n, error);
+    ds_arena_reset(window->scratch);
+    return status;
+}
+
+static ds_status save_queues(saving *s, const queue_types *types, const uint32_t *keys, uint32_t n,
+                             ds_error *error)
+{
+    ds_window *window = s->window;
+    ds_column *shape[DS_SLIDE_SHAPE];
+    ds_column **states = DS_ARENA_ARRAY(s->arena, ds_column *, types->n + 1);
+    ds_column ***by_call = DS_ARENA_ARRAY(s->arena, ds_column **, window->group->n_calls + 1);
+    uint32_t at = 0;
+    for (uint32_t c = 0; c < window->group->n_calls; c++)
+        if (!window->plans[c].subtracts) {
+            by_call[window->plans[c].combined] = states + at;
+            at += window->plans[c].n_columns;
+        }
+    ds_heap heap;
+    ds_heap_init(&heap, s->arena);
+    uint32_t n_states =
+        ds_slide_combine_save(window->queues, s->arena, &heap, keys, n, shape, by_call);
+    const ds_column *const *read = (const ds_column *const *)states;
+    bool fits = n == 1 || ds_piece_size(&heap, read, types->n, n_states) <= DS_PART_BYTES;
+    ds_status status = DS_OK;
+    if (fits)
+        status = put_piece(s, FRAME_SHAPES, NULL, &heap, (const ds_column *const *)shape,
+                           DS_SLIDE_SHAPE, n, error);
+    if (fits && status == DS_OK)
+        status = put_piece(s, FRAME_STATES, NULL, &heap, read, types->n, n_states, error);
+    ds_heap_fini(&heap);
+    if (fits)
+        return status;
+    DS_TRY(save_queues(s, types, keys, n / 2, error));
+    return save_queues(s, types, keys + n / 2, n - n / 2, error);
+}
+
+/* Chooses the keys, and numbers them. */
+static void choose_keys(saving *s)
+{
+    const ds_window *window = s->window;
+    uint32_t limit = window->single ? 0 : ds_keys_limit(window->keys);
+    uint32_t n_live = window->single ? 0 : window->n_live;
+    const uint64_t *hashes = limit == 0 ? NULL : ds_keys_hashes(window->keys);
+    s->keys = ds_alloc(n_live * sizeof *s->keys);
+    s->numbers = ds_alloc(limit * sizeof *s->numbers);
+    memset(s->numbers, 0xff, limit * sizeof *s->numbers);
+    for (uint32_t i = 0; i < n_live; i++) {
+        uint32_t id = window->live[i];
+        if (window->group->n_keys > 0 && !in_range(s, hashes[id]))
+            continue;
+        s->numbers[id] = s->n_keys;
+        s->keys[s->n_keys++] = id;
+    }
+}
+
+static uint64_t count_parts(const saving *s)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < s->window->n_parts; i++) {
+        const ds_window_part *p = &s->window->parts[s->window->first_part + i];
+        bool any = false;
+        for (uint32_t k = 0; k < p->n && !any; k++)
+            any = s->numbers[p->ids[k]] != NO_KEY;
+        n += any;
+    }
+    return n;
+}
+
+static ds_status save_panes(saving *s, ds_error *error)
+{
+    const ds_window *window = s->window;
+    for (uint32_t at = 0; at < s->n_keys && window->group->n_keys > 0; at += DS_PART_KEYS) {
+        uint32_t left = s->n_keys - at, n = left < DS_PART_KEYS ? left : DS_PART_KEYS;
+        DS_TRY(save_keys(s, s->keys + at, n, error));
+    }
+    for (uint32_t i = 0; i < window->n_parts; i++) {
+        DS_TRY(save_part(s, &window->parts[window->first_part + i], error));
+        ds_arena_reset(s->arena);
+    }
+    for (uint32_t at = 0; at < s->n_keys && window->queues != NULL; at += QUEUE_KEYS) {
+        uint32_t left = s->n_keys - at, n = left < QUEUE_KEYS ? left : QUEUE_KEYS;
+        queue_types types = types_of_queues(window, s->arena);
+        DS_TRY(save_queues(s, &types, s->keys + at, n, error));
+        ds_arena_reset(s->arena);
+    }
+    return DS_OK;
+}
+
+static ds_status save_all(saving *s, ds_error *error)
+{
+    uint32_t n_open;
+    uint32_t *open = open_groups(s, &n_open);
+    head h = {.now = s->window->now,
+              .open_end = s->window->open_end,
+              .n_open = n_open,
+              .n_keys = s->n_keys,
+              .n_parts = count_parts(s)};
+    const ds_saved_bytes part = {&h, sizeof h};
+    ds_status status = ds_saver_put(s->saver, FRAME_HEAD, &part, 1, error);
+    for (uint32_t at = 0, n; at < n_open && status == DS_OK; at += n) {
+        n = n_open - at < DS_PART_KEYS ? n_open - at : DS_PART_KEYS;
+        status = save_groups(s, open + at, n, error);
+    }
+    free(open);
+    if (status == DS_OK && !s->window->single)
+        status = save_panes(s, error);
+    return status == DS_OK ? ds_saver_end(s->saver, error) : status;
+}
+
+ds_status ds_window_save(ds_window *window, uint64_t first, uint64_t last, const ds_save_to *to,
+                         ds_error *error)
+{
+    saving s = {.window = window, .first = first, .last = last};
+    DS_TRY(ds_saver_new(to, DS_SAVED_WINDOW, &s.saver, error));
+    s.arena = ds_arena_new(window->budget);
+    choose_keys(&s);
+    ds_status status = save_all(&s, error);
+    free(s.keys);
+    free(s.numbers);
+    ds_arena_free(s.arena);
+    ds_saver_free(s.saver);
+    return status;
+}
+
+/* ---- loading ---- */
+
+typedef struct loading {
+    ds_window *window;
+    ds_loader *loader;
+    int64_t version_ms;
+    head h;
+    uint64_t n_open, n_keys, n_parts, n_queues; /* so far */
+    char *shapes; /* of the frame before, which the states belong to; owned */
+    size_t shapes_size;
+} loading;
+
+static ds_status wrong(ds_error *error, const char *what)
+{
+    return ds_error_set(error, DS_ERR_PROTOCOL, "a saved window: %s", what);
+}
+
+static bool is_time(const loading *l, const head *h)
+{
+    const ds_window_spec *spec = l->window->spec;
+    int64_t slide = spec->slide_ms, into = l->version_ms % slide;
+    int64_t next = l->version_ms - into + (into > 0 ? slide : 0);
+    if (h->now != DS_WINDOW_NEVER && (h->now > l->version_ms || h->now % slide != 0))
+        return false;
+    if (h->open_end == DS_WINDOW_NEVER)
+        return h->n_open == 0;
+    bool single = l->window->single; /* its open pane is the window, after the slide too */
+    return h->open_end <= next && (single || h->now == DS_WINDOW_NEVER || h->open_end > h->now);
+}
+
+static ds_status load_head(loading *l, const void *bytes, size_t length, ds_error *error)
+{
+    if (length != sizeof l->h)
+        return wrong(error, "a head of another length");
+    memcpy(&l->h, bytes, sizeof l->h);
+    ds_window *window = l->window;
+    if (!is_time(l, &l->h))
+        return wrong(error, "times that cannot be");
+    if (l->h.n_open > UINT32_MAX || l->h.n_keys > UINT32_MAX || l->h.n_parts > UINT32_MAX)
+        return wrong(error, "too many keys");
+    if (window->single && (l->h.n_keys > 0 || l->h.n_parts > 0))
+        return wrong(error, "panes that it cannot have");
+    if (!window->single && window->group->n_keys == 0 && l->h.n_keys != 1)
+        return wrong(error, "not one group");
+    window->now = l->h.now;
+    window->open_end = l->h.open_end;
+    l->n_keys = window->group->n_keys == 0 ? l->h.n_keys : 0;
+    return DS_OK;
+}
+
+static ds_status load_open(loading *l, const void *bytes, size_t length, ds_error *error)
+{
+    ds_window *window = l->window;
+    ds_arena *arena = ds_arena_new(window->budget);
+    uint32_t n_columns = ds_group_partial_types(window->group, NULL), n;
+    ds_type *types = DS_ARENA_ARRAY(arena, ds_type, n_columns + 1);
+    ds_column **columns = DS_ARENA_ARRAY(arena, ds_column *, n_columns + 1);
+    ds_heap heap;
+    ds_heap_init(&heap, arena);
+    ds_group_partial_types(window->group, types);
+    ds_status status =
+        ds_piece_read(arena, &heap, bytes, length, types, n_columns, columns, &n, error);
+    if (status == DS_OK && n > 0)
+        ds_groups_merge(window->open, &heap, (const ds_column *const *)columns, n);
+    l->n_open += status == DS_OK ? n : 0;
+    ds_heap_fini(&heap);
+    ds_arena_free(arena);
+    return status;
+}
+
+static ds_status put_keys(loading *l, const ds_heap *heap, const ds_column *const *columns,
+                          uint32_t n, ds_error *error)
+{
+    ds_window *window = l->window;
+    uint64_t hashes[DS_CHUNK_ROWS];
+    uint32_t ids[DS_CHUNK_ROWS];
+    ds_hash_rows(heap, columns, window->group->n_keys, n, hashes);
+    ds_keys_put(window->keys, heap, columns, hashes, n, ids);
+    ds_window_grow_keys(window);
+    for (uint32_t i = 0; i < n; i++) {
+        if (ids[i] != l->n_keys + i)
+            return wrong(error, "a key stands there twice");
+        window->live[ids[i]] = window->place[ids[i]] = ids[i];
+    }
+    l->n_keys += n;
+    window->n_live = (uint32_t)l->n_keys;
+    return DS_OK;
+}
+
+static ds_status load_keys(loading *l, const void *bytes, size_t length, ds_error *error)
+{
+    const ds_group_spec *group = l->window->group;
+    ds_arena *arena = ds_arena_new(l->window->budget);
+    ds_column **columns = DS_ARENA_ARRAY(arena, ds_column *, group->n_keys + 1);
+    ds_heap heap;
+    ds_piece *piece;
+    ds_heap_init(&heap, arena);
+    ds_status status =
+        ds_piece_open(arena, &heap, bytes, length, group->keys, group->n_keys, &piece, error);
+    if (status == DS_OK && (group->n_keys == 0 || ds_piece_length(piece) > l->h.n_keys - l->n_keys))
+        status = wrong(error, "more keys than there are");
+    uint32_t total = status == DS_OK ? ds_piece_length(piece) : 0;
+    for (uint32_t at = 0; at < total && status == DS_OK; at += DS_CHUNK_ROWS) {
+        uint32_t n = total - at < DS_CHUNK_ROWS ? total - at : DS_CHUNK_ROWS;
+        status = ds_piece_take(piece, arena, at, n, columns, error);
+        if (status == DS_OK)
+            status = put_keys(l, &heap, (const ds_column *const *)columns, n, error);
+    }
+    ds_heap_fini(&heap);
+    ds_arena_free(arena);
+    return status;
+}
+
+/* Lends bytes as the text of a new slot. */
+static uint32_t lend(ds_window *window, const char *bytes)
+{
+    uint32_t slot = ds_window_new_slot(window);
+    ds_text_store_set(&window->text, slot, bytes);
+    return slot;
+}
+
+static bool are_numbers(const loading *l, const uint32_t *ids, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (ids[i] >= l->h.n_keys)
+            return false;
+    return true;
+}
+
+static bool is_next_part(const loading *l, const part_head *first)
+{
+    const ds_window *window = l->window;
+    if (first->zero != 0 || first->n == 0 || l->n_parts == l->h.n_parts ||
+        first->end > l->version_ms ||
+        (window->open_end != DS_WINDOW_NEVER && first->end >= window->open_end))
+        return false;
+    uint32_t last = window->first_part + window->n_parts;
+    return window->n_parts == 0 || window->parts[last - 1].end <= first->end;
+}
+
+static void count_part(loading *l, const ds_window_part *p)
+{
+    ds_window *window = l->window;
+    const ds_window_part *before = window->n_parts > 1 ? p - 1 : NULL;
+    for (uint32_t i = 0; i < p->n; i++)
+        window->panes_of[p->ids[i]]++;
+    window->n_panes += before == NULL || before->end != p->end;
+    l->n_parts++;
+}
+
+static ds_status load_part(loading *l, const char *bytes, size_t length, ds_error *error)
+{
+    ds_window *window = l->window;
+    part_head first = {.n = 0};
+    if (length >= sizeof first)
+        memcpy(&first, bytes, sizeof first);
+    size_t ids = ((size_t)first.n + 1) / 2 * 2 * sizeof(uint32_t);
+    if (!is_next_part(l, &first) || length - sizeof first < ids)
+        return wrong(error, "a part of a pane that cannot be");
+    if (l->n_keys != l->h.n_keys ||
+        !are_numbers(l, (const uint32_t *)(bytes + sizeof first), first.n))
+        return wrong(error, "a part of a pane with other keys");
+    ds_window_part *p = ds_window_new_part(window);
+    *p = (ds_window_part){.end = first.end, .n = first.n, .size = length - sizeof first - ids};
+    p->ids = ds_alloc(first.n * sizeof *p->ids);
+    memcpy(p->ids, bytes + sizeof first, first.n * sizeof *p->ids);
+    p->bytes = ds_alloc(p->size);
+    memcpy(p->bytes, bytes + sizeof first + ids, p->size);
+    ds_budget_charge(window->budget, (int64_t)(p->size + p->n * sizeof *p->ids));
+    p->slot = lend(window, p->bytes);
+    ds_column **kept = ds_window_read_part(window, p);
+    if (kept == NULL)
+        return wrong(error, "a part of a pane that cannot be read");
+    ds_window_run_in(window, p, kept);
+    ds_arena_reset(window->scratch);
+    count_part(l, p);
+    return DS_OK;
+}
+
+static ds_status keep_shapes(loading *l, char *bytes, size_t length, ds_error *error)
+{
+    if (l->shapes != NULL || l->window->queues == NULL)
+        return wrong(error, "queues that it cannot have");
+    l->shapes = ds_alloc(length);
+    memcpy(l->shapes, bytes, length);
+    l->shapes_size = length;
+    return DS_OK;
+}
+
+/* Keeps the bytes of states for their text, as long as panes are there that it may come from. */
+static void add_blob(ds_window *window, char *bytes, size_t size, uint32_t slot)
+{
+    uint32_t last = window->first_part + window->n_parts;
+    int64_t until = window->n_parts == 0 ? window->now : window->parts[last - 1].end;
+    window->blobs = ds_grow(window->blobs, &window->blobs_room, (uint64_t)window->n_blobs + 1,
+                            sizeof *window->blobs, window->budget);
+    window->blobs[window->n_blobs++] = (ds_window_blob){until, slot, bytes, size};
+    ds_budget_charge(window->budget, (int64_t)size);
+}
+
+/* A queue has as many states as there are panes with its key. */
+static bool fit_panes(const loading *l, const ds_column *entries, uint32_t n)
+{
+    const ds_window *window = l->window;
+    uint32_t always = window->group->n_keys == 0; /* the one group has one more: it stays */
+    for (uint32_t i = 0; i < n; i++)
+        if (entries->ints[i] != (int64_t)window->panes_of[l->n_queues + i] - always)
+            return false;
+    return true;
+}
+
+static ds_status load_queues(loading *l, const ds_column *const *shape, uint32_t n,
+                             const queue_types *types, ds_column **states, uint32_t n_states,
+                             ds_error *error)
+{
+    ds_window *window = l->window;
+    if (n > l->h.n_keys - l->n_queues || !fit_panes(l, shape[0], n))
+        return wrong(error, "queues of other keys");
+    uint32_t *keys = ds_arena_alloc(window->scratch, n * sizeof *keys);
+    for (uint32_t i = 0; i < n; i++)
+        keys[i] = (uint32_t)l->n_queues + i;
+    const ds_column *const **by_call =
+        DS_ARENA_ARRAY(window->scratch, const ds_column *const *, window->group->n_calls + 1);
+    uint32_t at = 0;
+    for (uint32_t c = 0; c < window->group->n_calls; c++)
+        if (!window->plans[c].subtracts) {
+            by_call[window->plans[c].combined] = (const ds_column *const *)states + at;
+            at += window->plans[c].n_columns;
+        }
+    DS_ASSERT(at == types->n);
+    l->n_queues += n;
+    return ds_slide_combine_load(window->queues, keys, n, shape, by_call, n_states, error);
+}
+
+/* Reads shapes and states. The bytes of the states (owned) are kept if text of theirs is. */
+static ds_status load_states(loading *l, char **bytes, size_t length, ds_error *error)
+{
+    ds_window *window = l->window;
+    if (l->shapes == NULL || l->n_parts != l->h.n_parts)
+        return wrong(error, "states without queues");
+    queue_types types = types_of_queues(window, window->scratch);
+    ds_column *shape[DS_SLIDE_SHAPE];
+    ds_column **states = DS_ARENA_ARRAY(window->scratch, ds_column *, types.n + 1);
+    ds_heap heap;
+    uint32_t n, n_states;
+    ds_heap_init(&heap, window->scratch);
+    ds_status status = ds_piece_read(window->scratch, &heap, l->shapes, l->shapes_size, types.shape,
+                                     DS_SLIDE_SHAPE, shape, &n, error);
+    ds_heap_fini(&heap);
+    DS_TRY(status);
+    uint32_t slot = lend(window, *bytes);
+    add_blob(window, *bytes, length, slot);
+    const char *lent = *bytes;
+    *bytes = NULL;
+    window->reader.n_buffers = slot;
+    DS_TRY(ds_piece_read(window->scratch, &window->reader, lent, length, types.states, types.n,
+                         states, &n_states, error));
+    status = load_queues(l, (const ds_column *const *)shape, n, &types, states, n_states, error);
+    free(l->shapes);
+    l->shapes = NULL;
+    ds_arena_reset(window->scratch);
+    return status;
+}
+
+/* bytes are the frame's, owned by the caller unless they become NULL. */
+static ds_status load_frame(loading *l, uint32_t tag, char **bytes, size_t length, ds_error *error)
+{
+    switch (tag) {
+    case FRAME_OPEN: return load_open(l, *bytes, length, error);
+    case FRAME_KEYS:
+        return l->window->single ? wrong(error, "keys that it cannot have")
+                                 : load_keys(l, *bytes, length, error);
+    case FRAME_PART: return load_part(l, *bytes, length, error);
+    case FRAME_SHAPES: return keep_shapes(l, *bytes, length, error);
+    case FRAME_STATES: return load_states(l, bytes, length, error);
+    default: return wrong(error, "a frame that is not known");
+    }
+}
+
+static ds_status check_whole(const loading *l, ds_error *error)
+{
+    const ds_window *window = l->window;
+    bool queues = window->queues != NULL; /* also of a single pane: there are none */
+    uint64_t groups = window->open_end == DS_WINDOW_NEVER ? 0 : ds_groups_count(window->open);
+    if (l->n_open != l->h.n_open || groups != l->h.n_open || l->n_keys != l->h.n_keys ||
+        l->n_parts != l->h.n_parts || l->shapes != NULL || (queues && l->n_queues != l->h.n_keys))
+        return wrong(error, "something is missing");
+    for (uint32_t i = 0; !window->single && i < l->h.n_keys; i++)
+        if (window->panes_of[i] == 0)
+            return wrong(error, "a key without a pane");
+    return DS_OK;
+}
+
+static ds_status load_all(loading *l, ds_error *error)
+{
+    for (bool first = true;; first = false) {
+        uint32_t tag;
+        size_t length;
+        DS_TRY(ds_loader_next(l->loader, &tag, &length, error));
+        if (tag == 0)
+            return first ? wrong(error, "no head") : check_whole(l, error);
+        if (first != (tag == FRAME_HEAD))
+            return wrong(error, "a head elsewhere than first");
+        char *bytes = ds_alloc(length);
+        ds_budget_charge(l->window->budget, (int64_t)length);
+        ds_status status = ds_loader_take(l->loader, bytes, error);
+        if (status == DS_OK)
+            status = first ? load_head(l, bytes, length, error)
+                           : load_frame(l, tag, &bytes, length, error);
+        ds_budget_charge(l->window->budget, -(int64_t)length);
+        free(bytes);
+        DS_TRY(status);
+    }
+}
+
+ds_status ds_window_load(const ds_window_spec *spec, int64_t version_ms, const ds_load_from *from,
+                         size_t most, ds_budget *budget, ds_window **result, ds_error *error)
+{
+    loading l = {.version_ms = version_ms};
+    DS_TRY(ds_loader_new(from, DS_SAVED_WINDOW, most, &l.loader, error));
+    l.window = ds_window_new(spec, budget);
+    ds_status status = load_all(&l, error);
+    free(l.shapes);
+    ds_loader_free(l.loader);
+    if (status == DS_OK)
+        *result = l.window;
+    else
+        ds_window_free(l.window);
+    return status;
+}
