@@ -12,6 +12,12 @@
 
 #define MOST_OUTPUTS 16384u /* of one task; a flush of its tables is one */
 
+/*
+ * What leaves a task depends on its mode (ds_task_mode). One that runs again for a batch that was
+ * committed before computes as it did then, so that panes and state change in the same way; but
+ * what the world has seen already goes nowhere, and a replay gives nothing to later stages either.
+ */
+
 /* A task while it runs. */
 typedef struct running {
     const ds_task_env *env;
@@ -45,12 +51,20 @@ static void count_spilled(running *run, const ds_ref *ref)
         run->spilled_bytes += ref->length;
 }
 
+static bool is_muted(const running *run)
+{
+    DS_ASSERT(run->task->mode <= DS_TASK_REPLAY);
+    return run->task->mode != DS_TASK_NORMAL;
+}
+
 static ds_status on_shuffle(void *arg, const ds_node *root, const ds_heap *heap,
                             const ds_partition_rows *rows, uint32_t n_partitions,
                             uint32_t n_columns, ds_error *error)
 {
     running *run = arg;
     DS_ASSERT(root->stage != DS_NO_STAGE && n_partitions > 0);
+    if (run->task->mode == DS_TASK_REPLAY)
+        return DS_OK;
     if (run->n_outputs >= MOST_OUTPUTS)
         return ds_error_set(error, DS_ERR_NO_MEMORY,
                             "a task has too much output: make its "
@@ -77,6 +91,8 @@ static ds_status on_sink(void *arg, const ds_node *node, const ds_heap *heap, co
 {
     running *run = arg;
     DS_ASSERT(heap == &run->frame.heap);
+    if (is_muted(run))
+        return DS_OK;
     return ds_task_sinks_write(run->sinks, &run->frame, node, chunk, error);
 }
 
@@ -239,7 +255,7 @@ static ds_status run_stage(running *run, ds_scratch *scratch, ds_task_result *re
 
 static bool is_valid(const ds_plan *plan, const ds_task *task)
 {
-    if (task->stage >= plan->n_stages)
+    if (task->stage >= plan->n_stages || task->mode > DS_TASK_REPLAY)
         return false;
     const ds_stage *stage = &plan->stages[task->stage];
     return stage->n_partitions == 0 || task->partition < stage->n_partitions;
@@ -256,7 +272,7 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
                                .message = ""};
     if (!is_valid(env->plan, task)) {
         result->status = DS_ERR_PROTOCOL;
-        result->message = "a task names a stage or partition that its plan has not";
+        result->message = "a task names a stage, partition or mode that its plan has not";
         return;
     }
     ds_budget budget;
@@ -278,7 +294,7 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
                                .durable = env->plan->app->checkpoint_dir != NULL,
                                .task = task};
     run.sinks = ds_task_sinks_new(env->plan, &context);
-    run.letters = ds_dead_letters_new(env->plan, &context);
+    run.letters = is_muted(&run) ? NULL : ds_dead_letters_new(env->plan, &context);
 
     ds_error error = {0};
     ds_fault_notes *before = ds_fault_notes_use(&run.notes);

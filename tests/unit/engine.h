@@ -22,6 +22,7 @@
 #include "unit/plan_unit.h"
 
 #define ENGINE_FED 64
+#define ENGINE_STAGES 16
 #define ENGINE_STORE ((uint64_t)256 << 20)
 #define ENGINE_ID 7
 #define ENGINE_OTHER 8 /* an executor that reads tables */
@@ -51,8 +52,9 @@ typedef struct engine {
     uint64_t next_list, block_bytes;
     engine_fed fed[ENGINE_FED]; /* of the next batch */
     uint32_t n_fed;
-    bool once;       /* run each task once only */
-    ds_batch *batch; /* that ran last */
+    bool once;                    /* run each task once only */
+    uint8_t modes[ENGINE_STAGES]; /* of their tasks; all are normal at first */
+    ds_batch *batch;              /* that ran last */
     ds_commit commit;
     ds_task_result sum; /* counters of its tasks */
     uint32_t n_tasks;
@@ -302,6 +304,7 @@ static inline ds_task engine_task(engine *e, uint32_t s, uint32_t p)
     return (ds_task){.batch_ms = e->time_ms,
                      .stage = s,
                      .partition = p,
+                     .mode = s < ENGINE_STAGES ? e->modes[s] : DS_TASK_NORMAL,
                      .keyed_ms = map ? DS_NO_BATCH : e->keyed_ms[s][p],
                      .inputs = map ? stage->tasks[p].inputs : stage->inputs,
                      .n_inputs = map ? stage->tasks[p].n_inputs : stage->n_inputs,
