@@ -1,6 +1,7 @@
 #include "exec/executor.h"
 
 #include "base/assert.h"
+#include "exec/batch_set.h"
 #include "exec/known_tasks.h"
 
 #include <stdlib.h>
@@ -39,8 +40,8 @@ struct ds_executor {
     held_plan plans[MOST_PLANS];
     uint32_t n_plans;
     ds_known_tasks *known;
-    int64_t released_ms; /* all batches up to this one are released: none comes back */
-    uint64_t *receivers; /* ids that were started */
+    ds_batch_set released, committed; /* of a released batch nothing comes back */
+    uint64_t *receivers;              /* ids that were started */
     size_t n_receivers;
     uint32_t in_flight; /* tasks */
     uint32_t loads;     /* of tables, under way, and versions being prepared */
@@ -65,7 +66,6 @@ ds_executor *ds_executor_new(const ds_executor_config *config, const ds_executor
     e->results_arena = ds_arena_new(NULL);
     e->next_heartbeat_us = INT64_MAX;
     e->results_due_us = INT64_MAX;
-    e->released_ms = DS_NO_BATCH;
     return e;
 }
 
@@ -91,6 +91,8 @@ void ds_executor_free(ds_executor *e)
     ds_block_ledger_free(e->ledger);
     ds_batch_ranges_free(e->ranges);
     ds_known_tasks_free(e->known);
+    ds_batch_set_fini(&e->released);
+    ds_batch_set_fini(&e->committed);
     free(e->receivers);
     free(e);
 }
@@ -279,12 +281,16 @@ static void on_drop_plan(ds_executor *e, const ds_msg_drop_plan *drop)
 /* ---- release ---- */
 
 /* The memory of a released batch goes back when no task of it (which was given up then) can
- * write there any more. */
+ * write there any more. Of one that was committed, and may run again, what was marked goes: its
+ * tasks stay known. */
 static void give_back(ds_executor *e, int64_t batch_ms)
 {
-    DS_ASSERT(batch_ms <= e->released_ms);
     if (ds_known_tasks_runs(e->known, batch_ms))
         return;
+    if (!ds_batch_set_has(&e->released, batch_ms)) {
+        ds_batch_ranges_sweep(e->ranges, batch_ms);
+        return;
+    }
     ds_batch_ranges_release(e->ranges, batch_ms);
     ds_known_tasks_forget(e->known, batch_ms);
 }
@@ -327,9 +333,8 @@ static void on_task_done(ds_executor *e, const ds_task_result *result, int64_t n
     DS_ASSERT(e->in_flight > 0);
     e->in_flight--;
     ds_known_tasks_end(e->known, result->batch_ms);
-    if (result->batch_ms <= e->released_ms) {
-        give_back(e, result->batch_ms); /* its batch was given up */
-    } else {
+    give_back(e, result->batch_ms);                          /* what waited for it */
+    if (!ds_batch_set_has(&e->released, result->batch_ms)) { /* else its batch was given up */
         keep_result(e, result);
         if (e->results_due_us == INT64_MAX)
             e->results_due_us = now_us + RESULTS_WAIT_US;
@@ -358,7 +363,7 @@ static void on_tasks(ds_executor *e, const ds_msg_tasks *tasks)
     for (uint32_t i = 0; i < tasks->n_tasks; i++) {
         const ds_task *task = &tasks->tasks[i];
         /* One of a released batch is a second copy that comes late. */
-        if (task->batch_ms <= e->released_ms || !ds_known_tasks_add(e->known, task))
+        if (ds_batch_set_has(&e->released, task->batch_ms) || !ds_known_tasks_add(e->known, task))
             continue;
         const held_plan *held = find_plan(e, task->plan_id);
         if (held == NULL) {
@@ -371,11 +376,22 @@ static void on_tasks(ds_executor *e, const ds_msg_tasks *tasks)
     }
 }
 
+/* Told a second time, it may run again already: what its stages give each other then stays. */
+static void on_committed(ds_executor *e, int64_t batch_ms)
+{
+    if (ds_batch_set_has(&e->committed, batch_ms))
+        return;
+    ds_batch_set_add(&e->committed, batch_ms);
+    ds_batch_ranges_commit(e->ranges, batch_ms);
+    give_back(e, batch_ms);
+}
+
 static void on_release(ds_executor *e, const ds_msg_release *release)
 {
+    for (uint32_t i = 0; i < release->n_committed; i++)
+        on_committed(e, release->committed[i]);
     for (uint32_t i = 0; i < release->n_batches; i++) {
-        if (release->batches[i] > e->released_ms)
-            e->released_ms = release->batches[i];
+        ds_batch_set_add(&e->released, release->batches[i]);
         give_back(e, release->batches[i]);
     }
     bool any = false;

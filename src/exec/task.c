@@ -72,6 +72,8 @@ static ds_status on_shuffle(void *arg, const ds_node *root, const ds_heap *heap,
     ds_ref ref = {.executor_id = run->env->executor_id};
     DS_TRY(ds_shuffle_write(run->env->store, run->env->ranges, run->task->batch_ms, heap, rows,
                             n_partitions, n_columns, &ref, error));
+    if (run->env->plan->stages[root->stage].keyed)
+        ds_batch_ranges_retain(run->env->ranges, run->task->batch_ms, ref.offset);
     count_spilled(run, &ref);
     uint64_t n_rows = 0;
     for (uint32_t p = 0; p < n_partitions; p++)

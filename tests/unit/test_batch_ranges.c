@@ -36,6 +36,42 @@ START_TEST(ranges_go_back_by_batch)
 }
 END_TEST
 
+/* What keyed stages read stays when the batch is committed; the rest goes once it is not used. */
+START_TEST(a_committed_batch_keeps_what_is_retained)
+{
+    ds_store *store = store_of(1 << 20);
+    ds_batch_ranges *ranges = ds_batch_ranges_new(store);
+    uint64_t console, piece, other, late, again;
+    ck_assert_int_eq(ds_batch_ranges_take(ranges, 1000, 100, &console, NULL), DS_OK);
+    ck_assert_int_eq(ds_batch_ranges_take(ranges, 1000, 200, &piece, NULL), DS_OK);
+    ds_batch_ranges_retain(ranges, 1000, piece);
+    ck_assert_int_eq(ds_batch_ranges_take(ranges, 2000, 300, &other, NULL), DS_OK);
+    ck_assert_uint_eq(ds_store_used(store), 128 + 256 + 320);
+    ds_batch_ranges_sweep(ranges, 1000); /* it was not committed */
+    ck_assert_uint_eq(ds_store_used(store), 128 + 256 + 320);
+    ds_batch_ranges_commit(ranges, 1000);
+    ck_assert_uint_eq(ds_store_used(store), 128 + 256 + 320); /* a task still runs */
+    ck_assert_int_eq(ds_batch_ranges_take(ranges, 1000, 64, &late, NULL), DS_OK);
+    ds_batch_ranges_sweep(ranges, 1000);
+    ck_assert_uint_eq(ds_store_used(store), 64 + 256 + 320);
+    /* It runs again; what its tasks give each other stays until they are told again. */
+    ck_assert_int_eq(ds_batch_ranges_take(ranges, 1000, 64, &again, NULL), DS_OK);
+    ds_batch_ranges_sweep(ranges, 1000);
+    ck_assert_uint_eq(ds_store_used(store), 128 + 256 + 320);
+    ds_batch_ranges_commit(ranges, 1000);
+    ds_batch_ranges_sweep(ranges, 1000);
+    ck_assert_uint_eq(ds_store_used(store), 256 + 320);
+    ds_batch_ranges_commit(ranges, 3000); /* nothing is known of it */
+    ds_batch_ranges_sweep(ranges, 3000);
+    ds_batch_ranges_release(ranges, 1000);
+    ck_assert_uint_eq(ds_store_used(store), 320);
+    ds_batch_ranges_release(ranges, 2000);
+    ck_assert_uint_eq(ds_store_used(store), 0);
+    ds_batch_ranges_free(ranges);
+    ds_store_free(store);
+}
+END_TEST
+
 START_TEST(a_full_store_refuses)
 {
     ds_store *store = store_of(1 << 16);
@@ -86,4 +122,5 @@ START_TEST(many_threads)
 }
 END_TEST
 
-UNIT_MAIN("batch_ranges", ranges_go_back_by_batch, a_full_store_refuses, many_threads)
+UNIT_MAIN("batch_ranges", ranges_go_back_by_batch, a_committed_batch_keeps_what_is_retained,
+          a_full_store_refuses, many_threads)

@@ -315,7 +315,6 @@ START_TEST(a_task_of_a_released_batch_is_passed_over)
     done(&k, 2000, 0);
     release(&k, 2000);
     give_task(&k, 2000, 0, 1);
-    give_task(&k, 1000, 0, 1);
     ck_assert_uint_eq(k.n_ran, 1);
     ck_assert_uint_eq(ds_executor_known_tasks(k.executor), 0);
     give_task(&k, 3000, 0, 1);
@@ -344,6 +343,66 @@ START_TEST(memory_of_a_running_task_goes_back_when_it_is_done)
     done(&k, 2000, 0);
     ck_assert_uint_eq(k.results.n_results, 1);
     ck_assert_int_eq(k.result[0].batch_ms, 2000);
+    stop(&k);
+}
+END_TEST
+
+static void commit(kit *k, int64_t batch_ms)
+{
+    ds_message message = {.type = DS_MSG_RELEASE};
+    message.release = (ds_msg_release){.committed = &batch_ms, .n_committed = 1};
+    get(k, message);
+}
+
+/* A batch that failed goes before those that are kept until they are saved. */
+START_TEST(batches_are_released_in_any_order)
+{
+    kit k;
+    start(&k);
+    give_task(&k, 1000, 0, 1);
+    give_task(&k, 2000, 0, 1);
+    done(&k, 1000, 0);
+    done(&k, 2000, 0);
+    release(&k, 2000);
+    ck_assert_uint_eq(ds_executor_known_tasks(k.executor), 1);
+    ck_assert_uint_eq(ds_store_used(k.store), 64);
+    give_task(&k, 1000, 1, 1);
+    ck_assert_uint_eq(k.n_ran, 3);
+    give_task(&k, 2000, 1, 1);
+    ck_assert_uint_eq(k.n_ran, 3);
+    done(&k, 1000, 1);
+    release(&k, 1000);
+    ck_assert_uint_eq(ds_store_used(k.store), 0);
+    stop(&k);
+}
+END_TEST
+
+/* Of a committed batch only what keyed stages read stays, and its tasks may run again. */
+START_TEST(a_committed_batch_is_retained)
+{
+    kit k;
+    uint64_t piece;
+    start(&k);
+    give_task(&k, 1000, 0, 1);
+    ck_assert_int_eq(ds_batch_ranges_take(k.env.ranges, 1000, 128, &piece, NULL), DS_OK);
+    ds_batch_ranges_retain(k.env.ranges, 1000, piece);
+    commit(&k, 1000); /* a second copy of its task still runs */
+    ck_assert_uint_eq(ds_store_used(k.store), 64 + 128);
+    done(&k, 1000, 0);
+    ck_assert_uint_eq(ds_store_used(k.store), 128);
+    ck_assert_uint_eq(k.results.n_results, 1);
+    ck_assert_uint_eq(ds_executor_known_tasks(k.executor), 1);
+    give_task(&k, 1000, 0, 1); /* known */
+    ck_assert_uint_eq(k.n_ran, 1);
+    give_task(&k, 1000, 1, 1); /* one that runs again */
+    ck_assert_uint_eq(k.n_ran, 2);
+    done(&k, 1000, 1);
+    commit(&k, 1000); /* the same message again: what it made stays for another stage */
+    ck_assert_uint_eq(ds_store_used(k.store), 64 + 128);
+    release(&k, 1000);
+    ck_assert_uint_eq(ds_store_used(k.store), 0);
+    ck_assert_uint_eq(ds_executor_known_tasks(k.executor), 0);
+    commit(&k, 1000);
     stop(&k);
 }
 END_TEST
@@ -569,6 +628,8 @@ END_TEST
 UNIT_MAIN("executor", it_obeys_one_driver, it_ends_when_rejected_or_alone,
           a_task_told_twice_runs_once, results_do_not_wait_long,
           large_results_do_not_wait_for_others, a_task_of_a_released_batch_is_passed_over,
+          batches_are_released_in_any_order, a_committed_batch_is_retained,
+          batches_are_released_in_any_order, a_committed_batch_is_retained,
           memory_of_a_running_task_goes_back_when_it_is_done, a_task_without_its_plan_is_refused,
           stores_of_peers_come_and_go, a_store_that_is_gone_already_is_no_reason_to_end,
           receivers_are_started_once_and_served, released_blocks_give_credit, it_beats,
