@@ -3,39 +3,14 @@
 #include "scheduler/journal.h"
 
 #include "base/assert.h"
+#include "scheduler/journal_lines.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
-#define CHECK_TAIL (sizeof ",\"check\":\"0123456789abcdef\"}" - 1)
-
-/* ---- one line ---- */
-
-static bool checksum_holds(const char *line, size_t length)
-{
-    if (length < CHECK_TAIL + 2)
-        return false;
-    size_t body = length - CHECK_TAIL;
-    char expected[CHECK_TAIL + 1];
-    snprintf(expected, sizeof expected, ",\"check\":\"%016" PRIx64 "\"}",
-             (uint64_t)XXH3_64bits(line, body));
-    return memcmp(line + body, expected, CHECK_TAIL) == 0;
-}
-
-/* The object of a line, or NULL. */
-static json_t *parse_line(const char *line, size_t length)
-{
-    if (!checksum_holds(line, length))
-        return NULL;
-    json_t *object = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
-    if (object != NULL && json_is_object(object))
-        return object;
-    json_decref(object);
-    return NULL;
-}
+/* ---- members ---- */
 
 /* Members with their types checked: false leaves *to. */
 static bool get_number(const json_t *object, const char *key, uint64_t *to)
@@ -540,22 +515,10 @@ static void note_positions(ds_recovered *recovered, const json_t *object)
 
 /* ---- the whole file ---- */
 
-static bool next_line(const char **at, const char *end, const char **line, size_t *length)
-{
-    DS_ASSERT(*at <= end);
-    if (*at == end)
-        return false;
-    const char *stop = memchr(*at, '\n', (size_t)(end - *at));
-    *line = *at;
-    *length = (size_t)((stop == NULL ? end : stop) - *at);
-    *at = stop == NULL ? end : stop + 1;
-    return true;
-}
-
 static ds_status read_first(const char *name, const char *line, size_t length, const ds_plan *plan,
                             ds_recovered *recovered, ds_error *error)
 {
-    json_t *object = parse_line(line, length);
+    json_t *object = ds_journal_line(line, length);
     if (object == NULL)
         return ds_error_set(error, DS_ERR_IO,
                             "%s: the first record is damaged (its checksum does not hold)", name);
@@ -581,14 +544,14 @@ ds_status ds_journal_read(const char *name, const char *text, size_t length, con
     ds_arena *arena = ds_arena_new(NULL);
     ds_recovered *recovered = DS_ARENA_NEW(arena, ds_recovered);
     recovered->arena = arena;
-    next_line(&at, end, &line, &line_length);
+    ds_journal_next(&at, end, &line, &line_length);
     ds_status status = read_first(name, line, line_length, plan, recovered, error);
     if (status != DS_OK) {
         ds_recovered_free(recovered);
         return status;
     }
-    while (next_line(&at, end, &line, &line_length)) {
-        json_t *object = parse_line(line, line_length);
+    while (ds_journal_next(&at, end, &line, &line_length)) {
+        json_t *object = ds_journal_line(line, line_length);
         bool fine = object != NULL && read_delta(recovered, plan, object);
         if (fine)
             note_positions(recovered, object);

@@ -1,0 +1,18 @@
+/*
+ * The lines of a metadata file (docs/checkpoint.md), before anything is made of them: each is one
+ * JSON object that ends with a checksum of the bytes before it.
+ */
+#ifndef DS_SCHEDULER_JOURNAL_LINES_H
+#define DS_SCHEDULER_JOURNAL_LINES_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The next line of a text that ends at end, without its end; moves *at. False: there is none. */
+bool ds_journal_next(const char **at, const char *end, const char **line, size_t *length);
+
+/* The object of a line, to be freed; NULL if its checksum does not hold or it is no object. */
+json_t *ds_journal_line(const char *line, size_t length);
+
+#endif
