@@ -9,6 +9,7 @@ int ds_command_validate(int argc, char **argv);
 int ds_command_test(int argc, char **argv);
 int ds_command_explain(int argc, char **argv);
 int ds_command_executor(int argc, char **argv);
+int ds_command_checkpoint(int argc, char **argv);
 int ds_command_schema(int argc, char **argv);
 int ds_command_version(int argc, char **argv);
 int ds_command_help(int argc, char **argv);

@@ -29,6 +29,13 @@ static const struct {
      "one executor process that joins a driver",
      "The driver's app file says where it listens (executors.listen). The executor works until\n"
      "the driver ends.\n"},
+    {"checkpoint", "dstream checkpoint ls|show|verify DIR, compat app.json DIR",
+     "looks at what a driver left behind",
+     "Nothing is changed, and the folder may be in use.\n\n"
+     "  ls DIR                   the metadata files, with the batches that they speak of\n"
+     "  show DIR                 what a restart would go on from, as JSON\n"
+     "  verify DIR               checks every record and file; exits with 74 if one is damaged\n"
+     "  compat app.json DIR      whether the app can go on from there; exits with 78 if not\n"},
     {"schema", "dstream schema", "prints the JSON Schema of the app file, for editors", ""},
     {"version", "dstream version", "prints the version", ""},
     {"help", "dstream help [command]", "this", ""},

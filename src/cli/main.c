@@ -13,10 +13,15 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"run", ds_command_run},           {"validate", ds_command_validate},
-    {"test", ds_command_test},         {"explain", ds_command_explain},
-    {"executor", ds_command_executor}, {"schema", ds_command_schema},
-    {"version", ds_command_version},   {"help", ds_command_help},
+    {"run", ds_command_run},
+    {"validate", ds_command_validate},
+    {"test", ds_command_test},
+    {"explain", ds_command_explain},
+    {"executor", ds_command_executor},
+    {"schema", ds_command_schema},
+    {"checkpoint", ds_command_checkpoint},
+    {"version", ds_command_version},
+    {"help", ds_command_help},
 };
 
 #define N_COMMANDS (sizeof commands / sizeof *commands)
@@ -38,8 +43,6 @@ static int unknown_command(const char *name)
     for (size_t i = 0; i < N_COMMANDS; i++)
         names[i] = commands[i].name;
     const char *near = ds_nearest_name(name, names, N_COMMANDS);
-    if (strcmp(name, "checkpoint") == 0)
-        return ds_usage_error("", "\"checkpoint\" is not available yet");
     if (near != NULL)
         return ds_usage_error("", "there is no command \"%s\" (did you mean \"%s\"?)", name, near);
     return ds_usage_error("", "there is no command \"%s\"", name);

@@ -21,6 +21,7 @@ typedef struct ds_batch_set {
     int64_t older_ms;
 } ds_batch_set;
 
+/* Frees what it holds. */
 void ds_batch_set_fini(ds_batch_set *set);
 /* Again: no effect. */
 void ds_batch_set_add(ds_batch_set *set, int64_t batch_ms);

@@ -5,7 +5,7 @@
 #ifndef DS_SCHEDULER_JOURNAL_LINES_H
 #define DS_SCHEDULER_JOURNAL_LINES_H
 
-#include <jansson.h>
+#include "base/json_source.h"
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -165,6 +165,17 @@ ds_status ds_metadata_recover(ds_metadata *m, const ds_plan *plan, ds_recovered 
     return status;
 }
 
+ds_status ds_metadata_peek(const char *dir, const ds_plan *plan, ds_recovered **recovered,
+                           ds_error *error)
+{
+    ds_metadata m = {.dir = (char *)(uintptr_t)dir, .files = join(dir, "metadata")};
+    each_file(&m, note_newest, &m);
+    DS_ASSERT(m.newest > 0);
+    ds_status status = ds_metadata_recover(&m, plan, recovered, error);
+    free(m.files);
+    return status;
+}
+
 /* ---- writing ---- */
 
 static ds_status write_all(int fd, const char *bytes, size_t length, const char *path,

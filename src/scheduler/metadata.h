@@ -25,6 +25,10 @@ void ds_metadata_close(ds_metadata *metadata);
 ds_status ds_metadata_recover(ds_metadata *metadata, const ds_plan *plan, ds_recovered **recovered,
                               ds_error *error);
 
+/* As ds_metadata_recover, of a folder that is only looked at; there must be a metadata file. */
+ds_status ds_metadata_peek(const char *dir, const ds_plan *plan, ds_recovered **recovered,
+                           ds_error *error);
+
 /* Appends a record, in a new file if `whole`; durable when it returns if sync. After a failure
  * only a whole record may follow. DS_ERR_IO. */
 ds_status ds_metadata_append(ds_metadata *metadata, const char *line, size_t length, bool whole,

@@ -1,6 +1,7 @@
 """Restarts on a checkpoint: after kill -9 at any moment each record once, no time missing; what
 cannot be continued is refused and left as it is."""
 import glob
+import json
 import os
 import random
 import shutil
@@ -329,6 +330,47 @@ class Refused(Checkpoint):
         self.assertIn("checksum", run.log())
         self.assertEqual(self.tree(), before)
         self.check(1, contiguous=False)
+
+
+class Command(scenario.Scenario):
+    """dstream checkpoint, on what a real run left behind."""
+
+    def left_behind(self):
+        self.write("in/a.txt", "x\ny\nx\n")
+        app = self.app({"in": {"type": "files", "dir": "in"}},
+                       {"n": {"from": "in", "group_by": ["line"], "aggregate": {"n": "count()"}}},
+                       {"out": {"from": "n", "type": "file", "dir": "out"}},
+                       checkpoint={"dir": "state"})
+        self.run_now(app)
+        return app
+
+    def test_what_is_there(self):
+        app = self.left_behind()
+        run = self.command("checkpoint", "ls", "state")
+        self.assertRegex(run.out(), r"\n0000000001\.jsonl +\d+ +[1-9]\d* +20")
+        state = json.loads(self.command("checkpoint", "show", "state").out())
+        self.assertEqual(state["app"], "app")
+        self.assertEqual(state["sources"]["in"]["files"], [{"name": "a.txt", "taken": 6}])
+        self.assertEqual(state["batches"], [])
+        self.assertIn(": ", self.command("checkpoint", "verify", "state").out())
+        self.assertIn("can go on", self.command("checkpoint", "compat", app, "state").out())
+
+    def test_what_is_wrong(self):
+        app = self.left_behind()
+        other = self.app({"in": {"type": "files", "dir": "in"}}, name="other")
+        run = self.command("checkpoint", "compat", other, "state", status=scenario.WRONG_APP)
+        self.assertIn('it belongs to the app "app"', run.err())
+        for arguments in (["ls", "nowhere"], ["verify", "in"], ["compat", app, "nowhere"]):
+            self.command("checkpoint", *arguments, status=scenario.NO_INPUT)
+        for arguments in ([], ["ls"], ["compat", "state"], ["list", "state"]):
+            self.command("checkpoint", *arguments, status=scenario.USAGE)
+        path = self.path("state/metadata/0000000001.jsonl")
+        with open(path, "r+b") as file:
+            file.seek(30)
+            file.write(b"#")
+        run = self.command("checkpoint", "verify", "state", status=scenario.IO_ERROR)
+        self.assertIn("damaged", run.out())
+        self.command("checkpoint", "compat", app, "state", status=scenario.WRONG_APP)
 
 
 if __name__ == "__main__":

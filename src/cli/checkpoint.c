@@ -1,0 +1,139 @@
+/* dstream checkpoint: what a driver left behind, looked at without changing it. */
+#include "base/clock.h"
+#include "cli/commands.h"
+#include "cli/load.h"
+#include "scheduler/checkpoint_view.h"
+#include "scheduler/journal.h"
+#include "scheduler/metadata.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *time_text(int64_t ms, char text[DS_CLOCK_TEXT])
+{
+    return ms == INT64_MIN ? "-" : ds_clock_text(ms, text);
+}
+
+static const char *health(const ds_metadata_view *file)
+{
+    if (file->unreadable)
+        return "damaged: its first record cannot be used";
+    if (file->damaged != 0)
+        return "damaged";
+    return file->cut_bytes != 0 ? "its last record was cut short" : "";
+}
+
+static int flushed(int result)
+{
+    return fflush(stdout) == 0 ? result : ds_status_exit(DS_ERR_IO);
+}
+
+static int list(const ds_checkpoint_view *view)
+{
+    printf("%-24s %12s %8s  %-24s %-24s\n", "file", "bytes", "records", "first batch",
+           "last batch");
+    for (size_t i = 0; i < view->n_files; i++) {
+        const ds_metadata_view *file = &view->files[i];
+        char first[DS_CLOCK_TEXT], last[DS_CLOCK_TEXT];
+        printf("%-24s %12" PRIu64 " %8" PRIu64 "  %-24s %-24s %s\n", strrchr(file->path, '/') + 1,
+               file->bytes, file->records, time_text(file->first_ms, first),
+               time_text(file->last_ms, last), health(file));
+    }
+    return flushed(0);
+}
+
+static int show(const ds_checkpoint_view *view)
+{
+    if (view->state == NULL) {
+        fprintf(stderr, "%s: its first record cannot be used\n",
+                view->files[view->n_files - 1].path);
+        return ds_status_exit(DS_ERR_IO);
+    }
+    json_dumpf(view->state, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+    printf("\n");
+    return flushed(0);
+}
+
+/* What a crash leaves (a last record that was cut short) is no damage. */
+static int verify(const ds_checkpoint_view *view)
+{
+    bool whole = true;
+    for (size_t i = 0; i < view->n_files; i++) {
+        const ds_metadata_view *file = &view->files[i];
+        bool damaged = file->unreadable || file->damaged != 0;
+        whole = whole && !damaged;
+        printf("%s: %" PRIu64 " records", file->path, file->records);
+        if (file->unreadable)
+            printf("; damaged: its first record cannot be used");
+        else if (file->damaged != 0)
+            printf("; damaged: the record at byte %" PRIu64 " does not hold", file->damaged - 1);
+        else if (file->cut_bytes != 0)
+            printf("; %" PRIu64 " bytes of a last one that was cut short", file->cut_bytes);
+        printf("\n");
+    }
+    return flushed(whole ? 0 : ds_status_exit(DS_ERR_IO));
+}
+
+static int look(const char *what, const char *dir)
+{
+    ds_checkpoint_view view;
+    ds_error error;
+    ds_status status = ds_checkpoint_view_read(dir, &view, &error);
+    int result;
+    if (status != DS_OK) {
+        fprintf(stderr, "%s\n", error.message);
+        result = ds_status_exit(status);
+    } else {
+        result = strcmp(what, "ls") == 0     ? list(&view)
+                 : strcmp(what, "show") == 0 ? show(&view)
+                                             : verify(&view);
+    }
+    ds_checkpoint_view_fini(&view);
+    return result;
+}
+
+/* Would the app go on from there? */
+static ds_status try_plan(const ds_plan *plan, const char *dir, ds_error *error)
+{
+    ds_checkpoint_view view;
+    ds_status status = ds_checkpoint_view_read(dir, &view, error);
+    ds_checkpoint_view_fini(&view);
+    if (status != DS_OK)
+        return status;
+    ds_recovered *recovered = NULL;
+    DS_TRY(ds_metadata_peek(dir, plan, &recovered, error));
+    if (recovered->warning != NULL)
+        fprintf(stderr, "%s\n", recovered->warning);
+    status = ds_recovered_check(recovered, plan, dir, error);
+    ds_recovered_free(recovered);
+    return status;
+}
+
+static int compat(const char *app, const char *dir)
+{
+    ds_loaded loaded;
+    ds_status status = ds_load(app, &(ds_app_options){0}, true, &loaded);
+    ds_error error;
+    if (status == DS_OK) {
+        status = try_plan(loaded.plan, dir, &error);
+        if (status == DS_OK)
+            printf("%s can go on from %s\n", app, dir);
+        else
+            fprintf(stderr, "%s\n", error.message);
+    }
+    ds_loaded_free(&loaded);
+    return status == DS_OK ? flushed(0) : ds_status_exit(status);
+}
+
+int ds_command_checkpoint(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+    if (strcmp(what, "compat") == 0)
+        return argc == 4 ? compat(argv[2], argv[3])
+                         : ds_usage_error("checkpoint", "compat takes an app file and a folder");
+    if (strcmp(what, "ls") != 0 && strcmp(what, "show") != 0 && strcmp(what, "verify") != 0)
+        return ds_usage_error("checkpoint", "ls, show, verify or compat is wanted");
+    return argc == 3 ? look(what, argv[2])
+                     : ds_usage_error("checkpoint", "%s takes one folder", what);
+}

@@ -1,0 +1,37 @@
+/*
+ * A checkpoint folder as a person looks at it: without a plan, without the lock, and without
+ * changing anything. What it says is described in docs/checkpoint.md.
+ */
+#ifndef DS_SCHEDULER_CHECKPOINT_VIEW_H
+#define DS_SCHEDULER_CHECKPOINT_VIEW_H
+
+#include "base/error.h"
+
+#include "base/json_source.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One metadata file. */
+typedef struct ds_metadata_view {
+    char *path;
+    uint64_t number, bytes;
+    uint64_t records;          /* that are whole */
+    int64_t first_ms, last_ms; /* batch times that it speaks of; INT64_MIN: of none */
+    uint64_t cut_bytes;        /* of a last record that was cut short, as a crash leaves it */
+    uint64_t damaged; /* place of a record that does not hold, with others behind it; or 0 */
+    bool unreadable;  /* not even its first record can be used; damaged may be 0 */
+} ds_metadata_view;
+
+typedef struct ds_checkpoint_view {
+    ds_metadata_view *files; /* the oldest first */
+    size_t n_files;
+    json_t *state; /* what the newest says, all its records taken together; NULL: nothing */
+} ds_checkpoint_view;
+
+/* Reads all metadata files of a folder. DS_ERR_NO_INPUT if there is no checkpoint, DS_ERR_IO if a
+ * file cannot be read. Free the view with ds_checkpoint_view_fini, whatever is returned. */
+ds_status ds_checkpoint_view_read(const char *dir, ds_checkpoint_view *view, ds_error *error);
+void ds_checkpoint_view_fini(ds_checkpoint_view *view);
+
+#endif

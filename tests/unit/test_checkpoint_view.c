@@ -1,0 +1,157 @@
+/* Looking at a checkpoint folder: what its records say together, and what is damaged. */
+#include "scheduler/checkpoint_view.h"
+
+#include "base/buffer.h"
+
+#include "unit/scratch_dir.h"
+#include "unit/unit.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <xxhash.h>
+
+static scratch_dir scratch;
+
+static void open_folder(void)
+{
+    scratch_open(&scratch);
+    ck_assert_int_eq(mkdir(scratch_path(&scratch, "metadata"), 0777), 0);
+}
+
+static FILE *open_file(int number)
+{
+    char name[60];
+    snprintf(name, sizeof name, "metadata/%010d.jsonl", number);
+    FILE *file = fopen(scratch_path(&scratch, name), "a");
+    ck_assert_ptr_nonnull(file);
+    return file;
+}
+
+/* Adds a record, with its checksum, to a file; broken: with another one. */
+static void add(int number, const char *record, bool broken)
+{
+    char body[4096];
+    snprintf(body, sizeof body, "{%s", record);
+    for (char *c = body; *c != '\0'; c++)
+        *c = *c == '\'' ? '"' : *c;
+    FILE *file = open_file(number);
+    fprintf(file, "%s,\"check\":\"%016" PRIx64 "\"}\n", body,
+            (uint64_t)XXH3_64bits(body, strlen(body)) + broken);
+    fclose(file);
+}
+
+static void add_bytes(int number, const char *bytes)
+{
+    FILE *file = open_file(number);
+    fputs(bytes, file);
+    fclose(file);
+}
+
+#define WHOLE                                                                                      \
+    "'record':'whole','format':1,'app':'x','last_batch_ms':1000,'sources':{"                       \
+    "'f':{'files':[{'name':'a','taken':3}]},'t':{'followed':[{'number':7,'taken':1}]},"            \
+    "'r':{'next':5},'q':{'next':0}},'batches':[]"
+
+static ds_checkpoint_view look(void)
+{
+    ds_checkpoint_view view;
+    ds_error error;
+    ck_assert_msg(ds_checkpoint_view_read(scratch.path, &view, &error) == DS_OK, "%s",
+                  error.message);
+    return view;
+}
+
+static void is(const json_t *value, const char *expected)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    for (char *c = text; *c != '\0'; c++)
+        *c = *c == '"' ? '\'' : *c;
+    ck_assert_str_eq(text, expected);
+    free(text);
+}
+
+START_TEST(records_are_taken_together)
+{
+    open_folder();
+    add(3, WHOLE, false);
+    add(3,
+        "'record':'allotted','batch_ms':2000,'sources':{'f':[{'file':'in/a','from':3,'to':9},"
+        "{'file':'in/b','from':0,'to':4}],'t':[{'number':7,'file':'l','from':1,'to':8}],"
+        "'r':[{'first_row':5,'end_row':25}],'q':[{'list':0}]}",
+        false);
+    add(3, "'record':'allotted','batch_ms':3000,'sources':{}", false);
+    add(3, "'record':'prepared','batch_ms':3000,'files':[]", false);
+    add(3, "'record':'committed','batch_ms':2000", false);
+    ds_checkpoint_view view = look();
+    ck_assert_uint_eq(view.n_files, 1);
+    ck_assert_uint_eq(view.files[0].records, 5);
+    ck_assert_int_eq(view.files[0].first_ms, 2000);
+    ck_assert_int_eq(view.files[0].last_ms, 3000);
+    is(json_object_get(view.state, "last_batch_ms"), "3000");
+    is(json_object_get(view.state, "batches"), "[{'batch_ms':3000,'files':[],'sources':{}}]");
+    is(json_object_get(view.state, "sources"),
+       "{'f':{'files':[{'name':'a','taken':9},{'name':'b','taken':4}]},'q':{'next':1},"
+       "'r':{'next':25},'t':{'followed':[{'number':7,'taken':8}]}}");
+    ck_assert_ptr_null(json_object_get(view.state, "check"));
+    ds_checkpoint_view_fini(&view);
+    scratch_close(&scratch);
+}
+END_TEST
+
+START_TEST(the_newest_counts)
+{
+    open_folder();
+    add(10, WHOLE, false);
+    add(9, "'record':'whole','app':'old','batches':[]", false);
+    ds_checkpoint_view view = look();
+    ck_assert_uint_eq(view.n_files, 2);
+    ck_assert_uint_eq(view.files[0].number, 9);
+    is(json_object_get(view.state, "app"), "'x'");
+    ck_assert_int_eq(view.files[1].first_ms, INT64_MIN);
+    ds_checkpoint_view_fini(&view);
+    scratch_close(&scratch);
+}
+END_TEST
+
+/* What a crash leaves is cut short; what holds no more amid others is damaged. */
+START_TEST(cut_short_and_damaged)
+{
+    open_folder();
+    add(1, WHOLE, false);
+    add_bytes(1, "{'record'");
+    add(2, WHOLE, false);
+    add(2, "'record':'committed','batch_ms':1", true);
+    add(2, "'record':'committed','batch_ms':2", false);
+    add(3, WHOLE, true);
+    ds_checkpoint_view view = look();
+    ck_assert_uint_eq(view.files[0].cut_bytes, 9);
+    ck_assert_uint_eq(view.files[0].damaged, 0);
+    ck_assert_uint_ne(view.files[1].damaged, 0);
+    ck_assert_uint_eq(view.files[1].records, 1);
+    ck_assert_int_eq(view.files[1].last_ms, INT64_MIN);
+    ck_assert(view.files[2].unreadable);
+    ck_assert_ptr_null(view.state);
+    ds_checkpoint_view_fini(&view);
+    scratch_close(&scratch);
+}
+END_TEST
+
+START_TEST(no_checkpoint)
+{
+    open_folder();
+    ds_checkpoint_view view;
+    ds_error error;
+    add_bytes(1, "");
+    ck_assert_int_eq(ds_checkpoint_view_read("/nonexistent", &view, &error), DS_ERR_NO_INPUT);
+    ds_checkpoint_view_fini(&view);
+    view = look();
+    ck_assert(view.files[0].unreadable);
+    ds_checkpoint_view_fini(&view);
+    scratch_close(&scratch);
+}
+END_TEST
+
+UNIT_MAIN("checkpoint_view", records_are_taken_together, the_newest_counts, cut_short_and_damaged,
+          no_checkpoint)
