@@ -128,10 +128,23 @@ static void tail_fields(ds_wire *wire, ds_tail_input *tail)
     ds_wire_u32(wire, &tail->fd);
 }
 
+static void log_place_fields(ds_wire *wire, ds_log_place *place)
+{
+    ds_wire_u64(wire, &place->receiver_id);
+    ds_wire_u64(wire, &place->segment);
+    ds_wire_u64(wire, &place->offset);
+}
+
+static bool in_log(const ds_input *input)
+{
+    bool received = input->kind == DS_INPUT_LOG || input->kind == DS_INPUT_BLOCK;
+    return received && input->path != NULL && input->path[0] != '\0';
+}
+
 static void input_fields(ds_wire *wire, void *item)
 {
     ds_input *input = item;
-    ds_wire_enum8(wire, &input->kind, DS_INPUT_PIECES + 1);
+    ds_wire_enum8(wire, &input->kind, DS_INPUT_KINDS);
     ref_fields(wire, &input->ref);
     ds_wire_u32(wire, &input->input);
     ds_wire_u64(wire, &input->from);
@@ -141,6 +154,8 @@ static void input_fields(ds_wire *wire, void *item)
     text(wire, &input->path);
     if (input->kind == DS_INPUT_TAIL)
         tail_fields(wire, &input->tail);
+    if (in_log(input))
+        log_place_fields(wire, &input->log);
 }
 
 static void table_use_fields(ds_wire *wire, void *item)
@@ -248,6 +263,7 @@ static void receiver_start_fields(ds_wire *wire, ds_message *message)
     ds_wire_u64(wire, &m->receiver_id);
     ds_wire_u64(wire, &m->credit_bytes);
     ds_wire_bool(wire, &m->until_idle);
+    text(wire, &m->log_folder);
 }
 
 static void receiver_stop_fields(ds_wire *wire, ds_message *message)
@@ -284,6 +300,7 @@ static void block_fields(ds_wire *wire, void *item)
     ds_wire_u32(wire, &block->header);
     ds_wire_u64(wire, &block->too_long);
     ds_wire_u64(wire, &block->cut_short);
+    log_place_fields(wire, &block->log);
 }
 
 static void blocks_fields(ds_wire *wire, ds_message *message)

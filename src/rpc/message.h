@@ -26,6 +26,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/followed.h"
+#include "base/log_place.h"
 
 #define DS_PROTOCOL_VERSION 1u
 #define DS_MESSAGE_LIMIT ((size_t)16 << 20) /* bytes, header included */
@@ -137,12 +138,14 @@ typedef struct ds_ref {
 } ds_ref;
 
 typedef enum ds_input_kind {
-    DS_INPUT_BLOCK, /* received bytes: ref */
-    DS_INPUT_FILE,  /* bytes [from, to) of path: the records that start there */
-    DS_INPUT_RATE,  /* rows from .. to of the generator */
-    DS_INPUT_QUEUE, /* the list number `from` of the app file */
-    DS_INPUT_TAIL,  /* as FILE, of a file that grows: tail says which it is */
-    DS_INPUT_PIECES /* what one map task wrote for this stage: ref */
+    DS_INPUT_BLOCK,  /* received bytes: ref */
+    DS_INPUT_FILE,   /* bytes [from, to) of path: the records that start there */
+    DS_INPUT_RATE,   /* rows from .. to of the generator */
+    DS_INPUT_QUEUE,  /* the list number `from` of the app file */
+    DS_INPUT_TAIL,   /* as FILE, of a file that grows: tail says which it is */
+    DS_INPUT_PIECES, /* what one map task wrote for this stage: ref */
+    DS_INPUT_LOG,    /* received bytes in the log: log, path; ref.length of them */
+    DS_INPUT_KINDS
 } ds_input_kind;
 
 /* A file that may have another name by now, or may be another file. */
@@ -158,11 +161,12 @@ typedef struct ds_input {
     uint8_t kind;       /* ds_input_kind */
     ds_ref ref;         /* BLOCK, PIECES */
     uint32_t input;     /* PIECES: which input of the stage they are for */
-    uint64_t from, to;  /* FILE, TAIL, RATE, QUEUE; BLOCK: the numbers of its records */
+    uint64_t from, to;  /* FILE, TAIL, RATE, QUEUE; BLOCK, LOG: the numbers of its records */
     uint64_t position;  /* of the first record, for messages and order */
-    uint32_t header;    /* BLOCK: this many first bytes are the csv header line */
-    const char *path;   /* FILE, TAIL; else "" */
+    uint32_t header;    /* BLOCK, LOG: this many first bytes are the csv header line */
+    const char *path;   /* FILE, TAIL; BLOCK, LOG: the file of the log that has it; else "" */
     ds_tail_input tail; /* TAIL */
+    ds_log_place log;   /* LOG; BLOCK: where the log has the same bytes, if it has them */
 } ds_input;
 
 /* Which version of a table the tasks of a batch join with. */
@@ -275,10 +279,11 @@ typedef struct ds_msg_task_results {
 
 typedef struct ds_msg_receiver_start {
     uint32_t plan_id;
-    uint32_t source;       /* index in the plan */
-    uint64_t receiver_id;  /* never used twice */
-    uint64_t credit_bytes; /* received bytes it may hold that are not released */
-    bool until_idle;       /* --available-now: ends when nothing more comes */
+    uint32_t source;        /* index in the plan */
+    uint64_t receiver_id;   /* never used twice */
+    uint64_t credit_bytes;  /* received bytes it may hold that are not released */
+    bool until_idle;        /* --available-now: ends when nothing more comes */
+    const char *log_folder; /* where its blocks are written before they are reported; "": nowhere */
 } ds_msg_receiver_start;
 
 /* Stops reading; what was read is cut and reported, then RECEIVER_STATE says ended. */
@@ -316,6 +321,7 @@ typedef struct ds_block {
     uint32_t header;
     uint64_t too_long;  /* records dropped by the receiver before this block: over the limit */
     uint64_t cut_short; /* records that a peer left unfinished (they count as records) */
+    ds_log_place log;   /* where it is durable */
 } ds_block;
 
 typedef struct ds_msg_blocks {

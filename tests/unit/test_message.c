@@ -12,6 +12,8 @@
 
 static ds_input some_inputs[] = {
     {.kind = DS_INPUT_BLOCK, .ref = {1, 2, 3}, .position = 4, .header = 5, .path = ""},
+    {.kind = DS_INPUT_BLOCK, .ref = {1, 2, 3}, .path = "a.log", .log = {4, UINT64_MAX, 5}},
+    {.kind = DS_INPUT_LOG, .ref = {0, 0, 3}, .header = 6, .path = "b.log", .log = {7, 8, 9}},
     {.kind = DS_INPUT_FILE, .from = 6, .to = UINT64_MAX, .position = 7, .path = "logs/a b.log"},
     {.kind = DS_INPUT_PIECES, .ref = {4, 5, 6}, .input = 8, .path = ""},
     {.kind = DS_INPUT_RATE, .from = 8, .to = 9, .path = ""},
@@ -41,7 +43,7 @@ static ds_task some_tasks[] = {
      .zero_ms = 4000,
      .keyed_ms = -5,
      .inputs = some_inputs,
-     .n_inputs = 6,
+     .n_inputs = 8,
      .tables = some_tables,
      .n_tables = 2,
      .mode = DS_TASK_REPLAY,
@@ -91,8 +93,8 @@ static ds_task_result some_results[] = {
 };
 
 static ds_block some_blocks[] = {
-    {1, 2, 3, 4, 5, 6, 7},
-    {UINT64_MAX, 0, UINT64_MAX, 0, UINT32_MAX, 0, UINT64_MAX},
+    {1, 2, 3, 4, 5, 6, 7, {8, 9, 10}},
+    {UINT64_MAX, 0, UINT64_MAX, 0, UINT32_MAX, 0, UINT64_MAX, {0, 0, 0}},
 };
 
 static int64_t some_batches[] = {INT64_MAX, -1, 0};
@@ -115,10 +117,10 @@ static ds_message full_of_kept(uint8_t type)
                                                .stamp = {2, 3, 4, 5, INT64_MIN},
                                                .checksum = 6,
                                                .inputs = some_inputs,
-                                               .n_inputs = 6,
+                                               .n_inputs = 8,
                                                .result = some_results[0]};
         break;
-    case DS_MSG_TABLE: m.table = (ds_msg_table){1, 2, 3, some_inputs, 6}; break;
+    case DS_MSG_TABLE: m.table = (ds_msg_table){1, 2, 3, some_inputs, 8}; break;
     case DS_MSG_TABLE_DROP: m.table_drop = (ds_msg_table_drop){1, 2, UINT64_MAX}; break;
     case DS_MSG_FETCHED: m.fetched = (ds_msg_fetched){3, DS_ERR_LOST, "\0any\xff bytes", 11}; break;
     default: ck_abort_msg("no example of type %d", type);
@@ -162,7 +164,9 @@ static ds_message full(uint8_t type)
         break;
     case DS_MSG_TASKS: m.tasks = (ds_msg_tasks){some_tasks, 2}; break;
     case DS_MSG_TASK_RESULTS: m.task_results = (ds_msg_task_results){some_results, 2}; break;
-    case DS_MSG_RECEIVER_START: m.receiver_start = (ds_msg_receiver_start){1, 2, 3, 4, true}; break;
+    case DS_MSG_RECEIVER_START:
+        m.receiver_start = (ds_msg_receiver_start){1, 2, 3, 4, true, "state/log/in"};
+        break;
     case DS_MSG_RECEIVER_STOP: m.receiver_stop.receiver_id = 3; break;
     case DS_MSG_RECEIVER_STATE:
         m.receiver_state =
@@ -216,6 +220,7 @@ static void same_input(const ds_input *a, const ds_input *b)
     SAME_TEXT(path);
     SAME(tail.number), SAME(tail.stop), SAME(tail.starts), SAME(tail.pid), SAME(tail.fd);
     SAME(tail.id.device), SAME(tail.id.inode), SAME(tail.id.head), SAME(tail.id.head_bytes);
+    SAME(log.receiver_id), SAME(log.segment), SAME(log.offset);
 }
 
 static void same_part(const ds_saved_part *a, const ds_saved_part *b)
@@ -272,7 +277,7 @@ static void same_result(const ds_task_result *a, const ds_task_result *b)
 static void same_block(const ds_block *a, const ds_block *b)
 {
     SAME(block_id), SAME(offset), SAME(length), SAME(records), SAME(header), SAME(too_long);
-    SAME(cut_short);
+    SAME(cut_short), SAME(log.receiver_id), SAME(log.segment), SAME(log.offset);
 }
 
 static void same_release(const ds_msg_release *a, const ds_msg_release *b)
@@ -372,6 +377,7 @@ static void same(const ds_message *a, const ds_message *b)
     case DS_MSG_RECEIVER_START:
         SAME(receiver_start.plan_id), SAME(receiver_start.source), SAME(receiver_start.receiver_id);
         SAME(receiver_start.credit_bytes), SAME(receiver_start.until_idle);
+        SAME_TEXT(receiver_start.log_folder);
         break;
     case DS_MSG_RECEIVER_STOP: SAME(receiver_stop.receiver_id); break;
     case DS_MSG_RECEIVER_STATE:
@@ -559,7 +565,7 @@ static void spoil_status(ds_buffer *b) { put_u32(b, HEADER + 9, DS_ERR_LOST + 1)
 static void spoil_list_longer(ds_buffer *b) { put_u32(b, HEADER, 3); }
 static void spoil_list_over_limit(ds_buffer *b) { put_u32(b, HEADER, DS_MESSAGE_LIST_LIMIT + 1); }
 static void spoil_list_huge(ds_buffer *b) { put_u32(b, HEADER, UINT32_MAX); }
-static void spoil_input_kind(ds_buffer *b) { b->data[HEADER + 4 + 44] = DS_INPUT_PIECES + 1; }
+static void spoil_input_kind(ds_buffer *b) { b->data[HEADER + 4 + 44] = DS_INPUT_KINDS; }
 static void spoil_inner_list(ds_buffer *b) { put_u32(b, HEADER + 4 + 40, 60000); }
 /* clang-format on */
 
