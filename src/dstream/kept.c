@@ -1,28 +1,17 @@
-#include "dstream/kept.h"
-
 #include "base/assert.h"
+#include "dstream/kept_record.h"
 #include "dstream/op_join.h"
 #include "dstream/op_order.h"
 
 #include <stdlib.h>
 
-/* What one root of the stage keeps; nothing, if it is neither a window nor a state. */
-typedef struct kept_root {
-    int64_t version_ms;
-    ds_window *groups;    /* of a group node */
-    ds_row_window *rows;  /* of a window node */
-    ds_kept_state *state; /* of a state node */
-} kept_root;
-
-struct ds_kept {
-    uint32_t n_roots;
-    kept_root roots[]; /* by input of the stage */
-};
+typedef ds_kept_root kept_root;
 
 ds_kept *ds_kept_new(const ds_stage *stage, ds_budget *budget)
 {
     DS_ASSERT(stage->keyed);
     ds_kept *kept = ds_calloc(1, sizeof *kept + stage->n_inputs * sizeof kept->roots[0]);
+    kept->stage = stage;
     kept->n_roots = stage->n_inputs;
     for (uint32_t i = 0; i < stage->n_inputs; i++) {
         const ds_node *node = stage->inputs[i].root;
@@ -35,7 +24,7 @@ ds_kept *ds_kept_new(const ds_stage *stage, ds_budget *budget)
         else if (node->kind == DS_NODE_GROUP)
             root->groups = ds_window_new(&node->group->window, budget);
         else
-            root->rows = ds_row_window_new(node->window, budget);
+            root->rows = ds_row_window_new(budget);
     }
     return kept;
 }

@@ -28,4 +28,34 @@ int64_t ds_kept_version(const ds_kept *kept);
 ds_status ds_stage_reduce(ds_frame *frame, ds_kept *kept, const ds_piece_bytes *pieces,
                           uint32_t n_pieces, ds_error *error);
 
+/* ---- As bytes ---- */
+
+/* True if the root of this input of the stage keeps something. The rest is for such inputs. */
+bool ds_kept_keeps(const ds_kept *kept, uint32_t input);
+
+/*
+ * Saves what the root of `input` keeps as a part (base/saved.h): all of it, or what changed since
+ * the part before, which was saved or loaded; without one, all of it. A whole part and those
+ * after it are a chain: loaded in order they make what was saved, with the same results later on.
+ * Writes nothing if nothing changed (not if `whole`), in next to no time. Costs what it writes; a
+ * few MiB of memory at a time. Fails as `to` does: then the next part is a whole one.
+ */
+ds_status ds_kept_save(ds_kept *kept, uint32_t input, bool whole, const ds_save_to *to,
+                       ds_error *error);
+
+/* Adds a part to what was loaded before: first a whole one, then changes in the order in which they
+ * were saved. Of parts of a node with the same ds_kept_signature. Never trusts the bytes:
+ * DS_ERR_PROTOCOL; then kept may only be freed. Reads to the end of the part, not beyond. */
+ds_status ds_kept_load(ds_kept *kept, uint32_t input, const ds_load_from *from, ds_error *error);
+
+/* After loading, for all roots: the batch it stands at, which is not before the one at which the
+ * last part was saved. */
+void ds_kept_stand(ds_kept *kept, int64_t batch_ms);
+
+/*
+ * What a chain of this node (which keeps something) depends on, as JSON text that a person can
+ * read: equal text, and a chain that was saved of the one can be loaded into the other. Free it.
+ */
+char *ds_kept_signature(const ds_node *root);
+
 #endif

@@ -14,6 +14,7 @@
 #ifndef DS_DSTREAM_OP_STATE_H
 #define DS_DSTREAM_OP_STATE_H
 
+#include "base/saved.h"
 #include "dstream/op_group.h"
 #include "dstream/state.h"
 
@@ -41,6 +42,11 @@ ds_kept_state *ds_kept_state_new(const ds_node *node, ds_budget *budget);
 void ds_kept_state_free(ds_kept_state *kept);
 /* What it keeps (borrowed). */
 ds_state *ds_kept_state_of(ds_kept_state *kept);
+
+/* Puts and takes the frames of a part (kept.h): tag 2: u64 whether it has its initial rows; tag 3:
+ * a piece of keys. */
+ds_status ds_kept_state_save(ds_kept_state *kept, ds_saver *saver, ds_error *error);
+ds_status ds_kept_state_load(ds_kept_state *kept, ds_loader *loader, ds_error *error);
 
 /* Second half; *applied as in ds_group_reduce_window. */
 ds_status ds_state_reduce(ds_frame *frame, const ds_node *node, ds_kept_state *kept, bool *applied,

@@ -104,62 +104,6 @@ ds_status ds_collect_flush(ds_frame *frame, const ds_node *node, ds_error *error
 
 /* ---- second half ---- */
 
-typedef struct kept_piece {
-    int64_t batch_ms;
-    size_t length;
-    void *bytes; /* owned, aligned as malloc */
-} kept_piece;
-
-struct ds_row_window {
-    ds_window_plan plan;
-    ds_budget *budget;
-    kept_piece *pieces; /* a queue: [first, end), by batch */
-    size_t first, end, capacity;
-};
-
-ds_row_window *ds_row_window_new(const ds_window_plan *plan, ds_budget *budget)
-{
-    ds_row_window *window = ds_calloc(1, sizeof *window);
-    window->plan = *plan;
-    window->budget = budget;
-    return window;
-}
-
-static void drop_first(ds_row_window *window)
-{
-    kept_piece *piece = &window->pieces[window->first++];
-    ds_budget_charge(window->budget, -(int64_t)piece->length);
-    free(piece->bytes);
-}
-
-void ds_row_window_free(ds_row_window *window)
-{
-    if (window == NULL)
-        return;
-    while (window->first < window->end)
-        drop_first(window);
-    free(window->pieces);
-    free(window);
-}
-
-static void keep(ds_row_window *window, int64_t batch_ms, const ds_piece_bytes *piece, void *bytes)
-{
-    if (window->end == window->capacity) {
-        if (window->first > window->capacity / 2) {
-            memmove(window->pieces, window->pieces + window->first,
-                    (window->end - window->first) * sizeof *window->pieces);
-            window->end -= window->first;
-            window->first = 0;
-        } else {
-            window->capacity = window->capacity == 0 ? 16 : window->capacity * 2;
-            window->pieces = ds_realloc(window->pieces, window->capacity, sizeof *window->pieces);
-        }
-    }
-    kept_piece *kept = &window->pieces[window->end++];
-    *kept = (kept_piece){batch_ms, piece->length, bytes};
-    ds_budget_charge(window->budget, (int64_t)piece->length);
-}
-
 /* Copies of all pieces; none if one cannot be had. */
 static ds_status copy_pieces(ds_frame *frame, const ds_piece_bytes *pieces, uint32_t n_pieces,
                              void **copies, ds_error *error)
@@ -185,13 +129,12 @@ static ds_status apply(ds_frame *frame, const ds_node *node, ds_row_window *wind
     void **copies = DS_ARENA_ARRAY(frame->arena, void *, n_pieces + 1);
     DS_TRY(copy_pieces(frame, pieces, n_pieces, copies, error));
     for (uint32_t i = 0; i < n_pieces; i++)
-        keep(window, frame->batch_ms, &pieces[i], copies[i]);
+        ds_row_window_add(window, frame->batch_ms, copies[i], pieces[i].length);
     /* What no later window holds goes now, but for the rows that are about to be replayed. */
-    int64_t oldest = ds_floor_to(frame->batch_ms, node->slide_ms) - window->plan.size_ms;
+    int64_t oldest = ds_floor_to(frame->batch_ms, node->slide_ms) - node->window->size_ms;
     if (frame->batch_ms % node->slide_ms != 0)
         oldest += node->slide_ms;
-    while (window->first < window->end && window->pieces[window->first].batch_ms <= oldest)
-        drop_first(window);
+    ds_row_window_drop(window, oldest);
     return DS_OK;
 }
 
@@ -205,9 +148,9 @@ ds_status ds_window_reduce(ds_frame *frame, const ds_node *node, ds_row_window *
     if (!frame->due->emits[node->id])
         return DS_OK;
     int64_t position = 0;
-    for (size_t i = window->first; i < window->end; i++) {
-        const ds_piece_bytes piece = {.bytes = window->pieces[i].bytes,
-                                      .length = window->pieces[i].length};
+    for (uint32_t i = 0; i < ds_row_window_count(window); i++) {
+        const ds_window_piece *kept = ds_row_window_piece(window, i);
+        const ds_piece_bytes piece = {.bytes = kept->bytes, .length = kept->length};
         DS_TRY(ds_rows_replay(frame, node, &piece, &position, error));
     }
     return DS_OK;

@@ -12,6 +12,7 @@
 
 #include "dstream/op_group.h"
 #include "dstream/row_buffer.h"
+#include "dstream/row_window.h"
 
 typedef struct ds_window_plan {
     int64_t size_ms, slide_ms, step_ms; /* step: the parent's slide */
@@ -27,11 +28,6 @@ void ds_collect_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk
 ds_status ds_collect_flush(ds_frame *frame, const ds_node *node, ds_error *error);
 void ds_collect_state_free(const ds_node *node, void *state);
 size_t ds_collect_state_bytes(const ds_node *node, const void *state);
-
-/* The rows of one partition of a window. */
-typedef struct ds_row_window ds_row_window;
-ds_row_window *ds_row_window_new(const ds_window_plan *plan, ds_budget *budget);
-void ds_row_window_free(ds_row_window *window);
 
 /* Second half; *applied as in ds_group_reduce_window. */
 ds_status ds_window_reduce(ds_frame *frame, const ds_node *node, ds_row_window *window,

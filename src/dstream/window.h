@@ -54,29 +54,25 @@ void ds_window_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32
                        ds_column **columns, uint64_t **overflows);
 
 /*
- * Saves the keys whose hash (ds_hash_rows) is from `first` to `last` as bytes (base/saved.h), of
- * the kind DS_SAVED_WINDOW. The frames, by tag, in this order:
+ * As bytes: frames of a part (kept.h). By tag, in this order:
  *
- * - 1: i64 the last slide, i64 the end of the open pane (INT64_MIN if there is none), u64 groups
+ * - 2: i64 the last slide, i64 the end of the open pane (INT64_MIN if there is none), u64 groups
  *   of the open pane, u64 keys of the window, u64 parts of panes.
- * - 2: a piece (piece.h) of partials of the open pane; as many as it takes.
- * - 3: a piece of keys of the window, in the order of its results; as many as it takes.
- * - 4: a part of a pane, oldest first: i64 its end, u32 how many keys, u32 0, u32 the number of
+ * - 3: a piece (piece.h) of partials of the open pane; as many as it takes.
+ * - 4: a piece of keys of the window, in the order of its results; as many as it takes.
+ * - 5: a part of a pane, oldest first: i64 its end, u32 how many keys, u32 0, u32 the number of
  *   each key (and a 0 if there is an odd number of them), a piece of what is kept of it.
- * - 5: a piece of shapes of queues (slide_combine.h) of the keys, in order; then
- * - 6: a piece of their states. Both as often as it takes, if there are queues.
+ * - 6: a piece of shapes of queues (slide_combine.h) of the keys, in order; then
+ * - 7: a piece of their states. Both as often as it takes, if there are queues.
  *
  * Fails as the writing does.
  */
-#define DS_SAVED_WINDOW 1u
-ds_status ds_window_save(ds_window *window, uint64_t first, uint64_t last, const ds_save_to *to,
-                         ds_error *error);
+ds_status ds_window_save(ds_window *window, ds_saver *saver, ds_error *error);
 
-/* Makes a window of what was saved, which stood at version_ms, the last batch. Later results are
- * the same as of the one that was saved. Never trusts the bytes: DS_ERR_PROTOCOL. Frames have at
- * most `most` bytes. Other parameters as for ds_window_new. */
-ds_status ds_window_load(const ds_window_spec *spec, int64_t version_ms, const ds_load_from *from,
-                         size_t most, ds_budget *budget, ds_window **window, ds_error *error);
+/* Takes the frames up to the end; what was in the window goes. It stood at version_ms, the last
+ * batch. Later results are the same as of the one that was saved. Never trusts the bytes:
+ * DS_ERR_PROTOCOL; then it may only be freed. */
+ds_status ds_window_load(ds_window *window, int64_t version_ms, ds_loader *loader, ds_error *error);
 
 /* The memory that the store holds. */
 size_t ds_window_bytes(const ds_window *window);

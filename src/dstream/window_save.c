@@ -1,13 +1,11 @@
 /*
  * A window as bytes, and back (the format is in window.h).
  *
- * Keys get new numbers, in the order in which the window gives its results; with a range of hashes,
- * only those of the range. Running states are not saved: they are what the parts of panes add up
- * to, exactly. States in queues are, since floats would be added in another order. Their text
- * is lent by the bytes they came in (window_record.h).
+ * Keys get new numbers, in the order in which the window gives its results. Running states are not
+ * saved: they are what the parts of panes add up to, exactly. States in queues are, since floats
+ * would be added in another order. Their text is lent by the bytes they came in (window_record.h).
  */
 #include "base/assert.h"
-#include "columnar/gather.h"
 #include "columnar/growable.h"
 #include "columnar/piece.h"
 #include "dstream/window_record.h"
@@ -15,9 +13,8 @@
 #include <stdlib.h>
 
 #define QUEUE_KEYS 4096u /* in a frame */
-#define NO_KEY UINT32_MAX
 
-enum { FRAME_HEAD = 1, FRAME_OPEN, FRAME_KEYS, FRAME_PART, FRAME_SHAPES, FRAME_STATES };
+enum { FRAME_HEAD = 2, FRAME_OPEN, FRAME_KEYS, FRAME_PART, FRAME_SHAPES, FRAME_STATES };
 
 typedef struct head {
     int64_t now, open_end;
@@ -58,17 +55,8 @@ static queue_types types_of_queues(const ds_window *window, ds_arena *arena)
 typedef struct saving {
     ds_window *window;
     ds_saver *saver;
-    uint64_t first, last;
     ds_arena *arena; /* of what is being written */
-    uint32_t *keys;  /* that are saved, in order */
-    uint32_t n_keys;
-    uint32_t *numbers; /* by key: its new number, or NO_KEY */
 } saving;
-
-static bool in_range(const saving *s, uint64_t hash)
-{
-    return hash >= s->first && hash <= s->last;
-}
 
 /* Writes columns as a frame, behind some other bytes. */
 static ds_status put_piece(saving *s, uint32_t tag, const ds_saved_bytes *before,
@@ -84,20 +72,6 @@ static ds_status put_piece(saving *s, uint32_t tag, const ds_saved_bytes *before
     ds_status status = ds_saver_put(s->saver, tag, parts, 2, error);
     free(bytes);
     return status;
-}
-
-/* Groups of the open pane in the range, in their order. */
-static uint32_t *open_groups(saving *s, uint32_t *n)
-{
-    ds_groups *open = s->window->open;
-    uint32_t total = s->window->open_end == DS_WINDOW_NEVER ? 0 : ds_groups_count(open);
-    const uint64_t *hashes = ds_groups_hashes(open);
-    uint32_t *ids = ds_alloc(total * sizeof *ids);
-    *n = 0;
-    for (uint32_t i = 0; i < total; i++)
-        if (s->window->group->n_keys == 0 || in_range(s, hashes[i]))
-            ids[(*n)++] = i;
-    return ids;
 }
 
 static ds_status save_groups(saving *s, const uint32_t *ids, uint32_t n, ds_error *error)
@@ -138,44 +112,17 @@ static ds_status save_keys(saving *s, const uint32_t *ids, uint32_t n, ds_error 
     return save_keys(s, ids + n / 2, n - n / 2, error);
 }
 
-/* The rows of a part whose keys are saved; returns how many. */
-static uint32_t rows_of(const saving *s, const ds_window_part *p, uint32_t *rows, uint32_t *numbers)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < p->n; i++) {
-        rows[n] = i;
-        numbers[n] = s->numbers[p->ids[i]];
-        n += numbers[n] != NO_KEY;
-    }
-    return n;
-}
-
 static ds_status save_part(saving *s, const ds_window_part *p, ds_error *error)
 {
-    ds_window *window = s->window;
-    uint32_t *rows = ds_arena_alloc(s->arena, p->n * sizeof *rows);
-    size_t before = sizeof(part_head) + ((size_t)p->n + 1) / 2 * 2 * sizeof *rows;
-    part_head *first = ds_arena_calloc(s->arena, 1, before);
-    uint32_t n = rows_of(s, p, rows, (uint32_t *)(first + 1));
-    *first = (part_head){.end = p->end, .n = n};
-    ds_saved_bytes head_part = {first, sizeof *first + ((size_t)n + 1) / 2 * 2 * sizeof *rows};
-    if (n % 2 != 0)
-        ((uint32_t *)(first + 1))[n] = 0;
-    if (n == 0)
-        return DS_OK;
-    if (n == p->n) {
-        const ds_saved_bytes parts[] = {head_part, {p->bytes, p->size}};
-        return ds_saver_put(s->saver, FRAME_PART, parts, 2, error);
-    }
-    ds_column **kept = ds_window_read_part(window, p);
-    DS_ASSERT(kept != NULL);
-    const ds_column **some = DS_ARENA_ARRAY(s->arena, const ds_column *, window->n_kept + 1);
-    for (uint32_t c = 0; c < window->n_kept; c++)
-        some[c] = ds_column_gather(s->arena, kept[c], rows, n);
-    ds_status status =
-        put_piece(s, FRAME_PART, &head_part, &window->text.heap, some, window->n_kept, n, error);
-    ds_arena_reset(window->scratch);
-    return status;
+    uint32_t even = (p->n + 1) / 2 * 2;
+    part_head *first = ds_arena_calloc(s->arena, 1, sizeof *first + even * sizeof(uint32_t));
+    uint32_t *numbers = (uint32_t *)(first + 1);
+    *first = (part_head){.end = p->end, .n = p->n};
+    for (uint32_t i = 0; i < p->n; i++)
+        numbers[i] = s->window->place[p->ids[i]];
+    const ds_saved_bytes parts[] = {{first, sizeof *first + even * sizeof(uint32_t)},
+                                    {p->bytes, p->size}};
+    return ds_saver_put(s->saver, FRAME_PART, parts, 2, error);
 }
 
 static ds_status save_queues(saving *s, const queue_types *types, const uint32_t *keys, uint32_t n,
@@ -210,91 +157,60 @@ static ds_status save_queues(saving *s, const queue_types *types, const uint32_t
     return save_queues(s, types, keys + n / 2, n - n / 2, error);
 }
 
-/* Chooses the keys, and numbers them. */
-static void choose_keys(saving *s)
-{
-    const ds_window *window = s->window;
-    uint32_t limit = window->single ? 0 : ds_keys_limit(window->keys);
-    uint32_t n_live = window->single ? 0 : window->n_live;
-    const uint64_t *hashes = limit == 0 ? NULL : ds_keys_hashes(window->keys);
-    s->keys = ds_alloc(n_live * sizeof *s->keys);
-    s->numbers = ds_alloc(limit * sizeof *s->numbers);
-    memset(s->numbers, 0xff, limit * sizeof *s->numbers);
-    for (uint32_t i = 0; i < n_live; i++) {
-        uint32_t id = window->live[i];
-        if (window->group->n_keys > 0 && !in_range(s, hashes[id]))
-            continue;
-        s->numbers[id] = s->n_keys;
-        s->keys[s->n_keys++] = id;
-    }
-}
-
-static uint64_t count_parts(const saving *s)
-{
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < s->window->n_parts; i++) {
-        const ds_window_part *p = &s->window->parts[s->window->first_part + i];
-        bool any = false;
-        for (uint32_t k = 0; k < p->n && !any; k++)
-            any = s->numbers[p->ids[k]] != NO_KEY;
-        n += any;
-    }
-    return n;
-}
-
 static ds_status save_panes(saving *s, ds_error *error)
 {
     const ds_window *window = s->window;
-    for (uint32_t at = 0; at < s->n_keys && window->group->n_keys > 0; at += DS_PART_KEYS) {
-        uint32_t left = s->n_keys - at, n = left < DS_PART_KEYS ? left : DS_PART_KEYS;
-        DS_TRY(save_keys(s, s->keys + at, n, error));
+    for (uint32_t at = 0; at < window->n_live && window->group->n_keys > 0; at += DS_PART_KEYS) {
+        uint32_t left = window->n_live - at, n = left < DS_PART_KEYS ? left : DS_PART_KEYS;
+        DS_TRY(save_keys(s, window->live + at, n, error));
     }
     for (uint32_t i = 0; i < window->n_parts; i++) {
         DS_TRY(save_part(s, &window->parts[window->first_part + i], error));
         ds_arena_reset(s->arena);
     }
-    for (uint32_t at = 0; at < s->n_keys && window->queues != NULL; at += QUEUE_KEYS) {
-        uint32_t left = s->n_keys - at, n = left < QUEUE_KEYS ? left : QUEUE_KEYS;
+    for (uint32_t at = 0; at < window->n_live && window->queues != NULL; at += QUEUE_KEYS) {
+        uint32_t left = window->n_live - at, n = left < QUEUE_KEYS ? left : QUEUE_KEYS;
         queue_types types = types_of_queues(window, s->arena);
-        DS_TRY(save_queues(s, &types, s->keys + at, n, error));
+        DS_TRY(save_queues(s, &types, window->live + at, n, error));
         ds_arena_reset(s->arena);
     }
     return DS_OK;
 }
 
-static ds_status save_all(saving *s, ds_error *error)
+static ds_status save_open(saving *s, uint32_t total, ds_error *error)
 {
-    uint32_t n_open;
-    uint32_t *open = open_groups(s, &n_open);
-    head h = {.now = s->window->now,
-              .open_end = s->window->open_end,
-              .n_open = n_open,
-              .n_keys = s->n_keys,
-              .n_parts = count_parts(s)};
-    const ds_saved_bytes part = {&h, sizeof h};
-    ds_status status = ds_saver_put(s->saver, FRAME_HEAD, &part, 1, error);
-    for (uint32_t at = 0, n; at < n_open && status == DS_OK; at += n) {
-        n = n_open - at < DS_PART_KEYS ? n_open - at : DS_PART_KEYS;
-        status = save_groups(s, open + at, n, error);
+    uint32_t *ids = ds_alloc(total * sizeof *ids);
+    for (uint32_t i = 0; i < total; i++)
+        ids[i] = i;
+    ds_status status = DS_OK;
+    for (uint32_t at = 0, n; at < total && status == DS_OK; at += n) {
+        n = total - at < DS_PART_KEYS ? total - at : DS_PART_KEYS;
+        status = save_groups(s, ids + at, n, error);
     }
-    free(open);
-    if (status == DS_OK && !s->window->single)
-        status = save_panes(s, error);
-    return status == DS_OK ? ds_saver_end(s->saver, error) : status;
+    free(ids);
+    return status;
 }
 
-ds_status ds_window_save(ds_window *window, uint64_t first, uint64_t last, const ds_save_to *to,
-                         ds_error *error)
+static ds_status save_all(saving *s, ds_error *error)
 {
-    saving s = {.window = window, .first = first, .last = last};
-    DS_TRY(ds_saver_new(to, DS_SAVED_WINDOW, &s.saver, error));
-    s.arena = ds_arena_new(window->budget);
-    choose_keys(&s);
+    const ds_window *window = s->window;
+    uint32_t n_open = window->open_end == DS_WINDOW_NEVER ? 0 : ds_groups_count(window->open);
+    head h = {.now = window->now,
+              .open_end = window->open_end,
+              .n_open = n_open,
+              .n_keys = window->single ? 0 : window->n_live,
+              .n_parts = window->n_parts};
+    const ds_saved_bytes part = {&h, sizeof h};
+    DS_TRY(ds_saver_put(s->saver, FRAME_HEAD, &part, 1, error));
+    DS_TRY(save_open(s, n_open, error));
+    return window->single ? DS_OK : save_panes(s, error);
+}
+
+ds_status ds_window_save(ds_window *window, ds_saver *saver, ds_error *error)
+{
+    saving s = {.window = window, .saver = saver, .arena = ds_arena_new(window->budget)};
     ds_status status = save_all(&s, error);
-    free(s.keys);
-    free(s.numbers);
     ds_arena_free(s.arena);
-    ds_saver_free(s.saver);
     return status;
 }
 
@@ -601,30 +517,22 @@ static ds_status load_all(loading *l, ds_error *error)
             return first ? wrong(error, "no head") : check_whole(l, error);
         if (first != (tag == FRAME_HEAD))
             return wrong(error, "a head elsewhere than first");
-        char *bytes = ds_alloc(length);
+        char *bytes;
+        DS_TRY(ds_loader_take_new(l->loader, &bytes, error));
         ds_budget_charge(l->window->budget, (int64_t)length);
-        ds_status status = ds_loader_take(l->loader, bytes, error);
-        if (status == DS_OK)
-            status = first ? load_head(l, bytes, length, error)
-                           : load_frame(l, tag, &bytes, length, error);
+        ds_status status =
+            first ? load_head(l, bytes, length, error) : load_frame(l, tag, &bytes, length, error);
         ds_budget_charge(l->window->budget, -(int64_t)length);
         free(bytes);
         DS_TRY(status);
     }
 }
 
-ds_status ds_window_load(const ds_window_spec *spec, int64_t version_ms, const ds_load_from *from,
-                         size_t most, ds_budget *budget, ds_window **result, ds_error *error)
+ds_status ds_window_load(ds_window *window, int64_t version_ms, ds_loader *loader, ds_error *error)
 {
-    loading l = {.version_ms = version_ms};
-    DS_TRY(ds_loader_new(from, DS_SAVED_WINDOW, most, &l.loader, error));
-    l.window = ds_window_new(spec, budget);
+    loading l = {.window = window, .loader = loader, .version_ms = version_ms};
+    ds_window_clear(window);
     ds_status status = load_all(&l, error);
     free(l.shapes);
-    ds_loader_free(l.loader);
-    if (status == DS_OK)
-        *result = l.window;
-    else
-        ds_window_free(l.window);
     return status;
 }

@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { FRAMES = 64, SHAPES = 3 };
+enum { FRAMES = 64, SHAPES = 3, KIND = 1 };
 
 typedef struct frame {
     uint32_t tag;
@@ -69,16 +69,25 @@ static void run(ds_window *window, int64_t from, int64_t to, const ds_window_spe
     }
 }
 
+static void save(ds_window *window, bytes *to)
+{
+    ds_saver *saver;
+    DS_ASSERT(ds_saver_new(&(ds_save_to){to, append}, KIND, &saver, NULL) == DS_OK);
+    DS_ASSERT(ds_window_save(window, saver, NULL) == DS_OK);
+    DS_ASSERT(ds_saver_end(saver, NULL) == DS_OK);
+    ds_saver_free(saver);
+}
+
 static void make_sample(int shape)
 {
     ds_window *window = ds_window_new(&specs[shape], NULL);
     run(window, 100, 130, &specs[shape]);
     bytes saved = {NULL, 0, 0};
-    DS_ASSERT(ds_window_save(window, 0, UINT64_MAX, &(ds_save_to){&saved, append}, NULL) == DS_OK);
+    save(window, &saved);
     ds_window_free(window);
     ds_loader *loader;
     ds_load_from from = {&saved, next};
-    DS_ASSERT(ds_loader_new(&from, DS_SAVED_WINDOW, saved.length, &loader, NULL) == DS_OK);
+    DS_ASSERT(ds_loader_new(&from, KIND, saved.length, &loader, NULL) == DS_OK);
     for (frame *f = samples[shape];; f++) {
         DS_ASSERT(ds_loader_next(loader, &f->tag, &f->length, NULL) == DS_OK);
         if (f->tag == 0)
@@ -96,7 +105,7 @@ static void make_sample(int shape)
 static void save_damaged(bytes *to, int shape, const uint8_t *data, size_t size)
 {
     ds_saver *saver;
-    DS_ASSERT(ds_saver_new(&(ds_save_to){to, append}, DS_SAVED_WINDOW, &saver, NULL) == DS_OK);
+    DS_ASSERT(ds_saver_new(&(ds_save_to){to, append}, KIND, &saver, NULL) == DS_OK);
     for (size_t f = 0; f < n_frames[shape]; f++) {
         const frame *sample = &samples[shape][f];
         size_t length = sample->length;
@@ -137,19 +146,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     save_damaged(&saved, shape, data + 1, size - 1);
     ds_budget budget;
     ds_budget_init(&budget, NULL, 0);
-    ds_window *window;
+    ds_window *window = ds_window_new(&specs[shape], &budget);
+    ds_loader *loader;
     ds_load_from from = {&saved, next};
-    ds_status status =
-        ds_window_load(&specs[shape], 130, &from, saved.length, &budget, &window, NULL);
+    DS_ASSERT(ds_loader_new(&from, KIND, saved.length, &loader, NULL) == DS_OK);
+    ds_status status = ds_window_load(window, 130, loader, NULL);
     DS_ASSERT(status == DS_OK || size > 4);
+    ds_loader_free(loader);
     if (status == DS_OK) {
         run(window, 130 + specs[shape].step_ms, 170, &specs[shape]);
         bytes again = {NULL, 0, 0};
-        ds_save_to to = {&again, append};
-        DS_ASSERT(ds_window_save(window, 0, UINT64_MAX / 2, &to, NULL) == DS_OK);
+        save(window, &again);
         free(again.data);
-        ds_window_free(window);
     }
+    ds_window_free(window);
     DS_ASSERT(budget.used_bytes == 0);
     free(saved.data);
     return 0;

@@ -54,6 +54,7 @@ typedef struct engine {
     uint32_t n_fed;
     bool once;                    /* run each task once only */
     uint8_t modes[ENGINE_STAGES]; /* of their tasks; all are normal at first */
+    ds_keyed_store *twin;         /* NULL, or what the second run of each task keeps */
     ds_batch *batch;              /* that ran last */
     ds_commit commit;
     ds_task_result sum; /* counters of its tasks */
@@ -319,8 +320,10 @@ static inline ds_status engine_run_task(engine *e, uint32_t s, uint32_t p)
     ds_task_result result, again;
     ds_task_run(&e->env, &task, &e->scratch, arena, &result);
     if (!e->once) {
+        ds_task_env env = e->env;
+        env.keyed = e->twin != NULL ? e->twin : env.keyed;
         task.attempt = 1;
-        ds_task_run(&e->env, &task, &e->scratch, arena, &again);
+        ds_task_run(&env, &task, &e->scratch, arena, &again);
         engine_same_result(e, &result, &again);
         result = again;
     }

@@ -1,4 +1,4 @@
-/* Windows as bytes: saved and loaded at any time, whole or in ranges of hashes, they give the same
+/* Windows as bytes: saved and loaded at any time, they give the same
  * results as ones that never were, to the last bit and in the same order; and no trust in bytes. */
 #include "dstream/window.h"
 
@@ -6,66 +6,57 @@
 #include "unit/saved_bytes.h"
 
 #define STRING DS_TYPE(DS_STRING)
-#define PARTS 3u
-
 typedef struct rig {
     bench b;
     ds_window_spec spec;
-    ds_window *plain;        /* never saved */
-    ds_window *saved;        /* as a whole */
-    ds_window *parts[PARTS]; /* by thirds of the hashes */
+    ds_window *plain; /* never saved */
+    ds_window *saved;
     ds_random random;
 } rig;
 
-static uint64_t first_of(uint32_t part)
+static ds_status save_window(ds_window *window, saved_bytes *bytes)
 {
-    return part * (UINT64_MAX / PARTS) + (part > 0);
+    ds_save_to to = saved_to(bytes);
+    ds_saver *saver;
+    DS_TRY(ds_saver_new(&to, 1, &saver, NULL));
+    ds_status status = ds_window_save(window, saver, NULL);
+    if (status == DS_OK)
+        status = ds_saver_end(saver, NULL);
+    ds_saver_free(saver);
+    return status;
 }
 
-static uint64_t last_of(uint32_t part)
+static ds_status load_window(rig *r, saved_bytes *bytes, int64_t version_ms, ds_window **result,
+                             ds_error *error)
 {
-    return part + 1 == PARTS ? UINT64_MAX : (part + 1) * (UINT64_MAX / PARTS);
-}
-
-static ds_window *reloaded(rig *r, ds_window *window, uint64_t first, uint64_t last,
-                           int64_t version_ms)
-{
-    saved_bytes bytes = {{0}, 0};
-    ds_save_to to = saved_to(&bytes);
-    ds_error error;
-    ck_assert_int_eq(ds_window_save(window, first, last, &to, &error), DS_OK);
-    ds_load_from from = saved_from(&bytes);
-    ds_window *loaded = NULL;
-    ds_status status = ds_window_load(&r->spec, version_ms, &from, bytes.buffer.length,
-                                      &r->b.budget, &loaded, &error);
-    ck_assert_msg(status == DS_OK, "%s", error.message);
-    saved_bytes again = {{0}, 0}; /* saving changes nothing */
-    ds_save_to to_again = saved_to(&again);
-    ck_assert_int_eq(ds_window_save(window, first, last, &to_again, &error), DS_OK);
-    ck_assert_uint_eq(again.buffer.length, bytes.buffer.length);
-    ck_assert_mem_eq(again.buffer.data, bytes.buffer.data, bytes.buffer.length);
-    ds_buffer_fini(&again.buffer);
-    ds_buffer_fini(&bytes.buffer);
-    return loaded;
+    ds_load_from from = saved_from(bytes);
+    ds_loader *loader;
+    DS_TRY(ds_loader_new(&from, 1, SIZE_MAX, &loader, error));
+    ds_window *window = ds_window_new(&r->spec, &r->b.budget);
+    ds_status status = ds_window_load(window, version_ms, loader, error);
+    ds_loader_free(loader);
+    if (status == DS_OK)
+        *result = window;
+    else
+        ds_window_free(window);
+    return status;
 }
 
 static void reload(rig *r, int64_t version_ms)
 {
-    ds_window *loaded = reloaded(r, r->saved, 0, UINT64_MAX, version_ms);
+    saved_bytes bytes = {{0}, 0}, again = {{0}, 0};
+    ds_error error;
+    ck_assert_int_eq(save_window(r->saved, &bytes), DS_OK);
+    ck_assert_int_eq(save_window(r->saved, &again), DS_OK); /* saving changes nothing */
+    ck_assert_uint_eq(again.buffer.length, bytes.buffer.length);
+    ck_assert_mem_eq(again.buffer.data, bytes.buffer.data, bytes.buffer.length);
+    ds_window *loaded = NULL;
+    ds_status status = load_window(r, &bytes, version_ms, &loaded, &error);
+    ck_assert_msg(status == DS_OK, "%s", error.message);
+    ds_buffer_fini(&again.buffer);
+    ds_buffer_fini(&bytes.buffer);
     ds_window_free(r->saved);
     r->saved = loaded;
-}
-
-/* The parts come from the plain one, or each from itself. */
-static void reload_parts(rig *r, int64_t version_ms)
-{
-    bool anew = r->parts[0] == NULL || ds_random_below(&r->random, 3) == 0;
-    for (uint32_t p = 0; p < PARTS; p++) {
-        ds_window *loaded = anew ? reloaded(r, r->plain, first_of(p), last_of(p), version_ms)
-                                 : reloaded(r, r->parts[p], 0, UINT64_MAX, version_ms);
-        ds_window_free(r->parts[p]);
-        r->parts[p] = loaded;
-    }
 }
 
 /* Floats whose sums depend on the order in which they are added. */
@@ -98,21 +89,11 @@ static void add_batch(rig *r, int64_t time)
     bench *b = &r->b;
     ds_groups *table = random_rows(r);
     ds_column *columns[BENCH_CALLS * DS_MAX_PARTIAL + 1];
-    uint32_t n = ds_groups_count(table), n_columns = partials(b, table, columns);
+    uint32_t n = ds_groups_count(table);
+    partials(b, table, columns);
     const ds_column *const *read = (const ds_column *const *)columns;
     ds_window_add(r->plain, time, &b->d.heap, read, n);
     ds_window_add(r->saved, time, &b->d.heap, read, n);
-    const uint64_t *hashes = ds_groups_hashes(table);
-    for (uint32_t p = 0; p < PARTS && r->parts[p] != NULL; p++) {
-        uint32_t rows[64], kept = 0;
-        for (uint32_t i = 0; i < n; i++)
-            if (hashes[i] >= first_of(p) && hashes[i] <= last_of(p))
-                rows[kept++] = i;
-        const ds_column *some[BENCH_CALLS * DS_MAX_PARTIAL + 1];
-        for (uint32_t c = 0; c < n_columns; c++)
-            some[c] = ds_column_gather(b->d.arena, columns[c], rows, kept);
-        ds_window_add(r->parts[p], time, &b->d.heap, some, kept);
-    }
     ds_groups_free(table);
 }
 
@@ -130,11 +111,6 @@ static uint32_t lines_of(rig *r, ds_window *window, const char **lines)
     return n;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static void slide(rig *r, int64_t time)
 {
     const char *expected[100], *got[100];
@@ -145,18 +121,6 @@ static void slide(rig *r, int64_t time)
     for (uint32_t i = 0; i < n; i++)
         ck_assert_str_eq(got[i], expected[i]);
     ck_assert_uint_eq(ds_window_panes(r->saved), ds_window_panes(r->plain));
-    if (r->parts[0] == NULL)
-        return;
-    uint32_t m = 0;
-    for (uint32_t p = 0; p < PARTS; p++) {
-        ds_window_slide(r->parts[p], time);
-        m += lines_of(r, r->parts[p], got + m);
-    }
-    ck_assert_uint_eq(m, n);
-    qsort(expected, n, sizeof *expected, by_text);
-    qsort(got, m, sizeof *got, by_text);
-    for (uint32_t i = 0; i < n; i++)
-        ck_assert_str_eq(got[i], expected[i]);
 }
 
 static void rig_open(rig *r, uint64_t seed, bool keyed, const int64_t *shape)
@@ -177,8 +141,6 @@ static void rig_close(rig *r)
 {
     ds_window_free(r->plain);
     ds_window_free(r->saved);
-    for (uint32_t p = 0; p < PARTS; p++)
-        ds_window_free(r->parts[p]);
     bench_close(&r->b);
 }
 
@@ -203,8 +165,6 @@ START_TEST(saved_at_any_time)
                 slide(&r, time);
             if (ds_random_below(&r.random, 3) == 0)
                 reload(&r, time);
-            if (keyed && ds_random_below(&r.random, 4) == 0)
-                reload_parts(&r, time);
         }
         int64_t last = (time / shape[1] + 1) * shape[1];
         for (int64_t t = last; t <= last + shape[0] + shape[1]; t += shape[1]) {
@@ -233,19 +193,10 @@ START_TEST(memory_does_not_grow)
             most = bytes > most ? bytes : most;
         else
             ck_assert_uint_lt(bytes, most * 2);
-        ds_arena_reset(r.b.d.arena);
-        ds_heap_forget_text(&r.b.d.heap);
     }
     rig_close(&r);
 }
 END_TEST
-
-static ds_status load_bytes(rig *r, saved_bytes *bytes, int64_t version_ms, ds_window **window)
-{
-    ds_load_from from = saved_from(bytes);
-    return ds_window_load(&r->spec, version_ms, &from, bytes->buffer.length, &r->b.budget, window,
-                          NULL);
-}
 
 START_TEST(damaged_bytes_are_refused)
 {
@@ -257,23 +208,23 @@ START_TEST(damaged_bytes_are_refused)
             slide(&r, time);
     }
     saved_bytes bytes = {{0}, 0};
-    ds_save_to to = saved_to(&bytes);
     ds_window *window = NULL;
-    ck_assert_int_eq(ds_window_save(r.plain, 0, UINT64_MAX, &to, NULL), DS_OK);
+    ck_assert_int_eq(save_window(r.plain, &bytes), DS_OK);
     for (size_t i = 0; i < bytes.buffer.length; i += 1 + i / 500) {
         bytes.buffer.data[i] = (char)(bytes.buffer.data[i] ^ 0x41);
-        ck_assert_int_eq(load_bytes(&r, &bytes, 150, &window), DS_ERR_PROTOCOL);
+        ck_assert_int_eq(load_window(&r, &bytes, 150, &window, NULL), DS_ERR_PROTOCOL);
         bytes.buffer.data[i] = (char)(bytes.buffer.data[i] ^ 0x41);
     }
-    ck_assert_int_eq(load_bytes(&r, &bytes, 140, &window), DS_ERR_PROTOCOL); /* it slid later */
+    ck_assert_int_eq(load_window(&r, &bytes, 140, &window, NULL),
+                     DS_ERR_PROTOCOL); /* it slid later */
     size_t whole = bytes.buffer.length;
     for (size_t i = 0; i < whole; i += 1 + i / 100) {
         bytes.buffer.length = i;
-        ck_assert_int_eq(load_bytes(&r, &bytes, 150, &window), DS_ERR_PROTOCOL);
+        ck_assert_int_eq(load_window(&r, &bytes, 150, &window, NULL), DS_ERR_PROTOCOL);
     }
     bytes.buffer.length = whole;
     ck_assert_ptr_null(window);
-    ck_assert_int_eq(load_bytes(&r, &bytes, 150, &window), DS_OK);
+    ck_assert_int_eq(load_window(&r, &bytes, 150, &window, NULL), DS_OK);
     ds_window_free(window);
     ds_buffer_fini(&bytes.buffer);
     rig_close(&r);
