@@ -170,10 +170,8 @@ bool ds_store_take(ds_store *store, uint64_t length, uint64_t *offset)
     return taken;
 }
 
-ds_status ds_store_take_any(ds_store *store, uint64_t length, uint64_t *offset, ds_error *error)
+static ds_status take_on_disk(ds_store *store, uint64_t length, uint64_t *offset, ds_error *error)
 {
-    if (ds_store_take(store, length, offset))
-        return DS_OK;
     ds_error why;
     ds_status status = ds_spill_take(store->spill, length, offset, &why);
     if (status != DS_OK)
@@ -182,6 +180,19 @@ ds_status ds_store_take_any(ds_store *store, uint64_t length, uint64_t *offset, 
                             why.message);
     *offset += store->size;
     return DS_OK;
+}
+
+ds_status ds_store_take_any(ds_store *store, uint64_t length, uint64_t *offset, ds_error *error)
+{
+    if (ds_store_take(store, length, offset))
+        return DS_OK;
+    return take_on_disk(store, length, offset, error);
+}
+
+ds_status ds_store_take_disk(ds_store *store, uint64_t length, uint64_t *offset, ds_error *error)
+{
+    ds_status status = take_on_disk(store, length, offset, error);
+    return status != DS_OK && ds_store_take(store, length, offset) ? DS_OK : status;
 }
 
 bool ds_store_is_on_disk(const ds_store *store, uint64_t offset)

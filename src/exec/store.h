@@ -51,6 +51,8 @@ ds_status ds_store_read_disk(const ds_store *store, uint64_t offset, void *to, u
 bool ds_store_take(ds_store *store, uint64_t length, uint64_t *offset);
 /* Takes memory, or else room on disk. DS_ERR_NO_MEMORY if there is none either. */
 ds_status ds_store_take_any(ds_store *store, uint64_t length, uint64_t *offset, ds_error *error);
+/* Takes room on disk, or else memory: for what is seldom read. DS_ERR_NO_MEMORY as above. */
+ds_status ds_store_take_disk(ds_store *store, uint64_t length, uint64_t *offset, ds_error *error);
 bool ds_store_is_on_disk(const ds_store *store, uint64_t offset);
 /* Copies bytes to a place within a taken range, wherever it is. DS_ERR_IO: the disk. */
 ds_status ds_store_put(ds_store *store, uint64_t offset, const void *bytes, uint64_t length,

@@ -1,0 +1,299 @@
+#include "exec/save_writer.h"
+
+#include "base/assert.h"
+#include "base/buffer.h"
+#include "base/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+struct ds_save_writer {
+    ds_save_target target;
+    /* The file that is open: fd -1 for none. */
+    int fd;
+    uint64_t save;
+    char *folder, *path;
+    uint64_t length;
+    uint32_t number; /* how many were there before it, of the same save */
+    bool used;       /* something in it was reported */
+};
+
+ds_save_writer *ds_save_writer_new(const ds_save_target *target)
+{
+    ds_save_writer *writer = ds_calloc(1, sizeof *writer);
+    writer->target = *target;
+    writer->fd = -1;
+    return writer;
+}
+
+/* A file of which nothing was reported is of no use. */
+static void close_file(ds_save_writer *writer)
+{
+    if (writer->fd < 0)
+        return;
+    close(writer->fd);
+    writer->fd = -1;
+    if (!writer->used)
+        unlink(writer->path);
+}
+
+static void forget_file(ds_save_writer *writer)
+{
+    close_file(writer);
+    free(writer->folder);
+    free(writer->path);
+    writer->folder = writer->path = NULL;
+}
+
+void ds_save_writer_free(ds_save_writer *writer)
+{
+    if (writer == NULL)
+        return;
+    forget_file(writer);
+    free(writer);
+}
+
+/* ---- files ---- */
+
+static ds_status failed(ds_error *error, const char *what, const char *path)
+{
+    return ds_error_set(error, DS_ERR_IO, "cannot %s %s: %s", what, path, strerror(errno));
+}
+
+static void set_path(ds_save_writer *writer, uint64_t epoch, uint64_t executor_id)
+{
+    ds_buffer path = {0};
+    ds_buffer_printf(&path, "%s/%" PRIu64 "-%" PRIx64 "-%" PRIu64, writer->folder, writer->save,
+                     epoch, executor_id);
+    if (writer->number > 0)
+        ds_buffer_printf(&path, "-%" PRIu32, writer->number);
+    ds_buffer_append_text(&path, ".kept");
+    free(writer->path);
+    writer->path = ds_strdup(ds_buffer_text(&path));
+    ds_buffer_fini(&path);
+}
+
+/* Makes the folder that is not there, and lets its name be as durable as the files in it. */
+static ds_status make_folder(const char *folder, bool sync, ds_error *error)
+{
+    DS_TRY(ds_make_folders(folder, error));
+    const char *slash = strrchr(folder, '/');
+    if (!sync)
+        return DS_OK;
+    char *above = slash == NULL     ? ds_strdup(".")
+                  : slash == folder ? ds_strdup("/")
+                                    : ds_strndup(folder, (size_t)(slash - folder));
+    ds_status status = ds_sync_folder(above, error);
+    free(above);
+    return status;
+}
+
+/* Creates a file that is not there yet: parts that were written late must not end the file of those
+ * before them. */
+static ds_status create(ds_save_writer *writer, uint64_t epoch, uint64_t executor_id,
+                        ds_error *error)
+{
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    DS_ASSERT(writer->fd < 0);
+    for (;; writer->number++) {
+        set_path(writer, epoch, executor_id);
+        if (strlen(writer->path) >= DS_MESSAGE_TEXT_LIMIT)
+            return ds_error_set(error, DS_ERR_IO, "a path is too long: %s", writer->folder);
+        writer->fd = open(writer->path, flags, 0666);
+        if (writer->fd < 0 && errno == ENOENT) {
+            DS_TRY(make_folder(writer->folder, writer->target.sync, error));
+            writer->fd = open(writer->path, flags, 0666);
+        }
+        if (writer->fd >= 0)
+            return DS_OK;
+        if (errno != EEXIST)
+            return failed(error, "create", writer->path);
+    }
+}
+
+/* Lets the file for a save be open. */
+static ds_status open_file(ds_save_writer *writer, uint64_t epoch, uint64_t executor_id,
+                           const ds_collected *collected, ds_error *error)
+{
+    DS_ASSERT(collected->folder[0] != '\0');
+    bool same = writer->folder != NULL && writer->save == collected->saved.save &&
+                strcmp(writer->folder, collected->folder) == 0;
+    if (same && writer->fd >= 0)
+        return DS_OK;
+    uint32_t number = same ? writer->number + 1 : 0;
+    forget_file(writer);
+    writer->number = number;
+    writer->save = collected->saved.save;
+    writer->folder = ds_strdup(collected->folder);
+    writer->length = 0;
+    writer->used = false;
+    return create(writer, epoch, executor_id, error);
+}
+
+static ds_status write_all(ds_save_writer *writer, const char *bytes, size_t length,
+                           ds_error *error)
+{
+    while (length > 0) {
+        ssize_t n = write(writer->fd, bytes, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return failed(error, "write", writer->path);
+        bytes += n;
+        length -= (size_t)n;
+        writer->length += (uint64_t)n;
+    }
+    return DS_OK;
+}
+
+static ds_status put_in_file(ds_save_writer *writer, ds_collected *collected, ds_error *error)
+{
+    ds_msg_saved *saved = &collected->saved;
+    collected->path = ds_strdup(writer->path);
+    for (uint32_t i = 0; i < saved->n_parts; i++) {
+        ds_saved_part *part = &saved->parts[i];
+        if (part->length == 0)
+            continue;
+        part->path = collected->path;
+        part->offset = writer->length;
+        const ds_collected_piece *piece = collected->bytes[i].first;
+        for (; piece != NULL; piece = piece->next)
+            DS_TRY(write_all(writer, piece->bytes, piece->length, error));
+        DS_ASSERT(writer->length == part->offset + part->length);
+    }
+    return DS_OK;
+}
+
+static ds_status make_durable(ds_save_writer *writer, ds_error *error)
+{
+    if (!writer->target.sync)
+        return DS_OK;
+    if (fdatasync(writer->fd) != 0)
+        return failed(error, "sync", writer->path);
+    return writer->used ? DS_OK : ds_sync_folder(writer->folder, error);
+}
+
+/* ---- the store ---- */
+
+static ds_status put_pieces(ds_store *store, const ds_collected_bytes *bytes, uint64_t offset,
+                            ds_error *error)
+{
+    const ds_collected_piece *piece = bytes->first;
+    for (; piece != NULL; offset += piece->length, piece = piece->next)
+        DS_TRY(ds_store_put(store, offset, piece->bytes, piece->length, error));
+    return DS_OK;
+}
+
+static ds_status put_in_store(ds_save_writer *writer, uint64_t executor_id, ds_collected *collected,
+                              ds_error *error)
+{
+    const ds_save_target *target = &writer->target;
+    for (uint32_t i = 0; i < collected->saved.n_parts; i++) {
+        ds_saved_part *part = &collected->saved.parts[i];
+        uint64_t offset;
+        if (part->length == 0)
+            continue;
+        DS_TRY(ds_saved_ranges_take(target->ranges, part->length, &offset, error));
+        part->ref = (ds_ref){executor_id, offset, part->length};
+        DS_TRY(put_pieces(target->store, &collected->bytes[i], offset, error));
+    }
+    return DS_OK;
+}
+
+static void give_back(ds_save_writer *writer, const ds_collected *collected)
+{
+    for (uint32_t i = 0; i < collected->saved.n_parts; i++) {
+        const ds_ref *ref = &collected->saved.parts[i].ref;
+        if (ref->length > 0)
+            ds_saved_ranges_give(writer->target.ranges, ref->offset, ref->length);
+    }
+}
+
+/* ---- groups ---- */
+
+/* Lengths and checksums of the parts. True if there is anything to write. */
+static bool measure(ds_collected *collected)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < collected->saved.n_parts; i++) {
+        ds_saved_part *part = &collected->saved.parts[i];
+        part->length = collected->bytes[i].length;
+        if (part->length == 0)
+            continue;
+        any = true;
+        XXH3_state_t *checksum = XXH3_createState();
+        DS_ASSERT(checksum != NULL);
+        XXH3_64bits_reset(checksum);
+        const ds_collected_piece *piece = collected->bytes[i].first;
+        for (; piece != NULL; piece = piece->next)
+            XXH3_64bits_update(checksum, piece->bytes, piece->length);
+        part->checksum = XXH3_64bits_digest(checksum);
+        XXH3_freeState(checksum);
+    }
+    return any;
+}
+
+/* Those that follow each other and go to the same file: written, synced once. Returns the next. */
+static ds_collected *write_group(ds_save_writer *writer, uint64_t epoch, uint64_t executor_id,
+                                 ds_collected *first)
+{
+    ds_error error;
+    ds_status status = DS_OK;
+    bool any = false;
+    ds_collected *end = first;
+    for (; end != NULL && end->saved.save == first->saved.save &&
+           strcmp(end->folder, first->folder) == 0;
+         end = end->next) {
+        if (end->saved.status != DS_OK || !measure(end) || status != DS_OK)
+            continue;
+        any = true;
+        status = open_file(writer, epoch, executor_id, end, &error);
+        if (status == DS_OK)
+            status = put_in_file(writer, end, &error);
+    }
+    if (any && status == DS_OK)
+        status = make_durable(writer, &error);
+    if (status != DS_OK)
+        close_file(writer);
+    else if (any)
+        writer->used = true;
+    for (ds_collected *c = first; c != end; c = c->next) {
+        if (status != DS_OK)
+            ds_collected_fail(c, status, error.message);
+        ds_collected_forget_bytes(c);
+    }
+    return end;
+}
+
+static void write_in_store(ds_save_writer *writer, uint64_t executor_id, ds_collected *collected)
+{
+    ds_error error;
+    if (collected->saved.status != DS_OK || !measure(collected))
+        return;
+    ds_status status = put_in_store(writer, executor_id, collected, &error);
+    if (status == DS_OK) {
+        ds_collected_forget_bytes(collected);
+        return;
+    }
+    give_back(writer, collected);
+    ds_collected_fail(collected, status, error.message);
+}
+
+void ds_save_writer_write(ds_save_writer *writer, uint64_t epoch, uint64_t executor_id,
+                          ds_collected *list)
+{
+    DS_ASSERT(epoch != 0);
+    while (list != NULL) {
+        if (list->folder[0] != '\0') {
+            list = write_group(writer, epoch, executor_id, list);
+            continue;
+        }
+        write_in_store(writer, executor_id, list);
+        list = list->next;
+    }
+}

@@ -1,0 +1,97 @@
+#include "exec/saver.h"
+
+#include "base/assert.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct ds_save_thread {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    ds_collected *first, **last;
+    bool stopping;
+    ds_save_writer *writer;
+    uint64_t epoch, executor_id;
+    ds_saved_fn fn;
+    void *arg;
+    pthread_t thread;
+};
+
+/* All that waits; NULL when there is to be an end. */
+static ds_collected *take(ds_save_thread *saver)
+{
+    pthread_mutex_lock(&saver->lock);
+    while (saver->first == NULL && !saver->stopping)
+        pthread_cond_wait(&saver->filled, &saver->lock);
+    ds_collected *list = saver->stopping ? NULL : saver->first;
+    if (list != NULL) {
+        saver->first = NULL;
+        saver->last = &saver->first;
+    }
+    pthread_mutex_unlock(&saver->lock);
+    return list;
+}
+
+static void *work(void *arg)
+{
+    ds_save_thread *saver = arg;
+    ds_collected *list;
+    while ((list = take(saver)) != NULL) {
+        ds_save_writer_write(saver->writer, saver->epoch, saver->executor_id, list);
+        while (list != NULL) {
+            ds_collected *done = list;
+            list = done->next;
+            done->next = NULL;
+            saver->fn(saver->arg, done);
+        }
+    }
+    return NULL;
+}
+
+ds_save_thread *ds_save_thread_start(const ds_save_target *target, uint64_t epoch,
+                                     uint64_t executor_id, ds_saved_fn fn, void *arg)
+{
+    ds_save_thread *saver = ds_calloc(1, sizeof *saver);
+    pthread_mutex_init(&saver->lock, NULL);
+    pthread_cond_init(&saver->filled, NULL);
+    saver->last = &saver->first;
+    saver->writer = ds_save_writer_new(target);
+    saver->epoch = epoch;
+    saver->executor_id = executor_id;
+    saver->fn = fn;
+    saver->arg = arg;
+    int failed = pthread_create(&saver->thread, NULL, work, saver);
+    DS_ASSERT(failed == 0);
+    return saver;
+}
+
+void ds_save_thread_add(ds_save_thread *saver, ds_collected *collected)
+{
+    pthread_mutex_lock(&saver->lock);
+    DS_ASSERT(!saver->stopping);
+    collected->next = NULL;
+    *saver->last = collected;
+    saver->last = &collected->next;
+    pthread_cond_signal(&saver->filled);
+    pthread_mutex_unlock(&saver->lock);
+}
+
+void ds_save_thread_stop(ds_save_thread *saver)
+{
+    if (saver == NULL)
+        return;
+    pthread_mutex_lock(&saver->lock);
+    saver->stopping = true;
+    pthread_cond_broadcast(&saver->filled);
+    pthread_mutex_unlock(&saver->lock);
+    pthread_join(saver->thread, NULL);
+    while (saver->first != NULL) {
+        ds_collected *collected = saver->first;
+        saver->first = collected->next;
+        ds_collected_free(collected);
+    }
+    ds_save_writer_free(saver->writer);
+    pthread_cond_destroy(&saver->filled);
+    pthread_mutex_destroy(&saver->lock);
+    free(saver);
+}
