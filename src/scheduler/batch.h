@@ -52,13 +52,19 @@ typedef enum ds_batch_state {
     DS_BATCH_PREPARED, /* waiting for the checkpoint */
     DS_BATCH_READY,    /* waiting for its turn to commit */
     DS_BATCH_COMMITTING,
-    DS_BATCH_FAILED, /* given up; waits for its turn to be passed over */
+    DS_BATCH_FAILED,   /* given up; waits for its turn to be passed over */
+    DS_BATCH_RETAINED, /* committed; may be applied again to what is kept (retained.h) */
 } ds_batch_state;
 
 /* Blocks of a receiver that belong to a batch. */
 typedef struct ds_batch_blocks {
     uint64_t executor_id, receiver_id, first, last;
 } ds_batch_blocks;
+
+/* Bytes that a retained batch holds in the store of an executor. */
+typedef struct ds_held_bytes {
+    uint64_t executor_id, bytes;
+} ds_held_bytes;
 
 /* What one source gave to a batch. */
 typedef struct ds_allotment {
@@ -108,6 +114,9 @@ typedef struct ds_batch {
     int64_t commit_not_before_us, commit_wait_us; /* back-off after a failed commit */
     uint32_t moves; /* how often a file of its appends was not as it was left */
     bool recovered; /* prepared before a restart: its commit only has to be done */
+    bool muted;     /* its tasks give nothing but pieces for keyed stages: it has been committed */
+    ds_held_bytes *held; /* RETAINED: its pieces for keyed stages */
+    uint32_t n_held;
 } ds_batch;
 
 /* A batch of all that is due at a time; plan is borrowed. */
@@ -158,6 +167,13 @@ bool ds_batch_stage_runs(const ds_batch_stage *stage);
 
 /* True when all stages are done. */
 bool ds_batch_is_done(const ds_batch *batch);
+
+/* True if it was applied to what some keyed stage keeps. */
+bool ds_batch_applied(const ds_batch *batch, const ds_plan *plan);
+
+/* Makes a committed batch as small as it can be while it may run again: only what its keyed stages
+ * read stays, what it was given, and the tasks that can make the former of the latter. */
+void ds_batch_retain(ds_batch *batch, const ds_plan *plan);
 
 /* True if its commit is known and not done. */
 bool ds_batch_is_prepared(const ds_batch *batch);

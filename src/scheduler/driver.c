@@ -159,6 +159,7 @@ void ds_driver_free(ds_driver *d)
     free(d->counts);
     free(d->tick.cuts_due);
     free(d->plan_text);
+    ds_retained_fini(&d->retained);
     ds_registry_fini(&d->registry);
     free(d);
 }
@@ -197,6 +198,7 @@ static void end_well(ds_driver *d)
     DS_ASSERT(d->batches == NULL && !d->tick.active);
     if (d->stop_asked)
         ds_driver_name_open_windows(d);
+    ds_driver_release_retained(d, INT64_MAX);
     ds_driver_end(d, d->end_status, d->end_message);
 }
 

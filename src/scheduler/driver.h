@@ -13,6 +13,7 @@
  *     running    its stages run on executors
  *     prepared   all tasks are done, files are staged; the commit record is in the checkpoint
  *     committed  files are in place, console rows are printed
+ *     retained   it may run again: what its keyed stages read stays
  *     released   executors may reuse its memory
  *
  * The next batch runs while one commits. Rooms: registry.h (executors), intake.h (sources),
@@ -160,6 +161,7 @@ typedef struct ds_driver_config {
     uint32_t n_batches;      /* virtual time: run exactly so many; 0: until the input ends */
     int64_t not_before_ms;   /* batch times are later than this (outputs are there already) */
     bool external_executors; /* executors may join by URL */
+    bool saves;              /* what is kept is saved, and batches since then can run again */
     const char *folder;      /* where relative paths begin; borrowed; NULL: where executors are */
     const char *bulk_url;    /* where executors fetch bytes of lost ones; borrowed; NULL: nowhere */
     uint32_t heartbeat_ms;

@@ -106,45 +106,15 @@ static void retry_journal(ds_driver *d)
     write_retry(d);
 }
 
-/* ---- release ---- */
-
-static void add_range(ds_msg_release *release, const ds_batch_blocks *blocks)
-{
-    DS_ASSERT(blocks->first <= blocks->last);
-    release->blocks[release->n_blocks].receiver_id = blocks->receiver_id;
-    release->blocks[release->n_blocks].first = blocks->first;
-    release->blocks[release->n_blocks].last = blocks->last;
-    release->n_blocks++;
-}
-
-/* Tells every executor that the batch's memory may be used again. */
-static void release(ds_driver *d, const ds_batch *batch)
-{
-    for (size_t i = 0; i < d->registry.n; i++) {
-        const ds_executor_entry *entry = d->registry.list[i];
-        if (entry->peer == 0 || entry->state == DS_EXECUTOR_GONE)
-            continue;
-        int64_t batches[] = {batch->time_ms};
-        ds_message message = {.type = DS_MSG_RELEASE};
-        ds_msg_release *release = &message.release;
-        *release = (ds_msg_release){.batches = batches, .n_batches = 1};
-        release->blocks =
-            ds_arena_alloc(batch->arena, (batch->n_blocks + 1) * sizeof *release->blocks);
-        for (uint32_t b = 0; b < batch->n_blocks; b++)
-            if (batch->blocks[b].executor_id == entry->id)
-                add_range(release, &batch->blocks[b]);
-        ds_driver_send(d, entry, &message);
-    }
-}
+/* ---- over ---- */
 
 static void remove_first(ds_driver *d)
 {
     ds_batch *batch = d->batches;
     DS_ASSERT(batch != NULL && d->n_batches > 0);
-    release(d, batch);
     d->batches = batch->next;
     d->n_batches--;
-    ds_batch_free(batch);
+    ds_driver_let_go(d, batch);
     ds_driver_drop_tables(d);
     ds_driver_drop_stores(d);
 }

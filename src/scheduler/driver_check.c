@@ -58,8 +58,22 @@ static void check_batch(const ds_driver *d, const ds_batch *batch)
     case DS_BATCH_READY: DS_ASSERT(ds_batch_is_done(batch)); break;
     case DS_BATCH_COMMITTING: DS_ASSERT(batch == d->batches && ds_batch_is_done(batch)); break;
     case DS_BATCH_FAILED: break;
+    case DS_BATCH_RETAINED: DS_UNREACHABLE(); /* not in this list */
     }
     check_stages(d, batch);
+}
+
+static void check_retained(const ds_driver *d)
+{
+    int64_t before_ms = DS_NO_BATCH;
+    for (size_t i = d->retained.first; i < d->retained.n; i++) {
+        const ds_batch *batch = d->retained.list[i];
+        DS_ASSERT(batch->state == DS_BATCH_RETAINED && batch->muted);
+        DS_ASSERT(batch->time_ms > before_ms && ds_batch_applied(batch, d->plan));
+        before_ms = batch->time_ms;
+        check_stages(d, batch);
+    }
+    DS_ASSERT(d->batches == NULL || d->batches->time_ms > before_ms);
 }
 
 static void check_batches(const ds_driver *d)
@@ -180,6 +194,7 @@ void ds_driver_check(const ds_driver *d)
     if (d->phase == DS_PHASE_ENDED)
         return; /* whatever was under way is left as it was */
     check_batches(d);
+    check_retained(d);
     for (size_t i = 0; i < d->registry.n; i++) {
         DS_ASSERT(d->registry.list[i]->place == i);
         check_executor(d, d->registry.list[i]);

@@ -317,13 +317,22 @@ void ds_driver_on_exited(ds_driver *d, uint64_t executor_id, const char *why)
         ds_log_info("executor %" PRIu64 ": %s", executor_id, why);
 }
 
-/* A lost executor's store is not needed once all batches that may refer to it are committed. */
+/* Up to this batch nothing is read any more: all are committed, and none of them is retained. */
+static int64_t over_to(const ds_driver *d)
+{
+    const ds_batch *oldest = ds_retained_oldest(&d->retained);
+    if (oldest == NULL)
+        oldest = d->batches;
+    return oldest == NULL ? INT64_MAX : oldest->time_ms - 1;
+}
+
+/* A lost executor's store is not needed once all batches that may refer to it are over. */
 void ds_driver_drop_stores(ds_driver *d)
 {
-    int64_t committed_to = d->batches == NULL ? INT64_MAX : d->batches->time_ms - 1;
+    int64_t over_ms = over_to(d);
     for (size_t i = 0; i < d->registry.n;) {
         ds_executor_entry *entry = d->registry.list[i];
-        if (entry->state != DS_EXECUTOR_GONE || entry->hold_until_ms > committed_to ||
+        if (entry->state != DS_EXECUTOR_GONE || entry->hold_until_ms > over_ms ||
             entry->hold_until_ms == INT64_MAX || ds_driver_table_lies_in(d, entry->id)) {
             i++;
             continue;

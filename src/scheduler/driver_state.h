@@ -6,6 +6,7 @@
 #include "scheduler/intake.h"
 #include "scheduler/journal.h"
 #include "scheduler/registry.h"
+#include "scheduler/retained.h"
 #include "scheduler/tables.h"
 
 #define DS_QUEUED_BATCHES 4u               /* ticks wait while so many batches are not committed */
@@ -77,6 +78,8 @@ struct ds_driver {
     ds_batch *batches; /* not yet committed, by time */
     uint32_t n_batches;
 
+    ds_retained retained; /* committed batches that may run again */
+
     uint64_t *owners;           /* by key partition: executor, or 0 */
     int64_t **keyed_ms;         /* by stage, partition: the batch it stands at; NULL: not keyed */
     int64_t *stage_input_ms;    /* by stage: the last batch that brought it rows */
@@ -136,6 +139,12 @@ void ds_driver_on_committed(ds_driver *driver, const ds_driver_event *event);
 void ds_driver_record_commit(ds_driver *driver, ds_batch *batch);
 void ds_driver_fail_batch(ds_driver *driver, ds_batch *batch, ds_status status, const char *why);
 uint64_t ds_driver_journal(ds_driver *driver, ds_buffer *line, bool sync);
+
+/* memory of batches: driver_release.c */
+/* Lets go of a batch that is over: retains it if it may have to run again, or frees it. */
+void ds_driver_let_go(ds_driver *driver, ds_batch *batch);
+/* Gives up the retained batches up to a time: a save covers them, or the app ends. */
+void ds_driver_release_retained(ds_driver *driver, int64_t up_to_ms);
 
 /* bases of appends: driver_appends.c */
 /* Gives the appends of a batch their bases; earlier: its commit before it ran again, or NULL. */

@@ -345,12 +345,24 @@ bool ds_driver_give_letters(ds_driver *d, ds_batch *batch)
     return batch->n_letters > 0;
 }
 
+static bool uses(const ds_batch *batch, const ds_table *table, uint64_t number)
+{
+    for (uint32_t i = 0; i < batch->n_tables; i++)
+        if (batch->tables[i].source == table->source && batch->tables[i].version == number)
+            return true;
+    return false;
+}
+
+/* Whether some batch is to read the oldest version. No batch has an older one than those before it:
+ * of the retained ones the first tells. */
 static bool refers_to(const ds_driver *d, const ds_table *table, uint64_t number)
 {
+    const ds_batch *oldest = ds_retained_oldest(&d->retained);
+    if (oldest != NULL && uses(oldest, table, number))
+        return true;
     for (const ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
-        for (uint32_t i = 0; i < batch->n_tables; i++)
-            if (batch->tables[i].source == table->source && batch->tables[i].version == number)
-                return true;
+        if (uses(batch, table, number))
+            return true;
     return false;
 }
 

@@ -37,10 +37,11 @@ typedef struct ds_executor_entry {
     char bulk_url[DS_BULK_URL_BYTES];
     int64_t launched_us, heard_us;
     uint64_t used_bytes;
-    uint32_t running;      /* tasks there now */
-    uint32_t owned;        /* key partitions that live there */
-    uint32_t receivers;    /* running there */
-    int64_t hold_until_ms; /* GONE: the store is needed until this batch is committed */
+    uint32_t running;        /* tasks there now */
+    uint32_t owned;          /* key partitions that live there */
+    uint32_t receivers;      /* running there */
+    uint64_t retained_bytes; /* in its store: pieces of retained batches */
+    int64_t hold_until_ms;   /* GONE: the store is needed until this batch is committed */
 } ds_executor_entry;
 
 typedef struct ds_registry {

@@ -32,6 +32,8 @@ typedef struct kit_sent {
     ds_msg_table_load load; /* TABLE_LOAD */
     ds_task task;           /* one entry for each task of a message */
     int64_t batch_ms;
+    uint32_t n_batches;   /* RELEASE: batch_ms is the first of so many, */
+    int64_t committed_ms; /* and the first one that is committed and retained; 0: none */
     struct ds_block_range blocks[8];
     uint32_t n_blocks;
     const char *text;
@@ -109,7 +111,9 @@ static inline void kit_send(void *arg, uint64_t peer, const ds_message *message)
     kit_sent *s = kit_new_sent(k, peer, message->type);
     switch ((ds_message_type)message->type) {
     case DS_MSG_RELEASE:
-        s->batch_ms = message->release.batches[0];
+        s->batch_ms = message->release.n_batches > 0 ? message->release.batches[0] : 0;
+        s->n_batches = message->release.n_batches;
+        s->committed_ms = message->release.n_committed > 0 ? message->release.committed[0] : 0;
         for (uint32_t i = 0; i < message->release.n_blocks && i < 8; i++)
             s->blocks[s->n_blocks++] = message->release.blocks[i];
         break;
