@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/files.h"
+#include "base/inject.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -87,12 +88,14 @@ ds_status ds_staged_file_complete(ds_staged_file *file, bool sync, uint64_t *len
     DS_ASSERT(file->fd >= 0 && !file->completed);
     if (file->buffer.length > 0)
         DS_TRY(write_out(file, error));
+    DS_INJECT("staged.written");
     if (sync && fsync(file->fd) != 0)
         return failed(error, "sync", file->path);
     int fd = file->fd;
     file->fd = -1;
     if (close(fd) != 0)
         return failed(error, "close", file->path);
+    DS_INJECT("staged.synced");
     file->completed = true;
     *length = file->length;
     *checksum = XXH3_64bits_digest(file->checksum);

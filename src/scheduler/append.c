@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/files.h"
+#include "base/inject.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -317,6 +318,7 @@ static ds_status copy_part(appending *a, const ds_commit_file *part, uint64_t do
         if (n <= 0)
             break;
         done += (uint64_t)n;
+        DS_INJECT("append.part_written");
     }
     close(from);
     return status;
@@ -364,6 +366,7 @@ static void remove_parts(const ds_commit_append *append)
     DS_ASSERT(append->n_parts > 0);
     for (uint32_t i = 0; i < append->n_parts; i++)
         unlink(append->parts[i].staged);
+    DS_INJECT("append.parts_removed");
 }
 
 /* Adds what is missing of one append, at its base. */
@@ -374,6 +377,7 @@ static ds_status complete(appending *a, bool durable, ds_error *error)
         cut_back(a);
     else if (durable)
         status = sync_file(a, error);
+    DS_INJECT("append.synced");
     if (status == DS_OK)
         remove_parts(a->append);
     return status;

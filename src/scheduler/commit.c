@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/files.h"
+#include "base/inject.h"
 #include "scheduler/journal.h"
 
 #include <dirent.h>
@@ -34,6 +35,7 @@ static ds_status put_in_place(const ds_commit_file *file, ds_error *error)
             status = ds_error_set(error, DS_ERR_IO, "cannot rename %s to %s: %s", file->staged,
                                   path.data, strerror(reason));
     }
+    DS_INJECT("commit.file_renamed");
     ds_buffer_fini(&path);
     return status;
 }
@@ -52,6 +54,7 @@ static ds_status mark_complete(const char *folder, bool durable, ds_error *error
     else
         close(fd);
     ds_buffer_fini(&path);
+    DS_INJECT("commit.marked");
     if (status == DS_OK && durable)
         status = ds_sync_folder(folder, error);
     return status;
@@ -76,6 +79,7 @@ ds_status ds_commit_files(const ds_commit *commit, bool durable, ds_error *error
     for (uint32_t i = 0; i < commit->n_files;) {
         const char *folder = commit->files[i].folder;
         DS_TRY(make_folder(folder, durable, error));
+        DS_INJECT("commit.folder_made");
         for (; i < commit->n_files && strcmp(commit->files[i].folder, folder) == 0; i++)
             DS_TRY(put_in_place(&commit->files[i], error));
         DS_TRY(mark_complete(folder, durable, error));

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/files.h"
+#include "base/inject.h"
 #include "base/log.h"
 
 #include <dirent.h>
@@ -206,10 +207,13 @@ static ds_status write_new(ds_metadata *m, const char *line, size_t length, ds_e
         status = failed(error, "create", aside);
     if (status == DS_OK)
         status = write_all(m->fd, line, length, aside, error);
+    DS_INJECT("journal.file_written");
     if (status == DS_OK && fsync(m->fd) != 0)
         status = failed(error, "sync", aside);
+    DS_INJECT("journal.file_synced");
     if (status == DS_OK && rename(aside, path) != 0)
         status = failed(error, "rename", aside);
+    DS_INJECT("journal.file_renamed");
     if (status == DS_OK)
         status = ds_sync_folder(m->files, error);
     if (status == DS_OK) {
@@ -234,8 +238,10 @@ ds_status ds_metadata_append(ds_metadata *m, const char *line, size_t length, bo
     if (m->fd < 0)
         return ds_error_set(error, DS_ERR_IO, "no metadata file is open in %s", m->files);
     ds_status status = write_all(m->fd, line, length, m->files, error);
+    DS_INJECT("journal.written");
     if (status == DS_OK && sync && fdatasync(m->fd) != 0)
         status = failed(error, "sync", m->files);
+    DS_INJECT("journal.synced");
     if (status != DS_OK) { /* half a line may stand at the end: only a new file goes on */
         close(m->fd);
         m->fd = -1;
