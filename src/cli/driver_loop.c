@@ -37,7 +37,6 @@
 
 #define DRIVER_LEAST (INT64_C(4) << 20) /* of limits.memory is for the driver itself ... */
 #define DRIVER_MOST (INT64_C(64) << 20) /* ... a sixteenth, within these */
-#define HEARTBEAT_MS 300
 #define GOODBYE_MS 2000
 #define PRINTED_BYTES ((uint64_t)4 << 20) /* between two looks at what was read */
 /* With executors from outside, who may be of another user, bulk is reached over tcp too. */
@@ -736,7 +735,7 @@ static void make_control(driver_loop *loop, const ds_recovered *recovered)
                                .external_executors = loop->outside != NULL,
                                .folder = loop->folder,
                                .bulk_url = ds_stores_url(loop->stores),
-                               .heartbeat_ms = HEARTBEAT_MS,
+                               .heartbeat_ms = (uint32_t)app->executors_heartbeat_ms,
                                .credit_bytes = (uint64_t)app->limits_memory / 4,
                                .recovered = recovered};
     memcpy(config.key, loop->key, sizeof config.key);

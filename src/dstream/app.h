@@ -167,6 +167,7 @@ typedef struct ds_app {
     uint32_t key_partitions; /* after defaults */
     bool key_partitions_given;
     const char *executors_listen; /* NULL: none */
+    int64_t executors_heartbeat_ms;
     int64_t limits_memory, limits_record, limits_block, limits_spill;
     int64_t lua_instructions, lua_memory; /* limits */
     struct ds_lua_definition *functions;  /* sorted by name (lua/definition.h) */

@@ -428,6 +428,7 @@ INT_SHAPE(executors_cores, 1, 256);
 INT_SHAPE(key_partitions, 1, DS_KEY_PARTITIONS_MAX);
 static const ds_shape memory_size = {
     .kind = DS_SHAPE_SIZE, .min = 16 << 20, .max = INT64_C(1) << 50};
+static const ds_shape heartbeat = {.kind = DS_SHAPE_DURATION, .min = 10, .max = 86400000};
 static const ds_key executors_keys[] = {
     {"count", &executors_count, 0, {0, 0}, "2", "How many processes; 0 only with listen."},
     {"cores", &executors_cores, 0, {0, 0}, "1", "Task threads in each."},
@@ -445,6 +446,12 @@ static const ds_key executors_keys[] = {
      {0, 0},
      NULL,
      "tcp://host:port where executors may join; on a loopback address."},
+    {"heartbeat",
+     &heartbeat,
+     0,
+     {0, 0},
+     "300ms",
+     "An executor that is silent for so long is lost."},
     LATER_KEY("mode"),
     END_OF_KEYS,
 };
@@ -517,7 +524,6 @@ const ds_shape ds_app_shape = {
     .kind = DS_SHAPE_OBJECT, .noun = "an object (an app)", .keys = app_keys};
 
 const char *const ds_app_later_keys[] = {
-    "log",         "max_rate",  "block_interval", "concurrent_jobs",
-    "speculation", "heartbeat", "secret",         "tls",
-    "api",         NULL,
+    "log", "max_rate", "block_interval", "concurrent_jobs", "speculation", "secret", "tls",
+    "api", NULL,
 };

@@ -30,6 +30,7 @@ static void build_executors(ds_app_builder *builder, const json_t *executors)
     app->executors_count = (uint32_t)ds_shape_number(shape, executors, "count");
     app->executors_cores = (uint32_t)ds_shape_number(shape, executors, "cores");
     app->executors_memory = ds_shape_number(shape, executors, "memory");
+    app->executors_heartbeat_ms = ds_shape_number(shape, executors, "heartbeat");
     app->executors_listen = ds_app_text_copy(builder, ds_shape_string(shape, executors, "listen"));
     if (app->executors_listen != NULL)
         check_listen(builder, app->executors_listen);

@@ -12,6 +12,7 @@
 #define MOST_RESULT_BYTES ((size_t)4 << 20) /* ... of about this size: a message has more room */
 #define MOST_PLANS 8u
 #define LEAST_SHARE ((int64_t)1 << 20)
+#define REST_US INT64_C(300000) /* between two looks at what is not needed any more */
 #define RECEIVER_GIVE_UP_MS 10000
 #define RECEIVER_IDLE_MS 500
 #define BLOCK_INTERVAL_MS 200
@@ -35,7 +36,7 @@ struct ds_executor {
     ds_peers *peers;
     bool welcomed, ended;
     uint64_t id, epoch;
-    int64_t heartbeat_us, next_heartbeat_us;
+    int64_t heartbeat_us, next_heartbeat_us, next_rest_us;
     int64_t needed_bytes; /* of the budget at most, since memory was given back last */
     held_plan plans[MOST_PLANS];
     uint32_t n_plans;
@@ -64,7 +65,7 @@ ds_executor *ds_executor_new(const ds_executor_config *config, const ds_executor
     e->known = ds_known_tasks_new();
     ds_peers_set_fetcher(e->peers, &config->fetcher, !config->private_memory);
     e->results_arena = ds_arena_new(NULL);
-    e->next_heartbeat_us = INT64_MAX;
+    e->next_heartbeat_us = e->next_rest_us = INT64_MAX;
     e->results_due_us = INT64_MAX;
     return e;
 }
@@ -154,14 +155,16 @@ static void on_welcome(ds_executor *e, const ds_message *message, int64_t now_us
     e->id = message->welcome.executor_id;
     e->heartbeat_us = (int64_t)message->welcome.heartbeat_ms * 1000;
     e->next_heartbeat_us = e->heartbeat_us > 0 ? now_us + e->heartbeat_us : INT64_MAX;
+    e->next_rest_us = now_us + REST_US;
     ds_peers_add_store(e->peers, e->id, e->config.store);
     if (e->ports.welcomed != NULL)
         e->ports.welcomed(e->ports.arg, &message->welcome);
 }
 
 /* What was needed for a while only goes back to the system. */
-static void rest(ds_executor *e)
+static void rest(ds_executor *e, int64_t now_us)
 {
+    e->next_rest_us = now_us + REST_US;
     ds_store_rest(e->config.store);
     int64_t peak = ds_budget_recent_peak(&e->budget);
     if (peak > e->needed_bytes)
@@ -169,7 +172,8 @@ static void rest(ds_executor *e)
     if (e->needed_bytes - peak <= e->config.memory_bytes / 8)
         return;
     e->needed_bytes = peak;
-    ds_memory_rest();
+    if (e->ports.rest != NULL)
+        e->ports.rest(e->ports.arg);
 }
 
 static void beat(ds_executor *e, int64_t now_us)
@@ -180,7 +184,6 @@ static void beat(ds_executor *e, int64_t now_us)
     message.heartbeat.store_used = ds_store_used(e->config.store);
     message.heartbeat.store_peak = ds_store_peak(e->config.store);
     send(e, &message);
-    rest(e);
     e->next_heartbeat_us = now_us + e->heartbeat_us;
 }
 
@@ -571,6 +574,8 @@ static void on_time(ds_executor *e, int64_t now_us)
         flush_results(e);
     if (now_us >= e->next_heartbeat_us)
         beat(e, now_us);
+    if (now_us >= e->next_rest_us)
+        rest(e, now_us);
 }
 
 void ds_executor_step(ds_executor *e, const ds_executor_event *event)
@@ -597,5 +602,8 @@ void ds_executor_step(ds_executor *e, const ds_executor_event *event)
 
 int64_t ds_executor_deadline_us(const ds_executor *e)
 {
-    return e->results_due_us < e->next_heartbeat_us ? e->results_due_us : e->next_heartbeat_us;
+    int64_t at_us = e->next_rest_us;
+    if (e->results_due_us < at_us)
+        at_us = e->results_due_us;
+    return e->next_heartbeat_us < at_us ? e->next_heartbeat_us : at_us;
 }

@@ -39,6 +39,9 @@ typedef struct ds_executor_ports {
     void (*receivers_credit)(void *arg);
     /* Ends the process (or the simulated one): nothing is stepped after it. */
     void (*end)(void *arg, ds_status status, const char *reason);
+    /* Gives memory that is free back to the system somewhere, as that may take long. May be NULL:
+     * it stays. */
+    void (*rest)(void *arg);
     /* The driver took it in; welcome is borrowed. May be NULL. */
     void (*welcomed)(void *arg, const ds_msg_welcome *welcome);
 } ds_executor_ports;

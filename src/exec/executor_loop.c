@@ -19,6 +19,7 @@
 #include "rpc/link.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -209,6 +210,27 @@ static void port_welcomed(void *arg, const ds_msg_welcome *welcome)
     snprintf(why, sizeof why, "cannot enter the driver's folder %s: %s", welcome->folder,
              strerror(errno));
     port_end(loop, DS_ERR_UNAVAILABLE, why);
+}
+
+static _Atomic bool rests;
+
+static void *rest(void *arg)
+{
+    ds_memory_rest();
+    atomic_store(&rests, false);
+    return arg;
+}
+
+/* On a thread of its own: much memory takes long, and this thread has to beat. */
+static void port_rest(void *arg)
+{
+    pthread_t thread;
+    if (atomic_exchange(&rests, true))
+        return;
+    if (pthread_create(&thread, NULL, rest, arg) == 0)
+        pthread_detach(thread);
+    else
+        atomic_store(&rests, false);
 }
 
 static void port_receiver_add(void *arg, const ds_receiver_spec *spec)
@@ -405,6 +427,7 @@ ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
                                      .receiver_stop = port_receiver_stop,
                                      .receivers_cut = port_cut,
                                      .receivers_credit = port_credit,
+                                     .rest = port_rest,
                                      .welcomed = port_welcomed,
                                      .end = port_end};
     loop.mailbox = ds_mailbox_new();

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define ALIGNMENT ((uint64_t)64)
+#define REST_BYTES ((uint64_t)64 << 20) /* that go back to the system in one go */
 
 struct ds_store {
     int fd;
@@ -265,6 +266,8 @@ void ds_store_rest(ds_store *store)
     if (highest < store->highest_past)
         highest = store->highest_past;
     uint64_t from = round_up(highest, page_size()), end = round_up(store->touched, page_size());
+    if (from < end && end - from > REST_BYTES) /* it takes time: the rest, next time */
+        from = end - REST_BYTES;
     if (from < end && fallocate(store->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
                                 (off_t)(end - from)) == 0)
         store->touched = from;

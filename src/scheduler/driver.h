@@ -164,8 +164,8 @@ typedef struct ds_driver_config {
     bool saves;              /* what is kept is saved, and batches since then can run again */
     const char *folder;      /* where relative paths begin; borrowed; NULL: where executors are */
     const char *bulk_url;    /* where executors fetch bytes of lost ones; borrowed; NULL: nowhere */
-    uint32_t heartbeat_ms;
-    uint64_t credit_bytes;                /* for all receivers together */
+    uint32_t heartbeat_ms;   /* who says nothing for so long is lost; 0: nobody */
+    uint64_t credit_bytes;   /* for all receivers together */
     const struct ds_recovered *recovered; /* from a checkpoint, or NULL; borrowed for new */
 } ds_driver_config;
 

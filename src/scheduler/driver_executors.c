@@ -22,7 +22,7 @@ static void launch(ds_driver *d)
 
 void ds_driver_launch_all(ds_driver *d)
 {
-    d->started_us = d->now_us;
+    d->started_us = d->looked_us = d->now_us;
     for (uint32_t i = 0; i < d->plan->app->executors_count; i++)
         launch(d);
 }
@@ -150,15 +150,13 @@ static void on_hello(ds_driver *d, uint64_t peer, const ds_msg_hello *hello)
     ds_message welcome = {.type = DS_MSG_WELCOME};
     welcome.welcome = (ds_msg_welcome){.executor_id = entry->id,
                                        .app_id = d->plan->app->name,
-                                       .heartbeat_ms = d->config.heartbeat_ms,
+                                       .heartbeat_ms = ds_driver_beat_ms(d),
                                        .folder = d->config.folder};
     memcpy(welcome.welcome.key, d->config.key, sizeof d->config.key);
     ds_driver_send(d, entry, &welcome);
     tell_peers(d, entry);
     send_plan(d, entry);
 }
-
-static void lose(ds_driver *d, ds_executor_entry *entry, const char *why);
 
 static void on_plan_result(ds_driver *d, ds_executor_entry *entry, const ds_msg_plan_result *result)
 {
@@ -169,7 +167,7 @@ static void on_plan_result(ds_driver *d, ds_executor_entry *entry, const ds_msg_
         return;
     }
     if (result->status != DS_OK) { /* the app goes on without one from outside */
-        lose(d, entry, result->message);
+        ds_driver_lose(d, entry, result->message);
         return;
     }
     entry->state = DS_EXECUTOR_READY;
@@ -177,6 +175,7 @@ static void on_plan_result(ds_driver *d, ds_executor_entry *entry, const ds_msg_
     ds_driver_tell_tables(d, entry);
     d->ever_ready = true;
     d->relaunch_wait_us = DS_RELAUNCH_US;
+    entry->ready_us = d->now_us;
     ds_log_debug("executor %" PRIu64 " is ready", entry->id);
 }
 
@@ -257,18 +256,26 @@ static void lose_partitions(ds_driver *d, uint64_t executor_id)
             d->owners[p] = 0;
 }
 
-static void plan_replacement(ds_driver *d)
+/* One that had worked for a while is replaced at once. One that had not may fall again. */
+static int64_t replacement_wait_us(ds_driver *d, const ds_executor_entry *lost)
 {
-    DS_ASSERT(d->relaunch_wait_us >= DS_RELAUNCH_US);
-    if (d->relaunch_us != INT64_MAX)
-        return;
-    d->relaunch_us = d->now_us + d->relaunch_wait_us;
-    d->relaunch_wait_us *= 2;
-    if (d->relaunch_wait_us > DS_RELAUNCH_MOST_US)
-        d->relaunch_wait_us = DS_RELAUNCH_MOST_US;
+    DS_ASSERT(lost->local && d->relaunch_wait_us >= DS_RELAUNCH_US);
+    if (lost->ready_us != 0)
+        return d->now_us - lost->ready_us < DS_YOUNG_US ? DS_RELAUNCH_US : 0;
+    int64_t wait_us = d->relaunch_wait_us;
+    if (d->relaunch_us == INT64_MAX) /* of several that fail together one counts */
+        d->relaunch_wait_us = wait_us * 2 < DS_RELAUNCH_MOST_US ? wait_us * 2 : DS_RELAUNCH_MOST_US;
+    return wait_us;
 }
 
-static void lose(ds_driver *d, ds_executor_entry *entry, const char *why)
+static void plan_replacement(ds_driver *d, const ds_executor_entry *lost)
+{
+    int64_t at_us = d->now_us + replacement_wait_us(d, lost);
+    if (at_us < d->relaunch_us)
+        d->relaunch_us = at_us;
+}
+
+void ds_driver_lose(ds_driver *d, ds_executor_entry *entry, const char *why)
 {
     if (entry->state == DS_EXECUTOR_GONE)
         return;
@@ -294,14 +301,14 @@ static void lose(ds_driver *d, ds_executor_entry *entry, const char *why)
     if (entry->store_open ? d->config.bulk_url != NULL : entry->bulk_url[0] != '\0')
         tell_all(d, entry);
     if (entry->local)
-        plan_replacement(d);
+        plan_replacement(d, entry);
 }
 
 void ds_driver_on_peer_lost(ds_driver *d, uint64_t peer)
 {
     ds_executor_entry *entry = ds_registry_of_peer(&d->registry, peer);
     if (entry != NULL)
-        lose(d, entry, "its connection closed");
+        ds_driver_lose(d, entry, "its connection closed");
 }
 
 void ds_driver_on_exited(ds_driver *d, uint64_t executor_id, const char *why)
@@ -312,7 +319,7 @@ void ds_driver_on_exited(ds_driver *d, uint64_t executor_id, const char *why)
     if (entry->state == DS_EXECUTOR_GONE)
         ds_log_info("executor %" PRIu64 ": %s", executor_id, why);
     else if (entry->state == DS_EXECUTOR_LAUNCHED)
-        lose(d, entry, why); /* otherwise the connection tells */
+        ds_driver_lose(d, entry, why); /* otherwise the connection tells */
     else
         ds_log_info("executor %" PRIu64 ": %s", executor_id, why);
 }
@@ -394,15 +401,6 @@ static void relaunch(ds_driver *d)
         launch(d);
 }
 
-void ds_driver_lose_silent(ds_driver *d)
-{
-    for (size_t i = 0; i < d->registry.n; i++) {
-        ds_executor_entry *entry = d->registry.list[i];
-        if (entry->state != DS_EXECUTOR_GONE && d->now_us - entry->heard_us >= DS_SILENT_US)
-            lose(d, entry, "it was silent for a minute");
-    }
-}
-
 void ds_driver_watch_executors(ds_driver *d)
 {
     relaunch(d);
@@ -422,10 +420,6 @@ int64_t ds_driver_executors_deadline(const ds_driver *d)
     if (d->phase == DS_PHASE_STARTING && d->started_us + DS_START_WAIT_US > d->now_us &&
         d->started_us + DS_START_WAIT_US < deadline)
         deadline = d->started_us + DS_START_WAIT_US;
-    for (size_t i = 0; i < d->registry.n; i++) {
-        const ds_executor_entry *entry = d->registry.list[i];
-        if (entry->state != DS_EXECUTOR_GONE && entry->heard_us + DS_SILENT_US < deadline)
-            deadline = entry->heard_us + DS_SILENT_US;
-    }
-    return deadline;
+    int64_t silence = ds_driver_silence_deadline(d);
+    return silence < deadline ? silence : deadline;
 }

@@ -11,17 +11,21 @@
 
 #define DS_QUEUED_BATCHES 4u               /* ticks wait while so many batches are not committed */
 #define DS_START_WAIT_US INT64_C(10000000) /* for all executors; then one is enough */
-#define DS_SILENT_US INT64_C(60000000)     /* an executor that says nothing is lost */
+#define DS_SILENT_US INT64_C(60000000)     /* one that starts, and says nothing, is lost */
 #define DS_CUT_WAIT_US INT64_C(1000000)    /* for CUT_DONE; then the tick goes on without */
 #define DS_STOP_WAIT_US INT64_C(5000000)   /* for receivers to end */
-#define DS_RELAUNCH_US INT64_C(100000)     /* first back-off of a replacement, doubled */
+#define DS_YOUNG_US INT64_C(1000000) /* a replacement that dies so soon is not replaced at once */
+#define DS_RELAUNCH_US                                                                             \
+    INT64_C(100000) /* but later; if it was never ready, twice as late each time */
 #define DS_RELAUNCH_MOST_US INT64_C(10000000)
 #define DS_LAUNCH_FAILURES 5u              /* in a row before the first is ready: give up */
 #define DS_SHOWN_MOST 5u                   /* bad records shown for each source ... */
 #define DS_SHOWN_EVERY_US INT64_C(5000000) /* ... in so long */
 #define DS_JOURNAL_DELTAS 1000u            /* then a whole record in a new file */
 #define DS_APPEND_MOVES 3u                 /* of a batch; then its commit is not begun at once */
-#define DS_RETRY_US INT64_C(200000)        /* back-off of a task whose output failed, doubled */
+#define DS_MOVE_US INT64_C(20000) /* back-off of a receiver that finds its port in use, doubled */
+#define DS_MOVE_MOST_US INT64_C(5000000)
+#define DS_RETRY_US INT64_C(200000) /* back-off of a task whose output failed, doubled */
 #define DS_RETRY_MOST_US INT64_C(10000000)
 
 typedef enum ds_driver_phase {
@@ -58,6 +62,7 @@ struct ds_driver {
     uint32_t launch_failures;
     int64_t relaunch_us, relaunch_wait_us; /* when the next replacement starts; INT64_MAX */
     bool ever_ready;
+    int64_t looked_us; /* when it was looked who is silent */
 
     ds_intake *intakes; /* by source of the app */
     ds_source_counts *counts;
@@ -106,11 +111,16 @@ void ds_driver_on_message(ds_driver *driver, uint64_t peer, const ds_message *me
 void ds_driver_on_peer_lost(ds_driver *driver, uint64_t peer);
 void ds_driver_on_exited(ds_driver *driver, uint64_t executor_id, const char *why);
 void ds_driver_watch_executors(ds_driver *driver);
-/* To be called when time passes and not for messages: the driver itself may have stood still,
- * and what others said meanwhile waits for it. */
-void ds_driver_lose_silent(ds_driver *driver);
+void ds_driver_lose(ds_driver *driver, ds_executor_entry *entry, const char *why);
 void ds_driver_drop_stores(ds_driver *driver);
 int64_t ds_driver_executors_deadline(const ds_driver *driver);
+
+/* who says nothing: driver_silence.c */
+/* To be called when time passes and not for messages: what others said may wait for the driver. */
+void ds_driver_lose_silent(ds_driver *driver);
+int64_t ds_driver_silence_deadline(const ds_driver *driver);
+/* How often an executor is to say that it lives. */
+uint32_t ds_driver_beat_ms(const ds_driver *driver);
 
 /* sources side: driver_ticks.c */
 void ds_driver_start_receivers(ds_driver *driver);

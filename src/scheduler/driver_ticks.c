@@ -114,7 +114,8 @@ void ds_driver_start_receivers(ds_driver *d)
         return; /* their blocks come first: what is left of a store is for receivers */
     for (uint32_t i = 0; i < d->n_intakes && d->phase == DS_PHASE_RUNNING; i++) {
         ds_intake *intake = &d->intakes[i];
-        if (intake->needed && ds_intake_has_receiver(intake) && intake->phase == DS_INTAKE_IDLE)
+        if (intake->needed && ds_intake_has_receiver(intake) && intake->phase == DS_INTAKE_IDLE &&
+            d->now_us >= intake->retry_us)
             start_receiver(d, intake);
     }
 }
@@ -155,6 +156,7 @@ void ds_driver_receivers_of(ds_driver *d, uint64_t executor_id)
         ds_log_error("source %s: its receiver was lost with executor %" PRIu64
                      "; records that it had read and not yet reported are lost",
                      intake->source->name, executor_id);
+        intake->moved = intake->moved || intake->phase == DS_INTAKE_RUNNING;
         intake->receiver_id = 0;
         intake->phase = d->phase == DS_PHASE_STOPPING ? DS_INTAKE_ENDED : DS_INTAKE_IDLE;
     }
@@ -179,6 +181,25 @@ void ds_driver_on_blocks(ds_driver *d, ds_executor_entry *from, const ds_msg_blo
     }
 }
 
+/* A port may be in use for a moment more when its owner was just killed, and a peer may be away for
+ * longer than it may be at the start: one that worked before starts again. */
+static bool try_again(ds_driver *d, ds_intake *intake, ds_executor_entry *from,
+                      const ds_msg_receiver_state *state)
+{
+    if (!intake->moved || state->status != DS_ERR_UNAVAILABLE || d->phase != DS_PHASE_RUNNING)
+        return false;
+    DS_ASSERT(from->receivers > 0);
+    from->receivers--;
+    if (intake->retry_wait_us == DS_MOVE_MOST_US)
+        ds_log_warn("source %s: %s; trying again", intake->source->name, state->message);
+    int64_t wait_us = intake->retry_wait_us == 0 ? DS_MOVE_US : intake->retry_wait_us * 2;
+    intake->retry_wait_us = wait_us < DS_MOVE_MOST_US ? wait_us : DS_MOVE_MOST_US;
+    intake->retry_us = d->now_us + intake->retry_wait_us;
+    intake->receiver_id = 0;
+    intake->phase = DS_INTAKE_IDLE;
+    return true;
+}
+
 void ds_driver_on_receiver_state(ds_driver *d, ds_executor_entry *from,
                                  const ds_msg_receiver_state *state)
 {
@@ -189,6 +210,8 @@ void ds_driver_on_receiver_state(ds_driver *d, ds_executor_entry *from,
     switch ((ds_receiver_phase)state->phase) {
     case DS_RECEIVER_RUNNING:
         intake->phase = DS_INTAKE_RUNNING;
+        intake->moved = false;
+        intake->retry_us = intake->retry_wait_us = 0;
         ds_log_info("source %s: %s", name, state->message);
         break;
     case DS_RECEIVER_RETRYING: ds_log_warn("source %s: %s", name, state->message); break;
@@ -200,6 +223,8 @@ void ds_driver_on_receiver_state(ds_driver *d, ds_executor_entry *from,
             ds_log_info("source %s: %s", name, state->message);
         break;
     case DS_RECEIVER_FAILED: {
+        if (try_again(d, intake, from, state))
+            break;
         char text[DS_ERROR_TEXT];
         snprintf(text, sizeof text, "source %s: %s", name, state->message);
         ds_driver_end(d, (ds_status)state->status, text);
@@ -546,6 +571,9 @@ void ds_driver_ticks_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wal
     if (d->phase != DS_PHASE_RUNNING || d->tick.active || d->last_batch ||
         d->n_batches >= DS_QUEUED_BATCHES)
         return;
+    for (uint32_t i = 0; i < d->n_intakes; i++)
+        if (d->intakes[i].retry_us > d->now_us && d->intakes[i].retry_us < *mono_us)
+            *mono_us = d->intakes[i].retry_us;
     if (d->input_ended || hurries(d))
         *mono_us = d->now_us;
     else

@@ -43,7 +43,9 @@ typedef struct ds_intake {
     ds_intake_phase phase;
     /* With a receiver. */
     uint64_t receiver_id, executor_id;
-    uint64_t last_block; /* id of the newest block of this receiver */
+    bool moved; /* a receiver that worked was lost with its executor, and no other works yet */
+    int64_t retry_us, retry_wait_us; /* moved: when the next one starts, after one that failed */
+    uint64_t last_block;             /* id of the newest block of this receiver */
     ds_waiting_block *blocks;
     size_t n_blocks, blocks_capacity;
     uint64_t records;         /* reported so far: the position of the next block */

@@ -35,7 +35,7 @@ typedef struct ds_executor_entry {
     ds_store_paths store_paths;
     bool store_open; /* held by the driver */
     char bulk_url[DS_BULK_URL_BYTES];
-    int64_t launched_us, heard_us;
+    int64_t launched_us, ready_us, heard_us; /* ready_us: 0 before */
     uint64_t used_bytes;
     uint32_t running;        /* tasks there now */
     uint32_t owned;          /* key partitions that live there */

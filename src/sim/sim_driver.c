@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEARTBEAT_MS 300
+#define HEARTBEAT_MS 1200
 #define DRIVER_URL "sim://driver" /* where it gives out what it holds of lost executors */
 
 void ds_sim_driver_step(ds_sim *sim, ds_driver_event *event)

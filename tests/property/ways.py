@@ -293,7 +293,8 @@ def datasets_as_cut(app, found, times):
 def run_way(app, way, folder):
     path = write_app(app.json(), folder)
     write_files(app, folder)
-    arguments = ["run", path, "--available-now", "--progress", "json"]
+    arguments = ["run", path, "--available-now", "--progress", "json",
+                 "--set", "executors.heartbeat=20s"]
     if way in WITH_DEATHS:
         status, log = start_and_kill(arguments + WITH_DEATHS[way], folder, way)
     else:

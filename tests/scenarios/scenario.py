@@ -288,6 +288,9 @@ class Run:
 
 class Scenario(unittest.TestCase):
     maxDiff = 2000
+    # executors.heartbeat of all runs: on a machine with very much to do nobody is to be given up for
+    # it. None: what the app says.
+    HEARTBEAT = "20s"
 
     def setUp(self):
         # `outside` is for the harness; `dir` is all that the app knows.
@@ -345,6 +348,8 @@ class Scenario(unittest.TestCase):
         arguments = ["run", app, *options]
         if "--progress" not in options:
             arguments += ["--progress", "json"]
+        if self.HEARTBEAT and not any("executors.heartbeat" in option for option in options):
+            arguments += ["--set", "executors.heartbeat=" + self.HEARTBEAT]
         return Run(self, arguments, **popen)
 
     def run_now(self, app, *options, status=DONE, text=None, **popen):

@@ -34,6 +34,8 @@ def changed(path, value):
 
 
 class WrongApps(scenario.Scenario):
+    HEARTBEAT = None
+
     def refuse(self, text, *words, status=WRONG_APP):
         """validate and run say the same, and nothing is run."""
         if not isinstance(text, str):

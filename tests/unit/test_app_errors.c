@@ -69,9 +69,9 @@ START_TEST(not_available_yet)
            "app.json:3:14: executors.mode: \"mode\" is not available yet\n"},
           {"'executors':{'mode':'processes'}",
            "app.json:3:14: executors.mode: \"mode\" is not available yet\n"},
-          {"'executors':{'secret':'x','heartbeat':'1s'}",
+          {"'executors':{'secret':'x','heartbeat':'9ms'}",
            "app.json:3:14: executors.secret: \"secret\" is not available yet\n"
-           "app.json:3:27: executors.heartbeat: \"heartbeat\" is not available yet\n"},
+           "app.json:3:39: executors.heartbeat: must be 10ms or more, not \"9ms\"\n"},
           {"'log':{}, 'api':1, 'tls':2, 'speculation':3, 'concurrent_jobs':4, 'block_interval':5",
            "app.json:3:1: log: \"log\" is not available yet\n"
            "app.json:3:11: api: \"api\" is not available yet\n"

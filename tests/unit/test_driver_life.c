@@ -271,48 +271,6 @@ START_TEST(lost_before_it_is_ready)
 }
 END_TEST
 
-START_TEST(a_silent_executor_is_lost)
-{
-    driver_kit k;
-    open_files(&k, ONE);
-    kit_start(&k);
-    kit_join(&k, 1);
-    kit_wait_ms(&k, 59000);
-    kit_beat(&k, 1);
-    kit_wait_ms(&k, 59999);
-    ck_assert_uint_eq(ds_driver_progress(k.driver)->executors_lost, 0);
-    ck_assert_int_eq(kit_wants_ms(&k), 1);
-    kit_wait_ms(&k, 1);
-    ck_assert_uint_eq(ds_driver_progress(k.driver)->executors_lost, 1);
-    ck_assert_uint_eq(k.n_killed, 1);
-    ck_assert_uint_eq(k.n_closed_peers, 1);
-    kit_wait_ms(&k, 100);
-    ck_assert_uint_eq(k.n_launched, 2);
-    kit_close(&k);
-}
-END_TEST
-
-/* The driver itself stood still: what its executors said meanwhile still counts. */
-START_TEST(a_driver_that_stood_still)
-{
-    driver_kit k;
-    open_files(&k, TWO);
-    kit_start(&k);
-    kit_join(&k, 1);
-    kit_join(&k, 2);
-    k.now_us += 100000000;
-    kit_beat(&k, 2);
-    kit_beat(&k, 1);
-    kit_wait_ms(&k, 0);
-    ck_assert_uint_eq(ds_driver_progress(k.driver)->executors_lost, 0);
-    k.now_us += 100000000;
-    kit_beat(&k, 2);
-    kit_wait_ms(&k, 0);
-    ck_assert_uint_eq(ds_driver_progress(k.driver)->executors_lost, 1);
-    kit_close(&k);
-}
-END_TEST
-
 /* A task of a lost executor runs again, which is not held against it. */
 START_TEST(tasks_of_a_lost_executor_run_again)
 {
@@ -888,8 +846,7 @@ END_TEST
 UNIT_MAIN("driver_life", it_waits_for_all_executors, after_a_while_one_is_enough,
           executors_that_never_start, a_plan_that_does_not_compile_there, who_is_rejected,
           executors_from_outside, messages_that_mean_nothing, tasks_with_many_inputs,
-          lost_before_it_is_ready, a_silent_executor_is_lost, a_driver_that_stood_still,
-          tasks_of_a_lost_executor_run_again, a_task_that_loses_executors,
+          lost_before_it_is_ready, tasks_of_a_lost_executor_run_again, a_task_that_loses_executors,
           stores_of_lost_executors_are_held, memory_is_waited_for, a_failed_task_goes_elsewhere,
           a_full_disk_is_waited_for, bad_data_ends_the_app, outputs_that_do_not_fit,
           outputs_for_no_input, a_stage_with_too_many_inputs, a_batch_given_up_waits_for_its_tasks,

@@ -1,0 +1,73 @@
+/*
+ * Executors that say nothing: stopped by a signal, hung, or cut off without a word.
+ *
+ * One that is ready beats from its control thread, which does nothing that takes long, four times
+ * in executors.heartbeat; any other message counts, too. Before that it starts, and compiles the
+ * plan, which may take its time: it is given a minute.
+ *
+ * The driver looks four times in a heartbeat. If it comes late by half of one, it stood still
+ * itself (it was stopped, or the machine was), and what others said meanwhile may still be on its
+ * way: everybody is given a whole heartbeat more.
+ */
+#include "base/assert.h"
+#include "scheduler/driver_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static int64_t heartbeat_us(const ds_driver *d)
+{
+    return (int64_t)d->config.heartbeat_ms * 1000;
+}
+
+uint32_t ds_driver_beat_ms(const ds_driver *d)
+{
+    uint32_t beat = d->config.heartbeat_ms / 4;
+    return beat > 0 || d->config.heartbeat_ms == 0 ? beat : 1;
+}
+
+/* How long it may be silent. */
+static int64_t most_of(const ds_driver *d, const ds_executor_entry *entry)
+{
+    return entry->state == DS_EXECUTOR_READY ? heartbeat_us(d) : DS_SILENT_US;
+}
+
+/* What was said while the driver stood still is heard now, as far as it matters here. */
+static void forgive(ds_driver *d)
+{
+    for (size_t i = 0; i < d->registry.n; i++) {
+        DS_ASSERT(d->registry.list[i]->heard_us <= d->now_us);
+        d->registry.list[i]->heard_us = d->now_us;
+    }
+}
+
+static void lose_silent(ds_driver *d, ds_executor_entry *entry)
+{
+    char why[80];
+    snprintf(why, sizeof why, "it was silent for %" PRId64 " ms",
+             (d->now_us - entry->heard_us) / 1000);
+    ds_driver_lose(d, entry, why);
+}
+
+void ds_driver_lose_silent(ds_driver *d)
+{
+    int64_t since_us = d->now_us - d->looked_us;
+    if (d->config.heartbeat_ms == 0 || since_us < heartbeat_us(d) / 4)
+        return;
+    d->looked_us = d->now_us;
+    if (since_us >= heartbeat_us(d) * 3 / 4)
+        forgive(d);
+    for (size_t i = 0; i < d->registry.n; i++) {
+        ds_executor_entry *entry = d->registry.list[i];
+        if (entry->state != DS_EXECUTOR_GONE && d->now_us - entry->heard_us >= most_of(d, entry))
+            lose_silent(d, entry);
+    }
+}
+
+int64_t ds_driver_silence_deadline(const ds_driver *d)
+{
+    for (size_t i = 0; i < d->registry.n && d->config.heartbeat_ms > 0; i++)
+        if (d->registry.list[i]->state != DS_EXECUTOR_GONE)
+            return d->looked_us + heartbeat_us(d) / 4;
+    return INT64_MAX;
+}
