@@ -10,15 +10,15 @@
 #define LEAST_PIECE ((size_t)1 << 10)
 #define MOST_PIECE ((size_t)1 << 20)
 
-ds_collected *ds_collected_new(uint32_t plan_id, uint64_t save, uint32_t most_parts,
-                               const char *folder, ds_budget *budget)
+ds_collected *ds_collected_new(const ds_save_order *order, uint32_t most_parts, ds_budget *budget)
 {
-    DS_ASSERT(save > 0);
-    size_t length = strlen(folder) + 1;
+    DS_ASSERT(order->save > 0 && order->epoch > 0);
+    size_t length = strlen(order->folder) + 1;
     ds_collected *collected = ds_calloc(1, sizeof *collected + length);
-    memcpy(collected->folder_text, folder, length);
-    collected->folder = collected->folder_text;
-    collected->saved = (ds_msg_saved){.plan_id = plan_id, .save = save, .message = ""};
+    collected->order = *order;
+    collected->order.folder = memcpy(collected->folder, order->folder, length);
+    collected->saved =
+        (ds_msg_saved){.plan_id = order->plan_id, .save = order->save, .message = ""};
     collected->saved.parts = ds_calloc(most_parts, sizeof *collected->saved.parts);
     collected->bytes = ds_calloc(most_parts, sizeof *collected->bytes);
     collected->most_parts = most_parts;

@@ -22,9 +22,17 @@ typedef struct ds_collected_bytes {
     uint64_t length;
 } ds_collected_bytes;
 
+/* For what and where something is saved. */
+typedef struct ds_save_order {
+    uint64_t epoch, executor_id; /* who saves it */
+    uint32_t plan_id;
+    uint64_t save;      /* its number */
+    const char *folder; /* where it goes; "": into the store */
+} ds_save_order;
+
 typedef struct ds_collected {
     struct ds_collected *next; /* for who has it */
-    const char *folder;        /* where it goes; "": into the store */
+    ds_save_order order;
     /* What the driver is told: parts without path, ref, offset, length and checksum until they are
      * written; its texts lie here, too. Not OK: nothing of it is saved, the parts only say of what.
      */
@@ -35,12 +43,11 @@ typedef struct ds_collected {
     int64_t charged;
     char *path; /* of the file where it is */
     char why[DS_ERROR_TEXT];
-    char folder_text[];
+    char folder[];
 } ds_collected;
 
-/* For at most so many parts. folder is copied. Free with ds_collected_free. */
-ds_collected *ds_collected_new(uint32_t plan_id, uint64_t save, uint32_t most_parts,
-                               const char *folder, ds_budget *budget);
+/* For at most so many parts. order is copied. Free with ds_collected_free. */
+ds_collected *ds_collected_new(const ds_save_order *order, uint32_t most_parts, ds_budget *budget);
 void ds_collected_free(ds_collected *collected);
 
 /* Adds a part, whose bytes are written to *to next (valid until the next part): its write fails

@@ -22,6 +22,7 @@ typedef struct held_plan {
     uint32_t plan_id;
     ds_app *app;
     ds_plan *plan;
+    char *kept_folder;
     ds_keyed_store *keyed;
     ds_tables *tables;
     ds_task_env env;
@@ -32,6 +33,8 @@ struct ds_executor {
     ds_executor_ports ports;
     ds_budget budget;
     ds_batch_ranges *ranges;
+    ds_saved_ranges *saved_ranges;
+    ds_collection *collection;
     ds_block_ledger *ledger;
     ds_peers *peers;
     bool welcomed, ended;
@@ -45,6 +48,7 @@ struct ds_executor {
     uint64_t *receivers;              /* ids that were started */
     size_t n_receivers;
     uint32_t in_flight; /* tasks */
+    uint32_t saves;     /* of partitions, that are being written */
     uint32_t loads;     /* of tables, under way, and versions being prepared */
     uint64_t last_load; /* the newest that was asked for */
     ds_arena *results_arena;
@@ -60,6 +64,8 @@ ds_executor *ds_executor_new(const ds_executor_config *config, const ds_executor
     e->ports = *ports;
     ds_budget_init(&e->budget, NULL, config->memory_bytes);
     e->ranges = ds_batch_ranges_new(config->store);
+    e->saved_ranges = ds_saved_ranges_new(config->store);
+    e->collection = ds_collection_new();
     e->ledger = ds_block_ledger_new(config->store);
     e->peers = ds_peers_new();
     e->known = ds_known_tasks_new();
@@ -78,6 +84,7 @@ static void drop_plan(ds_executor *e, uint32_t index)
     ds_tables_free(held->tables);
     ds_plan_free(held->plan);
     ds_app_free(held->app);
+    free(held->kept_folder);
     *held = e->plans[--e->n_plans];
 }
 
@@ -91,11 +98,18 @@ void ds_executor_free(ds_executor *e)
     ds_peers_free(e->peers);
     ds_block_ledger_free(e->ledger);
     ds_batch_ranges_free(e->ranges);
+    ds_saved_ranges_free(e->saved_ranges);
+    ds_collection_free(e->collection);
     ds_known_tasks_free(e->known);
     ds_batch_set_fini(&e->released);
     ds_batch_set_fini(&e->committed);
     free(e->receivers);
     free(e);
+}
+
+ds_saved_ranges *ds_executor_saved_ranges(ds_executor *e)
+{
+    return e->saved_ranges;
 }
 
 ds_block_ledger *ds_executor_ledger(ds_executor *e)
@@ -249,6 +263,7 @@ static ds_status hold_plan(ds_executor *e, const ds_msg_plan *text, ds_error *er
     held.keyed = ds_keyed_store_new(&e->budget);
     const ds_table_builder builder = {held.plan, e->peers, &e->budget};
     held.tables = ds_tables_new(&builder, e->id, e->config.store);
+    held.kept_folder = ds_strdup(text->kept_folder);
     held.env = (ds_task_env){.plan = held.plan,
                              .store = e->config.store,
                              .ranges = e->ranges,
@@ -258,7 +273,9 @@ static ds_status hold_plan(ds_executor *e, const ds_msg_plan *text, ds_error *er
                              .budget = &e->budget,
                              .share_bytes = share_of(e, held.plan),
                              .executor_id = e->id,
-                             .epoch = e->epoch};
+                             .epoch = e->epoch,
+                             .collection = e->collection,
+                             .kept_folder = held.kept_folder};
     e->plans[e->n_plans++] = held;
     return DS_OK;
 }
@@ -275,7 +292,7 @@ static void on_plan(ds_executor *e, const ds_msg_plan *text)
 static void on_drop_plan(ds_executor *e, const ds_msg_drop_plan *drop)
 {
     held_plan *held = find_plan(e, drop->plan_id);
-    if (held != NULL && e->in_flight == 0 && e->loads == 0)
+    if (held != NULL && e->in_flight == 0 && e->loads == 0 && e->saves == 0)
         drop_plan(e, (uint32_t)(held - e->plans));
 }
 
@@ -331,6 +348,35 @@ static void keep_result(ds_executor *e, const ds_task_result *result)
     }
 }
 
+/* ---- saves ---- */
+
+/* What tasks have collected is written while others run. */
+static void start_saves(ds_executor *e)
+{
+    ds_collected *list = ds_collection_take(e->collection);
+    while (list != NULL) {
+        ds_collected *collected = list;
+        list = collected->next;
+        collected->next = NULL;
+        e->saves++;
+        e->ports.save(e->ports.arg, collected);
+    }
+}
+
+/* The driver hears of the task that collected it before it hears that it is saved. */
+static void on_saved(ds_executor *e, const ds_msg_saved *saved)
+{
+    DS_ASSERT(e->saves > 0);
+    e->saves--;
+    const held_plan *held = find_plan(e, saved->plan_id);
+    for (uint32_t i = 0; i < saved->n_parts && saved->status != DS_OK && held != NULL; i++)
+        ds_keyed_store_not_saved(held->keyed, saved->parts[i].stage, saved->parts[i].partition);
+    flush_results(e);
+    ds_message message = {.type = DS_MSG_SAVED};
+    message.saved = *saved;
+    send(e, &message);
+}
+
 static void on_task_done(ds_executor *e, const ds_task_result *result, int64_t now_us)
 {
     DS_ASSERT(e->in_flight > 0);
@@ -345,6 +391,7 @@ static void on_task_done(ds_executor *e, const ds_task_result *result, int64_t n
     if (e->in_flight == 0 || e->n_results == MOST_RESULTS || now_us >= e->results_due_us ||
         ds_arena_bytes(e->results_arena) > MOST_RESULT_BYTES)
         flush_results(e);
+    start_saves(e);
 }
 
 static void refuse_task(ds_executor *e, const ds_task *task)
@@ -397,6 +444,10 @@ static void on_release(ds_executor *e, const ds_msg_release *release)
         ds_batch_set_add(&e->released, release->batches[i]);
         give_back(e, release->batches[i]);
     }
+    for (uint32_t i = 0; i < release->n_saved; i++)
+        if (release->saved[i].executor_id == e->id)
+            ds_saved_ranges_give(e->saved_ranges, release->saved[i].offset,
+                                 release->saved[i].length);
     bool any = false;
     for (uint32_t i = 0; i < release->n_blocks; i++)
         any |= ds_block_ledger_release(e->ledger, release->blocks[i].receiver_id,
@@ -452,9 +503,10 @@ static void on_table_drop(ds_executor *e, const ds_msg_table_drop *drop)
         ds_tables_drop(held->tables, drop->source, drop->version);
 }
 
-/* Tables are there until the end: nothing is asked of them after it. */
+/* Tables and what is saved are there until the end: nothing is asked of them after it. */
 static void on_stop(ds_executor *e, const ds_msg_stop *stop)
 {
+    ds_saved_ranges_clear(e->saved_ranges);
     for (uint32_t i = 0; i < e->n_plans; i++)
         ds_tables_clear(e->plans[i].tables);
     end(e, DS_OK, stop->reason);
@@ -588,6 +640,7 @@ void ds_executor_step(ds_executor *e, const ds_executor_event *event)
     case DS_EXECUTOR_TASK_DONE: on_task_done(e, event->result, event->now_us); break;
     case DS_EXECUTOR_TABLE_LOADED: on_table_loaded(e, event->loaded); break;
     case DS_EXECUTOR_TABLE_PREPARED: on_table_prepared(e); break;
+    case DS_EXECUTOR_SAVED: on_saved(e, event->saved); break;
     case DS_EXECUTOR_BLOCK: on_block(e, event->block.receiver_id, event->block.block); break;
     case DS_EXECUTOR_RECEIVER_STATE: on_receiver_state(e, &event->state); break;
     case DS_EXECUTOR_CUT_DONE: on_cut_done(e, event->tick); break;

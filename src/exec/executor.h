@@ -15,6 +15,7 @@
 #define DS_EXEC_EXECUTOR_H
 
 #include "exec/block_ledger.h"
+#include "exec/saved_ranges.h"
 #include "exec/task.h"
 #include "receiver/receiver.h"
 
@@ -33,6 +34,9 @@ typedef struct ds_executor_ports {
     /* Decodes a version of a table ahead of the first task that needs it (ds_tables_prepare), and
      * says so with DS_EXECUTOR_TABLE_PREPARED. May be NULL: the task does it. */
     void (*prepare)(void *arg, const ds_task_env *env, const ds_table_use *use);
+    /* Takes over what a task collected for a save: writes it somewhere (save_writer.h), reports
+     * that with DS_EXECUTOR_SAVED, and frees it before the control. */
+    void (*save)(void *arg, ds_collected *collected);
     void (*receiver_add)(void *arg, const ds_receiver_spec *spec);
     void (*receiver_stop)(void *arg, uint64_t receiver_id);
     void (*receivers_cut)(void *arg, uint64_t tick);
@@ -68,6 +72,7 @@ typedef enum ds_executor_event_kind {
     DS_EXECUTOR_TASK_DONE,
     DS_EXECUTOR_TABLE_LOADED,
     DS_EXECUTOR_TABLE_PREPARED,
+    DS_EXECUTOR_SAVED,
     DS_EXECUTOR_BLOCK,
     DS_EXECUTOR_RECEIVER_STATE,
     DS_EXECUTOR_CUT_DONE,
@@ -82,6 +87,7 @@ typedef struct ds_executor_event {
         const ds_message *message;
         const ds_task_result *result;
         const ds_msg_table_loaded *loaded;
+        const ds_msg_saved *saved; /* of what was collected, and is written or has failed */
         struct {
             uint64_t receiver_id;
             ds_block block;
@@ -101,6 +107,9 @@ void ds_executor_step(ds_executor *executor, const ds_executor_event *event);
 
 /* When it wants DS_EXECUTOR_TIME next (monotonic us); INT64_MAX: never. */
 int64_t ds_executor_deadline_us(const ds_executor *executor);
+
+/* For whoever writes what is saved (thread-safe). */
+ds_saved_ranges *ds_executor_saved_ranges(ds_executor *executor);
 
 /* For the block sink of its receivers (thread-safe). */
 ds_block_ledger *ds_executor_ledger(ds_executor *executor);

@@ -1,9 +1,10 @@
 /*
- * Threads: this one steps the control; the link's, the task pool's and the receivers' threads
- * post events to its mailbox and never touch the control. Ports are called from this thread
+ * Threads: this one steps the control; the link's, the task pool's, the receivers' and the saver's
+ * threads post events to its mailbox and never touch the control. Ports are called from this thread
  * only. Task threads fetch what they cannot map over bulk links of their own, and the threads
  * of those links give others bytes of the store. When the driver is lost, or the control ends while
- * tasks run, the process leaves by _exit: nothing it holds has a name, so the kernel cleans up.
+ * tasks run, the process leaves by _exit: nothing it holds has a name but files of a save, which
+ * the next driver clears away, so the kernel cleans up.
  */
 #include "exec/executor_loop.h"
 
@@ -14,6 +15,7 @@
 #include "exec/bulk_client.h"
 #include "exec/bulk_server.h"
 #include "exec/executor.h"
+#include "exec/saver.h"
 #include "exec/table_loader.h"
 #include "exec/task_pool.h"
 #include "rpc/link.h"
@@ -39,6 +41,7 @@ typedef enum mail_kind {
     MAIL_TASK,
     MAIL_TABLE,
     MAIL_PREPARED,
+    MAIL_SAVED,
     MAIL_BLOCK,
     MAIL_STATE,
     MAIL_CUT_DONE
@@ -49,6 +52,7 @@ typedef struct mail {
     mail_kind kind;
     ds_task_done *done;
     ds_table_load_done *loaded;
+    ds_collected *collected;
     uint64_t receiver_id, tick;
     ds_block block;
     ds_msg_receiver_state state;
@@ -62,6 +66,7 @@ typedef struct executor_loop {
     ds_client *client;
     ds_task_pool *pool;
     ds_receivers *receivers; /* started with the first receiver */
+    ds_save_thread *saver;   /* started with the first save */
     ds_spill *spill;
     ds_store *store;
     ds_bulk_server *bulk_server;
@@ -188,6 +193,23 @@ static void on_table_prepared(void *arg)
 static void port_prepare(void *arg, const ds_task_env *env, const ds_table_use *use)
 {
     ds_table_prepare_start(env, use, on_table_prepared, arg);
+}
+
+static void on_saved(void *arg, ds_collected *collected)
+{
+    executor_loop *loop = arg;
+    mail *m = new_mail(MAIL_SAVED, NULL, 0);
+    m->collected = collected;
+    ds_mailbox_post(loop->mailbox, &m->link);
+}
+
+static void port_save(void *arg, ds_collected *collected)
+{
+    executor_loop *loop = arg;
+    const ds_save_target target = {loop->store, ds_executor_saved_ranges(loop->control), true};
+    if (loop->saver == NULL)
+        loop->saver = ds_save_thread_start(&target, on_saved, loop);
+    ds_save_thread_add(loop->saver, collected);
 }
 
 static void port_end(void *arg, ds_status status, const char *reason)
@@ -340,6 +362,11 @@ static void step_mail(executor_loop *loop, mail *m)
         event.kind = DS_EXECUTOR_TASK_DONE;
         event.result = ds_task_done_result(m->done);
         break;
+    case MAIL_SAVED:
+        DS_ASSERT(m->collected != NULL);
+        event.kind = DS_EXECUTOR_SAVED;
+        event.saved = &m->collected->saved;
+        break;
     case MAIL_PREPARED: event.kind = DS_EXECUTOR_TABLE_PREPARED; break;
     case MAIL_TABLE:
         DS_ASSERT(m->loaded != NULL);
@@ -365,6 +392,8 @@ static void step_mail(executor_loop *loop, mail *m)
         ds_task_done_free(m->done);
     if (m->kind == MAIL_TABLE)
         ds_table_load_free(m->loaded);
+    if (m->kind == MAIL_SAVED)
+        ds_collected_free(m->collected);
 }
 
 static void run(executor_loop *loop)
@@ -423,6 +452,7 @@ ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
                                      .run = port_run,
                                      .load = port_load,
                                      .prepare = port_prepare,
+                                     .save = port_save,
                                      .receiver_add = port_receiver_add,
                                      .receiver_stop = port_receiver_stop,
                                      .receivers_cut = port_cut,

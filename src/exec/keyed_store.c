@@ -7,6 +7,8 @@
 
 typedef struct entry {
     bool busy;
+    bool begun;     /* parts of it can go on where a chain ends */
+    uint64_t saved; /* the newest save that it was collected for; 0: none */
     ds_kept *kept;
 } entry;
 
@@ -60,45 +62,58 @@ static entry *entry_of(ds_keyed_store *store, const ds_stage *stage, uint32_t pa
     return &of->entries[partition];
 }
 
-/* Makes the entry stand where the driver expects it, if it can. */
+static void make_anew(ds_keyed_store *store, entry *e, const ds_stage *stage, bool begun)
+{
+    ds_kept_free(e->kept);
+    e->kept = ds_kept_new(stage, store->budget);
+    e->begun = begun;
+}
+
+/* Makes the entry stand where the driver expects it, if it can. *passed: the task has nothing to
+ * do. */
 static ds_status align(ds_keyed_store *store, entry *e, const ds_stage *stage, uint32_t partition,
-                       int64_t expected_ms, int64_t batch_ms, ds_error *error)
+                       const ds_keyed_wish *wish, bool *passed, ds_error *error)
 {
     DS_ASSERT(!e->busy);
     int64_t version = e->kept == NULL ? DS_NO_BATCH : ds_kept_version(e->kept);
-    if (version == batch_ms)
+    *passed = wish->replay && version > wish->batch_ms;
+    if (version == wish->batch_ms || *passed)
         return DS_OK;
-    if (expected_ms == DS_NO_BATCH) {
-        ds_kept_free(e->kept);
-        e->kept = ds_kept_new(stage, store->budget);
+    if (wish->expected_ms == DS_NO_BATCH) {
+        make_anew(store, e, stage, false);
         return DS_OK;
     }
-    if (version >= expected_ms && version < batch_ms)
+    if (version >= wish->expected_ms && version < wish->batch_ms)
         return DS_OK;
+    if (wish->chain) {
+        make_anew(store, e, stage, true);
+        return DS_OK;
+    }
     if (version == DS_NO_BATCH)
         return ds_error_set(error, DS_ERR_LOST,
                             "key partition %u of stage %u is not here, and should stand at %lld",
-                            partition, stage->id, (long long)expected_ms);
+                            partition, stage->id, (long long)wish->expected_ms);
     return ds_error_set(error, DS_ERR_LOST,
                         "key partition %u of stage %u stands at batch %lld, not at %lld", partition,
-                        stage->id, (long long)version, (long long)expected_ms);
+                        stage->id, (long long)version, (long long)wish->expected_ms);
 }
 
 ds_status ds_keyed_store_take(ds_keyed_store *store, const ds_stage *stage, uint32_t partition,
-                              int64_t expected_ms, int64_t batch_ms, ds_kept **kept,
-                              ds_error *error)
+                              const ds_keyed_wish *wish, ds_kept **kept, ds_error *error)
 {
-    DS_ASSERT(stage->keyed);
+    DS_ASSERT(stage->keyed && !(wish->chain && wish->expected_ms == DS_NO_BATCH));
     pthread_mutex_lock(&store->lock);
     entry *e = entry_of(store, stage, partition);
     ds_status status;
+    bool passed = false;
     if (e->busy)
         status = ds_error_set(error, DS_ERR_UNAVAILABLE,
                               "key partition %u of stage %u is in use by another task", partition,
                               stage->id);
     else
-        status = align(store, e, stage, partition, expected_ms, batch_ms, error);
-    if (status == DS_OK) {
+        status = align(store, e, stage, partition, wish, &passed, error);
+    *kept = NULL;
+    if (status == DS_OK && !passed) {
         e->busy = true;
         DS_ASSERT(e->kept != NULL);
         *kept = e->kept;
@@ -113,5 +128,39 @@ void ds_keyed_store_put(ds_keyed_store *store, const ds_stage *stage, uint32_t p
     entry *e = entry_of(store, stage, partition);
     DS_ASSERT(e->busy);
     e->busy = false;
+    pthread_mutex_unlock(&store->lock);
+}
+
+void ds_keyed_store_drop(ds_keyed_store *store, const ds_stage *stage, uint32_t partition)
+{
+    pthread_mutex_lock(&store->lock);
+    entry *e = entry_of(store, stage, partition);
+    DS_ASSERT(e->busy);
+    ds_kept_free(e->kept);
+    e->kept = NULL;
+    e->busy = false;
+    pthread_mutex_unlock(&store->lock);
+}
+
+bool ds_keyed_store_collects(ds_keyed_store *store, const ds_stage *stage, uint32_t partition,
+                             uint64_t save, bool *whole)
+{
+    pthread_mutex_lock(&store->lock);
+    entry *e = entry_of(store, stage, partition);
+    bool now = save > e->saved;
+    if (now) {
+        *whole = !e->begun;
+        e->begun = true;
+        e->saved = save;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return now;
+}
+
+void ds_keyed_store_not_saved(ds_keyed_store *store, uint32_t stage, uint32_t partition)
+{
+    pthread_mutex_lock(&store->lock);
+    if (stage < store->n_stages && partition < store->stages[stage].n)
+        store->stages[stage].entries[partition].begun = false;
     pthread_mutex_unlock(&store->lock);
 }

@@ -1,6 +1,21 @@
 /*
  * The keyed store of an executor: what it keeps for the key partitions that live on it, by
  * stage and partition (kept.h). Thread-safe; a partition is used by one task at a time.
+ *
+ * Where a partition stands, and where a task wants it, may differ in every way: a task runs twice,
+ * comes late, a batch between was given up, the partition comes from elsewhere. What is done:
+ *
+ *     it stands at the task's batch       as it is: the task has been applied
+ *     a replay, and it stands behind      nothing at all: it has been applied
+ *     it should begin empty               it is made anew
+ *     it stands where it should, or       as it is (a batch in between was applied here, and was
+ *     between that and the task's batch     given up then: panes are not thrown away for that)
+ *     else, and the task brings a chain   it is made anew, and loaded
+ *     else                                it is lost (DS_ERR_LOST)
+ *
+ * So a chain is loaded only where nothing better is there, once, however often the task that
+ * brings it runs; and a task that is not a replay may be sent back in time, with a chain, to make
+ * its results once more.
  */
 #ifndef DS_EXEC_KEYED_STORE_H
 #define DS_EXEC_KEYED_STORE_H
@@ -13,17 +28,32 @@ typedef struct ds_keyed_store ds_keyed_store;
 ds_keyed_store *ds_keyed_store_new(ds_budget *budget);
 void ds_keyed_store_free(ds_keyed_store *store);
 
+/* What a task wants of its partition. */
+typedef struct ds_keyed_wish {
+    int64_t expected_ms; /* the batch it has to stand at; DS_NO_BATCH: it begins empty */
+    int64_t batch_ms;    /* of the task */
+    bool chain;          /* the task brings parts that make it stand at expected_ms */
+    bool replay;         /* only what is kept matters, no results */
+} ds_keyed_wish;
+
 /*
- * Takes a partition for a task. The driver tells at which batch it has to stand: DS_NO_BATCH means
- * that it begins empty (what is here is dropped); otherwise it must stand at `expected_ms`, at a
- * batch behind that (which was given up when it had been applied here), or at batch_ms already
- * (a task that runs again). DS_ERR_LOST if it does not; DS_ERR_UNAVAILABLE if another task uses
- * it: it can be had soon.
+ * Takes a partition for a task. *kept NULL: there is nothing to do, and nothing was taken. If it
+ * stands nowhere (ds_kept_version is DS_NO_BATCH) and the task brings a chain, that is to be
+ * loaded. DS_ERR_LOST as above; DS_ERR_UNAVAILABLE if another task uses it: it can be had soon.
  */
 ds_status ds_keyed_store_take(ds_keyed_store *store, const ds_stage *stage, uint32_t partition,
-                              int64_t expected_ms, int64_t batch_ms, ds_kept **kept,
-                              ds_error *error);
+                              const ds_keyed_wish *wish, ds_kept **kept, ds_error *error);
 /* Puts it back after the task. */
 void ds_keyed_store_put(ds_keyed_store *store, const ds_stage *stage, uint32_t partition);
+/* Gives up what was taken: it could not be loaded. */
+void ds_keyed_store_drop(ds_keyed_store *store, const ds_stage *stage, uint32_t partition);
+
+/* True once for a partition and the number of a save (never for one that is older than another):
+ * now it is to be collected for it. *whole: all of it, as no part before it counts. */
+bool ds_keyed_store_collects(ds_keyed_store *store, const ds_stage *stage, uint32_t partition,
+                             uint64_t save, bool *whole);
+/* Parts of a partition that were collected have not been saved: the next ones are whole. Stages and
+ * partitions that nothing is kept of are passed over. */
+void ds_keyed_store_not_saved(ds_keyed_store *store, uint32_t stage, uint32_t partition);
 
 #endif

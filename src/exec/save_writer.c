@@ -65,11 +65,11 @@ static ds_status failed(ds_error *error, const char *what, const char *path)
     return ds_error_set(error, DS_ERR_IO, "cannot %s %s: %s", what, path, strerror(errno));
 }
 
-static void set_path(ds_save_writer *writer, uint64_t epoch, uint64_t executor_id)
+static void set_path(ds_save_writer *writer, const ds_save_order *order)
 {
     ds_buffer path = {0};
-    ds_buffer_printf(&path, "%s/%" PRIu64 "-%" PRIx64 "-%" PRIu64, writer->folder, writer->save,
-                     epoch, executor_id);
+    ds_buffer_printf(&path, "%s/%" PRIu64 "-%" PRIx64 "-%" PRIu64, order->folder, order->save,
+                     order->epoch, order->executor_id);
     if (writer->number > 0)
         ds_buffer_printf(&path, "-%" PRIu32, writer->number);
     ds_buffer_append_text(&path, ".kept");
@@ -95,13 +95,12 @@ static ds_status make_folder(const char *folder, bool sync, ds_error *error)
 
 /* Creates a file that is not there yet: parts that were written late must not end the file of those
  * before them. */
-static ds_status create(ds_save_writer *writer, uint64_t epoch, uint64_t executor_id,
-                        ds_error *error)
+static ds_status create(ds_save_writer *writer, const ds_save_order *order, ds_error *error)
 {
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
     DS_ASSERT(writer->fd < 0);
     for (;; writer->number++) {
-        set_path(writer, epoch, executor_id);
+        set_path(writer, order);
         if (strlen(writer->path) >= DS_MESSAGE_TEXT_LIMIT)
             return ds_error_set(error, DS_ERR_IO, "a path is too long: %s", writer->folder);
         writer->fd = open(writer->path, flags, 0666);
@@ -117,22 +116,21 @@ static ds_status create(ds_save_writer *writer, uint64_t epoch, uint64_t executo
 }
 
 /* Lets the file for a save be open. */
-static ds_status open_file(ds_save_writer *writer, uint64_t epoch, uint64_t executor_id,
-                           const ds_collected *collected, ds_error *error)
+static ds_status open_file(ds_save_writer *writer, const ds_save_order *order, ds_error *error)
 {
-    DS_ASSERT(collected->folder[0] != '\0');
-    bool same = writer->folder != NULL && writer->save == collected->saved.save &&
-                strcmp(writer->folder, collected->folder) == 0;
+    DS_ASSERT(order->folder[0] != '\0');
+    bool same = writer->folder != NULL && writer->save == order->save &&
+                strcmp(writer->folder, order->folder) == 0;
     if (same && writer->fd >= 0)
         return DS_OK;
     uint32_t number = same ? writer->number + 1 : 0;
     forget_file(writer);
     writer->number = number;
-    writer->save = collected->saved.save;
-    writer->folder = ds_strdup(collected->folder);
+    writer->save = order->save;
+    writer->folder = ds_strdup(order->folder);
     writer->length = 0;
     writer->used = false;
-    return create(writer, epoch, executor_id, error);
+    return create(writer, order, error);
 }
 
 static ds_status write_all(ds_save_writer *writer, const char *bytes, size_t length,
@@ -189,8 +187,7 @@ static ds_status put_pieces(ds_store *store, const ds_collected_bytes *bytes, ui
     return DS_OK;
 }
 
-static ds_status put_in_store(ds_save_writer *writer, uint64_t executor_id, ds_collected *collected,
-                              ds_error *error)
+static ds_status put_in_store(ds_save_writer *writer, ds_collected *collected, ds_error *error)
 {
     const ds_save_target *target = &writer->target;
     for (uint32_t i = 0; i < collected->saved.n_parts; i++) {
@@ -199,7 +196,7 @@ static ds_status put_in_store(ds_save_writer *writer, uint64_t executor_id, ds_c
         if (part->length == 0)
             continue;
         DS_TRY(ds_saved_ranges_take(target->ranges, part->length, &offset, error));
-        part->ref = (ds_ref){executor_id, offset, part->length};
+        part->ref = (ds_ref){collected->order.executor_id, offset, part->length};
         DS_TRY(put_pieces(target->store, &collected->bytes[i], offset, error));
     }
     return DS_OK;
@@ -238,21 +235,23 @@ static bool measure(ds_collected *collected)
     return any;
 }
 
+static bool same_file(const ds_collected *a, const ds_collected *b)
+{
+    return a->order.save == b->order.save && strcmp(a->folder, b->folder) == 0;
+}
+
 /* Those that follow each other and go to the same file: written, synced once. Returns the next. */
-static ds_collected *write_group(ds_save_writer *writer, uint64_t epoch, uint64_t executor_id,
-                                 ds_collected *first)
+static ds_collected *write_group(ds_save_writer *writer, ds_collected *first)
 {
     ds_error error;
     ds_status status = DS_OK;
     bool any = false;
     ds_collected *end = first;
-    for (; end != NULL && end->saved.save == first->saved.save &&
-           strcmp(end->folder, first->folder) == 0;
-         end = end->next) {
+    for (; end != NULL && same_file(end, first); end = end->next) {
         if (end->saved.status != DS_OK || !measure(end) || status != DS_OK)
             continue;
         any = true;
-        status = open_file(writer, epoch, executor_id, end, &error);
+        status = open_file(writer, &end->order, &error);
         if (status == DS_OK)
             status = put_in_file(writer, end, &error);
     }
@@ -270,12 +269,12 @@ static ds_collected *write_group(ds_save_writer *writer, uint64_t epoch, uint64_
     return end;
 }
 
-static void write_in_store(ds_save_writer *writer, uint64_t executor_id, ds_collected *collected)
+static void write_in_store(ds_save_writer *writer, ds_collected *collected)
 {
     ds_error error;
     if (collected->saved.status != DS_OK || !measure(collected))
         return;
-    ds_status status = put_in_store(writer, executor_id, collected, &error);
+    ds_status status = put_in_store(writer, collected, &error);
     if (status == DS_OK) {
         ds_collected_forget_bytes(collected);
         return;
@@ -284,16 +283,14 @@ static void write_in_store(ds_save_writer *writer, uint64_t executor_id, ds_coll
     ds_collected_fail(collected, status, error.message);
 }
 
-void ds_save_writer_write(ds_save_writer *writer, uint64_t epoch, uint64_t executor_id,
-                          ds_collected *list)
+void ds_save_writer_write(ds_save_writer *writer, ds_collected *list)
 {
-    DS_ASSERT(epoch != 0);
     while (list != NULL) {
         if (list->folder[0] != '\0') {
-            list = write_group(writer, epoch, executor_id, list);
+            list = write_group(writer, list);
             continue;
         }
-        write_in_store(writer, executor_id, list);
+        write_in_store(writer, list);
         list = list->next;
     }
 }

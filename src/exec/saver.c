@@ -11,7 +11,6 @@ struct ds_save_thread {
     ds_collected *first, **last;
     bool stopping;
     ds_save_writer *writer;
-    uint64_t epoch, executor_id;
     ds_saved_fn fn;
     void *arg;
     pthread_t thread;
@@ -37,7 +36,7 @@ static void *work(void *arg)
     ds_save_thread *saver = arg;
     ds_collected *list;
     while ((list = take(saver)) != NULL) {
-        ds_save_writer_write(saver->writer, saver->epoch, saver->executor_id, list);
+        ds_save_writer_write(saver->writer, list);
         while (list != NULL) {
             ds_collected *done = list;
             list = done->next;
@@ -48,16 +47,13 @@ static void *work(void *arg)
     return NULL;
 }
 
-ds_save_thread *ds_save_thread_start(const ds_save_target *target, uint64_t epoch,
-                                     uint64_t executor_id, ds_saved_fn fn, void *arg)
+ds_save_thread *ds_save_thread_start(const ds_save_target *target, ds_saved_fn fn, void *arg)
 {
     ds_save_thread *saver = ds_calloc(1, sizeof *saver);
     pthread_mutex_init(&saver->lock, NULL);
     pthread_cond_init(&saver->filled, NULL);
     saver->last = &saver->first;
     saver->writer = ds_save_writer_new(target);
-    saver->epoch = epoch;
-    saver->executor_id = executor_id;
     saver->fn = fn;
     saver->arg = arg;
     int failed = pthread_create(&saver->thread, NULL, work, saver);

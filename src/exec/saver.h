@@ -14,8 +14,7 @@ typedef struct ds_save_thread ds_save_thread;
 typedef void (*ds_saved_fn)(void *arg, ds_collected *collected);
 
 /* Starts the thread. */
-ds_save_thread *ds_save_thread_start(const ds_save_target *target, uint64_t epoch,
-                                     uint64_t executor_id, ds_saved_fn fn, void *arg);
+ds_save_thread *ds_save_thread_start(const ds_save_target *target, ds_saved_fn fn, void *arg);
 
 /* Takes over what was collected. Any thread. */
 void ds_save_thread_add(ds_save_thread *saver, ds_collected *collected);

@@ -3,8 +3,10 @@
 #include "base/assert.h"
 #include "columnar/piece.h"
 #include "columnar/user_functions.h"
+#include "exec/restore.h"
 #include "exec/shuffle.h"
 #include "exec/task_faults.h"
+#include "exec/task_kept.h"
 #include "exec/task_sinks.h"
 
 #include <stdlib.h>
@@ -149,20 +151,27 @@ static ds_status read_pieces(running *run, ds_error *error)
     return status == DS_ERR_LOST ? DS_ERR_UNAVAILABLE : status;
 }
 
+static ds_status run_keyed(running *run, ds_error *error)
+{
+    const ds_shuffle_pieces *pieces = &run->pieces;
+    ds_kept *kept;
+    DS_TRY(ds_task_kept_take(run->env, run->task, &kept, error));
+    run->has_kept = kept != NULL; /* until the task ends: text of results may lie in it */
+    if (kept != NULL) {
+        DS_TRY(read_pieces(run, error));
+        DS_TRY(ds_stage_reduce(&run->frame, kept, pieces->list, pieces->n, error));
+    }
+    ds_task_kept_collect(run->env, run->task, kept);
+    return DS_OK;
+}
+
 static ds_status run_reduce(running *run, ds_error *error)
 {
-    const ds_task *task = run->task;
-    const ds_stage *stage = run->frame.stage;
-    DS_TRY(read_pieces(run, error));
     const ds_shuffle_pieces *pieces = &run->pieces;
-    if (!stage->keyed)
-        return ds_stage_reduce(&run->frame, NULL, pieces->list, pieces->n, error);
-    DS_ASSERT(run->env->keyed != NULL);
-    ds_kept *kept;
-    DS_TRY(ds_keyed_store_take(run->env->keyed, stage, task->partition, task->keyed_ms,
-                               task->batch_ms, &kept, error));
-    run->has_kept = true; /* until the task ends: text of results may lie in it */
-    return ds_stage_reduce(&run->frame, kept, pieces->list, pieces->n, error);
+    if (run->frame.stage->keyed)
+        return run_keyed(run, error);
+    DS_TRY(read_pieces(run, error));
+    return ds_stage_reduce(&run->frame, NULL, pieces->list, pieces->n, error);
 }
 
 /* Completes shuffle writers and sinks, and hands the outputs to the result. */
@@ -255,12 +264,36 @@ static ds_status run_stage(running *run, ds_scratch *scratch, ds_task_result *re
     return status;
 }
 
-static bool is_valid(const ds_plan *plan, const ds_task *task)
+static bool is_valid(const ds_plan *plan, const ds_task *task, const char **why)
 {
+    static const char nowhere[] = "a task names a stage, partition or mode that its plan has not";
+    *why = nowhere;
     if (task->stage >= plan->n_stages || task->mode > DS_TASK_REPLAY)
         return false;
     const ds_stage *stage = &plan->stages[task->stage];
-    return stage->n_partitions == 0 || task->partition < stage->n_partitions;
+    if (stage->n_partitions > 0 && task->partition >= stage->n_partitions)
+        return false;
+    *why = "a task brings saved parts that are no chain of its partition";
+    return ds_restore_fits(stage, task);
+}
+
+ds_task ds_task_copy(ds_arena *arena, const ds_task *task)
+{
+    ds_task copy = *task;
+    copy.inputs = DS_ARENA_ARRAY(arena, ds_input, task->n_inputs + 1);
+    for (uint32_t i = 0; i < task->n_inputs; i++) {
+        copy.inputs[i] = task->inputs[i];
+        copy.inputs[i].path = ds_arena_strdup(arena, task->inputs[i].path);
+    }
+    copy.tables = DS_ARENA_ARRAY(arena, ds_table_use, task->n_tables + 1);
+    for (uint32_t i = 0; i < task->n_tables; i++)
+        copy.tables[i] = task->tables[i];
+    copy.saved = DS_ARENA_ARRAY(arena, ds_saved_part, task->n_saved + 1);
+    for (uint32_t i = 0; i < task->n_saved; i++) {
+        copy.saved[i] = task->saved[i];
+        copy.saved[i].path = ds_arena_strdup(arena, task->saved[i].path);
+    }
+    return copy;
 }
 
 void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratch, ds_arena *arena,
@@ -270,13 +303,12 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
                                .plan_id = task->plan_id,
                                .stage = task->stage,
                                .partition = task->partition,
-                               .attempt = task->attempt,
-                               .message = ""};
-    if (!is_valid(env->plan, task)) {
+                               .attempt = task->attempt};
+    if (!is_valid(env->plan, task, &result->message)) {
         result->status = DS_ERR_PROTOCOL;
-        result->message = "a task names a stage, partition or mode that its plan has not";
         return;
     }
+    result->message = "";
     ds_budget budget;
     ds_budget_init(&budget, env->budget, 0);
     ds_due due;

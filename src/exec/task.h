@@ -9,6 +9,7 @@
 #define DS_EXEC_TASK_H
 
 #include "exec/batch_ranges.h"
+#include "exec/collected.h"
 #include "exec/keyed_store.h"
 #include "exec/tables.h"
 #include "exec/task_source.h"
@@ -25,10 +26,16 @@ typedef struct ds_task_env {
     size_t share_bytes; /* what each task may have of it; 0: whatever it likes */
     uint64_t executor_id;
     uint64_t epoch;
+    ds_collection *collection; /* takes what tasks collect for saves */
+    const char *kept_folder;   /* where it goes; "": into the store */
 } ds_task_env;
 
+/* Copies a task with all that it refers to into arena. */
+ds_task ds_task_copy(ds_arena *arena, const ds_task *task);
+
 /* Runs a task; fills *result, whose texts and lists live in arena. Errors are in the result's
- * status and message. busy_us is left to the caller. */
+ * status and message. busy_us is left to the caller. What it collected for a save is in the env's
+ * collection, whatever comes of the task afterwards. */
 void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratch, ds_arena *arena,
                  ds_task_result *result);
 

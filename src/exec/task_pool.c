@@ -100,21 +100,13 @@ ds_task_pool *ds_task_pool_start(uint32_t n_threads, ds_task_done_fn fn, void *a
     return pool;
 }
 
-/* The task refers to the message it came with: inputs and paths are copied. */
+/* The task refers to the message it came with. */
 static queued_task *copy_task(const ds_task_env *env, const ds_task *task)
 {
     queued_task *queued = ds_calloc(1, sizeof *queued);
     queued->arena = ds_arena_new(NULL);
     queued->env = *env;
-    queued->task = *task;
-    queued->task.inputs = DS_ARENA_ARRAY(queued->arena, ds_input, task->n_inputs + 1);
-    for (uint32_t i = 0; i < task->n_inputs; i++) {
-        queued->task.inputs[i] = task->inputs[i];
-        queued->task.inputs[i].path = ds_arena_strdup(queued->arena, task->inputs[i].path);
-    }
-    queued->task.tables = DS_ARENA_ARRAY(queued->arena, ds_table_use, task->n_tables + 1);
-    for (uint32_t i = 0; i < task->n_tables; i++)
-        queued->task.tables[i] = task->tables[i];
+    queued->task = ds_task_copy(queued->arena, task);
     return queued;
 }
 

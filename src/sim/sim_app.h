@@ -13,6 +13,7 @@
  *     sim_driver.c    the simulated driver process, and its ports
  *     sim_disk.c      its disk
  *     sim_executor.c  one simulated executor process, and its ports
+ *     sim_saver.c     how it saves what it keeps
  *     sim_receiver.c  its receivers, which follow a script
  *     sim_queue.c     what will happen, by time
  */

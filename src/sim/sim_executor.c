@@ -77,15 +77,7 @@ static void port_run(void *arg, const ds_task_env *env, const ds_task *task)
                             .executor = x,
                             .arena = arena,
                             .env = *env,
-                            .task = *task};
-    queued->task.inputs = DS_ARENA_ARRAY(arena, ds_input, task->n_inputs + 1);
-    for (uint32_t i = 0; i < task->n_inputs; i++) {
-        queued->task.inputs[i] = task->inputs[i];
-        queued->task.inputs[i].path = ds_arena_strdup(arena, task->inputs[i].path);
-    }
-    queued->task.tables = DS_ARENA_ARRAY(arena, ds_table_use, task->n_tables + 1);
-    for (uint32_t i = 0; i < task->n_tables; i++)
-        queued->task.tables[i] = task->tables[i];
+                            .task = ds_task_copy(arena, task)};
     *x->last = queued;
     x->last = &queued->next;
     start_tasks(x);
@@ -197,6 +189,11 @@ static void port_send(void *arg, const ds_message *message)
     ds_simnet_send_to_server(sim->net, x->peer, sim->out.data, sim->out.length, sim->now_us);
 }
 
+static void port_save(void *arg, ds_collected *collected)
+{
+    ds_sim_save(arg, collected);
+}
+
 static void port_receiver_add(void *arg, const ds_receiver_spec *spec)
 {
     ds_sim_receiver_add(arg, spec);
@@ -275,6 +272,7 @@ static void start(void *arg, ds_sim_event *event)
                                      .run = port_run,
                                      .load = port_load,
                                      .prepare = port_prepare,
+                                     .save = port_save,
                                      .receiver_add = port_receiver_add,
                                      .receiver_stop = port_receiver_stop,
                                      .receivers_cut = port_cut,
@@ -298,6 +296,7 @@ static void die(ds_sim_executor *x, bool flush, const char *why)
         x->first = task->next;
         drop_task(&task->event);
     }
+    ds_sim_saves_end(x);
     ds_executor_free(x->control);
     ds_store_free(x->store);
     free(x->receivers);

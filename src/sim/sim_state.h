@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "exec/executor.h"
+#include "exec/save_writer.h"
 #include "sim/sim_app.h"
 #include "sim/sim_queue.h"
 
@@ -32,6 +33,10 @@ typedef struct ds_sim_executor {
     ds_executor *control;
     ds_sim_task *first, **last; /* tasks that wait for a thread */
     uint32_t busy;              /* threads */
+    ds_save_writer *save_writer;
+    ds_collected *saves, **last_save; /* that are to be written, in order */
+    ds_collected *done_save;          /* the one that its control is being told of */
+    int64_t save_free_us;
     ds_sim_receiver *receivers;
     uint32_t n_receivers;
 } ds_sim_executor;
@@ -136,6 +141,15 @@ void ds_sim_executor_step(ds_sim_executor *executor, ds_executor_event *event);
 void ds_sim_executor_deliver(ds_sim_executor *executor, const ds_link_event *event);
 /* Ends the process at once. No effect if it is dead. */
 void ds_sim_executor_kill(ds_sim_executor *executor, const char *why);
+
+/* ---- sim_saver.c ---- */
+
+/* Writes what a task has collected, after what came before; takes it over. */
+void ds_sim_save(ds_sim_executor *executor, ds_collected *collected);
+/* Frees what the control was told of. */
+void ds_sim_saves_forget(ds_sim_executor *executor);
+/* The executor dies; its control and store are still there. */
+void ds_sim_saves_end(ds_sim_executor *executor);
 
 /* ---- sim_receiver.c ---- */
 

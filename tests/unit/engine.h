@@ -40,6 +40,7 @@ typedef struct engine {
     ds_batch_ranges *ranges;
     ds_peers *peers;
     ds_keyed_store *keyed;
+    ds_collection *collection;
     ds_store *others; /* where the bytes of tables lie */
     ds_tables *tables;
     ds_table_use uses[8]; /* the versions that the next batch joins with */
@@ -105,7 +106,9 @@ static inline void engine_start(engine *e)
                            .keyed = e->keyed,
                            .budget = &e->budget,
                            .executor_id = ENGINE_ID,
-                           .epoch = 0xE1};
+                           .epoch = 0xE1,
+                           .collection = e->collection = ds_collection_new(),
+                           .kept_folder = ""};
     engine_make_tables(e);
     e->keyed_ms = ds_calloc(e->plan->n_stages, sizeof *e->keyed_ms);
     for (uint32_t s = 0; s < e->plan->n_stages; s++) {
@@ -165,6 +168,7 @@ static inline void engine_close(engine *e)
 {
     engine_forget_batch(e);
     ds_keyed_store_free(e->keyed);
+    ds_collection_free(e->collection);
     ds_tables_free(e->tables);
     ck_assert_int_eq(e->budget.used_bytes, 0); /* nothing is left charged */
     ds_scratch_fini(&e->scratch);

@@ -36,8 +36,8 @@ static ds_status take(kit *k, const ds_stage *stage, uint32_t partition, int64_t
                       int64_t batch_ms)
 {
     k->error.message[0] = '\0';
-    return ds_keyed_store_take(k->store, stage, partition, expected_ms, batch_ms, &k->kept,
-                               &k->error);
+    const ds_keyed_wish wish = {.expected_ms = expected_ms, .batch_ms = batch_ms};
+    return ds_keyed_store_take(k->store, stage, partition, &wish, &k->kept, &k->error);
 }
 
 /* Applies a batch without rows, as a task does. */

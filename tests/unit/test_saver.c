@@ -58,16 +58,22 @@ static ds_status add(ds_collected *c, uint32_t partition, uint32_t input, const 
     return DS_OK;
 }
 
+static ds_collected *new_for(kit *k, const char *folder, uint64_t save, uint32_t most_parts)
+{
+    const ds_save_order order = {EPOCH, ID, 1, save, folder};
+    return ds_collected_new(&order, most_parts, &k->budget);
+}
+
 static ds_collected *collect(kit *k, const char *folder, uint64_t save, const char *text)
 {
-    ds_collected *c = ds_collected_new(1, save, 1, folder, &k->budget);
+    ds_collected *c = new_for(k, folder, save, 1);
     ck_assert_int_eq(add(c, 3, 0, text, strlen(text)), DS_OK);
     return c;
 }
 
 static void write_list(kit *k, ds_collected *list)
 {
-    ds_save_writer_write(k->writer, EPOCH, ID, list);
+    ds_save_writer_write(k->writer, list);
 }
 
 /* The bytes of a part in its file are these. */
@@ -96,7 +102,7 @@ START_TEST(a_group_goes_to_one_file)
 {
     kit k;
     kit_open(&k);
-    ds_collected *a = ds_collected_new(1, 7, 3, k.folder, &k.budget);
+    ds_collected *a = new_for(&k, k.folder, 7, 3);
     ck_assert_int_eq(add(a, 0, 0, "first", 5), DS_OK);
     ck_assert_int_eq(add(a, 0, 1, "", 0), DS_OK); /* nothing changed there */
     ck_assert_int_eq(add(a, 0, 2, "the second one", 14), DS_OK);
@@ -229,7 +235,7 @@ START_TEST(what_cannot_be_afforded_is_not_collected)
     kit_open(&k);
     static char much[2 << 20];
     memset(much, 'x', sizeof much);
-    ds_collected *c = ds_collected_new(1, 7, 2, k.folder, &k.budget);
+    ds_collected *c = new_for(&k, k.folder, 7, 2);
     ck_assert_int_eq(add(c, 3, 0, much, 1 << 17), DS_OK);
     ck_assert_int_gt(k.budget.used_bytes, 1 << 17);
     ck_assert_int_eq(add(c, 3, 1, much, sizeof much), DS_ERR_NO_MEMORY);
@@ -257,7 +263,7 @@ START_TEST(large_parts)
     char *bytes = ds_alloc(length);
     for (size_t i = 0; i < length; i++)
         bytes[i] = (char)(i * 31 + (i >> 11));
-    ds_collected *c = ds_collected_new(1, 7, 1, k.folder, &k.budget);
+    ds_collected *c = new_for(&k, k.folder, 7, 1);
     ck_assert_int_eq(add(c, 0, 0, bytes, length), DS_OK);
     write_list(&k, c);
     size_t n;
@@ -278,7 +284,7 @@ START_TEST(without_a_folder_parts_go_to_the_store)
 {
     kit k;
     kit_open(&k);
-    ds_collected *a = ds_collected_new(1, 7, 2, "", &k.budget);
+    ds_collected *a = new_for(&k, "", 7, 2);
     ck_assert_int_eq(add(a, 0, 0, "first", 5), DS_OK);
     ck_assert_int_eq(add(a, 0, 1, "", 0), DS_OK);
     ds_collected *b = collect(&k, "", 7, "second");
@@ -308,7 +314,7 @@ START_TEST(a_full_store_fails_the_save)
     kit_open(&k);
     k.budget.limit_bytes = 0;
     static char much[1 << 20];
-    ds_collected *c = ds_collected_new(1, 7, 2, "", &k.budget);
+    ds_collected *c = new_for(&k, "", 7, 2);
     ck_assert_int_eq(add(c, 0, 0, "first", 5), DS_OK);
     ck_assert_int_eq(add(c, 0, 1, much, sizeof much), DS_OK);
     write_list(&k, c);
@@ -377,9 +383,9 @@ START_TEST(the_thread_writes_all_in_order)
     pthread_mutex_init(&a.lock, NULL);
     pthread_cond_init(&a.all, NULL);
     const ds_save_target target = {k.store, k.ranges, true};
-    ds_save_thread *saver = ds_save_thread_start(&target, EPOCH, ID, on_saved, &a);
+    ds_save_thread *saver = ds_save_thread_start(&target, on_saved, &a);
     for (uint32_t i = 0; i < MANY; i++) {
-        ds_collected *c = ds_collected_new(1, 1 + i / 200, 1, k.folder, &k.budget);
+        ds_collected *c = new_for(&k, k.folder, 1 + i / 200, 1);
         ck_assert_int_eq(add(c, i, 0, "some bytes", 10), DS_OK);
         ds_save_thread_add(saver, c);
     }
@@ -406,8 +412,9 @@ START_TEST(the_list_of_tasks)
     ds_budget_init(&budget, NULL, 0);
     ds_collection *list = ds_collection_new();
     ck_assert_ptr_null(ds_collection_take(list));
-    ds_collected *a = ds_collected_new(1, 1, 1, "", &budget);
-    ds_collected *b = ds_collected_new(1, 2, 1, "", &budget);
+    const ds_save_order order = {EPOCH, ID, 1, 1, ""};
+    ds_collected *a = ds_collected_new(&order, 1, &budget);
+    ds_collected *b = ds_collected_new(&order, 1, &budget);
     ds_collection_add(list, a);
     ds_collection_add(list, b);
     ck_assert_ptr_eq(ds_collection_take(list), a);

@@ -1,0 +1,67 @@
+#include "exec/task_kept.h"
+
+#include "base/assert.h"
+#include "exec/restore.h"
+
+ds_status ds_task_kept_take(const ds_task_env *env, const ds_task *task, ds_kept **kept,
+                            ds_error *error)
+{
+    const ds_stage *stage = &env->plan->stages[task->stage];
+    DS_ASSERT(env->keyed != NULL && stage->keyed);
+    const ds_keyed_wish wish = {.expected_ms = task->keyed_ms,
+                                .batch_ms = task->batch_ms,
+                                .chain = task->n_saved > 0,
+                                .replay = task->mode == DS_TASK_REPLAY};
+    DS_TRY(ds_keyed_store_take(env->keyed, stage, task->partition, &wish, kept, error));
+    if (*kept == NULL || !wish.chain || ds_kept_version(*kept) != DS_NO_BATCH)
+        return DS_OK;
+    ds_status status = ds_restore(*kept, task, env->peers, error);
+    if (status != DS_OK)
+        ds_keyed_store_drop(env->keyed, stage, task->partition);
+    return status;
+}
+
+/* Collects the part of one input. False if it cannot be had. */
+static bool collect_input(ds_collected *collected, ds_kept *kept, const ds_saved_part *part)
+{
+    ds_save_to to;
+    ds_error error;
+    ds_collected_add(collected, part, &to);
+    ds_status status = ds_kept_save(kept, part->input, part->whole, &to, &error);
+    if (status != DS_OK)
+        ds_collected_fail(collected, status, error.message);
+    return status == DS_OK;
+}
+
+void ds_task_kept_collect(const ds_task_env *env, const ds_task *task, ds_kept *kept)
+{
+    const ds_stage *stage = &env->plan->stages[task->stage];
+    bool whole;
+    if (task->save == 0 ||
+        !ds_keyed_store_collects(env->keyed, stage, task->partition, task->save, &whole))
+        return;
+    DS_ASSERT(env->collection != NULL);
+    const ds_save_order order = {env->epoch, env->executor_id, task->plan_id, task->save,
+                                 env->kept_folder};
+    ds_collected *collected = ds_collected_new(&order, stage->n_inputs, env->budget);
+    bool complete = true;
+    for (uint32_t i = 0; i < stage->n_inputs; i++) {
+        if (!ds_node_keeps(stage->inputs[i].root))
+            continue;
+        const ds_saved_part part = {.stage = stage->id,
+                                    .partition = task->partition,
+                                    .input = i,
+                                    .batch_ms = task->batch_ms,
+                                    .whole = task->save_whole || whole};
+        ds_save_to to;
+        if (complete && kept != NULL)
+            complete = collect_input(collected, kept, &part);
+        else
+            ds_collected_add(collected, &part, &to);
+    }
+    if (kept == NULL)
+        ds_collected_fail(collected, DS_ERR_LOST, "the partition has gone on to a later batch");
+    if (collected->saved.status != DS_OK)
+        ds_keyed_store_not_saved(env->keyed, stage->id, task->partition);
+    ds_collection_add(env->collection, collected);
+}
