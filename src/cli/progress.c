@@ -160,6 +160,8 @@ static void put_source(ds_buffer *out, const ds_source_counts *counts)
     put_bad(out, counts->bad);
     ds_buffer_printf(out, ",\"replaced_characters\":%" PRIu64 ",\"cut_short_records\":%" PRIu64,
                      counts->replaced, counts->cut_short);
+    if (counts->rate > 0)
+        ds_buffer_printf(out, ",\"rate\":%" PRIu64, counts->rate);
     if (counts->table_version > 0)
         ds_buffer_printf(out, ",\"table_version\":%" PRIu64 ",\"table_failures\":%" PRIu64,
                          counts->table_version, counts->table_failures);

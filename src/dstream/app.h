@@ -43,6 +43,7 @@ typedef struct ds_app_source {
     const char *glob; /* tail */
     bool start_at_end;
     int64_t rows_per_second; /* rate */
+    int64_t max_rate;        /* records a second; 0: no limit */
     const char *file;        /* table */
     int64_t reload_ms;       /* table: how often the file is looked at; 0: once, at the start */
     /* queue: checked list of lists of objects. Under a test every source has such lists, of
@@ -156,6 +157,12 @@ typedef struct ds_app_test {
     uint32_t n_faults;
 } ds_app_test;
 
+typedef struct ds_app_backpressure {
+    bool enabled;
+    int64_t initial_rate, min_rate; /* records a second; 0: none */
+    double proportional, integral, derived;
+} ds_app_backpressure;
+
 typedef struct ds_app {
     const char *name;
     int64_t interval_ms;
@@ -172,6 +179,7 @@ typedef struct ds_app {
     int64_t lua_instructions, lua_memory; /* limits */
     struct ds_lua_definition *functions;  /* sorted by name (lua/definition.h) */
     uint32_t n_functions;
+    ds_app_backpressure backpressure;
     const char *dead_letters; /* path; NULL: none */
     ds_app_source *sources;   /* sorted by name */
     uint32_t n_sources;

@@ -83,25 +83,38 @@ static void limit_text(const ds_shape *shape, int64_t value, char text[static DS
         snprintf(text, DS_UNIT_TEXT, "%" PRId64, value);
 }
 
-/* True if the number lies between min and max; reports it otherwise. */
-static bool in_range(ds_app_check *check, const ds_shape *shape, int64_t number,
-                     const json_t *value)
+/* Reports a value that does not lie between min and max, but below or above. */
+static bool out_of_range(ds_app_check *check, const ds_shape *shape, bool below,
+                         const json_t *value)
 {
-    if (number >= shape->min && number <= shape->max)
-        return true;
     char shown[64], least[DS_UNIT_TEXT], most[DS_UNIT_TEXT];
     ds_json_describe(value, shown);
     limit_text(shape, shape->min, least);
     limit_text(shape, shape->max, most);
     if (shape->min == shape->max)
         ds_diag_error(check->diagnostics, path_of(check), "must be %s, not %s", least, shown);
-    else if (number < shape->min)
+    else if (below)
         ds_diag_error(check->diagnostics, path_of(check), "must be %s or more, not %s", least,
                       shown);
     else
         ds_diag_error(check->diagnostics, path_of(check), "must be at most %s, not %s", most,
                       shown);
     return false;
+}
+
+/* True if the number lies between min and max; reports it otherwise. */
+static bool in_range(ds_app_check *check, const ds_shape *shape, int64_t number,
+                     const json_t *value)
+{
+    return (number >= shape->min && number <= shape->max) ||
+           out_of_range(check, shape, number < shape->min, value);
+}
+
+static bool float_in_range(ds_app_check *check, const ds_shape *shape, const json_t *value)
+{
+    double number = json_number_value(value);
+    return (number >= (double)shape->min && number <= (double)shape->max) ||
+           out_of_range(check, shape, number < (double)shape->min, value);
 }
 
 static bool enough_entries(ds_app_check *check, const ds_shape *shape, size_t n)
@@ -256,7 +269,17 @@ static json_t *expand(ds_app_check *check, const json_t *value)
     return expanded;
 }
 
-/* The bool or int that a string which was one variable stands for, or NULL. */
+/* A float as JSON writes it, or NULL. */
+static json_t *as_float(const char *text)
+{
+    json_t *number = json_loads(text, JSON_DECODE_ANY, NULL);
+    if (json_is_number(number))
+        return number;
+    json_decref(number);
+    return NULL;
+}
+
+/* The bool or number that a string which was one variable stands for, or NULL. */
 static json_t *as_number(const ds_shape *shape, const char *text)
 {
     if (shape->kind == DS_SHAPE_EITHER)
@@ -265,6 +288,8 @@ static json_t *as_number(const ds_shape *shape, const char *text)
         return json_true();
     if (shape->kind == DS_SHAPE_BOOL && strcmp(text, "false") == 0)
         return json_false();
+    if (shape->kind == DS_SHAPE_FLOAT)
+        return as_float(text);
     size_t sign = text[0] == '-' || text[0] == '+';
     size_t digits = strspn(text + sign, "0123456789");
     if (shape->kind != DS_SHAPE_INT || digits == 0 || text[sign + digits] != '\0')
@@ -447,6 +472,7 @@ static json_t *check_plain(ds_app_check *check, const ds_shape *shape, json_t *v
     switch (branch->kind) {
     case DS_SHAPE_BOOL: break;
     case DS_SHAPE_INT: good = in_range(check, branch, json_integer_value(value), value); break;
+    case DS_SHAPE_FLOAT: good = float_in_range(check, branch, value); break;
     case DS_SHAPE_OBJECT: check_object(check, branch, value); break;
     case DS_SHAPE_MAP: good = check_map(check, branch, value); break;
     case DS_SHAPE_LIST: good = check_list(check, branch, value); break;

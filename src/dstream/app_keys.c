@@ -114,6 +114,7 @@ static const ds_shape pattern_text = {
 static const ds_shape delimiter = {
     .kind = DS_SHAPE_TEXT, .noun = "one ASCII character", .min = 1, .max = 1};
 INT_SHAPE(rows_per_second, 1, 1000000000);
+INT_SHAPE(max_rate, 1, INT64_C(1000000000000));
 
 #define BIT(choice) (1u << (choice))
 #define SOCKET BIT(DS_SOURCE_SOCKET)
@@ -145,6 +146,12 @@ static const ds_key source_keys[] = {
     {"pattern", &path_text, 0, {FILES, 0}, "*", "Which names of files count, as in a shell."},
     {"new_files_only", &boolean, 0, {FILES, 0}, "false", "Pass over what is there at the start."},
     {"rows_per_second", &rows_per_second, REQUIRED, {RATE, 0}, NULL, "How many rows to make."},
+    {"max_rate",
+     &max_rate,
+     DS_KEY_NOT_CANONICAL,
+     {SOCKET | FILES | TAIL | BIT(DS_SOURCE_STDIN) | RATE, 0},
+     NULL,
+     "The most records a second that are taken from it."},
     {"batches", &batches, REQUIRED, {QUEUE, 0}, NULL, "The n-th list holds the rows of batch n."},
     {"header", &boolean, 0, {RECORDS, CSV}, "false", "The first record names the fields."},
     {"delimiter", &delimiter, 0, {RECORDS, CSV}, ",", "What stands between fields."},
@@ -483,6 +490,29 @@ static const ds_key limits_keys[] = {
 };
 const ds_shape ds_limits_shape = {.kind = DS_SHAPE_OBJECT, .id = "limits", .keys = limits_keys};
 
+INT_SHAPE(least_rate, 1, INT64_C(1000000000000));
+static const ds_shape gain = {.kind = DS_SHAPE_FLOAT, .min = 0, .max = 1000};
+static const ds_key backpressure_keys[] = {
+    {"enabled", &boolean, 0, {0, 0}, "true", "Whether rates follow what batches can process."},
+    {"initial_rate",
+     &max_rate,
+     0,
+     {0, 0},
+     NULL,
+     "Records a second of each source until the first estimate; its max_rate if not given."},
+    {"min_rate", &least_rate, 0, {0, 0}, "100", "The least rate of an estimate."},
+    {"proportional", &gain, 0, {0, 0}, "1.0", "How much of the error in the rate counts."},
+    {"integral", &gain, 0, {0, 0}, "0.2", "How much of what is behind counts."},
+    {"derived", &gain, 0, {0, 0}, "0.0", "How much of the change of the error counts."},
+    END_OF_KEYS,
+};
+const ds_shape ds_backpressure_shape = {
+    .kind = DS_SHAPE_OBJECT, .id = "backpressure", .keys = backpressure_keys};
+static const ds_shape backpressure = {.kind = DS_SHAPE_EITHER,
+                                      .noun = "true, false, or an object of its settings",
+                                      .item = &boolean,
+                                      .other = &ds_backpressure_shape};
+
 static const ds_shape app_name = {.kind = DS_SHAPE_NAME, .names = DS_NAMES_DASHED};
 
 #define NAMED_SHAPE(name, rule, least, text, shape)                                                \
@@ -507,6 +537,12 @@ static const ds_key app_keys[] = {
     {"checkpoint", &ds_checkpoint_shape, 0, {0, 0}, NULL, "What survives a restart."},
     {"executors", &ds_executors_shape, 0, {0, 0}, NULL, "The processes that do the work."},
     {"limits", &ds_limits_shape, 0, {0, 0}, NULL, "Limits."},
+    {"backpressure",
+     &backpressure,
+     DS_KEY_NOT_CANONICAL,
+     {0, 0},
+     "false",
+     "Slows sources to what batches can process."},
     {"sources", &sources, REQUIRED, {0, 0}, NULL, "Where data comes from."},
     {"streams", &streams, 0, {0, 0}, NULL, "What is made of it."},
     {"sinks", &sinks, 0, {0, 0}, NULL, "Where results go; needed to run the app."},
@@ -524,6 +560,5 @@ const ds_shape ds_app_shape = {
     .kind = DS_SHAPE_OBJECT, .noun = "an object (an app)", .keys = app_keys};
 
 const char *const ds_app_later_keys[] = {
-    "log", "max_rate", "block_interval", "concurrent_jobs", "speculation", "secret", "tls",
-    "api", NULL,
+    "log", "block_interval", "concurrent_jobs", "speculation", "secret", "tls", "api", NULL,
 };

@@ -62,6 +62,12 @@ static json_t *int_schema(const ds_shape *shape)
     return or_variable(schema);
 }
 
+static json_t *float_schema(const ds_shape *shape)
+{
+    return or_variable(json_pack("{s:s, s:I, s:I}", "type", "number", "minimum",
+                                 (json_int_t)shape->min, "maximum", (json_int_t)shape->max));
+}
+
 /* The choices of this version, each with its meaning. */
 static json_t *choice_schema(const ds_shape *shape)
 {
@@ -108,7 +114,8 @@ static json_t *key_schema(const ds_key *key, json_t *defs)
         json_object_set_new(schema, "description", json_string(key->doc));
     if (key->fallback == NULL)
         return schema;
-    bool plain = key->shape->kind == DS_SHAPE_INT || key->shape->kind == DS_SHAPE_BOOL;
+    bool plain = key->shape->kind == DS_SHAPE_INT || key->shape->kind == DS_SHAPE_FLOAT ||
+                 key->shape->kind == DS_SHAPE_BOOL;
     json_object_set_new(schema, "default",
                         plain ? json_loads(key->fallback, JSON_DECODE_ANY, NULL)
                               : json_string(key->fallback));
@@ -215,6 +222,7 @@ static json_t *schema_of(const ds_shape *shape, json_t *defs)
     switch (shape->kind) {
     case DS_SHAPE_BOOL: return or_variable(type_named("boolean"));
     case DS_SHAPE_INT: return int_schema(shape);
+    case DS_SHAPE_FLOAT: return float_schema(shape);
     case DS_SHAPE_TEXT: {
         json_t *schema = type_named("string");
         if (shape->min > 0)

@@ -78,6 +78,20 @@ static void build_limits(ds_app_builder *builder, const json_t *limits)
                    app->limits_block);
 }
 
+static void build_backpressure(ds_app_builder *builder, const json_t *value)
+{
+    const ds_shape *shape = &ds_backpressure_shape;
+    const json_t *settings = json_is_object(value) ? value : NULL;
+    builder->app->backpressure = (ds_app_backpressure){
+        .enabled = settings != NULL ? ds_shape_number(shape, settings, "enabled") != 0
+                                    : json_is_true(value),
+        .initial_rate = ds_shape_number(shape, settings, "initial_rate"),
+        .min_rate = ds_shape_number(shape, settings, "min_rate"),
+        .proportional = ds_shape_float(shape, settings, "proportional"),
+        .integral = ds_shape_float(shape, settings, "integral"),
+        .derived = ds_shape_float(shape, settings, "derived")};
+}
+
 void ds_app_build_settings(ds_app_builder *builder)
 {
     ds_app *app = builder->app;
@@ -91,4 +105,5 @@ void ds_app_build_settings(ds_app_builder *builder)
     app->checkpoint_retain = ds_shape_number(&ds_checkpoint_shape, checkpoint, "retain");
     build_executors(builder, ds_shape_get(app->tree, "executors"));
     build_limits(builder, ds_shape_get(app->tree, "limits"));
+    build_backpressure(builder, ds_shape_get(app->tree, "backpressure"));
 }

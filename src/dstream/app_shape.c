@@ -27,6 +27,7 @@ bool ds_shape_takes(const ds_shape *shape, const json_t *value)
     switch (shape->kind) {
     case DS_SHAPE_BOOL: return json_is_boolean(value);
     case DS_SHAPE_INT: return json_is_integer(value);
+    case DS_SHAPE_FLOAT: return json_is_number(value);
     case DS_SHAPE_OBJECT:
     case DS_SHAPE_MAP:
     case DS_SHAPE_ROW: return json_is_object(value);
@@ -51,6 +52,7 @@ const char *ds_shape_text(const ds_shape *shape)
     static const char *const texts[] = {
         [DS_SHAPE_BOOL] = "true or false",
         [DS_SHAPE_INT] = "a whole number",
+        [DS_SHAPE_FLOAT] = "a number",
         [DS_SHAPE_TEXT] = "a string",
         [DS_SHAPE_NAME] = "a name (a string)",
         [DS_SHAPE_EXPRESSION] = "an expression (a string)",
@@ -168,6 +170,16 @@ int64_t ds_shape_number(const ds_shape *object_shape, const json_t *object, cons
         return json_is_true(value);
     const char *text = json_is_string(value) ? json_string_value(value) : key->fallback;
     return text != NULL ? number_of(key->shape, text) : 0;
+}
+
+double ds_shape_float(const ds_shape *object_shape, const json_t *object, const char *name)
+{
+    const ds_key *key = ds_shape_key(object_shape, name);
+    DS_ASSERT(key != NULL && key->shape->kind == DS_SHAPE_FLOAT);
+    const json_t *value = ds_shape_get(object, name);
+    if (json_is_number(value))
+        return json_number_value(value);
+    return key->fallback != NULL ? strtod(key->fallback, NULL) : 0;
 }
 
 const char *ds_shape_string(const ds_shape *object_shape, const json_t *object, const char *name)

@@ -16,6 +16,7 @@
 typedef enum ds_shape_kind {
     DS_SHAPE_BOOL,
     DS_SHAPE_INT,        /* min to max */
+    DS_SHAPE_FLOAT,      /* a number, min to max */
     DS_SHAPE_TEXT,       /* min to max bytes */
     DS_SHAPE_NAME,       /* text that follows the rule `names` */
     DS_SHAPE_EXPRESSION, /* text that is not blank */
@@ -117,6 +118,8 @@ bool ds_key_required(const ds_key *key, const int selected[2]);
 /* Numbers of a checked object: a bool, int, duration (ms) or size (bytes) at `name`, or the
  * default of the table. object may be NULL. 0 if there is neither. */
 int64_t ds_shape_number(const ds_shape *object_shape, const json_t *object, const char *name);
+/* The same of a FLOAT. */
+double ds_shape_float(const ds_shape *object_shape, const json_t *object, const char *name);
 /* Strings: the value at name, or the default, or NULL. Borrowed. */
 const char *ds_shape_string(const ds_shape *object_shape, const json_t *object, const char *name);
 /* The value at name; NULL if it is not there or was found wrong (null). */

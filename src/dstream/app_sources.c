@@ -165,6 +165,7 @@ static void read_source(ds_app_builder *builder, ds_app_source *source, json_t *
         return;
     source->type = (ds_source_type)type;
     source->on_error = (ds_on_error)on_error;
+    source->max_rate = ds_shape_number(&ds_source_shape, object, "max_rate");
     switch (source->type) {
     case DS_SOURCE_SOCKET: read_address(builder, source, object); break;
     case DS_SOURCE_FILES: read_files(builder, source, object); break;

@@ -550,7 +550,8 @@ static ds_receiver_spec receiver_spec(const ds_app *app, const ds_app_source *so
                               .header = source->spec.header,
                               .until_idle = start->until_idle,
                               .idle_ms = RECEIVER_IDLE_MS,
-                              .give_up_ms = RECEIVER_GIVE_UP_MS};
+                              .give_up_ms = RECEIVER_GIVE_UP_MS,
+                              .rate = start->rate};
 }
 
 static void on_receiver_start(ds_executor *e, const ds_msg_receiver_start *start)
@@ -611,6 +612,11 @@ static void on_message(ds_executor *e, const ds_message *message, int64_t now_us
     case DS_MSG_RECEIVER_START: on_receiver_start(e, &message->receiver_start); break;
     case DS_MSG_RECEIVER_STOP:
         e->ports.receiver_stop(e->ports.arg, message->receiver_stop.receiver_id);
+        break;
+    case DS_MSG_RECEIVER_RATE:
+        if (e->ports.receiver_rate != NULL)
+            e->ports.receiver_rate(e->ports.arg, message->receiver_rate.receiver_id,
+                                   message->receiver_rate.rate);
         break;
     case DS_MSG_CUT: e->ports.receivers_cut(e->ports.arg, message->cut.tick); break;
     case DS_MSG_TABLE_LOAD: on_table_load(e, &message->table_load); break;

@@ -39,6 +39,8 @@ typedef struct ds_executor_ports {
     void (*save)(void *arg, ds_collected *collected);
     void (*receiver_add)(void *arg, const ds_receiver_spec *spec);
     void (*receiver_stop)(void *arg, uint64_t receiver_id);
+    /* May be NULL: receivers that know no rates. */
+    void (*receiver_rate)(void *arg, uint64_t receiver_id, uint64_t rate);
     void (*receivers_cut)(void *arg, uint64_t tick);
     void (*receivers_credit)(void *arg);
     /* Ends the process (or the simulated one): nothing is stepped after it. */

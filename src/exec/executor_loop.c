@@ -278,6 +278,13 @@ static void port_receiver_stop(void *arg, uint64_t receiver_id)
         ds_receivers_stop_one(loop->receivers, receiver_id);
 }
 
+static void port_receiver_rate(void *arg, uint64_t receiver_id, uint64_t rate)
+{
+    executor_loop *loop = arg;
+    if (loop->receivers != NULL)
+        ds_receivers_rate(loop->receivers, receiver_id, rate);
+}
+
 static void port_cut(void *arg, uint64_t tick)
 {
     executor_loop *loop = arg;
@@ -455,6 +462,7 @@ ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
                                      .save = port_save,
                                      .receiver_add = port_receiver_add,
                                      .receiver_stop = port_receiver_stop,
+                                     .receiver_rate = port_receiver_rate,
                                      .receivers_cut = port_cut,
                                      .receivers_credit = port_credit,
                                      .rest = port_rest,

@@ -113,6 +113,7 @@ ds_cut_step ds_block_cutter_window(ds_block_cutter *cutter, ds_record_stream *st
 static void drop_record(ds_block_cutter *cutter, ds_record_stream *stream)
 {
     cutter->too_long++;
+    cutter->all_records++;
     stream->skipping = true;
     stream->carry.length = 0;
 }
@@ -148,7 +149,9 @@ static void take_piece(ds_block_cutter *cutter, ds_record_stream *stream, const 
     if (whole > 0) {
         if (stream->carry.length > 0)
             memcpy(cutter->room.bytes + cutter->used, stream->carry.data, stream->carry.length);
-        cutter->records += ds_newline_count(piece, whole);
+        uint64_t records = ds_newline_count(piece, whole);
+        cutter->records += records;
+        cutter->all_records += records;
         cutter->used += stream->carry.length + whole;
         stream->carry.length = 0;
     }

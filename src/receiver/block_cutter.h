@@ -51,6 +51,7 @@ typedef struct ds_block_cutter {
     uint64_t used;      /* bytes of the block, header included */
     uint64_t header_length;
     uint64_t records, too_long, cut_short;
+    uint64_t all_records; /* since the beginning, dropped ones too */
     uint64_t last_id;
 } ds_block_cutter;
 

@@ -11,11 +11,10 @@
 static void link_connection(ds_connection *c, ds_intake *intake)
 {
     c->intake = intake;
-    c->next = intake->connections;
-    c->link = &intake->connections;
-    if (c->next != NULL)
-        c->next->link = &c->next;
-    intake->connections = c;
+    c->next = NULL;
+    c->link = intake->last;
+    *c->link = c;
+    intake->last = &c->next;
     intake->n_connections++;
 }
 
@@ -24,6 +23,8 @@ static void unlink_connection(ds_connection *c)
     *c->link = c->next;
     if (c->next != NULL)
         c->next->link = c->link;
+    else
+        c->intake->last = c->link;
     c->intake->n_connections--;
 }
 
@@ -33,6 +34,27 @@ static void stall(ds_connection *c)
     ds_poller_unwatch(c->intake->poller, &c->watch);
     c->waiting = true;
     c->intake->stalled = true;
+}
+
+/* Stops reading until there are tokens. */
+static void pause_reading(ds_connection *c)
+{
+    ds_poller_unwatch(c->intake->poller, &c->watch);
+    c->waiting = true;
+    c->intake->paused = true;
+}
+
+/* Pays for what came. Who was read goes behind all others. */
+static void pay(ds_connection *c, size_t bytes)
+{
+    ds_intake *intake = c->intake;
+    uint64_t all = intake->cutter.all_records;
+    ds_rate_limit_took(&intake->limit, all - intake->taken, bytes);
+    intake->taken = all;
+    if (intake->limit.rate == 0 || c->next == NULL)
+        return;
+    unlink_connection(c);
+    link_connection(c, intake);
 }
 
 bool ds_connection_settle(ds_connection *c)
@@ -79,12 +101,19 @@ static void end(ds_connection *c, int error)
 static void on_readable(ds_watch *watch)
 {
     ds_connection *c = (ds_connection *)(void *)watch; /* its first member */
+    ds_rate_limit *limit = &c->intake->limit;
     char *bytes;
     size_t length;
+    if (!ds_rate_limit_allows(limit, c->intake->poller->now_us)) {
+        pause_reading(c);
+        return;
+    }
     if (!find_window(c, &bytes, &length)) {
         stall(c);
         return;
     }
+    if (length > ds_rate_limit_bytes(limit))
+        length = ds_rate_limit_bytes(limit);
     ssize_t n = read(watch->fd, bytes, length);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
@@ -95,7 +124,9 @@ static void on_readable(ds_watch *watch)
     c->received = true;
     c->intake->bytes_at_us = c->intake->poller->now_us;
     ds_block_cutter_fill(&c->intake->cutter, &c->stream, (size_t)n);
-    if (!ds_connection_settle(c))
+    bool settled = ds_connection_settle(c);
+    pay(c, (size_t)n);
+    if (!settled)
         stall(c);
 }
 

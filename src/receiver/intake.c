@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RESUMED 32 /* connections at a time, when there are tokens again */
+
 static const ds_intake_ops *const kinds[] = {
     [DS_RECEIVE_CONNECT] = &ds_socket_connect_ops,
     [DS_RECEIVE_LISTEN] = &ds_socket_listen_ops,
@@ -24,6 +26,8 @@ ds_intake *ds_intake_new(ds_poller *poller, const ds_block_sink *sink, const ds_
     intake->ops = kinds[spec->kind];
     intake->cut_at_us = DS_NEVER;
     intake->bytes_at_us = poller->now_us;
+    intake->last = &intake->connections;
+    ds_rate_limit_init(&intake->limit, spec->rate, poller->now_us);
     ds_block_cutter_init(&intake->cutter, spec->record_limit, spec->header);
     intake->cutter.keep_long = spec->keep_long;
     intake->ops->start(intake);
@@ -119,16 +123,51 @@ void ds_intake_credit(ds_intake *intake)
     }
 }
 
+void ds_intake_rate(ds_intake *intake, uint64_t rate)
+{
+    ds_rate_limit_set(&intake->limit, rate, intake->poller->now_us);
+}
+
+/* When connections without tokens are to be read on. */
+static int64_t resume_us(const ds_intake *intake)
+{
+    return intake->paused && !intake->stalled ? ds_rate_limit_when(&intake->limit) : DS_NEVER;
+}
+
+/* Lets connections read on that wait for tokens: a few, those that were not read for longest.
+ * What they do not use is for the next. */
+static void resume_some(ds_intake *intake)
+{
+    uint32_t left = RESUMED;
+    intake->paused = false;
+    intake->bytes_at_us = intake->poller->now_us;
+    for (ds_connection *c = intake->connections, *next; c != NULL && !intake->stalled; c = next) {
+        next = c->next;
+        if (!c->waiting)
+            continue;
+        intake->paused = left == 0;
+        if (intake->paused)
+            return;
+        left--;
+        ds_connection_resume(c);
+    }
+}
+
 int64_t ds_intake_deadline(const ds_intake *intake)
 {
-    int64_t own = intake->ops->deadline(intake);
-    return own < intake->cut_at_us ? own : intake->cut_at_us;
+    int64_t least = intake->ops->deadline(intake);
+    int64_t resume = resume_us(intake);
+    least = intake->cut_at_us < least ? intake->cut_at_us : least;
+    return resume < least ? resume : least;
 }
 
 void ds_intake_timer(ds_intake *intake)
 {
     if (intake->cut_at_us <= intake->poller->now_us)
         cut(intake);
+    if (resume_us(intake) <= intake->poller->now_us &&
+        ds_rate_limit_allows(&intake->limit, intake->poller->now_us))
+        resume_some(intake);
     if (intake->ops->deadline(intake) <= intake->poller->now_us)
         intake->ops->timer(intake);
 }

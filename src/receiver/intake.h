@@ -13,6 +13,7 @@
 
 #include "receiver/block_cutter.h"
 #include "receiver/poller.h"
+#include "receiver/rate_limit.h"
 
 #define DS_NEVER INT64_MAX /* a time that does not come */
 
@@ -24,7 +25,7 @@ typedef struct ds_connection {
     ds_intake *intake;
     struct ds_connection *next, **link;
     ds_record_stream stream;
-    bool waiting;  /* for room; not watched meanwhile */
+    bool waiting;  /* for room, or for tokens; not watched meanwhile */
     bool ended;    /* the end was read; what it left may wait for room */
     bool received; /* any byte */
     int error;     /* errno if it ended by one */
@@ -56,9 +57,12 @@ struct ds_intake {
     const ds_intake_ops *ops;
     void *own; /* of the kind */
     ds_block_cutter cutter;
-    ds_connection *connections;
+    ds_connection *connections, **last; /* with a rate the one that was read last comes last */
     uint32_t n_connections;
-    bool stalled;        /* the sink refused room: connections may be waiting */
+    bool stalled; /* the sink refused room: connections may be waiting */
+    bool paused;  /* there were no tokens: likewise */
+    ds_rate_limit limit;
+    uint64_t taken;      /* records that the limit knows of */
     int64_t cut_at_us;   /* when the block interval has passed */
     int64_t bytes_at_us; /* when the last bytes came */
     bool over;           /* wants ds_intake_finish, with this last word: */
@@ -76,6 +80,8 @@ void ds_intake_free(ds_intake *intake);
 void ds_intake_cut(ds_intake *intake);
 /* The sink may have room again. */
 void ds_intake_credit(ds_intake *intake);
+/* Another rate (0: no limit). */
+void ds_intake_rate(ds_intake *intake, uint64_t rate);
 int64_t ds_intake_deadline(const ds_intake *intake);
 void ds_intake_timer(ds_intake *intake);
 /* Carries out the end: cuts and reports what was read, and says the last word. Then free it. */

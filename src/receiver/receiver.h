@@ -17,6 +17,10 @@
  * block_bytes, or for what its longest record needs if that is more: record_limit + 3, twice
  * that with headers. It holds at most one room, and none over a tick at which it was idle.
  *
+ * Rates: a receiver with a rate takes tokens for what it reads (rate_limit.h), from all of its
+ * connections together; those for which there are none are not read meanwhile, and the one that
+ * was read last comes last.
+ *
  * Records: \n ends one. A record longer than record_limit (without its line end) is dropped
  * as it comes and counted in `too_long` of the next block; the record after it is fine. (One
  * that is whole within the room stays in the block, and the decoder counts it; with keep_long so
@@ -64,6 +68,7 @@ typedef struct ds_receiver_spec {
     /* CONNECT: if the peer was never reached for so long since the start, FAILED with
      * DS_ERR_UNAVAILABLE. 0: tries for ever. */
     int give_up_ms;
+    uint64_t rate; /* records a second that are read at most; 0: no limit */
 } ds_receiver_spec;
 
 /* Room for a block in the store. */
@@ -106,6 +111,8 @@ void ds_receivers_add(ds_receivers *receivers, const ds_receiver_spec *spec);
 void ds_receivers_stop_one(ds_receivers *receivers, uint64_t receiver_id);
 void ds_receivers_cut(ds_receivers *receivers, uint64_t tick);
 void ds_receivers_credit(ds_receivers *receivers);
+/* Another rate from now on (0: no limit); an unknown id has no effect. */
+void ds_receivers_rate(ds_receivers *receivers, uint64_t receiver_id, uint64_t rate);
 
 /* Ends the thread, closes everything and frees. Nothing more is reported; room that is still
  * held is given back. */

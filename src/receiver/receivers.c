@@ -17,11 +17,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-typedef enum command_kind { ADD, STOP_ONE, CUT, CREDIT, STOP } command_kind;
+typedef enum command_kind { ADD, STOP_ONE, CUT, CREDIT, RATE, STOP } command_kind;
 
 typedef struct command {
     command_kind kind;
     uint64_t number;       /* receiver, tick */
+    uint64_t rate;         /* RATE */
     ds_receiver_spec spec; /* ADD: name and host are owned */
 } command;
 
@@ -81,6 +82,13 @@ static void credit(ds_receivers *receivers)
         ds_intake_credit(i);
 }
 
+static void set_rate(ds_receivers *receivers, uint64_t receiver_id, uint64_t rate)
+{
+    for (ds_intake *i = receivers->intakes; i != NULL; i = i->next)
+        if (i->spec.receiver_id == receiver_id)
+            ds_intake_rate(i, rate);
+}
+
 static void carry_out(ds_receivers *receivers, const command *c)
 {
     switch (c->kind) {
@@ -88,6 +96,7 @@ static void carry_out(ds_receivers *receivers, const command *c)
     case STOP_ONE: stop_one(receivers, c->number); break;
     case CUT: cut(receivers, c->number); break;
     case CREDIT: credit(receivers); break;
+    case RATE: set_rate(receivers, c->number, c->rate); break;
     case STOP: receivers->stopping = true; break;
     }
     sweep(receivers);
@@ -242,6 +251,11 @@ void ds_receivers_cut(ds_receivers *receivers, uint64_t tick)
 void ds_receivers_credit(ds_receivers *receivers)
 {
     queue(receivers, (command){.kind = CREDIT});
+}
+
+void ds_receivers_rate(ds_receivers *receivers, uint64_t receiver_id, uint64_t rate)
+{
+    queue(receivers, (command){.kind = RATE, .number = receiver_id, .rate = rate});
 }
 
 void ds_receivers_stop(ds_receivers *receivers)

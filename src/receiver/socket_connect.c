@@ -188,7 +188,7 @@ static void ended(ds_intake *intake, ds_connection *connection)
 
 static int64_t idle_us(const ds_intake *intake)
 {
-    bool reading = intake->connections != NULL && !intake->stalled;
+    bool reading = intake->connections != NULL && !intake->stalled && !intake->paused;
     if (!intake->spec.until_idle || !reading)
         return DS_NEVER;
     return intake->bytes_at_us + (int64_t)intake->spec.idle_ms * 1000;

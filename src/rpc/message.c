@@ -264,6 +264,13 @@ static void receiver_start_fields(ds_wire *wire, ds_message *message)
     ds_wire_u64(wire, &m->credit_bytes);
     ds_wire_bool(wire, &m->until_idle);
     text(wire, &m->log_folder);
+    ds_wire_u64(wire, &m->rate);
+}
+
+static void receiver_rate_fields(ds_wire *wire, ds_message *message)
+{
+    ds_wire_u64(wire, &message->receiver_rate.receiver_id);
+    ds_wire_u64(wire, &message->receiver_rate.rate);
 }
 
 static void receiver_stop_fields(ds_wire *wire, ds_message *message)
@@ -441,6 +448,7 @@ static const struct {
     [DS_MSG_TASK_RESULTS] = {"TASK_RESULTS", task_results_fields},
     [DS_MSG_RECEIVER_START] = {"RECEIVER_START", receiver_start_fields},
     [DS_MSG_RECEIVER_STOP] = {"RECEIVER_STOP", receiver_stop_fields},
+    [DS_MSG_RECEIVER_RATE] = {"RECEIVER_RATE", receiver_rate_fields},
     [DS_MSG_RECEIVER_STATE] = {"RECEIVER_STATE", receiver_state_fields},
     [DS_MSG_CUT] = {"CUT", cut_fields},
     [DS_MSG_CUT_DONE] = {"CUT_DONE", cut_done_fields},

@@ -13,8 +13,8 @@
  *     executor -> driver   HELLO, PLAN_RESULT, TASK_RESULTS, BLOCKS, CUT_DONE,
  *                          RECEIVER_STATE, HEARTBEAT, TABLE_LOADED, SAVED
  *     driver -> executor   WELCOME, REJECT, PLAN, DROP_PLAN, PEER, TASKS, RECEIVER_START,
- *                          RECEIVER_STOP, CUT, RELEASE, STOP, TABLE_LOAD, TABLE, TABLE_DROP
- *     over bulk links      FETCH, answered by FETCHED (exec/bulk_client.h)
+ *                          RECEIVER_STOP, RECEIVER_RATE, CUT, RELEASE, STOP, TABLE_LOAD, TABLE,
+ * TABLE_DROP over bulk links      FETCH, answered by FETCHED (exec/bulk_client.h)
  *
  * Structs here are what both cores work with. Decoding copies everything into an arena, so a
  * decoded message does not refer to the bytes it came from.
@@ -62,6 +62,7 @@ typedef enum ds_message_type {
     DS_MSG_TABLE,
     DS_MSG_TABLE_DROP,
     DS_MSG_SAVED,
+    DS_MSG_RECEIVER_RATE,
     DS_MSG_TYPES
 } ds_message_type;
 
@@ -284,12 +285,19 @@ typedef struct ds_msg_receiver_start {
     uint64_t credit_bytes;  /* received bytes it may hold that are not released */
     bool until_idle;        /* --available-now: ends when nothing more comes */
     const char *log_folder; /* where its blocks are written before they are reported; "": nowhere */
+    uint64_t rate;          /* records a second that it may read; 0: no limit */
 } ds_msg_receiver_start;
 
 /* Stops reading; what was read is cut and reported, then RECEIVER_STATE says ended. */
 typedef struct ds_msg_receiver_stop {
     uint64_t receiver_id;
 } ds_msg_receiver_stop;
+
+/* Another rate from now on. */
+typedef struct ds_msg_receiver_rate {
+    uint64_t receiver_id;
+    uint64_t rate; /* as in ds_msg_receiver_start */
+} ds_msg_receiver_rate;
 
 typedef enum ds_receiver_phase {
     DS_RECEIVER_RUNNING,  /* connected or listening */
@@ -437,6 +445,7 @@ typedef struct ds_message {
         ds_msg_task_results task_results;
         ds_msg_receiver_start receiver_start;
         ds_msg_receiver_stop receiver_stop;
+        ds_msg_receiver_rate receiver_rate;
         ds_msg_receiver_state receiver_state;
         ds_msg_cut cut;
         ds_msg_cut_done cut_done;

@@ -104,7 +104,7 @@ typedef struct ds_batch {
     uint32_t first_attempt; /* of its tasks: larger than those before it began anew */
     ds_batch_stage *stages; /* by stage id */
     uint32_t stages_left;
-    int64_t started_us;
+    int64_t due_us, started_us;
     uint64_t rows_in, rows_out, dead_letters;
     uint64_t *bad;     /* records, by source of the app */
     uint32_t losses;   /* how often outputs were lost with an executor */

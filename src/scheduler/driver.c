@@ -123,6 +123,7 @@ ds_driver *ds_driver_new(const ds_driver_config *config, const ds_driver_ports *
         d->counts[i].name = d->plan->app->sources[i].name;
         d->counts[i].follows = ds_intake_follows(&d->intakes[i]);
     }
+    ds_driver_make_rates(d);
     make_keyed(d);
     d->append_ends = unknown_ends(d->plan->n_sinks);
     d->zero_ms = d->last_ms = config->start_ms;
@@ -157,6 +158,7 @@ void ds_driver_free(ds_driver *d)
     free(d->append_ends);
     free(d->intakes);
     free(d->counts);
+    free(d->rates);
     free(d->tick.cuts_due);
     free(d->plan_text);
     ds_retained_fini(&d->retained);

@@ -80,6 +80,7 @@ typedef struct ds_source_counts {
     uint64_t bad_total;
     uint64_t replaced;  /* characters that became U+FFFD */
     uint64_t cut_short; /* records that a peer left unfinished */
+    uint64_t rate;      /* records a second that it may give now; 0: no limit */
     /* tables: the newest version (0: there is none), and how often a look at the file failed */
     uint64_t table_version, table_failures;
     /* tail */

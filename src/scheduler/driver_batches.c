@@ -222,6 +222,7 @@ void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
         return;
     }
     report_progress(d, batch);
+    ds_driver_note_rates(d, batch);
     ds_driver_appends_done(d, batch);
     remove_first(d);
     if (d->config.checkpoint) {

@@ -367,6 +367,7 @@ static void begin_running(ds_driver *d)
 {
     DS_ASSERT(d->phase == DS_PHASE_STARTING);
     d->phase = DS_PHASE_RUNNING;
+    d->running_us = d->now_us;
     if (!d->config.virtual_time && d->config.recovered == NULL) {
         int64_t interval = d->plan->app->interval_ms;
         d->zero_ms = ds_floor_to(d->wall_ms, interval);

@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "scheduler/intake.h"
 #include "scheduler/journal.h"
+#include "scheduler/rate_estimator.h"
 #include "scheduler/registry.h"
 #include "scheduler/retained.h"
 #include "scheduler/tables.h"
@@ -46,6 +47,14 @@ typedef struct ds_tick {
     int64_t deadline_us;
 } ds_tick;
 
+/* How fast a source may give records. */
+typedef struct ds_source_rate {
+    ds_rate_estimator estimator;
+    uint64_t rate;    /* records a second; 0: no limit */
+    double budget;    /* files, tail: records that batches may still be given; or owed */
+    uint64_t counted; /* records that were taken off it */
+} ds_source_rate;
+
 struct ds_driver {
     ds_driver_config config;
     ds_driver_ports ports;
@@ -68,7 +77,10 @@ struct ds_driver {
     ds_source_counts *counts;
     uint32_t n_intakes;
     uint64_t next_receiver;
-    ds_table *tables; /* those that the plan reads */
+    ds_source_rate *rates; /* by source of the app */
+    int64_t running_us;    /* since when batches are made */
+    int64_t committed_us;  /* when the newest batch was committed */
+    ds_table *tables;      /* those that the plan reads */
     uint32_t n_tables;
     uint64_t last_load; /* id of the newest load of one */
 
@@ -135,6 +147,15 @@ void ds_driver_receivers_of(ds_driver *driver, uint64_t executor_id); /* it is l
 void ds_driver_ticks(ds_driver *driver);
 void ds_driver_name_open_windows(const ds_driver *driver); /* after the last batch of a stop */
 void ds_driver_ticks_deadline(const ds_driver *driver, int64_t *mono_us, int64_t *wall_ms);
+
+/* back-pressure: driver_rates.c */
+void ds_driver_make_rates(ds_driver *driver);
+/* Notes when a batch that is being made was due. */
+void ds_driver_batch_due(const ds_driver *driver, ds_batch *batch);
+/* How many bytes of a source's files the next batch may have, of `most`. */
+uint64_t ds_driver_most_bytes(ds_driver *driver, uint32_t source, uint64_t most);
+/* A batch is committed: what it tells about the rates of receivers. */
+void ds_driver_note_rates(ds_driver *driver, const ds_batch *batch);
 
 /* files that grow: driver_tails.c */
 void ds_driver_ask_tails(ds_driver *driver);

@@ -104,7 +104,8 @@ static void start_receiver(ds_driver *d, ds_intake *intake)
                                                      .source = intake->index,
                                                      .receiver_id = intake->receiver_id,
                                                      .credit_bytes = credit_of(d, entry),
-                                                     .until_idle = d->config.available_now};
+                                                     .until_idle = d->config.available_now,
+                                                     .rate = d->rates[intake->index].rate};
     ds_driver_send(d, entry, &message);
 }
 
@@ -360,7 +361,7 @@ static bool allot_sources(ds_driver *d, ds_batch *batch)
         count_dropped(d, intake);
         ds_allotment *allotment = &batch->allotments[batch->n_allotments++];
         DS_ASSERT(batch->n_allotments <= d->n_intakes);
-        intake->most_bytes = most;
+        intake->most_bytes = ds_driver_most_bytes(d, i, most);
         ds_intake_allot(intake, batch, d->plan->app->interval_ms,
                         (uint64_t)d->plan->app->limits_block, allotment);
         intake->counts->bytes_behind = ds_tail_files_behind(&intake->tail);
@@ -385,6 +386,7 @@ static void pass(ds_driver *d, int64_t time_ms)
 {
     DS_ASSERT(time_ms > d->last_ms && time_ms % d->plan->app->interval_ms == 0);
     ds_batch *batch = ds_batch_new(d->plan, time_ms);
+    ds_driver_batch_due(d, batch);
     d->last_ms = time_ms;
     d->n_passed++;
     bool any = allot_sources(d, batch);

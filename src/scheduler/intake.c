@@ -251,6 +251,8 @@ static void allot_rows(ds_intake *intake, ds_batch *batch, int64_t interval_ms,
 {
     /* Rows up to row n are due after n / rate seconds: nothing is lost to rounding. */
     uint64_t rate = (uint64_t)intake->source->rows_per_second;
+    if (intake->source->max_rate > 0)
+        rate = least(rate, (uint64_t)intake->source->max_rate);
     uint64_t end = (uint64_t)((__uint128_t)(uint64_t)batch->time_ms * rate / 1000);
     uint64_t begin =
         (uint64_t)((__uint128_t)(uint64_t)(batch->time_ms - interval_ms) * rate / 1000);

@@ -27,7 +27,7 @@ typedef struct kit_sent {
     uint64_t peer;
     uint8_t type;
     uint64_t number; /* of a cut, a receiver, an executor (PEER) */
-    uint64_t credit;
+    uint64_t credit, rate;
     bool gone;
     uint64_t version;       /* of a table */
     ds_msg_table_load load; /* TABLE_LOAD */
@@ -122,6 +122,11 @@ static inline void kit_send(void *arg, uint64_t peer, const ds_message *message)
     case DS_MSG_RECEIVER_START:
         s->number = message->receiver_start.receiver_id;
         s->credit = message->receiver_start.credit_bytes;
+        s->rate = message->receiver_start.rate;
+        break;
+    case DS_MSG_RECEIVER_RATE:
+        s->number = message->receiver_rate.receiver_id;
+        s->rate = message->receiver_rate.rate;
         break;
     case DS_MSG_RECEIVER_STOP: s->number = message->receiver_stop.receiver_id; break;
     case DS_MSG_PEER:

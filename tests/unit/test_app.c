@@ -439,6 +439,41 @@ START_TEST(warnings)
 }
 END_TEST
 
+START_TEST(rates)
+{
+    loaded l = load_good(HEAD RATE "}");
+    ck_assert(!l.app->backpressure.enabled);
+    ck_assert_int_eq(l.app->sources[0].max_rate, 0);
+    unit_unload(&l);
+    l = load_good(HEAD "'sources':{'a':{'type':'stdin','max_rate':'${FIVE}'}},"
+                       "'backpressure':true}");
+    ck_assert_int_eq(l.app->sources[0].max_rate, 5);
+    ck_assert(l.app->backpressure.enabled);
+    ck_assert_int_eq(l.app->backpressure.initial_rate, 0);
+    ck_assert_int_eq(l.app->backpressure.min_rate, 100);
+    ck_assert_double_eq(l.app->backpressure.proportional, 1.0);
+    ck_assert_double_eq(l.app->backpressure.integral, 0.2);
+    ck_assert_double_eq(l.app->backpressure.derived, 0.0);
+    /* None of it is part of the plan: it may differ from one run to the next. */
+    ck_assert_ptr_null(json_object_get(l.app->json, "backpressure"));
+    const json_t *source = json_object_get(json_object_get(l.app->json, "sources"), "a");
+    ck_assert_uint_eq(json_object_size(source), 1);
+    unit_unload(&l);
+    l = load_good(HEAD RATE ",'backpressure':{'initial_rate':9,'min_rate':2,'proportional':2,"
+                            "'integral':'${HALF}','derived':0.25}}");
+    ck_assert(l.app->backpressure.enabled);
+    ck_assert_int_eq(l.app->backpressure.initial_rate, 9);
+    ck_assert_int_eq(l.app->backpressure.min_rate, 2);
+    ck_assert_double_eq(l.app->backpressure.proportional, 2);
+    ck_assert_double_eq(l.app->backpressure.integral, 0.5);
+    ck_assert_double_eq(l.app->backpressure.derived, 0.25);
+    unit_unload(&l);
+    l = load_good(HEAD RATE ",'backpressure':{'enabled':false}}");
+    ck_assert(!l.app->backpressure.enabled);
+    unit_unload(&l);
+}
+END_TEST
+
 START_TEST(sinks_are_needed_to_run)
 {
     static const ds_app_options run = {.need_sinks = true};
@@ -455,4 +490,4 @@ END_TEST
 UNIT_MAIN("app", defaults, settings, key_partitions_follow_the_cores, sources_of_records,
           generated_sources, clauses_of_a_stream, joins, a_stream_without_clauses,
           parents_come_first, slides_go_down_the_graph, sinks, variables_take_the_type_of_their_key,
-          an_app_outlives_its_source, warnings, dead_letters, sinks_are_needed_to_run)
+          an_app_outlives_its_source, warnings, dead_letters, rates, sinks_are_needed_to_run)

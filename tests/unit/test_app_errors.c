@@ -80,10 +80,34 @@ START_TEST(not_available_yet)
            "app.json:3:46: concurrent_jobs: \"concurrent_jobs\" is not available yet\n"
            "app.json:3:67: block_interval: \"block_interval\" is not available yet\n"});
     CHECK(HEAD "'sources':{\n", "}}",
-          {"'a':{'type':'stdin','on_error':'dead_letter','max_rate':4}",
+          {"'a':{'type':'stdin','on_error':'dead_letter','block_interval':4}",
            "app.json:3:32: sources.a.on_error: needs \"dead_letters\" in the app: the path of the "
            "file for them\n"
-           "app.json:3:46: sources.a.max_rate: \"max_rate\" is not available yet\n"});
+           "app.json:3:46: sources.a.block_interval: \"block_interval\" is not available yet\n"});
+}
+END_TEST
+
+START_TEST(rates)
+{
+    CHECK(HEAD "'sources':{\n", "}}",
+          {"'a':{'type':'stdin','max_rate':0}",
+           "app.json:3:32: sources.a.max_rate: must be 1 or more, not 0\n"},
+          {"'a':{'type':'stdin','max_rate':2.5}",
+           "app.json:3:32: sources.a.max_rate: must be a whole number, not 2.5\n"},
+          {"'a':{'type':'queue','schema':{'x':'int'},'batches':[],'max_rate':5}",
+           "app.json:3:55: sources.a.max_rate: \"max_rate\" belongs to type socket, files, stdin, "
+           "rate, tail, not to queue\n"});
+    CHECK(HEAD RATE ",\n", "}",
+          {"'backpressure':1",
+           "app.json:3:16: backpressure: must be true, false, or an object of its settings, not "
+           "1\n"},
+          {"'backpressure':{'min_rate':0,'proportional':-0.5,'integral':'x','derived':1001,"
+           "'pid':1}",
+           "app.json:3:28: backpressure.min_rate: must be 1 or more, not 0\n"
+           "app.json:3:45: backpressure.proportional: must be 0 or more, not -0.5\n"
+           "app.json:3:61: backpressure.integral: must be a number, not \"x\"\n"
+           "app.json:3:75: backpressure.derived: must be at most 1000, not 1001\n"
+           "app.json:3:80: backpressure.pid: unknown key \"pid\"\n"});
 }
 END_TEST
 
@@ -676,7 +700,7 @@ START_TEST(too_many)
 }
 END_TEST
 
-UNIT_MAIN("app_errors", no_object, top_level, not_available_yet, batch_and_checkpoint,
+UNIT_MAIN("app_errors", no_object, top_level, not_available_yet, rates, batch_and_checkpoint,
           executors_and_limits, source_keys, socket_addresses, formats, patterns, queues,
           names_of_streams, circles, windows, joins, clauses, sinks, variables, repeated_keys,
           excerpts_show_the_place, too_many)

@@ -165,8 +165,9 @@ static ds_message full(uint8_t type)
     case DS_MSG_TASKS: m.tasks = (ds_msg_tasks){some_tasks, 2}; break;
     case DS_MSG_TASK_RESULTS: m.task_results = (ds_msg_task_results){some_results, 2}; break;
     case DS_MSG_RECEIVER_START:
-        m.receiver_start = (ds_msg_receiver_start){1, 2, 3, 4, true, "state/log/in"};
+        m.receiver_start = (ds_msg_receiver_start){1, 2, 3, 4, true, "state/log/in", 5};
         break;
+    case DS_MSG_RECEIVER_RATE: m.receiver_rate = (ds_msg_receiver_rate){3, 4}; break;
     case DS_MSG_RECEIVER_STOP: m.receiver_stop.receiver_id = 3; break;
     case DS_MSG_RECEIVER_STATE:
         m.receiver_state =
@@ -378,8 +379,10 @@ static void same(const ds_message *a, const ds_message *b)
         SAME(receiver_start.plan_id), SAME(receiver_start.source), SAME(receiver_start.receiver_id);
         SAME(receiver_start.credit_bytes), SAME(receiver_start.until_idle);
         SAME_TEXT(receiver_start.log_folder);
+        SAME(receiver_start.rate);
         break;
     case DS_MSG_RECEIVER_STOP: SAME(receiver_stop.receiver_id); break;
+    case DS_MSG_RECEIVER_RATE: SAME(receiver_rate.receiver_id), SAME(receiver_rate.rate); break;
     case DS_MSG_RECEIVER_STATE:
         SAME(receiver_state.receiver_id), SAME(receiver_state.phase), SAME(receiver_state.status);
         SAME_TEXT(receiver_state.message);

@@ -700,6 +700,87 @@ START_TEST(clients_with_headers)
 }
 END_TEST
 
+/* ------------------------------------------------------------------- rates */
+
+START_TEST(a_rate_is_kept_until_it_is_changed)
+{
+    inbox in;
+    inbox_open(&in, PLENTY);
+    ds_receiver_spec spec = spec_of(DS_RECEIVE_LISTEN, 0);
+    spec.block_interval_ms = 1;
+    spec.rate = 1;
+    uint16_t port = start_listening(&in, spec);
+    int client = dial(port);
+    char lines[4 * 5000 + 1];
+    for (int i = 0; i < 5000; i++)
+        snprintf(lines + 4 * i, 5, "abc\n");
+    send_bytes(client, lines, sizeof lines - 1);
+    INBOX_WAIT(&in, in.of[1].records > 0);
+    inbox_cut(&in, 1);
+    ck_assert_uint_lt(in.of[1].records, 1000); /* that would take minutes */
+    ds_receivers_rate(in.receivers, 7, 9);     /* nobody's */
+    ds_receivers_rate(in.receivers, 1, 0);
+    INBOX_WAIT(&in, in.of[1].records == 5000);
+    close(client);
+    inbox_stop(&in, 1);
+    inbox_close(&in);
+}
+END_TEST
+
+/* All connections together have the rate, and none is left out. */
+START_TEST(many_connections_share_a_rate)
+{
+    inbox in;
+    int clients[CLIENTS];
+    inbox_open(&in, PLENTY);
+    ds_receiver_spec spec = spec_of(DS_RECEIVE_LISTEN, 0);
+    spec.block_interval_ms = 1;
+    spec.rate = 5000;
+    uint16_t port = start_listening(&in, spec);
+    char lines[2 * 50 + 1];
+    for (int i = 0; i < 50; i++)
+        snprintf(lines + 2 * i, 3, "x\n");
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = dial(port);
+        send_bytes(clients[i], lines, sizeof lines - 1);
+    }
+    INBOX_WAIT(&in, in.of[1].records == CLIENTS * 50);
+    for (int i = 0; i < CLIENTS; i++)
+        close(clients[i]);
+    inbox_stop(&in, 1);
+    ck_assert_uint_eq(in.of[1].records, CLIENTS * 50);
+    ck_assert_uint_eq(in.of[1].cut_short, 0);
+    inbox_close(&in);
+}
+END_TEST
+
+/* One that has no credit and no tokens goes on when it has both. */
+START_TEST(rates_and_credit_together)
+{
+    inbox in;
+    inbox_open(&in, 0);
+    ds_receiver_spec spec = spec_of(DS_RECEIVE_LISTEN, 0);
+    spec.block_bytes = 200;
+    spec.rate = 1000;
+    uint16_t port = start_listening(&in, spec);
+    int client = dial(port);
+    char lines[10 * 300 + 1];
+    for (int i = 0; i < 300; i++)
+        snprintf(lines + 10 * i, 11, "%09d\n", i);
+    send_bytes(client, lines, sizeof lines - 1);
+    close(client);
+    INBOX_WAIT(&in, in.of[1].refused > 0);
+    pthread_mutex_lock(&in.lock);
+    in.credit = PLENTY;
+    pthread_mutex_unlock(&in.lock);
+    ds_receivers_credit(in.receivers);
+    INBOX_WAIT(&in, in.of[1].records >= 290);
+    inbox_stop(&in, 1);
+    inbox_assert_bytes(&in, 1, lines);
+    inbox_close(&in);
+}
+END_TEST
+
 START_TEST(stopping_all_reports_nothing)
 {
     inbox in;
@@ -724,4 +805,5 @@ UNIT_MAIN("receivers", connects_again_after_a_hang_up, tries_until_the_peer_is_t
           a_hang_up_without_credit_loses_nothing, a_stop_without_credit_says_what_is_dropped,
           a_stop_reports_what_was_read, counters_survive_a_stop, blocks_come_before_their_tick,
           idle_receivers_hold_no_room, the_interval_cuts_and_full_blocks_are_cut,
-          clients_with_headers, stopping_all_reports_nothing)
+          clients_with_headers, a_rate_is_kept_until_it_is_changed, many_connections_share_a_rate,
+          rates_and_credit_together, stopping_all_reports_nothing)
