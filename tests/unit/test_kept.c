@@ -180,8 +180,8 @@ static void save_and_load(twins *t)
 /* ---- Apps ---- */
 
 #define SOURCE                                                                                     \
-    "'in': { 'type': 'socket', 'listen': '127.0.0.1:1', 'format': 'json', 'schema': { 'k': 'string',"            \
-    "        'n': 'int', 'x': 'float', 's': 'string', 'b': 'bool' } }"
+    "'in': { 'type': 'socket', 'listen': '127.0.0.1:1', 'format': 'json', 'schema': {"             \
+    " 'k': 'string', 'n': 'int', 'x': 'float', 's': 'string', 'b': 'bool' } }"
 
 static void random_records(twins *t, ds_buffer *records, uint32_t n)
 {
