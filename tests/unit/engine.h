@@ -53,10 +53,12 @@ typedef struct engine {
     uint64_t next_list, block_bytes;
     engine_fed fed[ENGINE_FED]; /* of the next batch */
     uint32_t n_fed;
-    bool once;                    /* run each task once only */
-    uint8_t modes[ENGINE_STAGES]; /* of their tasks; all are normal at first */
-    ds_keyed_store *twin;         /* NULL, or what the second run of each task keeps */
-    ds_batch *batch;              /* that ran last */
+    bool once;                               /* run each task once only */
+    uint8_t modes[ENGINE_STAGES];            /* of their tasks; all are normal at first */
+    void (*shape)(void *arg, ds_task *task); /* NULL; or changes each task before it runs */
+    void *shape_arg;
+    ds_keyed_store *twin; /* NULL, or what the second run of each task keeps */
+    ds_batch *batch;      /* that ran last */
     ds_commit commit;
     ds_task_result sum; /* counters of its tasks */
     uint32_t n_tasks;
@@ -321,6 +323,8 @@ static inline ds_status engine_run_task(engine *e, uint32_t s, uint32_t p)
 {
     ds_arena *arena = e->batch->arena;
     ds_task task = engine_task(e, s, p);
+    if (e->shape != NULL)
+        e->shape(e->shape_arg, &task);
     ds_task_result result, again;
     ds_task_run(&e->env, &task, &e->scratch, arena, &result);
     if (!e->once) {

@@ -155,6 +155,117 @@ START_TEST(a_batch_in_between_was_given_up)
 }
 END_TEST
 
+/* ---- chains and replays ---- */
+
+static ds_status take_for(kit *k, int64_t expected_ms, int64_t batch_ms, bool chain, bool replay)
+{
+    const ds_keyed_wish wish = {expected_ms, batch_ms, chain, replay};
+    k->error.message[0] = '\0';
+    return ds_keyed_store_take(k->store, k->stage, 0, &wish, &k->kept, &k->error);
+}
+
+/* A partition that stands at batch 4000. */
+static void kit_open_at_4000(kit *k)
+{
+    kit_open(k);
+    ck_assert_int_eq(take(k, k->stage, 0, DS_NO_BATCH, 4000), DS_OK);
+    apply(k, k->stage, 0, 4000);
+}
+
+/* What is taken stands at version_ms; DS_NO_BATCH: it is to be loaded. */
+static void check_taken(kit *k, int64_t version_ms)
+{
+    ck_assert_ptr_nonnull(k->kept);
+    ck_assert_int_eq(ds_kept_version(k->kept), version_ms);
+    ds_keyed_store_put(k->store, k->stage, 0);
+}
+
+START_TEST(a_chain_is_wanted_only_where_nothing_better_is)
+{
+    static const struct {
+        int64_t expected_ms, batch_ms, got_ms;
+        bool replay;
+    } cases[] = {
+        {4000, 5000, 4000, false},        /* it stands there */
+        {3000, 5000, 4000, false},        /* a batch in between was applied here */
+        {2000, 4000, 4000, false},        /* the task runs again */
+        {5000, 6000, DS_NO_BATCH, false}, /* behind */
+        {2000, 3000, DS_NO_BATCH, false}, /* ahead: its results are to be made again */
+        {3000, 5000, 4000, true},         {5000, 6000, DS_NO_BATCH, true}, {2000, 4000, 4000, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        kit k;
+        kit_open_at_4000(&k);
+        ck_assert_int_eq(
+            take_for(&k, cases[i].expected_ms, cases[i].batch_ms, true, cases[i].replay), DS_OK);
+        check_taken(&k, cases[i].got_ms);
+        kit_close(&k);
+    }
+}
+END_TEST
+
+START_TEST(a_replay_of_what_was_applied_does_nothing)
+{
+    kit k;
+    kit_open_at_4000(&k);
+    ck_assert_int_eq(take_for(&k, 2000, 3000, true, true), DS_OK);
+    ck_assert_ptr_null(k.kept);
+    ck_assert_int_eq(take_for(&k, DS_NO_BATCH, 3000, false, true), DS_OK);
+    ck_assert_ptr_null(k.kept);
+    ck_assert_int_eq(take_for(&k, 2000, 3000, false, true), DS_OK);
+    ck_assert_ptr_null(k.kept);
+    ck_assert_int_eq(take(&k, k.stage, 0, 4000, 5000), DS_OK); /* nobody has it */
+    check_taken(&k, 4000);
+    ck_assert_int_eq(take_for(&k, DS_NO_BATCH, 5000, false, true), DS_OK); /* from nothing */
+    check_taken(&k, DS_NO_BATCH);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(what_could_not_be_loaded_is_given_up)
+{
+    kit k;
+    kit_open(&k);
+    ck_assert_int_eq(take_for(&k, 3000, 4000, true, false), DS_OK);
+    ck_assert_int_eq(ds_kept_version(k.kept), DS_NO_BATCH);
+    ds_keyed_store_drop(k.store, k.stage, 0);
+    ck_assert_int_eq(take_for(&k, 3000, 4000, false, false), DS_ERR_LOST);
+    ck_assert_ptr_null(k.kept);
+    ck_assert_int_eq(take_for(&k, 3000, 4000, true, false), DS_OK); /* from elsewhere */
+    ds_kept_stand(k.kept, 3000);
+    apply(&k, k.stage, 0, 4000);
+    ck_assert_int_eq(take_for(&k, 3000, 4000, true, false), DS_OK); /* it is not loaded again */
+    check_taken(&k, 4000);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(a_partition_is_collected_once_for_a_save)
+{
+    kit k;
+    bool whole = false;
+    kit_open_at_4000(&k);
+    ck_assert(ds_keyed_store_collects(k.store, k.stage, 0, 7, &whole));
+    ck_assert(whole); /* it began empty: nothing is there to which changes could be added */
+    ck_assert(!ds_keyed_store_collects(k.store, k.stage, 0, 7, &whole));
+    ck_assert(!ds_keyed_store_collects(k.store, k.stage, 0, 6, &whole));
+    ck_assert(ds_keyed_store_collects(k.store, k.stage, 0, 8, &whole));
+    ck_assert(!whole);
+    ds_keyed_store_not_saved(k.store, k.stage->id, 0);
+    ck_assert(ds_keyed_store_collects(k.store, k.stage, 0, 10, &whole));
+    ck_assert(whole);
+    ck_assert(ds_keyed_store_collects(k.store, k.stage, 1, 7, &whole)); /* another one */
+    ds_keyed_store_not_saved(k.store, 99, 0);
+    ds_keyed_store_not_saved(k.store, k.stage->id, 99);
+    ck_assert_int_eq(take_for(&k, 5000, 6000, true, false), DS_OK);
+    ds_kept_stand(k.kept, 5000);
+    check_taken(&k, 5000);
+    ck_assert(ds_keyed_store_collects(k.store, k.stage, 0, 11, &whole));
+    ck_assert(!whole); /* changes since its chain */
+    kit_close(&k);
+}
+END_TEST
+
 /* ---- several windows in one stage ---- */
 
 typedef struct joined {
@@ -260,4 +371,6 @@ END_TEST
 
 UNIT_MAIN("keyed_store", each_window_takes_its_batch_once, partitions_stand_at_a_batch,
           partitions_are_apart, a_partition_begins_anew, a_partition_in_use_is_not_lost,
-          a_batch_in_between_was_given_up)
+          a_batch_in_between_was_given_up, a_chain_is_wanted_only_where_nothing_better_is,
+          a_replay_of_what_was_applied_does_nothing, what_could_not_be_loaded_is_given_up,
+          a_partition_is_collected_once_for_a_save)
