@@ -23,6 +23,9 @@ typedef struct kit {
     ds_msg_table_load load;
     ds_table_use prepared;
     uint32_t n_loads, n_prepared;
+    ds_collected *saving[MOST]; /* what the saver was given */
+    uint32_t n_saving;
+    ds_msg_saved saved; /* the last one that was sent */
     uint32_t added, stopped, credits;
     uint64_t cut;
     bool ended;
@@ -37,6 +40,8 @@ static void port_send(void *arg, const ds_message *message)
     ds_message_encode(&bytes, message); /* within the limits of messages */
     ds_buffer_fini(&bytes);
     k->sent[k->n_sent++] = message->type;
+    if (message->type == DS_MSG_SAVED)
+        k->saved = message->saved;
     if (message->type != DS_MSG_TASK_RESULTS)
         return;
     k->results.n_results = message->task_results.n_results;
@@ -70,6 +75,13 @@ static void port_prepare(void *arg, const ds_task_env *env, const ds_table_use *
     ck_assert_ptr_nonnull(env->tables);
     k->prepared = *use;
     k->n_prepared++;
+}
+
+static void port_save(void *arg, ds_collected *collected)
+{
+    kit *k = arg;
+    ck_assert_ptr_null(collected->next);
+    k->saving[k->n_saving++] = collected;
 }
 
 static void port_receiver_add(void *arg, const ds_receiver_spec *spec)
@@ -121,12 +133,18 @@ static const char app[] = "{\"version\":1,\"name\":\"x\",\"batch\":{\"interval\"
                           "\"sources\":{\"l\":{\"type\":\"stdin\"}},"
                           "\"sinks\":{\"s\":{\"from\":\"l\",\"type\":\"console\"}}}";
 
-static uint64_t hash_of_app(void)
+static const char windowed[] =
+    "{\"version\":1,\"name\":\"x\",\"batch\":{\"interval\":\"1s\"},"
+    "\"sources\":{\"l\":{\"type\":\"stdin\"}},"
+    "\"streams\":{\"w\":{\"from\":\"l\",\"window\":\"5s\",\"group_by\":[\"line\"]}},"
+    "\"sinks\":{\"s\":{\"from\":\"w\",\"type\":\"console\"}}}";
+
+static uint64_t hash_of_app(const char *text)
 {
     ds_app *made;
     ds_plan *plan;
     ds_error error;
-    ck_assert_int_eq(ds_app_from_canonical(app, strlen(app), &made, &error), DS_OK);
+    ck_assert_int_eq(ds_app_from_canonical(text, strlen(text), &made, &error), DS_OK);
     ds_diagnostics *diagnostics = ds_diagnostics_new(NULL);
     ck_assert_int_eq(ds_plan_new(made, NULL, diagnostics, &plan), DS_OK);
     uint64_t hash = plan->hash;
@@ -148,6 +166,7 @@ static void make(kit *k)
                                      .run = port_run,
                                      .load = port_load,
                                      .prepare = port_prepare,
+                                     .save = port_save,
                                      .receiver_add = port_receiver_add,
                                      .receiver_stop = port_receiver_stop,
                                      .receivers_cut = port_cut,
@@ -159,17 +178,22 @@ static void make(kit *k)
 }
 
 /* Welcomed, with a plan. */
-static void start(kit *k)
+static void start_app(kit *k, const char *text)
 {
     make(k);
     ds_message welcome = {.type = DS_MSG_WELCOME};
     welcome.welcome = (ds_msg_welcome){.executor_id = 3, .app_id = "x", .heartbeat_ms = 300};
     get(k, welcome);
     ds_message plan = {.type = DS_MSG_PLAN};
-    plan.plan = (ds_msg_plan){1, hash_of_app(), app, "", ""};
+    plan.plan = (ds_msg_plan){1, hash_of_app(text), text, "", "state/kept"};
     get(k, plan);
     ck_assert_uint_eq(k->sent[1], DS_MSG_PLAN_RESULT);
     k->n_sent = 0;
+}
+
+static void start(kit *k)
+{
+    start_app(k, app);
 }
 
 static void stop(kit *k)
@@ -540,6 +564,148 @@ START_TEST(it_beats)
 }
 END_TEST
 
+/* ---- saves ---- */
+
+/* A running task collects what its partition keeps. */
+static void collect(kit *k, uint64_t save, uint32_t partition)
+{
+    const ds_task_env *env = &k->env;
+    ck_assert_str_eq(env->kept_folder, "state/kept");
+    const ds_save_order order = {env->epoch, env->executor_id, 1, save, env->kept_folder};
+    ds_collected *collected = ds_collected_new(&order, 1, env->budget);
+    const ds_saved_part part = {.stage = 1, .partition = partition, .batch_ms = 1000};
+    ds_save_to to;
+    ds_error error;
+    ds_collected_add(collected, &part, &to);
+    ck_assert_int_eq(to.write(to.arg, "kept", 4, &error), DS_OK);
+    ds_collection_add(env->collection, collected);
+}
+
+/* The saver is done with the one that it was given as number i. */
+static void saved(kit *k, uint32_t i)
+{
+    step(k, (ds_executor_event){.kind = DS_EXECUTOR_SAVED, .saved = &k->saving[i]->saved});
+    ds_collected_free(k->saving[i]);
+    k->saving[i] = NULL;
+}
+
+START_TEST(what_a_task_collected_is_saved_once)
+{
+    kit k;
+    start_app(&k, windowed);
+    give_task(&k, 1000, 0, 1);
+    give_task(&k, 1000, 1, 1);
+    collect(&k, 7, 0);
+    ck_assert_uint_eq(k.n_saving, 0);
+    done(&k, 1000, 0);
+    ck_assert_uint_eq(k.n_saving, 1);
+    ck_assert_uint_eq(k.n_sent, 0);
+    saved(&k, 0); /* before the result of its task has left: that goes first */
+    ck_assert_uint_eq(k.n_sent, 2);
+    ck_assert_uint_eq(k.sent[0], DS_MSG_TASK_RESULTS);
+    ck_assert_uint_eq(k.sent[1], DS_MSG_SAVED);
+    ck_assert(k.saved.plan_id == 1 && k.saved.save == 7 && k.saved.n_parts == 1);
+    ck_assert_uint_eq(k.saved.status, DS_OK);
+    done(&k, 1000, 1);
+    ck_assert_uint_eq(k.n_saving, 1);
+    stop(&k);
+}
+END_TEST
+
+/* A task that fails after it collected, whose batch is given up even, has collected all the same:
+ * its partition will not say that again. */
+START_TEST(what_was_collected_is_not_lost_with_its_task)
+{
+    kit k;
+    start_app(&k, windowed);
+    give_task(&k, 1000, 0, 1);
+    give_task(&k, 1000, 1, 1);
+    collect(&k, 7, 0);
+    collect(&k, 7, 1);
+    release(&k, 1000);
+    ds_task_result failed = {
+        .batch_ms = 1000, .plan_id = 1, .status = DS_ERR_IO, .message = "no space left"};
+    step(&k, (ds_executor_event){.kind = DS_EXECUTOR_TASK_DONE, .result = &failed});
+    ck_assert_uint_eq(k.n_saving, 2);
+    saved(&k, 1);
+    saved(&k, 0);
+    ck_assert_uint_eq(k.n_sent, 2);
+    done(&k, 1000, 1);
+    ck_assert_int_eq(k.env.budget->used_bytes, 0);
+    give_task(&k, 2000, 0, 1);
+    collect(&k, 8, 0); /* and is never done */
+    stop(&k);
+}
+END_TEST
+
+START_TEST(a_save_that_failed_is_told_and_the_next_is_whole)
+{
+    kit k;
+    bool whole = true;
+    start_app(&k, windowed);
+    give_task(&k, 1000, 0, 1);
+    const ds_stage *stage = &k.env.plan->stages[1];
+    ck_assert(stage->keyed);
+    ck_assert(ds_keyed_store_collects(k.env.keyed, stage, 0, 6, &whole));
+    ck_assert(ds_keyed_store_collects(k.env.keyed, stage, 0, 7, &whole));
+    ck_assert(!whole);
+    collect(&k, 7, 0);
+    done(&k, 1000, 0);
+    ds_collected_fail(k.saving[0], DS_ERR_IO, "no space left");
+    saved(&k, 0);
+    ck_assert_uint_eq(k.sent[1], DS_MSG_SAVED);
+    ck_assert_uint_eq(k.saved.status, DS_ERR_IO);
+    ck_assert_uint_eq(k.saved.n_parts, 1);
+    ck_assert(ds_keyed_store_collects(k.env.keyed, stage, 0, 8, &whole));
+    ck_assert(whole);
+    stop(&k);
+}
+END_TEST
+
+START_TEST(a_plan_stays_while_it_is_saved)
+{
+    kit k;
+    start_app(&k, windowed);
+    give_task(&k, 1000, 0, 1);
+    collect(&k, 7, 0);
+    done(&k, 1000, 0);
+    ds_message message = {.type = DS_MSG_DROP_PLAN};
+    message.drop_plan.plan_id = 1;
+    get(&k, message);
+    saved(&k, 0);
+    give_task(&k, 2000, 0, 1);
+    ck_assert_uint_eq(k.n_ran, 2); /* it is still there */
+    done(&k, 2000, 0);
+    get(&k, message);
+    give_task(&k, 3000, 0, 1);
+    ck_assert_uint_eq(k.n_ran, 2);
+    stop(&k);
+}
+END_TEST
+
+START_TEST(saved_parts_in_the_store_stay_until_they_are_released)
+{
+    kit k;
+    uint64_t a, b;
+    start(&k);
+    ds_saved_ranges *ranges = ds_executor_saved_ranges(k.executor);
+    ck_assert_int_eq(ds_saved_ranges_take(ranges, 100, &a, NULL), DS_OK);
+    ck_assert_int_eq(ds_saved_ranges_take(ranges, 100, &b, NULL), DS_OK);
+    release(&k, 1000);
+    ck_assert_uint_eq(ds_store_used(k.store), 256);
+    ds_ref refs[] = {{3, a, 100}, {4, b, 100}, {3, a, 100}}; /* one is of another executor */
+    ds_message message = {.type = DS_MSG_RELEASE};
+    message.release = (ds_msg_release){.saved = refs, .n_saved = 3};
+    get(&k, message);
+    ck_assert_uint_eq(ds_store_used(k.store), 128);
+    message = (ds_message){.type = DS_MSG_STOP};
+    message.stop.reason = "";
+    get(&k, message);
+    ck_assert_uint_eq(ds_store_used(k.store), 0);
+    stop(&k);
+}
+END_TEST
+
 /* ---- tables ---- */
 
 static void ask_load(kit *k, uint64_t load_id, uint32_t source, uint32_t plan_id)
@@ -632,5 +798,8 @@ UNIT_MAIN("executor", it_obeys_one_driver, it_ends_when_rejected_or_alone,
           batches_are_released_in_any_order, a_committed_batch_is_retained,
           memory_of_a_running_task_goes_back_when_it_is_done, a_task_without_its_plan_is_refused,
           stores_of_peers_come_and_go, a_store_that_is_gone_already_is_no_reason_to_end,
+          what_a_task_collected_is_saved_once, what_was_collected_is_not_lost_with_its_task,
+          a_save_that_failed_is_told_and_the_next_is_whole, a_plan_stays_while_it_is_saved,
+          saved_parts_in_the_store_stay_until_they_are_released,
           receivers_are_started_once_and_served, released_blocks_give_credit, it_beats,
           a_load_is_asked_for_once, versions_come_and_go, a_stop_gives_tables_back)
