@@ -71,8 +71,9 @@ static ds_kept *take(twins *t, ds_keyed_store *store, const chain *c, bool empty
     int64_t at = t->e.keyed_ms[c->stage][c->partition];
     ds_kept *kept;
     ds_error error;
-    ds_status status = ds_keyed_store_take(store, stage, c->partition, empty ? DS_NO_BATCH : at,
-                                           empty ? INT64_MAX : at, &kept, &error);
+    const ds_keyed_wish wish = {.expected_ms = empty ? DS_NO_BATCH : at,
+                                .batch_ms = empty ? INT64_MAX : at};
+    ds_status status = ds_keyed_store_take(store, stage, c->partition, &wish, &kept, &error);
     ck_assert_msg(status == DS_OK, "%s", error.message);
     return kept;
 }
