@@ -17,6 +17,7 @@
 #include "cli/launcher.h"
 #include "cli/progress.h"
 #include "cli/stores.h"
+#include "receiver/block_log_read.h"
 #include "receiver/files.h"
 #include "rpc/link.h"
 #include "scheduler/append.h"
@@ -38,6 +39,7 @@
 #define DRIVER_LEAST (INT64_C(4) << 20) /* of limits.memory is for the driver itself ... */
 #define DRIVER_MOST (INT64_C(64) << 20) /* ... a sixteenth, within these */
 #define GOODBYE_MS 2000
+#define LOG_WAIT_MS 3000                  /* for the end of whoever wrote a log: it was killed */
 #define PRINTED_BYTES ((uint64_t)4 << 20) /* between two looks at what was read */
 /* With executors from outside, who may be of another user, bulk is reached over tcp too. */
 #define OUTSIDE_BULK "tcp://127.0.0.1:0"
@@ -49,6 +51,7 @@ typedef enum mail_kind {
     MAIL_CHILD,
     MAIL_FILES,
     MAIL_FOLLOWED,
+    MAIL_LOGGED,
     MAIL_JOURNALED,
     MAIL_COMMITTED,
 } mail_kind;
@@ -64,6 +67,7 @@ typedef struct mail {
     uint32_t n_files;
     ds_append_end *ends; /* of a commit that was not done; in arena */
     ds_sightings seen;   /* in arena */
+    ds_log_found found;
     ds_arena *arena;
     size_t length;
     char bytes[];
@@ -86,6 +90,7 @@ typedef struct driver_loop {
     uint8_t key[DS_TOKEN_BYTES]; /* of the app */
     ds_stores *stores;
     char folder[DS_MESSAGE_TEXT_LIMIT]; /* the current one */
+    ds_buffer log_folder;               /* of the logs of what is received; empty: none */
     ds_buffer out;
     pthread_t signals;
     bool ended, again; /* again: a launch failed within a step */
@@ -271,6 +276,53 @@ static void port_follow(void *arg, uint32_t source, const ds_follow_request *req
 {
     driver_loop *loop = arg;
     ds_follower_ask(loop->follower, source, request, arena);
+}
+
+/* ---- the log of what is received ---- */
+
+typedef struct log_job {
+    ds_disk_job job;
+    driver_loop *loop;
+    uint32_t source;
+    ds_log_place place;
+    char folder[];
+} log_job;
+
+static void run_scan_log(ds_disk_job *job)
+{
+    log_job *log = (log_job *)job;
+    ds_error error = {.message = ""};
+    mail *m = new_mail(MAIL_LOGGED, NULL, sizeof error.message);
+    m->source = log->source;
+    m->status = ds_block_log_scan(log->folder, &log->place, LOG_WAIT_MS, &m->found, &error);
+    memcpy(m->bytes, error.message, sizeof error.message);
+    post(log->loop, m);
+}
+
+static void run_trim_log(ds_disk_job *job)
+{
+    const log_job *log = (const log_job *)job;
+    ds_block_log_trim(log->folder, &log->place);
+}
+
+static void add_log_job(driver_loop *loop, void (*run)(ds_disk_job *job), uint32_t source,
+                        const char *folder, const ds_log_place *place)
+{
+    log_job *job = ds_calloc(1, sizeof *job + strlen(folder) + 1);
+    *job = (log_job){
+        .job = {.run = run, .free = free_job}, .loop = loop, .source = source, .place = *place};
+    memcpy(job->folder, folder, strlen(folder));
+    ds_disk_add(loop->disk, &job->job);
+}
+
+static void port_scan_log(void *arg, uint32_t source, const char *folder, const ds_log_place *after)
+{
+    add_log_job(arg, run_scan_log, source, folder, after);
+}
+
+static void port_trim_log(void *arg, const char *folder, const ds_log_place *before)
+{
+    add_log_job(arg, run_trim_log, 0, folder, before);
 }
 
 typedef struct journal_job {
@@ -550,8 +602,19 @@ static void step_message(driver_loop *loop, const mail *m, ds_driver_event *even
     ds_arena_free(arena);
 }
 
+static ds_logged_blocks logged_of(const mail *m)
+{
+    return (ds_logged_blocks){.blocks = m->found.blocks,
+                              .n_blocks = (uint32_t)m->found.n_blocks,
+                              .last_receiver = m->found.last_receiver,
+                              .damaged = m->found.damaged,
+                              .cut_bytes = m->found.cut_bytes,
+                              .locked = m->found.locked};
+}
+
 static void step_mail(driver_loop *loop, mail *m)
 {
+    const ds_logged_blocks logged = logged_of(m);
     ds_driver_event event = new_event(DS_DRIVER_TIME);
     event.status = m->status;
     event.text = m->bytes;
@@ -578,6 +641,11 @@ static void step_mail(driver_loop *loop, mail *m)
         event.source = m->source;
         event.seen = &m->seen;
         break;
+    case MAIL_LOGGED:
+        event.kind = DS_DRIVER_LOGGED;
+        event.source = m->source;
+        event.logged = &logged;
+        break;
     case MAIL_JOURNALED:
         event.kind = DS_DRIVER_JOURNALED;
         event.ticket = m->ticket;
@@ -594,6 +662,7 @@ static void step_mail(driver_loop *loop, mail *m)
 static void free_mail(mail *m)
 {
     free(m->files);
+    ds_log_found_fini(&m->found);
     ds_arena_free(m->arena);
     free(m);
 }
@@ -738,6 +807,10 @@ static void make_control(driver_loop *loop, const ds_recovered *recovered)
                                .heartbeat_ms = (uint32_t)app->executors_heartbeat_ms,
                                .credit_bytes = (uint64_t)app->limits_memory / 4,
                                .recovered = recovered};
+    if (loop->metadata != NULL) {
+        ds_buffer_printf(&loop->log_folder, "%s/log", app->checkpoint_dir);
+        config.log_folder = ds_buffer_text(&loop->log_folder);
+    }
     memcpy(config.key, loop->key, sizeof config.key);
     if (getcwd(loop->folder, sizeof loop->folder) == NULL)
         loop->folder[0] = '\0'; /* executors have to be where we are */
@@ -750,6 +823,8 @@ static void make_control(driver_loop *loop, const ds_recovered *recovered)
                                    .close_store = port_close_store,
                                    .list_files = port_list_files,
                                    .follow = port_follow,
+                                   .scan_log = port_scan_log,
+                                   .trim_log = port_trim_log,
                                    .journal = port_journal,
                                    .commit = port_commit,
                                    .progress = port_progress,
@@ -780,6 +855,7 @@ static void close_all(driver_loop *loop)
     }
     ds_mailbox_free(loop->mailbox);
     ds_buffer_fini(&loop->out);
+    ds_buffer_fini(&loop->log_folder);
 }
 
 ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_error *error)

@@ -38,6 +38,9 @@ typedef struct ds_app_source {
     bool listen;             /* socket */
     const char *host;        /* socket */
     uint16_t port;
+    bool log;                  /* socket, stdin: what is received is in the log first */
+    bool ack;                  /* socket: peers are told what is there */
+    int64_t block_interval_ms; /* socket, stdin */
     const char *dir, *pattern; /* files */
     bool new_files_only;
     const char *glob; /* tail */

@@ -118,6 +118,7 @@ INT_SHAPE(max_rate, 1, INT64_C(1000000000000));
 
 #define BIT(choice) (1u << (choice))
 #define SOCKET BIT(DS_SOURCE_SOCKET)
+#define STDIN BIT(DS_SOURCE_STDIN)
 #define FILES BIT(DS_SOURCE_FILES)
 #define TABLE BIT(DS_SOURCE_TABLE)
 #define TAIL BIT(DS_SOURCE_TAIL)
@@ -142,6 +143,25 @@ static const ds_key source_keys[] = {
     {"on_error", &on_error, 0, {0, 0}, "skip", "What happens to a record that is bad."},
     {"connect", &address, 0, {SOCKET, 0}, NULL, "\"host:port\" to connect to, again and again."},
     {"listen", &address, 0, {SOCKET, 0}, NULL, "\"host:port\" to listen on, for many clients."},
+    {"log",
+     &boolean,
+     0,
+     {SOCKET | STDIN, 0},
+     NULL,
+     "Whether what is received is on the disk before it counts as received; true if not given and "
+     "there is a checkpoint."},
+    {"ack",
+     &boolean,
+     0,
+     {SOCKET, 0},
+     "false",
+     "Tells each peer how many of its records are safe, a number a line. Needs the log."},
+    {"block_interval",
+     &duration,
+     0,
+     {SOCKET | STDIN, 0},
+     "200ms",
+     "How long a block waits for more at most; the batch interval at most."},
     {"dir", &path_text, REQUIRED, {FILES, 0}, NULL, "The folder in which files appear."},
     {"pattern", &path_text, 0, {FILES, 0}, "*", "Which names of files count, as in a shell."},
     {"new_files_only", &boolean, 0, {FILES, 0}, "false", "Pass over what is there at the start."},
@@ -560,5 +580,5 @@ const ds_shape ds_app_shape = {
     .kind = DS_SHAPE_OBJECT, .noun = "an object (an app)", .keys = app_keys};
 
 const char *const ds_app_later_keys[] = {
-    "log", "block_interval", "concurrent_jobs", "speculation", "secret", "tls", "api", NULL,
+    "concurrent_jobs", "speculation", "secret", "tls", "api", NULL,
 };

@@ -78,6 +78,29 @@ static void read_address(ds_app_builder *builder, ds_app_source *source, json_t 
         ds_diag_error(builder->diagnostics, ds_app_path(builder, source->path, key), "%s", fault);
 }
 
+/* What socket and stdin have in common: the log, and blocks. */
+static void read_receiver(ds_app_builder *builder, ds_app_source *source, json_t *object)
+{
+    const ds_app *app = builder->app;
+    bool checkpoint = app->checkpoint_dir != NULL, given = json_object_get(object, "log") != NULL;
+    source->log = given ? ds_shape_number(&ds_source_shape, object, "log") != 0 : checkpoint;
+    source->ack = ds_shape_number(&ds_source_shape, object, "ack") != 0;
+    if (source->log && !checkpoint)
+        ds_diag_error(builder->diagnostics, ds_app_path(builder, source->path, "log"),
+                      "needs a checkpoint.dir, where the log is");
+    if (source->ack && !source->log)
+        ds_diag_error(builder->diagnostics, ds_app_path(builder, source->path, "ack"),
+                      "needs the log (checkpoint.dir, and not \"log\": false): without it nothing "
+                      "that was received is safe");
+    source->block_interval_ms = ds_shape_number(&ds_source_shape, object, "block_interval");
+    if (source->block_interval_ms <= app->interval_ms)
+        return;
+    if (json_object_get(object, "block_interval") != NULL)
+        ds_diag_error(builder->diagnostics, ds_app_path(builder, source->path, "block_interval"),
+                      "is longer than batch.interval: blocks are cut at every batch");
+    source->block_interval_ms = app->interval_ms;
+}
+
 static void read_delimiter(ds_app_builder *builder, ds_app_source *source, json_t *object)
 {
     const char *text = ds_shape_string(&ds_source_shape, object, "delimiter");
@@ -167,10 +190,13 @@ static void read_source(ds_app_builder *builder, ds_app_source *source, json_t *
     source->on_error = (ds_on_error)on_error;
     source->max_rate = ds_shape_number(&ds_source_shape, object, "max_rate");
     switch (source->type) {
-    case DS_SOURCE_SOCKET: read_address(builder, source, object); break;
+    case DS_SOURCE_SOCKET:
+        read_address(builder, source, object);
+        read_receiver(builder, source, object);
+        break;
     case DS_SOURCE_FILES: read_files(builder, source, object); break;
     case DS_SOURCE_TAIL: read_tail(builder, source, object); break;
-    case DS_SOURCE_STDIN: break;
+    case DS_SOURCE_STDIN: read_receiver(builder, source, object); break;
     case DS_SOURCE_TABLE: read_table(builder, source, object); break;
     case DS_SOURCE_RATE:
         source->rows_per_second = ds_shape_number(&ds_source_shape, object, "rows_per_second");

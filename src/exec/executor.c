@@ -15,7 +15,6 @@
 #define REST_US INT64_C(300000) /* between two looks at what is not needed any more */
 #define RECEIVER_GIVE_UP_MS 10000
 #define RECEIVER_IDLE_MS 500
-#define BLOCK_INTERVAL_MS 200
 
 /* A plan as compiled here. */
 typedef struct held_plan {
@@ -546,12 +545,13 @@ static ds_receiver_spec receiver_spec(const ds_app *app, const ds_app_source *so
                               .record_limit = (uint32_t)app->limits_record,
                               .keep_long = source->on_error == DS_ON_ERROR_DEAD_LETTER,
                               .block_bytes = block_bytes(app, start->credit_bytes),
-                              .block_interval_ms = BLOCK_INTERVAL_MS,
+                              .block_interval_ms = (int)source->block_interval_ms,
                               .header = source->spec.header,
                               .until_idle = start->until_idle,
                               .idle_ms = RECEIVER_IDLE_MS,
                               .give_up_ms = RECEIVER_GIVE_UP_MS,
-                              .rate = start->rate};
+                              .rate = start->rate,
+                              .log_folder = start->log_folder};
 }
 
 static void on_receiver_start(ds_executor *e, const ds_msg_receiver_start *start)

@@ -18,6 +18,7 @@
 #include "exec/saver.h"
 #include "exec/table_loader.h"
 #include "exec/task_pool.h"
+#include "receiver/log_writer.h"
 #include "rpc/link.h"
 
 #include <errno.h>
@@ -67,6 +68,7 @@ typedef struct executor_loop {
     ds_task_pool *pool;
     ds_receivers *receivers; /* started with the first receiver */
     ds_save_thread *saver;   /* started with the first save */
+    ds_log_writer *log;      /* before this loop as the receivers' sink */
     ds_spill *spill;
     ds_store *store;
     ds_bulk_server *bulk_server;
@@ -255,20 +257,28 @@ static void port_rest(void *arg)
         atomic_store(&rests, false);
 }
 
+static ds_status start_receivers(executor_loop *loop, ds_error *error)
+{
+    const ds_block_sink own = {loop, on_reserve, on_block, on_give_back, on_state, on_cut_done};
+    if (loop->log == NULL)
+        loop->log = ds_log_writer_new(&own);
+    const ds_block_sink sink = ds_log_writer_sink(loop->log);
+    return ds_receivers_start(&sink, &loop->receivers, error);
+}
+
 static void port_receiver_add(void *arg, const ds_receiver_spec *spec)
 {
     executor_loop *loop = arg;
     ds_error error;
-    if (loop->receivers == NULL) {
-        const ds_block_sink sink = {loop,         on_reserve, on_block,
-                                    on_give_back, on_state,   on_cut_done};
-        ds_status status = ds_receivers_start(&sink, &loop->receivers, &error);
-        if (status != DS_OK) {
-            on_state(loop, spec->receiver_id, DS_RECEIVER_FAILED, status, error.message);
-            return;
-        }
-    }
-    ds_receivers_add(loop->receivers, spec);
+    ds_status status = DS_OK;
+    if (loop->receivers == NULL)
+        status = start_receivers(loop, &error);
+    if (status == DS_OK && spec->log_folder != NULL && spec->log_folder[0] != '\0')
+        status = ds_log_writer_add(loop->log, spec->receiver_id, spec->log_folder, &error);
+    if (status == DS_OK)
+        ds_receivers_add(loop->receivers, spec);
+    else
+        on_state(loop, spec->receiver_id, DS_RECEIVER_FAILED, status, error.message);
 }
 
 static void port_receiver_stop(void *arg, uint64_t receiver_id)

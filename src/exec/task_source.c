@@ -4,6 +4,7 @@
 #include "columnar/rows.h"
 #include "columnar/text.h"
 #include "columnar/white_space.h"
+#include "receiver/block_log_read.h"
 #include "receiver/files.h"
 #include "receiver/followed.h"
 
@@ -198,11 +199,8 @@ static void use_header(reading *r, const char *line, size_t length)
                    error.message);
 }
 
-static ds_status read_block(reading *r, ds_error *error)
+static ds_status decode_block(reading *r, const char *bytes, ds_error *error)
 {
-    const char *bytes;
-    DS_TRY(
-        ds_peers_bytes(r->peers, &r->input->ref, r->frame->arena, r->frame->budget, &bytes, error));
     uint64_t header = r->input->header;
     if (header > r->input->ref.length)
         return ds_error_set(error, DS_ERR_PROTOCOL, "a block is shorter than its header");
@@ -210,6 +208,39 @@ static ds_status read_block(reading *r, ds_error *error)
         use_header(r, bytes, header);
     r->first_record = r->input->position;
     return decode(r, bytes + header, r->input->ref.length - header);
+}
+
+static ds_status read_block(reading *r, ds_error *error)
+{
+    const char *bytes;
+    DS_TRY(
+        ds_peers_bytes(r->peers, &r->input->ref, r->frame->arena, r->frame->budget, &bytes, error));
+    return decode_block(r, bytes, error);
+}
+
+/* What is not in the log any more is lost: whoever wrote it there was told that it is safe, so it
+ * is never silent. */
+static ds_status lose_block(reading *r, const char *why)
+{
+    const ds_input *input = r->input;
+    r->result->lost_bytes += input->ref.length;
+    add_sample(r, DS_BAD_REASON_SLOTS, ds_arena_strdup(r->arena, input->path),
+               ds_arena_printf(r->arena, "%" PRIu64 " received records are gone: %s",
+                               input->to - input->from, why));
+    return DS_OK;
+}
+
+static ds_status read_logged(reading *r, ds_error *error)
+{
+    const ds_input *input = r->input;
+    ds_buffer *buffer = next_buffer(r);
+    ds_error why;
+    ds_status status = ds_block_log_read(input->path, &input->log, input->ref.length, buffer, &why);
+    if (status == DS_ERR_LOST)
+        return lose_block(r, why.message);
+    if (status != DS_OK)
+        return ds_error_set(error, status, "%s", why.message);
+    return decode_block(r, ds_buffer_text(buffer), error);
 }
 
 /* ---- files ---- */
@@ -465,6 +496,7 @@ static bool suits(const reading *r)
 {
     switch (r->input->kind) {
     case DS_INPUT_BLOCK:
+    case DS_INPUT_LOG:
     case DS_INPUT_FILE:
     case DS_INPUT_TAIL: return r->decoder != NULL;
     case DS_INPUT_RATE: return r->source->rows_per_second > 0;
@@ -480,6 +512,7 @@ static ds_status read_input(reading *r, ds_error *error)
                             r->source->name);
     switch (r->input->kind) {
     case DS_INPUT_BLOCK: return read_block(r, error);
+    case DS_INPUT_LOG: return read_logged(r, error);
     case DS_INPUT_FILE: return read_file(r, error);
     case DS_INPUT_TAIL: return read_tail(r, error);
     case DS_INPUT_RATE: return read_rate(r);

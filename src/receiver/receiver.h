@@ -68,7 +68,8 @@ typedef struct ds_receiver_spec {
     /* CONNECT: if the peer was never reached for so long since the start, FAILED with
      * DS_ERR_UNAVAILABLE. 0: tries for ever. */
     int give_up_ms;
-    uint64_t rate; /* records a second that are read at most; 0: no limit */
+    uint64_t rate;          /* records a second that are read at most; 0: no limit */
+    const char *log_folder; /* for the log writer (log_writer.h); "" or NULL: no log */
 } ds_receiver_spec;
 
 /* Room for a block in the store. */

@@ -156,7 +156,14 @@ uint32_t ds_batch_lose_outputs(ds_batch *batch, const ds_plan *plan, ds_gone_fn 
 /* Received blocks that are gone. */
 typedef struct ds_lost_blocks {
     uint64_t blocks, bytes, records;
+    uint64_t logged; /* that are gone, too, and are read from the log */
 } ds_lost_blocks;
+
+/* The path of a segment of the log. */
+const char *ds_input_log_path(ds_arena *arena, const char *folder, const ds_log_place *place);
+
+/* Has a received block be read from the log, if it is there: its room may be used again. */
+void ds_input_use_log(ds_input *input);
 
 /* Takes blocks that are gone out of the inputs of a map stage's waiting tasks. */
 ds_lost_blocks ds_batch_lose_blocks(ds_batch *batch, uint32_t stage, ds_gone_fn gone,

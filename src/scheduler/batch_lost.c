@@ -8,7 +8,8 @@
  * to run again wants its own inputs again. Then the stages that lost inputs wait until these
  * are there, under new references; their tasks that run meanwhile may succeed all the same.
  *
- * Blocks are there once. Map tasks leave those that are gone out.
+ * Blocks are there once, and perhaps in the log: from there map tasks read those that are gone,
+ * others they leave out.
  */
 #include "base/assert.h"
 #include "scheduler/batch.h"
@@ -92,6 +93,22 @@ uint32_t ds_batch_lose_outputs(ds_batch *batch, const ds_plan *plan, ds_gone_fn 
 
 /* ---- blocks ---- */
 
+const char *ds_input_log_path(ds_arena *arena, const char *folder, const ds_log_place *place)
+{
+    char name[DS_LOG_NAME];
+    ds_log_place_name(name, place);
+    return ds_arena_printf(arena, "%s/%s", folder, name);
+}
+
+void ds_input_use_log(ds_input *input)
+{
+    if (input->kind != DS_INPUT_BLOCK || input->log.receiver_id == 0)
+        return;
+    DS_ASSERT(input->path[0] != '\0');
+    input->kind = DS_INPUT_LOG;
+    input->ref = (ds_ref){.length = input->ref.length};
+}
+
 /* The inputs are the allotment's too, which stays what it was: the task gets a list of its own. */
 static void keep_blocks(const losing *l, ds_batch_task *task, ds_lost_blocks *lost)
 {
@@ -102,6 +119,12 @@ static void keep_blocks(const losing *l, ds_batch_task *task, ds_lost_blocks *lo
         const ds_input *input = &task->inputs[i];
         if (input->kind != DS_INPUT_BLOCK || !l->gone(l->arg, &input->ref)) {
             kept[n++] = *input;
+            continue;
+        }
+        if (input->log.receiver_id != 0) {
+            kept[n] = *input;
+            ds_input_use_log(&kept[n++]);
+            lost->logged++;
             continue;
         }
         lost->blocks++;

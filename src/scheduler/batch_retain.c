@@ -26,6 +26,7 @@ static ds_input *copy_inputs(const shrinking *s, const ds_input *inputs, uint32_
     for (uint32_t i = 0; i < n; i++) {
         copies[i] = inputs[i];
         copies[i].path = inputs[i].path[0] == '\0' ? "" : ds_arena_strdup(s->arena, inputs[i].path);
+        ds_input_use_log(&copies[i]); /* blocks are released */
     }
     return copies;
 }

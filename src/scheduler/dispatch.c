@@ -59,7 +59,7 @@ static size_t bytes_of(const ds_batch_task *task)
 {
     size_t bytes = task->n_inputs * INPUT_BYTES;
     for (uint32_t i = 0; i < task->n_inputs; i++)
-        bytes += strlen(task->inputs[i].path) +
+        bytes += strlen(task->inputs[i].path) + sizeof(ds_log_place) +
                  (task->inputs[i].kind == DS_INPUT_TAIL ? sizeof(ds_tail_input) : 0);
     return bytes;
 }

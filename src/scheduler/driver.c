@@ -45,6 +45,9 @@ static void recover_sources(ds_driver *d, const ds_recovered *recovered)
                 continue;
             intake->next = source->next;
             intake->records = source->records;
+            intake->log_taken = intake->log_end = source->log;
+            if (source->log.receiver_id > d->next_receiver) /* its segments may be gone */
+                d->next_receiver = source->log.receiver_id;
             intake->ever_listed = intake->tail.seen = source->listed;
             for (uint32_t f = 0; f < source->tail.n; f++)
                 ds_tail_files_recover(&intake->tail, &source->tail.files[f]);
@@ -65,6 +68,17 @@ static void recover_lists(ds_driver *d)
             d->intakes[i].next = passed;
 }
 
+/* The journal has names of segments: says where they are. */
+static void find_logged(const ds_driver *d, ds_batch *batch, const ds_allotment *allotment)
+{
+    DS_ASSERT(allotment->source < d->n_intakes);
+    const char *folder = d->intakes[allotment->source].log_folder;
+    for (uint32_t i = 0; i < allotment->n_inputs; i++)
+        if (allotment->inputs[i].kind == DS_INPUT_LOG && folder != NULL)
+            allotment->inputs[i].path =
+                ds_input_log_path(batch->arena, folder, &allotment->inputs[i].log);
+}
+
 /* A batch that was allotted, or even prepared, when the driver before this one ended. */
 static void recover_batch(ds_driver *d, const ds_recovered_batch *recovered)
 {
@@ -72,8 +86,10 @@ static void recover_batch(ds_driver *d, const ds_recovered_batch *recovered)
     DS_ASSERT(recovered->time_ms <= d->last_ms);
     batch->again = true;
     batch->journaled = true;
-    for (uint32_t i = 0; i < recovered->n_allotments; i++)
+    for (uint32_t i = 0; i < recovered->n_allotments; i++) {
         batch->allotments[batch->n_allotments++] = recovered->allotments[i];
+        find_logged(d, batch, &recovered->allotments[i]);
+    }
     batch->tables = recovered->tables;
     batch->n_tables = recovered->n_tables;
     /* Rows that were to be printed went with their executors: without files it runs again. */
@@ -124,6 +140,7 @@ ds_driver *ds_driver_new(const ds_driver_config *config, const ds_driver_ports *
         d->counts[i].follows = ds_intake_follows(&d->intakes[i]);
     }
     ds_driver_make_rates(d);
+    ds_driver_open_logs(d);
     make_keyed(d);
     d->append_ends = unknown_ends(d->plan->n_sinks);
     d->zero_ms = d->last_ms = config->start_ms;
@@ -244,6 +261,7 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
     case DS_DRIVER_EXECUTOR_EXITED: ds_driver_on_exited(d, event->executor_id, event->text); break;
     case DS_DRIVER_FILES: ds_driver_on_files(d, event); break;
     case DS_DRIVER_FOLLOWED: ds_driver_on_followed(d, event); break;
+    case DS_DRIVER_LOGGED: ds_driver_on_logged(d, event); break;
     case DS_DRIVER_JOURNALED:
         ds_driver_on_journaled(d, event->ticket, event->status, event->text);
         break;

@@ -72,6 +72,16 @@ typedef struct ds_listed_file {
     uint64_t size;
 } ds_listed_file;
 
+/* What a log holds behind some place. */
+typedef struct ds_logged_blocks {
+    const ds_block *blocks; /* in order; log says where each is */
+    uint32_t n_blocks;
+    uint64_t last_receiver; /* the largest number of one that wrote there */
+    uint64_t damaged;       /* blocks that are left out */
+    uint64_t cut_bytes;     /* of blocks that were not written to their end */
+    bool locked;            /* somebody still writes there */
+} ds_logged_blocks;
+
 /* What came from one source since the start. */
 typedef struct ds_source_counts {
     const char *name;
@@ -137,6 +147,11 @@ typedef struct ds_driver_ports {
     /* Looks at the files of a `tail`. request belongs to arena, and both to the port: free it.
      * Answered by DS_DRIVER_FOLLOWED. */
     void (*follow)(void *arg, uint32_t source, const ds_follow_request *request, ds_arena *arena);
+    /* Finds what a source's log holds behind a place, once nobody writes to it any more. Answered
+     * by DS_DRIVER_LOGGED. folder and after are borrowed for the call. */
+    void (*scan_log)(void *arg, uint32_t source, const char *folder, const ds_log_place *after);
+    /* Deletes the segments before that of a place. */
+    void (*trim_log)(void *arg, const char *folder, const ds_log_place *before);
     /* Appends a record (one line) to the checkpoint's metadata, in a new file if `whole`, which
      * becomes durable before DS_DRIVER_JOURNALED answers if `sync`. */
     void (*journal)(void *arg, const char *line, size_t length, bool whole, bool sync,
@@ -157,6 +172,7 @@ typedef struct ds_driver_config {
     uint8_t key[DS_TOKEN_BYTES]; /* of the app: what fetches bytes carries it */
     bool available_now;
     bool checkpoint;         /* journal and wait for it */
+    const char *log_folder;  /* of the logs of received blocks; borrowed; NULL: there are none */
     bool virtual_time;       /* tests: batches follow each other without waiting */
     int64_t start_ms;        /* virtual time: zero */
     uint32_t n_batches;      /* virtual time: run exactly so many; 0: until the input ends */
@@ -178,6 +194,7 @@ typedef enum ds_driver_event_kind {
     DS_DRIVER_EXECUTOR_EXITED, /* its process ended: executor_id, text says why */
     DS_DRIVER_FILES,
     DS_DRIVER_FOLLOWED,
+    DS_DRIVER_LOGGED,
     DS_DRIVER_JOURNALED,
     DS_DRIVER_COMMITTED,
     DS_DRIVER_STOP, /* a graceful stop was asked for */
@@ -190,16 +207,17 @@ typedef struct ds_driver_event {
     uint64_t peer;               /* MESSAGE, PEER_LOST */
     const ds_message *message;   /* MESSAGE */
     uint64_t executor_id;        /* EXECUTOR_EXITED */
-    uint32_t source;             /* FILES, FOLLOWED */
+    uint32_t source;             /* FILES, FOLLOWED, LOGGED */
     const ds_listed_file *files; /* FILES: sorted by name */
     uint32_t n_files;
-    const ds_sightings *seen; /* FOLLOWED */
-    uint64_t ticket;          /* JOURNALED */
-    int64_t batch_ms;         /* COMMITTED */
+    const ds_sightings *seen;       /* FOLLOWED */
+    const ds_logged_blocks *logged; /* LOGGED */
+    uint64_t ticket;                /* JOURNALED */
+    int64_t batch_ms;               /* COMMITTED */
     /* COMMITTED: where the files of its appends end before it, by append: those for which this is
      * not the base were left alone. NULL: the commit is done. */
     const ds_append_end *ends;
-    ds_status status; /* FILES, JOURNALED, COMMITTED */
+    ds_status status; /* FILES, LOGGED, JOURNALED, COMMITTED */
     const char *text; /* the reason, if status is not OK */
 } ds_driver_event;
 

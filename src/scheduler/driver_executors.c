@@ -377,6 +377,7 @@ static void begin_running(ds_driver *d)
     }
     if (d->config.checkpoint)
         ds_driver_journal(d, NULL, true);
+    ds_driver_scan_logs(d);
     ds_driver_start_receivers(d);
 }
 

@@ -13,7 +13,7 @@ static bool is_gone(const void *arg, const ds_ref *ref)
     return entry == NULL || (entry->state == DS_EXECUTOR_GONE && !entry->store_open);
 }
 
-/* There is no other copy: the records are counted and named, and left out. */
+/* There is no other copy, nor are they in a log: the records are counted, named and left out. */
 static void report(ds_driver *d, const char *source, const ds_lost_blocks *lost)
 {
     if (lost->blocks == 0)
@@ -33,7 +33,7 @@ bool ds_driver_lose_blocks(ds_driver *d, ds_batch *batch, uint32_t stage)
         return false;
     ds_lost_blocks lost = ds_batch_lose_blocks(batch, stage, is_gone, d);
     report(d, d->plan->stages[stage].root->stream, &lost);
-    return lost.blocks > 0;
+    return lost.blocks + lost.logged > 0;
 }
 
 static void run_again(ds_driver *d, ds_batch *batch, uint32_t n_tasks)

@@ -64,6 +64,7 @@ void ds_driver_let_go(ds_driver *d, ds_batch *batch)
     tell(d, batch, retained);
     if (!retained) {
         ds_batch_free(batch);
+        ds_driver_trim_logs(d);
         return;
     }
     ds_batch_retain(batch, d->plan);
@@ -102,6 +103,7 @@ void ds_driver_release_retained(ds_driver *d, int64_t up_to_ms)
         tell_released(d, batches, n);
         ds_driver_drop_tables(d);
         ds_driver_drop_stores(d);
+        ds_driver_trim_logs(d);
     }
     free(batches);
 }

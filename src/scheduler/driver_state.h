@@ -161,6 +161,15 @@ void ds_driver_note_rates(ds_driver *driver, const ds_batch *batch);
 void ds_driver_ask_tails(ds_driver *driver);
 void ds_driver_on_followed(ds_driver *driver, const ds_driver_event *event);
 
+/* the log of what is received: driver_log.c */
+void ds_driver_open_logs(ds_driver *driver);
+void ds_driver_scan_logs(ds_driver *driver); /* before receivers start */
+bool ds_driver_logs_ready(const ds_driver *driver);
+/* Looks for what a lost receiver had written and not reported. False: it had no log. */
+bool ds_driver_log_lost(ds_driver *driver, ds_intake *intake);
+void ds_driver_on_logged(ds_driver *driver, const ds_driver_event *event);
+void ds_driver_trim_logs(ds_driver *driver); /* batches were released */
+
 /* batches side: driver_batches.c */
 void ds_driver_add_batch(ds_driver *driver, ds_batch *batch);
 void ds_driver_batches(ds_driver *driver);
@@ -199,7 +208,8 @@ int64_t ds_driver_dispatch_deadline(const ds_driver *driver);
 void ds_driver_store_of(ds_driver *driver, const ds_executor_entry *lost); /* it is lost */
 /* Lets tasks of a batch run again whose outputs are gone. */
 void ds_driver_check_outputs(ds_driver *driver, ds_batch *batch);
-/* Leaves blocks that are gone out of waiting tasks of a stage. True if there were any. */
+/* Leaves blocks that are gone out of waiting tasks of a stage, or has them read from the log. True
+ * if there were any. */
 bool ds_driver_lose_blocks(ds_driver *driver, ds_batch *batch, uint32_t stage);
 
 /* tables: driver_tables.c */

@@ -88,6 +88,11 @@ static uint64_t credit_of(const ds_driver *d, const ds_executor_entry *entry)
     return credit < most ? credit : most;
 }
 
+static const char *log_folder_of(const ds_intake *intake)
+{
+    return intake->source->log && intake->log_folder != NULL ? intake->log_folder : "";
+}
+
 static void start_receiver(ds_driver *d, ds_intake *intake)
 {
     DS_ASSERT(intake->needed && intake->phase == DS_INTAKE_IDLE);
@@ -105,7 +110,8 @@ static void start_receiver(ds_driver *d, ds_intake *intake)
                                                      .receiver_id = intake->receiver_id,
                                                      .credit_bytes = credit_of(d, entry),
                                                      .until_idle = d->config.available_now,
-                                                     .rate = d->rates[intake->index].rate};
+                                                     .rate = d->rates[intake->index].rate,
+                                                     .log_folder = log_folder_of(intake)};
     ds_driver_send(d, entry, &message);
 }
 
@@ -113,6 +119,8 @@ void ds_driver_start_receivers(ds_driver *d)
 {
     if (!ds_driver_tables_ready(d))
         return; /* their blocks come first: what is left of a store is for receivers */
+    if (!ds_driver_logs_ready(d))
+        return;
     for (uint32_t i = 0; i < d->n_intakes && d->phase == DS_PHASE_RUNNING; i++) {
         ds_intake *intake = &d->intakes[i];
         if (intake->needed && ds_intake_has_receiver(intake) && intake->phase == DS_INTAKE_IDLE &&
@@ -141,7 +149,7 @@ bool ds_driver_receivers_ended(const ds_driver *d)
 {
     for (uint32_t i = 0; i < d->n_intakes; i++)
         if (d->intakes[i].needed && ds_intake_has_receiver(&d->intakes[i]) &&
-            d->intakes[i].phase != DS_INTAKE_ENDED)
+            (d->intakes[i].phase != DS_INTAKE_ENDED || d->intakes[i].scanning))
             return false;
     return true;
 }
@@ -154,9 +162,11 @@ void ds_driver_receivers_of(ds_driver *d, uint64_t executor_id)
         if (intake->executor_id != executor_id || intake->receiver_id == 0 ||
             intake->phase == DS_INTAKE_ENDED)
             continue;
+        bool logged = ds_driver_log_lost(d, intake);
         ds_log_error("source %s: its receiver was lost with executor %" PRIu64
-                     "; records that it had read and not yet reported are lost",
-                     intake->source->name, executor_id);
+                     "; records that it had read and %s are lost",
+                     intake->source->name, executor_id,
+                     logged ? "that were not in the log yet" : "not yet reported");
         intake->moved = intake->moved || intake->phase == DS_INTAKE_RUNNING;
         intake->receiver_id = 0;
         intake->phase = d->phase == DS_PHASE_STOPPING ? DS_INTAKE_ENDED : DS_INTAKE_IDLE;
@@ -168,6 +178,13 @@ static bool lies_in_store(const ds_executor_entry *from, const ds_block *block)
     return block->offset <= from->store_bytes && block->length <= from->store_bytes - block->offset;
 }
 
+/* Places of a source go up; a receiver without a log says none. */
+static bool is_placed(const ds_intake *intake, const ds_block *block)
+{
+    return block->log.receiver_id == 0 || (block->log.receiver_id == intake->receiver_id &&
+                                           ds_log_place_compare(&block->log, &intake->log_end) > 0);
+}
+
 void ds_driver_on_blocks(ds_driver *d, ds_executor_entry *from, const ds_msg_blocks *blocks)
 {
     ds_intake *intake = intake_of_receiver(d, blocks->receiver_id);
@@ -175,7 +192,8 @@ void ds_driver_on_blocks(ds_driver *d, ds_executor_entry *from, const ds_msg_blo
         return;
     for (uint32_t i = 0; i < blocks->n_blocks; i++) {
         const ds_block *block = &blocks->blocks[i];
-        if (block->block_id <= intake->last_block || !lies_in_store(from, block))
+        if (block->block_id <= intake->last_block || !lies_in_store(from, block) ||
+            !is_placed(intake, block))
             continue; /* came twice */
         intake->last_block = block->block_id;
         ds_intake_report(intake, from->id, blocks->receiver_id, block);

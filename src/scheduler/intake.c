@@ -33,6 +33,7 @@ void ds_intake_fini(ds_intake *intake)
         free(intake->files[i].name);
     free(intake->files);
     free(intake->blocks);
+    free(intake->log_folder);
     ds_tail_files_fini(&intake->tail);
 }
 
@@ -43,6 +44,8 @@ void ds_intake_report(ds_intake *intake, uint64_t executor_id, uint64_t receiver
 {
     intake->too_long += block->too_long;
     DS_ASSERT(ds_intake_has_receiver(intake));
+    if (block->log.receiver_id != 0)
+        intake->log_end = block->log;
     if (intake->counts != NULL)
         intake->counts->cut_short += block->cut_short;
     if (block->length == 0)
@@ -55,13 +58,20 @@ void ds_intake_report(ds_intake *intake, uint64_t executor_id, uint64_t receiver
     intake->blocks[intake->n_blocks++] = (ds_waiting_block){executor_id, receiver_id, *block};
 }
 
+static bool is_logged(const ds_intake *intake, const ds_block *block)
+{
+    return intake->log_folder != NULL && block->log.receiver_id != 0;
+}
+
 ds_lost_blocks ds_intake_lose(ds_intake *intake, uint64_t executor_id)
 {
     ds_lost_blocks lost = {0};
     size_t kept = 0;
     for (size_t i = 0; i < intake->n_blocks; i++) {
-        const ds_waiting_block *waiting = &intake->blocks[i];
-        if (waiting->executor_id != executor_id) {
+        ds_waiting_block *waiting = &intake->blocks[i];
+        if (waiting->executor_id != executor_id || is_logged(intake, &waiting->block)) {
+            if (waiting->executor_id == executor_id)
+                waiting->executor_id = 0;
             intake->blocks[kept++] = *waiting;
             continue;
         }
@@ -93,22 +103,38 @@ static void note_block(ds_batch *batch, const ds_waiting_block *waiting)
     batch->blocks = grown;
 }
 
+/* Says where the log has the bytes of an input; they are read from there if nowhere else. */
+static void set_place(const ds_intake *intake, ds_batch *batch, const ds_waiting_block *waiting,
+                      ds_input *input)
+{
+    if (!is_logged(intake, &waiting->block))
+        return;
+    input->log = waiting->block.log;
+    input->path = ds_input_log_path(batch->arena, intake->log_folder, &input->log);
+    if (waiting->executor_id == 0)
+        ds_input_use_log(input);
+}
+
 static void allot_blocks(ds_intake *intake, ds_batch *batch, ds_allotment *allotment)
 {
     allotment->inputs = DS_ARENA_ARRAY(batch->arena, ds_input, intake->n_blocks + 1);
     for (size_t i = 0; i < intake->n_blocks; i++) {
         const ds_waiting_block *waiting = &intake->blocks[i];
         const ds_block *block = &waiting->block;
-        allotment->inputs[allotment->n_inputs++] =
-            (ds_input){.kind = DS_INPUT_BLOCK,
-                       .ref = {waiting->executor_id, block->offset, block->length},
-                       .from = intake->records,
-                       .to = intake->records + block->records,
-                       .position = intake->records,
-                       .header = block->header,
-                       .path = ""};
+        ds_input *input = &allotment->inputs[allotment->n_inputs++];
+        *input = (ds_input){.kind = DS_INPUT_BLOCK,
+                            .ref = {waiting->executor_id, block->offset, block->length},
+                            .from = intake->records,
+                            .to = intake->records + block->records,
+                            .position = intake->records,
+                            .header = block->header,
+                            .path = ""};
+        set_place(intake, batch, waiting, input);
         intake->records += block->records;
-        note_block(batch, waiting);
+        if (input->kind == DS_INPUT_BLOCK)
+            note_block(batch, waiting);
+        if (input->log.receiver_id != 0)
+            intake->log_taken = input->log;
     }
     intake->n_blocks = 0;
 }

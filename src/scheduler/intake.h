@@ -25,7 +25,8 @@ typedef struct ds_seen_file {
 } ds_seen_file;
 
 typedef struct ds_waiting_block {
-    uint64_t executor_id, receiver_id;
+    uint64_t executor_id; /* 0: it is in the log only */
+    uint64_t receiver_id;
     ds_block block;
 } ds_waiting_block;
 
@@ -53,6 +54,12 @@ typedef struct ds_intake {
     int64_t shown_since_us;   /* bad records: shown and only counted since then */
     uint64_t shown, hidden;
     uint64_t too_long; /* dropped by the receiver, not yet counted in a batch */
+    /* With a checkpoint: the log (driver_log.c). */
+    char *log_folder;       /* NULL: none */
+    bool scanning;          /* it is being looked through */
+    ds_log_place log_end;   /* of the newest block that is known, */
+    ds_log_place log_taken; /* of the newest that was given to a batch, */
+    ds_log_place log_begin; /* and of the oldest that may be needed */
     /* files */
     ds_seen_file *files; /* sorted by name */
     size_t n_files, files_capacity;
@@ -76,11 +83,12 @@ bool ds_intake_has_receiver(const ds_intake *intake);
 void ds_intake_init(ds_intake *intake, const ds_plan *plan, uint32_t index);
 void ds_intake_fini(ds_intake *intake);
 
-/* A receiver's blocks. */
+/* A receiver's block; executor 0: that was found in the log. */
 void ds_intake_report(ds_intake *intake, uint64_t executor_id, uint64_t receiver_id,
                       const ds_block *block);
 
-/* Drops the reported blocks that an executor held, which went with it. */
+/* The blocks that an executor held went with it: those that are in the log are read from there,
+ * others are dropped. */
 ds_lost_blocks ds_intake_lose(ds_intake *intake, uint64_t executor_id);
 
 /* A listing of the folder: adds what is new. skip_existing: new files count as read already

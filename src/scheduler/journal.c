@@ -58,6 +58,28 @@ static void set_tail(json_t *object, const ds_tail_input *tail)
         set(object, "starts", json_true());
 }
 
+/* The folder of the log is the checkpoint's: the name is enough. */
+static void set_place(json_t *object, const ds_log_place *place)
+{
+    char name[DS_LOG_NAME];
+    if (place->receiver_id == 0)
+        return;
+    ds_log_place_name(name, place);
+    set(object, "log", json_string(name));
+    set(object, "log_offset", json_integer((json_int_t)place->offset));
+}
+
+static void set_block(json_t *object, const ds_input *input)
+{
+    DS_ASSERT(input->from <= input->to);
+    set(object, "length", json_integer((json_int_t)input->ref.length));
+    set(object, "first_record", json_integer((json_int_t)input->position));
+    set(object, "records", json_integer((json_int_t)(input->to - input->from)));
+    if (input->header > 0)
+        set(object, "header", json_integer(input->header));
+    set_place(object, &input->log);
+}
+
 static json_t *input_json(const ds_input *input)
 {
     json_t *object = json_object();
@@ -73,9 +95,9 @@ static json_t *input_json(const ds_input *input)
     case DS_INPUT_BLOCK:
         set(object, "executor", json_integer((json_int_t)input->ref.executor_id));
         set(object, "offset", json_integer((json_int_t)input->ref.offset));
-        set(object, "length", json_integer((json_int_t)input->ref.length));
-        set(object, "first_record", json_integer((json_int_t)input->position));
+        set_block(object, input);
         break;
+    case DS_INPUT_LOG: set_block(object, input); break;
     case DS_INPUT_RATE:
         set(object, "first_row", json_integer((json_int_t)input->from));
         set(object, "end_row", json_integer((json_int_t)input->to));
@@ -281,8 +303,10 @@ static json_t *source_json(const ds_intake *intake)
         set(object, "version", json_integer((json_int_t)intake->next));
     else if (intake->source->batches != NULL || intake->source->type == DS_SOURCE_RATE)
         set(object, "next", json_integer((json_int_t)intake->next));
-    if (ds_intake_has_receiver(intake))
+    if (ds_intake_has_receiver(intake)) {
         set(object, "records", json_integer((json_int_t)intake->records));
+        set_place(object, &intake->log_taken);
+    }
     if (ds_intake_follows(intake)) {
         set(object, "followed", tail_json(&intake->tail));
         set(object, "listed", json_boolean(intake->tail.seen));

@@ -27,7 +27,7 @@ typedef struct ds_recovered_batch {
     uint32_t n_allotments;
     ds_batch_table *tables;
     uint32_t n_tables;
-    bool has_blocks; /* received bytes belong to it: they are gone */
+    bool has_blocks; /* received bytes belong to it that are not in the log: they are gone */
     bool prepared;   /* its files only have to be put in place */
     ds_commit commit;
 } ds_recovered_batch;
@@ -38,6 +38,7 @@ typedef struct ds_recovered_source {
     size_t n_files, files_capacity;
     bool listed;        /* what was there at the very first start is among the files */
     ds_tail_files tail; /* its list is not in the arena */
+    ds_log_place log;   /* of the newest block that a batch was given */
     uint64_t next, records;
 } ds_recovered_source;
 

@@ -92,6 +92,31 @@ static bool read_tail(const json_t *object, ds_input *input)
            (input->tail.stop == 0 || input->tail.stop >= input->to);
 }
 
+/* A place in the log: the name of a segment, and where in it. */
+static bool read_place(const json_t *object, ds_log_place *place)
+{
+    const char *name = json_string_value(json_object_get(object, "log"));
+    return name != NULL && ds_log_place_read(name, place) &&
+           get_number(object, "log_offset", &place->offset);
+}
+
+/* A received block that is in the log. Its path is that of the driver's log folder (driver.c). */
+static bool read_logged(const json_t *object, ds_input *input)
+{
+    uint64_t records = 0, header = 0;
+    input->kind = DS_INPUT_LOG;
+    get_number(object, "header", &header);
+    if (!read_place(object, &input->log) || !get_number(object, "length", &input->ref.length) ||
+        !get_number(object, "first_record", &input->position) ||
+        !get_number(object, "records", &records) || header > input->ref.length ||
+        header > UINT32_MAX || records > input->ref.length)
+        return false;
+    input->header = (uint32_t)header;
+    input->from = input->position;
+    input->to = input->position + records;
+    return true;
+}
+
 static bool read_input(ds_arena *arena, const json_t *object, ds_input *input, bool *has_blocks)
 {
     *input = (ds_input){.path = ""};
@@ -117,6 +142,8 @@ static bool read_input(ds_arena *arena, const json_t *object, ds_input *input, b
         input->to = input->from + 1;
         return fine;
     }
+    if (json_object_get(object, "log") != NULL)
+        return read_logged(object, input);
     input->kind = DS_INPUT_BLOCK;
     *has_blocks = true;
     return json_object_get(object, "executor") != NULL;
@@ -296,6 +323,8 @@ static bool read_sources(ds_recovered *recovered, json_t *sources)
         get_number(object, "next", &source->next);
         get_number(object, "version", &source->next); /* of a table */
         get_number(object, "records", &source->records);
+        if (json_object_get(object, "log") != NULL && !read_place(object, &source->log))
+            return false;
         source->listed = json_is_true(json_object_get(object, "listed"));
         ds_tail_files_init(&source->tail, source->name, false);
         if (!read_followed(recovered->arena, json_object_get(object, "followed"), source))
@@ -467,6 +496,15 @@ static void note_tail(ds_recovered *recovered, ds_recovered_source *source, cons
     ds_tail_files_recover(&source->tail, &file);
 }
 
+/* What was received: records are numbered on, and the log is read on. */
+static void note_block(ds_recovered_source *source, const json_t *object, uint64_t first_record)
+{
+    uint64_t records = 0;
+    get_number(object, "records", &records);
+    source->records = larger(source->records, first_record + records);
+    read_place(object, &source->log);
+}
+
 static void note_lists(ds_recovered *recovered, json_t *next)
 {
     for (void *i = json_object_iter(next); i != NULL; i = json_object_iter_next(next, i)) {
@@ -493,7 +531,9 @@ static void note_positions(ds_recovered *recovered, const json_t *object)
             if (source == NULL)
                 continue;
             const char *path = get_text(recovered->arena, input, "file");
-            if (json_object_get(input, "number") != NULL)
+            if (get_number(input, "first_record", &to))
+                note_block(source, input, to);
+            else if (json_object_get(input, "number") != NULL)
                 note_tail(recovered, source, input);
             else if (path != NULL && get_number(input, "to", &to))
                 note_file(recovered, source, path, to);
@@ -607,8 +647,8 @@ ds_status ds_recovered_check(const ds_recovered *recovered, const ds_plan *plan,
         const ds_recovered_batch *batch = &recovered->batches[i];
         if (batch->has_blocks && !batch->prepared) {
             snprintf(why, sizeof why,
-                     "batch %" PRId64 " was not committed and holds received records, whose "
-                     "recovery is not available yet",
+                     "batch %" PRId64 " was not committed and holds received records that "
+                     "were not in a log (\"log\": false)",
                      batch->time_ms);
             return ds_recovered_refuse(dir, why, error);
         }

@@ -279,9 +279,9 @@ class Refused(Checkpoint):
         self.refuse(self.files_app(executors={"key_partitions": 16}), words=("8", "16"))
         self.finish_app(self.files_app(executors={"key_partitions": 8}))
 
-    def test_received_records(self):
+    def test_received_records_without_a_log(self):
         port = self.free_port()
-        app = self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port}},
+        app = self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port, "log": False}},
                        {"x": {"from": "in"}},
                        {"out": {"from": "x", "type": "file", "dir": "out"}},
                        checkpoint={"dir": "state"})

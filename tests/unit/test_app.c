@@ -102,6 +102,27 @@ START_TEST(key_partitions_follow_the_cores)
 }
 END_TEST
 
+START_TEST(receivers_and_the_log)
+{
+    loaded l = load_good("{'version':1,'name':'x','batch':{'interval':'50ms'},"
+                         "'checkpoint':{'dir':'state'},'sources':{"
+                         "'a':{'type':'socket','listen':'h:1'},"
+                         "'b':{'type':'socket','listen':'h:2','log':false},"
+                         "'c':{'type':'socket','listen':'h:3','log':true,'ack':true,"
+                         "  'block_interval':'50ms'},"
+                         "'d':{'type':'stdin','block_interval':'5ms'},"
+                         "'e':{'type':'files','dir':'x'}}}");
+    static const bool log[] = {true, false, true, true, false};
+    static const int64_t interval_ms[] = {50, 50, 50, 5, 0};
+    for (uint32_t i = 0; i < 5; i++) {
+        ck_assert_int_eq(l.app->sources[i].log, log[i]);
+        ck_assert_int_eq(l.app->sources[i].ack, i == 2);
+        ck_assert_int_eq(l.app->sources[i].block_interval_ms, interval_ms[i]);
+    }
+    unit_unload(&l);
+}
+END_TEST
+
 START_TEST(sources_of_records)
 {
     loaded l = load_good(
@@ -134,6 +155,8 @@ START_TEST(sources_of_records)
     ck_assert_str_eq(s->schema.fields[0].name, "b");
     ck_assert_int_eq(s->schema.fields[0].type.kind, DS_INT);
     ck_assert_str_eq(s->schema.fields[1].name, "a");
+    ck_assert(!s->log && !s->ack);
+    ck_assert_int_eq(s->block_interval_ms, 200);
     s = source(l.app, "c");
     ck_assert(s->listen);
     ck_assert_str_eq(s->host, "::1");
@@ -487,7 +510,8 @@ START_TEST(sinks_are_needed_to_run)
 }
 END_TEST
 
-UNIT_MAIN("app", defaults, settings, key_partitions_follow_the_cores, sources_of_records,
-          generated_sources, clauses_of_a_stream, joins, a_stream_without_clauses,
-          parents_come_first, slides_go_down_the_graph, sinks, variables_take_the_type_of_their_key,
-          an_app_outlives_its_source, warnings, dead_letters, rates, sinks_are_needed_to_run)
+UNIT_MAIN("app", defaults, settings, key_partitions_follow_the_cores, receivers_and_the_log,
+          sources_of_records, generated_sources, clauses_of_a_stream, joins,
+          a_stream_without_clauses, parents_come_first, slides_go_down_the_graph, sinks,
+          variables_take_the_type_of_their_key, an_app_outlives_its_source, warnings, dead_letters,
+          rates, sinks_are_needed_to_run)

@@ -73,12 +73,12 @@ START_TEST(not_available_yet)
            "app.json:3:14: executors.secret: \"secret\" is not available yet\n"
            "app.json:3:39: executors.heartbeat: must be 10ms or more, not \"9ms\"\n"},
           {"'log':{}, 'api':1, 'tls':2, 'speculation':3, 'concurrent_jobs':4, 'block_interval':5",
-           "app.json:3:1: log: \"log\" is not available yet\n"
+           "app.json:3:1: log: unknown key \"log\"\n"
            "app.json:3:11: api: \"api\" is not available yet\n"
            "app.json:3:20: tls: \"tls\" is not available yet\n"
            "app.json:3:29: speculation: \"speculation\" is not available yet\n"
            "app.json:3:46: concurrent_jobs: \"concurrent_jobs\" is not available yet\n"
-           "app.json:3:67: block_interval: \"block_interval\" is not available yet\n"});
+           "app.json:3:67: block_interval: unknown key \"block_interval\"\n"});
     CHECK(HEAD "'sources':{\n", "}}",
           {"'a':{'type':'stdin','on_error':'dead_letter','block_interval':4}",
            "app.json:3:32: sources.a.on_error: needs \"dead_letters\" in the app: the path of the "
@@ -216,6 +216,19 @@ START_TEST(source_keys)
         {"'a':{'type':'stdin','path':'x','start_at':'end'}",
          "app.json:3:21: sources.a.path: \"path\" belongs to type table, tail, not to stdin\n"
          "app.json:3:32: sources.a.start_at: \"start_at\" belongs to type tail, not to stdin\n"},
+        {"'a':{'type':'socket','listen':'h:1','log':true}",
+         "app.json:3:43: sources.a.log: needs a checkpoint.dir, where the log is\n"},
+        {"'a':{'type':'socket','listen':'h:1','ack':true}",
+         "app.json:3:43: sources.a.ack: needs the log (checkpoint.dir, and not \"log\": false): "
+         "without it nothing that was received is safe\n"},
+        {"'a':{'type':'stdin','block_interval':'2s'}",
+         "app.json:3:38: sources.a.block_interval: is longer than batch.interval: blocks are cut "
+         "at "
+         "every batch\n"},
+        {"'a':{'type':'tail','path':'x','log':true}",
+         "app.json:3:31: sources.a.log: \"log\" belongs to type socket, stdin, not to tail\n"},
+        {"'a':{'type':'stdin','ack':true}",
+         "app.json:3:21: sources.a.ack: \"ack\" belongs to type socket, not to stdin\n"},
         {"'a':{'type':'stdin','dir':'x'}",
          "app.json:3:21: sources.a.dir: \"dir\" belongs to type files, not to stdin\n"},
         {"'a':{'type':'stdin'},'b':{'type':'stdin'}",

@@ -180,9 +180,18 @@ static void start_on(kit *k, bool checkpoint, const ds_recovered *recovered)
                                      .virtual_time = true,
                                      .n_batches = 3,
                                      .recovered = recovered};
-    const ds_driver_ports ports = {
-        k,         port_send, port_peer,    port_launch, port_peer,     port_open_store, port_peer,
-        port_list, NULL,      port_journal, port_commit, port_progress, port_end};
+    const ds_driver_ports ports = {.arg = k,
+                                   .send = port_send,
+                                   .close_peer = port_peer,
+                                   .launch = port_launch,
+                                   .kill = port_peer,
+                                   .open_store = port_open_store,
+                                   .close_store = port_peer,
+                                   .list_files = port_list,
+                                   .journal = port_journal,
+                                   .commit = port_commit,
+                                   .progress = port_progress,
+                                   .end = port_end};
     k->driver = ds_driver_new(&config, &ports);
     step(k, (ds_driver_event){.kind = DS_DRIVER_STARTED});
 }
