@@ -11,7 +11,8 @@
  * a record. What they were indeed is counted when they were read, and taken off what later batches
  * may have.
  *
- * The rate is about what is read from now on; what is queued already stays. With no rate at all,
+ * The rate is about what is read from now on; of what is queued already a batch has what can be
+ * processed in an interval. With no rate at all,
  * and beyond what a rate can do, there is credit: see receiver.h.
  */
 #include "base/assert.h"
@@ -74,6 +75,18 @@ static uint64_t bytes_under_way(const ds_driver *d, uint32_t source)
                 if (batch->allotments[a].source == source)
                     bytes += ds_input_size(&batch->allotments[a].inputs[i]);
     return bytes;
+}
+
+/* What came while batches had to wait is not for one of them alone, or that would take as long
+ * again: each has about what can be processed in an interval. */
+uint64_t ds_driver_most_records(const ds_driver *d, uint32_t source)
+{
+    double processed = d->rates[source].estimator.processed;
+    if (!d->plan->app->backpressure.enabled || processed <= 0 || d->phase == DS_PHASE_STOPPING)
+        return UINT64_MAX;
+    double records = processed * (double)d->plan->app->interval_ms / 1000;
+    DS_ASSERT(records >= 0);
+    return records < 1 ? 1 : records < 1e15 ? (uint64_t)records : UINT64_MAX;
 }
 
 uint64_t ds_driver_most_bytes(ds_driver *d, uint32_t source, uint64_t most)

@@ -51,7 +51,7 @@ typedef struct ds_tick {
 typedef struct ds_source_rate {
     ds_rate_estimator estimator;
     uint64_t rate;    /* records a second; 0: no limit */
-    double budget;    /* files, tail: records that batches may still be given; or owed */
+    double budget;    /* files, tail: records for batches; or owed */
     uint64_t counted; /* records that were taken off it */
 } ds_source_rate;
 
@@ -152,6 +152,8 @@ void ds_driver_ticks_deadline(const ds_driver *driver, int64_t *mono_us, int64_t
 void ds_driver_make_rates(ds_driver *driver);
 /* Notes when a batch that is being made was due. */
 void ds_driver_batch_due(const ds_driver *driver, ds_batch *batch);
+/* How many records of a receiver the next batch may have. */
+uint64_t ds_driver_most_records(const ds_driver *driver, uint32_t source);
 /* How many bytes of a source's files the next batch may have, of `most`. */
 uint64_t ds_driver_most_bytes(ds_driver *driver, uint32_t source, uint64_t most);
 /* A batch is committed: what it tells about the rates of receivers. */

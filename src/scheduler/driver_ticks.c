@@ -379,7 +379,10 @@ static bool allot_sources(ds_driver *d, ds_batch *batch)
         count_dropped(d, intake);
         ds_allotment *allotment = &batch->allotments[batch->n_allotments++];
         DS_ASSERT(batch->n_allotments <= d->n_intakes);
-        intake->most_bytes = ds_driver_most_bytes(d, i, most);
+        if (ds_intake_has_receiver(intake))
+            intake->most_records = ds_driver_most_records(d, i);
+        else
+            intake->most_bytes = ds_driver_most_bytes(d, i, most);
         ds_intake_allot(intake, batch, d->plan->app->interval_ms,
                         (uint64_t)d->plan->app->limits_block, allotment);
         intake->counts->bytes_behind = ds_tail_files_behind(&intake->tail);
@@ -390,12 +393,22 @@ static bool allot_sources(ds_driver *d, ds_batch *batch)
     return any;
 }
 
-/* Blocks of executors that are gone belong to this batch now, at the latest. */
+static bool has_blocks_of(const ds_driver *d, uint64_t executor_id)
+{
+    for (uint32_t i = 0; i < d->n_intakes; i++)
+        for (size_t b = 0; b < d->intakes[i].n_blocks; b++)
+            if (d->intakes[i].blocks[b].executor_id == executor_id)
+                return true;
+    return false;
+}
+
+/* Blocks of executors that are gone belong to this batch now, unless some wait for a later one. */
 static void bound_stores(ds_driver *d, int64_t time_ms)
 {
     for (size_t i = 0; i < d->registry.n; i++) {
         ds_executor_entry *entry = d->registry.list[i];
-        if (entry->state == DS_EXECUTOR_GONE && entry->hold_until_ms == INT64_MAX)
+        if (entry->state == DS_EXECUTOR_GONE && entry->hold_until_ms == INT64_MAX &&
+            !has_blocks_of(d, entry->id))
             entry->hold_until_ms = time_ms;
     }
 }

@@ -19,8 +19,10 @@ bool ds_intake_follows(const ds_intake *intake)
 
 void ds_intake_init(ds_intake *intake, const ds_plan *plan, uint32_t index)
 {
-    *intake = (ds_intake){
-        .source = &plan->app->sources[index], .index = index, .most_bytes = DS_FILES_BATCH_BYTES};
+    *intake = (ds_intake){.source = &plan->app->sources[index],
+                          .index = index,
+                          .most_bytes = DS_FILES_BATCH_BYTES,
+                          .most_records = UINT64_MAX};
     for (uint32_t i = 0; i < plan->n_nodes; i++)
         if (plan->nodes[i]->kind == DS_NODE_SOURCE && plan->nodes[i]->source == intake->source)
             intake->needed = true;
@@ -118,8 +120,12 @@ static void set_place(const ds_intake *intake, ds_batch *batch, const ds_waiting
 static void allot_blocks(ds_intake *intake, ds_batch *batch, ds_allotment *allotment)
 {
     allotment->inputs = DS_ARENA_ARRAY(batch->arena, ds_input, intake->n_blocks + 1);
-    for (size_t i = 0; i < intake->n_blocks; i++) {
-        const ds_waiting_block *waiting = &intake->blocks[i];
+    uint64_t end = intake->most_records < UINT64_MAX - intake->records
+                       ? intake->records + intake->most_records
+                       : UINT64_MAX;
+    size_t taken = 0;
+    for (; taken < intake->n_blocks && intake->records < end; taken++) {
+        const ds_waiting_block *waiting = &intake->blocks[taken];
         const ds_block *block = &waiting->block;
         ds_input *input = &allotment->inputs[allotment->n_inputs++];
         *input = (ds_input){.kind = DS_INPUT_BLOCK,
@@ -136,7 +142,9 @@ static void allot_blocks(ds_intake *intake, ds_batch *batch, ds_allotment *allot
         if (input->log.receiver_id != 0)
             intake->log_taken = input->log;
     }
-    intake->n_blocks = 0;
+    intake->n_blocks -= taken;
+    if (intake->n_blocks > 0)
+        memmove(intake->blocks, intake->blocks + taken, intake->n_blocks * sizeof *intake->blocks);
 }
 
 /* ---- files ---- */

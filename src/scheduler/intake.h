@@ -53,7 +53,8 @@ typedef struct ds_intake {
     ds_source_counts *counts; /* of the driver */
     int64_t shown_since_us;   /* bad records: shown and only counted since then */
     uint64_t shown, hidden;
-    uint64_t too_long; /* dropped by the receiver, not yet counted in a batch */
+    uint64_t most_records; /* for one batch: blocks until there are so many */
+    uint64_t too_long;     /* dropped by the receiver, not yet counted in a batch */
     /* With a checkpoint: the log (driver_log.c). */
     char *log_folder;       /* NULL: none */
     bool scanning;          /* it is being looked through */

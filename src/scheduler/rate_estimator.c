@@ -26,6 +26,7 @@ bool ds_rate_estimator_compute(ds_rate_estimator *e, int64_t now_us, uint64_t re
     double history = waited * processed / e->interval_ms;
     double change = (error - e->latest_error) / since;
     e->latest_us = now_us;
+    e->processed = processed;
     if (e->first) {
         e->first = false;
         e->latest_rate = processed;

@@ -26,6 +26,7 @@ typedef struct ds_rate_estimator {
     bool first;
     int64_t latest_us; /* when the newest batch that counted was done; -1: none was */
     double latest_rate, latest_error;
+    double processed; /* records a second, of the newest batch; 0: none */
 } ds_rate_estimator;
 
 /* interval_ms: of the batches, 1 or more. */

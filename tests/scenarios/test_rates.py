@@ -5,8 +5,8 @@ import time
 
 import scenario
 
-# Work for about 0.1 to 1 ms a record.
-SLOW = ["function slow(s)", "  local x = 0", "  for i = 1, 20000 do x = x + i % 7 end",
+# Work for about 0.3 to 2 ms a record.
+SLOW = ["function slow(s)", "  local x = 0", "  for i = 1, 30000 do x = x + i % 7 end",
         "  return x", "end"]
 
 
@@ -120,27 +120,22 @@ class Backpressure(Rates):
         return self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port}},
                         {"w": {"from": "in", "select": {"x": "slow(line)"}},
                          "n": {"from": "w", "aggregate": {"n": "count()"}}},
-                        {"screen": {"from": "n", "type": "console"}}, interval="200ms",
+                        {"screen": {"from": "n", "type": "console"}}, interval="100ms",
                         functions={"slow": {"lua": SLOW, "args": ["string"], "returns": "int"}},
                         executors={"count": 1, "cores": 1}, **more)
 
     def test_the_rate_follows_the_app(self):
         port = self.free_port()
-        run = self.start(self.slow_app(port, backpressure={"initial_rate": 50000,
-                                                           "min_rate": 10}))
+        run = self.start(self.slow_app(port, backpressure={"initial_rate": 6000}))
         run.until_log("listening on")
         s, stop = self.connect(port), threading.Event()
         self.background(self.pour, s, b"some text\n", stop)
         # It begins with what no machine can do, and comes down to what this one does.
-        run.until(lambda: 0 < run.source().get("rate", 0) < 25000, "the rate is lower")
+        run.until(lambda: 0 < run.source().get("rate", 0) < 5000, "the rate is lower")
         batches = run.last()["batches"]
         run.until_batches(batches + 10)
-        for line in run.progress()[-3:]:
-            self.assertLessEqual(line["sources"]["in"]["rate"], 25000)
+        self.assertTrue(all(line["sources"]["in"]["rate"] < 5000 for line in run.progress()[-3:]))
         stop.set()
-        s.close()
-        run.stop()
-        self.assertEqual(sum(row["n"] for row in run.rows()), run.source()["rows"])
 
     def test_every_record_arrives(self):
         port = self.free_port()
@@ -157,12 +152,11 @@ class Backpressure(Rates):
 
     def test_a_rate_is_sent_to_the_receiver_that_takes_over(self):
         port = self.free_port()
-        run = self.start(self.slow_app(port, backpressure={"initial_rate": 20000,
-                                                           "min_rate": 10}))
+        run = self.start(self.slow_app(port, backpressure={"initial_rate": 6000}))
         run.until_log("listening on")
         s, stop = self.connect(port), threading.Event()
         self.background(self.pour, s, b"some text\n", stop)
-        run.until(lambda: 0 < run.source().get("rate", 0) < 15000, "the rate is lower")
+        run.until(lambda: 0 < run.source().get("rate", 0) < 5000, "the rate is lower")
         self.kill(run.until_executors(1)[0])
         run.until_log("listening on", times=2)
         stop.set()
@@ -171,10 +165,8 @@ class Backpressure(Rates):
         self.background(self.pour, s, b"some text\n", stop)
         batches = run.last()["batches"]
         run.until_batches(batches + 5)
-        self.assertLess(run.source()["rate"], 15000)
+        self.assertLess(run.source()["rate"], 5000)
         stop.set()
-        s.close()
-        run.stop(status=None)
 
 
 if __name__ == "__main__":

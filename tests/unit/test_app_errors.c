@@ -80,10 +80,10 @@ START_TEST(not_available_yet)
            "app.json:3:46: concurrent_jobs: \"concurrent_jobs\" is not available yet\n"
            "app.json:3:67: block_interval: unknown key \"block_interval\"\n"});
     CHECK(HEAD "'sources':{\n", "}}",
-          {"'a':{'type':'stdin','on_error':'dead_letter','block_interval':4}",
+          {"'a':{'type':'stdin','on_error':'dead_letter','concurrent_jobs':4}",
            "app.json:3:32: sources.a.on_error: needs \"dead_letters\" in the app: the path of the "
            "file for them\n"
-           "app.json:3:46: sources.a.block_interval: \"block_interval\" is not available yet\n"});
+           "app.json:3:46: sources.a.concurrent_jobs: \"concurrent_jobs\" is not available yet\n"});
 }
 END_TEST
 

@@ -97,6 +97,52 @@ START_TEST(waiting_counts)
 }
 END_TEST
 
+START_TEST(what_waits_is_given_bit_by_bit)
+{
+    driver_kit k;
+    run(&k, APP(PRESSURE(""), STDIN("")));
+    batch(&k, 1, 1000, 500);
+    batch(&k, 2, 300, 500); /* 600 a second */
+    for (uint64_t id = 3; id < 13; id++)
+        kit_block(&k, 1, 1, (ds_block){.block_id = id, .length = 64, .records = 500});
+    batch(&k, 0, 0, 500); /* two blocks have that many, and more */
+    ck_assert_uint_eq(kit_last(&k, DS_MSG_RELEASE)->blocks[0].first, 3);
+    ck_assert_uint_eq(kit_last(&k, DS_MSG_RELEASE)->blocks[0].last, 4);
+    batch(&k, 0, 0, 500); /* now it is 2,000 */
+    ck_assert_uint_eq(kit_last(&k, DS_MSG_RELEASE)->blocks[0].last, 8);
+    kit_step(&k, (ds_driver_event){.kind = DS_DRIVER_STOP});
+    kit_receiver(&k, 1, 1, DS_RECEIVER_ENDED, DS_OK);
+    kit_settle(&k);
+    ck_assert(k.ended);
+    ck_assert_uint_eq(kit_last(&k, DS_MSG_RELEASE)->blocks[0].last, 12); /* the last has the rest */
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(blocks_that_wait_keep_their_store)
+{
+    driver_kit k;
+    run(&k, APP(PRESSURE(""), STDIN("")));
+    batch(&k, 1, 1000, 500);
+    batch(&k, 2, 300, 500);
+    for (uint64_t id = 3; id < 7; id++) /* one for each of four batches */
+        kit_block(&k, 1, 1, (ds_block){.block_id = id, .length = 64, .records = 1200});
+    kit_lose(&k, 1);
+    kit_wait_ms(&k, 200);
+    kit_join(&k, 2);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_uint_eq(k.n_closed_stores, 0);
+        kit_wait_ms(&k, 1000);
+        k.now_us += 2000000; /* 600 a second */
+        kit_settle(&k);
+    }
+    ck_assert_uint_eq(k.n_closed_stores, 1);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->blocks_waiting, 0);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->blocks_lost, 0);
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(max_rate_is_the_most)
 {
     driver_kit k;
@@ -224,7 +270,8 @@ START_TEST(a_generator_makes_no_more)
 END_TEST
 
 UNIT_MAIN("driver_rates", a_receiver_is_told_its_rate_at_the_start,
-          rates_follow_what_batches_process, waiting_counts, max_rate_is_the_most,
+          rates_follow_what_batches_process, waiting_counts, what_waits_is_given_bit_by_bit,
+          blocks_that_wait_keep_their_store, max_rate_is_the_most,
           without_backpressure_nothing_is_told, a_new_receiver_begins_with_the_rate_in_force,
           files_give_so_many_records_a_batch, files_that_are_read_late_owe_nothing_twice,
           a_generator_makes_no_more)

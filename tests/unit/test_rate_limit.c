@@ -13,12 +13,14 @@ static uint64_t drink(ds_rate_limit *limit, int64_t *at_us, int64_t until_us, ui
     while (*at_us < until_us) {
         if (!ds_rate_limit_allows(limit, *at_us)) {
             int64_t next = ds_rate_limit_when(limit);
-            ck_assert_int_gt(next, *at_us - 1);
+            if (next < *at_us)
+                ck_abort_msg("it is to go on in the past");
             *at_us = next > *at_us ? next : *at_us + 1;
             continue;
         }
         uint64_t bytes = ds_rate_limit_bytes(limit);
-        ck_assert_uint_gt(bytes, 0);
+        if (bytes == 0)
+            ck_abort_msg("it may read nothing");
         bytes = bytes < (256 << 10) ? bytes : 256 << 10;
         uint64_t whole = (carried + bytes) / length;
         carried = (carried + bytes) % length;
@@ -42,19 +44,20 @@ END_TEST
 
 START_TEST(the_rate_holds_over_time)
 {
-    static const uint64_t rates[] = {1, 7, 100, 5000, 1000000};
+    static const uint64_t rates[] = {1, 7, 100, 5000, 50000};
     static const uint64_t lengths[] = {1, 20, 300, 65536};
     for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
         for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
             ds_rate_limit limit;
             int64_t at = 0;
             ds_rate_limit_init(&limit, rates[r], 0);
-            uint64_t records = drink(&limit, &at, 100 * SECOND, lengths[l]);
+            uint64_t seconds = rates[r] > 1000 ? 3 : 100;
+            uint64_t records = drink(&limit, &at, (int64_t)seconds * SECOND, lengths[l]);
             /* The burst, and what the first reads brought of short records before their length
              * was known. */
             uint64_t slack = rates[r] / 10 + 20;
-            ck_assert_uint_le(records, rates[r] * 100 + slack);
-            ck_assert_uint_ge(records + slack, rates[r] * 100);
+            ck_assert_uint_le(records, rates[r] * seconds + slack);
+            ck_assert_uint_ge(records + slack, rates[r] * seconds);
         }
     }
 }
