@@ -39,13 +39,15 @@ static bool has_changed(const ds_kept_root *root)
 {
     if (root->rows != NULL)
         return ds_row_window_changed(root->rows);
+    if (root->state != NULL)
+        return ds_kept_state_unsaved(root->state);
     return root->version_ms != root->part_ms;
 }
 
 static ds_status save_root(ds_kept_root *root, bool whole, ds_saver *saver, ds_error *error)
 {
     if (root->state != NULL)
-        return ds_kept_state_save(root->state, saver, error);
+        return ds_kept_state_save(root->state, whole, saver, error);
     if (root->groups != NULL)
         return ds_window_save(root->groups, saver, error);
     return ds_row_window_save(root->rows, whole, saver, error);
@@ -67,7 +69,7 @@ ds_status ds_kept_save(ds_kept *kept, uint32_t input, bool whole, const ds_save_
     ds_saver *saver;
     if (root->n_parts > 0 && !whole && !has_changed(root))
         return DS_OK;
-    whole = whole || root->n_parts == 0 || root->rows == NULL;
+    whole = whole || root->n_parts == 0 || root->groups != NULL;
     ds_status status = ds_saver_new(to, kind_of(root), &saver, error);
     if (status == DS_OK) {
         status = save_part(root, whole, saver, error);
@@ -107,7 +109,7 @@ static ds_status load_root(const ds_kept *kept, uint32_t input, const part_head 
     const ds_kept_root *root = &kept->roots[input];
     const ds_stage_input *of = &kept->stage->inputs[input];
     if (root->state != NULL)
-        return ds_kept_state_load(root->state, loader, error);
+        return ds_kept_state_load(root->state, head->number == 0, loader, error);
     if (root->groups != NULL)
         return ds_window_load(root->groups, head->version_ms, loader, error);
     return ds_row_window_load(root->rows, head->number == 0, head->version_ms, of->types,

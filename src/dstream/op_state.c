@@ -8,7 +8,8 @@
 
 struct ds_kept_state {
     ds_state *state;
-    bool started; /* has its initial rows */
+    bool started;       /* has its initial rows */
+    bool saved_started; /* when it was last saved */
     /* Of the last batch: a task that runs again counts them again. */
     uint64_t overflow_values, function_values;
 };
@@ -35,48 +36,32 @@ ds_state *ds_kept_state_of(ds_kept_state *kept)
 
 /* ---- As bytes ---- */
 
-enum { FRAME_HEAD = 2, FRAME_KEYS };
+enum { FRAME_STARTED = 2 };
 
-static ds_status put_piece(void *arg, const void *piece, size_t length, ds_error *error)
+bool ds_kept_state_unsaved(const ds_kept_state *kept)
 {
-    return ds_saver_put(arg, FRAME_KEYS, &(ds_saved_bytes){piece, length}, 1, error);
+    return kept->started != kept->saved_started || ds_state_unsaved(kept->state);
 }
 
-ds_status ds_kept_state_save(ds_kept_state *kept, ds_saver *saver, ds_error *error)
+ds_status ds_kept_state_save(ds_kept_state *kept, bool whole, ds_saver *saver, ds_error *error)
 {
-    const uint64_t started = kept->started;
-    DS_TRY(ds_saver_put(saver, FRAME_HEAD, &(ds_saved_bytes){&started, sizeof started}, 1, error));
-    return ds_state_save(kept->state, 0, UINT64_MAX, put_piece, saver, error);
+    const uint64_t started = kept->saved_started = kept->started;
+    const ds_saved_bytes part = {&started, sizeof started};
+    DS_TRY(ds_saver_put(saver, FRAME_STARTED, &part, 1, error));
+    return ds_state_save(kept->state, whole, saver, error);
 }
 
-static ds_status load_frame(ds_kept_state *kept, uint32_t tag, const char *bytes, size_t length,
-                            ds_error *error)
+ds_status ds_kept_state_load(ds_kept_state *kept, bool whole, ds_loader *loader, ds_error *error)
 {
     uint64_t started;
-    if (tag == FRAME_KEYS)
-        return ds_state_load(kept->state, bytes, length, error);
-    if (tag != FRAME_HEAD || length != sizeof started)
+    uint32_t tag;
+    size_t length;
+    DS_TRY(ds_loader_next(loader, &tag, &length, error));
+    if (tag != FRAME_STARTED || length != sizeof started)
         return ds_error_set(error, DS_ERR_PROTOCOL, "saved state is damaged");
-    memcpy(&started, bytes, sizeof started);
-    kept->started = started != 0;
-    return DS_OK;
-}
-
-ds_status ds_kept_state_load(ds_kept_state *kept, ds_loader *loader, ds_error *error)
-{
-    ds_state_forget(kept->state, 0, UINT64_MAX);
-    for (;;) {
-        uint32_t tag;
-        size_t length;
-        char *bytes;
-        DS_TRY(ds_loader_next(loader, &tag, &length, error));
-        if (tag == 0)
-            return DS_OK;
-        DS_TRY(ds_loader_take_new(loader, &bytes, error));
-        ds_status status = load_frame(kept, tag, bytes, length, error);
-        free(bytes);
-        DS_TRY(status);
-    }
+    DS_TRY(ds_loader_take(loader, &started, error));
+    kept->started = kept->saved_started = started != 0;
+    return ds_state_load(kept->state, whole, loader, error);
 }
 
 bool ds_state_acts_alone(const ds_node *node)

@@ -43,10 +43,11 @@ void ds_kept_state_free(ds_kept_state *kept);
 /* What it keeps (borrowed). */
 ds_state *ds_kept_state_of(ds_kept_state *kept);
 
-/* Puts and takes the frames of a part (kept.h): tag 2: u64 whether it has its initial rows; tag 3:
- * a piece of keys. */
-ds_status ds_kept_state_save(ds_kept_state *kept, ds_saver *saver, ds_error *error);
-ds_status ds_kept_state_load(ds_kept_state *kept, ds_loader *loader, ds_error *error);
+/* Puts and takes the frames of a part (kept.h): tag 2: u64 whether it has its initial rows; then
+ * those of state.h, where the rest is said. */
+bool ds_kept_state_unsaved(const ds_kept_state *kept);
+ds_status ds_kept_state_save(ds_kept_state *kept, bool whole, ds_saver *saver, ds_error *error);
+ds_status ds_kept_state_load(ds_kept_state *kept, bool whole, ds_loader *loader, ds_error *error);
 
 /* Second half; *applied as in ds_group_reduce_window. */
 ds_status ds_state_reduce(ds_frame *frame, const ds_node *node, ds_kept_state *kept, bool *applied,

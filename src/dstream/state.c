@@ -48,7 +48,7 @@ ds_state *ds_state_new(const ds_state_spec *spec, ds_budget *budget)
     state->spec = spec;
     state->budget = budget;
     lay_out(state);
-    state->oldest = state->newest = state->hint = DS_NO_ID;
+    state->oldest = state->newest = DS_NO_ID;
     ds_state_index_init(&state->index, budget);
     ds_state_text_init(&state->text, budget);
     ds_budget_charge(budget, sizeof *state);
@@ -88,6 +88,7 @@ void ds_state_free(ds_state *state)
     free_segments(state, 0);
     ds_grow_free(state->segments, &state->segments_room, sizeof *state->segments, budget);
     ds_grow_free(state->used, &state->used_room, sizeof *state->used, budget);
+    ds_grow_free(state->unsaved, &state->unsaved_room, sizeof *state->unsaved, budget);
     ds_grow_free(state->changed, &state->changed_room, sizeof *state->changed, budget);
     ds_grow_free(state->ended, &state->ended_room, sizeof *state->ended, budget);
     ds_state_index_fini(&state->index);
@@ -107,6 +108,8 @@ static void make_room(ds_state *state)
     ds_budget *budget = state->budget;
     state->used = ds_grow(state->used, &state->used_room, (uint64_t)state->limit / 64 + 1,
                           sizeof *state->used, budget);
+    state->unsaved = ds_grow(state->unsaved, &state->unsaved_room, (uint64_t)state->limit / 64 + 1,
+                             sizeof *state->unsaved, budget);
     if (segment == 0 && state->limit == state->first_records) {
         uint32_t more = state->first_records == 0 ? FIRST_RECORDS : state->first_records;
         state->segments =
@@ -125,6 +128,22 @@ static void make_room(ds_state *state)
     }
 }
 
+void ds_state_raise_limit(ds_state *state)
+{
+    DS_ASSERT(state->limit < DS_NEW_KEY - 1);
+    make_room(state);
+    state->limit++;
+}
+
+void ds_state_use_number(ds_state *state, uint32_t id)
+{
+    DS_ASSERT(id < state->limit && !ds_bit_get(state->used, id));
+    ds_bit_set(state->used, id);
+    ds_state_mark(state, id);
+    state->n_used++;
+    memset(ds_state_record(state, id), 0, state->record_bytes);
+}
+
 /* The lowest number that is free. */
 static uint32_t take_number(ds_state *state)
 {
@@ -137,16 +156,14 @@ static uint32_t take_number(ds_state *state)
         state->lowest = id + 1;
     }
     if (id >= state->limit) {
-        DS_ASSERT(id < DS_NEW_KEY - 1);
-        make_room(state);
-        state->limit = state->lowest = id + 1;
+        ds_state_raise_limit(state);
+        state->lowest = state->limit;
     }
-    ds_bit_set(state->used, id);
-    state->n_used++;
-    memset(ds_state_record(state, id), 0, state->record_bytes);
+    ds_state_use_number(state, id);
     return id;
 }
 
+/* That this is a change is noted where the key is taken out: later, what ended is saved as such. */
 static void free_number(ds_state *state, uint32_t id)
 {
     ds_bit_clear(state->used, id);
@@ -220,6 +237,7 @@ static void move_down(ds_state *state, uint32_t from)
         ds_state_text_renumber(&state->text, view_of(state, to, state->views[i]), to);
     if (state->head > 0)
         relink(state, to);
+    ds_state_mark(state, from);
     free_number(state, from);
 }
 
@@ -232,6 +250,15 @@ static void lower_limit(ds_state *state)
     state->limit = word == 0 ? 0 : word * 64 - (uint32_t)__builtin_clzll(state->used[word - 1]);
     if (state->lowest > state->limit)
         state->lowest = state->limit;
+}
+
+/* Bits of the numbers below the limit. */
+static uint64_t *shrunk(ds_state *state, uint64_t *bits, uint32_t *room)
+{
+    uint32_t needed = state->limit / 64 + 1;
+    ds_budget_charge(state->budget, -(int64_t)((*room - needed) * sizeof *bits));
+    *room = needed;
+    return ds_realloc(bits, needed, sizeof *bits);
 }
 
 static void compact(ds_state *state)
@@ -249,10 +276,8 @@ static void compact(ds_state *state)
     if (state->n_segments > needed + 1)
         free_segments(state, needed);
     if ((uint64_t)state->used_room > 64 + (uint64_t)state->limit / 8) {
-        ds_budget_charge(state->budget,
-                         -(int64_t)((state->used_room - (state->limit / 64 + 1)) * 8));
-        state->used_room = state->limit / 64 + 1;
-        state->used = ds_realloc(state->used, state->used_room, sizeof *state->used);
+        state->used = shrunk(state, state->used, &state->used_room);
+        state->unsaved = shrunk(state, state->unsaved, &state->unsaved_room);
     }
 }
 
@@ -275,7 +300,6 @@ void ds_state_begin(ds_state *state)
     }
     state->ended = empty_list(state, state->ended, &state->n_ended, &state->ended_room);
     state->changed = empty_list(state, state->changed, &state->n_changed, &state->changed_room);
-    state->hint = DS_NO_ID;
     compact(state);
     ds_state_text_tidy(&state->text, owner_of, state);
 }
@@ -348,13 +372,6 @@ void ds_state_rows(ds_state *state, ds_arena *arena, ds_heap *heap, const uint32
     ds_state_read_fields(state, 0, state->n_fields, wanted, arena, heap, ids, n, columns);
 }
 
-/* Keys that have ended are out of the order and look as if they stood in it alone. */
-static bool has_ended(const ds_state *state, uint32_t id)
-{
-    const ds_state_order *order = ds_state_order_of(state, id);
-    return order->before == id;
-}
-
 uint32_t ds_state_walk(const ds_state *state, uint32_t *at, uint32_t *ids, uint32_t most)
 {
     uint32_t n = 0, i = *at;
@@ -365,7 +382,7 @@ uint32_t ds_state_walk(const ds_state *state, uint32_t *at, uint32_t *ids, uint3
             continue;
         }
         i += (uint32_t)__builtin_ctzll(word);
-        if (state->n_ended == 0 || !has_ended(state, i))
+        if (state->n_ended == 0 || !ds_state_is_out(state, i))
             ids[n++] = i;
         i++;
     }
@@ -410,6 +427,9 @@ void ds_state_add(ds_state *state, const ds_heap *heap, const ds_column *const *
 uint32_t ds_state_set(ds_state *state, const ds_heap *heap, const uint32_t *ids,
                       const ds_column *const *values, uint32_t n)
 {
+    for (uint32_t i = 0; i < n; i++)
+        if (ids[i] != DS_NEW_KEY)
+            ds_state_mark(state, ids[i]);
     return ds_state_write_fields(state, state->spec->n_keys, state->spec->n_values, heap, values,
                                  ids, n);
 }
@@ -420,6 +440,7 @@ static void see_key(ds_state *state, uint32_t id, int64_t seen_ms)
     if (order->seen_ms >= seen_ms)
         return;
     order->seen_ms = seen_ms;
+    ds_state_mark(state, id);
     if (state->newest == id)
         return;
     ds_state_unlink(state, id);
@@ -462,6 +483,7 @@ static void take_out(ds_state *state, uint32_t id)
 {
     const ds_state_head *head = ds_state_head_of(state, ds_state_record(state, id));
     ds_state_index_remove(&state->index, head->hash, id);
+    ds_state_mark(state, id);
     if (state->head > 0)
         ds_state_unlink(state, id);
 }
@@ -520,7 +542,7 @@ size_t ds_state_bytes(const ds_state *state)
 {
     size_t bytes = sizeof *state + state->index.bytes + state->text.bytes +
                    state->segments_room * sizeof *state->segments +
-                   state->used_room * sizeof *state->used +
+                   2 * state->used_room * sizeof *state->used +
                    ((size_t)state->changed_room + state->ended_room) * sizeof(uint32_t);
     for (uint32_t s = 0; s < state->n_segments; s++)
         bytes += segment_bytes(state, s);

@@ -18,7 +18,7 @@
 #ifndef DS_DSTREAM_STATE_H
 #define DS_DSTREAM_STATE_H
 
-#include "base/error.h"
+#include "base/saved.h"
 #include "columnar/column.h"
 
 typedef struct ds_state ds_state;
@@ -99,23 +99,29 @@ const uint32_t *ds_state_ended(const ds_state *state, uint32_t *n);
 
 /* ---- As bytes ---- */
 
-/* Takes a piece (piece.h), whose bytes are borrowed for the call. */
-typedef ds_status (*ds_state_write_fn)(void *arg, const void *piece, size_t length,
-                                       ds_error *error);
-
 /*
- * Writes the keys whose hash is from `first` to `last` as pieces of at most DS_CHUNK_ROWS rows:
- * keys, values, and the time of each if there is a time-out, those seen longest ago first.
- * Fails as `write` does. Looks at every key.
+ * Frames of a part (kept.h); by tag, in this order:
+ *
+ * - 3: u32 the limit, u32 how many keys there are, u32 numbers that were freed in the last batch,
+ *   u32 0.
+ * - 4: u32 how many keys, u32 how many free numbers; u32 the number of each key; if there is a
+ *   time-out, u32 the number of the key before it in the order of when they were last seen
+ *   (2^32 - 1: none); u32 each free number; a 0 if that is an odd number of them; if there are
+ *   keys, a piece (piece.h) of keys, values and, with a time-out, when they were last seen. As
+ * often as it takes; all numbers ascend.
+ *
+ * Numbers, limit and order come back as they were: all that is read later, and its order, is the
+ * same.
  */
-ds_status ds_state_save(ds_state *state, uint64_t first, uint64_t last, ds_state_write_fn write,
-                        void *arg, ds_error *error);
-/* Adds what a piece holds; not while a batch is being applied. Never trusts the bytes:
- * DS_ERR_PROTOCOL if anything does not fit, or a key is there already; then some keys may have
- * been added. Pieces of one state may be loaded in any order; in their own it is cheapest. */
-ds_status ds_state_load(ds_state *state, const void *piece, size_t length, ds_error *error);
-/* Takes the keys whose hash is from `first` to `last` out. Looks at every key. */
-void ds_state_forget(ds_state *state, uint64_t first, uint64_t last);
+
+/* True if anything changed since it was last saved or loaded; costs nothing. */
+bool ds_state_unsaved(const ds_state *state);
+/* Puts the frames of all numbers, or of those whose keys changed, came or went since it was last
+ * saved or loaded. Fails as the writing does. Costs what it writes, and a bit for each number. */
+ds_status ds_state_save(ds_state *state, bool whole, ds_saver *saver, ds_error *error);
+/* Takes the frames up to the end, in a state that nothing was done to but loading; with `whole`
+ * what is there goes first. Never trusts the bytes: DS_ERR_PROTOCOL; then it may only be freed. */
+ds_status ds_state_load(ds_state *state, bool whole, ds_loader *loader, ds_error *error);
 
 /* About what a key takes with its place in the index, without long text. */
 size_t ds_state_key_bytes(const ds_state_spec *spec);

@@ -28,6 +28,4 @@ void ds_state_unlink(ds_state *state, uint32_t id)
         state->newest = order->before;
     else
         ds_state_order_of(state, order->after)->before = order->before;
-    if (state->hint == id)
-        state->hint = DS_NO_ID;
 }

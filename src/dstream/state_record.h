@@ -37,14 +37,15 @@ struct ds_state {
 
     unsigned char **segments; /* of 1 << shift records; the first may be smaller */
     uint32_t segments_room, n_segments, shift, first_records;
-    uint64_t *used; /* bit i: number i is in use, or ended in this batch */
-    uint32_t used_room;
+    uint64_t *used;                   /* bit i: number i is in use, or ended in this batch */
+    uint64_t *unsaved;                /* bit i: what has number i changed since it was saved */
+    uint32_t used_room, unsaved_room; /* equal */
+    bool any_unsaved;
     uint32_t limit;          /* all numbers in use are below */
     uint32_t n_used;         /* bits */
     uint32_t lowest;         /* no number below is free */
     uint32_t n_freed;        /* numbers since the batch began */
     uint32_t oldest, newest; /* the ends of the order */
-    uint32_t hint;           /* the key that was put into the order last by a load */
 
     uint32_t *changed, *ended;
     uint32_t n_changed, changed_room, n_ended, ended_room;
@@ -78,6 +79,23 @@ static inline bool ds_state_in_use(const ds_state *state, uint32_t id)
 {
     return id < state->limit && ds_bit_get(state->used, id);
 }
+
+static inline void ds_state_mark(ds_state *state, uint32_t id)
+{
+    ds_bit_set(state->unsaved, id);
+    state->any_unsaved = true;
+}
+
+/* Keys that have ended are out of the order and look as if they stood in it alone; so do those that
+ * are being loaded. */
+static inline bool ds_state_is_out(const ds_state *state, uint32_t id)
+{
+    return ds_state_order_of(state, id)->before == id;
+}
+
+/* For loading: makes the limit one more; takes a number below it that is free. */
+void ds_state_raise_limit(ds_state *state);
+void ds_state_use_number(ds_state *state, uint32_t id);
 
 /* Writes rows' values of fields [first, first + n_fields) to the records ids (passing over
  * DS_NEW_KEY), whose values they replace. Returns how many were too long and became null. */

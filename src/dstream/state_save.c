@@ -1,68 +1,35 @@
 /*
- * A state as bytes: pieces of rows. The time at which a key was last seen is an int column
- * behind the values. Rows of a piece are in the order of these times, so a state that is
- * loaded piece by piece gets its order by appending.
+ * A state as bytes. What changes is known by number: a bit says that the key of a number came,
+ * went or changed since the last part. So nothing is noted of a key that goes: its number is found
+ * to be free. Times change where keys are seen, and then the key has a new place in the order:
+ * behind the one before it, whose number is written. Those that did not change have kept their
+ * order among each other, so this is enough to find all places again.
  */
 #include "base/assert.h"
-#include "columnar/aggregate.h"
 #include "columnar/piece.h"
+#include "dstream/state_frames.h"
 #include "dstream/state_record.h"
 
 #include <stdlib.h>
 
 #define PIECE_BYTES ((size_t)64 << 20) /* of more than one row */
-
-/* ---- Some of the keys ---- */
-
-/* The numbers whose hash is in a range, of a block; their key columns are looked at once. */
-static uint32_t in_range(ds_state *state, uint64_t first, uint64_t last, uint32_t *ids, uint32_t n)
-{
-    if (first == 0 && last == UINT64_MAX)
-        return n;
-    ds_arena *arena = ds_arena_new(NULL);
-    ds_heap heap;
-    ds_heap_init(&heap, arena);
-    ds_column *keys[32];
-    uint64_t hashes[DS_CHUNK_ROWS];
-    uint32_t kept = 0;
-    ds_state_keys(state, arena, &heap, ids, n, keys);
-    ds_hash_rows(&heap, (const ds_column *const *)keys, state->spec->n_keys, n, hashes);
-    for (uint32_t i = 0; i < n; i++)
-        if (hashes[i] >= first && hashes[i] <= last)
-            ids[kept++] = ids[i];
-    ds_heap_fini(&heap);
-    ds_arena_free(arena);
-    return kept;
-}
-
-/* The next keys in the order in which they were seen, or by number. *at: DS_NO_ID at the end. */
-static uint32_t next_keys(const ds_state *state, uint32_t *at, uint32_t *ids)
-{
-    uint32_t n = 0;
-    if (state->head == 0) {
-        n = *at == DS_NO_ID ? 0 : ds_state_walk(state, at, ids, DS_CHUNK_ROWS);
-        return n;
-    }
-    for (; *at != DS_NO_ID && n < DS_CHUNK_ROWS; *at = ds_state_order_of(state, *at)->after)
-        ids[n++] = *at;
-    return n;
-}
-
-static uint32_t first_key(const ds_state *state)
-{
-    return state->head == 0 ? 0 : state->oldest;
-}
-
-/* ---- Saving ---- */
+#define FREE_NUMBERS 8192u             /* in a frame */
 
 typedef struct saving {
     ds_state *state;
+    ds_saver *saver;
     ds_arena *arena;
     ds_heap heap;
-    ds_state_write_fn write;
-    void *arg;
+    uint32_t keys[DS_CHUNK_ROWS], free[FREE_NUMBERS];
+    uint32_t n_keys, n_free;
 } saving;
 
+bool ds_state_unsaved(const ds_state *state)
+{
+    return state->any_unsaved;
+}
+
+/* Key columns, values, and times. */
 static uint32_t columns_of(saving *s, const uint32_t *ids, uint32_t n, const ds_column **columns)
 {
     ds_state *state = s->state;
@@ -80,140 +47,113 @@ static uint32_t columns_of(saving *s, const uint32_t *ids, uint32_t n, const ds_
     return n_columns;
 }
 
+/* What stands before the piece. */
+static ds_saved_bytes numbers_of(saving *s, const uint32_t *keys, uint32_t n_keys,
+                                 const uint32_t *free_ones, uint32_t n_free)
+{
+    const ds_state *state = s->state;
+    size_t size = ds_state_numbers_size(state, n_keys, n_free);
+    uint32_t *words = ds_arena_calloc(s->arena, 1, size), *at = words;
+    *at++ = n_keys;
+    *at++ = n_free;
+    for (uint32_t i = 0; i < n_keys; i++)
+        *at++ = keys[i];
+    for (uint32_t i = 0; state->head > 0 && i < n_keys; i++)
+        *at++ = ds_state_order_of(state, keys[i])->before;
+    for (uint32_t i = 0; i < n_free; i++)
+        *at++ = free_ones[i];
+    return (ds_saved_bytes){words, size};
+}
+
+static ds_status put_numbers(saving *s, const uint32_t *keys, uint32_t n_keys,
+                             const uint32_t *free_ones, uint32_t n_free, ds_error *error);
+
 /* A piece of long values is made of fewer rows: their text has a limit in it. */
-static ds_status save_keys(saving *s, const uint32_t *ids, uint32_t n, ds_error *error)
+static ds_status put_halves(saving *s, const uint32_t *keys, uint32_t n_keys,
+                            const uint32_t *free_ones, uint32_t n_free, ds_error *error)
+{
+    uint32_t half = n_keys / 2, below = 0;
+    while (below < n_free && free_ones[below] < keys[half])
+        below++;
+    DS_TRY(put_numbers(s, keys, half, free_ones, below, error));
+    return put_numbers(s, keys + half, n_keys - half, free_ones + below, n_free - below, error);
+}
+
+static ds_status put_numbers(saving *s, const uint32_t *keys, uint32_t n_keys,
+                             const uint32_t *free_ones, uint32_t n_free, ds_error *error)
 {
     const ds_column **columns = DS_ARENA_ARRAY(s->arena, const ds_column *, s->state->n_fields + 1);
-    uint32_t n_columns = columns_of(s, ids, n, columns);
-    size_t size = ds_piece_size(&s->heap, columns, n_columns, n);
-    if (size > PIECE_BYTES && n > 1) {
-        DS_TRY(save_keys(s, ids, n / 2, error));
-        return save_keys(s, ids + n / 2, n - n / 2, error);
-    }
+    uint32_t n_columns = n_keys == 0 ? 0 : columns_of(s, keys, n_keys, columns);
+    size_t size = n_keys == 0 ? 0 : ds_piece_size(&s->heap, columns, n_columns, n_keys);
+    if (size > PIECE_BYTES && n_keys > 1)
+        return put_halves(s, keys, n_keys, free_ones, n_free, error);
     void *piece = ds_alloc(size);
-    ds_piece_write(piece, &s->heap, columns, n_columns, n);
-    ds_status status = s->write(s->arg, piece, size, error);
+    if (n_keys > 0)
+        ds_piece_write(piece, &s->heap, columns, n_columns, n_keys);
+    const ds_saved_bytes parts[] = {numbers_of(s, keys, n_keys, free_ones, n_free), {piece, size}};
+    ds_status status = ds_saver_put(s->saver, DS_STATE_NUMBERS, parts, 2, error);
     free(piece);
     return status;
 }
 
-ds_status ds_state_save(ds_state *state, uint64_t first, uint64_t last, ds_state_write_fn write,
-                        void *arg, ds_error *error)
+static ds_status flush(saving *s, ds_error *error)
 {
-    saving s = {.state = state, .arena = ds_arena_new(NULL), .write = write, .arg = arg};
-    ds_heap_init(&s.heap, s.arena);
-    uint32_t ids[DS_CHUNK_ROWS], n, at = first_key(state);
-    ds_status status = DS_OK;
-    while (status == DS_OK && (n = next_keys(state, &at, ids)) > 0) {
-        n = in_range(state, first, last, ids, n);
-        if (n > 0)
-            status = save_keys(&s, ids, n, error);
-        ds_arena_reset(s.arena);
-    }
-    ds_heap_fini(&s.heap);
-    ds_arena_free(s.arena);
+    if (s->n_keys + s->n_free == 0)
+        return DS_OK;
+    ds_status status = put_numbers(s, s->keys, s->n_keys, s->free, s->n_free, error);
+    s->n_keys = s->n_free = 0;
+    ds_arena_reset(s->arena);
     return status;
 }
 
-void ds_state_forget(ds_state *state, uint64_t first, uint64_t last)
+static ds_status save_number(saving *s, uint32_t id, ds_error *error)
 {
-    uint32_t ids[DS_CHUNK_ROWS], n, at = first_key(state);
-    while ((n = next_keys(state, &at, ids)) > 0) {
-        n = in_range(state, first, last, ids, n);
-        ds_state_remove(state, ids, n);
+    const ds_state *state = s->state;
+    if (ds_state_in_use(state, id) && (state->n_ended == 0 || !ds_state_is_out(state, id)))
+        s->keys[s->n_keys++] = id;
+    else
+        s->free[s->n_free++] = id;
+    return s->n_keys == DS_CHUNK_ROWS || s->n_free == FREE_NUMBERS ? flush(s, error) : DS_OK;
+}
+
+static ds_status save_numbers(saving *s, bool whole, ds_error *error)
+{
+    uint32_t limit = s->state->limit;
+    for (uint32_t w = 0; w < ds_bitmap_words(limit); w++) {
+        uint64_t bits = whole ? UINT64_MAX : s->state->unsaved[w];
+        for (; bits != 0; bits &= bits - 1) {
+            uint32_t id = w * 64 + (uint32_t)__builtin_ctzll(bits);
+            if (id < limit)
+                DS_TRY(save_number(s, id, error));
+        }
     }
+    return flush(s, error);
 }
 
-/* ---- Loading ---- */
-
-/* Where a key that was seen at a time belongs in the order: the last one not seen later. */
-static uint32_t place_before(const ds_state *state, int64_t seen_ms)
+static ds_status save_all(saving *s, bool whole, ds_error *error)
 {
-    uint32_t at = state->hint != DS_NO_ID ? state->hint : state->newest;
-    if (at == DS_NO_ID || ds_state_order_of(state, at)->seen_ms > seen_ms) {
-        while (at != DS_NO_ID && ds_state_order_of(state, at)->seen_ms > seen_ms)
-            at = ds_state_order_of(state, at)->before;
-        return at;
-    }
-    for (;;) {
-        uint32_t next = ds_state_order_of(state, at)->after;
-        if (next == DS_NO_ID || ds_state_order_of(state, next)->seen_ms > seen_ms)
-            return at;
-        at = next;
-    }
+    const ds_state *state = s->state;
+    const ds_state_frame head = {.limit = state->limit,
+                                 .count = ds_state_count(state),
+                                 .n_freed = state->n_freed + state->n_ended};
+    const ds_saved_bytes part = {&head, sizeof head};
+    DS_TRY(ds_saver_put(s->saver, DS_STATE_HEAD, &part, 1, error));
+    return save_numbers(s, whole, error);
 }
 
-/* Moves keys that were added as the newest to where their times belong. */
-static void put_in_order(ds_state *state, const uint32_t *ids, const int64_t *seen_ms, uint32_t n)
+ds_status ds_state_save(ds_state *state, bool whole, ds_saver *saver, ds_error *error)
 {
-    for (uint32_t i = 0; i < n; i++)
-        ds_state_unlink(state, ids[i]);
-    for (uint32_t i = 0; i < n; i++) {
-        ds_state_order_of(state, ids[i])->seen_ms = seen_ms[i];
-        ds_state_link(state, ids[i], place_before(state, seen_ms[i]));
-        state->hint = ids[i];
-    }
-}
-
-static bool ascends(const ds_column *seen)
-{
-    for (uint32_t i = 0; i < seen->length; i++)
-        if (ds_column_is_null(seen, i) || (i > 0 && seen->ints[i] < seen->ints[i - 1]))
-            return false;
-    return true;
-}
-
-/* Adds rows; false if one of their keys is there already, or twice among them. */
-static bool add_rows(ds_state *state, const ds_heap *heap, const ds_column *const *columns,
-                     const ds_column *seen, uint32_t n)
-{
-    uint64_t hashes[DS_CHUNK_ROWS];
-    uint32_t ids[DS_CHUNK_ROWS], again[DS_CHUNK_ROWS];
-    const ds_state_spec *spec = state->spec;
-    ds_hash_rows(heap, columns, spec->n_keys, n, hashes);
-    ds_state_find(state, heap, columns, hashes, n, ids);
-    for (uint32_t i = 0; i < n; i++)
-        if (ids[i] != DS_NEW_KEY)
-            return false;
-    ds_state_add(state, heap, columns, hashes, n, NULL, INT64_MAX, ids);
-    ds_state_set(state, heap, ids, columns + spec->n_keys, n);
-    if (seen != NULL)
-        put_in_order(state, ids, seen->ints, n);
-    ds_state_find(state, heap, columns, hashes, n, again);
-    return memcmp(ids, again, n * sizeof *ids) == 0;
-}
-
-static ds_status bad_piece(ds_error *error)
-{
-    return ds_error_set(error, DS_ERR_PROTOCOL, "saved state is damaged");
-}
-
-static ds_status load_piece(ds_state *state, ds_arena *arena, ds_heap *heap, const void *piece,
-                            size_t length, ds_error *error)
-{
-    bool timed = state->head > 0;
-    uint32_t n_types = state->n_fields + timed, n;
-    ds_type *types = DS_ARENA_ARRAY(arena, ds_type, n_types);
-    for (uint32_t f = 0; f < state->n_fields; f++)
-        types[f] = state->fields[f].type;
-    if (timed)
-        types[state->n_fields] = DS_TYPE(DS_INT);
-    ds_column **columns = DS_ARENA_ARRAY(arena, ds_column *, n_types);
-    DS_TRY(ds_piece_read(arena, heap, piece, length, types, n_types, columns, &n, error));
-    const ds_column *seen = timed ? columns[state->n_fields] : NULL;
-    if (n > DS_CHUNK_ROWS || (timed && !ascends(seen)))
-        return bad_piece(error);
-    return add_rows(state, heap, (const ds_column *const *)columns, seen, n) ? DS_OK
-                                                                             : bad_piece(error);
-}
-
-ds_status ds_state_load(ds_state *state, const void *piece, size_t length, ds_error *error)
-{
-    ds_arena *arena = ds_arena_new(NULL);
-    ds_heap heap;
-    ds_heap_init(&heap, arena);
-    ds_status status = load_piece(state, arena, &heap, piece, length, error);
-    ds_heap_fini(&heap);
-    ds_arena_free(arena);
+    saving *s = ds_calloc(1, sizeof *s);
+    s->state = state;
+    s->saver = saver;
+    s->arena = ds_arena_new(NULL);
+    ds_heap_init(&s->heap, s->arena);
+    ds_status status = save_all(s, whole, error);
+    if (state->unsaved_room > 0)
+        memset(state->unsaved, 0, state->unsaved_room * sizeof *state->unsaved);
+    state->any_unsaved = false;
+    ds_heap_fini(&s->heap);
+    ds_arena_free(s->arena);
+    free(s);
     return status;
 }

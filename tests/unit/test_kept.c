@@ -289,7 +289,7 @@ START_TEST(states)
                 "       'x': 'coalesce(state.x / 2, 0.0) + coalesce(sum(x), 0.0)' },"
                 "       'timeout': '9s', 'remove_when': 'x > 20' } },"
                 "'now': { 'from': 'c', 'snapshot': true }",
-                "c", 4);
+                "c all now", 4);
 }
 END_TEST
 
