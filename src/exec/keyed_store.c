@@ -76,8 +76,8 @@ static ds_status align(ds_keyed_store *store, entry *e, const ds_stage *stage, u
 {
     DS_ASSERT(!e->busy);
     int64_t version = e->kept == NULL ? DS_NO_BATCH : ds_kept_version(e->kept);
-    *passed = wish->replay && version > wish->batch_ms;
-    if (version == wish->batch_ms || *passed)
+    *passed = false;
+    if (version == wish->batch_ms)
         return DS_OK;
     if (wish->expected_ms == DS_NO_BATCH) {
         make_anew(store, e, stage, false);
@@ -89,6 +89,9 @@ static ds_status align(ds_keyed_store *store, entry *e, const ds_stage *stage, u
         make_anew(store, e, stage, true);
         return DS_OK;
     }
+    *passed = wish->replay && version > wish->batch_ms;
+    if (*passed)
+        return DS_OK;
     if (version == DS_NO_BATCH)
         return ds_error_set(error, DS_ERR_LOST,
                             "key partition %u of stage %u is not here, and should stand at %lld",

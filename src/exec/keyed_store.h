@@ -6,16 +6,16 @@
  * comes late, a batch between was given up, the partition comes from elsewhere. What is done:
  *
  *     it stands at the task's batch       as it is: the task has been applied
- *     a replay, and it stands behind      nothing at all: it has been applied
  *     it should begin empty               it is made anew
  *     it stands where it should, or       as it is (a batch in between was applied here, and was
  *     between that and the task's batch     given up then: panes are not thrown away for that)
- *     else, and the task brings a chain   it is made anew, and loaded
+ *     the task brings a chain             it is made anew, and loaded
+ *     it stands behind, for a replay      nothing at all: it has been applied
  *     else                                it is lost (DS_ERR_LOST)
  *
- * So a chain is loaded only where nothing better is there, once, however often the task that
- * brings it runs; and a task that is not a replay may be sent back in time, with a chain, to make
- * its results once more.
+ * So a chain is loaded once, however often the task that brings it runs; and a partition that has
+ * gone on goes back in time if it is told to begin with a chain, or empty: its results of some
+ * batch are to be made once more.
  */
 #ifndef DS_EXEC_KEYED_STORE_H
 #define DS_EXEC_KEYED_STORE_H

@@ -205,6 +205,29 @@ START_TEST(replays_after_a_chain)
 }
 END_TEST
 
+/* A partition that has gone on goes back, and makes an earlier batch's results once more. */
+START_TEST(back_in_time)
+{
+    kit k;
+    kit_open(&k, true);
+    save(&k, 1, true, A1, B1);
+    feed(&k, "{'n':1}", "");
+    feed(&k, "{'n':1}", "");
+    feed(&k, "{'n':1}", "");
+    k.e.time_ms -= 3000; /* the same batches again: a replay, one that counts, and on */
+    k.bring = true;
+    k.e.modes[k.stage->id] = DS_TASK_REPLAY;
+    feed(&k, "{'n':1}", "");
+    k.bring = false;
+    k.e.modes[k.stage->id] = DS_TASK_MUTED;
+    feed(&k, "{'n':1}", "");
+    k.e.modes[k.stage->id] = DS_TASK_NORMAL;
+    feed(&k, "{'n':1}", "");
+    engine_rows(&k.e, "j", "[ { 'n': 1, 'c': 4, 'd': 2 }, { 'n': 3, 'c': 1, 'd': 1 } ]");
+    kit_close(&k);
+}
+END_TEST
+
 /* Runs a task of the last batch's time by itself. */
 static ds_status run_one(kit *k, ds_task task, char *message, size_t size)
 {
@@ -228,7 +251,7 @@ START_TEST(a_replay_that_comes_late)
     ds_input gone = {.kind = DS_INPUT_PIECES, .ref = {99, 0, 64}, .path = ""};
     ds_task task = {.batch_ms = 1000,
                     .stage = k.stage->id,
-                    .keyed_ms = DS_NO_BATCH,
+                    .keyed_ms = 500,
                     .mode = DS_TASK_REPLAY,
                     .save = 5,
                     .inputs = &gone,
@@ -496,7 +519,7 @@ START_TEST(tasks_are_copied_whole)
 END_TEST
 
 UNIT_MAIN("task_saves", partitions_are_saved_to_files_and_restored,
-          partitions_are_saved_to_a_store_and_restored, replays_after_a_chain,
+          partitions_are_saved_to_a_store_and_restored, replays_after_a_chain, back_in_time,
           a_replay_that_comes_late, a_save_that_cannot_be_afforded, a_file_with_a_flipped_bit,
           a_file_that_is_cut_short_or_gone, a_checksum_or_length_that_is_wrong,
           a_chain_that_is_none, a_store_that_is_gone, tasks_are_copied_whole)
