@@ -111,6 +111,52 @@ bool ds_stage_reads_table(const ds_plan *plan, const ds_stage *stage, uint32_t s
            stage->root->source == &plan->app->sources[source];
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t due_after(const ds_node *node, int64_t t)
+{
+    return ds_floor_to(t, node->slide_ms) + node->slide_ms;
+}
+
+/* The first time after the gap's beginning at which a node that acts alone matters. */
+static int64_t matters_next(const ds_node *node, const ds_gap *gap)
+{
+    int64_t next = due_after(node, gap->after_ms);
+    if (node->kind == DS_NODE_STATE) {
+        int64_t acts_ms = gap->acts_ms[node->stage];
+        if (acts_ms == INT64_MAX)
+            return INT64_MAX;
+        return acts_ms == DS_NO_BATCH ? next : later(next, due_after(node, acts_ms));
+    }
+    if (is_table(node))
+        return INT64_MAX;
+    if (gap->totals && node->kind == DS_NODE_GROUP && node->group->n_keys == 0)
+        return next;
+    int64_t input_ms = gap->input_ms[node->stage];
+    bool holds =
+        ds_node_is_windowed(node) && input_ms != DS_NO_BATCH && next - node->window_ms < input_ms;
+    return holds ? next : INT64_MAX;
+}
+
+int64_t ds_plan_gap_next(const ds_plan *plan, const ds_gap *gap, bool *sure)
+{
+    int64_t matters = INT64_MAX, possible = INT64_MAX;
+    for (uint32_t i = 0; i < plan->n_nodes; i++) {
+        const ds_node *node = plan->nodes[i];
+        if (!acts_alone(node) || is_table(node) || node->stage == DS_NO_STAGE)
+            continue;
+        int64_t next = matters_next(node, gap), due = due_after(node, gap->after_ms);
+        matters = next < matters ? next : matters;
+        possible = due < possible ? due : possible;
+    }
+    DS_ASSERT(matters > gap->after_ms && possible <= matters);
+    *sure = matters == possible;
+    return matters;
+}
+
 /* When every node has given its last output because of the input. */
 static int64_t drain_end(const ds_plan *plan, int64_t last_input_ms)
 {

@@ -147,6 +147,20 @@ static void all_applied(ds_kept *kept, int64_t batch_ms)
         kept->roots[i].version_ms = batch_ms;
 }
 
+int64_t ds_kept_acts_ms(const ds_kept *kept)
+{
+    int64_t acts_ms = INT64_MAX;
+    for (uint32_t i = 0; i < kept->n_roots; i++) {
+        const kept_root *root = &kept->roots[i];
+        if (root->state == NULL)
+            continue;
+        int64_t ms =
+            ds_kept_state_acts_ms(kept->stage->inputs[i].root, root->state, root->version_ms);
+        acts_ms = ms < acts_ms ? ms : acts_ms;
+    }
+    return acts_ms;
+}
+
 ds_status ds_stage_reduce(ds_frame *frame, ds_kept *kept, const ds_piece_bytes *pieces,
                           uint32_t n_pieces, ds_error *error)
 {

@@ -30,6 +30,10 @@ ds_status ds_stage_reduce(ds_frame *frame, ds_kept *kept, const ds_piece_bytes *
 
 /* ---- As bytes ---- */
 
+/* The time after which a state of it has something to do without rows (ds_kept_state_acts_ms);
+ * INT64_MAX: none ever has. */
+int64_t ds_kept_acts_ms(const ds_kept *kept);
+
 /* True if the root of this input of the stage keeps something. The rest is for such inputs. */
 bool ds_kept_keeps(const ds_kept *kept, uint32_t input);
 

@@ -64,13 +64,28 @@ ds_status ds_kept_state_load(ds_kept_state *kept, bool whole, ds_loader *loader,
     return ds_state_load(kept->state, whole, loader, error);
 }
 
-bool ds_state_acts_alone(const ds_node *node)
+/* True if rows of keys are wanted that had none. */
+static bool shows_all(const ds_node *node)
 {
-    const ds_state_plan *plan = node->group->state;
     for (uint32_t i = 0; i < node->n_children; i++)
         if (node->children[i]->kind == DS_NODE_SNAPSHOT)
             return true;
-    return plan->emit_all || plan->spec.timeout_ms > 0;
+    return node->group->state->emit_all;
+}
+
+bool ds_state_acts_alone(const ds_node *node)
+{
+    return shows_all(node) || node->group->state->spec.timeout_ms > 0;
+}
+
+int64_t ds_kept_state_acts_ms(const ds_node *node, const ds_kept_state *kept, int64_t version_ms)
+{
+    if (!kept->started && node->group->state->n_initial > 0)
+        return DS_NO_BATCH;
+    if (ds_state_count(kept->state) > 0 && shows_all(node))
+        return version_ms;
+    int64_t seen_ms = ds_state_oldest_ms(kept->state);
+    return seen_ms == INT64_MAX ? INT64_MAX : seen_ms + node->group->state->spec.timeout_ms;
 }
 
 /* ---- A batch ---- */

@@ -49,6 +49,10 @@ bool ds_kept_state_unsaved(const ds_kept_state *kept);
 ds_status ds_kept_state_save(ds_kept_state *kept, bool whole, ds_saver *saver, ds_error *error);
 ds_status ds_kept_state_load(ds_kept_state *kept, bool whole, ds_loader *loader, ds_error *error);
 
+/* The time after which a state that stands at version_ms has something to do without rows: a key
+ * times out, or rows of all keys are wanted. INT64_MAX: it never has. */
+int64_t ds_kept_state_acts_ms(const ds_node *node, const ds_kept_state *kept, int64_t version_ms);
+
 /* Second half; *applied as in ds_group_reduce_window. */
 ds_status ds_state_reduce(ds_frame *frame, const ds_node *node, ds_kept_state *kept, bool *applied,
                           const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error);

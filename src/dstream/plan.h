@@ -215,6 +215,19 @@ bool ds_stage_reads_table(const ds_plan *plan, const ds_stage *stage, uint32_t s
  * first due time at or after its last input. */
 int64_t ds_plan_drain_next(const ds_plan *plan, int64_t last_input_ms, int64_t after_ms);
 
+/* What is known of what streams hold when nothing comes in. */
+typedef struct ds_gap {
+    int64_t after_ms;        /* batch times up to this one are over */
+    const int64_t *input_ms; /* by stage: the last batch that brought it rows, or DS_NO_BATCH */
+    const int64_t *acts_ms;  /* by stage: after which time a state of it acts; INT64_MAX: never */
+    bool totals;             /* those that are due count, though they are empty */
+} ds_gap;
+
+/* The first batch time of a gap that matters: a window holds rows, a state may act, or a total is
+ * due and counts. INT64_MAX if there is none. *sure: nothing that batches under way may do makes it
+ * an earlier one. Tables are no reason for a batch. */
+int64_t ds_plan_gap_next(const ds_plan *plan, const ds_gap *gap, bool *sure);
+
 /* The largest multiple of step at or below t, and the smallest at or above it. */
 int64_t ds_floor_to(int64_t t, int64_t step);
 int64_t ds_ceil_to(int64_t t, int64_t step);

@@ -514,6 +514,12 @@ uint32_t ds_state_due(const ds_state *state, int64_t t_ms, uint32_t *ids, uint32
     return n;
 }
 
+int64_t ds_state_oldest_ms(const ds_state *state)
+{
+    bool any = state->head > 0 && state->oldest != DS_NO_ID;
+    return any ? ds_state_order_of(state, state->oldest)->seen_ms : INT64_MAX;
+}
+
 void ds_state_end(ds_state *state, const uint32_t *ids, uint32_t n)
 {
     DS_ASSERT(state->head > 0);

@@ -90,6 +90,9 @@ void ds_state_remove(ds_state *state, const uint32_t *ids, uint32_t n);
 /* The keys that are due to time out at t, at most `most`, those seen longest ago first: last
  * seen before t - timeout. Costs what it gives. */
 uint32_t ds_state_due(const ds_state *state, int64_t t_ms, uint32_t *ids, uint32_t most);
+/* When the key was last seen that was seen longest ago; INT64_MAX if there is none, or keys do not
+ * time out. */
+int64_t ds_state_oldest_ms(const ds_state *state);
 /* Takes keys out that have timed out; they can be read until the next batch begins. */
 void ds_state_end(ds_state *state, const uint32_t *ids, uint32_t n);
 

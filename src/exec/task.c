@@ -36,6 +36,7 @@ typedef struct running {
     ds_shuffle_pieces pieces; /* that it reads */
     bool has_kept;            /* the partition was taken from the keyed store */
     uint64_t spilled_bytes;
+    int64_t acts_ms; /* of what is kept */
 } running;
 
 static ds_output *add_output(running *run)
@@ -157,9 +158,11 @@ static ds_status run_keyed(running *run, ds_error *error)
     ds_kept *kept;
     DS_TRY(ds_task_kept_take(run->env, run->task, &kept, error));
     run->has_kept = kept != NULL; /* until the task ends: text of results may lie in it */
+    run->acts_ms = DS_NO_BATCH;   /* not known */
     if (kept != NULL) {
         DS_TRY(read_pieces(run, error));
         DS_TRY(ds_stage_reduce(&run->frame, kept, pieces->list, pieces->n, error));
+        run->acts_ms = ds_kept_acts_ms(kept);
     }
     ds_task_kept_collect(run->env, run->task, kept);
     return DS_OK;
@@ -314,7 +317,7 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
     ds_due due;
     ds_arena *due_arena = ds_arena_new(NULL);
     ds_plan_due(env->plan, due_arena, task->batch_ms, &due);
-    running run = {.env = env, .task = task, .arena = arena};
+    running run = {.env = env, .task = task, .arena = arena, .acts_ms = INT64_MAX};
     ds_frame_out out = {&run, on_shuffle, on_sink, on_dropped, on_load, on_keep};
     ds_frame_init(&run.frame, env->plan, &env->plan->stages[task->stage], &due, task->batch_ms,
                   task->partition, &budget, &out);
@@ -341,6 +344,7 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
     }
     ds_task_faults_take(result, &run.frame, &run.notes, arena);
     result->spilled_bytes = run.spilled_bytes;
+    result->acts_ms = run.acts_ms;
     ds_task_sinks_free(run.sinks);
     ds_dead_letters_free(run.letters, result->status == DS_OK);
     ds_frame_fini(&run.frame);

@@ -245,6 +245,7 @@ static void result_fields(ds_wire *wire, void *item)
     ds_wire_u64(wire, &result->function_rows);
     ds_wire_u64(wire, &result->function_values);
     ds_wire_u64(wire, &result->spilled_bytes);
+    ds_wire_i64(wire, &result->acts_ms);
     ds_wire_u64(wire, &result->busy_us);
     LIST(wire, result, outputs, n_outputs, output_fields);
     LIST(wire, result, samples, n_samples, sample_fields);

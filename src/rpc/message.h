@@ -266,6 +266,9 @@ typedef struct ds_task_result {
     uint64_t function_rows;   /* the same for failures of user's functions */
     uint64_t function_values;
     uint64_t spilled_bytes; /* written to disk for want of memory */
+    /* Of keyed stages: the time after which what is kept of the partition has something to do
+     * without rows; INT64_MAX: never, as far as states are concerned. */
+    int64_t acts_ms;
     uint64_t busy_us;
     ds_output *outputs;
     uint32_t n_outputs;

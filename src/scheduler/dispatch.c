@@ -418,6 +418,8 @@ static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *resu
     task->counted = true;
     if (d->keyed_ms[result->stage] != NULL)
         d->keyed_ms[result->stage][result->partition] = result->batch_ms;
+    if (d->acts_ms[result->stage] != NULL)
+        d->acts_ms[result->stage][result->partition] = result->acts_ms;
     if (ds_batch_task_done(batch, d->plan, result->stage, result->partition, result->outputs,
                            result->n_outputs))
         check_inputs(d, batch);
@@ -497,6 +499,7 @@ static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *resu
     if (result->status == DS_ERR_LOST && d->keyed_ms[result->stage] != NULL &&
         d->keyed_ms[result->stage][result->partition] != DS_NO_BATCH) {
         d->keyed_ms[result->stage][result->partition] = DS_NO_BATCH;
+        d->acts_ms[result->stage][result->partition] = DS_NO_BATCH;
         d->progress.panes_lost++;
         const ds_node *root = d->plan->stages[result->stage].root;
         bool state = root->kind == DS_NODE_STATE;

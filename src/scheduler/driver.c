@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "scheduler/driver_state.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,11 @@ static void make_keyed(ds_driver *d)
     for (uint32_t s = 0; s < d->plan->n_stages; s++)
         if (d->plan->stages[s].keyed)
             d->keyed_ms[s] = no_batches(d->plan->stages[s].n_partitions);
+    d->acts_ms = ds_calloc(d->plan->n_stages, sizeof *d->acts_ms);
+    for (uint32_t s = 0; s < d->plan->n_stages; s++)
+        if (d->plan->stages[s].keyed)
+            d->acts_ms[s] = no_batches(d->plan->stages[s].n_partitions);
+    d->gap_to_ms = d->recovered_ms = DS_NO_BATCH;
 }
 
 static void recover_sources(ds_driver *d, const ds_recovered *recovered)
@@ -110,7 +116,7 @@ static void recover_batch(ds_driver *d, const ds_recovered_batch *recovered)
 static void recover_positions(ds_driver *d, const ds_recovered *recovered)
 {
     d->zero_ms = recovered->zero_ms;
-    d->last_ms = recovered->last_ms;
+    d->last_ms = d->recovered_ms = recovered->last_ms;
     if (d->config.virtual_time)
         d->n_passed = (uint32_t)((d->last_ms - d->zero_ms) / d->plan->app->interval_ms);
     recover_sources(d, recovered);
@@ -169,6 +175,9 @@ void ds_driver_free(ds_driver *d)
     free(d->tables);
     for (uint32_t s = 0; s < d->plan->n_stages; s++)
         free(d->keyed_ms[s]);
+    for (uint32_t s = 0; s < d->plan->n_stages; s++)
+        free(d->acts_ms[s]);
+    free(d->acts_ms);
     free(d->keyed_ms);
     free(d->stage_input_ms);
     free(d->owners);
@@ -246,13 +255,24 @@ static void on_stop(ds_driver *d)
     ds_driver_stop_receivers(d);
 }
 
+static void read_clock(ds_driver *d, const ds_driver_event *event)
+{
+    bool jumped;
+    DS_ASSERT(event->now_us >= d->now_us);
+    d->now_us = event->now_us;
+    d->wall_ms = ds_batch_clock_read(&d->clock, event->now_us, event->wall_ms, &jumped);
+    if (jumped && !d->config.virtual_time)
+        ds_log_warn("the clock was set back by %" PRId64
+                    " s: batch times go on from where they were, "
+                    "ahead of it",
+                    (d->wall_ms - event->wall_ms) / 1000);
+}
+
 void ds_driver_step(ds_driver *d, const ds_driver_event *event)
 {
     if (d->phase == DS_PHASE_ENDED)
         return;
-    DS_ASSERT(event->now_us >= d->now_us);
-    d->now_us = event->now_us;
-    d->wall_ms = event->wall_ms;
+    read_clock(d, event);
     switch (event->kind) {
     case DS_DRIVER_STARTED: ds_driver_launch_all(d); break;
     case DS_DRIVER_TIME: ds_driver_lose_silent(d); break;
@@ -299,4 +319,10 @@ void ds_driver_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wall_ms)
     }
     if (executors < *mono_us)
         *mono_us = executors;
+    int64_t paced_us =
+        *wall_ms == INT64_MAX ? INT64_MAX : ds_batch_clock_when_us(&d->clock, *wall_ms);
+    if (paced_us != INT64_MAX) {
+        *mono_us = paced_us < *mono_us ? paced_us : *mono_us;
+        *wall_ms = INT64_MAX;
+    }
 }

@@ -181,6 +181,8 @@ static void check_table(const ds_driver *d, const ds_table *table)
 
 static void check_tick(const ds_driver *d)
 {
+    DS_ASSERT(d->gap_to_ms == DS_NO_BATCH || d->gap_to_ms > d->last_ms);
+    DS_ASSERT(d->gap_to_ms == DS_NO_BATCH || !d->tick.active);
     if (!d->tick.active)
         return;
     DS_ASSERT(d->tick.time_ms > d->last_ms);

@@ -243,7 +243,7 @@ static void lose_partitions(ds_driver *d, uint64_t executor_id)
         uint32_t lost = 0;
         for (uint32_t p = 0; p < d->plan->stages[s].n_partitions; p++) {
             if (d->owners[p] == executor_id && d->keyed_ms[s][p] != DS_NO_BATCH) {
-                d->keyed_ms[s][p] = DS_NO_BATCH;
+                d->keyed_ms[s][p] = d->acts_ms[s][p] = DS_NO_BATCH;
                 lost++;
             }
         }
@@ -361,8 +361,23 @@ void ds_driver_drop_stores(ds_driver *d)
 
 /* ---- time ---- */
 
-/* On a checkpoint no time is missing: the batch times since its last one are run, unless nothing
- * could be due in them (see skip_idle_time). */
+/* Where the clock is behind the batch times, it goes on from there. */
+static void set_clock(ds_driver *d)
+{
+    if (d->config.virtual_time || d->config.available_now)
+        return;
+    int64_t ahead_ms = d->last_ms - d->wall_ms;
+    if (!ds_batch_clock_begin(&d->clock, d->now_us, d->last_ms))
+        return;
+    DS_ASSERT(ahead_ms > 0);
+    d->wall_ms = d->last_ms;
+    ds_log_warn("the last batch time is %" PRId64
+                " s ahead of the clock: batch times go on from there",
+                ahead_ms / 1000);
+}
+
+/* On a checkpoint no time is missing: what was due since its last one is made up for
+ * (driver_gaps.c). */
 static void begin_running(ds_driver *d)
 {
     DS_ASSERT(d->phase == DS_PHASE_STARTING);
@@ -375,6 +390,9 @@ static void begin_running(ds_driver *d)
             d->zero_ms = ds_ceil_to(d->config.not_before_ms, interval);
         d->last_ms = d->zero_ms;
     }
+    set_clock(d);
+    if (d->config.recovered != NULL)
+        ds_driver_begin_gap(d, true);
     if (d->config.checkpoint)
         ds_driver_journal(d, NULL, true);
     ds_driver_scan_logs(d);

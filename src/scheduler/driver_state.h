@@ -3,6 +3,7 @@
 #define DS_SCHEDULER_DRIVER_STATE_H
 
 #include "base/random.h"
+#include "scheduler/batch_clock.h"
 #include "scheduler/intake.h"
 #include "scheduler/journal.h"
 #include "scheduler/rate_estimator.h"
@@ -20,6 +21,7 @@
     INT64_C(100000) /* but later; if it was never ready, twice as late each time */
 #define DS_RELAUNCH_MOST_US INT64_C(10000000)
 #define DS_LAUNCH_FAILURES 5u              /* in a row before the first is ready: give up */
+#define DS_GAP_MS INT64_C(10000)           /* a lag of batch times that is a gap */
 #define DS_SHOWN_MOST 5u                   /* bad records shown for each source ... */
 #define DS_SHOWN_EVERY_US INT64_C(5000000) /* ... in so long */
 #define DS_JOURNAL_DELTAS 1000u            /* then a whole record in a new file */
@@ -86,6 +88,12 @@ struct ds_driver {
 
     int64_t zero_ms, last_ms; /* the newest batch time that was passed */
     int64_t last_input_ms;    /* the newest batch that was given rows, or DS_NO_BATCH */
+    ds_batch_clock clock;
+    int64_t gap_to_ms; /* the batch time behind the gap that is being made up for, or DS_NO_BATCH */
+    bool gap_is_long;
+    bool gap_waits;       /* for batches under way */
+    int64_t recovered_ms; /* the last batch time of the driver before, or DS_NO_BATCH */
+    int64_t **acts_ms;    /* by stage, partition: as told by its last task (ds_task_result) */
     bool input_ended;
     bool last_batch;   /* the one after which a graceful stop ends */
     uint32_t n_passed; /* virtual time: batch times passed */
@@ -158,6 +166,13 @@ uint64_t ds_driver_most_records(const ds_driver *driver, uint32_t source);
 uint64_t ds_driver_most_bytes(ds_driver *driver, uint32_t source, uint64_t most);
 /* A batch is committed: what it tells about the rates of receivers. */
 void ds_driver_note_rates(ds_driver *driver, const ds_batch *batch);
+
+/* times that were missed: driver_gaps.c */
+/* Begins to make up for the batch times up to now, if it is a gap; any is after a restart. */
+void ds_driver_begin_gap(ds_driver *driver, bool restarted);
+/* The batch time that is made up for next; DS_NO_BATCH: there is no gap (any more), INT64_MAX: that
+ * depends on batches under way. */
+int64_t ds_driver_gap_next(ds_driver *driver);
 
 /* files that grow: driver_tails.c */
 void ds_driver_ask_tails(ds_driver *driver);

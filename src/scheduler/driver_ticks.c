@@ -413,16 +413,18 @@ static void bound_stores(ds_driver *d, int64_t time_ms)
     }
 }
 
-static void pass(ds_driver *d, int64_t time_ms)
+/* given: it takes the input that there is. */
+static void pass(ds_driver *d, int64_t time_ms, bool given)
 {
     DS_ASSERT(time_ms > d->last_ms && time_ms % d->plan->app->interval_ms == 0);
     ds_batch *batch = ds_batch_new(d->plan, time_ms);
     ds_driver_batch_due(d, batch);
     d->last_ms = time_ms;
     d->n_passed++;
-    bool any = allot_sources(d, batch);
+    bool any = given && allot_sources(d, batch);
     ds_driver_give_tables(d, batch);
-    bound_stores(d, time_ms);
+    if (given)
+        bound_stores(d, time_ms);
     if (any || (d->last_input_ms == DS_NO_BATCH && d->n_tables == d->n_intakes))
         d->last_input_ms = time_ms; /* of an app with nothing but tables, the first one */
     if (d->phase == DS_PHASE_ENDED ||
@@ -484,8 +486,8 @@ static bool hurries(const ds_driver *d)
     return all_ended(d);
 }
 
-/* Time that passed with nothing to do (a suspended machine, a jump of the clock) is not run
- * batch by batch when no window and no total could be due in it. */
+/* Times that were passed with nothing to do are not run batch by batch when no window and no total
+ * could be due in them, however few they are. */
 static void skip_idle_time(ds_driver *d)
 {
     int64_t interval = d->plan->app->interval_ms;
@@ -503,6 +505,13 @@ static void skip_idle_time(ds_driver *d)
     DS_ASSERT(d->last_ms >= before);
 }
 
+/* Whatever was missed before it. */
+static void pass_now(ds_driver *d, int64_t time_ms)
+{
+    d->gap_to_ms = DS_NO_BATCH;
+    pass(d, time_ms, true);
+}
+
 static void drain(ds_driver *d)
 {
     int64_t input = d->last_input_ms != DS_NO_BATCH ? d->last_input_ms : d->last_ms;
@@ -511,7 +520,7 @@ static void drain(ds_driver *d)
     if (next == 0)
         d->last_batch = true;
     else
-        pass(d, next);
+        pass_now(d, next);
 }
 
 /* Virtual time stops after its number of batches, and never before. */
@@ -546,7 +555,7 @@ static void finish_stopping(ds_driver *d)
     DS_ASSERT(d->phase == DS_PHASE_STOPPING && !d->tick.active);
     if (d->last_batch || (!ds_driver_receivers_ended(d) && d->now_us < d->stop_deadline_us))
         return;
-    pass(d, d->last_ms + d->plan->app->interval_ms);
+    pass_now(d, d->last_ms + d->plan->app->interval_ms);
     d->last_batch = true;
 }
 
@@ -558,7 +567,7 @@ static void finish_tick(ds_driver *d)
     if (waiting)
         return;
     d->tick.active = false;
-    pass(d, d->tick.time_ms);
+    pass(d, d->tick.time_ms, true);
 }
 
 void ds_driver_ticks(ds_driver *d)
@@ -585,6 +594,11 @@ void ds_driver_ticks(ds_driver *d)
         drain(d);
         return;
     }
+    int64_t missed = ds_driver_gap_next(d);
+    if (missed != DS_NO_BATCH && missed != INT64_MAX)
+        pass(d, missed, false);
+    if (missed != DS_NO_BATCH)
+        return;
     skip_idle_time(d);
     int64_t next = d->last_ms + d->plan->app->interval_ms;
     if (hurries(d) || d->wall_ms >= next) {
@@ -609,6 +623,6 @@ void ds_driver_ticks_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wal
             *mono_us = d->intakes[i].retry_us;
     if (d->input_ended || hurries(d))
         *mono_us = d->now_us;
-    else
+    else if (d->gap_to_ms == DS_NO_BATCH || !d->gap_waits)
         *wall_ms = d->last_ms + d->plan->app->interval_ms;
 }

@@ -127,6 +127,26 @@ void ds_sim_stop_at(ds_sim *sim, int64_t now_us)
     ds_sim_event_add(sim, ds_sim_event_new(sizeof(ds_sim_event), stop), now_us);
 }
 
+typedef struct clock_event {
+    ds_sim_event event;
+    int64_t by_ms;
+} clock_event;
+
+static void set_clock(void *arg, ds_sim_event *event)
+{
+    ds_sim *sim = arg;
+    sim->clock_ms += ((const clock_event *)event)->by_ms;
+    ds_sim_trace(sim, "the clock is set by %" PRId64 " ms", ((const clock_event *)event)->by_ms);
+    ds_sim_driver_step(sim, &(ds_driver_event){.kind = DS_DRIVER_TIME});
+}
+
+void ds_sim_set_clock_at(ds_sim *sim, int64_t now_us, int64_t by_ms)
+{
+    clock_event *event = ds_sim_event_new(sizeof *event, set_clock);
+    event->by_ms = by_ms;
+    ds_sim_event_add(sim, event, now_us);
+}
+
 /* ---- the loop ---- */
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -142,7 +162,7 @@ static int64_t driver_deadline_us(const ds_sim *sim)
     ds_driver_deadline(sim->driver, &mono_us, &wall_ms);
     if (wall_ms == INT64_MAX)
         return mono_us;
-    return earlier(mono_us, (wall_ms - sim->config.start_ms) * 1000);
+    return earlier(mono_us, (wall_ms - sim->config.start_ms - sim->clock_ms) * 1000);
 }
 
 static bool works(const ds_sim_executor *x)

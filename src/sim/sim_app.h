@@ -118,6 +118,10 @@ ds_status ds_sim_run(ds_sim *sim, uint64_t most_events, ds_error *error);
 /* Asks for a graceful stop, when the clock is at now_us. Before ds_sim_run. */
 void ds_sim_stop_at(ds_sim *sim, int64_t now_us);
 
+/* Sets the wall clock forwards, or back if by_ms is negative, when the monotonic one is at now_us.
+ * Before ds_sim_run. */
+void ds_sim_set_clock_at(ds_sim *sim, int64_t now_us, int64_t by_ms);
+
 /* The bytes of an output that is being committed (of a store that is held open, or of a living
  * executor); NULL if they are gone. */
 const char *ds_sim_bytes(const ds_sim *sim, const ds_ref *ref);

@@ -17,7 +17,7 @@ void ds_sim_driver_step(ds_sim *sim, ds_driver_event *event)
     if (sim->ended)
         return;
     event->now_us = sim->now_us;
-    event->wall_ms = sim->config.start_ms + sim->now_us / 1000;
+    event->wall_ms = sim->config.start_ms + sim->clock_ms + sim->now_us / 1000;
     if (event->text == NULL)
         event->text = "";
     ds_driver_step(sim->driver, event);

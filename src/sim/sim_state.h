@@ -64,6 +64,7 @@ struct ds_sim {
     ds_sim_config config;
     ds_random random;
     int64_t now_us;
+    int64_t clock_ms; /* by which the wall clock was set forwards so far */
     ds_sim_queue queue;
     ds_simnet *net;
     ds_driver *driver;

@@ -84,6 +84,7 @@ static ds_task_result some_results[] = {
      .function_rows = 20,
      .function_values = 21,
      .spilled_bytes = 19,
+     .acts_ms = -20,
      .busy_us = 18,
      .outputs = some_outputs,
      .n_outputs = 3,
@@ -266,7 +267,7 @@ static void same_result(const ds_task_result *a, const ds_task_result *b)
     SAME(rows_in), SAME(bytes_in), SAME(replaced), SAME(overflow_rows), SAME(overflow_values);
     SAME(function_rows), SAME(function_values);
     SAME(lost_bytes);
-    SAME(spilled_bytes), SAME(busy_us), SAME(n_outputs), SAME(n_samples);
+    SAME(spilled_bytes), SAME(acts_ms), SAME(busy_us), SAME(n_outputs), SAME(n_samples);
     for (unsigned i = 0; i < DS_BAD_REASON_SLOTS; i++)
         SAME(bad[i]);
     for (uint32_t i = 0; i < a->n_outputs; i++)
