@@ -6,11 +6,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define LEAST_PIECE ((size_t)1 << 10)
 #define MOST_PIECE ((size_t)1 << 20)
+#define PATIENCE_S 10
 
-ds_collected *ds_collected_new(const ds_save_order *order, uint32_t most_parts, ds_budget *budget)
+struct ds_collection {
+    pthread_mutex_t lock;
+    pthread_cond_t written;
+    ds_collected *first, **last;
+    int64_t charged; /* of all that were added, and are not written */
+    bool patient;
+};
+
+ds_collected *ds_collected_new(const ds_save_order *order, uint32_t most_parts, ds_budget *budget,
+                               ds_collection *collection)
 {
     DS_ASSERT(order->save > 0 && order->epoch > 0);
     size_t length = strlen(order->folder) + 1;
@@ -23,7 +34,21 @@ ds_collected *ds_collected_new(const ds_save_order *order, uint32_t most_parts, 
     collected->bytes = ds_calloc(most_parts, sizeof *collected->bytes);
     collected->most_parts = most_parts;
     collected->budget = budget;
+    collected->collection = collection;
     return collected;
+}
+
+/* Tells whoever waits for memory that some is free. */
+static void tell_written(const ds_collected *collected)
+{
+    ds_collection *collection = collected->collection;
+    if (!collected->added || collected->charged == 0)
+        return;
+    pthread_mutex_lock(&collection->lock);
+    DS_ASSERT(collection->charged >= collected->charged);
+    collection->charged -= collected->charged;
+    pthread_cond_broadcast(&collection->written);
+    pthread_mutex_unlock(&collection->lock);
 }
 
 void ds_collected_forget_bytes(ds_collected *collected)
@@ -37,6 +62,7 @@ void ds_collected_forget_bytes(ds_collected *collected)
         collected->bytes[i] = (ds_collected_bytes){0};
     }
     ds_budget_charge(collected->budget, -collected->charged);
+    tell_written(collected);
     collected->charged = 0;
 }
 
@@ -51,6 +77,27 @@ void ds_collected_free(ds_collected *collected)
     free(collected);
 }
 
+/* Reserves memory, as soon as there is some: while others are being written there may be. */
+static bool reserve(const ds_collected *collected, int64_t bytes)
+{
+    ds_collection *collection = collected->collection;
+    if (collected->budget == NULL || ds_budget_reserve(collected->budget, bytes))
+        return true;
+    if (collection == NULL)
+        return false;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_S;
+    bool reserved = false;
+    pthread_mutex_lock(&collection->lock);
+    while (!(reserved = ds_budget_reserve(collected->budget, bytes)) && collection->patient &&
+           collection->charged > 0)
+        if (pthread_cond_timedwait(&collection->written, &collection->lock, &until) != 0)
+            break;
+    pthread_mutex_unlock(&collection->lock);
+    return reserved;
+}
+
 /* Room for more bytes of the last part, or NULL. */
 static ds_collected_piece *add_piece(ds_collected *collected, ds_collected_bytes *bytes)
 {
@@ -58,7 +105,7 @@ static ds_collected_piece *add_piece(ds_collected *collected, ds_collected_bytes
     if (size > MOST_PIECE)
         size = MOST_PIECE;
     int64_t charge = (int64_t)(sizeof(ds_collected_piece) + size);
-    if (collected->budget != NULL && !ds_budget_reserve(collected->budget, charge))
+    if (!reserve(collected, charge))
         return NULL;
     collected->charged += charge;
     ds_collected_piece *piece = ds_alloc(sizeof *piece + size);
@@ -126,15 +173,11 @@ void ds_collected_fail(ds_collected *collected, ds_status status, const char *wh
 
 /* ---- the list ---- */
 
-struct ds_collection {
-    pthread_mutex_t lock;
-    ds_collected *first, **last;
-};
-
 ds_collection *ds_collection_new(void)
 {
     ds_collection *collection = ds_calloc(1, sizeof *collection);
     pthread_mutex_init(&collection->lock, NULL);
+    pthread_cond_init(&collection->written, NULL);
     collection->last = &collection->first;
     return collection;
 }
@@ -149,13 +192,22 @@ void ds_collection_free(ds_collection *collection)
         list = collected->next;
         ds_collected_free(collected);
     }
+    pthread_cond_destroy(&collection->written);
     pthread_mutex_destroy(&collection->lock);
     free(collection);
 }
 
+void ds_collection_set_patient(ds_collection *collection)
+{
+    collection->patient = true;
+}
+
 void ds_collection_add(ds_collection *collection, ds_collected *collected)
 {
+    DS_ASSERT(collected->collection == collection && !collected->added);
     pthread_mutex_lock(&collection->lock);
+    collected->added = true;
+    collection->charged += collected->charged;
     collected->next = NULL;
     *collection->last = collected;
     collection->last = &collected->next;

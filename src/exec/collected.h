@@ -1,7 +1,8 @@
 /*
  * What a task has collected of its partition for a save: the bytes of its parts, in memory until
- * they are written. They are charged to the budget of the executor; when it does not allow them
- * the save fails, and the task does not.
+ * they are written. They are charged to the budget of the executor. When it does not allow them
+ * yet, because others are being written, the task waits for these (where they are written by
+ * another thread); when it does not allow them at all the save fails, and the task does not.
  */
 #ifndef DS_EXEC_COLLECTED_H
 #define DS_EXEC_COLLECTED_H
@@ -39,15 +40,21 @@ typedef struct ds_collected {
     ds_msg_saved saved;
     ds_collected_bytes *bytes; /* by part */
     uint32_t most_parts;
-    ds_budget *budget; /* borrowed */
+    ds_budget *budget;                /* borrowed */
+    struct ds_collection *collection; /* where it will be added, or was; borrowed; or NULL */
+    bool added;
     int64_t charged;
     char *path; /* of the file where it is */
     char why[DS_ERROR_TEXT];
     char folder[];
 } ds_collected;
 
-/* For at most so many parts. order is copied. Free with ds_collected_free. */
-ds_collected *ds_collected_new(const ds_save_order *order, uint32_t most_parts, ds_budget *budget);
+typedef struct ds_collection ds_collection;
+
+/* For at most so many parts. order is copied; collection (which outlives it) is where others wait
+ * to be written, or NULL. Free with ds_collected_free. */
+ds_collected *ds_collected_new(const ds_save_order *order, uint32_t most_parts, ds_budget *budget,
+                               ds_collection *collection);
 void ds_collected_free(ds_collected *collected);
 
 /* Adds a part, whose bytes are written to *to next (valid until the next part): its write fails
@@ -61,8 +68,9 @@ void ds_collected_fail(ds_collected *collected, ds_status status, const char *wh
 void ds_collected_forget_bytes(ds_collected *collected);
 
 /* A list that tasks add to and the control takes from. Thread-safe. */
-typedef struct ds_collection ds_collection;
 ds_collection *ds_collection_new(void);
+/* From now on tasks may wait for what was added to be written: another thread does that. */
+void ds_collection_set_patient(ds_collection *collection);
 void ds_collection_free(ds_collection *collection); /* with what is in it */
 /* Takes it over. */
 void ds_collection_add(ds_collection *collection, ds_collected *collected);

@@ -65,6 +65,8 @@ ds_executor *ds_executor_new(const ds_executor_config *config, const ds_executor
     e->ranges = ds_batch_ranges_new(config->store);
     e->saved_ranges = ds_saved_ranges_new(config->store);
     e->collection = ds_collection_new();
+    if (config->patient)
+        ds_collection_set_patient(e->collection);
     e->ledger = ds_block_ledger_new(config->store);
     e->peers = ds_peers_new();
     e->known = ds_known_tasks_new();

@@ -462,7 +462,8 @@ ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
                                  .private_memory = !ds_store_shares(),
                                  .bulk_url = ds_bulk_server_url(loop.bulk_server),
                                  .fetcher = {&loop, fetch, drop},
-                                 .has_stdin = options->has_stdin};
+                                 .has_stdin = options->has_stdin,
+                                 .patient = true};
     memcpy(config.token, options->token, sizeof config.token);
     const ds_executor_ports ports = {.arg = &loop,
                                      .send = port_send,

@@ -61,7 +61,7 @@ static ds_status add(ds_collected *c, uint32_t partition, uint32_t input, const 
 static ds_collected *new_for(kit *k, const char *folder, uint64_t save, uint32_t most_parts)
 {
     const ds_save_order order = {EPOCH, ID, 1, save, folder};
-    return ds_collected_new(&order, most_parts, &k->budget);
+    return ds_collected_new(&order, most_parts, &k->budget, NULL);
 }
 
 static ds_collected *collect(kit *k, const char *folder, uint64_t save, const char *text)
@@ -406,6 +406,52 @@ START_TEST(the_thread_writes_all_in_order)
 }
 END_TEST
 
+/* A thread that collects what there is room for only when others are written. */
+typedef struct collector {
+    ds_collected *collected;
+    ds_status status;
+} collector;
+
+static char much[200000];
+
+static void *collect_much(void *arg)
+{
+    collector *c = arg;
+    c->status = add(c->collected, 1, 0, much, sizeof much);
+    return NULL;
+}
+
+START_TEST(tasks_wait_for_what_is_being_written)
+{
+    ds_budget budget;
+    ds_budget_init(&budget, NULL, 600000); /* for one of two */
+    const ds_save_order order = {EPOCH, ID, 1, 1, ""};
+    ds_collection *list = ds_collection_new();
+    ds_collected *first = ds_collected_new(&order, 1, &budget, list);
+    ck_assert_int_eq(add(first, 0, 0, much, sizeof much), DS_OK);
+    ds_budget_charge(&budget, 200000);
+    collector second = {ds_collected_new(&order, 1, &budget, list), DS_OK};
+    ds_collection_add(list, first);
+    collect_much(&second); /* nobody writes: there is no use in waiting */
+    ck_assert_int_eq(second.status, DS_ERR_NO_MEMORY);
+    ds_collected_free(second.collected);
+    ds_collection_set_patient(list);
+    second.collected = ds_collected_new(&order, 1, &budget, list);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, collect_much, &second), 0);
+    ds_collected_forget_bytes(ds_collection_take(list));
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(second.status, DS_OK);
+    ds_collected *third = ds_collected_new(&order, 1, &budget, list);
+    ck_assert_int_eq(add(third, 0, 0, much, sizeof much), DS_ERR_NO_MEMORY); /* none is added */
+    ds_collected_free(first);
+    ds_collected_free(second.collected);
+    ds_collected_free(third);
+    ds_collection_free(list);
+    ck_assert_int_eq(budget.used_bytes, 200000);
+}
+END_TEST
+
 START_TEST(the_list_of_tasks)
 {
     ds_budget budget;
@@ -413,16 +459,18 @@ START_TEST(the_list_of_tasks)
     ds_collection *list = ds_collection_new();
     ck_assert_ptr_null(ds_collection_take(list));
     const ds_save_order order = {EPOCH, ID, 1, 1, ""};
-    ds_collected *a = ds_collected_new(&order, 1, &budget);
-    ds_collected *b = ds_collected_new(&order, 1, &budget);
+    ds_collected *a = ds_collected_new(&order, 1, &budget, list);
+    ds_collected *b = ds_collected_new(&order, 1, &budget, list);
     ds_collection_add(list, a);
     ds_collection_add(list, b);
     ck_assert_ptr_eq(ds_collection_take(list), a);
     ck_assert_ptr_eq(a->next, b);
     ck_assert_ptr_null(b->next);
     ck_assert_ptr_null(ds_collection_take(list));
-    ds_collection_add(list, a);
-    ck_assert_int_eq(add(a, 0, 0, "x", 1), DS_OK);
+    ds_collected *c = ds_collected_new(&order, 1, &budget, list);
+    ck_assert_int_eq(add(c, 0, 0, "x", 1), DS_OK);
+    ds_collection_add(list, c);
+    ds_collected_free(a);
     ds_collected_free(b);
     ds_collection_free(list);
     ds_collection_free(NULL);
@@ -434,4 +482,5 @@ UNIT_MAIN("saver", a_group_goes_to_one_file, each_save_has_its_file,
           without_changes_there_is_no_file, a_file_that_cannot_be_made_fails_the_save,
           a_full_disk_fails_what_is_being_written_only, what_cannot_be_afforded_is_not_collected,
           large_parts, without_a_folder_parts_go_to_the_store, a_full_store_fails_the_save,
-          the_disk_behind_the_store_comes_first, the_thread_writes_all_in_order, the_list_of_tasks)
+          the_disk_behind_the_store_comes_first, the_thread_writes_all_in_order,
+          tasks_wait_for_what_is_being_written, the_list_of_tasks)
