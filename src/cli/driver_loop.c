@@ -527,6 +527,40 @@ static void port_commit(void *arg, const ds_commit *commit)
     ds_disk_add(loop->disk, &job->job);
 }
 
+typedef struct drop_job {
+    ds_disk_job job;
+    char **paths;
+    size_t n_paths;
+} drop_job;
+
+static void run_drop(ds_disk_job *job)
+{
+    const drop_job *drop = (const drop_job *)job;
+    for (size_t i = 0; i < drop->n_paths; i++)
+        unlink(drop->paths[i]);
+}
+
+static void free_drop_job(ds_disk_job *job)
+{
+    drop_job *drop = (drop_job *)job;
+    for (size_t i = 0; i < drop->n_paths; i++)
+        free(drop->paths[i]);
+    free(drop->paths);
+    free(drop);
+}
+
+static void port_drop_files(void *arg, const char *const *paths, size_t n_paths)
+{
+    driver_loop *loop = arg;
+    drop_job *job = ds_calloc(1, sizeof *job);
+    *job = (drop_job){.job = {.run = run_drop, .free = free_drop_job},
+                      .paths = ds_calloc(n_paths, sizeof *job->paths),
+                      .n_paths = n_paths};
+    for (size_t i = 0; i < n_paths; i++)
+        job->paths[i] = ds_strdup(paths[i]);
+    ds_disk_add(loop->disk, &job->job);
+}
+
 static void port_progress(void *arg, const ds_progress *progress)
 {
     (void)arg;
@@ -827,6 +861,7 @@ static void make_control(driver_loop *loop, const ds_recovered *recovered)
                                    .trim_log = port_trim_log,
                                    .journal = port_journal,
                                    .commit = port_commit,
+                                   .drop_files = port_drop_files,
                                    .progress = port_progress,
                                    .end = port_end};
     loop->control = ds_driver_new(&config, &ports);

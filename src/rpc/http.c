@@ -404,7 +404,7 @@ static ds_status listen_at(const char *host, uint16_t port, int *fd, ds_error *e
 ds_status ds_http_open(const char *host, uint16_t port, const ds_http_answer *late, ds_http_fn fn,
                        void *arg, ds_http **result, ds_error *error)
 {
-    int door;
+    int door = -1;
     DS_TRY(listen_at(host, port, &door, error));
     ds_http *http = ds_calloc(1, sizeof *http);
     char *body = ds_alloc(late->length + 1);

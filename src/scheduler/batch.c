@@ -121,7 +121,8 @@ static void add_reduce_tasks(ds_batch *batch, const ds_plan *plan, uint32_t id)
     DS_ASSERT(stage->tasks == NULL || stage->n_tasks == plan->stages[id].n_partitions);
     if (stage->tasks != NULL)
         return; /* it had lost inputs, and has them again */
-    if (stage->n_inputs == 0 && !ds_stage_due_always(&plan->stages[id], &batch->due))
+    if (stage->n_inputs == 0 && !ds_stage_due_always(&plan->stages[id], &batch->due) &&
+        !(batch->saves && plan->stages[id].keyed))
         return;
     stage->n_tasks = plan->stages[id].n_partitions;
     stage->tasks = DS_ARENA_ARRAY(batch->arena, ds_batch_task, stage->n_tasks);
@@ -141,6 +142,10 @@ void ds_batch_advance(ds_batch *batch, const ds_plan *plan)
 {
     for (uint32_t id = 0; id < plan->n_stages; id++) {
         ds_batch_stage *stage = &batch->stages[id];
+        if (stage->stale && parents_done(batch, &plan->stages[id])) {
+            gather_inputs(batch, plan, id);
+            stage->stale = false;
+        }
         if (stage->done || stage->ready || !parents_done(batch, &plan->stages[id]))
             continue;
         if (stage->runs && plan->stages[id].root->kind != DS_NODE_SOURCE)
@@ -160,7 +165,7 @@ void ds_batch_make_stages(ds_batch *batch, const ds_plan *plan, uint64_t block_b
     for (uint32_t id = 0; id < plan->n_stages; id++) {
         const ds_node *root = plan->stages[id].root;
         ds_batch_stage *stage = &batch->stages[id];
-        stage->runs = batch->due.stage_runs[id];
+        stage->runs = batch->due.stage_runs[id] || (batch->saves && plan->stages[id].keyed);
         if (!stage->runs || root->kind != DS_NODE_SOURCE)
             continue;
         const ds_allotment *allotment = allotment_of(batch, plan, root->source);

@@ -39,6 +39,7 @@ typedef struct ds_batch_stage {
     bool done;
     bool backing_off;     /* some task waits for its not_before_us */
     bool shown;           /* bad records of it were logged */
+    bool stale;           /* done; but what it read is gone, and is being made anew */
     ds_batch_task *tasks; /* by partition */
     uint32_t n_tasks, n_done;
     uint32_t next;    /* no task before it is WAITING */
@@ -114,6 +115,9 @@ typedef struct ds_batch {
     int64_t commit_not_before_us, commit_wait_us; /* back-off after a failed commit */
     uint32_t moves; /* how often a file of its appends was not as it was left */
     bool recovered; /* prepared before a restart: its commit only has to be done */
+    bool replays;   /* it may be applied again: pieces for keyed stages stay wanted */
+    bool saves;     /* all its keyed stages run: they save what they keep */
+    bool committed; /* all its outputs are in place */
     bool muted;     /* its tasks give nothing but pieces for keyed stages: it has been committed */
     ds_held_bytes *held; /* RETAINED: its pieces for keyed stages */
     uint32_t n_held;

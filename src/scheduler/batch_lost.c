@@ -8,6 +8,10 @@
  * to run again wants its own inputs again. Then the stages that lost inputs wait until these
  * are there, under new references; their tasks that run meanwhile may succeed all the same.
  *
+ * Of a batch that may be applied again the pieces for keyed stages stay wanted when these are done,
+ * too. Once it is committed nothing else is there any more: what a stage between reads has to
+ * be made anew in full.
+ *
  * Blocks are there once, and perhaps in the log: from there map tasks read those that are gone,
  * others they leave out.
  */
@@ -19,6 +23,7 @@ typedef struct losing {
     const ds_plan *plan;
     ds_gone_fn gone;
     const void *arg;
+    bool *in_full; /* by stage: all that its tasks wrote is wanted, and gone */
 } losing;
 
 static bool is_missed(const losing *l, const ds_output *output)
@@ -26,7 +31,10 @@ static bool is_missed(const losing *l, const ds_output *output)
     DS_ASSERT(output->kind != DS_OUTPUT_PIECES || output->target < l->plan->n_stages);
     if (output->kind == DS_OUTPUT_FILE || !l->gone(l->arg, &output->ref))
         return false;
-    return output->kind == DS_OUTPUT_BYTES || !l->batch->stages[output->target].done;
+    if (output->kind == DS_OUTPUT_BYTES)
+        return true;
+    return !l->batch->stages[output->target].done ||
+           (l->batch->replays && l->plan->stages[output->target].keyed);
 }
 
 static bool misses_output(const losing *l, const ds_batch_task *task)
@@ -37,12 +45,24 @@ static bool misses_output(const losing *l, const ds_batch_task *task)
     return false;
 }
 
-static uint32_t redo_tasks(const losing *l, ds_batch_stage *stage)
+/* A committed batch has only what keyed stages read. */
+static void want_parents(const losing *l, uint32_t id)
+{
+    const ds_stage *plan = &l->plan->stages[id];
+    if (l->batch->state != DS_BATCH_RETAINED || plan->keyed || plan->root->kind == DS_NODE_SOURCE)
+        return;
+    for (uint32_t i = 0; i < plan->n_parents; i++)
+        l->in_full[plan->parents[i]] = true;
+    l->batch->stages[id].ready = false;
+}
+
+static uint32_t redo_tasks(const losing *l, uint32_t id)
 {
     uint32_t n = 0;
+    ds_batch_stage *stage = &l->batch->stages[id];
     for (uint32_t p = 0; p < stage->n_tasks; p++) {
         ds_batch_task *task = &stage->tasks[p];
-        if (task->state != DS_TASK_DONE || !misses_output(l, task))
+        if (task->state != DS_TASK_DONE || !(l->in_full[id] || misses_output(l, task)))
             continue;
         task->n_outputs = 0;
         DS_ASSERT(stage->n_done > 0);
@@ -54,6 +74,8 @@ static uint32_t redo_tasks(const losing *l, ds_batch_stage *stage)
         stage->done = false;
         l->batch->stages_left++;
     }
+    if (n > 0)
+        want_parents(l, id);
     return n;
 }
 
@@ -77,15 +99,20 @@ static void wait_for_parents(ds_batch_stage *stage)
 uint32_t ds_batch_lose_outputs(ds_batch *batch, const ds_plan *plan, ds_gone_fn gone,
                                const void *arg)
 {
-    const losing l = {batch, plan, gone, arg};
+    const losing l = {batch, plan, gone, arg,
+                      DS_ARENA_ARRAY(batch->arena, bool, plan->n_stages + 1)};
     uint32_t n = 0;
-    DS_ASSERT(!batch->recovered);
+    DS_ASSERT(!batch->recovered || batch->muted);
     for (uint32_t s = plan->n_stages; s-- > 0;)
-        n += redo_tasks(&l, &batch->stages[s]);
+        n += redo_tasks(&l, s);
     for (uint32_t s = 0; s < plan->n_stages; s++) {
         ds_batch_stage *stage = &batch->stages[s];
-        if (!stage->done && stage->ready && lost_inputs(&l, stage))
+        if (!stage->ready || !lost_inputs(&l, stage))
+            continue;
+        if (!stage->done)
             wait_for_parents(stage);
+        else if (batch->replays && plan->stages[s].keyed)
+            stage->stale = true;
     }
     ds_batch_advance(batch, plan); /* some may be there again already, under other references */
     return n;

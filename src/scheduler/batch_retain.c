@@ -145,7 +145,7 @@ void ds_batch_retain(ds_batch *batch, const ds_plan *plan)
         for (uint32_t i = 0; i < batch->stages[id].n_inputs; i++)
             add_held(&s, &batch->stages[id].inputs[i].ref);
     batch->state = DS_BATCH_RETAINED;
-    batch->muted = true;
+    batch->muted = batch->committed = true;
     batch->commit = (ds_commit){.batch_ms = batch->time_ms};
     batch->blocks = NULL;
     batch->letters = NULL;

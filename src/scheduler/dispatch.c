@@ -8,7 +8,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "scheduler/driver_state.h"
+#include "scheduler/bundles.h"
 #include "scheduler/faults.h"
 
 #include <inttypes.h>
@@ -21,67 +21,15 @@
 #define SOURCE_TASKS 2u
 #define KEY_TASKS 4u
 
-#define BUNDLE_TASKS 256u /* of one message */
-#define BUNDLE_INPUTS 50000u
-#define BUNDLE_BYTES ((size_t)8 << 20) /* about; a message has twice as much room */
-#define INPUT_BYTES ((size_t)64)       /* of an input in a message, but for its path */
-
 #define WHERE_TEXT 512 /* of what names a place in the log */
 
-/* Tasks for one executor that leave together. */
-typedef struct bundle {
-    ds_executor_entry *to;
-    ds_task *tasks;
-    uint32_t n, n_inputs;
-    size_t bytes;
-} bundle;
-
-typedef struct round {
-    ds_driver *driver;
-    ds_arena *arena;
-    bundle *bundles; /* by place in the registry */
-} round_state;
-
-static void send_bundle(ds_driver *d, bundle *b)
-{
-    if (b->n == 0)
-        return;
-    DS_ASSERT(b->n <= BUNDLE_TASKS && b->to->state == DS_EXECUTOR_READY);
-    ds_message message = {.type = DS_MSG_TASKS};
-    message.tasks = (ds_msg_tasks){b->tasks, b->n};
-    ds_driver_send(d, b->to, &message);
-    b->n = b->n_inputs = 0;
-    b->bytes = 0;
-}
-
-/* About what the inputs of a map task take in a message. */
-static size_t bytes_of(const ds_batch_task *task)
-{
-    size_t bytes = task->n_inputs * INPUT_BYTES;
-    for (uint32_t i = 0; i < task->n_inputs; i++)
-        bytes += strlen(task->inputs[i].path) + sizeof(ds_log_place) +
-                 (task->inputs[i].kind == DS_INPUT_TAIL ? sizeof(ds_tail_input) : 0);
-    return bytes;
-}
-
-static bundle *bundle_of(round_state *round, ds_executor_entry *entry)
-{
-    DS_ASSERT(entry->place < round->driver->registry.n);
-    bundle *b = &round->bundles[entry->place];
-    if (b->tasks == NULL) {
-        b->to = entry;
-        b->tasks = DS_ARENA_ARRAY(round->arena, ds_task, BUNDLE_TASKS);
-    }
-    return b;
-}
-
 /* The versions of the tables that the rows of the stage are joined with. */
-static void add_tables(round_state *round, const ds_batch *batch, uint32_t stage_id, ds_task *task)
+void ds_driver_add_tables(const ds_driver *d, const ds_batch *batch, ds_arena *arena, ds_task *task)
 {
-    const ds_stage *stage = &round->driver->plan->stages[stage_id];
+    const ds_stage *stage = &d->plan->stages[task->stage];
     if (stage->n_tables == 0)
         return;
-    task->tables = DS_ARENA_ARRAY(round->arena, ds_table_use, stage->n_tables);
+    task->tables = DS_ARENA_ARRAY(arena, ds_table_use, stage->n_tables);
     for (uint32_t i = 0; i < batch->n_tables; i++)
         for (uint32_t t = 0; t < stage->n_tables; t++)
             if (stage->tables[t] == batch->tables[i].source)
@@ -90,36 +38,31 @@ static void add_tables(round_state *round, const ds_batch *batch, uint32_t stage
     DS_ASSERT(task->n_tables == stage->n_tables);
 }
 
-static void hand_out(round_state *round, const ds_batch *batch, uint32_t stage_id,
+static void hand_out(ds_bundles *round, const ds_batch *batch, uint32_t stage_id,
                      uint32_t partition, ds_executor_entry *entry)
 {
     ds_driver *d = round->driver;
     const ds_batch_stage *stage = &batch->stages[stage_id];
-    ds_batch_task *task = &stage->tasks[partition];
+    ds_batch_task *from = &stage->tasks[partition];
     bool map = d->plan->stages[stage_id].root->kind == DS_NODE_SOURCE;
-    bundle *b = bundle_of(round, entry);
-    uint32_t n_inputs = map ? task->n_inputs : stage->n_inputs;
-    size_t bytes = map ? bytes_of(task) : n_inputs * INPUT_BYTES;
-    if (b->n == BUNDLE_TASKS ||
-        (b->n > 0 && (b->n_inputs + n_inputs > BUNDLE_INPUTS || b->bytes + bytes > BUNDLE_BYTES)))
-        send_bundle(d, b);
-    const int64_t *keyed = d->keyed_ms[stage_id];
-    DS_ASSERT(task->state == DS_TASK_WAITING && batch->state == DS_BATCH_RUNNING);
-    DS_ASSERT(keyed == NULL || d->owners[partition] == entry->id);
-    b->tasks[b->n++] = (ds_task){.batch_ms = batch->time_ms,
-                                 .plan_id = 1,
-                                 .stage = stage_id,
-                                 .partition = partition,
-                                 .attempt = task->attempt,
-                                 .zero_ms = d->zero_ms,
-                                 .keyed_ms = keyed != NULL ? keyed[partition] : DS_NO_BATCH,
-                                 .inputs = map ? task->inputs : stage->inputs,
-                                 .n_inputs = n_inputs};
-    add_tables(round, batch, stage_id, &b->tasks[b->n - 1]);
-    b->n_inputs += n_inputs;
-    b->bytes += bytes;
-    task->state = DS_TASK_RUNNING;
-    task->executor_id = entry->id;
+    DS_ASSERT(from->state == DS_TASK_WAITING);
+    DS_ASSERT(batch->state == DS_BATCH_RUNNING || batch->state == DS_BATCH_RETAINED);
+    ds_task task = {.batch_ms = batch->time_ms,
+                    .plan_id = 1,
+                    .stage = stage_id,
+                    .partition = partition,
+                    .attempt = from->attempt,
+                    .zero_ms = d->zero_ms,
+                    .keyed_ms = DS_NO_BATCH,
+                    .inputs = map ? from->inputs : stage->inputs,
+                    .n_inputs = map ? from->n_inputs : stage->n_inputs,
+                    .mode = batch->muted ? DS_TASK_MUTED : DS_TASK_NORMAL};
+    ds_driver_add_tables(d, batch, ds_bundles_arena(round), &task);
+    if (d->keyed[stage_id] != NULL)
+        ds_driver_keyed_begins(d, ds_bundles_arena(round), &task);
+    ds_bundles_add(round, entry, &task);
+    from->state = DS_TASK_RUNNING;
+    from->executor_id = entry->id;
     entry->running++;
     d->progress.tasks++;
 }
@@ -145,7 +88,7 @@ static ds_executor_entry *any_executor(ds_driver *d, const ds_batch_task *task, 
 
 /* The owner of a key partition: who keeps what is kept of it, as long as it lives. One without an
  * owner goes to who owns the fewest. */
-static ds_executor_entry *owner_of(ds_driver *d, uint32_t partition)
+ds_executor_entry *ds_driver_owner(ds_driver *d, uint32_t partition)
 {
     DS_ASSERT(partition < d->plan->key_partitions);
     ds_executor_entry *owner = ds_registry_find(&d->registry, d->owners[partition]);
@@ -169,22 +112,7 @@ static ds_executor_entry *owner_of(ds_driver *d, uint32_t partition)
 
 /* ---- rounds ---- */
 
-/* A batch whose output was lost runs beside a later one, and so do the last tasks of one that was
- * given up. Their panes change in order. */
-static bool must_wait(const ds_driver *d, const ds_batch *batch, uint32_t stage_id)
-{
-    if (!d->plan->stages[stage_id].keyed)
-        return false;
-    for (const ds_batch *before = d->batches; before != batch; before = before->next) {
-        const ds_batch_stage *stage = &before->stages[stage_id];
-        if ((before->state == DS_BATCH_RUNNING && !stage->done) ||
-            (before->state == DS_BATCH_FAILED && ds_batch_stage_runs(stage)))
-            return true;
-    }
-    return false;
-}
-
-static void dispatch_stage(round_state *round, const ds_batch *batch, uint32_t stage_id)
+static void dispatch_stage(ds_bundles *round, const ds_batch *batch, uint32_t stage_id)
 {
     DS_ASSERT(batch->stages[stage_id].ready && !batch->stages[stage_id].done);
     ds_driver *d = round->driver;
@@ -197,30 +125,54 @@ static void dispatch_stage(round_state *round, const ds_batch *batch, uint32_t s
         const ds_batch_task *task = &stage->tasks[p];
         if (task->state != DS_TASK_WAITING || task->not_before_us > d->now_us)
             continue;
-        ds_executor_entry *entry = plan->keyed ? owner_of(d, p) : any_executor(d, task, ahead);
+        if (plan->keyed && !ds_driver_may_apply(d, batch, stage_id, p))
+            continue;
+        ds_executor_entry *entry =
+            plan->keyed ? ds_driver_owner(d, p) : any_executor(d, task, ahead);
         if (entry == NULL)
             return;
         hand_out(round, batch, stage_id, p, entry);
     }
 }
 
+static void dispatch_batch(ds_bundles *round, ds_batch *batch)
+{
+    for (uint32_t s = 0; s < round->driver->plan->n_stages; s++)
+        if (batch->stages[s].ready && !batch->stages[s].done)
+            dispatch_stage(round, batch, s);
+}
+
 void ds_driver_dispatch(ds_driver *d)
 {
-    round_state round = {.driver = d};
-    for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
-        if (batch->state != DS_BATCH_RUNNING || batch->unsettled)
-            continue;
-        if (round.arena == NULL) {
-            round.arena = ds_arena_new(NULL);
-            round.bundles = DS_ARENA_ARRAY(round.arena, bundle, d->registry.n + 1);
-        }
-        for (uint32_t s = 0; s < d->plan->n_stages; s++)
-            if (batch->stages[s].ready && !batch->stages[s].done && !must_wait(d, batch, s))
-                dispatch_stage(&round, batch, s);
+    ds_bundles round = {.driver = d};
+    ds_driver_replay(d, &round);
+    for (size_t i = d->retained.first; d->n_open > 0 && i < d->retained.n; i++)
+        if (!ds_batch_is_done(d->retained.list[i]))
+            dispatch_batch(&round, d->retained.list[i]);
+    for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
+        if (batch->state == DS_BATCH_RUNNING && !batch->unsettled)
+            dispatch_batch(&round, batch);
+    ds_bundles_send(&round);
+}
+
+/* When the next task of a batch that waits may go out again. */
+static int64_t batch_deadline(const ds_driver *d, const ds_batch *batch)
+{
+    int64_t deadline = INT64_MAX;
+    for (uint32_t s = 0; s < d->plan->n_stages; s++) {
+        const ds_batch_stage *stage = &batch->stages[s];
+        for (uint32_t p = stage->next; stage->backing_off && p < stage->n_tasks; p++)
+            if (stage->tasks[p].state == DS_TASK_WAITING &&
+                stage->tasks[p].not_before_us > d->now_us &&
+                stage->tasks[p].not_before_us < deadline)
+                deadline = stage->tasks[p].not_before_us;
     }
-    for (size_t i = 0; i < d->registry.n && round.arena != NULL; i++)
-        send_bundle(d, &round.bundles[i]);
-    ds_arena_free(round.arena);
+    return deadline;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 int64_t ds_driver_dispatch_deadline(const ds_driver *d)
@@ -231,19 +183,14 @@ int64_t ds_driver_dispatch_deadline(const ds_driver *d)
     if (d->journal_retry_us != 0)
         deadline = d->journal_retry_us;
     for (const ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
-        if (batch->state == DS_BATCH_READY && batch == d->batches &&
-            batch->commit_not_before_us < deadline)
-            deadline = batch->commit_not_before_us;
-        for (uint32_t s = 0; s < d->plan->n_stages && batch->state == DS_BATCH_RUNNING; s++) {
-            const ds_batch_stage *stage = &batch->stages[s];
-            for (uint32_t p = stage->next; stage->backing_off && p < stage->n_tasks; p++)
-                if (stage->tasks[p].state == DS_TASK_WAITING &&
-                    stage->tasks[p].not_before_us > d->now_us &&
-                    stage->tasks[p].not_before_us < deadline)
-                    deadline = stage->tasks[p].not_before_us;
-        }
+        if (batch->state == DS_BATCH_READY && batch == d->batches)
+            deadline = earlier(deadline, batch->commit_not_before_us);
+        if (batch->state == DS_BATCH_RUNNING)
+            deadline = earlier(deadline, batch_deadline(d, batch));
     }
-    return deadline;
+    for (size_t i = d->retained.first; d->n_open > 0 && i < d->retained.n; i++)
+        deadline = earlier(deadline, batch_deadline(d, d->retained.list[i]));
+    return earlier(deadline, ds_driver_replay_deadline(d));
 }
 
 /* ---- results ---- */
@@ -367,7 +314,7 @@ static ds_batch *find_batch(ds_driver *d, int64_t time_ms)
     for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
         if (batch->time_ms == time_ms)
             return batch;
-    return NULL;
+    return d->n_open > 0 ? ds_retained_find(&d->retained, time_ms) : NULL;
 }
 
 static bool output_fits(const ds_plan *plan, const ds_executor_entry *from, const ds_output *output)
@@ -408,7 +355,7 @@ static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *resu
 {
     DS_ASSERT(result->status == DS_OK);
     ds_batch_task *task = &batch->stages[result->stage].tasks[result->partition];
-    if (!task->counted) {
+    if (!task->counted && !batch->muted) {
         const ds_node *root = d->plan->stages[result->stage].root;
         count_result(d, batch, result);
         if (root->kind == DS_NODE_SOURCE)
@@ -416,12 +363,16 @@ static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *resu
         show_errors(d, result);
     }
     task->counted = true;
-    if (d->keyed_ms[result->stage] != NULL)
-        d->keyed_ms[result->stage][result->partition] = result->batch_ms;
+    if (d->keyed[result->stage] != NULL)
+        ds_driver_keyed_done(d, result->stage, result->partition, result->batch_ms);
     if (d->acts_ms[result->stage] != NULL)
         d->acts_ms[result->stage][result->partition] = result->acts_ms;
-    if (ds_batch_task_done(batch, d->plan, result->stage, result->partition, result->outputs,
-                           result->n_outputs))
+    if (!ds_batch_task_done(batch, d->plan, result->stage, result->partition, result->outputs,
+                            result->n_outputs))
+        return;
+    if (batch->state == DS_BATCH_RETAINED)
+        ds_driver_close_retained(d, batch);
+    else
         check_inputs(d, batch);
 }
 
@@ -479,6 +430,21 @@ static bool waits_for_memory(const ds_driver *d, ds_batch *batch, const ds_task_
     return true;
 }
 
+/* Pieces of a retained batch that cannot be made again are missing from now on. */
+static void give_up(ds_driver *d, ds_batch *batch, const ds_task_result *result)
+{
+    if (batch->state != DS_BATCH_RETAINED) {
+        ds_driver_fail_batch(d, batch, (ds_status)result->status, result->message);
+        return;
+    }
+    char time[DS_CLOCK_TEXT];
+    d->progress.panes_lost++;
+    ds_log_error("batch %s: what was lost of it with an executor cannot be made again: %s",
+                 ds_clock_text(batch->time_ms, time), result->message);
+    if (ds_batch_task_done(batch, d->plan, result->stage, result->partition, NULL, 0))
+        ds_driver_close_retained(d, batch);
+}
+
 static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *result)
 {
     DS_ASSERT(result->status != DS_OK);
@@ -492,25 +458,18 @@ static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *resu
     ds_batch_begin_again(stage, result->partition);
     if (lacked_inputs(d, batch, result) || waits_for_memory(d, batch, result))
         return;
+    if (result->status == DS_ERR_LOST && d->keyed[result->stage] != NULL) {
+        show_failure(d, batch, result);
+        ds_driver_keyed_lost(d, result->stage, result->partition);
+        return;
+    }
     task->failures++;
     task->avoid = task->executor_id;
     show_failure(d, batch, result);
-    /* A partition whose panes are not where they should be begins anew; so does its owner. */
-    if (result->status == DS_ERR_LOST && d->keyed_ms[result->stage] != NULL &&
-        d->keyed_ms[result->stage][result->partition] != DS_NO_BATCH) {
-        d->keyed_ms[result->stage][result->partition] = DS_NO_BATCH;
-        d->acts_ms[result->stage][result->partition] = DS_NO_BATCH;
-        d->progress.panes_lost++;
-        const ds_node *root = d->plan->stages[result->stage].root;
-        bool state = root->kind == DS_NODE_STATE;
-        ds_log_error("stream %s: the %s of key partition %u %s lost; %s anew", root->stream,
-                     state ? "state" : "windows", result->partition, state ? "was" : "were",
-                     state ? "it begins" : "they begin");
-    }
     if (result->status == DS_ERR_IO) /* a full disk: the batch waits until there is room */
         back_off(d, stage, task);
     else if (task->failures >= DS_TASK_ATTEMPTS)
-        ds_driver_fail_batch(d, batch, (ds_status)result->status, result->message);
+        give_up(d, batch, result);
 }
 
 /* The task that a result is about, or NULL: it is late, or comes a second time. */
@@ -530,6 +489,10 @@ static ds_batch_task *task_of(ds_driver *d, const ds_batch *batch, const ds_exec
 
 static void on_result(ds_driver *d, ds_executor_entry *from, const ds_task_result *result)
 {
+    if (result->attempt >= DS_REPLAY_ATTEMPTS) {
+        ds_driver_on_replayed(d, from, result);
+        return;
+    }
     ds_batch *batch = find_batch(d, result->batch_ms);
     ds_batch_task *task = task_of(d, batch, from, result);
     if (task == NULL)
@@ -537,11 +500,13 @@ static void on_result(ds_driver *d, ds_executor_entry *from, const ds_task_resul
     DS_ASSERT(from->running > 0);
     DS_ASSERT(from->state == DS_EXECUTOR_READY);
     from->running--;
+    if (d->keyed[result->stage] != NULL)
+        ds_driver_keyed_ends(d, result->stage, result->partition);
     if (batch->state == DS_BATCH_FAILED) {
         task->state = DS_TASK_WAITING; /* for nothing: the batch was given up */
         return;
     }
-    DS_ASSERT(batch->state == DS_BATCH_RUNNING);
+    DS_ASSERT(batch->state == DS_BATCH_RUNNING || batch->state == DS_BATCH_RETAINED);
     if (result->status != DS_OK) {
         on_failure(d, batch, result);
     } else if (outputs_fit(d->plan, from, result)) {
@@ -567,7 +532,9 @@ static void lose_task(ds_driver *d, ds_batch *batch, uint32_t s, uint32_t p)
     ds_batch_task *task = &batch->stages[s].tasks[p];
     ds_batch_begin_again(&batch->stages[s], p);
     d->progress.retries++;
-    if (++task->losses < DS_TASK_LOSSES)
+    if (d->keyed[s] != NULL)
+        ds_driver_keyed_ends(d, s, p);
+    if (++task->losses < DS_TASK_LOSSES || batch->state == DS_BATCH_RETAINED)
         return;
     char why[160];
     snprintf(
@@ -578,16 +545,21 @@ static void lose_task(ds_driver *d, ds_batch *batch, uint32_t s, uint32_t p)
     ds_driver_fail_batch(d, batch, DS_ERR_INTERNAL, why);
 }
 
+static void lose_tasks(ds_driver *d, ds_batch *batch, uint64_t executor_id)
+{
+    for (uint32_t s = 0; s < d->plan->n_stages; s++) {
+        ds_batch_stage *stage = &batch->stages[s];
+        for (uint32_t p = 0; p < stage->n_tasks; p++)
+            if (stage->tasks[p].state == DS_TASK_RUNNING &&
+                stage->tasks[p].executor_id == executor_id)
+                lose_task(d, batch, s, p);
+    }
+}
+
 void ds_driver_tasks_of(ds_driver *d, uint64_t executor_id)
 {
-    for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
-        for (uint32_t s = 0; s < d->plan->n_stages; s++) {
-            ds_batch_stage *stage = &batch->stages[s];
-            for (uint32_t p = 0; p < stage->n_tasks; p++) {
-                if (stage->tasks[p].state == DS_TASK_RUNNING &&
-                    stage->tasks[p].executor_id == executor_id)
-                    lose_task(d, batch, s, p);
-            }
-        }
-    }
+    for (size_t i = d->retained.first; d->n_open > 0 && i < d->retained.n; i++)
+        lose_tasks(d, d->retained.list[i], executor_id);
+    for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
+        lose_tasks(d, batch, executor_id);
 }

@@ -17,6 +17,14 @@ static int64_t *no_batches(uint32_t n)
     return times;
 }
 
+static ds_keyed *no_partitions(uint32_t n)
+{
+    ds_keyed *keyed = ds_calloc(n, sizeof *keyed);
+    for (uint32_t i = 0; i < n; i++)
+        keyed[i].stands_ms = DS_NO_BATCH;
+    return keyed;
+}
+
 static ds_append_end *unknown_ends(uint32_t n)
 {
     ds_append_end *ends = ds_calloc(n, sizeof *ends);
@@ -28,12 +36,13 @@ static ds_append_end *unknown_ends(uint32_t n)
 static void make_keyed(ds_driver *d)
 {
     d->owners = ds_calloc(d->plan->key_partitions, sizeof *d->owners);
-    d->keyed_ms = ds_calloc(d->plan->n_stages, sizeof *d->keyed_ms);
+    d->keyed = ds_calloc(d->plan->n_stages, sizeof *d->keyed);
+    ds_chains_init(&d->chains, d->plan);
     d->stage_input_ms = no_batches(d->plan->n_stages);
     d->last_input_ms = DS_NO_BATCH;
     for (uint32_t s = 0; s < d->plan->n_stages; s++)
         if (d->plan->stages[s].keyed)
-            d->keyed_ms[s] = no_batches(d->plan->stages[s].n_partitions);
+            d->keyed[s] = no_partitions(d->plan->stages[s].n_partitions);
     d->acts_ms = ds_calloc(d->plan->n_stages, sizeof *d->acts_ms);
     for (uint32_t s = 0; s < d->plan->n_stages; s++)
         if (d->plan->stages[s].keyed)
@@ -174,11 +183,11 @@ void ds_driver_free(ds_driver *d)
         ds_table_fini(&d->tables[i]);
     free(d->tables);
     for (uint32_t s = 0; s < d->plan->n_stages; s++)
-        free(d->keyed_ms[s]);
+        free(d->keyed[s]);
+    free(d->keyed);
     for (uint32_t s = 0; s < d->plan->n_stages; s++)
         free(d->acts_ms[s]);
     free(d->acts_ms);
-    free(d->keyed_ms);
     free(d->stage_input_ms);
     free(d->owners);
     free(d->append_ends);
@@ -188,8 +197,14 @@ void ds_driver_free(ds_driver *d)
     free(d->tick.cuts_due);
     free(d->plan_text);
     ds_retained_fini(&d->retained);
+    ds_driver_free_save(d);
     ds_registry_fini(&d->registry);
     free(d);
+}
+
+const char *ds_driver_kept_folder(const ds_driver *d)
+{
+    return d->config.checkpoint && d->config.kept_folder != NULL ? d->config.kept_folder : "";
 }
 
 const ds_progress *ds_driver_progress(const ds_driver *d)
@@ -226,7 +241,7 @@ static void end_well(ds_driver *d)
     DS_ASSERT(d->batches == NULL && !d->tick.active);
     if (d->stop_asked)
         ds_driver_name_open_windows(d);
-    ds_driver_release_retained(d, INT64_MAX);
+    ds_driver_give_up_saved(d);
     ds_driver_end(d, d->end_status, d->end_message);
 }
 
@@ -294,10 +309,11 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
         ds_driver_watch_tables(d);
         ds_driver_ticks(d);
         ds_driver_batches(d);
+        ds_driver_watch_save(d);
         ds_driver_dispatch(d);
         /* A batch without tasks is done at once, and may let the next tick begin. */
         ds_driver_ticks(d);
-        if (is_finished(d))
+        if (is_finished(d) && ds_driver_save_ends(d))
             end_well(d);
     }
 }

@@ -119,6 +119,7 @@ typedef struct ds_progress {
     uint32_t executors; /* ready ones */
     uint64_t executors_lost;
     uint64_t panes_lost; /* key partitions whose panes went with an executor */
+    uint64_t saves;      /* of all that is kept */
     /* Received, and gone with an executor; bytes also of files that were gone before they were
      * read. */
     uint64_t blocks_lost, records_lost, bytes_lost;
@@ -160,6 +161,8 @@ typedef struct ds_driver_ports {
      * DS_ERR_CLOSED (nobody reads the console any more), DS_ERR_UNAVAILABLE and DS_ERR_APP
      * (somebody else writes there): then the app ends. */
     void (*commit)(void *arg, const ds_commit *commit);
+    /* Deletes files of saved data that nothing refers to (copied); whether or not that works. */
+    void (*drop_files)(void *arg, const char *const *paths, size_t n_paths);
     void (*progress)(void *arg, const ds_progress *progress);
     /* The app has ended; nothing is stepped after it. */
     void (*end)(void *arg, ds_status status, const char *message);
@@ -178,6 +181,7 @@ typedef struct ds_driver_config {
     uint32_t n_batches;      /* virtual time: run exactly so many; 0: until the input ends */
     int64_t not_before_ms;   /* batch times are later than this (outputs are there already) */
     bool external_executors; /* executors may join by URL */
+    const char *kept_folder; /* where executors save what is kept; borrowed; NULL: in stores */
     bool saves;              /* what is kept is saved, and batches since then can run again */
     const char *folder;      /* where relative paths begin; borrowed; NULL: where executors are */
     const char *bulk_url;    /* where executors fetch bytes of lost ones; borrowed; NULL: nowhere */

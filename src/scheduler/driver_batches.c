@@ -34,6 +34,9 @@ static void write_whole(ds_driver *d, bool sync, uint64_t ticket)
                               .epoch = d->config.epoch,
                               .zero_ms = d->zero_ms,
                               .last_ms = d->last_ms,
+                              .last_input_ms = d->last_input_ms,
+                              .retained = &d->retained,
+                              .chains = &d->chains,
                               .intakes = d->intakes,
                               .n_intakes = d->n_intakes,
                               .batches = d->batches};
@@ -88,6 +91,7 @@ void ds_driver_on_journaled(ds_driver *d, uint64_t ticket, ds_status status, con
         ds_log_info("the checkpoint can be written again");
         d->journal_retry_us = d->journal_wait_us = 0;
     }
+    ds_driver_save_durable(d, ticket);
     for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
         if (batch->ticket == 0 || batch->ticket > ticket)
             continue;
@@ -224,10 +228,11 @@ void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
     report_progress(d, batch);
     ds_driver_note_rates(d, batch);
     ds_driver_appends_done(d, batch);
+    bool retained = ds_driver_retains(d, batch);
     remove_first(d);
     if (d->config.checkpoint) {
         ds_buffer line = {0};
-        ds_journal_committed(&line, event->batch_ms);
+        ds_journal_committed(&line, event->batch_ms, retained);
         ds_driver_journal(d, &line, false);
         ds_buffer_fini(&line);
     }
@@ -239,6 +244,8 @@ void ds_driver_fail_batch(ds_driver *d, ds_batch *batch, ds_status status, const
     if (batch->state == DS_BATCH_FAILED)
         return;
     batch->state = DS_BATCH_FAILED;
+    if (batch->saves && batch->time_ms == d->save.batch_ms)
+        ds_driver_fail_save(d, "its batch was given up");
     d->progress.failed_batches++;
     char time[DS_CLOCK_TEXT];
     ds_log_error("batch %s was given up: %s", ds_clock_text(batch->time_ms, time), why);

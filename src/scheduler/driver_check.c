@@ -20,7 +20,8 @@ static void check_task(const ds_driver *d, const ds_batch *batch, const ds_batch
     DS_ASSERT(task->state == DS_TASK_DONE || task->n_outputs == 0);
     if (task->state != DS_TASK_RUNNING)
         return;
-    DS_ASSERT(batch->state == DS_BATCH_RUNNING || batch->state == DS_BATCH_FAILED);
+    DS_ASSERT(batch->state == DS_BATCH_RUNNING || batch->state == DS_BATCH_FAILED ||
+              batch->state == DS_BATCH_RETAINED);
     const ds_executor_entry *at = ds_registry_find(&d->registry, task->executor_id);
     DS_ASSERT(at != NULL && at->state == DS_EXECUTOR_READY);
 }
@@ -66,13 +67,16 @@ static void check_batch(const ds_driver *d, const ds_batch *batch)
 static void check_retained(const ds_driver *d)
 {
     int64_t before_ms = DS_NO_BATCH;
+    uint32_t open = 0;
     for (size_t i = d->retained.first; i < d->retained.n; i++) {
         const ds_batch *batch = d->retained.list[i];
         DS_ASSERT(batch->state == DS_BATCH_RETAINED && batch->muted);
         DS_ASSERT(batch->time_ms > before_ms && ds_batch_applied(batch, d->plan));
         before_ms = batch->time_ms;
+        open += !ds_batch_is_done(batch);
         check_stages(d, batch);
     }
+    DS_ASSERT(open == d->n_open);
     DS_ASSERT(d->batches == NULL || d->batches->time_ms > before_ms);
 }
 
@@ -97,6 +101,27 @@ static uint32_t count_tasks(const ds_driver *d, uint64_t executor_id)
             for (uint32_t p = 0; p < batch->stages[s].n_tasks; p++)
                 n += batch->stages[s].tasks[p].state == DS_TASK_RUNNING &&
                      batch->stages[s].tasks[p].executor_id == executor_id;
+    return n;
+}
+
+static uint32_t count_open(const ds_driver *d, uint64_t executor_id)
+{
+    uint32_t n = 0;
+    for (size_t i = d->retained.first; i < d->retained.n; i++)
+        for (uint32_t s = 0; s < d->plan->n_stages; s++)
+            for (uint32_t p = 0; p < d->retained.list[i]->stages[s].n_tasks; p++) {
+                const ds_batch_task *task = &d->retained.list[i]->stages[s].tasks[p];
+                n += task->state == DS_TASK_RUNNING && task->executor_id == executor_id;
+            }
+    return n;
+}
+
+static uint32_t count_replays(const ds_driver *d, uint64_t executor_id)
+{
+    uint32_t n = 0;
+    for (uint32_t s = 0; s < d->plan->n_stages; s++)
+        for (uint32_t p = 0; d->keyed[s] != NULL && p < d->plan->stages[s].n_partitions; p++)
+            n += d->keyed[s][p].replaying && d->owners[p] == executor_id;
     return n;
 }
 
@@ -130,7 +155,8 @@ static void check_executor(const ds_driver *d, const ds_executor_entry *entry)
     DS_ASSERT(entry->state == DS_EXECUTOR_GONE || entry->hold_until_ms == INT64_MAX);
     if (entry->state == DS_EXECUTOR_GONE)
         return;
-    DS_ASSERT(entry->running == count_tasks(d, entry->id));
+    DS_ASSERT(entry->running ==
+              count_tasks(d, entry->id) + count_open(d, entry->id) + count_replays(d, entry->id));
     DS_ASSERT(entry->receivers == count_receivers(d, entry->id));
     DS_ASSERT(entry->owned == count_owned(d, entry->id));
     DS_ASSERT(entry->state == DS_EXECUTOR_READY || entry->running + entry->owned == 0);
@@ -142,16 +168,44 @@ static bool is_ready(const ds_driver *d, uint64_t executor_id)
     return entry != NULL && entry->state == DS_EXECUTOR_READY;
 }
 
+static void check_keyed(const ds_driver *d, uint32_t stage, uint32_t partition)
+{
+    const ds_keyed *k = &d->keyed[stage][partition];
+    DS_ASSERT(k->stands_ms == DS_NO_BATCH || k->stands_ms <= d->last_ms);
+    DS_ASSERT(!k->loaded || (d->owners[partition] != 0 && k->stands_ms != DS_NO_BATCH));
+    DS_ASSERT(k->loaded || k->stands_ms == DS_NO_BATCH || k->stands_ms == d->chains.batch_ms);
+    DS_ASSERT(!k->replaying || (k->busy && k->behind && k->replay_ms > k->stands_ms));
+    DS_ASSERT(!k->behind || d->config.saves);
+}
+
 static void check_partitions(const ds_driver *d)
 {
     for (uint32_t p = 0; p < d->plan->key_partitions; p++)
         DS_ASSERT(d->owners[p] == 0 || is_ready(d, d->owners[p]));
+    uint32_t behind = 0;
     for (uint32_t s = 0; s < d->plan->n_stages; s++) {
-        DS_ASSERT((d->keyed_ms[s] != NULL) == d->plan->stages[s].keyed);
-        for (uint32_t p = 0; d->keyed_ms[s] != NULL && p < d->plan->stages[s].n_partitions; p++)
-            DS_ASSERT(d->keyed_ms[s][p] == DS_NO_BATCH ||
-                      (d->owners[p] != 0 && d->keyed_ms[s][p] <= d->last_ms));
+        DS_ASSERT((d->keyed[s] != NULL) == d->plan->stages[s].keyed);
+        for (uint32_t p = 0; d->keyed[s] != NULL && p < d->plan->stages[s].n_partitions; p++) {
+            check_keyed(d, s, p);
+            behind += d->keyed[s][p].behind;
+        }
     }
+    DS_ASSERT(behind == d->n_behind);
+}
+
+static void check_save(const ds_driver *d)
+{
+    const ds_save *save = &d->save;
+    uint32_t missing = 0, slots = 0;
+    for (uint32_t r = 0; r < d->chains.n_roots; r++)
+        slots += d->chains.roots[r].n_partitions;
+    for (uint32_t i = 0; i < slots && save->active; i++)
+        missing += !save->came[i];
+    DS_ASSERT(!save->active || missing == save->missing);
+    DS_ASSERT(!save->active || save->batch_ms > d->chains.batch_ms);
+    DS_ASSERT(d->chains.save <= save->number);
+    const ds_batch *oldest = ds_retained_oldest(&d->retained);
+    DS_ASSERT(oldest == NULL || oldest->time_ms > d->chains.batch_ms);
 }
 
 /* ---- sources ---- */
@@ -202,6 +256,7 @@ void ds_driver_check(const ds_driver *d)
         check_executor(d, d->registry.list[i]);
     }
     check_partitions(d);
+    check_save(d);
     for (uint32_t i = 0; i < d->n_intakes; i++)
         check_intake(d, &d->intakes[i]);
     for (uint32_t i = 0; i < d->n_tables; i++)

@@ -123,7 +123,7 @@ static void send_plan(ds_driver *d, const ds_executor_entry *entry)
 {
     DS_ASSERT(entry->state == DS_EXECUTOR_INTRODUCED);
     ds_message message = {.type = DS_MSG_PLAN};
-    message.plan = (ds_msg_plan){1, d->plan->hash, d->plan_text, "", ""};
+    message.plan = (ds_msg_plan){1, d->plan->hash, d->plan_text, "", ds_driver_kept_folder(d)};
     ds_driver_send(d, entry, &message);
 }
 
@@ -198,6 +198,7 @@ void ds_driver_on_message(ds_driver *d, uint64_t peer, const ds_message *message
         ds_driver_on_receiver_state(d, entry, &message->receiver_state);
         break;
     case DS_MSG_TABLE_LOADED: ds_driver_on_table_loaded(d, entry, &message->table_loaded); break;
+    case DS_MSG_SAVED: ds_driver_on_saved(d, entry, &message->saved); break;
     case DS_MSG_CUT_DONE: ds_driver_on_cut_done(d, entry->id, message->cut_done.tick); break;
     case DS_MSG_HEARTBEAT:
         entry->used_bytes = message->heartbeat.used_bytes + message->heartbeat.store_used;
@@ -215,46 +216,6 @@ const char *ds_driver_bulk_url(const ds_driver *d, uint64_t executor_id)
 }
 
 /* ---- loss ---- */
-
-static void show_loss(const ds_stage *stage, uint32_t lost, uint64_t executor_id)
-{
-    DS_ASSERT(stage->keyed && lost > 0 && lost <= stage->n_partitions);
-    for (uint32_t i = 0; i < stage->n_inputs; i++) {
-        const ds_node *node = stage->inputs[i].root;
-        bool state = node->kind == DS_NODE_STATE;
-        if (ds_node_keeps(node))
-            ds_log_error("stream %s: the %s of %u of %u key partitions %s lost with executor "
-                         "%" PRIu64 "; %s",
-                         node->stream, state ? "state" : "windows", lost, stage->n_partitions,
-                         state ? "was" : "were", executor_id,
-                         state ? "it begins anew"
-                               : "they begin anew, and results that overlap the loss are too low");
-    }
-}
-
-/* Panes and state go with their executor: count them, and let the partitions begin anew elsewhere.
- */
-static void lose_partitions(ds_driver *d, uint64_t executor_id)
-{
-    DS_ASSERT(executor_id != 0);
-    for (uint32_t s = 0; s < d->plan->n_stages; s++) {
-        if (d->keyed_ms[s] == NULL)
-            continue;
-        uint32_t lost = 0;
-        for (uint32_t p = 0; p < d->plan->stages[s].n_partitions; p++) {
-            if (d->owners[p] == executor_id && d->keyed_ms[s][p] != DS_NO_BATCH) {
-                d->keyed_ms[s][p] = d->acts_ms[s][p] = DS_NO_BATCH;
-                lost++;
-            }
-        }
-        d->progress.panes_lost += lost;
-        if (lost > 0)
-            show_loss(&d->plan->stages[s], lost, executor_id);
-    }
-    for (uint32_t p = 0; p < d->plan->key_partitions; p++)
-        if (d->owners[p] == executor_id)
-            d->owners[p] = 0;
-}
 
 /* One that had worked for a while is replaced at once. One that had not may fall again. */
 static int64_t replacement_wait_us(ds_driver *d, const ds_executor_entry *lost)
@@ -295,7 +256,7 @@ void ds_driver_lose(ds_driver *d, ds_executor_entry *entry, const char *why)
     ds_driver_on_cut_done(d, entry->id, d->tick.number);
     ds_driver_receivers_of(d, entry->id);
     ds_driver_tasks_of(d, entry->id);
-    lose_partitions(d, entry->id);
+    ds_driver_lose_partitions(d, entry->id);
     ds_driver_store_of(d, entry);
     ds_driver_tables_of(d, entry);
     if (entry->store_open ? d->config.bulk_url != NULL : entry->bulk_url[0] != '\0')
@@ -340,7 +301,8 @@ void ds_driver_drop_stores(ds_driver *d)
     for (size_t i = 0; i < d->registry.n;) {
         ds_executor_entry *entry = d->registry.list[i];
         if (entry->state != DS_EXECUTOR_GONE || entry->hold_until_ms > over_ms ||
-            entry->hold_until_ms == INT64_MAX || ds_driver_table_lies_in(d, entry->id)) {
+            entry->hold_until_ms == INT64_MAX || ds_driver_table_lies_in(d, entry->id) ||
+            ds_driver_saved_lies_in(d, entry->id)) {
             i++;
             continue;
         }

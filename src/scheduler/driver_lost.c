@@ -13,6 +13,14 @@ static bool is_gone(const void *arg, const ds_ref *ref)
     return entry == NULL || (entry->state == DS_EXECUTOR_GONE && !entry->store_open);
 }
 
+/* Blocks of a batch that was committed were given back then. */
+static bool is_block_gone(const void *arg, const ds_ref *ref)
+{
+    (void)arg;
+    (void)ref;
+    return true;
+}
+
 /* There is no other copy, nor are they in a log: the records are counted, named and left out. */
 static void report(ds_driver *d, const char *source, const ds_lost_blocks *lost)
 {
@@ -31,7 +39,8 @@ bool ds_driver_lose_blocks(ds_driver *d, ds_batch *batch, uint32_t stage)
     const ds_node *root = d->plan->stages[stage].root;
     if (root->kind != DS_NODE_SOURCE || root->source->type == DS_SOURCE_TABLE)
         return false;
-    ds_lost_blocks lost = ds_batch_lose_blocks(batch, stage, is_gone, d);
+    ds_gone_fn gone = batch->state == DS_BATCH_RETAINED ? is_block_gone : is_gone;
+    ds_lost_blocks lost = ds_batch_lose_blocks(batch, stage, gone, d);
     report(d, d->plan->stages[stage].root->stream, &lost);
     return lost.blocks + lost.logged > 0;
 }
@@ -42,7 +51,7 @@ static void run_again(ds_driver *d, ds_batch *batch, uint32_t n_tasks)
     char time[DS_CLOCK_TEXT], why[DS_ERROR_TEXT];
     ds_clock_text(batch->time_ms, time);
     d->progress.retries += n_tasks;
-    if (++batch->losses > DS_BATCH_LOSSES) {
+    if (++batch->losses > DS_BATCH_LOSSES && batch->state != DS_BATCH_RETAINED) {
         snprintf(why, sizeof why, "output of its tasks was lost with executors %u times",
                  batch->losses);
         ds_driver_fail_batch(d, batch, DS_ERR_LOST, why);
@@ -50,7 +59,7 @@ static void run_again(ds_driver *d, ds_batch *batch, uint32_t n_tasks)
     }
     ds_log_warn("batch %s: %u tasks run again, as their output was lost with an executor", time,
                 n_tasks);
-    if (batch->state == DS_BATCH_RUNNING)
+    if (batch->state == DS_BATCH_RUNNING || batch->state == DS_BATCH_RETAINED)
         return;
     DS_ASSERT(batch->state == DS_BATCH_PREPARED || batch->state == DS_BATCH_READY);
     batch->state = DS_BATCH_RUNNING;
@@ -61,9 +70,13 @@ static void run_again(ds_driver *d, ds_batch *batch, uint32_t n_tasks)
 void ds_driver_check_outputs(ds_driver *d, ds_batch *batch)
 {
     /* While it commits the disk works with it; if that fails we come here again. */
-    if (batch->state == DS_BATCH_COMMITTING || batch->state == DS_BATCH_FAILED || batch->recovered)
+    if (batch->state == DS_BATCH_COMMITTING || batch->state == DS_BATCH_FAILED ||
+        (batch->recovered && !batch->muted))
         return;
+    bool was_open = !ds_batch_is_done(batch);
     uint32_t n = ds_batch_lose_outputs(batch, d->plan, is_gone, d);
+    if (batch->state == DS_BATCH_RETAINED && !was_open && !ds_batch_is_done(batch))
+        d->n_open++;
     if (n > 0)
         run_again(d, batch, n);
     for (uint32_t s = 0; s < d->plan->n_stages; s++)
@@ -79,6 +92,10 @@ void ds_driver_store_of(ds_driver *d, const ds_executor_entry *lost)
         ds_lost_blocks blocks = ds_intake_lose(&d->intakes[i], lost->id);
         report(d, d->intakes[i].source->name, &blocks);
     }
+    for (size_t i = d->retained.first; i < d->retained.n; i++)
+        ds_driver_check_outputs(d, d->retained.list[i]);
     for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
         ds_driver_check_outputs(d, batch);
+    ds_driver_chains_of(d, lost);
+    ds_driver_saves_of(d, lost);
 }

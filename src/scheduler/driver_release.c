@@ -57,10 +57,14 @@ static void count_held(ds_driver *d, const ds_batch *batch, bool more)
     }
 }
 
+bool ds_driver_retains(const ds_driver *d, const ds_batch *batch)
+{
+    return d->config.saves && batch->state != DS_BATCH_FAILED && ds_batch_applied(batch, d->plan);
+}
+
 void ds_driver_let_go(ds_driver *d, ds_batch *batch)
 {
-    bool retained =
-        d->config.saves && batch->state != DS_BATCH_FAILED && ds_batch_applied(batch, d->plan);
+    bool retained = ds_driver_retains(d, batch);
     tell(d, batch, retained);
     if (!retained) {
         ds_batch_free(batch);
@@ -70,6 +74,13 @@ void ds_driver_let_go(ds_driver *d, ds_batch *batch)
     ds_batch_retain(batch, d->plan);
     ds_retained_add(&d->retained, batch);
     count_held(d, batch, true);
+    ds_driver_check_outputs(d, batch); /* some may have been lost while it was committed */
+}
+
+void ds_driver_close_retained(ds_driver *d, const ds_batch *batch)
+{
+    DS_ASSERT(batch->state == DS_BATCH_RETAINED && d->n_open > 0);
+    d->n_open -= ds_batch_is_done(batch);
 }
 
 /* In messages of as many batches as there is room for. */
@@ -96,6 +107,7 @@ void ds_driver_release_retained(ds_driver *d, int64_t up_to_ms)
             break;
         batches[n++] = batch->time_ms;
         count_held(d, batch, false);
+        d->n_open -= !ds_batch_is_done(batch);
         ds_batch_free(ds_retained_take_oldest(&d->retained));
     }
     DS_ASSERT(n <= most);

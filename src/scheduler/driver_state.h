@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "scheduler/batch_clock.h"
+#include "scheduler/chains.h"
 #include "scheduler/intake.h"
 #include "scheduler/journal.h"
 #include "scheduler/rate_estimator.h"
@@ -30,6 +31,7 @@
 #define DS_MOVE_MOST_US INT64_C(5000000)
 #define DS_RETRY_US INT64_C(200000) /* back-off of a task whose output failed, doubled */
 #define DS_RETRY_MOST_US INT64_C(10000000)
+#define DS_REPLAY_ATTEMPTS (1u << 30) /* numbers of replays, which no other attempt has */
 
 typedef enum ds_driver_phase {
     DS_PHASE_STARTING, /* executors are on their way */
@@ -56,6 +58,36 @@ typedef struct ds_source_rate {
     double budget;    /* files, tail: records for batches; or owed */
     uint64_t counted; /* records that were taken off it */
 } ds_source_rate;
+
+/* A partition of a keyed stage, as its owner has it or is to have it (driver_replay.c). */
+typedef struct ds_keyed {
+    int64_t stands_ms; /* the newest batch that was applied to it; DS_NO_BATCH: it is empty */
+    bool loaded;       /* its owner has it; if not, it stands where its chain ends */
+    bool behind;       /* it does not stand where it stood before: batches are applied again */
+    bool busy;         /* a task of it is out: */
+    bool replaying;    /* a replay */
+    bool gap;          /* what was saved of it is gone, and batches since then are not all here */
+    uint64_t based;    /* its owner knows what changed since this save; 0: none */
+    uint32_t losses;   /* how often, in a row, it was not where it should be */
+    uint32_t replays;  /* numbers of their attempts */
+    uint32_t failures; /* of replays, in a row */
+    int64_t replay_ms; /* replaying: which batch */
+    int64_t not_before_us;
+} ds_keyed;
+
+/* A save of all that is kept (driver_saves.c). */
+typedef struct ds_save {
+    bool active;      /* it is under way; if not, the newest one was finished or given up */
+    uint64_t number;  /* of the newest one */
+    int64_t batch_ms; /* the saving batch */
+    ds_arena *arena;
+    ds_saved_part *parts; /* by root, then by partition */
+    bool *came;
+    uint32_t missing;
+    uint64_t ticket;       /* of the record of the last one that was finished; 0: it is durable */
+    int64_t not_before_us; /* back-off after one that failed */
+    int64_t wait_us;
+} ds_save;
 
 struct ds_driver {
     ds_driver_config config;
@@ -104,9 +136,13 @@ struct ds_driver {
     uint32_t n_batches;
 
     ds_retained retained; /* committed batches that may run again */
+    uint32_t n_open;      /* of them, those that make pieces anew */
+    ds_chains chains;     /* what is saved of the keyed stages */
+    ds_save save;
 
     uint64_t *owners;           /* by key partition: executor, or 0 */
-    int64_t **keyed_ms;         /* by stage, partition: the batch it stands at; NULL: not keyed */
+    ds_keyed **keyed;           /* by stage, partition; NULL: the stage keeps nothing */
+    uint32_t n_behind;          /* of them */
     int64_t *stage_input_ms;    /* by stage: the last batch that brought it rows */
     ds_append_end *append_ends; /* by sink: its file after the last commit, if known */
 
@@ -198,10 +234,14 @@ void ds_driver_fail_batch(ds_driver *driver, ds_batch *batch, ds_status status, 
 uint64_t ds_driver_journal(ds_driver *driver, ds_buffer *line, bool sync);
 
 /* memory of batches: driver_release.c */
+/* Whether a batch that is committed may have to run again. */
+bool ds_driver_retains(const ds_driver *driver, const ds_batch *batch);
 /* Lets go of a batch that is over: retains it if it may have to run again, or frees it. */
 void ds_driver_let_go(ds_driver *driver, ds_batch *batch);
 /* Gives up the retained batches up to a time: a save covers them, or the app ends. */
 void ds_driver_release_retained(ds_driver *driver, int64_t up_to_ms);
+/* What a retained batch had to make anew is there. */
+void ds_driver_close_retained(ds_driver *driver, const ds_batch *batch);
 
 /* bases of appends: driver_appends.c */
 /* Gives the appends of a batch their bases; earlier: its commit before it ran again, or NULL. */
@@ -220,6 +260,58 @@ void ds_driver_on_results(ds_driver *driver, ds_executor_entry *from,
                           const ds_msg_task_results *results);
 void ds_driver_tasks_of(ds_driver *driver, uint64_t executor_id); /* it is lost */
 int64_t ds_driver_dispatch_deadline(const ds_driver *driver);
+
+/* Who owns a key partition, from now on; NULL: nobody is there. */
+ds_executor_entry *ds_driver_owner(ds_driver *driver, uint32_t partition);
+/* Names the versions of tables that a task of a batch uses (in arena). */
+void ds_driver_add_tables(const ds_driver *driver, const ds_batch *batch, ds_arena *arena,
+                          ds_task *task);
+
+/* key partitions: driver_replay.c */
+struct ds_bundles;
+/* Whether a task of a keyed stage may go out now: what comes before it was applied. */
+bool ds_driver_may_apply(ds_driver *driver, const ds_batch *batch, uint32_t stage,
+                         uint32_t partition);
+/* Completes such a task that goes out. */
+void ds_driver_keyed_begins(ds_driver *driver, ds_arena *arena, ds_task *task);
+/* It came back, or was lost; and if it was good. */
+void ds_driver_keyed_ends(ds_driver *driver, uint32_t stage, uint32_t partition);
+void ds_driver_keyed_done(ds_driver *driver, uint32_t stage, uint32_t partition, int64_t batch_ms);
+/* The partition is not where it should be. */
+void ds_driver_keyed_lost(ds_driver *driver, uint32_t stage, uint32_t partition);
+void ds_driver_replay(ds_driver *driver, struct ds_bundles *round);
+void ds_driver_on_replayed(ds_driver *driver, ds_executor_entry *from,
+                           const ds_task_result *result);
+int64_t ds_driver_replay_deadline(const ds_driver *driver);
+/* An executor is lost: what it owned; and what lay in its store, if nobody holds that. */
+void ds_driver_lose_partitions(ds_driver *driver, uint64_t executor_id);
+void ds_driver_chains_of(ds_driver *driver, const ds_executor_entry *lost);
+
+/* saves: driver_saves.c */
+/* Whether the batch that is being made for a time has to be the saving one; and lets it be. */
+bool ds_driver_save_due(const ds_driver *driver, int64_t time_ms);
+void ds_driver_begin_save(ds_driver *driver, ds_batch *batch);
+/* Lets a task of the saving batch save its partition, if that is missing. */
+void ds_driver_save_task(ds_driver *driver, ds_task *task);
+void ds_driver_on_saved(ds_driver *driver, const ds_executor_entry *from,
+                        const ds_msg_saved *saved);
+void ds_driver_fail_save(ds_driver *driver, const char *why);
+/* True if it only waits until nothing is in the way of its end. */
+bool ds_driver_save_is_whole(const ds_driver *driver);
+void ds_driver_watch_save(ds_driver *driver);
+/* A record of the checkpoint is durable, and all before it. */
+void ds_driver_save_durable(ds_driver *driver, uint64_t ticket);
+/* Parts that came, and lay in a store that is gone. */
+void ds_driver_saves_of(ds_driver *driver, const ds_executor_entry *lost);
+/* True if something that is saved lies in the store. */
+bool ds_driver_saved_lies_in(const ds_driver *driver, uint64_t executor_id);
+/* At the end of the app: true if no save is under way (or, from now on, none that cannot end). */
+bool ds_driver_save_ends(ds_driver *driver);
+/* At the end of the app: gives back all that executors hold. */
+void ds_driver_give_up_saved(ds_driver *driver);
+void ds_driver_free_save(ds_driver *driver);
+/* Where executors save; "" if they do in their stores. */
+const char *ds_driver_kept_folder(const ds_driver *driver);
 
 /* what is gone: driver_lost.c */
 void ds_driver_store_of(ds_driver *driver, const ds_executor_entry *lost); /* it is lost */

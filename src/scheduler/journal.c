@@ -2,10 +2,11 @@
 #include "scheduler/journal.h"
 
 #include "base/assert.h"
+#include "scheduler/journal_kept.h"
+#include "scheduler/journal_lines.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <xxhash.h>
 
 static json_t *time_of(int64_t ms)
 {
@@ -211,20 +212,6 @@ static void set_commit(json_t *object, const ds_commit *commit)
     set(object, "appends", appends);
 }
 
-/* Writes an object as one line that ends with its own checksum. */
-static void write_line(ds_buffer *out, json_t *object)
-{
-    char *text = json_dumps(object, JSON_COMPACT);
-    DS_ASSERT(text != NULL);
-    size_t length = strlen(text);
-    DS_ASSERT(length > 2 && text[length - 1] == '}');
-    text[length - 1] = '\0';
-    ds_buffer_printf(out, "%s,\"check\":\"%016" PRIx64 "\"}\n", text,
-                     (uint64_t)XXH3_64bits(text, length - 1));
-    free(text);
-    json_decref(object);
-}
-
 static json_t *record(const char *kind)
 {
     json_t *object = json_object();
@@ -243,7 +230,7 @@ void ds_journal_allotted(ds_buffer *out, const ds_plan *plan, const ds_batch *ba
         json_object_set(object, "next", next);
     json_decref(next);
     add_tables(object, plan, batch);
-    write_line(out, object);
+    ds_journal_write(out, object);
 }
 
 void ds_journal_prepared(ds_buffer *out, int64_t batch_ms, const ds_commit *commit)
@@ -252,14 +239,16 @@ void ds_journal_prepared(ds_buffer *out, int64_t batch_ms, const ds_commit *comm
     json_t *object = record("prepared");
     set(object, "batch_ms", time_of(batch_ms));
     set_commit(object, commit);
-    write_line(out, object);
+    ds_journal_write(out, object);
 }
 
-void ds_journal_committed(ds_buffer *out, int64_t batch_ms)
+void ds_journal_committed(ds_buffer *out, int64_t batch_ms, bool retained)
 {
     json_t *object = record("committed");
     set(object, "batch_ms", time_of(batch_ms));
-    write_line(out, object);
+    if (retained)
+        set(object, "retained", json_true());
+    ds_journal_write(out, object);
 }
 
 void ds_journal_failed(ds_buffer *out, int64_t batch_ms, const char *reason)
@@ -267,7 +256,7 @@ void ds_journal_failed(ds_buffer *out, int64_t batch_ms, const char *reason)
     json_t *object = record("failed");
     set(object, "batch_ms", time_of(batch_ms));
     set(object, "reason", text_of(reason));
-    write_line(out, object);
+    ds_journal_write(out, object);
 }
 
 /* ---- the whole ---- */
@@ -331,20 +320,29 @@ static json_t *source_json(const ds_intake *intake)
     return object;
 }
 
+static json_t *batch_json(const ds_journal_state *state, const ds_batch *batch)
+{
+    json_t *object = json_object();
+    set(object, "batch_ms", time_of(batch->time_ms));
+    set(object, "sources", allotments_json(state->plan, batch));
+    add_tables(object, state->plan, batch);
+    if (batch->committed)
+        set(object, "committed", json_true());
+    else if (ds_batch_is_prepared(batch) || batch->recovered)
+        set_commit(object, &batch->commit);
+    return object;
+}
+
 static json_t *batches_json(const ds_journal_state *state)
 {
     json_t *batches = json_array();
-    for (const ds_batch *batch = state->batches; batch != NULL; batch = batch->next) {
-        if (batch->state == DS_BATCH_FAILED)
-            continue;
-        json_t *object = json_object();
-        set(object, "batch_ms", time_of(batch->time_ms));
-        set(object, "sources", allotments_json(state->plan, batch));
-        add_tables(object, state->plan, batch);
-        if (ds_batch_is_prepared(batch))
-            set_commit(object, &batch->commit);
-        json_array_append_new(batches, object);
-    }
+    const ds_retained *retained = state->retained;
+    for (size_t i = retained != NULL ? retained->first : 0; retained != NULL && i < retained->n;
+         i++)
+        json_array_append_new(batches, batch_json(state, retained->list[i]));
+    for (const ds_batch *batch = state->batches; batch != NULL; batch = batch->next)
+        if (batch->state != DS_BATCH_FAILED)
+            json_array_append_new(batches, batch_json(state, batch));
     return batches;
 }
 
@@ -364,6 +362,10 @@ void ds_journal_whole(ds_buffer *out, const ds_journal_state *state)
     for (uint32_t i = 0; i < state->n_intakes; i++)
         set(sources, state->intakes[i].source->name, source_json(&state->intakes[i]));
     set(object, "sources", sources);
+    if (state->last_input_ms > 0)
+        set(object, "last_input_ms", time_of(state->last_input_ms));
     set(object, "batches", batches_json(state));
-    write_line(out, object);
+    if (state->chains != NULL)
+        ds_journal_put_chains(object, state->chains);
+    ds_journal_write(out, object);
 }

@@ -7,8 +7,9 @@
  *
  *     allotted   a batch and what belongs to it (before it runs)
  *     prepared   its outputs: the commit record (before any file is renamed)
- *     committed  all of its outputs are in place
+ *     committed  all of its outputs are in place; if it is retained it may have to run again
  *     failed     it was given up
+ *     saved      what is kept was saved (journal_kept.h): batches up to a time need not run again
  *
  * A line that was cut short, or whose checksum is wrong, ends the journal: what it says did not
  * happen yet. Reading it gives a ds_recovered.
@@ -17,10 +18,14 @@
 #define DS_SCHEDULER_JOURNAL_H
 
 #include "scheduler/intake.h"
+#include "scheduler/journal_kept.h"
+#include "scheduler/retained.h"
 
-#define DS_JOURNAL_FORMAT 1
+/* The one that is written; those since the oldest are read. With 2 came saves of what is kept. */
+#define DS_JOURNAL_FORMAT 2
+#define DS_JOURNAL_OLDEST 1
 
-/* A batch that was not committed when the journal ends. */
+/* A batch that was not committed when the journal ends, or is retained. */
 typedef struct ds_recovered_batch {
     int64_t time_ms;
     ds_allotment *allotments;
@@ -29,6 +34,7 @@ typedef struct ds_recovered_batch {
     uint32_t n_tables;
     bool has_blocks; /* received bytes belong to it that are not in the log: they are gone */
     bool prepared;   /* its files only have to be put in place */
+    bool committed;  /* they are; it only has to be applied to what is kept */
     ds_commit commit;
 } ds_recovered_batch;
 
@@ -46,7 +52,11 @@ typedef struct ds_recovered {
     const char *app;
     uint64_t plan_hash, epoch;
     uint32_t key_partitions;
+    uint32_t format;
+    int64_t interval_ms;
     int64_t zero_ms, last_ms; /* the newest batch; zero if there is none */
+    int64_t last_input_ms;    /* the newest one with rows, or DS_NO_BATCH */
+    ds_recovered_kept kept;
     ds_recovered_source *sources;
     uint32_t n_sources;
     ds_recovered_batch *batches; /* in the order of time */
@@ -59,17 +69,19 @@ typedef struct ds_recovered {
 typedef struct ds_journal_state {
     const ds_plan *plan;
     uint64_t epoch;
-    int64_t zero_ms, last_ms;
+    int64_t zero_ms, last_ms, last_input_ms;
     const ds_intake *intakes;
     uint32_t n_intakes;
-    const ds_batch *batches; /* with the commit records of those that are prepared */
+    const ds_retained *retained; /* NULL: there are none */
+    const ds_chains *chains;     /* NULL: nothing is saved */
+    const ds_batch *batches;     /* with the commit records of those that are prepared */
 } ds_journal_state;
 
 /* Each appends one line (with its end) to out. */
 void ds_journal_whole(ds_buffer *out, const ds_journal_state *state);
 void ds_journal_allotted(ds_buffer *out, const ds_plan *plan, const ds_batch *batch);
 void ds_journal_prepared(ds_buffer *out, int64_t batch_ms, const ds_commit *commit);
-void ds_journal_committed(ds_buffer *out, int64_t batch_ms);
+void ds_journal_committed(ds_buffer *out, int64_t batch_ms, bool retained);
 void ds_journal_failed(ds_buffer *out, int64_t batch_ms, const char *reason);
 
 /* Reads the text of one journal file. If even its first record cannot be used: DS_ERR_APP if it is

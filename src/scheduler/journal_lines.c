@@ -43,3 +43,16 @@ json_t *ds_journal_line(const char *line, size_t length)
     json_decref(object);
     return NULL;
 }
+
+void ds_journal_write(ds_buffer *out, json_t *object)
+{
+    char *text = json_dumps(object, JSON_COMPACT);
+    DS_ASSERT(text != NULL);
+    size_t length = strlen(text);
+    DS_ASSERT(length > 2 && text[length - 1] == '}');
+    text[length - 1] = '\0';
+    ds_buffer_printf(out, "%s,\"check\":\"%016" PRIx64 "\"}\n", text,
+                     (uint64_t)XXH3_64bits(text, length - 1));
+    free(text);
+    json_decref(object);
+}

@@ -15,4 +15,7 @@ bool ds_journal_next(const char **at, const char *end, const char **line, size_t
 /* The object of a line, to be freed; NULL if its checksum does not hold or it is no object. */
 json_t *ds_journal_line(const char *line, size_t length);
 
+/* Appends an object (taken over) as one line. */
+void ds_journal_write(ds_buffer *out, json_t *object);
+
 #endif

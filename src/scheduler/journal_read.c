@@ -356,6 +356,7 @@ static bool add_batch(ds_recovered *recovered, const ds_plan *plan, const json_t
         return false;
     if (json_object_get(object, "files") != NULL && !read_commit(recovered->arena, object, &batch))
         return false;
+    batch.committed = json_is_true(json_object_get(object, "committed"));
     ds_recovered_batch *grown =
         DS_ARENA_ARRAY(recovered->arena, ds_recovered_batch, recovered->n_batches + 1);
     if (recovered->n_batches > 0)
@@ -377,9 +378,26 @@ static void remove_batch(ds_recovered *recovered, int64_t time_ms)
     recovered->n_batches = kept;
 }
 
+/* What a save covers need not run again. */
+static bool read_saved(ds_recovered *recovered, const json_t *object)
+{
+    if (!ds_journal_read_kept(recovered->arena, object, &recovered->kept))
+        return false;
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < recovered->n_batches; i++) {
+        const ds_recovered_batch *batch = &recovered->batches[i];
+        if (!batch->committed || batch->time_ms > recovered->kept.batch_ms)
+            recovered->batches[left++] = *batch;
+    }
+    recovered->n_batches = left;
+    return true;
+}
+
 static bool read_whole(ds_recovered *recovered, const ds_plan *plan, const json_t *object)
 {
     uint64_t partitions;
+    get_time(object, "interval_ms", &recovered->interval_ms);
+    get_time(object, "last_input_ms", &recovered->last_input_ms);
     recovered->app = get_text(recovered->arena, object, "app");
     if (recovered->app == NULL || !get_hex(object, "plan_hash", &recovered->plan_hash) ||
         !get_hex(object, "epoch", &recovered->epoch) ||
@@ -389,6 +407,9 @@ static bool read_whole(ds_recovered *recovered, const ds_plan *plan, const json_
         !read_sources(recovered, json_object_get(object, "sources")))
         return false;
     recovered->key_partitions = (uint32_t)partitions;
+    const json_t *kept = json_object_get(object, "kept");
+    if (kept != NULL && !ds_journal_read_kept(recovered->arena, kept, &recovered->kept))
+        return false;
     size_t i;
     const json_t *batch;
     json_array_foreach(json_object_get(object, "batches"), i, batch)
@@ -406,6 +427,8 @@ static bool read_delta(ds_recovered *recovered, const ds_plan *plan, const json_
         return false;
     if (strcmp(kind, "allotted") == 0)
         return add_batch(recovered, plan, object);
+    if (strcmp(kind, "saved") == 0)
+        return read_saved(recovered, object);
     int64_t time_ms;
     if (!get_time(object, "batch_ms", &time_ms))
         return false;
@@ -414,7 +437,9 @@ static bool read_delta(ds_recovered *recovered, const ds_plan *plan, const json_
         return batch != NULL && read_commit(recovered->arena, object, batch);
     if (strcmp(kind, "committed") != 0 && strcmp(kind, "failed") != 0)
         return false;
-    if (batch != NULL)
+    if (batch != NULL && json_is_true(json_object_get(object, "retained")))
+        batch->committed = true;
+    else if (batch != NULL)
         remove_batch(recovered, time_ms);
     return true;
 }
@@ -518,6 +543,9 @@ static void note_lists(ds_recovered *recovered, json_t *next)
 /* An allotted record moves the positions of its sources on. */
 static void note_positions(ds_recovered *recovered, const json_t *object)
 {
+    bool is_first = recovered->last_input_ms == DS_NO_BATCH && json_object_get(object, "tables");
+    if (json_object_size(json_object_get(object, "sources")) > 0 || is_first)
+        get_time(object, "batch_ms", &recovered->last_input_ms);
     const char *name;
     json_t *inputs;
     json_object_foreach(json_object_get(object, "sources"), name, inputs)
@@ -564,7 +592,8 @@ static ds_status read_first(const char *name, const char *line, size_t length, c
                             "%s: the first record is damaged (its checksum does not hold)", name);
     uint64_t format = 0;
     ds_status status = DS_OK;
-    if (!get_number(object, "format", &format) || format != DS_JOURNAL_FORMAT)
+    if (!get_number(object, "format", &format) || format < DS_JOURNAL_OLDEST ||
+        format > DS_JOURNAL_FORMAT)
         status = ds_error_set(error, DS_ERR_APP,
                               "%s: format %" PRIu64 " of the checkpoint is not known here (this "
                               "version reads format %d)",
@@ -572,6 +601,7 @@ static ds_status read_first(const char *name, const char *line, size_t length, c
     else if (!read_whole(recovered, plan, object))
         status =
             ds_error_set(error, DS_ERR_IO, "%s: the first record is not what it should be", name);
+    recovered->format = (uint32_t)format;
     json_decref(object);
     return status;
 }
@@ -584,6 +614,7 @@ ds_status ds_journal_read(const char *name, const char *text, size_t length, con
     ds_arena *arena = ds_arena_new(NULL);
     ds_recovered *recovered = DS_ARENA_NEW(arena, ds_recovered);
     recovered->arena = arena;
+    recovered->last_input_ms = recovered->kept.batch_ms = DS_NO_BATCH;
     ds_journal_next(&at, end, &line, &line_length);
     ds_status status = read_first(name, line, line_length, plan, recovered, error);
     if (status != DS_OK) {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HEARTBEAT_MS 1200
 #define DRIVER_URL "sim://driver" /* where it gives out what it holds of lost executors */
@@ -231,6 +232,13 @@ static void port_commit(void *arg, const ds_commit *commit)
     ds_sim_disk_commit(arg, commit);
 }
 
+static void port_drop_files(void *arg, const char *const *paths, size_t n_paths)
+{
+    ds_sim_trace(arg, "%zu files of saved data are dropped", n_paths);
+    for (size_t i = 0; i < n_paths; i++)
+        unlink(paths[i]);
+}
+
 /* ---- the end ---- */
 
 static void port_progress(void *arg, const ds_progress *progress)
@@ -277,6 +285,7 @@ void ds_sim_driver_start(ds_sim *sim)
                                    .follow = port_follow,
                                    .journal = port_journal,
                                    .commit = port_commit,
+                                   .drop_files = port_drop_files,
                                    .progress = port_progress,
                                    .end = port_end};
     sim->driver = ds_driver_new(&config, &ports);

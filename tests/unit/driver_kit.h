@@ -34,6 +34,7 @@ typedef struct kit_sent {
     ds_task task;           /* one entry for each task of a message */
     int64_t batch_ms;
     uint32_t n_batches;   /* RELEASE: batch_ms is the first of so many, */
+    uint32_t n_saved;     /* RELEASE: refs of saved parts */
     int64_t committed_ms; /* and the first one that is committed and retained; 0: none */
     struct ds_block_range blocks[8];
     uint32_t n_blocks;
@@ -68,6 +69,8 @@ typedef struct driver_kit {
     uint32_t n_commits, n_committed; /* the latter are answered */
     uint64_t closed_stores[16];
     uint32_t n_closed_stores;
+    const char *dropped_files[64];
+    uint32_t n_dropped_files;
     uint32_t n_progress;
     bool ended;
     ds_status status;
@@ -93,6 +96,11 @@ static inline void kit_record_task(driver_kit *k, uint64_t peer, const ds_task *
         s->task.inputs[i] = task->inputs[i];
         s->task.inputs[i].path = ds_arena_strdup(k->arena, task->inputs[i].path);
     }
+    s->task.saved = DS_ARENA_ARRAY(k->arena, ds_saved_part, task->n_saved + 1);
+    for (uint32_t i = 0; i < task->n_saved; i++) {
+        s->task.saved[i] = task->saved[i];
+        s->task.saved[i].path = ds_arena_strdup(k->arena, task->saved[i].path);
+    }
     s->task.tables = DS_ARENA_ARRAY(k->arena, ds_table_use, task->n_tables + 1);
     for (uint32_t i = 0; i < task->n_tables; i++)
         s->task.tables[i] = task->tables[i];
@@ -115,6 +123,7 @@ static inline void kit_send(void *arg, uint64_t peer, const ds_message *message)
         s->batch_ms = message->release.n_batches > 0 ? message->release.batches[0] : 0;
         s->n_batches = message->release.n_batches;
         s->committed_ms = message->release.n_committed > 0 ? message->release.committed[0] : 0;
+        s->n_saved = message->release.n_saved;
         for (uint32_t i = 0; i < message->release.n_blocks && i < 8; i++)
             s->blocks[s->n_blocks++] = message->release.blocks[i];
         break;
@@ -224,6 +233,13 @@ static inline void kit_commit_port(void *arg, const ds_commit *commit)
     k->commits[k->n_commits++] = commit;
 }
 
+static inline void kit_drop_files(void *arg, const char *const *paths, size_t n)
+{
+    driver_kit *k = arg;
+    for (size_t i = 0; i < n; i++)
+        k->dropped_files[k->n_dropped_files++] = ds_arena_strdup(k->arena, paths[i]);
+}
+
 static inline void kit_progress(void *arg, const ds_progress *progress)
 {
     (void)progress;
@@ -288,6 +304,7 @@ static inline void kit_start(driver_kit *k)
                                    .follow = kit_follow,
                                    .journal = kit_journal_port,
                                    .commit = kit_commit_port,
+                                   .drop_files = kit_drop_files,
                                    .progress = kit_progress,
                                    .end = kit_end};
     k->driver = ds_driver_new(&k->config, &ports);
@@ -446,6 +463,48 @@ static inline void kit_done_for(driver_kit *k, const kit_sent *to, uint32_t targ
                         .length = 64,
                         .path = ""};
     kit_result(k, to, DS_OK, &output, 1);
+}
+
+/* What a task has saved of input 0: a part in a file of the folder "kept", or without a checkpoint
+ * in the store. */
+static inline ds_saved_part kit_part(driver_kit *k, const kit_sent *of, uint64_t length)
+{
+    bool in_store = k->config.kept_folder == NULL;
+    ds_saved_part part = {.stage = of->task.stage,
+                          .partition = of->task.partition,
+                          .batch_ms = of->task.batch_ms,
+                          .whole = of->task.save_whole,
+                          .length = length,
+                          .checksum = 7,
+                          .path = ""};
+    if (in_store)
+        part.ref = (ds_ref){of->peer - 100, 4096 + 64 * of->task.partition, length};
+    else
+        part.path =
+            ds_arena_printf(k->arena, "kept/%d-%d.kept", (int)of->task.save, (int)(of->peer - 100));
+    return part;
+}
+
+static inline void kit_saved(driver_kit *k, const kit_sent *of, ds_status status,
+                             ds_saved_part *parts, uint32_t n)
+{
+    ds_message m = {.type = DS_MSG_SAVED};
+    m.saved = (ds_msg_saved){.plan_id = 1,
+                             .save = of->task.save,
+                             .status = (uint32_t)status,
+                             .message = "the disk is full",
+                             .parts = parts,
+                             .n_parts = n};
+    kit_message(k, of->peer, m);
+}
+
+/* A task of the saving batch is done, and its partition is saved. */
+static inline void kit_save(driver_kit *k, const kit_sent *of)
+{
+    ck_assert_ptr_nonnull(of);
+    ck_assert_uint_gt(of->task.save, 0);
+    ds_saved_part part = kit_part(k, of, 100);
+    kit_saved(k, of, DS_OK, &part, 1);
 }
 
 static inline void kit_fail(driver_kit *k, const kit_sent *to, ds_status status)

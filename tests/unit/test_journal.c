@@ -206,7 +206,7 @@ START_TEST(steps_of_batches)
     ck_assert_str_eq(f->files[1].name, "c"); /* by its name in the folder */
     ck_assert_uint_eq(journal_source(&k, "r")->next, 10);
 
-    ds_journal_committed(&k.text, 2000);
+    ds_journal_committed(&k.text, 2000, false);
     ds_journal_prepared(&k.text, 3000, &two->commit);
     journal_read(&k);
     ck_assert_uint_eq(k.recovered->n_batches, 1);
@@ -214,7 +214,7 @@ START_TEST(steps_of_batches)
     ck_assert(k.recovered->batches[0].prepared);
     ck_assert_uint_eq(k.recovered->batches[0].commit.n_files, 0);
 
-    ds_journal_committed(&k.text, 2000); /* twice: no effect */
+    ds_journal_committed(&k.text, 2000, false); /* twice: no effect */
     ds_journal_failed(&k.text, 3000, "because \"so\"\n");
     journal_read(&k);
     ck_assert_uint_eq(k.recovered->n_batches, 0);
@@ -239,7 +239,7 @@ static void open_some(journal_kit *k)
         ds_journal_allotted(&k->text, k->plan, batch);
         ds_journal_prepared(&k->text, t, &batch->commit);
         if (t < 4000)
-            ds_journal_committed(&k->text, t);
+            ds_journal_committed(&k->text, t, false);
     }
 }
 
@@ -482,7 +482,7 @@ START_TEST(a_long_journal)
             journal_file(batch, ds_arena_strdup(batch->arena, path), 0, 5);
         }
         ds_journal_allotted(&k.text, k.plan, batch);
-        ds_journal_committed(&k.text, batch->time_ms);
+        ds_journal_committed(&k.text, batch->time_ms, false);
         ds_batch_free(batch);
     }
     journal_read(&k);

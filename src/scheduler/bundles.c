@@ -1,0 +1,94 @@
+#include "scheduler/bundles.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+#define BUNDLE_TASKS 256u /* of one message */
+#define BUNDLE_INPUTS 50000u
+#define BUNDLE_SAVED 20000u
+#define BUNDLE_BYTES ((size_t)8 << 20) /* about; a message has twice as much room */
+#define INPUT_BYTES ((size_t)64)       /* of an input in a message, but for its path */
+#define SAVED_BYTES ((size_t)96)       /* of a saved part, likewise */
+
+struct ds_bundle {
+    ds_executor_entry *to;
+    ds_task *tasks;
+    uint32_t n, n_inputs, n_saved;
+    size_t bytes;
+};
+
+static void send_bundle(ds_driver *d, ds_bundle *b)
+{
+    if (b->n == 0)
+        return;
+    DS_ASSERT(b->n <= BUNDLE_TASKS && b->to->state == DS_EXECUTOR_READY);
+    ds_message message = {.type = DS_MSG_TASKS};
+    message.tasks = (ds_msg_tasks){b->tasks, b->n};
+    ds_driver_send(d, b->to, &message);
+    b->n = b->n_inputs = b->n_saved = 0;
+    b->bytes = 0;
+}
+
+/* About what a task takes in a message. Inputs are of one kind, and pieces have no paths. */
+static size_t bytes_of(const ds_task *task)
+{
+    size_t bytes = task->n_inputs * INPUT_BYTES + task->n_saved * SAVED_BYTES;
+    for (uint32_t i = 0; i < task->n_saved; i++)
+        bytes += strlen(task->saved[i].path);
+    if (task->n_inputs == 0 || task->inputs[0].kind == DS_INPUT_PIECES)
+        return bytes;
+    for (uint32_t i = 0; i < task->n_inputs; i++)
+        bytes += strlen(task->inputs[i].path) + sizeof(ds_log_place) +
+                 (task->inputs[i].kind == DS_INPUT_TAIL ? sizeof(ds_tail_input) : 0);
+    return bytes;
+}
+
+ds_arena *ds_bundles_arena(ds_bundles *bundles)
+{
+    if (bundles->arena == NULL) {
+        bundles->arena = ds_arena_new(NULL);
+        bundles->bundles =
+            DS_ARENA_ARRAY(bundles->arena, ds_bundle, bundles->driver->registry.n + 1);
+    }
+    return bundles->arena;
+}
+
+static ds_bundle *bundle_of(ds_bundles *bundles, ds_executor_entry *entry)
+{
+    ds_arena *arena = ds_bundles_arena(bundles);
+    DS_ASSERT(entry->place < bundles->driver->registry.n);
+    ds_bundle *b = &bundles->bundles[entry->place];
+    if (b->tasks == NULL) {
+        b->to = entry;
+        b->tasks = DS_ARENA_ARRAY(arena, ds_task, BUNDLE_TASKS);
+    }
+    return b;
+}
+
+static bool has_room(const ds_bundle *b, const ds_task *task, size_t bytes)
+{
+    return b->n == 0 ||
+           (b->n < BUNDLE_TASKS && b->n_inputs + task->n_inputs <= BUNDLE_INPUTS &&
+            b->n_saved + task->n_saved <= BUNDLE_SAVED && b->bytes + bytes <= BUNDLE_BYTES);
+}
+
+void ds_bundles_add(ds_bundles *bundles, ds_executor_entry *to, const ds_task *task)
+{
+    ds_bundle *b = bundle_of(bundles, to);
+    size_t bytes = bytes_of(task);
+    if (!has_room(b, task, bytes))
+        send_bundle(bundles->driver, b);
+    b->tasks[b->n++] = *task;
+    b->n_inputs += task->n_inputs;
+    b->n_saved += task->n_saved;
+    b->bytes += bytes;
+}
+
+void ds_bundles_send(ds_bundles *bundles)
+{
+    for (size_t i = 0; i < bundles->driver->registry.n && bundles->arena != NULL; i++)
+        send_bundle(bundles->driver, &bundles->bundles[i]);
+    ds_arena_free(bundles->arena);
+    *bundles = (ds_bundles){.driver = bundles->driver};
+}

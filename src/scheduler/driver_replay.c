@@ -1,0 +1,332 @@
+/*
+ * Key partitions: where each stands, which task it may be given next, and how it comes to stand
+ * there again when its owner is lost.
+ *
+ * Batches are applied to a partition of a keyed stage one by one, in the order of time, whatever
+ * else goes on; one task of it is out at a time. What was applied since the last save can be
+ * applied again: it is retained, or not committed yet. So a partition that is gone begins with its
+ * chain (what was saved of it), and is given replays of these batches, which change it and
+ * nothing else. Then it goes on.
+ *
+ * The same happens when it does not stand where it should (its executor says so, or a task of an
+ * earlier batch has to run again). If that happens again and again, its chain is of no use: it
+ * is counted as lost, and begins with the batches that are there.
+ */
+#include "base/assert.h"
+#include "base/log.h"
+#include "scheduler/bundles.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define MOST_LOSSES 4u   /* how often, in a row, a partition may not be where it should be */
+#define MOST_FAILURES 4u /* of a replay, in a row; */
+#define MOST_PASSING 32u /* those for want of memory may pass */
+
+/* ---- where it stands ---- */
+
+static void count_lost(ds_driver *d, uint32_t stage_id, uint32_t partition)
+{
+    const ds_stage *stage = &d->plan->stages[stage_id];
+    d->progress.panes_lost++;
+    d->acts_ms[stage_id][partition] = DS_NO_BATCH;
+    for (uint32_t i = 0; i < stage->n_inputs; i++) {
+        const ds_node *node = stage->inputs[i].root;
+        bool state = node->kind == DS_NODE_STATE;
+        if (ds_node_keeps(node))
+            ds_log_error("stream %s: the %s of key partition %u %s lost; %s", node->stream,
+                         state ? "state" : "windows", partition, state ? "was" : "were",
+                         state ? "it begins anew"
+                               : "they begin anew, and results that overlap the loss are too low");
+    }
+}
+
+/* It is not with its owner: it begins with what was saved, and goes on from there. */
+static void fall_back(ds_driver *d, uint32_t stage, uint32_t partition)
+{
+    ds_keyed *k = &d->keyed[stage][partition];
+    DS_ASSERT(!k->busy);
+    bool saved = ds_chains_has(&d->chains, stage, partition);
+    if (d->config.saves ? k->gap : k->stands_ms != DS_NO_BATCH)
+        count_lost(d, stage, partition);
+    k->gap = false;
+    k->loaded = false;
+    k->based = saved ? d->chains.save : 0;
+    k->stands_ms = saved ? d->chains.batch_ms : DS_NO_BATCH;
+    k->failures = 0;
+    k->not_before_us = 0;
+    if (!k->behind && d->config.saves) {
+        k->behind = true;
+        d->n_behind++;
+    }
+}
+
+static void catch_up(ds_driver *d, ds_keyed *k)
+{
+    DS_ASSERT(k->behind && d->n_behind > 0);
+    k->behind = false;
+    k->losses = 0;
+    d->n_behind--;
+}
+
+void ds_driver_lose_partitions(ds_driver *d, uint64_t executor_id)
+{
+    DS_ASSERT(executor_id != 0);
+    uint32_t n = 0;
+    for (uint32_t s = 0; s < d->plan->n_stages; s++) {
+        for (uint32_t p = 0; d->keyed[s] != NULL && p < d->plan->stages[s].n_partitions; p++) {
+            if (d->owners[p] != executor_id)
+                continue;
+            d->keyed[s][p].busy = d->keyed[s][p].replaying = false;
+            n += d->keyed[s][p].stands_ms != DS_NO_BATCH;
+            fall_back(d, s, p);
+        }
+    }
+    for (uint32_t p = 0; p < d->plan->key_partitions; p++)
+        if (d->owners[p] == executor_id)
+            d->owners[p] = 0;
+    if (n > 0 && d->config.saves)
+        ds_log_warn("%u key partitions were with executor %" PRIu64 ": others begin with what was "
+                    "saved of them, and apply %zu batches again",
+                    n, executor_id, ds_retained_count(&d->retained));
+}
+
+void ds_driver_keyed_lost(ds_driver *d, uint32_t stage, uint32_t partition)
+{
+    ds_keyed *k = &d->keyed[stage][partition];
+    if (k->losses++ >= MOST_LOSSES && !ds_chains_has(&d->chains, stage, partition)) {
+        char why[DS_ERROR_TEXT];
+        snprintf(why, sizeof why, "stream %s: key partition %u cannot be put together again",
+                 d->plan->stages[stage].root->stream, partition);
+        ds_driver_end(d, DS_ERR_INTERNAL, why);
+        return;
+    }
+    if (k->losses > MOST_LOSSES) {
+        ds_chains_drop(&d->chains, stage, partition);
+        k->gap = true;
+        k->losses = 0;
+    }
+    fall_back(d, stage, partition);
+}
+
+/* ---- what comes next ---- */
+
+static bool is_applied(const ds_batch *batch, uint32_t stage, uint32_t partition)
+{
+    const ds_batch_stage *of = &batch->stages[stage];
+    return partition < of->n_tasks && of->tasks[partition].state == DS_TASK_DONE;
+}
+
+static bool is_under_way(const ds_batch *batch)
+{
+    return batch->state != DS_BATCH_ALLOTTED && batch->state != DS_BATCH_FAILED;
+}
+
+/* True if the batch is, or will be, applied to partitions of the stage. */
+static bool concerns(const ds_batch *batch, uint32_t stage)
+{
+    const ds_batch_stage *of = &batch->stages[stage];
+    return of->n_tasks > 0 || (of->runs && !of->done);
+}
+
+/* The first batch after a time that concerns the stage, of those that were begun; or NULL. */
+static ds_batch *next_batch(const ds_driver *d, uint32_t stage, int64_t after_ms)
+{
+    for (size_t i = ds_retained_after(&d->retained, after_ms); i < d->retained.n; i++)
+        if (concerns(d->retained.list[i], stage))
+            return d->retained.list[i];
+    for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
+        if (batch->time_ms > after_ms && is_under_way(batch) && concerns(batch, stage))
+            return batch;
+    return NULL;
+}
+
+/* True if this batch, or a later one, was applied to the partition once. */
+static bool was_applied_since(const ds_batch *batch, uint32_t stage, uint32_t partition)
+{
+    if (batch->state == DS_BATCH_RETAINED || is_applied(batch, stage, partition))
+        return true;
+    for (; batch != NULL; batch = batch->next)
+        if (is_under_way(batch) && is_applied(batch, stage, partition))
+            return true;
+    return false;
+}
+
+/* A save that waits for its end takes these out of the list: they are not begun any more. */
+static bool is_leaving(const ds_driver *d, const ds_batch *batch)
+{
+    return ds_driver_save_is_whole(d) && batch->time_ms <= d->save.batch_ms;
+}
+
+bool ds_driver_may_apply(ds_driver *d, const ds_batch *batch, uint32_t stage, uint32_t partition)
+{
+    const ds_keyed *k = &d->keyed[stage][partition];
+    if (k->busy || is_leaving(d, batch))
+        return false;
+    if (k->stands_ms > batch->time_ms) /* its output is gone, and it was not the last one */
+        fall_back(d, stage, partition);
+    if (k->behind && next_batch(d, stage, k->stands_ms) != batch)
+        return false;
+    if (batch->state == DS_BATCH_RETAINED)
+        return true;
+    for (const ds_batch *before = d->batches; before != batch; before = before->next)
+        if (is_under_way(before) && concerns(before, stage) &&
+            !is_applied(before, stage, partition))
+            return false;
+    return true;
+}
+
+/* ---- tasks ---- */
+
+void ds_driver_keyed_begins(ds_driver *d, ds_arena *arena, ds_task *task)
+{
+    ds_keyed *k = &d->keyed[task->stage][task->partition];
+    DS_ASSERT(!k->busy && k->stands_ms <= task->batch_ms && d->owners[task->partition] != 0);
+    k->busy = true;
+    task->keyed_ms = k->stands_ms;
+    if (!k->loaded && k->stands_ms != DS_NO_BATCH)
+        task->saved =
+            ds_chains_parts(&d->chains, task->stage, task->partition, arena, &task->n_saved);
+    ds_driver_save_task(d, task);
+}
+
+void ds_driver_keyed_ends(ds_driver *d, uint32_t stage, uint32_t partition)
+{
+    d->keyed[stage][partition].busy = false;
+}
+
+void ds_driver_keyed_done(ds_driver *d, uint32_t stage, uint32_t partition, int64_t batch_ms)
+{
+    ds_keyed *k = &d->keyed[stage][partition];
+    DS_ASSERT(!k->busy && k->stands_ms <= batch_ms);
+    k->stands_ms = batch_ms;
+    k->loaded = true;
+    if (!k->behind)
+        k->losses = 0;
+}
+
+/* ---- replays ---- */
+
+/* What it reads is there, and no task of the batch has to come first. */
+static bool can_replay(const ds_driver *d, const ds_batch *batch, uint32_t stage,
+                       uint32_t partition)
+{
+    return is_applied(batch, stage, partition) && !batch->stages[stage].stale &&
+           !batch->unsettled && !is_leaving(d, batch);
+}
+
+static void hand_out(ds_bundles *round, const ds_batch *batch, uint32_t stage_id,
+                     uint32_t partition)
+{
+    ds_driver *d = round->driver;
+    ds_keyed *k = &d->keyed[stage_id][partition];
+    ds_executor_entry *owner = ds_driver_owner(d, partition);
+    if (owner == NULL)
+        return;
+    const ds_batch_stage *stage = &batch->stages[stage_id];
+    ds_task task = {.batch_ms = batch->time_ms,
+                    .plan_id = 1,
+                    .stage = stage_id,
+                    .partition = partition,
+                    .attempt = DS_REPLAY_ATTEMPTS + ++k->replays,
+                    .zero_ms = d->zero_ms,
+                    .inputs = stage->inputs,
+                    .n_inputs = stage->n_inputs,
+                    .mode = DS_TASK_REPLAY};
+    ds_driver_add_tables(d, batch, ds_bundles_arena(round), &task);
+    ds_driver_keyed_begins(d, ds_bundles_arena(round), &task);
+    k->replaying = true;
+    k->replay_ms = batch->time_ms;
+    ds_bundles_add(round, owner, &task);
+    owner->running++;
+    d->progress.tasks++;
+}
+
+static void replay_partition(ds_bundles *round, uint32_t stage, uint32_t partition)
+{
+    ds_driver *d = round->driver;
+    ds_keyed *k = &d->keyed[stage][partition];
+    if (!k->behind || k->busy || k->not_before_us > d->now_us)
+        return;
+    const ds_batch *batch = next_batch(d, stage, k->stands_ms);
+    if (batch == NULL || !was_applied_since(batch, stage, partition))
+        catch_up(d, k);
+    else if (can_replay(d, batch, stage, partition))
+        hand_out(round, batch, stage, partition);
+}
+
+void ds_driver_replay(ds_driver *d, ds_bundles *round)
+{
+    for (uint32_t s = 0; d->n_behind > 0 && s < d->plan->n_stages; s++)
+        for (uint32_t p = 0; d->keyed[s] != NULL && p < d->plan->stages[s].n_partitions; p++)
+            replay_partition(round, s, p);
+}
+
+int64_t ds_driver_replay_deadline(const ds_driver *d)
+{
+    int64_t deadline = INT64_MAX;
+    for (uint32_t s = 0; d->n_behind > 0 && s < d->plan->n_stages; s++)
+        for (uint32_t p = 0; d->keyed[s] != NULL && p < d->plan->stages[s].n_partitions; p++) {
+            const ds_keyed *k = &d->keyed[s][p];
+            if (k->behind && !k->busy && k->not_before_us > d->now_us &&
+                k->not_before_us < deadline)
+                deadline = k->not_before_us;
+        }
+    return deadline;
+}
+
+/* A full disk, or want of memory, may pass; anything else came of this very batch when it ran for
+ * the first time, and did not then. */
+static void on_failure(ds_driver *d, ds_keyed *k, const ds_task_result *result)
+{
+    d->progress.retries++;
+    if (result->status == DS_ERR_LOST) {
+        ds_driver_keyed_lost(d, result->stage, result->partition);
+        return;
+    }
+    int64_t wait = DS_RETRY_US << (k->failures < 6 ? k->failures : 6);
+    k->not_before_us = d->now_us + (wait < DS_RETRY_MOST_US ? wait : DS_RETRY_MOST_US);
+    bool passes = result->status == DS_ERR_NO_MEMORY || result->status == DS_ERR_UNAVAILABLE;
+    if (++k->failures == 1)
+        ds_log_warn("stream %s: key partition %u: a batch cannot be applied again: %s",
+                    d->plan->stages[result->stage].root->stream, result->partition,
+                    result->message);
+    if (result->status != DS_ERR_IO && k->failures >= (passes ? MOST_PASSING : MOST_FAILURES))
+        ds_driver_end(d, (ds_status)result->status, result->message);
+}
+
+void ds_driver_on_replayed(ds_driver *d, ds_executor_entry *from, const ds_task_result *result)
+{
+    if (result->stage >= d->plan->n_stages || d->keyed[result->stage] == NULL ||
+        result->partition >= d->plan->stages[result->stage].n_partitions)
+        return;
+    ds_keyed *k = &d->keyed[result->stage][result->partition];
+    if (!k->replaying || d->owners[result->partition] != from->id ||
+        k->replay_ms != result->batch_ms || DS_REPLAY_ATTEMPTS + k->replays != result->attempt)
+        return;
+    DS_ASSERT(from->running > 0 && k->busy && k->behind);
+    from->running--;
+    k->busy = k->replaying = false;
+    if (result->status != DS_OK) {
+        on_failure(d, k, result);
+        return;
+    }
+    k->failures = 0;
+    ds_driver_keyed_done(d, result->stage, result->partition, result->batch_ms);
+}
+
+/* ---- what is gone ---- */
+
+void ds_driver_chains_of(ds_driver *d, const ds_executor_entry *lost)
+{
+    DS_ASSERT(lost->state == DS_EXECUTOR_GONE && !lost->store_open);
+    for (uint32_t s = 0; s < d->plan->n_stages; s++)
+        for (uint32_t p = 0; d->keyed[s] != NULL && p < d->plan->stages[s].n_partitions; p++) {
+            if (!ds_chains_part_lies_in(&d->chains, s, p, lost->id))
+                continue;
+            ds_chains_drop(&d->chains, s, p);
+            d->keyed[s][p].gap = true;
+            if (!d->keyed[s][p].loaded)
+                fall_back(d, s, p);
+        }
+}

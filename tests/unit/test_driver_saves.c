@@ -1,0 +1,277 @@
+/* Saves of what is kept: when they are due, what makes them finished, what makes them fail. */
+#include "unit/saves_kit.h"
+
+/* Three batches, of which the last one is the saving one; what it saved has not come. */
+static void run_to_save(driver_kit *k)
+{
+    saves_batch(k, 1000);
+    saves_batch(k, 2000);
+    ck_assert_uint_eq(saves_task(k, 2000, 0)->task.save, 0);
+    saves_batch(k, 3000);
+}
+
+static void save_all(driver_kit *k, int64_t batch_ms)
+{
+    for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
+        kit_save(k, saves_task(k, batch_ms, p));
+}
+
+/* In a run of their own, in stores. */
+static void open_in_stores(driver_kit *k)
+{
+    saves_open(k, "3s");
+    saves_start(k);
+}
+
+static void open_with_checkpoint(driver_kit *k)
+{
+    saves_open(k, "3s");
+    k->config.checkpoint = true;
+    k->config.kept_folder = "kept";
+    saves_start(k);
+}
+
+START_TEST(a_save_is_due_after_a_while)
+{
+    driver_kit k;
+    open_in_stores(&k);
+    run_to_save(&k);
+    for (uint32_t p = 0; p < SAVES_PARTITIONS; p++) {
+        ck_assert_uint_eq(saves_task(&k, 3000, p)->task.save, 1);
+        ck_assert(saves_task(&k, 3000, p)->task.save_whole); /* there is nothing yet */
+    }
+    saves_batch(&k, 4000);
+    ck_assert_uint_eq(saves_task(&k, 4000, 0)->task.save, 0); /* one at a time */
+    ck_assert_uint_eq(saves_released(&k), 0);
+    save_all(&k, 3000);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 1);
+    ck_assert_uint_eq(saves_released(&k), 3); /* but not the fourth */
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(the_next_one_has_changes)
+{
+    driver_kit k;
+    open_in_stores(&k);
+    run_to_save(&k);
+    save_all(&k, 3000);
+    /* It was allotted when four batches were waiting: 8000 is the first one after the end. */
+    for (int64_t t = 4000; t <= 7000; t += 1000)
+        saves_batch(&k, t);
+    saves_batch(&k, 8000);
+    for (uint32_t p = 0; p < SAVES_PARTITIONS; p++) {
+        ck_assert_uint_eq(saves_task(&k, 8000, p)->task.save, 2);
+        ck_assert(!saves_task(&k, 8000, p)->task.save_whole);
+    }
+    for (uint32_t p = 0; p < SAVES_PARTITIONS; p++) {
+        const kit_sent *of = saves_task(&k, 8000, p);
+        ds_saved_part part = kit_part(&k, of, p == 0 ? 0 : 10); /* nothing changed */
+        kit_saved(&k, of, DS_OK, &part, 1);
+    }
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 2);
+    ck_assert_uint_eq(saves_given_back(&k), 0); /* chains need all of it */
+    kit_settle(&k);
+    ck_assert(k.ended);
+    ck_assert_uint_eq(saves_given_back(&k), 4 + 3);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(it_waits_for_the_commit)
+{
+    driver_kit k;
+    open_in_stores(&k);
+    saves_batch(&k, 1000);
+    saves_batch(&k, 2000);
+    saves_run(&k, 3000);
+    save_all(&k, 3000);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 0);
+    ck_assert_uint_eq(saves_released(&k), 0);
+    kit_committed(&k, DS_OK);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 1);
+    ck_assert_uint_eq(saves_released(&k), 3);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(it_is_in_the_checkpoint)
+{
+    driver_kit k;
+    open_with_checkpoint(&k);
+    run_to_save(&k);
+    ck_assert_ptr_nonnull(strstr(saves_record(&k, "committed")->text, "\"retained\":true"));
+    save_all(&k, 3000);
+    const kit_journal *record = saves_record(&k, "saved");
+    ck_assert_ptr_nonnull(record);
+    ck_assert(record->sync);
+    ck_assert_ptr_nonnull(strstr(record->text, "\"save\":1,\"batch_ms\":3000"));
+    ck_assert_ptr_nonnull(strstr(record->text, "\"stream\":\"g\""));
+    ck_assert_ptr_nonnull(strstr(record->text, "\"file\":\"1-1.kept\""));
+    kit_close(&k);
+}
+END_TEST
+
+/* Files go when the checkpoint says that nothing needs them, not before. */
+START_TEST(files_are_dropped_once_it_is_durable)
+{
+    driver_kit k;
+    open_with_checkpoint(&k);
+    run_to_save(&k);
+    save_all(&k, 3000);
+    saves_write(&k);
+    for (int64_t t = 4000; t <= 7000; t += 1000)
+        saves_batch(&k, t);
+    saves_run(&k, 8000);
+    kit_committed(&k, DS_OK);
+    saves_write(&k);
+    for (uint32_t p = 0; p < SAVES_PARTITIONS; p++) {
+        const kit_sent *of = saves_task(&k, 8000, p);
+        ck_assert(!of->task.save_whole);
+        ds_saved_part part = kit_part(&k, of, 500);
+        part.whole = true; /* an executor may do more than it was asked to */
+        kit_saved(&k, of, DS_OK, &part, 1);
+    }
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 2);
+    ck_assert_uint_eq(k.n_dropped_files, 0);
+    kit_journaled(&k, (uint32_t)(saves_record(&k, "saved") - k.journal), DS_OK);
+    ck_assert_uint_eq(k.n_dropped_files, 2);
+    ck_assert_str_ne(k.dropped_files[0], k.dropped_files[1]);
+    ck_assert_str_eq(k.dropped_files[0][5] == '1' ? "1" : "", "1"); /* of save 1 */
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(a_failed_save_is_tried_again)
+{
+    driver_kit k;
+    open_with_checkpoint(&k);
+    run_to_save(&k);
+    kit_save(&k, saves_task(&k, 3000, 0));
+    kit_saved(&k, saves_task(&k, 3000, 1), DS_ERR_IO, NULL, 0);
+    ck_assert_uint_eq(k.n_dropped_files, 1); /* of the part that had come */
+    kit_save(&k, saves_task(&k, 3000, 2));
+    kit_save(&k, saves_task(&k, 3000, 2)); /* a second time */
+    ck_assert_uint_ge(k.n_dropped_files, 1);
+    ck_assert_uint_eq(saves_released(&k), 0);
+    saves_batch(&k, 4000); /* the next ones are allotted: too early */
+    saves_batch(&k, 5000);
+    saves_batch(&k, 6000);
+    k.now_us += 1000000;
+    saves_batch(&k, 7000);
+    saves_batch(&k, 8000);
+    saves_batch(&k, 9000);
+    ck_assert_uint_eq(saves_task(&k, 8000, 0)->task.save, 0);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 0);
+    kit_close(&k);
+}
+END_TEST
+
+/* After a failure all is saved anew, as nobody knows what it has told of. */
+START_TEST(after_a_failure_all_is_saved)
+{
+    driver_kit k;
+    open_in_stores(&k);
+    run_to_save(&k);
+    save_all(&k, 3000);
+    for (int64_t t = 4000; t <= 7000; t += 1000)
+        saves_batch(&k, t);
+    k.now_us += 5000000;
+    saves_run(&k, 8000);
+    kit_saved(&k, saves_task(&k, 8000, 3), DS_ERR_NO_MEMORY, NULL, 0);
+    k.now_us += 5000000;
+    kit_committed(&k, DS_OK);
+    ck_assert_ptr_nonnull(kit_task(&k, 9000, 0, 0));
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 1);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(parts_that_cannot_be)
+{
+    for (int i = 0; i < 6; i++) {
+        driver_kit k;
+        open_with_checkpoint(&k);
+        run_to_save(&k);
+        const kit_sent *of = saves_task(&k, 3000, 0);
+        ds_saved_part part = kit_part(&k, of, 100);
+        switch (i) {
+        case 0: part.partition = 4; break;
+        case 1: part.path = "elsewhere/1-1.kept"; break;
+        case 2: part.path = "kept/../../etc/passwd"; break;
+        case 3: part.input = 7; break;
+        case 4: part.batch_ms = 2000; break;
+        default: part.whole = false; break; /* changes to nothing */
+        }
+        kit_saved(&k, of, DS_OK, &part, 1);
+        for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
+            kit_save(&k, saves_task(&k, 3000, p));
+        ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 0);
+        ck_assert(!k.ended);
+        kit_close(&k);
+    }
+}
+END_TEST
+
+START_TEST(of_somebody_else)
+{
+    driver_kit k;
+    open_in_stores(&k);
+    run_to_save(&k);
+    const kit_sent *of = saves_task(&k, 3000, 0);
+    ds_saved_part part = kit_part(&k, of, 100);
+    ds_message m = {.type = DS_MSG_SAVED};
+    m.saved = (ds_msg_saved){.plan_id = 1, .save = 1, .message = "", .parts = &part, .n_parts = 1};
+    kit_message(&k, kit_peer(of->peer == kit_peer(1) ? 2 : 1), m);
+    save_all(&k, 3000);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 0); /* it was given up */
+    kit_close(&k);
+}
+END_TEST
+
+/* Pieces of very many batches would fill the stores. */
+START_TEST(full_stores_make_a_save_due)
+{
+    driver_kit k;
+    saves_open(&k, "1h");
+    saves_start(&k);
+    int64_t t = 1000;
+    for (; t <= 9000 && (t < 2000 || saves_task(&k, t - 1000, 0)->task.save == 0); t += 1000) {
+        saves_write(&k);
+        const kit_sent *map = kit_task(&k, t, 0, 0);
+        ds_output output = {.kind = DS_OUTPUT_PIECES,
+                            .target = 1,
+                            .ref = {map->peer - 100, 0, KIT_STORE / 15},
+                            .path = ""};
+        kit_result(&k, map, DS_OK, &output, 1);
+        for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
+            kit_done(&k, saves_task(&k, t, p));
+        kit_committed(&k, DS_OK);
+    }
+    ck_assert_int_lt(t, 10000);
+    kit_close(&k);
+}
+END_TEST
+
+/* A save that is under way at the end is waited for. */
+START_TEST(the_end_waits_for_it)
+{
+    driver_kit k;
+    open_in_stores(&k);
+    run_to_save(&k);
+    for (int64_t t = 4000; t <= 9000; t += 1000)
+        saves_batch(&k, t);
+    ck_assert(!k.ended);
+    save_all(&k, 3000);
+    ck_assert(k.ended);
+    ck_assert_int_eq(k.status, DS_OK);
+    ck_assert_uint_eq(saves_released(&k), 9);
+    ck_assert_uint_eq(saves_given_back(&k), 4);
+    kit_close(&k);
+}
+END_TEST
+
+UNIT_MAIN("driver_saves", a_save_is_due_after_a_while, the_next_one_has_changes,
+          it_waits_for_the_commit, it_is_in_the_checkpoint, files_are_dropped_once_it_is_durable,
+          a_failed_save_is_tried_again, after_a_failure_all_is_saved, parts_that_cannot_be,
+          of_somebody_else, full_stores_make_a_save_due, the_end_waits_for_it)
