@@ -553,6 +553,7 @@ static ds_receiver_spec receiver_spec(const ds_app *app, const ds_app_source *so
                               .idle_ms = RECEIVER_IDLE_MS,
                               .give_up_ms = RECEIVER_GIVE_UP_MS,
                               .rate = start->rate,
+                              .ack = source->ack,
                               .log_folder = start->log_folder};
 }
 

@@ -69,6 +69,7 @@ typedef struct executor_loop {
     ds_receivers *receivers; /* started with the first receiver */
     ds_save_thread *saver;   /* started with the first save */
     ds_log_writer *log;      /* before this loop as the receivers' sink */
+    _Atomic bool acks;       /* some peer is told what is in the log */
     ds_spill *spill;
     ds_store *store;
     ds_bulk_server *bulk_server;
@@ -138,6 +139,8 @@ static void on_block(void *arg, uint64_t receiver_id, const ds_block_room *room,
     m->receiver_id = receiver_id;
     m->block = *block;
     ds_mailbox_post(loop->mailbox, &m->link);
+    if (block->log.receiver_id != 0 && atomic_load(&loop->acks))
+        ds_receivers_durable(loop->receivers, receiver_id, block->block_id);
 }
 
 static void on_give_back(void *arg, uint64_t receiver_id, const ds_block_room *room)
@@ -273,6 +276,8 @@ static void port_receiver_add(void *arg, const ds_receiver_spec *spec)
     ds_status status = DS_OK;
     if (loop->receivers == NULL)
         status = start_receivers(loop, &error);
+    if (spec->ack)
+        atomic_store(&loop->acks, true);
     if (status == DS_OK && spec->log_folder != NULL && spec->log_folder[0] != '\0')
         status = ds_log_writer_add(loop->log, spec->receiver_id, spec->log_folder, &error);
     if (status == DS_OK)

@@ -114,6 +114,7 @@ static void drop_record(ds_block_cutter *cutter, ds_record_stream *stream)
 {
     cutter->too_long++;
     cutter->all_records++;
+    stream->lines++;
     stream->skipping = true;
     stream->carry.length = 0;
 }
@@ -152,6 +153,7 @@ static void take_piece(ds_block_cutter *cutter, ds_record_stream *stream, const 
         uint64_t records = ds_newline_count(piece, whole);
         cutter->records += records;
         cutter->all_records += records;
+        stream->lines += records;
         cutter->used += stream->carry.length + whole;
         stream->carry.length = 0;
     }
@@ -195,6 +197,7 @@ static void take_header(ds_block_cutter *cutter, ds_record_stream *stream)
         ds_buffer_append_char(&stream->header, '\n');
         stream->header_known = true;
         drop_record(cutter, stream);
+        stream->lines = 0; /* it is none of them */
     }
 }
 
@@ -246,6 +249,16 @@ void ds_record_stream_end(const ds_block_cutter *cutter, ds_record_stream *strea
         stream->cut_short = cut_short;
     }
     stream->pending = true;
+}
+
+void ds_record_stream_drop(ds_record_stream *stream)
+{
+    const char *end = NULL;
+    if (stream->pending)
+        end = memrchr(stream->carry.data, '\n', stream->carry.length);
+    stream->carry.length = end == NULL ? 0 : (size_t)(end + 1 - stream->carry.data);
+    stream->pending = end != NULL;
+    stream->skipping = false;
 }
 
 bool ds_block_cutter_cut(ds_block_cutter *cutter, ds_block_room *room, ds_block *block)

@@ -41,6 +41,7 @@ typedef struct ds_record_stream {
     bool skipping;  /* within a record that was dropped for its length */
     bool pending;   /* carry holds whole records that wait for room */
     bool cut_short; /* the last of the pending records was not finished by its peer */
+    uint64_t lines; /* that came to be in blocks, or were dropped for their length */
 } ds_record_stream;
 
 typedef struct ds_block_cutter {
@@ -93,6 +94,9 @@ ds_cut_step ds_block_cutter_place(ds_block_cutter *cutter, ds_record_stream *str
 /* Ends a stream: an unfinished record gets a line end, becomes pending, and if cut_short
  * counts as such in its block. Call ds_block_cutter_place until it is done. */
 void ds_record_stream_end(const ds_block_cutter *cutter, ds_record_stream *stream, bool cut_short);
+
+/* Ends a stream without what is not finished of it: its peer sends that again. */
+void ds_record_stream_drop(ds_record_stream *stream);
 
 /* Takes the block and its room (capacity 0 if there is none) out of the cutter. False if there
  * is nothing to report; a block of length 0 has counters only. */

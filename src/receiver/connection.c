@@ -81,10 +81,12 @@ static bool find_window(ds_connection *c, char **bytes, size_t *length)
 
 static void settle_end(ds_connection *c)
 {
-    if (ds_connection_settle(c))
-        c->intake->ops->ended(c->intake, c);
-    else
+    if (!ds_connection_settle(c))
         stall(c);
+    else if (ds_connection_lingers(c))
+        c->lingers = true;
+    else
+        c->intake->ops->ended(c->intake, c);
 }
 
 /* The end of the stream, or an error, which is one too. */
@@ -94,6 +96,8 @@ static void end(ds_connection *c, int error)
     c->ended = true;
     c->error = error;
     bool cut_short = c->intake->spec.kind != DS_RECEIVE_STDIN;
+    if (c->intake->spec.ack && error != 0) /* its peer sends again what it was not told of */
+        ds_record_stream_drop(&c->stream);
     ds_record_stream_end(&c->intake->cutter, &c->stream, cut_short);
     settle_end(c);
 }

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RESUMED 32 /* connections at a time, when there are tokens again */
+#define FINISH_US INT64_C(2000000) /* how long peers may be told what is safe, after the end */
+#define RESUMED 32                 /* connections at a time, when there are tokens again */
 
 static const ds_intake_ops *const kinds[] = {
     [DS_RECEIVE_CONNECT] = &ds_socket_connect_ops,
@@ -24,7 +25,7 @@ ds_intake *ds_intake_new(ds_poller *poller, const ds_block_sink *sink, const ds_
     intake->spec.name = ds_strdup(spec->name != NULL ? spec->name : "");
     intake->spec.host = ds_strdup(spec->host != NULL ? spec->host : "");
     intake->ops = kinds[spec->kind];
-    intake->cut_at_us = DS_NEVER;
+    intake->cut_at_us = intake->tell_us = DS_NEVER;
     intake->bytes_at_us = poller->now_us;
     intake->last = &intake->connections;
     ds_rate_limit_init(&intake->limit, spec->rate, poller->now_us);
@@ -46,10 +47,12 @@ static void cut(ds_intake *intake)
     ds_block_room room;
     ds_block block;
     intake->cut_at_us = DS_NEVER;
-    if (ds_block_cutter_cut(&intake->cutter, &room, &block))
+    if (ds_block_cutter_cut(&intake->cutter, &room, &block)) {
+        ds_intake_mark(intake, block.block_id);
         intake->sink->report(intake->sink->arg, intake->spec.receiver_id, &room, &block);
-    else
+    } else {
         give_back(intake, &room);
+    }
 }
 
 static void close_all(ds_intake *intake)
@@ -155,14 +158,20 @@ static void resume_some(ds_intake *intake)
 
 int64_t ds_intake_deadline(const ds_intake *intake)
 {
+    if (intake->over)
+        return intake->finish_us < intake->tell_us ? intake->finish_us : intake->tell_us;
     int64_t least = intake->ops->deadline(intake);
     int64_t resume = resume_us(intake);
     least = intake->cut_at_us < least ? intake->cut_at_us : least;
+    least = intake->tell_us < least ? intake->tell_us : least;
     return resume < least ? resume : least;
 }
 
 void ds_intake_timer(ds_intake *intake)
 {
+    ds_intake_tell(intake);
+    if (intake->over)
+        return;
     if (intake->cut_at_us <= intake->poller->now_us)
         cut(intake);
     if (resume_us(intake) <= intake->poller->now_us &&
@@ -177,27 +186,44 @@ static uint32_t settle_all(ds_intake *intake)
 {
     uint32_t dropped = 0;
     for (ds_connection *c = intake->connections; c != NULL; c = c->next) {
-        if (!c->ended)
+        if (!c->ended && intake->spec.ack)
+            ds_record_stream_drop(&c->stream);
+        else if (!c->ended)
             ds_record_stream_end(&intake->cutter, &c->stream, true);
         dropped += !ds_connection_settle(c);
     }
     return dropped;
 }
 
-void ds_intake_finish(ds_intake *intake)
+/* Nothing more is read, and nobody is let in. */
+static void begin_finish(ds_intake *intake)
 {
-    DS_ASSERT(intake->over);
     uint32_t dropped = settle_all(intake);
     cut(intake);
-    close_all(intake);
+    for (ds_connection *c = intake->connections; c != NULL; c = c->next)
+        ds_poller_unwatch(intake->poller, &c->watch);
+    intake->ops->close(intake);
+    intake->ops = NULL;
+    intake->finish_us = intake->poller->now_us + FINISH_US;
     if (dropped > 0) {
         char *text = intake->last_word.message;
         size_t length = strlen(text);
         snprintf(text + length, sizeof intake->last_word.message - length,
                  "; the last records of %u connections were dropped for want of room", dropped);
     }
+}
+
+bool ds_intake_finish(ds_intake *intake)
+{
+    DS_ASSERT(intake->over);
+    if (intake->finish_us == 0)
+        begin_finish(intake);
+    if (intake->poller->now_us < intake->finish_us && !ds_intake_told(intake))
+        return false;
+    close_all(intake);
     intake->sink->state(intake->sink->arg, intake->spec.receiver_id, intake->last_phase,
                         intake->last_word.status, intake->last_word.message);
+    return true;
 }
 
 void ds_intake_end(ds_intake *intake, ds_receiver_phase phase, ds_status status, const char *format,

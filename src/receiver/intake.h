@@ -11,6 +11,7 @@
 #ifndef DS_RECEIVER_INTAKE_H
 #define DS_RECEIVER_INTAKE_H
 
+#include "receiver/ack.h"
 #include "receiver/block_cutter.h"
 #include "receiver/poller.h"
 #include "receiver/rate_limit.h"
@@ -29,6 +30,8 @@ typedef struct ds_connection {
     bool ended;    /* the end was read; what it left may wait for room */
     bool received; /* any byte */
     int error;     /* errno if it ended by one */
+    bool lingers;  /* it ended, and its peer is still to be told what is safe */
+    ds_ack ack;
 } ds_connection;
 
 /* What the kinds of receivers do differently. All but start and close may find the intake
@@ -65,6 +68,8 @@ struct ds_intake {
     uint64_t taken;      /* records that the limit knows of */
     int64_t cut_at_us;   /* when the block interval has passed */
     int64_t bytes_at_us; /* when the last bytes came */
+    int64_t tell_us;     /* when peers are told again that did not read */
+    int64_t finish_us;   /* over: when it ends at the latest; 0: not begun */
     bool over;           /* wants ds_intake_finish, with this last word: */
     ds_receiver_phase last_phase;
     ds_error last_word;
@@ -84,8 +89,9 @@ void ds_intake_credit(ds_intake *intake);
 void ds_intake_rate(ds_intake *intake, uint64_t rate);
 int64_t ds_intake_deadline(const ds_intake *intake);
 void ds_intake_timer(ds_intake *intake);
-/* Carries out the end: cuts and reports what was read, and says the last word. Then free it. */
-void ds_intake_finish(ds_intake *intake);
+/* Carries out the end: cuts and reports what was read, and says the last word. Then free it. False:
+ * peers are still to be told what is safe, for a while. */
+bool ds_intake_finish(ds_intake *intake);
 
 /* Asks for the end. phase is ENDED or FAILED; the first word counts. */
 void ds_intake_end(ds_intake *intake, ds_receiver_phase phase, ds_status status, const char *format,
@@ -93,6 +99,15 @@ void ds_intake_end(ds_intake *intake, ds_receiver_phase phase, ds_status status,
 /* Reports RUNNING or RETRYING. */
 void ds_intake_say(ds_intake *intake, ds_receiver_phase phase, ds_status status, const char *format,
                    ...) __attribute__((format(printf, 4, 5)));
+
+/* With acknowledgements (intake_acks.c): a block has all lines so far; blocks up to this one are
+ * durable; it is time to tell peers again; all is told. */
+void ds_intake_mark(ds_intake *intake, uint64_t block_id);
+void ds_intake_durable(ds_intake *intake, uint64_t block_id);
+void ds_intake_tell(ds_intake *intake);
+bool ds_intake_told(const ds_intake *intake);
+/* True if its peer may read on until it knows that all is safe. */
+bool ds_connection_lingers(const ds_connection *connection);
 
 /* Makes the cutter ready to go on after `step`. False if the sink refused room. */
 bool ds_intake_advance(ds_intake *intake, ds_cut_step step);

@@ -69,6 +69,7 @@ typedef struct ds_receiver_spec {
      * DS_ERR_UNAVAILABLE. 0: tries for ever. */
     int give_up_ms;
     uint64_t rate;          /* records a second that are read at most; 0: no limit */
+    bool ack;               /* peers are told what is durable (ds_receivers_durable) */
     const char *log_folder; /* for the log writer (log_writer.h); "" or NULL: no log */
 } ds_receiver_spec;
 
@@ -112,6 +113,8 @@ void ds_receivers_add(ds_receivers *receivers, const ds_receiver_spec *spec);
 void ds_receivers_stop_one(ds_receivers *receivers, uint64_t receiver_id);
 void ds_receivers_cut(ds_receivers *receivers, uint64_t tick);
 void ds_receivers_credit(ds_receivers *receivers);
+/* Blocks of a receiver up to this one are durable: peers are told, if they are to be (ack.h). */
+void ds_receivers_durable(ds_receivers *receivers, uint64_t receiver_id, uint64_t block_id);
 /* Another rate from now on (0: no limit); an unknown id has no effect. */
 void ds_receivers_rate(ds_receivers *receivers, uint64_t receiver_id, uint64_t rate);
 

@@ -17,12 +17,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-typedef enum command_kind { ADD, STOP_ONE, CUT, CREDIT, RATE, STOP } command_kind;
+typedef enum command_kind { ADD, STOP_ONE, CUT, CREDIT, RATE, DURABLE, STOP } command_kind;
 
 typedef struct command {
     command_kind kind;
     uint64_t number;       /* receiver, tick */
     uint64_t rate;         /* RATE */
+    uint64_t block_id;     /* DURABLE */
     ds_receiver_spec spec; /* ADD: name and host are owned */
 } command;
 
@@ -43,12 +44,11 @@ static void sweep(ds_receivers *receivers)
 {
     for (ds_intake **link = &receivers->intakes; *link != NULL;) {
         ds_intake *intake = *link;
-        if (!intake->over) {
+        if (!intake->over || !ds_intake_finish(intake)) {
             link = &intake->next;
             continue;
         }
         *link = intake->next;
-        ds_intake_finish(intake);
         ds_intake_free(intake);
     }
 }
@@ -89,6 +89,13 @@ static void set_rate(ds_receivers *receivers, uint64_t receiver_id, uint64_t rat
             ds_intake_rate(i, rate);
 }
 
+static void durable(ds_receivers *receivers, uint64_t receiver_id, uint64_t block_id)
+{
+    for (ds_intake *i = receivers->intakes; i != NULL; i = i->next)
+        if (i->spec.receiver_id == receiver_id)
+            ds_intake_durable(i, block_id);
+}
+
 static void carry_out(ds_receivers *receivers, const command *c)
 {
     switch (c->kind) {
@@ -97,6 +104,7 @@ static void carry_out(ds_receivers *receivers, const command *c)
     case CUT: cut(receivers, c->number); break;
     case CREDIT: credit(receivers); break;
     case RATE: set_rate(receivers, c->number, c->rate); break;
+    case DURABLE: durable(receivers, c->number, c->block_id); break;
     case STOP: receivers->stopping = true; break;
     }
     sweep(receivers);
@@ -256,6 +264,11 @@ void ds_receivers_credit(ds_receivers *receivers)
 void ds_receivers_rate(ds_receivers *receivers, uint64_t receiver_id, uint64_t rate)
 {
     queue(receivers, (command){.kind = RATE, .number = receiver_id, .rate = rate});
+}
+
+void ds_receivers_durable(ds_receivers *receivers, uint64_t receiver_id, uint64_t block_id)
+{
+    queue(receivers, (command){.kind = DURABLE, .number = receiver_id, .block_id = block_id});
 }
 
 void ds_receivers_stop(ds_receivers *receivers)
