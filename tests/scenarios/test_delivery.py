@@ -1,0 +1,331 @@
+"""What a sender may believe (docs/delivery.md): whatever is killed, what was acknowledged or is in
+the log is in the output, and nothing is there twice that was sent once."""
+import collections
+import json
+import os
+import resource
+import signal
+import socket
+import threading
+import time
+import unittest
+
+import scenario
+from scenario import Scenario, read, until
+
+
+class Sender(threading.Thread):
+    """Sends numbers, a line each, and believes acknowledgements only: what was not acknowledged
+    when a connection breaks is sent again on the next one."""
+
+    def __init__(self, port, pause=0.0005):
+        super().__init__(daemon=True)
+        self.port = port
+        self.pause = pause
+        self.safe = 0        # numbers below are safe
+        self.next = 0        # the next new number
+        self.again = set()   # numbers that were sent more than once
+        self.ending = False
+        self.wrong = None
+
+    def run(self):
+        while self.wrong is None and not (self.ending and self.safe == self.next):
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), 30) as peer:
+                    self.talk(peer)
+            except OSError:
+                time.sleep(0.02)
+
+    def talk(self, peer):
+        peer.settimeout(scenario.PATIENCE)
+        base = self.safe
+        self.again.update(range(base, self.next))
+        listener = threading.Thread(target=self.listen, args=(peer, base), daemon=True)
+        listener.start()
+        try:
+            peer.sendall(b"".join(b"%d\n" % n for n in range(base, self.next)))
+            while not self.ending and listener.is_alive():
+                peer.sendall(b"%d\n" % self.next)
+                self.next += 1
+                time.sleep(self.pause)
+            peer.shutdown(socket.SHUT_WR)
+        finally:
+            listener.join(scenario.PATIENCE)
+
+    def listen(self, peer, base):
+        last = 0
+        try:
+            for line in peer.makefile("rb"):
+                number = int(line)
+                if not last <= number or base + number > self.next + 1:
+                    self.wrong = "told %d after %d, %d were sent" % (number, last, self.next - base)
+                last = number
+                self.safe = max(self.safe, base + number)
+        except OSError:
+            pass
+
+    def finish(self):
+        """All that was sent is safe when it returns."""
+        self.ending = True
+        self.join(scenario.PATIENCE)
+
+
+class Delivery(Scenario):
+    def socket_app(self, port, sink="file", ack=True, **more):
+        sinks = {"out": {"from": "in", "type": "file", "dir": "out"}} if sink == "file" else \
+            {"out": {"from": "in", "type": "append", "path": "out.jsonl"}}
+        return self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port, "ack": ack}},
+                        {}, sinks, checkpoint={"dir": "state"}, **more)
+
+    def lines(self, sink="file"):
+        if sink == "file":
+            rows = self.collect_rows() if os.path.isdir(self.path("out")) else []
+            return [row["line"] for row in rows]
+        return [json.loads(line)["line"] for line in read(self.path("out.jsonl"), "").splitlines()]
+
+    def check(self, sender, sink="file"):
+        """All that was sent is there; only what was sent twice may be there twice."""
+        self.assertIsNone(sender.wrong)
+        self.assertEqual(sender.safe, sender.next)
+        counts = collections.Counter(int(line) for line in self.lines(sink))
+        self.assertEqual(sorted(counts), list(range(sender.next)))
+        twice = {n for n, count in counts.items() if count > 1}
+        self.assertLessEqual(twice, sender.again)
+
+    def segments(self, source="in"):
+        path = self.path("state/log", source)
+        return sorted(os.listdir(path)) if os.path.isdir(path) else []
+
+
+class Acknowledged(Delivery):
+    def torture(self, kill, sink="file", rounds=4, env=None):
+        """kill(run) kills something; returns True if a new driver is to be started."""
+        port = self.free_port()
+        app = self.socket_app(port, sink)
+        run = self.start(app, env=env)
+        sender = Sender(port)
+        sender.start()
+        for _ in range(rounds):
+            before = sender.safe
+            run.until(lambda: sender.safe > before + 50, "some are acknowledged")
+            if kill(run):
+                run.process.wait()
+                run = self.start(app, env=env)
+        before = sender.safe
+        run.until(lambda: sender.safe > before + 50, "some more are acknowledged")
+        sender.finish()
+        run.stop()
+        self.check(sender, sink)
+        return run
+
+    def kill_driver(self, run):
+        run.kill()
+        return True
+
+    def kill_receiver(self, run):
+        for pid in run.executors():
+            if self.listens(pid):
+                self.kill(pid)
+        return False
+
+    def kill_all(self, run):
+        for pid in run.executors():
+            os.kill(pid, signal.SIGSTOP)  # nothing is written any more, but by whom writes now
+        for pid in run.executors() + [run.pid]:
+            self.kill(pid)
+        return True
+
+    def listens(self, pid):
+        inodes = {line.split()[9] for line in read("/proc/net/tcp").splitlines()[1:]
+                  if line.split()[3] == "0A"}
+        try:
+            links = [os.readlink("/proc/%d/fd/%s" % (pid, fd))
+                     for fd in os.listdir("/proc/%d/fd" % pid)]
+        except OSError:
+            return False
+        return any(link[8:-1] in inodes for link in links if link.startswith("socket:["))
+
+    def test_drivers_die(self):
+        self.torture(self.kill_driver)
+
+    def test_drivers_die_append(self):
+        self.torture(self.kill_driver, "append")
+
+    def test_executors_with_receivers_die(self):
+        run = self.torture(self.kill_receiver)
+        self.assertEqual(run.last()["records_lost"], 0)
+
+    def test_executors_without_shared_memory_die(self):
+        run = self.torture(self.kill_receiver, env={"DSTREAM_SHARED_MEMORY": "off"})
+        self.assertEqual(run.last()["records_lost"], 0)
+        self.assertEqual(run.last()["blocks_lost"], 0)
+
+    def test_all_die(self):
+        self.torture(self.kill_all, rounds=3)
+
+    def test_old_segments_go(self):
+        """Each start has a receiver of its own; what the ones before wrote goes in the end."""
+        self.torture(self.kill_driver, rounds=5)
+        self.assertLessEqual(len(self.segments()), 2)
+
+    def test_graceful_stops(self):
+        """A stop tells all that it took: nothing that was told, and nothing else, is there."""
+        port = self.free_port()
+        app = self.socket_app(port)
+        sender = Sender(port)
+        sender.start()
+        for _ in range(3):
+            run = self.start(app)
+            before = sender.safe
+            run.until(lambda: sender.safe > before + 50, "some are acknowledged")
+            run.stop()
+        run = self.start(app)
+        sender.finish()
+        run.stop()
+        self.check(sender)
+        counts = collections.Counter(self.lines())
+        self.assertEqual(max(counts.values()), 1)
+
+    def test_the_sender_listens(self):
+        """The same on a connection that dstream makes."""
+        server, port = self.server()
+        app = self.app({"in": {"type": "socket", "connect": "127.0.0.1:%d" % port, "ack": True}},
+                       {}, {"out": {"from": "in", "type": "file", "dir": "out"}},
+                       checkpoint={"dir": "state"})
+        run = self.start(app)
+        peer = self.accept(server)
+        peer.sendall(b"a\nb\nc")
+        peer.shutdown(socket.SHUT_WR)
+        self.assertEqual(peer.makefile("rb").read().split(b"\n")[-2:], [b"3", b""])
+        run.stop()
+        self.assertEqual(sorted(self.lines()), ["a", "b", "c"])
+
+
+class Unacknowledged(Delivery):
+    def until_logged(self, run, n_bytes, source="in"):
+        def logged():
+            folder = self.path("state/log", source)
+            return sum(os.path.getsize(os.path.join(folder, name))
+                       for name in self.segments(source)) >= n_bytes
+        run.until(logged, "%d bytes are in the log" % n_bytes)
+
+    def test_standard_input(self):
+        """What was read and is in the log survives the driver; the batch ran into an obstacle."""
+        app = self.app({"in": {"type": "stdin"}}, {},
+                       {"out": {"from": "in", "type": "file", "dir": "out"}},
+                       checkpoint={"dir": "state"})
+        reader, writer = os.pipe()
+        run = self.start(app, stdin=reader)
+        os.close(reader)
+        text = "".join("%d\n" % n for n in range(5000))
+        os.write(writer, text.encode())
+        self.until_logged(run, len(text))
+        run.kill()
+        os.close(writer)
+        run = self.start(app)
+        run.wait()
+        self.assertEqual(sorted(int(line) for line in self.lines()), list(range(5000)))
+
+    def test_records_keep_their_numbers(self):
+        port = self.free_port()
+        app = self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port,
+                               "format": "json", "schema": {"n": "int"},
+                               "on_error": "dead_letter"}},
+                       {}, {"out": {"from": "in", "type": "file", "dir": "out"}},
+                       dead_letters="bad.jsonl", checkpoint={"dir": "state"})
+        for start in range(2):
+            run = self.start(app)
+            self.send(port, '{"n":1}\nbad\n{"n":2}\n')
+            run.until(lambda: read(self.path("bad.jsonl"), "").count("\n") == start + 1, "a letter")
+            run.kill()
+        letters = read(self.path("bad.jsonl"))
+        self.assertIn('"position":{"record":2}', letters)
+        self.assertIn('"position":{"record":5}', letters)
+
+    def test_headers_survive(self):
+        port = self.free_port()
+        app = self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port, "format": "csv",
+                               "header": True, "schema": {"a": "int", "b": "string"}}},
+                       {}, {"out": {"from": "in", "type": "file", "dir": "out"}},
+                       checkpoint={"dir": "state"}, interval="1h")
+        run = self.start(app)
+        run.until_log("listening")
+        texts = ("b,a\nx,1\ny,2\n", "a,c,b\n3,?,z\n")
+        for text in texts:
+            self.send(port, text)
+        self.until_logged(run, 32 + sum(64 + len(text) for text in texts))
+        run.kill()
+        run = self.start(app)
+        run.until_log("2 blocks of the log come first")
+        run.stop()
+        self.assertRows(self.collect_rows(), [{"a": 1, "b": "x"}, {"a": 2, "b": "y"},
+                                              {"a": 3, "b": "z"}])
+
+    def test_without_a_log_nothing_is_written(self):
+        port = self.free_port()
+        app = self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port, "log": False}},
+                       {}, {"out": {"from": "in", "type": "file", "dir": "out"}},
+                       checkpoint={"dir": "state"})
+        run = self.start(app)
+        self.send(port, "a\n")
+        run.until(lambda: self.lines() == ["a"], "it is there")
+        run.stop()
+        self.assertFalse(os.path.exists(self.path("state/log")))
+
+
+class FullDisk(Delivery):
+    # Files of executors may not grow beyond that: as if the disk were full.
+    LIMIT = 1 << 20
+
+    def limit(self, run, size):
+        for pid in run.executors():
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    def test_reading_stops_and_goes_on(self):
+        port = self.free_port()
+        app = self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port, "ack": True}},
+                       {"n": {"from": "in", "aggregate": {"n": "count()"}}},
+                       {"out": {"from": "n", "type": "file", "dir": "out"}},
+                       checkpoint={"dir": "state"},
+                       limits={"memory": "64MiB", "block": "256KiB"})
+        run = self.start(app)
+        run.until_log("listening")
+        self.limit(run, self.LIMIT)
+        lines, sent = 400000, []  # 40 MB: more than the receiver may hold
+        peer = self.connect(port)
+        line = b"x" * 99 + b"\n"
+
+        def send():
+            for _ in range(lines // 1000):
+                peer.sendall(line * 1000)
+                sent.append(1000)
+            peer.shutdown(socket.SHUT_WR)
+        peer.settimeout(None)
+        self.background(send)
+        run.until_log("nothing more is read until it can")
+        numbers = peer.makefile("rb")
+        safe = 0
+        for number in numbers:
+            safe = int(number)
+            if safe >= self.LIMIT // 100 * 9 // 10 - 3000:
+                break
+        self.assertLess(safe, self.LIMIT // 100 + 1)
+        stalled = until(lambda: self.is_still(sent), "the sender waits")
+        self.assertLess(stalled, lines)
+        self.limit(run, resource.RLIM_INFINITY)
+        run.until_log("the log can be written again")
+        for number in numbers:
+            safe = int(number)
+        self.assertEqual(safe, lines)
+        run.stop()
+        self.assertEqual(sum(row["n"] for row in self.collect_rows()), lines)
+        self.assertEqual(run.log().count("nothing more is read until it can"), 1)
+
+    def is_still(self, sent):
+        before = sum(sent)
+        time.sleep(0.3)
+        return before if sum(sent) == before else 0
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
