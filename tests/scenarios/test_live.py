@@ -130,5 +130,133 @@ class Replacement(Live):
         run.stop()
 
 
+class Orphans(Live):
+    """Whoever is killed, and whoever is stopped then: nothing of it is there a few seconds later."""
+
+    HEARTBEAT = "20s"
+
+    def busy(self, guests=0, **more):
+        """A run with a receiver, windows, shuffles and output, and with executors from outside."""
+        port, self.joins = self.free_port(), self.free_port()
+        app = self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port},
+                        "r": {"type": "rate", "rows_per_second": 20000}},
+                       {"n": {"from": "in", "window": {"size": "1s", "slide": "100ms"},
+                              "group_by": ["line"], "aggregate": {"n": "count()"}},
+                        "v": {"from": "r", "group_by": ["value"]}},
+                       {"n": {"from": "n", "type": "file", "dir": "n"},
+                        "v": {"from": "v", "type": "append", "path": "v"}}, interval="50ms",
+                       executors={"count": 2, "listen": "tcp://127.0.0.1:%d" % self.joins}, **more)
+        run = self.start(app)
+        run.until_log("executors may join")
+        self.guests = [scenario.Run(self, ["executor", "--driver",
+                                           "tcp://127.0.0.1:%d" % self.joins])
+                       for _ in range(guests)]
+        self.send(port, "x\n" * 1000)
+        run.until(lambda: run.last().get("executors") == 2 + guests, "all are there")
+        batches = run.last()["batches"]
+        run.until_batches(batches + 3)
+        self.pids = [run.pid, *run.executors(), *[guest.pid for guest in self.guests]]
+        return run
+
+    def sockets(self, pids):
+        return [name for pid in pids for name in scenario.abstract_sockets(pid)]
+
+    def assertNothing(self):
+        self.assertEqual(self.leftovers(), [])
+        self.assertEqual(self.sockets(self.pids), [])
+
+    def test_the_driver_dies(self):
+        run = self.busy(guests=2)
+        self.assertGreater(len(self.sockets(self.pids)), 2)
+        run.kill()
+        for guest in self.guests:
+            guest.wait(scenario.UNAVAILABLE, 5)
+        self.assertNothing()
+
+    def test_all_die(self):
+        run = self.busy(guests=1)
+        for pid in self.pids:
+            self.kill(pid)
+        run.process.wait()
+        self.assertNothing()
+
+    def test_the_driver_dies_while_executors_are_stopped(self):
+        run = self.busy(guests=1)
+        for pid in self.pids[1:]:
+            os.kill(pid, signal.SIGSTOP)
+        run.kill()
+        scenario.until(lambda: not any(map(alive, self.pids[:3])), "its own end at once", 5)
+        self.guests[0].signal(signal.SIGCONT)  # it cannot end before
+        self.guests[0].wait(scenario.UNAVAILABLE, 5)
+        self.assertNothing()
+
+    def test_the_driver_dies_while_executors_start(self):
+        for delay in (0, 0.005, 0.01, 0.02, 0.03, 0.05):
+            run = self.start(self.app_of_rates())
+            self.pids = scenario.until(lambda: run.executors() or None, "one is started")
+            time.sleep(delay)
+            self.pids += run.executors()
+            run.kill()
+            self.assertNothing()
+
+    def test_executors_die_again_and_again(self):
+        run = self.busy(guests=1)
+        for lost in (2, 4, 6):
+            for pid in run.until_executors(2):
+                self.kill(pid)
+            run.until(lambda: (self.lost(run), run.last()["executors"]) == (lost, 3), "all are back")
+        batches = run.last()["batches"]
+        run.until_batches(batches + 5)
+        now = [run.pid, *run.executors(), self.guests[0].pid]
+        self.assertEqual(len(now), 4)
+        run.until(lambda: len(scenario.memfds(run.pid)) == 3, "stores of the dead are closed")
+        self.assertEqual(self.sockets(set(self.pids) - set(now)), [])
+        run.stop()
+        self.guests[0].wait()
+        self.assertNothing()
+
+
+class OneFolder(Live):
+    """Two drivers on one checkpoint."""
+
+    def app_of_files(self, name, **more):
+        return self.app({"in": {"type": "files", "dir": "in"}}, None,
+                        {"out": {"from": "in", "type": "file", "dir": "out-" + name}}, name=name,
+                        interval="50ms", checkpoint={"dir": "state"}, **more)
+
+    def test_one_at_a_time(self):
+        os.mkdir(self.path("in"))
+        app, other = self.app_of_files("one"), self.app_of_files("other")
+        run = self.start(app)
+        run.until(run.executors, "it runs")
+        for second in (app, other):
+            refused = self.start(second)
+            refused.wait(scenario.UNAVAILABLE)
+            self.assertIn("state", refused.log())
+            self.assertIn("in use by another dstream", refused.log())
+            self.assertEqual(refused.executors(), [])
+        self.write("in/a", "x\n")
+        run.until(lambda: self.collect_rows("out-one") == [{"line": "x"}], "the first goes on")
+        run.signal(signal.SIGSTOP)  # one that is stopped still has it
+        self.start(app).wait(scenario.UNAVAILABLE)
+        run.signal(signal.SIGCONT)
+        run.kill()
+        self.write("in/b", "y\n")
+        again = self.start(app)  # one that was killed has not
+        again.until(lambda: {"line": "y"} in self.collect_rows("out-one"), "another one goes on")
+        again.stop()
+        self.assertRows(self.collect_rows("out-one"), [{"line": "x"}, {"line": "y"}])
+
+    def test_another_app(self):
+        # One after the other: what the first left is of no use to the second.
+        os.mkdir(self.path("in"))
+        self.write("in/a", "x\n")
+        self.run_now(self.app_of_files("one"))
+        refused = self.run_now(self.app_of_files("other"), status=scenario.WRONG_APP)
+        self.assertIn("one", refused.log())
+        self.assertFalse(os.path.exists(self.path("out-other")))
+        self.run_now(self.app_of_files("one"))  # and it is not harmed
+
+
 if __name__ == "__main__":
     scenario.main()
