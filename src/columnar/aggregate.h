@@ -94,6 +94,19 @@ void ds_groups_merge_range(ds_groups *groups, ds_arena *scratch, const ds_heap *
                            const ds_column *const *partials, uint32_t n_rows, uint32_t first,
                            uint32_t last);
 
+/* From now on the groups that partials are merged into are noted, until that is forgotten (or the
+ * table is cleared): whether there are any, a group is one of them, and all of them, from *at on
+ * (at most `most`, ascending; moves *at; 0: no more). */
+void ds_groups_watch(ds_groups *groups);
+bool ds_groups_any_merged(const ds_groups *groups);
+bool ds_groups_was_merged(const ds_groups *groups, uint32_t id);
+uint32_t ds_groups_merged(const ds_groups *groups, uint32_t *at, uint32_t *ids, uint32_t most);
+void ds_groups_forget_merged(ds_groups *groups);
+
+/* Adds groups of no rows, for keys that are new. */
+void ds_groups_add(ds_groups *groups, const ds_heap *heap, const ds_column *const *keys,
+                   uint32_t n_rows);
+
 /* How many groups there are, the memory they hold, and how many results did not fit so far. */
 uint32_t ds_groups_count(const ds_groups *groups);
 size_t ds_groups_bytes(const ds_groups *groups);

@@ -4,6 +4,7 @@
  */
 #include "base/assert.h"
 #include "columnar/agg_state.h"
+#include "columnar/growable.h"
 #include "columnar/keys.h"
 #include "columnar/slice.h"
 
@@ -15,6 +16,10 @@ struct ds_groups {
     ds_keys *keys;
     ds_agg_state *states;
     uint32_t n_partials; /* columns of a partial, without the keys */
+    bool watched;        /* merges are noted */
+    bool any_merged;
+    uint64_t *merged; /* by group: one was */
+    uint32_t merged_room;
 };
 
 ds_groups *ds_groups_new(const ds_group_spec *spec, ds_budget *budget)
@@ -40,11 +45,13 @@ void ds_groups_free(ds_groups *groups)
         ds_agg_state_fini(&groups->states[c]);
     free(groups->states);
     ds_keys_free(groups->keys);
+    ds_grow_free(groups->merged, &groups->merged_room, sizeof *groups->merged, groups->budget);
     free(groups);
 }
 
 void ds_groups_clear(ds_groups *groups)
 {
+    ds_groups_forget_merged(groups);
     ds_keys_clear(groups->keys);
     for (uint32_t c = 0; c < groups->spec->n_calls; c++) {
         ds_agg_state_clear(&groups->states[c]);
@@ -140,12 +147,24 @@ void ds_groups_update(ds_groups *groups, const ds_heap *heap, const ds_column *c
 
 /* ---- Partials ---- */
 
+static void note_merged(ds_groups *groups, const uint32_t *ids, uint32_t n)
+{
+    size_t words = ds_bitmap_words(ds_keys_limit(groups->keys));
+    groups->merged = ds_grow(groups->merged, &groups->merged_room, words, sizeof *groups->merged,
+                             groups->budget);
+    for (uint32_t i = 0; i < n; i++)
+        ds_bit_set(groups->merged, ids[i]);
+    groups->any_merged = true;
+}
+
 /* Merges up to a chunk of rows, whose hashes are known. */
 static void merge_rows(ds_groups *groups, const ds_heap *heap, const ds_column *const *partials,
                        const uint64_t *hashes, uint32_t n)
 {
     uint32_t ids[DS_CHUNK_ROWS];
     put_keys(groups, heap, partials, hashes, n, ids);
+    if (groups->watched)
+        note_merged(groups, ids, n);
     partials += groups->spec->n_keys;
     for (uint32_t c = 0; c < groups->spec->n_calls; c++) {
         ds_agg_state *state = &groups->states[c];
@@ -239,6 +258,62 @@ void ds_groups_results(ds_groups *groups, ds_arena *arena, ds_heap *heap, const 
     }
 }
 
+/* ---- What changes ---- */
+
+void ds_groups_watch(ds_groups *groups)
+{
+    groups->watched = true;
+}
+
+bool ds_groups_any_merged(const ds_groups *groups)
+{
+    return groups->any_merged;
+}
+
+bool ds_groups_was_merged(const ds_groups *groups, uint32_t id)
+{
+    return groups->any_merged && id < ds_keys_limit(groups->keys) &&
+           id / 64 < groups->merged_room && ds_bit_get(groups->merged, id);
+}
+
+uint32_t ds_groups_merged(const ds_groups *groups, uint32_t *at, uint32_t *ids, uint32_t most)
+{
+    uint32_t n = 0, i = *at, limit = groups->any_merged ? ds_groups_count(groups) : 0;
+    while (i < limit && n < most && i / 64 < groups->merged_room) {
+        uint64_t word = groups->merged[i / 64] >> (i % 64);
+        if (word == 0) {
+            i = (i / 64 + 1) * 64;
+            continue;
+        }
+        i += (uint32_t)__builtin_ctzll(word);
+        ids[n++] = i++;
+    }
+    *at = i;
+    return n;
+}
+
+void ds_groups_forget_merged(ds_groups *groups)
+{
+    if (groups->any_merged)
+        memset(groups->merged, 0, groups->merged_room * sizeof *groups->merged);
+    groups->any_merged = false;
+}
+
+void ds_groups_add(ds_groups *groups, const ds_heap *heap, const ds_column *const *keys,
+                   uint32_t n_rows)
+{
+    ds_column parts[DS_MAX_KEYS];
+    const ds_column *pointers[DS_MAX_KEYS];
+    uint32_t ids[DS_CHUNK_ROWS];
+    uint64_t hashes[DS_CHUNK_ROWS];
+    for (uint32_t from = 0; from < n_rows; from += DS_CHUNK_ROWS) {
+        uint32_t n = n_rows - from < DS_CHUNK_ROWS ? n_rows - from : DS_CHUNK_ROWS;
+        ds_columns_slice(keys, groups->spec->n_keys, from, n, parts, pointers);
+        ds_hash_rows(heap, pointers, groups->spec->n_keys, n, hashes);
+        put_keys(groups, heap, pointers, hashes, n, ids);
+    }
+}
+
 /* ---- Numbers ---- */
 
 uint32_t ds_groups_count(const ds_groups *groups)
@@ -248,7 +323,7 @@ uint32_t ds_groups_count(const ds_groups *groups)
 
 size_t ds_groups_bytes(const ds_groups *groups)
 {
-    size_t bytes = ds_keys_bytes(groups->keys);
+    size_t bytes = ds_keys_bytes(groups->keys) + groups->merged_room * sizeof *groups->merged;
     for (uint32_t c = 0; c < groups->spec->n_calls; c++)
         bytes += ds_agg_state_bytes(&groups->states[c]);
     return bytes;

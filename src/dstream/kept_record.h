@@ -12,7 +12,6 @@ typedef struct ds_kept_root {
     ds_row_window *rows;  /* of a window node */
     ds_kept_state *state; /* of a state node */
     uint32_t n_parts;     /* of the chain so far; 0: it has to begin with a whole */
-    int64_t part_ms;      /* the batch that the last one stands at */
 } ds_kept_root;
 
 struct ds_kept {

@@ -41,7 +41,13 @@ static bool has_changed(const ds_kept_root *root)
         return ds_row_window_changed(root->rows);
     if (root->state != NULL)
         return ds_kept_state_unsaved(root->state);
-    return root->version_ms != root->part_ms;
+    return ds_window_unsaved(root->groups);
+}
+
+/* Changes are not enough, or there is nothing that they would be changes of. */
+static bool has_to_be_whole(const ds_kept_root *root)
+{
+    return root->n_parts == 0 || (root->groups != NULL && ds_window_outran(root->groups));
 }
 
 static ds_status save_root(ds_kept_root *root, bool whole, ds_saver *saver, ds_error *error)
@@ -49,7 +55,7 @@ static ds_status save_root(ds_kept_root *root, bool whole, ds_saver *saver, ds_e
     if (root->state != NULL)
         return ds_kept_state_save(root->state, whole, saver, error);
     if (root->groups != NULL)
-        return ds_window_save(root->groups, saver, error);
+        return ds_window_save(root->groups, whole, saver, error);
     return ds_row_window_save(root->rows, whole, saver, error);
 }
 
@@ -69,14 +75,13 @@ ds_status ds_kept_save(ds_kept *kept, uint32_t input, bool whole, const ds_save_
     ds_saver *saver;
     if (root->n_parts > 0 && !whole && !has_changed(root))
         return DS_OK;
-    whole = whole || root->n_parts == 0 || root->groups != NULL;
+    whole = whole || has_to_be_whole(root);
     ds_status status = ds_saver_new(to, kind_of(root), &saver, error);
     if (status == DS_OK) {
         status = save_part(root, whole, saver, error);
         ds_saver_free(saver);
     }
     root->n_parts = status != DS_OK ? 0 : whole ? 1 : root->n_parts + 1;
-    root->part_ms = root->version_ms;
     return status;
 }
 
@@ -111,7 +116,7 @@ static ds_status load_root(const ds_kept *kept, uint32_t input, const part_head 
     if (root->state != NULL)
         return ds_kept_state_load(root->state, head->number == 0, loader, error);
     if (root->groups != NULL)
-        return ds_window_load(root->groups, head->version_ms, loader, error);
+        return ds_window_load(root->groups, head->number == 0, head->version_ms, loader, error);
     return ds_row_window_load(root->rows, head->number == 0, head->version_ms, of->types,
                               of->n_types, loader, error);
 }
@@ -129,13 +134,16 @@ ds_status ds_kept_load(ds_kept *kept, uint32_t input, const ds_load_from *from, 
     ds_loader_free(loader);
     DS_TRY(status);
     root->n_parts = head.number + 1;
-    root->version_ms = root->part_ms = head.version_ms;
+    root->version_ms = head.version_ms;
     return DS_OK;
 }
 
 void ds_kept_stand(ds_kept *kept, int64_t batch_ms)
 {
-    for (uint32_t i = 0; i < kept->n_roots; i++)
+    for (uint32_t i = 0; i < kept->n_roots; i++) {
+        if (kept->roots[i].groups != NULL)
+            ds_window_load_end(kept->roots[i].groups);
         if (kept->roots[i].version_ms < batch_ms)
             kept->roots[i].version_ms = batch_ms;
+    }
 }

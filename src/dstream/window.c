@@ -34,7 +34,7 @@ static int64_t floor_mod(int64_t a, int64_t b)
 
 /* The end of the pane of a batch; false if no window has it. Within a slide there is one cut
  * besides its end: where a window starts. */
-static bool pane_end(const ds_window_spec *spec, int64_t batch, int64_t *end)
+bool ds_pane_end(const ds_window_spec *spec, int64_t batch, int64_t *end)
 {
     int64_t into = floor_mod(batch, spec->slide_ms);
     int64_t cut = floor_mod(-spec->size_ms, spec->slide_ms);
@@ -67,7 +67,6 @@ static void plan_calls(ds_window *window)
     const ds_agg_call **combined = ds_calloc(group->n_calls, sizeof *combined);
     uint32_t n_combined = 0;
     window->plans = ds_calloc(group->n_calls, sizeof *window->plans);
-    window->n_partials = ds_group_partial_types(group, NULL);
     window->kept_types = ds_calloc(window->n_partials, sizeof *window->kept_types);
     uint32_t at = group->n_keys;
     for (uint32_t c = 0; c < group->n_calls; c++) {
@@ -163,6 +162,7 @@ static void init(ds_window *window, const ds_window_spec *spec, ds_budget *budge
     *window = (ds_window){.spec = spec, .group = spec->group, .budget = budget};
     window->single = spec->size_ms <= spec->slide_ms;
     window->now = window->open_end = DS_WINDOW_NEVER;
+    window->n_partials = ds_group_partial_types(spec->group, NULL);
     window->open = ds_groups_new(spec->group, budget);
     if (!window->single)
         open_panes(window);
@@ -170,6 +170,8 @@ static void init(ds_window *window, const ds_window_spec *spec, ds_budget *budge
 
 static void fini(ds_window *window)
 {
+    ds_window_log_free(window);
+    ds_window_wait_clear(window);
     ds_groups_free(window->open);
     if (!window->single)
         close_panes(window);
@@ -306,6 +308,18 @@ static void take_in(ds_window *window, const part *p, ds_column **partials)
     free(combined);
 }
 
+static bool logs(const ds_window *window)
+{
+    return window->log.on && !window->log.outrun;
+}
+
+static void clear_open(ds_window *window)
+{
+    ds_groups_clear(window->open);
+    window->open_end = DS_WINDOW_NEVER;
+    window->log.fresh = true;
+}
+
 static void close_part(ds_window *window, uint32_t from, uint32_t n)
 {
     ds_heap heap;
@@ -323,6 +337,8 @@ static void close_part(ds_window *window, uint32_t from, uint32_t n)
         *p = (part){.end = window->open_end, .n = n, .size = size};
         add_keys(window, p, &heap, partials, ds_groups_hashes(window->open) + from);
         write_part(window, p, &heap, kept);
+        if (logs(window))
+            ds_window_log_rows(window, &heap, partials, from, n);
         take_in(window, p, partials);
     }
     ds_heap_fini(&heap);
@@ -333,14 +349,15 @@ static void close_part(ds_window *window, uint32_t from, uint32_t n)
     close_part(window, from + n / 2, n - n / 2);
 }
 
-static void close_pane(ds_window *window)
+void ds_window_close_pane(ds_window *window)
 {
     uint32_t n = ds_groups_count(window->open);
     for (uint32_t from = 0; from < n; from += DS_PART_KEYS)
         close_part(window, from, n - from < DS_PART_KEYS ? n - from : DS_PART_KEYS);
     window->n_panes++;
-    ds_groups_clear(window->open);
-    window->open_end = DS_WINDOW_NEVER;
+    if (logs(window))
+        ds_window_log_pane(window);
+    clear_open(window);
 }
 
 /* ---- A part goes out ---- */
@@ -398,10 +415,11 @@ static void drop_blobs(ds_window *window, int64_t start)
     window->n_blobs = kept;
 }
 
-static void expire(ds_window *window, int64_t start)
+void ds_window_drop_parts(ds_window *window, uint64_t n)
 {
     int64_t last = DS_WINDOW_NEVER;
-    while (window->n_parts > 0 && window->parts[window->first_part].end <= start) {
+    DS_ASSERT(n <= window->n_parts);
+    for (uint64_t i = 0; i < n; i++) {
         part *p = &window->parts[window->first_part];
         window->n_panes -= p->end != last;
         last = p->end;
@@ -411,6 +429,16 @@ static void expire(ds_window *window, int64_t start)
     }
     if (window->n_parts == 0)
         window->first_part = 0;
+    window->gone += n;
+    ds_window_log_gone(window);
+}
+
+static void expire(ds_window *window, int64_t start)
+{
+    uint32_t n = 0;
+    while (n < window->n_parts && window->parts[window->first_part + n].end <= start)
+        n++;
+    ds_window_drop_parts(window, n);
     drop_blobs(window, start);
 }
 
@@ -420,15 +448,15 @@ void ds_window_add(ds_window *window, int64_t batch_ms, const ds_heap *heap,
                    const ds_column *const *partials, uint32_t n_rows)
 {
     int64_t end;
-    DS_ASSERT(batch_ms > window->now);
-    if (n_rows == 0 || !pane_end(window->spec, batch_ms, &end))
+    DS_ASSERT(batch_ms > window->now && window->waiting.n_rows == 0);
+    if (n_rows == 0 || !ds_pane_end(window->spec, batch_ms, &end))
         return;
     DS_ASSERT(end >= window->open_end);
     if (end != window->open_end) {
         if (window->single)
-            ds_groups_clear(window->open);
+            clear_open(window);
         else if (window->open_end != DS_WINDOW_NEVER)
-            close_pane(window);
+            ds_window_close_pane(window);
         window->open_end = end;
     }
     ds_groups_merge(window->open, heap, partials, n_rows);
@@ -452,17 +480,15 @@ static void count_work(ds_window *window)
 void ds_window_slide(ds_window *window, int64_t t)
 {
     DS_ASSERT(t >= window->now && t % window->spec->slide_ms == 0);
-    DS_ASSERT(window->open_end <= t);
+    DS_ASSERT(window->open_end <= t && window->waiting.n_rows == 0);
     int64_t start = t - window->spec->size_ms;
     window->now = t;
-    if (window->open_end != DS_WINDOW_NEVER && window->open_end <= start) { /* never in a window */
-        ds_groups_clear(window->open);
-        window->open_end = DS_WINDOW_NEVER;
-    }
+    if (window->open_end != DS_WINDOW_NEVER && window->open_end <= start) /* never in a window */
+        clear_open(window);
     if (window->single)
         return;
     if (window->open_end != DS_WINDOW_NEVER)
-        close_pane(window);
+        ds_window_close_pane(window);
     expire(window, start);
     count_work(window);
 }
@@ -517,7 +543,7 @@ void ds_window_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32
 
 size_t ds_window_bytes(const ds_window *window)
 {
-    size_t bytes = sizeof *window + ds_groups_bytes(window->open);
+    size_t bytes = sizeof *window + ds_groups_bytes(window->open) + ds_window_log_bytes(window);
     if (window->single)
         return bytes;
     for (uint32_t i = 0; i < window->n_parts; i++) {

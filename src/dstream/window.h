@@ -54,25 +54,35 @@ void ds_window_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32
                        ds_column **columns, uint64_t **overflows);
 
 /*
- * As bytes: frames of a part (kept.h). By tag, in this order:
+ * Frames of a part (kept.h); by tag, in this order:
  *
- * - 2: i64 the last slide, i64 the end of the open pane (INT64_MIN if there is none), u64 groups
- *   of the open pane, u64 keys of the window, u64 parts of panes.
- * - 3: a piece (piece.h) of partials of the open pane; as many as it takes.
- * - 4: a piece of keys of the window, in the order of its results; as many as it takes.
- * - 5: a part of a pane, oldest first: i64 its end, u32 how many keys, u32 0, u32 the number of
+ * - 2: i64 the last slide; u64 keys, u64 parts of panes (0, unless it is a whole); u64 panes that
+ *   closed and u64 parts of panes that went since the part before (0 in a whole).
+ * - 3: a piece (piece.h) of keys of the window, in the order of its results; as many as it takes.
+ * - 4: a part of a pane, oldest first: i64 its end, u32 how many keys, u32 0, u32 the number of
  *   each key (and a 0 if there is an odd number of them), a piece of what is kept of it.
- * - 6: a piece of shapes of queues (slide_combine.h) of the keys, in order; then
- * - 7: a piece of their states. Both as often as it takes, if there are queues.
- *
- * Fails as the writing does.
+ * - 5: a piece of shapes of queues (slide_combine.h) of the keys, in order; then
+ * - 6: a piece of their states. Both as often as it takes, if there are queues.
+ *   (3 to 6 only in a whole.)
+ * - 7: a pane (ds_pane_head, window_open.h): those that closed, in order, then the open one. Each
+ *   with its rows:
+ * - 8: groups that changed, or all of them (ds_pane_rows), as often as it takes.
  */
-ds_status ds_window_save(ds_window *window, ds_saver *saver, ds_error *error);
 
-/* Takes the frames up to the end; what was in the window goes. It stood at version_ms, the last
- * batch. Later results are the same as of the one that was saved. Never trusts the bytes:
- * DS_ERR_PROTOCOL; then it may only be freed. */
-ds_status ds_window_load(ds_window *window, int64_t version_ms, ds_loader *loader, ds_error *error);
+/* True if anything changed since it was last saved or loaded; costs nothing. */
+bool ds_window_unsaved(const ds_window *window);
+/* True if what it was then is of no use any more: it has to be saved whole. */
+bool ds_window_outran(const ds_window *window);
+/* Puts the frames of all, or of what changed. Fails as the writing does. Costs what it writes. */
+ds_status ds_window_save(ds_window *window, bool whole, ds_saver *saver, ds_error *error);
+
+/* Takes the frames up to the end; with `whole`, what was in the window goes. It stood at
+ * version_ms, the last batch. Later results are the same as of the one that was saved, to the last
+ * bit and in their order. Never trusts the bytes: DS_ERR_PROTOCOL; then it may only be freed. */
+ds_status ds_window_load(ds_window *window, bool whole, int64_t version_ms, ds_loader *loader,
+                         ds_error *error);
+/* After the last part that is loaded, before anything else. */
+void ds_window_load_end(ds_window *window);
 
 /* The memory that the store holds. */
 size_t ds_window_bytes(const ds_window *window);

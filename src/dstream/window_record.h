@@ -9,6 +9,7 @@
 #include "columnar/keys.h"
 #include "dstream/slide_combine.h"
 #include "dstream/window.h"
+#include "dstream/window_open.h"
 
 #define DS_PART_KEYS 16384u               /* of a part, at most */
 #define DS_PART_BYTES ((size_t)256 << 20) /* of a part of more than one key */
@@ -51,9 +52,12 @@ struct ds_window {
     int64_t now; /* the last slide */
     ds_groups *open;
     int64_t open_end; /* NEVER: nothing in it */
+    ds_window_log log;
+    ds_window_waiting waiting; /* the open pane, while parts are loaded */
+    uint32_t n_partials;       /* columns */
     /* Not for a single pane: */
     ds_call_plan *plans;
-    uint32_t n_partials, n_kept; /* columns: all, and those of a piece */
+    uint32_t n_kept; /* columns of a piece */
     ds_type *kept_types;
     ds_keys *keys;
     uint32_t *panes_of; /* by key: parts that have it */
@@ -64,6 +68,7 @@ struct ds_window {
     ds_window_part *parts;    /* oldest first, from first_part on */
     uint32_t first_part, n_parts, parts_room;
     uint32_t n_panes;
+    uint64_t gone;      /* parts that were here */
     ds_text_store text; /* lends the pieces */
     ds_heap reader;     /* for reading a piece at its slot */
     uint32_t *free_slots;
@@ -75,6 +80,13 @@ struct ds_window {
     ds_window_work work;
 };
 
+/* True if the batch at this time has a pane that a window has, and when that ends. Without one,
+ * *end is when the gap ends. */
+bool ds_pane_end(const ds_window_spec *spec, int64_t batch_ms, int64_t *end);
+/* The open pane ends. */
+void ds_window_close_pane(ds_window *window);
+/* The n oldest parts go. */
+void ds_window_drop_parts(ds_window *window, uint64_t n);
 /* A slot of the text store for a piece. */
 uint32_t ds_window_new_slot(ds_window *window);
 /* A new part behind the others, not filled. */

@@ -14,11 +14,13 @@
 
 #define QUEUE_KEYS 4096u /* in a frame */
 
-enum { FRAME_HEAD = 2, FRAME_OPEN, FRAME_KEYS, FRAME_PART, FRAME_SHAPES, FRAME_STATES };
+enum { FRAME_HEAD = 2, FRAME_KEYS, FRAME_PART, FRAME_SHAPES, FRAME_STATES, FRAME_PANE, FRAME_ROWS };
 
 typedef struct head {
-    int64_t now, open_end;
-    uint64_t n_open, n_keys, n_parts;
+    int64_t now;
+    uint64_t n_keys, n_parts; /* of a whole */
+    uint64_t n_panes;         /* that closed since the last part */
+    uint64_t gone;            /* parts that went since */
 } head;
 
 typedef struct part_head {
@@ -26,7 +28,8 @@ typedef struct part_head {
     uint32_t n, zero;
 } part_head;
 
-_Static_assert(sizeof(head) == 40 && sizeof(part_head) == 16, "fixed layout");
+_Static_assert(sizeof(head) == 40 && sizeof(part_head) == 16 && sizeof(ds_pane_head) == 24,
+               "fixed layout");
 
 typedef struct queue_types {
     ds_type shape[DS_SLIDE_SHAPE];
@@ -58,39 +61,41 @@ typedef struct saving {
     ds_arena *arena; /* of what is being written */
 } saving;
 
-/* Writes columns as a frame, behind some other bytes. */
-static ds_status put_piece(saving *s, uint32_t tag, const ds_saved_bytes *before,
-                           const ds_heap *heap, const ds_column *const *columns, uint32_t n_columns,
-                           uint32_t n, ds_error *error)
+static ds_status put_piece(saving *s, uint32_t tag, const ds_heap *heap,
+                           const ds_column *const *columns, uint32_t n_columns, uint32_t n,
+                           ds_error *error)
 {
     size_t size = ds_piece_size(heap, columns, n_columns, n);
     void *bytes = ds_alloc(size);
     ds_piece_write(bytes, heap, columns, n_columns, n);
-    ds_saved_bytes parts[2] = {{NULL, 0}, {bytes, size}};
-    if (before != NULL)
-        parts[0] = *before;
-    ds_status status = ds_saver_put(s->saver, tag, parts, 2, error);
+    ds_status status = ds_saver_put(s->saver, tag, &(ds_saved_bytes){bytes, size}, 1, error);
     free(bytes);
     return status;
 }
 
+/* Groups of the open pane. */
 static ds_status save_groups(saving *s, const uint32_t *ids, uint32_t n, ds_error *error)
 {
-    uint32_t n_columns = ds_group_partial_types(s->window->group, NULL);
+    uint32_t n_columns = s->window->n_partials;
     ds_column **columns = DS_ARENA_ARRAY(s->arena, ds_column *, n_columns + 1);
     ds_heap heap;
     ds_heap_init(&heap, s->arena);
     ds_groups_partials(s->window->open, s->arena, &heap, ids, n, columns);
     const ds_column *const *read = (const ds_column *const *)columns;
     bool fits = n == 1 || ds_piece_size(&heap, read, n_columns, n) <= DS_PART_BYTES;
-    ds_status status =
-        fits ? put_piece(s, FRAME_OPEN, NULL, &heap, read, n_columns, n, error) : DS_OK;
+    ds_pane_rows rows = {NULL, 0};
+    if (fits)
+        rows = ds_pane_rows_make(&heap, read, n_columns, ids, n);
     ds_heap_fini(&heap);
     ds_arena_reset(s->arena);
-    if (fits)
-        return status;
-    DS_TRY(save_groups(s, ids, n / 2, error));
-    return save_groups(s, ids + n / 2, n - n / 2, error);
+    if (!fits) {
+        DS_TRY(save_groups(s, ids, n / 2, error));
+        return save_groups(s, ids + n / 2, n - n / 2, error);
+    }
+    const ds_saved_bytes part = {rows.bytes, rows.size};
+    ds_status status = ds_saver_put(s->saver, FRAME_ROWS, &part, 1, error);
+    free(rows.bytes);
+    return status;
 }
 
 static ds_status save_keys(saving *s, const uint32_t *ids, uint32_t n, ds_error *error)
@@ -102,8 +107,7 @@ static ds_status save_keys(saving *s, const uint32_t *ids, uint32_t n, ds_error 
     ds_keys_columns(s->window->keys, s->arena, &heap, ids, n, columns);
     const ds_column *const *read = (const ds_column *const *)columns;
     bool fits = n == 1 || ds_piece_size(&heap, read, n_columns, n) <= DS_PART_BYTES;
-    ds_status status =
-        fits ? put_piece(s, FRAME_KEYS, NULL, &heap, read, n_columns, n, error) : DS_OK;
+    ds_status status = fits ? put_piece(s, FRAME_KEYS, &heap, read, n_columns, n, error) : DS_OK;
     ds_heap_fini(&heap);
     ds_arena_reset(s->arena);
     if (fits)
@@ -146,10 +150,10 @@ static ds_status save_queues(saving *s, const queue_types *types, const uint32_t
     bool fits = n == 1 || ds_piece_size(&heap, read, types->n, n_states) <= DS_PART_BYTES;
     ds_status status = DS_OK;
     if (fits)
-        status = put_piece(s, FRAME_SHAPES, NULL, &heap, (const ds_column *const *)shape,
-                           DS_SLIDE_SHAPE, n, error);
+        status = put_piece(s, FRAME_SHAPES, &heap, (const ds_column *const *)shape, DS_SLIDE_SHAPE,
+                           n, error);
     if (fits && status == DS_OK)
-        status = put_piece(s, FRAME_STATES, NULL, &heap, read, types->n, n_states, error);
+        status = put_piece(s, FRAME_STATES, &heap, read, types->n, n_states, error);
     ds_heap_fini(&heap);
     if (fits)
         return status;
@@ -177,39 +181,83 @@ static ds_status save_panes(saving *s, ds_error *error)
     return DS_OK;
 }
 
-static ds_status save_open(saving *s, uint32_t total, ds_error *error)
+/* The next groups that are saved: all of them, or those that changed. */
+static uint32_t next_groups(const saving *s, bool whole, uint32_t *at, uint32_t *ids)
 {
-    uint32_t *ids = ds_alloc(total * sizeof *ids);
-    for (uint32_t i = 0; i < total; i++)
-        ids[i] = i;
+    uint32_t total = ds_groups_count(s->window->open), n = 0;
+    if (!whole)
+        return ds_groups_merged(s->window->open, at, ids, DS_PART_KEYS);
+    while (*at < total && n < DS_PART_KEYS)
+        ids[n++] = (*at)++;
+    return n;
+}
+
+static ds_status save_open(saving *s, bool whole, ds_error *error)
+{
+    const ds_window *window = s->window;
+    bool none = window->open_end == DS_WINDOW_NEVER;
+    const ds_pane_head pane = {.end = window->open_end,
+                               .gone = whole ? 0 : window->gone - window->log.saved_gone,
+                               .n_groups = none ? 0 : ds_groups_count(window->open),
+                               .fresh = whole || window->log.fresh};
+    DS_TRY(ds_saver_put(s->saver, FRAME_PANE, &(ds_saved_bytes){&pane, sizeof pane}, 1, error));
+    uint32_t *ids = ds_alloc(DS_PART_KEYS * sizeof *ids), at = 0, n;
     ds_status status = DS_OK;
-    for (uint32_t at = 0, n; at < total && status == DS_OK; at += n) {
-        n = total - at < DS_PART_KEYS ? total - at : DS_PART_KEYS;
-        status = save_groups(s, ids + at, n, error);
-    }
+    while (!none && status == DS_OK && (n = next_groups(s, whole, &at, ids)) > 0)
+        status = save_groups(s, ids, n, error);
     free(ids);
     return status;
 }
 
-static ds_status save_all(saving *s, ds_error *error)
+static ds_status save_log(saving *s, ds_error *error)
 {
-    const ds_window *window = s->window;
-    uint32_t n_open = window->open_end == DS_WINDOW_NEVER ? 0 : ds_groups_count(window->open);
-    head h = {.now = window->now,
-              .open_end = window->open_end,
-              .n_open = n_open,
-              .n_keys = window->single ? 0 : window->n_live,
-              .n_parts = window->n_parts};
-    const ds_saved_bytes part = {&h, sizeof h};
-    DS_TRY(ds_saver_put(s->saver, FRAME_HEAD, &part, 1, error));
-    DS_TRY(save_open(s, n_open, error));
-    return window->single ? DS_OK : save_panes(s, error);
+    const ds_window_log *log = &s->window->log;
+    for (uint32_t p = 0, r = 0; p < log->n_panes; p++) {
+        const ds_saved_bytes pane = {&log->panes[p].head, sizeof log->panes[p].head};
+        DS_TRY(ds_saver_put(s->saver, FRAME_PANE, &pane, 1, error));
+        for (; r < log->panes[p].rows_end; r++) {
+            const ds_saved_bytes rows = {log->rows[r].bytes, log->rows[r].size};
+            DS_TRY(ds_saver_put(s->saver, FRAME_ROWS, &rows, 1, error));
+        }
+    }
+    return DS_OK;
 }
 
-ds_status ds_window_save(ds_window *window, ds_saver *saver, ds_error *error)
+static ds_status save_all(saving *s, bool whole, ds_error *error)
+{
+    const ds_window *window = s->window;
+    bool panes = whole && !window->single;
+    const head h = {.now = window->now,
+                    .n_keys = panes ? window->n_live : 0,
+                    .n_parts = panes ? window->n_parts : 0,
+                    .n_panes = whole ? 0 : window->log.n_panes,
+                    .gone = whole ? 0 : window->gone - window->log.saved_gone};
+    DS_TRY(ds_saver_put(s->saver, FRAME_HEAD, &(ds_saved_bytes){&h, sizeof h}, 1, error));
+    if (panes)
+        DS_TRY(save_panes(s, error));
+    if (!whole)
+        DS_TRY(save_log(s, error));
+    return save_open(s, whole, error);
+}
+
+bool ds_window_unsaved(const ds_window *window)
+{
+    const ds_window_log *log = &window->log;
+    return !log->on || log->outrun || log->fresh || log->n_panes > 0 ||
+           window->gone != log->saved_gone || ds_groups_any_merged(window->open);
+}
+
+bool ds_window_outran(const ds_window *window)
+{
+    return !window->log.on || window->log.outrun;
+}
+
+ds_status ds_window_save(ds_window *window, bool whole, ds_saver *saver, ds_error *error)
 {
     saving s = {.window = window, .saver = saver, .arena = ds_arena_new(window->budget)};
-    ds_status status = save_all(&s, error);
+    DS_ASSERT((whole || !ds_window_outran(window)) && window->waiting.n_rows == 0);
+    ds_status status = save_all(&s, whole, error);
+    ds_window_log_begin(window);
     ds_arena_free(s.arena);
     return status;
 }
@@ -220,8 +268,12 @@ typedef struct loading {
     ds_window *window;
     ds_loader *loader;
     int64_t version_ms;
+    bool whole;
     head h;
-    uint64_t n_open, n_keys, n_parts, n_queues; /* so far */
+    uint64_t n_keys, n_parts, n_queues; /* so far, of a whole */
+    uint64_t n_panes, gone;             /* so far */
+    bool in_pane;                       /* its head was there */
+    ds_pane_head pane;
     char *shapes; /* of the frame before, which the states belong to; owned */
     size_t shapes_size;
 } loading;
@@ -231,17 +283,9 @@ static ds_status wrong(ds_error *error, const char *what)
     return ds_error_set(error, DS_ERR_PROTOCOL, "a saved window: %s", what);
 }
 
-static bool is_time(const loading *l, const head *h)
+static bool is_slide(const loading *l, int64_t t)
 {
-    const ds_window_spec *spec = l->window->spec;
-    int64_t slide = spec->slide_ms, into = l->version_ms % slide;
-    int64_t next = l->version_ms - into + (into > 0 ? slide : 0);
-    if (h->now != DS_WINDOW_NEVER && (h->now > l->version_ms || h->now % slide != 0))
-        return false;
-    if (h->open_end == DS_WINDOW_NEVER)
-        return h->n_open == 0;
-    bool single = l->window->single; /* its open pane is the window, after the slide too */
-    return h->open_end <= next && (single || h->now == DS_WINDOW_NEVER || h->open_end > h->now);
+    return t == DS_WINDOW_NEVER || (t <= l->version_ms && t % l->window->spec->slide_ms == 0);
 }
 
 static ds_status load_head(loading *l, const void *bytes, size_t length, ds_error *error)
@@ -250,38 +294,19 @@ static ds_status load_head(loading *l, const void *bytes, size_t length, ds_erro
         return wrong(error, "a head of another length");
     memcpy(&l->h, bytes, sizeof l->h);
     ds_window *window = l->window;
-    if (!is_time(l, &l->h))
+    if (!is_slide(l, l->h.now) || l->h.now < window->now)
         return wrong(error, "times that cannot be");
-    if (l->h.n_open > UINT32_MAX || l->h.n_keys > UINT32_MAX || l->h.n_parts > UINT32_MAX)
+    if (l->h.n_keys > UINT32_MAX || l->h.n_parts > UINT32_MAX)
         return wrong(error, "too many keys");
-    if (window->single && (l->h.n_keys > 0 || l->h.n_parts > 0))
+    bool panes = l->whole && !window->single;
+    if ((!panes && (l->h.n_keys > 0 || l->h.n_parts > 0)) ||
+        ((l->whole || window->single) && (l->h.n_panes > 0 || l->h.gone > 0)))
         return wrong(error, "panes that it cannot have");
-    if (!window->single && window->group->n_keys == 0 && l->h.n_keys != 1)
+    if (panes && window->group->n_keys == 0 && l->h.n_keys != 1)
         return wrong(error, "not one group");
     window->now = l->h.now;
-    window->open_end = l->h.open_end;
-    l->n_keys = window->group->n_keys == 0 ? l->h.n_keys : 0;
+    l->n_keys = panes && window->group->n_keys == 0 ? 1 : 0;
     return DS_OK;
-}
-
-static ds_status load_open(loading *l, const void *bytes, size_t length, ds_error *error)
-{
-    ds_window *window = l->window;
-    ds_arena *arena = ds_arena_new(window->budget);
-    uint32_t n_columns = ds_group_partial_types(window->group, NULL), n;
-    ds_type *types = DS_ARENA_ARRAY(arena, ds_type, n_columns + 1);
-    ds_column **columns = DS_ARENA_ARRAY(arena, ds_column *, n_columns + 1);
-    ds_heap heap;
-    ds_heap_init(&heap, arena);
-    ds_group_partial_types(window->group, types);
-    ds_status status =
-        ds_piece_read(arena, &heap, bytes, length, types, n_columns, columns, &n, error);
-    if (status == DS_OK && n > 0)
-        ds_groups_merge(window->open, &heap, (const ds_column *const *)columns, n);
-    l->n_open += status == DS_OK ? n : 0;
-    ds_heap_fini(&heap);
-    ds_arena_free(arena);
-    return status;
 }
 
 static ds_status put_keys(loading *l, const ds_heap *heap, const ds_column *const *columns,
@@ -346,9 +371,8 @@ static bool are_numbers(const loading *l, const uint32_t *ids, uint32_t n)
 static bool is_next_part(const loading *l, const part_head *first)
 {
     const ds_window *window = l->window;
-    if (first->zero != 0 || first->n == 0 || l->n_parts == l->h.n_parts ||
-        first->end > l->version_ms ||
-        (window->open_end != DS_WINDOW_NEVER && first->end >= window->open_end))
+    if (first->zero != 0 || first->n == 0 || l->n_parts == l->h.n_parts || l->in_pane ||
+        first->end > l->version_ms)
         return false;
     uint32_t last = window->first_part + window->n_parts;
     return window->n_parts == 0 || window->parts[last - 1].end <= first->end;
@@ -478,32 +502,144 @@ static ds_status load_states(loading *l, char **bytes, size_t length, ds_error *
     return status;
 }
 
-/* bytes are the frame's, owned by the caller unless they become NULL. */
-static ds_status load_frame(loading *l, uint32_t tag, char **bytes, size_t length, ds_error *error)
-{
-    switch (tag) {
-    case FRAME_OPEN: return load_open(l, *bytes, length, error);
-    case FRAME_KEYS:
-        return l->window->single ? wrong(error, "keys that it cannot have")
-                                 : load_keys(l, *bytes, length, error);
-    case FRAME_PART: return load_part(l, *bytes, length, error);
-    case FRAME_SHAPES: return keep_shapes(l, *bytes, length, error);
-    case FRAME_STATES: return load_states(l, bytes, length, error);
-    default: return wrong(error, "a frame that is not known");
-    }
-}
-
+/* All is there that a whole has before its open pane. */
 static ds_status check_whole(const loading *l, ds_error *error)
 {
     const ds_window *window = l->window;
-    bool queues = window->queues != NULL; /* also of a single pane: there are none */
-    uint64_t groups = window->open_end == DS_WINDOW_NEVER ? 0 : ds_groups_count(window->open);
-    if (l->n_open != l->h.n_open || groups != l->h.n_open || l->n_keys != l->h.n_keys ||
-        l->n_parts != l->h.n_parts || l->shapes != NULL || (queues && l->n_queues != l->h.n_keys))
+    if (l->n_keys != l->h.n_keys || l->n_parts != l->h.n_parts || l->shapes != NULL ||
+        (window->queues != NULL && l->n_queues != l->h.n_keys))
         return wrong(error, "something is missing");
     for (uint32_t i = 0; !window->single && i < l->h.n_keys; i++)
         if (window->panes_of[i] == 0)
             return wrong(error, "a key without a pane");
+    return DS_OK;
+}
+
+static int64_t last_end(const ds_window *window)
+{
+    uint32_t last = window->first_part + window->n_parts;
+    return window->n_parts == 0 ? DS_WINDOW_NEVER : window->parts[last - 1].end;
+}
+
+/* A pane ends where one can end, behind the last one. */
+static bool is_pane_end(const loading *l, int64_t end)
+{
+    int64_t own;
+    return end > last_end(l->window) && ds_pane_end(l->window->spec, end, &own) && own == end;
+}
+
+/* The open one not later than that of the next batch. */
+static bool is_open_end(const loading *l, int64_t end)
+{
+    const ds_window *window = l->window;
+    int64_t next;
+    if (end == DS_WINDOW_NEVER)
+        return true;
+    ds_pane_end(window->spec, l->version_ms, &next);
+    return is_pane_end(l, end) && end <= next &&
+           (window->single || window->now == DS_WINDOW_NEVER || end > window->now);
+}
+
+/* Lets parts go, as the window did: whole panes. */
+static ds_status drop_parts(loading *l, uint64_t gone, ds_error *error)
+{
+    ds_window *window = l->window;
+    uint64_t n = gone - l->gone;
+    if (gone < l->gone || n > window->n_parts)
+        return wrong(error, "panes went that were not there");
+    const ds_window_part *next = n == 0 ? NULL : &window->parts[window->first_part + n];
+    if (n > 0 && n < window->n_parts && next->end == next[-1].end)
+        return wrong(error, "half a pane went");
+    ds_window_drop_parts(window, n);
+    l->gone = gone;
+    return DS_OK;
+}
+
+/* The pane has all its rows. */
+static ds_status check_pane(const loading *l, ds_error *error)
+{
+    bool none = l->pane.end == DS_WINDOW_NEVER;
+    if (l->window->waiting.n_groups != l->pane.n_groups || none != (l->pane.n_groups == 0) ||
+        (l->window->group->n_keys == 0 && l->pane.n_groups > 1))
+        return wrong(error, "an open pane with other groups");
+    return DS_OK;
+}
+
+/* The pane before this one closes. */
+static ds_status close_pane(loading *l, ds_error *error)
+{
+    ds_window *window = l->window;
+    DS_TRY(check_pane(l, error));
+    if (l->n_panes == l->h.n_panes || l->pane.end == DS_WINDOW_NEVER || l->pane.end > l->version_ms)
+        return wrong(error, "a pane that cannot have closed");
+    l->n_panes++;
+    if (!ds_window_wait_end(window))
+        return wrong(error, "a group stands there twice");
+    window->open_end = l->pane.end;
+    ds_window_close_pane(window);
+    return DS_OK;
+}
+
+static ds_status load_pane(loading *l, const char *bytes, size_t length, ds_error *error)
+{
+    ds_window *window = l->window;
+    DS_TRY(l->in_pane ? close_pane(l, error) : check_whole(l, error));
+    if (length != sizeof l->pane)
+        return wrong(error, "a pane that is none");
+    memcpy(&l->pane, bytes, sizeof l->pane);
+    DS_TRY(drop_parts(l, l->pane.gone, error));
+    l->in_pane = true;
+    bool same = !l->pane.fresh;
+    if (l->pane.fresh > 1 ||
+        (same && window->open_end != l->pane.end && window->waiting.n_groups > 0))
+        return wrong(error, "a pane that is not the one before");
+    if (!same)
+        ds_window_wait_clear(window);
+    window->open_end = DS_WINDOW_NEVER;
+    return DS_OK;
+}
+
+static ds_status load_rows(loading *l, char **bytes, size_t length, ds_error *error)
+{
+    if (!l->in_pane || l->pane.end == DS_WINDOW_NEVER)
+        return wrong(error, "rows without a pane");
+    const ds_pane_rows rows = {*bytes, length};
+    *bytes = NULL;
+    return ds_window_wait(l->window, rows, error);
+}
+
+/* bytes are the frame's, owned by the caller unless they become NULL. */
+static ds_status load_frame(loading *l, uint32_t tag, char **bytes, size_t length, ds_error *error)
+{
+    bool panes = l->whole && !l->window->single;
+    switch (tag) {
+    case FRAME_KEYS:
+    case FRAME_PART:
+    case FRAME_SHAPES:
+    case FRAME_STATES:
+        if (!panes || l->in_pane)
+            return wrong(error, "panes that it cannot have");
+        return tag == FRAME_KEYS     ? load_keys(l, *bytes, length, error)
+               : tag == FRAME_PART   ? load_part(l, *bytes, length, error)
+               : tag == FRAME_SHAPES ? keep_shapes(l, *bytes, length, error)
+                                     : load_states(l, bytes, length, error);
+    case FRAME_PANE: return load_pane(l, *bytes, length, error);
+    case FRAME_ROWS: return load_rows(l, bytes, length, error);
+    default: return wrong(error, "a frame that is not known");
+    }
+}
+
+static ds_status end_loading(loading *l, ds_error *error)
+{
+    ds_window *window = l->window;
+    if (!l->in_pane || l->n_panes != l->h.n_panes)
+        return wrong(error, "something is missing");
+    DS_TRY(check_pane(l, error));
+    DS_TRY(drop_parts(l, l->h.gone, error));
+    if (!is_open_end(l, l->pane.end))
+        return wrong(error, "an open pane that cannot be");
+    window->open_end = l->pane.end;
+    ds_window_log_begin(window);
     return DS_OK;
 }
 
@@ -514,7 +650,7 @@ static ds_status load_all(loading *l, ds_error *error)
         size_t length;
         DS_TRY(ds_loader_next(l->loader, &tag, &length, error));
         if (tag == 0)
-            return first ? wrong(error, "no head") : check_whole(l, error);
+            return first ? wrong(error, "no head") : end_loading(l, error);
         if (first != (tag == FRAME_HEAD))
             return wrong(error, "a head elsewhere than first");
         char *bytes;
@@ -528,11 +664,22 @@ static ds_status load_all(loading *l, ds_error *error)
     }
 }
 
-ds_status ds_window_load(ds_window *window, int64_t version_ms, ds_loader *loader, ds_error *error)
+ds_status ds_window_load(ds_window *window, bool whole, int64_t version_ms, ds_loader *loader,
+                         ds_error *error)
 {
-    loading l = {.window = window, .loader = loader, .version_ms = version_ms};
-    ds_window_clear(window);
+    loading l = {.window = window, .whole = whole, .loader = loader, .version_ms = version_ms};
+    if (whole)
+        ds_window_clear(window);
+    window->log.on = false;
     ds_status status = load_all(&l, error);
     free(l.shapes);
     return status;
+}
+
+void ds_window_load_end(ds_window *window)
+{
+    if (window->waiting.n_rows > 0)
+        ds_window_wait_end(window);
+    ds_groups_watch(window->open);
+    ds_groups_forget_merged(window->open);
 }
