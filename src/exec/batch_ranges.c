@@ -1,3 +1,5 @@
+/* A few batches have ranges, or some thousands while they are retained: the newest are found first,
+ * and what is done for one costs nothing for the others. */
 #include "exec/batch_ranges.h"
 
 #include "base/assert.h"
@@ -6,17 +8,21 @@
 #include <stdlib.h>
 
 typedef struct range {
-    int64_t batch_ms;
     uint64_t offset, length;
     bool retained, marked; /* at most one of them */
 } range;
 
+typedef struct batch_list {
+    struct batch_list *next;
+    int64_t batch_ms;
+    range *list;
+    size_t n, capacity;
+} batch_list;
+
 struct ds_batch_ranges {
     pthread_mutex_t lock;
     ds_store *store;
-    range *list;
-    size_t n, capacity;
-    size_t n_marked;
+    batch_list *batches;
 };
 
 ds_batch_ranges *ds_batch_ranges_new(ds_store *store)
@@ -27,13 +33,44 @@ ds_batch_ranges *ds_batch_ranges_new(ds_store *store)
     return ranges;
 }
 
+static void free_batch(batch_list *batch)
+{
+    free(batch->list);
+    free(batch);
+}
+
 void ds_batch_ranges_free(ds_batch_ranges *ranges)
 {
     if (ranges == NULL)
         return;
+    while (ranges->batches != NULL) {
+        batch_list *batch = ranges->batches;
+        ranges->batches = batch->next;
+        free_batch(batch);
+    }
     pthread_mutex_destroy(&ranges->lock);
-    free(ranges->list);
     free(ranges);
+}
+
+/* The place in the list where the batch is, or that ends the list. */
+static batch_list **find(ds_batch_ranges *ranges, int64_t batch_ms)
+{
+    batch_list **at = &ranges->batches;
+    while (*at != NULL && (*at)->batch_ms != batch_ms)
+        at = &(*at)->next;
+    return at;
+}
+
+static batch_list *find_or_add(ds_batch_ranges *ranges, int64_t batch_ms)
+{
+    batch_list *batch = *find(ranges, batch_ms);
+    if (batch != NULL)
+        return batch;
+    batch = ds_calloc(1, sizeof *batch);
+    batch->batch_ms = batch_ms;
+    batch->next = ranges->batches;
+    ranges->batches = batch;
+    return batch;
 }
 
 ds_status ds_batch_ranges_take(ds_batch_ranges *ranges, int64_t batch_ms, uint64_t length,
@@ -42,11 +79,12 @@ ds_status ds_batch_ranges_take(ds_batch_ranges *ranges, int64_t batch_ms, uint64
     DS_ASSERT(length > 0);
     DS_TRY(ds_store_take_any(ranges->store, length, offset, error));
     pthread_mutex_lock(&ranges->lock);
-    if (ranges->n == ranges->capacity) {
-        ranges->capacity = ranges->capacity == 0 ? 64 : ranges->capacity * 2;
-        ranges->list = ds_realloc(ranges->list, ranges->capacity, sizeof *ranges->list);
+    batch_list *batch = find_or_add(ranges, batch_ms);
+    if (batch->n == batch->capacity) {
+        batch->capacity = batch->capacity == 0 ? 8 : batch->capacity * 2;
+        batch->list = ds_realloc(batch->list, batch->capacity, sizeof *batch->list);
     }
-    ranges->list[ranges->n++] = (range){batch_ms, *offset, length, false, false};
+    batch->list[batch->n++] = (range){*offset, length, false, false};
     pthread_mutex_unlock(&ranges->lock);
     return DS_OK;
 }
@@ -54,58 +92,59 @@ ds_status ds_batch_ranges_take(ds_batch_ranges *ranges, int64_t batch_ms, uint64
 void ds_batch_ranges_retain(ds_batch_ranges *ranges, int64_t batch_ms, uint64_t offset)
 {
     pthread_mutex_lock(&ranges->lock);
-    size_t i = ranges->n;
-    while (i > 0 && ranges->list[i - 1].offset != offset) /* it was taken just now */
+    batch_list *batch = *find(ranges, batch_ms);
+    DS_ASSERT(batch != NULL);
+    size_t i = batch->n;
+    while (i > 0 && batch->list[i - 1].offset != offset) /* it was taken just now */
         i--;
-    DS_ASSERT(i > 0 && ranges->list[i - 1].batch_ms == batch_ms);
-    range *r = &ranges->list[i - 1];
-    ranges->n_marked -= r->marked;
-    r->retained = true;
-    r->marked = false;
+    DS_ASSERT(i > 0);
+    batch->list[i - 1].retained = true;
+    batch->list[i - 1].marked = false;
     pthread_mutex_unlock(&ranges->lock);
 }
 
 void ds_batch_ranges_commit(ds_batch_ranges *ranges, int64_t batch_ms)
 {
     pthread_mutex_lock(&ranges->lock);
-    for (size_t i = 0; i < ranges->n; i++) {
-        range *r = &ranges->list[i];
-        if (r->batch_ms != batch_ms || r->retained || r->marked)
-            continue;
-        r->marked = true;
-        ranges->n_marked++;
-    }
+    batch_list *batch = *find(ranges, batch_ms);
+    for (size_t i = 0; batch != NULL && i < batch->n; i++)
+        batch->list[i].marked = !batch->list[i].retained;
     pthread_mutex_unlock(&ranges->lock);
 }
 
 /* Gives back the ranges of a batch, all of them or those that are marked. With the lock. */
-static void give(ds_batch_ranges *ranges, int64_t batch_ms, bool all)
+static void give(ds_batch_ranges *ranges, batch_list *batch, bool all)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < ranges->n; i++) {
-        const range r = ranges->list[i];
-        if (r.batch_ms != batch_ms || !(all || r.marked)) {
-            ranges->list[kept++] = r;
-            continue;
-        }
-        ranges->n_marked -= r.marked;
-        ds_store_give(ranges->store, r.offset, r.length);
+    for (size_t i = 0; i < batch->n; i++) {
+        const range r = batch->list[i];
+        if (all || r.marked)
+            ds_store_give(ranges->store, r.offset, r.length);
+        else
+            batch->list[kept++] = r;
     }
-    DS_ASSERT(kept <= ranges->n && ranges->n_marked <= kept);
-    ranges->n = kept;
+    DS_ASSERT(kept <= batch->n && (!all || kept == 0));
+    batch->n = kept;
 }
 
 void ds_batch_ranges_sweep(ds_batch_ranges *ranges, int64_t batch_ms)
 {
     pthread_mutex_lock(&ranges->lock);
-    if (ranges->n_marked > 0)
-        give(ranges, batch_ms, false);
+    batch_list *batch = *find(ranges, batch_ms);
+    if (batch != NULL)
+        give(ranges, batch, false);
     pthread_mutex_unlock(&ranges->lock);
 }
 
 void ds_batch_ranges_release(ds_batch_ranges *ranges, int64_t batch_ms)
 {
     pthread_mutex_lock(&ranges->lock);
-    give(ranges, batch_ms, true);
+    batch_list **at = find(ranges, batch_ms);
+    batch_list *batch = *at;
+    if (batch != NULL) {
+        give(ranges, batch, true);
+        *at = batch->next;
+        free_batch(batch);
+    }
     pthread_mutex_unlock(&ranges->lock);
 }
