@@ -16,7 +16,7 @@ typedef struct batch_list {
     struct batch_list *next;
     int64_t batch_ms;
     range *list;
-    size_t n, capacity;
+    size_t n, capacity, n_marked;
 } batch_list;
 
 struct ds_batch_ranges {
@@ -98,6 +98,7 @@ void ds_batch_ranges_retain(ds_batch_ranges *ranges, int64_t batch_ms, uint64_t 
     while (i > 0 && batch->list[i - 1].offset != offset) /* it was taken just now */
         i--;
     DS_ASSERT(i > 0);
+    batch->n_marked -= batch->list[i - 1].marked;
     batch->list[i - 1].retained = true;
     batch->list[i - 1].marked = false;
     pthread_mutex_unlock(&ranges->lock);
@@ -107,8 +108,11 @@ void ds_batch_ranges_commit(ds_batch_ranges *ranges, int64_t batch_ms)
 {
     pthread_mutex_lock(&ranges->lock);
     batch_list *batch = *find(ranges, batch_ms);
-    for (size_t i = 0; batch != NULL && i < batch->n; i++)
-        batch->list[i].marked = !batch->list[i].retained;
+    for (size_t i = 0; batch != NULL && i < batch->n; i++) {
+        range *r = &batch->list[i];
+        batch->n_marked += !r->retained && !r->marked;
+        r->marked = !r->retained;
+    }
     pthread_mutex_unlock(&ranges->lock);
 }
 
@@ -125,13 +129,14 @@ static void give(ds_batch_ranges *ranges, batch_list *batch, bool all)
     }
     DS_ASSERT(kept <= batch->n && (!all || kept == 0));
     batch->n = kept;
+    batch->n_marked = 0;
 }
 
 void ds_batch_ranges_sweep(ds_batch_ranges *ranges, int64_t batch_ms)
 {
     pthread_mutex_lock(&ranges->lock);
     batch_list *batch = *find(ranges, batch_ms);
-    if (batch != NULL)
+    if (batch != NULL && batch->n_marked > 0)
         give(ranges, batch, false);
     pthread_mutex_unlock(&ranges->lock);
 }
