@@ -22,6 +22,7 @@ typedef struct kit {
     int64_t standing_ms; /* of the chains */
     const ds_stage *stage;
     uint32_t n_collected;
+    bool gone; /* whoever bytes are fetched from */
 } kit;
 
 /* Tasks of the keyed stage are part of a save, or bring what was saved. */
@@ -486,6 +487,42 @@ START_TEST(a_store_that_is_gone)
 }
 END_TEST
 
+#define REMOTE 50 /* an executor whose store cannot be opened: its bytes are those of the other */
+
+static ds_status fetch(void *arg, const char *url, const ds_bulk_item *items, size_t n_items,
+                       ds_error *error)
+{
+    const kit *k = arg;
+    ck_assert_str_eq(url, "there");
+    for (size_t i = 0; i < n_items; i++) {
+        ck_assert_uint_le(items[i].ref.length, DS_FETCH_LIMIT);
+        const char *bytes = ds_store_range(k->e.others, items[i].ref.offset, items[i].ref.length);
+        if (bytes == NULL || k->gone)
+            return ds_error_set(error, DS_ERR_LOST, "nobody is there");
+        memcpy(items[i].to, bytes, items[i].ref.length);
+    }
+    return DS_OK;
+}
+
+START_TEST(what_is_saved_is_fetched_where_it_cannot_be_mapped)
+{
+    kit k;
+    ds_task task = kit_open_saved(&k, false);
+    const ds_fetcher fetcher = {.arg = &k, .fetch = fetch};
+    const ds_msg_peer peer = {
+        .executor_id = REMOTE, .path = "", .spill_path = "", .bulk_url = "there"};
+    ds_peers_set_fetcher(k.e.peers, &fetcher, false);
+    ds_peers_add(k.e.peers, &peer);
+    for (int i = 0; i < 4; i++)
+        k.chains[1][i].ref.executor_id = REMOTE;
+    k.gone = true;
+    check_lost(&k, task, "nobody is there");
+    k.gone = false;
+    check_well(&k, task);
+    kit_close(&k);
+}
+END_TEST
+
 /* A copy of a task has all that it refers to. */
 START_TEST(tasks_are_copied_whole)
 {
@@ -522,4 +559,5 @@ UNIT_MAIN("task_saves", partitions_are_saved_to_files_and_restored,
           partitions_are_saved_to_a_store_and_restored, replays_after_a_chain, back_in_time,
           a_replay_that_comes_late, a_save_that_cannot_be_afforded, a_file_with_a_flipped_bit,
           a_file_that_is_cut_short_or_gone, a_checksum_or_length_that_is_wrong,
-          a_chain_that_is_none, a_store_that_is_gone, tasks_are_copied_whole)
+          a_chain_that_is_none, a_store_that_is_gone,
+          what_is_saved_is_fetched_where_it_cannot_be_mapped, tasks_are_copied_whole)
