@@ -33,14 +33,13 @@
 
 #include <nng/transport/ipc/ipc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define READ_BYTES ((size_t)64 << 10)
 #define KEPT_BYTES ((size_t)256 << 10) /* a send buffer that grew larger is not kept */
-
-static const unsigned char frame_mark[3] = {'d', 's', 1};
 
 struct ds_channel {
     nng_stream *stream;
@@ -51,7 +50,7 @@ struct ds_channel {
     unsigned char *in; /* this and the next three belong to the receive loop */
     size_t in_capacity;
     size_t in_length;
-    bool admitted; /* messages are allowed */
+    _Atomic size_t most_message; /* bytes; 0: none is allowed */
 
     pthread_mutex_t lock;
     bool closed;
@@ -102,20 +101,13 @@ static bool read_more(ds_channel *channel)
 
 static void resize_in(ds_channel *channel, size_t capacity)
 {
-    size_t least = channel->admitted ? READ_BYTES : DS_FRAME_HEADER + DS_FRAME_SMALL;
+    size_t least = channel->most_message > 0 ? READ_BYTES : DS_FRAME_HEADER + DS_FRAME_SMALL;
     if (capacity < least)
         capacity = least;
     if (capacity == channel->in_capacity)
         return;
     channel->in = ds_realloc(channel->in, capacity, 1);
     channel->in_capacity = capacity;
-}
-
-static bool allowed(const ds_channel *channel, unsigned kind, size_t length)
-{
-    if (kind == DS_FRAME_MESSAGE)
-        return channel->admitted && length <= DS_MESSAGE_LIMIT;
-    return kind > 0 && kind < DS_FRAME_KINDS && length <= DS_FRAME_SMALL;
 }
 
 /* Takes whole frames from the front of the buffer and makes room for the next. False if one
@@ -125,17 +117,14 @@ static bool take_frames(ds_channel *channel)
     size_t at = 0, need = 0;
     while (channel->in_length - at >= DS_FRAME_HEADER) {
         const unsigned char *header = channel->in + at;
-        size_t length =
-            header[0] | (size_t)header[1] << 8 | (size_t)header[2] << 16 | (size_t)header[3] << 24;
-        unsigned kind = header[4];
-        if (memcmp(header + 5, frame_mark, sizeof frame_mark) != 0 ||
-            !allowed(channel, kind, length))
+        size_t most = channel->most_message;
+        ds_frame frame;
+        if (!ds_frame_read(header, most, &frame) || (frame.kind == DS_FRAME_MESSAGE && most == 0))
             return false;
-        need = DS_FRAME_HEADER + length;
+        need = DS_FRAME_HEADER + frame.length;
         if (channel->in_length - at < need)
             break;
-        if (!channel->ops->frame(channel->arg, (ds_frame_kind)kind, header + DS_FRAME_HEADER,
-                                 length))
+        if (!channel->ops->frame(channel->arg, frame.kind, header + DS_FRAME_HEADER, frame.length))
             return false;
         at += need;
         need = 0;
@@ -150,15 +139,16 @@ static bool take_frames(ds_channel *channel)
 static void on_read(void *arg)
 {
     ds_channel *channel = arg;
-    bool good = nng_aio_result(channel->reading) == 0;
+    bool good = nng_aio_result(channel->reading) == 0, broken = false;
     if (good) {
         channel->in_length += nng_aio_count(channel->reading);
         good = take_frames(channel);
+        broken = !good;
     }
     if (!good)
         ds_channel_close(channel);
     if (!good || !read_more(channel))
-        channel->ops->end(channel->arg);
+        channel->ops->end(channel->arg, broken);
 }
 
 /* Sending; lock held in all of these */
@@ -207,16 +197,6 @@ static void on_written(void *arg)
     pthread_mutex_unlock(&channel->lock);
 }
 
-static void append_frame(ds_buffer *out, ds_frame_kind kind, const void *bytes, size_t length)
-{
-    unsigned char header[DS_FRAME_HEADER] = {(unsigned char)length, (unsigned char)(length >> 8),
-                                             (unsigned char)(length >> 16),
-                                             (unsigned char)(length >> 24), (unsigned char)kind};
-    memcpy(header + 5, frame_mark, sizeof frame_mark);
-    ds_buffer_append(out, header, sizeof header);
-    ds_buffer_append(out, bytes, length);
-}
-
 void ds_channel_send(ds_channel *channel, ds_frame_kind kind, const void *bytes, size_t length)
 {
     DS_ASSERT(length <= (kind == DS_FRAME_MESSAGE ? DS_MESSAGE_LIMIT : DS_FRAME_SMALL));
@@ -225,7 +205,7 @@ void ds_channel_send(ds_channel *channel, ds_frame_kind kind, const void *bytes,
     if (!channel->closed && queued + DS_FRAME_HEADER + length > channel->queue_bytes)
         shut(channel);
     if (!channel->closed) {
-        append_frame(&channel->waiting, kind, bytes, length);
+        ds_frame_append(&channel->waiting, kind, bytes, length);
         if (!channel->sending)
             write_next(channel);
     }
@@ -257,9 +237,10 @@ ds_channel *ds_channel_new(nng_stream *stream, size_t queue_bytes, const ds_chan
     return channel;
 }
 
-void ds_channel_admit(ds_channel *channel)
+void ds_channel_admit(ds_channel *channel, size_t most)
 {
-    channel->admitted = true;
+    DS_ASSERT(most <= DS_MESSAGE_LIMIT);
+    channel->most_message = most;
 }
 
 void ds_channel_start(ds_channel *channel)

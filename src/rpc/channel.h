@@ -7,34 +7,12 @@
 #ifndef DS_RPC_CHANNEL_H
 #define DS_RPC_CHANNEL_H
 
+#include "rpc/frame.h"
 #include "rpc/link.h"
 #include "rpc/url.h"
 
 #include <nng/nng.h>
 #include <stdbool.h>
-
-/*
- * A frame on the wire, little-endian:
- *
- *     offset  bytes
- *          0      4  length of what follows the header
- *          4      1  kind
- *          5      3  the mark "ds\x01": the version of this form
- */
-#define DS_FRAME_HEADER 8u
-
-typedef enum ds_frame_kind {
-    DS_FRAME_KNOCK = 1, /* client: let me in; the first frame, with the link's version */
-    DS_FRAME_ANSWER,    /* server: you are in; its first frame, with its version */
-    DS_FRAME_MESSAGE,   /* a message of the user */
-    DS_FRAME_PING,      /* have you got everything up to here? with any 8 bytes */
-    DS_FRAME_PONG,      /* yes; with the same bytes */
-    DS_FRAME_BYE,       /* server: this was the last; close */
-    DS_FRAME_KINDS
-} ds_frame_kind;
-
-#define DS_FRAME_SMALL 64u /* no frame but a message is longer */
-#define DS_LINK_VERSION 1u /* what KNOCK and ANSWER carry, as 4 bytes */
 
 /* True if what is behind a new stream may talk to us: where the transport tells, it must be
  * of our user, and for inproc this very process. */
@@ -47,8 +25,9 @@ typedef struct ds_channel_ops {
     /* A whole frame; bytes are borrowed during the call. False if it breaks a rule: then the
      * channel closes. */
     bool (*frame)(void *arg, ds_frame_kind kind, const void *bytes, size_t length);
-    /* The connection is gone or was closed. Comes exactly once and last. */
-    void (*end)(void *arg);
+    /* The connection is gone or was closed (broken: as what came broke a rule). Comes exactly once
+     * and last. */
+    void (*end)(void *arg, bool broken);
 } ds_channel_ops;
 
 /* Makes a channel over stream (taken); ops and arg are borrowed. At most queue_bytes wait to be
@@ -57,9 +36,8 @@ ds_channel *ds_channel_new(nng_stream *stream, size_t queue_bytes, const ds_chan
                            void *arg);
 /* Begins to receive: from here on `end` comes sooner or later. */
 void ds_channel_start(ds_channel *channel);
-/* Allows messages, of up to DS_MESSAGE_LIMIT. To be called before ds_channel_start or in a
- * frame call. */
-void ds_channel_admit(ds_channel *channel);
+/* Allows messages of up to so many bytes; none are at first. Any thread. */
+void ds_channel_admit(ds_channel *channel, size_t most);
 
 /* Queues a frame (copied) and never blocks. Without effect once the channel is closed; closes
  * it if too much waits. Any thread. */

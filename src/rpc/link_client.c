@@ -1,9 +1,10 @@
 /*
  * An executor's end: one channel, dialed once.
  *
- * ds_client_open tries until its time is over: it dials, knocks, and waits for the answer.
- * What fails on the way is tried again after a pause, as the driver may just be starting, but
- * for an answer of another version, which will not get better. Every try has a channel of its
+ * ds_client_open tries until its time is over: it dials, knocks, proves that it holds the secret,
+ * and waits for the server's proof (rpc/handshake.h). What fails on the way is tried again after a
+ * pause, as the driver may just be starting, but for what will not get better: another version,
+ * another secret. Every try has a channel of its
  * own; once one was answered the client is open, and when that channel ends it is lost, for
  * good.
  *
@@ -14,6 +15,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "rpc/channel.h"
+#include "rpc/handshake.h"
 
 #include <errno.h>
 #include <nng/transport/tcp/tcp.h>
@@ -29,15 +31,19 @@ typedef enum answer {
     NO_ANSWER,
     WELCOME,
     OTHER_VERSION,
-    TOO_LATE /* it would be: the try is given up, or the channel ended without one */
+    REFUSED,  /* our proof */
+    IMPOSTOR, /* the proof we got is none */
+    TOO_LATE  /* it would be: the try is given up, or the channel ended without one */
 } answer;
 
 struct ds_client {
     ds_url address;
     ds_link_fn fn;
     void *arg;
+    ds_secret secret;
     ds_channel *channel;
-    atomic_bool quiet; /* nothing is reported any more */
+    ds_handshake handshake; /* of the channel's calls */
+    atomic_bool quiet;      /* nothing is reported any more */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -55,20 +61,34 @@ static void report(ds_client *client, ds_link_event_kind kind, const void *bytes
         client->fn(client->arg, &event);
 }
 
-static bool on_answer(ds_client *client, const void *bytes, size_t length)
+static answer answer_of(ds_handshake_state state, ds_frame_kind kind)
 {
-    static const unsigned char version[4] = {DS_LINK_VERSION};
-    if (length != sizeof version)
-        return false;
-    ds_channel_admit(client->channel);
-    bool same = memcmp(bytes, version, sizeof version) == 0;
+    switch (state) {
+    case DS_HANDSHAKE_DONE: return WELCOME;
+    case DS_HANDSHAKE_OTHER_VERSION: return OTHER_VERSION;
+    case DS_HANDSHAKE_WRONG: return REFUSED;
+    default: return kind == DS_FRAME_ANSWER ? IMPOSTOR : NO_ANSWER;
+    }
+}
+
+/* A frame of one who has not proved yet who he is. */
+static bool on_proving(ds_client *client, ds_frame_kind kind, const void *bytes, size_t length)
+{
+    ds_handshake_frame out;
+    ds_handshake_state state = ds_handshake_take(&client->handshake, kind, bytes, length, &out);
+    if (out.length > 0)
+        ds_channel_send(client->channel, out.kind, out.bytes, out.length);
+    if (state == DS_HANDSHAKE_UNDER_WAY)
+        return true;
+    if (state == DS_HANDSHAKE_DONE)
+        ds_channel_admit(client->channel, DS_MESSAGE_LIMIT);
     pthread_mutex_lock(&client->lock);
     bool first = client->answer == NO_ANSWER;
     if (first)
-        client->answer = same ? WELCOME : OTHER_VERSION;
+        client->answer = answer_of(state, kind);
     pthread_cond_broadcast(&client->changed);
     pthread_mutex_unlock(&client->lock);
-    return first && same;
+    return first && state == DS_HANDSHAKE_DONE;
 }
 
 static bool on_pong(ds_client *client, const void *bytes, size_t length)
@@ -88,17 +108,19 @@ static bool on_pong(ds_client *client, const void *bytes, size_t length)
 static bool on_frame(void *arg, ds_frame_kind kind, const void *bytes, size_t length)
 {
     ds_client *client = arg;
+    if (client->handshake.state != DS_HANDSHAKE_DONE)
+        return on_proving(client, kind, bytes, length);
     switch (kind) {
-    case DS_FRAME_ANSWER: return on_answer(client, bytes, length);
     case DS_FRAME_MESSAGE: report(client, DS_LINK_MESSAGE, bytes, length); return true;
     case DS_FRAME_PONG: return on_pong(client, bytes, length);
     default: return false; /* BYE too closes the channel */
     }
 }
 
-static void on_end(void *arg)
+static void on_end(void *arg, bool broken)
 {
     ds_client *client = arg;
+    (void)broken;
     pthread_mutex_lock(&client->lock);
     client->ended = true;
     bool lost = client->answer == WELCOME;
@@ -146,12 +168,15 @@ static int dial(const ds_url *address, int64_t deadline_us, nng_stream **stream)
 /* Knocks over a new channel and waits for the answer. */
 static answer knock(ds_client *client, nng_stream *stream, int64_t deadline_us)
 {
-    static const unsigned char version[4] = {DS_LINK_VERSION};
+    uint8_t nonce[DS_NONCE_BYTES];
+    ds_handshake_frame out;
+    ds_random_bytes(nonce, sizeof nonce);
+    ds_handshake_dial(&client->handshake, &client->secret, nonce, &out);
     client->answer = NO_ANSWER; /* there is no channel, so nobody else looks */
     client->ended = false;
     client->channel = ds_channel_new(stream, DS_LINK_QUEUE_BYTES, &channel_ops, client);
     ds_channel_start(client->channel);
-    ds_channel_send(client->channel, DS_FRAME_KNOCK, version, sizeof version);
+    ds_channel_send(client->channel, out.kind, out.bytes, out.length);
 
     pthread_mutex_lock(&client->lock);
     while (client->answer == NO_ANSWER && !client->ended && wait_until(client, deadline_us))
@@ -180,6 +205,14 @@ static ds_status try_open(ds_client *client, int64_t deadline_us, ds_error *erro
     case WELCOME: return DS_OK;
     case OTHER_VERSION:
         return ds_error_set(error, DS_ERR_PROTOCOL, "%s is of another version of dstream", url);
+    case REFUSED:
+        return ds_error_set(error, DS_ERR_APP,
+                            client->secret.given
+                                ? "%s does not take our secret: it holds another one, or none"
+                                : "%s wants a secret (DSTREAM_SECRET or --secret-file)",
+                            url);
+    case IMPOSTOR:
+        return ds_error_set(error, DS_ERR_APP, "%s does not prove that it holds our secret", url);
     default:
         return ds_error_set(error, DS_ERR_UNAVAILABLE,
                             "nobody answers at %s: connected, but there is no answer", url);
@@ -222,12 +255,16 @@ static ds_client *new_client(ds_link_fn fn, void *arg)
     return client;
 }
 
-ds_status ds_client_open(const char *url, int timeout_ms, ds_link_fn fn, void *arg,
-                         ds_client **client, ds_error *error)
+ds_status ds_client_open_with(const char *url, const ds_link_options *options, int timeout_ms,
+                              ds_link_fn fn, void *arg, ds_client **client, ds_error *error)
 {
     int64_t deadline_us = ds_clock_mono_us() + (int64_t)timeout_ms * 1000;
     ds_client *c = new_client(fn, arg);
+    if (options->secret != NULL)
+        c->secret = *options->secret;
     ds_status status = ds_url_parse(url, false, &c->address, error);
+    if (status == DS_OK)
+        status = ds_url_check_secret(&c->address, c->secret.given, error);
     if (status == DS_OK)
         status = open_until(c, deadline_us, error);
     if (status == DS_OK)
@@ -235,6 +272,13 @@ ds_status ds_client_open(const char *url, int timeout_ms, ds_link_fn fn, void *a
     else
         ds_client_free(c);
     return status;
+}
+
+ds_status ds_client_open(const char *url, int timeout_ms, ds_link_fn fn, void *arg,
+                         ds_client **client, ds_error *error)
+{
+    static const ds_link_options none = {.epoch = 0};
+    return ds_client_open_with(url, &none, timeout_ms, fn, arg, client, error);
 }
 
 void ds_client_send(ds_client *client, const void *bytes, size_t length)

@@ -29,13 +29,40 @@ static bool name_is_good(const char *name)
     return length > 0 && length <= DS_ADDRESS_NAME && name[length] == '\0';
 }
 
-/* True for the hosts that lead nowhere but to this machine. */
-static bool host_is_loopback(const char *host)
+typedef enum host_kind { HOST_WRONG, HOST_LOCAL, HOST_ELSEWHERE, HOST_ANY } host_kind;
+
+static host_kind kind_of_v6(const char *host)
+{
+    struct in6_addr v6;
+    char digits[64] = "";
+    size_t length = strlen(host);
+    if (length < 3 || host[length - 1] != ']' || length - 2 >= sizeof digits)
+        return HOST_WRONG;
+    memcpy(digits, host + 1, length - 2);
+    if (inet_pton(AF_INET6, digits, &v6) != 1)
+        return HOST_WRONG;
+    if (IN6_IS_ADDR_UNSPECIFIED(&v6))
+        return HOST_ANY;
+    return IN6_IS_ADDR_LOOPBACK(&v6) ? HOST_LOCAL : HOST_ELSEWHERE;
+}
+
+static host_kind kind_of_host(const char *host)
 {
     struct in_addr v4;
-    if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
-        return true;
-    return inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
+    if (strcmp(host, "localhost") == 0)
+        return HOST_LOCAL;
+    if (strcmp(host, "*") == 0)
+        return HOST_ANY;
+    if (host[0] == '[')
+        return kind_of_v6(host);
+    if (inet_pton(AF_INET, host, &v4) == 1) {
+        if (v4.s_addr == htonl(INADDR_ANY))
+            return HOST_ANY;
+        return ntohl(v4.s_addr) >> 24 == 127 ? HOST_LOCAL : HOST_ELSEWHERE;
+    }
+    /* What looks like an address is not taken for a name. */
+    bool digits = strspn(host, "0123456789.") == strlen(host);
+    return name_is_good(host) && !digits && host[0] != '-' ? HOST_ELSEWHERE : HOST_WRONG;
 }
 
 /* A port in plain digits, or -1. */
@@ -63,12 +90,18 @@ static ds_status parse_tcp(const char *url, const char *rest, bool listening, ds
         return wrong(error, url, "tcp addresses are tcp://host:port");
     memcpy(host, rest, (size_t)(colon - rest));
     host[colon - rest] = '\0';
-    if (!host_is_loopback(host))
-        return wrong(error, url, "only this machine can be reached (127.0.0.1, [::1], localhost)");
+    host_kind kind = kind_of_host(host);
+    if (kind == HOST_WRONG)
+        return wrong(error, url, "the host is none (IPv6 addresses stand in brackets)");
+    if (kind == HOST_ANY && !listening)
+        return wrong(error, url, "the host is one to listen at, not one to reach");
     long port = parse_port(colon + 1);
     if (port < 0 || (port == 0 && !listening))
         return wrong(error, url, "the port must be a number from 1 to 65535");
     const char *number = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+    if (strcmp(host, "*") == 0)
+        number = "0.0.0.0";
+    address->local = kind == HOST_LOCAL;
     snprintf(address->url, sizeof address->url, "tcp://%s:%ld", number, port);
     snprintf(address->real, sizeof address->real, "tcp://%s:%ld", number, port);
     return DS_OK;
@@ -79,6 +112,7 @@ static ds_status parse_name(const char *url, const char *name, ds_url *address, 
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (!name_is_good(name))
         return wrong(error, url, "a name is 1 to 64 letters, digits, '.', '_' or '-'");
+    address->local = true;
     snprintf(address->url, sizeof address->url, "%s", url);
     if (address->transport == DS_TRANSPORT_INPROC) {
         pthread_once(&once, make_process_key);
@@ -105,6 +139,16 @@ ds_status ds_url_parse(const char *url, bool listening, ds_url *address, ds_erro
                                      : parse_name(url, url + length, address, error);
     }
     return wrong(error, url, "it does not start with tcp://, abstract:// or inproc://");
+}
+
+ds_status ds_url_check_secret(const ds_url *address, bool has_secret, ds_error *error)
+{
+    if (address->local || has_secret)
+        return DS_OK;
+    return ds_error_set(error, DS_ERR_APP,
+                        "%s can be reached from other hosts: both ends need a shared secret "
+                        "(executors.secret; DSTREAM_SECRET or --secret-file of an executor)",
+                        address->url);
 }
 
 void ds_url_set_port(ds_url *address, unsigned port)

@@ -3,12 +3,15 @@
  *
  *     abstract://NAME      letters, digits, '.', '_', '-'; at most 64
  *     inproc://NAME        the same; carried by an abstract socket with a name of this process
- *     tcp://HOST:PORT      HOST is 127.x.y.z, [::1] or localhost
+ *     tcp://HOST:PORT      HOST is an IPv4 address, [an IPv6 address], a name or, to listen
+ *                          everywhere, *
  */
 #ifndef DS_RPC_URL_H
 #define DS_RPC_URL_H
 
 #include "base/error.h"
+
+#include <stdbool.h>
 
 #define DS_ADDRESS_NAME 64u /* bytes of a name */
 #define DS_ADDRESS_URL 160u
@@ -23,11 +26,15 @@ typedef struct ds_url {
     ds_transport transport;
     char url[DS_ADDRESS_URL];  /* for people and for dialing again */
     char real[DS_ADDRESS_URL]; /* for the messaging library */
+    bool local;                /* it leads nowhere but to this host */
 } ds_url;
 
 /* Takes url (borrowed) apart. DS_ERR_USAGE with a sentence if it is none of the above; a tcp
  * port of 0 is allowed only when listening. */
 ds_status ds_url_parse(const char *url, bool listening, ds_url *address, ds_error *error);
+
+/* DS_ERR_APP with a sentence if the address leads beyond this host and there is no secret. */
+ds_status ds_url_check_secret(const ds_url *address, bool has_secret, ds_error *error);
 
 /* Puts the real port of a tcp address that had port 0. */
 void ds_url_set_port(ds_url *address, unsigned port);

@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "rpc/channel.h"
+#include "rpc/handshake.h"
 #include "rpc/link_limits.h"
 
 #include "unit/unit.h"
@@ -265,10 +266,11 @@ static inline void kit_write_frame(int fd, unsigned kind, const void *bytes, uin
     kit_write(fd, bytes, length);
 }
 
-static inline void kit_write_version(int fd, unsigned kind, uint8_t version)
+/* A KNOCK of a version, with a nonce of zeros. */
+static inline void kit_knock(int fd, uint8_t version)
 {
-    unsigned char bytes[4] = {version};
-    kit_write_frame(fd, kind, bytes, sizeof bytes);
+    unsigned char bytes[4 + DS_NONCE_BYTES] = {version};
+    kit_write_frame(fd, DS_FRAME_KNOCK, bytes, sizeof bytes);
 }
 
 /* Reads the header of a frame and checks its kind. Returns its length. */
@@ -281,16 +283,48 @@ static inline uint32_t kit_read_header(int fd, unsigned kind)
            (uint32_t)header[3] << 24;
 }
 
-/* Connects by hand and is let in. */
+/* Reads a frame of the handshake and gives it to our side of it, whose answer is sent. */
+static inline ds_handshake_state kit_shake(int fd, ds_handshake *handshake, unsigned kind)
+{
+    unsigned char bytes[DS_FRAME_SMALL];
+    ds_handshake_frame out;
+    uint32_t length = kit_read_header(fd, kind);
+    ck_assert_uint_le(length, sizeof bytes);
+    kit_read(fd, bytes, length);
+    ds_handshake_state state =
+        ds_handshake_take(handshake, (ds_frame_kind)kind, bytes, length, &out);
+    if (out.length > 0)
+        kit_write_frame(fd, out.kind, out.bytes, (uint32_t)out.length);
+    return state;
+}
+
+/* Connects by hand and says what a dialer says first. */
+static inline int kit_connect_knocking(const char *url, const ds_secret *secret,
+                                       ds_handshake *handshake)
+{
+    static const uint8_t nonce[DS_NONCE_BYTES] = "of a dialer made by hand";
+    ds_handshake_frame out;
+    int fd = kit_connect(url);
+    ds_handshake_dial(handshake, secret, nonce, &out);
+    kit_write_frame(fd, out.kind, out.bytes, (uint32_t)out.length);
+    return fd;
+}
+
+/* Connects by hand and is let in, with a secret. */
+static inline int kit_connect_proving(const char *url, const ds_secret *secret)
+{
+    ds_handshake handshake;
+    int fd = kit_connect_knocking(url, secret, &handshake);
+    ck_assert_int_eq(kit_shake(fd, &handshake, DS_FRAME_CHALLENGE), DS_HANDSHAKE_UNDER_WAY);
+    ck_assert_int_eq(kit_shake(fd, &handshake, DS_FRAME_ANSWER), DS_HANDSHAKE_DONE);
+    return fd;
+}
+
+/* The same without one. */
 static inline int kit_connect_in(const char *url)
 {
-    unsigned char version[4];
-    int fd = kit_connect(url);
-    kit_write_version(fd, DS_FRAME_KNOCK, DS_LINK_VERSION);
-    ck_assert_uint_eq(kit_read_header(fd, DS_FRAME_ANSWER), sizeof version);
-    kit_read(fd, version, sizeof version);
-    ck_assert_uint_eq(version[0], DS_LINK_VERSION);
-    return fd;
+    ds_secret none = ds_secret_of_text(NULL);
+    return kit_connect_proving(url, &none);
 }
 
 /* Runs the tests of each with _i from 0 to n_urls - 1, and those of once. */

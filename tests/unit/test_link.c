@@ -512,9 +512,11 @@ START_TEST(wrong_urls_are_usage_errors)
 {
     ds_client *client;
     ds_error error;
-    ck_assert_int_eq(try_server("tcp://192.0.2.1:0", &error), DS_ERR_USAGE);
-    ck_assert_ptr_nonnull(strstr(error.message, "only this machine"));
+    ck_assert_int_eq(try_server("tcp://0.0.0.0:0", &error), DS_ERR_APP);
+    ck_assert_ptr_nonnull(strstr(error.message, "need a shared secret"));
     ck_assert_int_eq(ds_client_open("tcp://example.org:99", 0, kit_collect, NULL, &client, &error),
+                     DS_ERR_APP);
+    ck_assert_int_eq(ds_client_open("tcp://a@b:99", 0, kit_collect, NULL, &client, &error),
                      DS_ERR_USAGE);
     ck_assert_int_eq(ds_client_open("tcp://127.0.0.1:0", 0, kit_collect, NULL, &client, &error),
                      DS_ERR_USAGE);

@@ -12,6 +12,8 @@ static const char *plain_url(int i)
 }
 #define PLAIN_URLS 2
 
+static const ds_secret none = {.given = false};
+
 typedef struct door {
     kit_box box;
     ds_server *server;
@@ -28,8 +30,10 @@ static void door_open(door *d, const char *url)
 static void door_open_limited(door *d, const char *url, ds_link_limits limits)
 {
     kit_box_init(&d->box);
-    ck_assert_int_eq(ds_server_open_limited(url, &limits, kit_collect, &d->box, &d->server, NULL),
-                     DS_OK);
+    static const ds_link_options options = {.epoch = 0};
+    ck_assert_int_eq(
+        ds_server_open_limited(url, &options, &limits, kit_collect, &d->box, &d->server, NULL),
+        DS_OK);
     d->url = ds_server_url(d->server);
 }
 
@@ -118,6 +122,9 @@ START_TEST(the_first_frame_must_be_a_good_knock)
         {DS_FRAME_KNOCK, DS_FRAME_SMALL},
         {DS_FRAME_KNOCK, DS_FRAME_SMALL + 1},
         {DS_FRAME_ANSWER, 4},
+        {DS_FRAME_CHALLENGE, 44},
+        {DS_FRAME_PROOF, 32},
+        {DS_FRAME_REFUSAL, 4},
         {DS_FRAME_MESSAGE, 0},
         {DS_FRAME_MESSAGE, 4},
         {DS_FRAME_MESSAGE, 1u << 20},
@@ -144,17 +151,16 @@ END_TEST
 
 START_TEST(a_knock_may_come_in_pieces)
 {
-    static const unsigned char knock[] = {4, 0, 0, 0, DS_FRAME_KNOCK, 'd', 's', 1, DS_LINK_VERSION,
-                                          0, 0, 0};
+    static const unsigned char knock[DS_FRAME_HEADER + 36] = {
+        36, 0, 0, 0, DS_FRAME_KNOCK, 'd', 's', 1, DS_LINK_VERSION};
     door d;
     door_open(&d, plain_url(_i));
     int fd = kit_connect(d.url);
     for (size_t i = 0; i < sizeof knock; i++)
         kit_write(fd, knock + i, 1);
-    kit_next(&d.box, DS_LINK_OPENED);
-    ck_assert_uint_eq(kit_read_header(fd, DS_FRAME_ANSWER), 4);
+    ck_assert_uint_eq(kit_read_header(fd, DS_FRAME_CHALLENGE), 44);
     close(fd);
-    kit_next(&d.box, DS_LINK_LOST);
+    door_still_works(&d);
     door_close(&d);
 }
 END_TEST
@@ -165,7 +171,7 @@ START_TEST(other_versions_are_told_ours)
     unsigned char version[4];
     door_open(&d, plain_url(_i));
     int fd = kit_connect(d.url);
-    kit_write_version(fd, DS_FRAME_KNOCK, DS_LINK_VERSION + 1);
+    kit_knock(fd, DS_LINK_VERSION + 1);
     ck_assert_uint_eq(kit_read_header(fd, DS_FRAME_ANSWER), 4);
     kit_read(fd, version, sizeof version);
     ck_assert_uint_eq(version[0], DS_LINK_VERSION);
@@ -343,7 +349,7 @@ static noreturn void connect_as_nobody(const char *url, int ready)
     if (read(ready, &byte, 1) != 1 || setgid(65534) != 0 || setuid(65534) != 0)
         _exit(2);
     int fd = kit_connect(url);
-    kit_write_version(fd, DS_FRAME_KNOCK, DS_LINK_VERSION);
+    kit_knock(fd, DS_LINK_VERSION);
     if (recv(fd, &byte, 1, 0) > 0)
         _exit(3); /* it was answered */
     ds_client *client;
@@ -385,7 +391,7 @@ static noreturn void connect_from_elsewhere(int from)
     if (read(from, url, sizeof url) <= 0)
         _exit(2);
     int fd = kit_connect(url);
-    kit_write_version(fd, DS_FRAME_KNOCK, DS_LINK_VERSION);
+    kit_knock(fd, DS_LINK_VERSION);
     _exit(recv(fd, &byte, 1, 0) > 0 ? 3 : 0);
 }
 
@@ -435,16 +441,24 @@ static void fake_open(fake_door *fake, int i)
              ntohs(((struct sockaddr_in *)&address)->sin_port));
 }
 
-/* Takes the next knock. */
+/* Takes the next connection. */
 static int fake_accept(const fake_door *fake)
 {
-    unsigned char version[4];
     int fd = accept(fake->fd, NULL, NULL);
     ck_assert_int_ge(fd, 0);
     kit_limit_waits(fd);
-    ck_assert_uint_eq(kit_read_header(fd, DS_FRAME_KNOCK), sizeof version);
-    kit_read(fd, version, sizeof version);
-    ck_assert_uint_eq(version[0], DS_LINK_VERSION);
+    return fd;
+}
+
+/* Takes the next connection and does with it what a server does. */
+static int fake_let_in(const fake_door *fake, const ds_secret *secret, ds_handshake_state end)
+{
+    static const uint8_t nonce[DS_NONCE_BYTES] = "of a listener made by hand";
+    ds_handshake handshake;
+    int fd = fake_accept(fake);
+    ds_handshake_listen(&handshake, secret, 7, nonce);
+    ck_assert_int_eq(kit_shake(fd, &handshake, DS_FRAME_KNOCK), DS_HANDSHAKE_UNDER_WAY);
+    ck_assert_int_eq(kit_shake(fd, &handshake, DS_FRAME_PROOF), end);
     return fd;
 }
 
@@ -504,7 +518,7 @@ START_TEST(a_door_of_another_version_is_not_tried_again)
     fake_open(&fake, _i);
     opening_start(&o, &fake, KIT_WAIT_S * 1000);
     int fd = fake_accept(&fake);
-    kit_write_version(fd, DS_FRAME_ANSWER, DS_LINK_VERSION + 1);
+    kit_write_frame(fd, DS_FRAME_ANSWER, (const char[4]){DS_LINK_VERSION + 1}, 4);
     kit_expect_closed(fd);
     pthread_join(o.thread, NULL);
     ck_assert_int_eq(o.status, DS_ERR_PROTOCOL);
@@ -528,13 +542,12 @@ START_TEST(a_door_that_answers_garbage_is_tried_again)
     kit_expect_closed(fd);
     fd = fake_accept(&fake);
     close(fd);
-    fd = fake_accept(&fake);
-    kit_write_version(fd, DS_FRAME_ANSWER, DS_LINK_VERSION);
+    fd = fake_let_in(&fake, &none, DS_HANDSHAKE_DONE);
     pthread_join(o.thread, NULL);
     ck_assert_int_eq(o.status, DS_OK);
     kit_write_frame(fd, DS_FRAME_MESSAGE, "well", 4);
     kit_expect_text(&o.box, "well");
-    kit_write_version(fd, DS_FRAME_ANSWER, DS_LINK_VERSION); /* a second answer */
+    kit_write_frame(fd, DS_FRAME_ANSWER, (const char[36]){DS_LINK_VERSION}, 36); /* a second one */
     kit_next(&o.box, DS_LINK_LOST);
     kit_expect_closed(fd);
     opening_end(&o, &fake);
@@ -547,8 +560,7 @@ START_TEST(a_client_whose_server_does_not_read_is_lost)
     opening o;
     fake_open(&fake, _i);
     opening_start(&o, &fake, KIT_WAIT_S * 1000);
-    int fd = fake_accept(&fake);
-    kit_write_version(fd, DS_FRAME_ANSWER, DS_LINK_VERSION);
+    int fd = fake_let_in(&fake, &none, DS_HANDSHAKE_DONE);
     pthread_join(o.thread, NULL);
     ck_assert_int_eq(o.status, DS_OK);
     char *bytes = ds_calloc(1, DS_MESSAGE_LIMIT);
@@ -565,6 +577,363 @@ START_TEST(a_client_whose_server_does_not_read_is_lost)
 }
 END_TEST
 
+/* Secrets */
+
+static ds_secret ours(void)
+{
+    return ds_secret_of_text("ours");
+}
+
+static void door_open_secret(door *d, const char *url)
+{
+    ds_secret secret = ours();
+    ds_link_options options = {.secret = &secret, .epoch = 7};
+    kit_box_init(&d->box);
+    ck_assert_int_eq(ds_server_open_with(url, &options, kit_collect, &d->box, &d->server, NULL),
+                     DS_OK);
+    d->url = ds_server_url(d->server);
+}
+
+static ds_status open_client(const char *url, const ds_secret *secret, kit_box *box,
+                             ds_client **client, ds_error *error)
+{
+    ds_link_options options = {.secret = secret};
+    return ds_client_open_with(url, &options, KIT_WAIT_S * 1000, kit_collect, box, client, error);
+}
+
+/* Somebody who holds the secret gets in, and is the first to do so. */
+static void door_takes_ours(door *d)
+{
+    kit_box box;
+    ds_client *client;
+    ds_secret secret = ours();
+    kit_box_init(&box);
+    ck_assert_int_eq(open_client(d->url, &secret, &box, &client, NULL), DS_OK);
+    uint64_t peer = kit_next(&d->box, DS_LINK_OPENED).peer;
+    kit_send_text(d->server, peer, "welcome");
+    kit_expect_text(&box, "welcome");
+    ck_assert_uint_eq(kit_count(&d->box), d->box.taken);
+    ds_client_free(client);
+    kit_next(&d->box, DS_LINK_LOST);
+    kit_box_fini(&box);
+}
+
+START_TEST(a_client_with_another_secret_is_told)
+{
+    static const char *const wrong[] = {"theirs", NULL};
+    door d;
+    door_open_secret(&d, plain_url(_i));
+    for (int i = 0; i < 2; i++) {
+        ds_client *client;
+        ds_error error = {0};
+        ds_secret secret = ds_secret_of_text(wrong[i]);
+        ck_assert_int_eq(open_client(d.url, &secret, NULL, &client, &error), DS_ERR_APP);
+        ck_assert_ptr_nonnull(
+            strstr(error.message, i == 0 ? "does not take our secret" : "wants a secret"));
+    }
+    door_takes_ours(&d);
+    ck_assert_uint_ge(ds_server_strangers(d.server), 1); /* the last may be counted later */
+    door_close(&d);
+}
+END_TEST
+
+START_TEST(a_client_with_a_secret_wants_it_proved)
+{
+    door d;
+    ds_client *client;
+    ds_error error = {0};
+    ds_secret secret = ours();
+    door_open(&d, plain_url(_i));
+    ck_assert_int_eq(open_client(d.url, &secret, NULL, &client, &error), DS_ERR_APP);
+    ck_assert_ptr_nonnull(strstr(error.message, "another one, or none"));
+    door_still_works(&d);
+    door_close(&d);
+}
+END_TEST
+
+START_TEST(nobody_gets_in_without_a_proof)
+{
+    static const struct {
+        ds_frame_kind kind;
+        uint32_t length;
+    } instead[] = {
+        {DS_FRAME_MESSAGE, 5}, {DS_FRAME_MESSAGE, 1u << 20}, {DS_FRAME_PING, 8},
+        {DS_FRAME_PROOF, 0},   {DS_FRAME_PROOF, 31},         {DS_FRAME_PROOF, 33},
+        {DS_FRAME_KNOCK, 36},  {DS_FRAME_PROOF, 32},
+    };
+    static const char zeros[DS_FRAME_SMALL];
+    door d;
+    door_open_secret(&d, plain_url(_i));
+    for (size_t i = 0; i < sizeof instead / sizeof *instead; i++) {
+        ds_handshake handshake;
+        int fd = kit_connect_knocking(d.url, &none, &handshake);
+        kit_write_frame(fd, instead[i].kind, zeros,
+                        instead[i].length < sizeof zeros ? instead[i].length : sizeof zeros);
+        kit_expect_closed(fd);
+    }
+    door_takes_ours(&d);
+    door_close(&d);
+}
+END_TEST
+
+/* Two connections at once: what one of them is asked is answered on the other. */
+START_TEST(a_proof_is_good_on_its_own_connection)
+{
+    door d;
+    ds_handshake one, other;
+    ds_handshake_frame proof;
+    unsigned char challenge[44];
+    ds_secret secret = ours();
+    door_open_secret(&d, plain_url(_i));
+    int fd = kit_connect_knocking(d.url, &secret, &one);
+    int fd2 = kit_connect_knocking(d.url, &secret, &other);
+    ck_assert_uint_eq(kit_read_header(fd, DS_FRAME_CHALLENGE), sizeof challenge);
+    kit_read(fd, challenge, sizeof challenge);
+    ck_assert_int_eq(
+        ds_handshake_take(&one, DS_FRAME_CHALLENGE, challenge, sizeof challenge, &proof),
+        DS_HANDSHAKE_UNDER_WAY);
+    kit_write_frame(fd2, proof.kind, proof.bytes, (uint32_t)proof.length);
+    ck_assert_uint_eq(kit_read_header(fd2, DS_FRAME_CHALLENGE), sizeof challenge);
+    kit_read(fd2, challenge, sizeof challenge);
+    ck_assert_uint_eq(kit_read_header(fd2, DS_FRAME_REFUSAL), 4);
+    kit_expect_closed(fd2);
+    close(fd);
+    door_takes_ours(&d);
+    door_close(&d);
+}
+END_TEST
+
+START_TEST(a_second_proof_closes_a_peer)
+{
+    door d;
+    ds_secret secret = ours();
+    door_open_secret(&d, plain_url(_i));
+    int fd = kit_connect_proving(d.url, &secret);
+    kit_next(&d.box, DS_LINK_OPENED);
+    kit_write_frame(fd, DS_FRAME_PROOF, secret.key, sizeof secret.key);
+    kit_next(&d.box, DS_LINK_LOST);
+    kit_expect_closed(fd);
+    door_close(&d);
+}
+END_TEST
+
+START_TEST(a_proof_that_drips_in_too_slowly_is_none)
+{
+    door d;
+    ds_secret secret = ours();
+    ds_link_options options = {.secret = &secret};
+    ds_link_limits limits = {.queue_bytes = 1u << 20, .pending = 4, .knock_ms = 60};
+    kit_box_init(&d.box);
+    ck_assert_int_eq(ds_server_open_limited(plain_url(_i), &options, &limits, kit_collect, &d.box,
+                                            &d.server, NULL),
+                     DS_OK);
+    d.url = ds_server_url(d.server);
+    ds_handshake handshake;
+    int fd = kit_connect_knocking(d.url, &secret, &handshake);
+    kit_write_header(fd, DS_FRAME_PROOF, 32);
+    kit_write(fd, "12345", 5);
+    kit_expect_closed(fd);
+    ck_assert_uint_eq(kit_count(&d.box), 0);
+    ck_assert_uint_eq(ds_server_strangers(d.server), 1);
+    door_close(&d);
+}
+END_TEST
+
+START_TEST(a_new_secret_holds_for_who_comes_later)
+{
+    door d;
+    kit_box box;
+    ds_client *client;
+    ds_secret locked = ds_secret_random(), secret = ours();
+    ds_link_options options = {.secret = &locked};
+    kit_box_init(&d.box);
+    kit_box_init(&box);
+    ck_assert_int_eq(
+        ds_server_open_with(plain_url(_i), &options, kit_collect, &d.box, &d.server, NULL), DS_OK);
+    d.url = ds_server_url(d.server);
+    ck_assert_int_eq(open_client(d.url, &secret, &box, &client, NULL), DS_ERR_APP);
+    ds_server_set_secret(d.server, &secret);
+    door_takes_ours(&d);
+    kit_box_fini(&box);
+    door_close(&d);
+}
+END_TEST
+
+/* Doors that pretend to hold the secret */
+
+typedef struct proving {
+    const char *url;
+    ds_status status;
+    ds_error error;
+    pthread_t thread;
+} proving;
+
+static void *run_proving(void *arg)
+{
+    proving *p = arg;
+    ds_client *client;
+    ds_secret secret = ours();
+    p->status = open_client(p->url, &secret, NULL, &client, &p->error);
+    return NULL;
+}
+
+START_TEST(a_door_that_proves_nothing_is_not_trusted)
+{
+    fake_door fake;
+    unsigned char challenge[44] = {DS_LINK_VERSION, 0, 0, 0, 1}, bytes[DS_FRAME_SMALL];
+    fake_open(&fake, _i);
+    proving p = {.url = fake.url};
+    pthread_create(&p.thread, NULL, run_proving, &p);
+    int fd = fake_accept(&fake);
+    kit_read(fd, bytes, kit_read_header(fd, DS_FRAME_KNOCK));
+    kit_write_frame(fd, DS_FRAME_CHALLENGE, challenge, sizeof challenge);
+    kit_read(fd, bytes + 4, kit_read_header(fd, DS_FRAME_PROOF));
+    bytes[0] = DS_LINK_VERSION;
+    bytes[1] = bytes[2] = bytes[3] = 0;
+    kit_write_frame(fd, DS_FRAME_ANSWER, bytes, 36); /* what it has just heard */
+    kit_expect_closed(fd);
+    pthread_join(p.thread, NULL);
+    ck_assert_int_eq(p.status, DS_ERR_APP);
+    ck_assert_ptr_nonnull(strstr(p.error.message, "does not prove"));
+    close(fake.fd);
+    ds_link_fini();
+}
+END_TEST
+
+/* Introductions */
+
+static void door_open_introduced(door *d, const char *url, int knock_ms, int admit_ms,
+                                 unsigned unadmitted)
+{
+    static const ds_link_options options = {.introduced = true};
+    ds_link_limits limits = {.queue_bytes = 1u << 20,
+                             .pending = 8,
+                             .knock_ms = knock_ms,
+                             .admit_ms = admit_ms,
+                             .unadmitted = unadmitted};
+    kit_box_init(&d->box);
+    ck_assert_int_eq(
+        ds_server_open_limited(url, &options, &limits, kit_collect, &d->box, &d->server, NULL),
+        DS_OK);
+    d->url = ds_server_url(d->server);
+}
+
+START_TEST(a_peer_may_say_one_thing_until_it_is_admitted)
+{
+    door d;
+    door_open_introduced(&d, plain_url(_i), KIT_WAIT_S * 1000, KIT_WAIT_S * 1000, 0);
+    int fd = kit_connect_in(d.url);
+    kit_next(&d.box, DS_LINK_OPENED);
+    kit_write_frame(fd, DS_FRAME_MESSAGE, "hello", 5);
+    kit_expect_text(&d.box, "hello");
+    kit_write_frame(fd, DS_FRAME_MESSAGE, "and", 3);
+    kit_next(&d.box, DS_LINK_LOST);
+    kit_expect_closed(fd);
+    fd = kit_connect_in(d.url);
+    uint64_t peer = kit_next(&d.box, DS_LINK_OPENED).peer;
+    kit_write_frame(fd, DS_FRAME_MESSAGE, "hello", 5);
+    kit_expect_text(&d.box, "hello");
+    ds_server_admit(d.server, peer);
+    char *bytes = ds_calloc(1, 1u << 20);
+    kit_write_frame(fd, DS_FRAME_MESSAGE, bytes, 1u << 20);
+    ck_assert_uint_eq(kit_next(&d.box, DS_LINK_MESSAGE).length, 1u << 20);
+    free(bytes);
+    close(fd);
+    kit_next(&d.box, DS_LINK_LOST);
+    door_close(&d);
+}
+END_TEST
+
+START_TEST(an_introduction_is_short)
+{
+    door d;
+    door_open_introduced(&d, plain_url(_i), KIT_WAIT_S * 1000, KIT_WAIT_S * 1000, 0);
+    int fd = kit_connect_in(d.url);
+    kit_next(&d.box, DS_LINK_OPENED);
+    kit_write_header(fd, DS_FRAME_MESSAGE, DS_LINK_FIRST_BYTES + 1);
+    kit_next(&d.box, DS_LINK_LOST);
+    kit_expect_closed(fd);
+    door_close(&d);
+}
+END_TEST
+
+START_TEST(who_does_not_introduce_himself_is_closed_in_time)
+{
+    door d;
+    door_open_introduced(&d, plain_url(_i), 50, KIT_WAIT_S * 1000, 0);
+    int silent = kit_connect_in(d.url);
+    kit_next(&d.box, DS_LINK_OPENED);
+    kit_next(&d.box, DS_LINK_LOST);
+    kit_expect_closed(silent);
+    door_close(&d);
+}
+END_TEST
+
+START_TEST(who_is_not_admitted_is_closed_in_time)
+{
+    door d;
+    door_open_introduced(&d, plain_url(_i), KIT_WAIT_S * 1000, 50, 0);
+    int ignored = kit_connect_in(d.url);
+    kit_next(&d.box, DS_LINK_OPENED);
+    kit_write_frame(ignored, DS_FRAME_MESSAGE, "hello", 5);
+    kit_expect_text(&d.box, "hello");
+    kit_next(&d.box, DS_LINK_LOST);
+    kit_expect_closed(ignored);
+    door_close(&d);
+}
+END_TEST
+
+START_TEST(not_too_many_wait_to_be_admitted)
+{
+    door d;
+    int fds[4];
+    door_open_introduced(&d, plain_url(_i), KIT_WAIT_S * 1000, KIT_WAIT_S * 1000, 3);
+    for (int i = 0; i < 4; i++) {
+        fds[i] = kit_connect_in(d.url);
+        kit_next(&d.box, DS_LINK_OPENED);
+        kit_write_frame(fds[i], DS_FRAME_MESSAGE, "hello", 5);
+        if (i < 3)
+            kit_expect_text(&d.box, "hello");
+    }
+    kit_next(&d.box, DS_LINK_LOST);
+    kit_expect_closed(fds[3]);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    for (int i = 0; i < 3; i++)
+        kit_next(&d.box, DS_LINK_LOST);
+    door_close(&d);
+}
+END_TEST
+
+/* Floods */
+
+START_TEST(a_flood_is_let_in_drop_by_drop)
+{
+    static const ds_link_options options = {.epoch = 1};
+    ds_link_limits limits = {
+        .queue_bytes = 1u << 20, .pending = 8, .knock_ms = KIT_WAIT_S * 1000, .strangers = 500};
+    door d;
+    kit_box_init(&d.box);
+    ck_assert_int_eq(ds_server_open_limited(plain_url(_i), &options, &limits, kit_collect, &d.box,
+                                            &d.server, NULL),
+                     DS_OK);
+    d.url = ds_server_url(d.server);
+    struct timespec from, to;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    for (int i = 0; i < 1000; i++) {
+        int fd = kit_connect(d.url);
+        kit_write(fd, "garbage!", 8);
+        kit_expect_closed(fd);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    ck_assert_uint_ge(ds_server_strangers(d.server), 990); /* the last may be counted later */
+    /* 500 at once, the others at 500 a second */
+    ck_assert_int_ge((to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000, 900);
+    door_still_works(&d);
+    door_close(&d);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const each[] = {
@@ -574,6 +943,20 @@ int main(void)
         the_first_frame_must_be_a_good_knock,
         a_knock_may_come_in_pieces,
         other_versions_are_told_ours,
+        a_client_with_another_secret_is_told,
+        a_client_with_a_secret_wants_it_proved,
+        nobody_gets_in_without_a_proof,
+        a_proof_is_good_on_its_own_connection,
+        a_second_proof_closes_a_peer,
+        a_proof_that_drips_in_too_slowly_is_none,
+        a_new_secret_holds_for_who_comes_later,
+        a_door_that_proves_nothing_is_not_trusted,
+        a_peer_may_say_one_thing_until_it_is_admitted,
+        an_introduction_is_short,
+        who_does_not_introduce_himself_is_closed_in_time,
+        who_is_not_admitted_is_closed_in_time,
+        not_too_many_wait_to_be_admitted,
+        a_flood_is_let_in_drop_by_drop,
         who_does_not_knock_is_closed_in_time,
         the_silent_cannot_fill_the_door,
         who_does_not_go_after_goodbye_is_closed_in_time,

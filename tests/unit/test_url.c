@@ -88,17 +88,18 @@ START_TEST(other_addresses_are_usage_errors)
         {"tcp://", "tcp://host:port"},
         {"tcp://127.0.0.1", "tcp://host:port"},
         {"tcp://:80", "tcp://host:port"},
-        {"tcp://0.0.0.0:80", "only this machine"},
-        {"tcp://*:80", "only this machine"},
-        {"tcp://128.0.0.1:80", "only this machine"},
-        {"tcp://192.168.1.1:80", "only this machine"},
-        {"tcp://example.org:80", "only this machine"},
-        {"tcp://127.1:80", "only this machine"},
-        {"tcp://127.0.0.1.example.org:80", "only this machine"},
-        {"tcp://localhost.example.org:80", "only this machine"},
-        {"tcp://user@127.0.0.1:80", "only this machine"},
-        {"tcp://[::]:80", "only this machine"},
-        {"tcp://::1:80", "only this machine"},
+        {"tcp://127.1:80", "the host is none"},
+        {"tcp://1.2.3.4.5:80", "the host is none"},
+        {"tcp://256.1.1.1:80", "the host is none"},
+        {"tcp://-a:80", "the host is none"},
+        {"tcp://user@127.0.0.1:80", "the host is none"},
+        {"tcp://a/b:80", "the host is none"},
+        {"tcp://a b:80", "the host is none"},
+        {"tcp://::1:80", "the host is none"},
+        {"tcp://[::1:80", "the host is none"},
+        {"tcp://[]:80", "the host is none"},
+        {"tcp://[1.2.3.4]:80", "the host is none"},
+        {"tcp://[::1]x:80", "the host is none"},
         {"tcp://127.0.0.1:", "the port"},
         {"tcp://127.0.0.1:-1", "the port"},
         {"tcp://127.0.0.1:80x", "the port"},
@@ -114,6 +115,55 @@ START_TEST(other_addresses_are_usage_errors)
         ck_assert_msg(strstr(error.message, urls[i].why) != NULL, "\"%s\" does not say \"%s\"",
                       error.message, urls[i].why);
         ck_assert_ptr_nonnull(strstr(error.message, urls[i].url));
+    }
+}
+END_TEST
+
+START_TEST(addresses_beyond_this_host_want_a_secret)
+{
+    static const struct {
+        const char *url;
+        bool local;
+    } urls[] = {
+        {"tcp://127.0.0.1:80", true},
+        {"tcp://127.9.9.9:80", true},
+        {"tcp://[::1]:80", true},
+        {"tcp://localhost:80", true},
+        {"abstract://a", true},
+        {"inproc://a", true},
+        {"tcp://128.0.0.1:80", false},
+        {"tcp://192.168.1.1:80", false},
+        {"tcp://[fe80::1]:80", false},
+        {"tcp://[::ffff:127.0.0.1]:80", false},
+        {"tcp://example.org:80", false},
+        {"tcp://127.0.0.1.example.org:80", false},
+        {"tcp://localhost.example.org:80", false},
+        {"tcp://0.0.0.0:80", false},
+        {"tcp://*:80", false},
+        {"tcp://[::]:80", false},
+    };
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        ds_error error = {0};
+        ds_url address = good(urls[i].url, true);
+        ck_assert_msg(address.local == urls[i].local, "%s", urls[i].url);
+        ck_assert_int_eq(ds_url_check_secret(&address, true, &error), DS_OK);
+        ds_status status = ds_url_check_secret(&address, false, &error);
+        ck_assert_int_eq(status, urls[i].local ? DS_OK : DS_ERR_APP);
+        if (!urls[i].local)
+            ck_assert_ptr_nonnull(strstr(error.message, "executors.secret"));
+    }
+}
+END_TEST
+
+START_TEST(who_listens_everywhere_is_reached_somewhere)
+{
+    static const char *const urls[] = {"tcp://0.0.0.0:80", "tcp://*:80", "tcp://[::]:80"};
+    ds_url address;
+    ds_error error = {0};
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        good(urls[i], true);
+        ck_assert_int_eq(ds_url_parse(urls[i], false, &address, &error), DS_ERR_USAGE);
+        ck_assert_ptr_nonnull(strstr(error.message, "to listen at"));
     }
 }
 END_TEST
@@ -143,4 +193,5 @@ END_TEST
 
 UNIT_MAIN("address", good_addresses_are_taken_apart, names_have_a_limit,
           inproc_names_are_of_this_process, other_addresses_are_usage_errors,
+          addresses_beyond_this_host_want_a_secret, who_listens_everywhere_is_reached_somewhere,
           long_addresses_are_usage_errors, port_zero_is_for_listening)
