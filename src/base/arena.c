@@ -1,6 +1,7 @@
 #include "base/arena.h"
 
 #include "base/assert.h"
+#include "base/paged.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,7 +45,11 @@ ds_arena *ds_arena_new(ds_budget *budget)
 static void piece_free(ds_arena *arena, piece *p)
 {
     arena->total -= sizeof(piece) + p->size;
-    ds_budget_charge(arena->budget, -(int64_t)(sizeof(piece) + p->size));
+    ds_budget *budget = arena->budget;
+    if (budget != NULL && budget->paged != NULL &&
+        ds_paged_give(budget->paged, budget, p, sizeof(piece) + p->size))
+        return;
+    ds_budget_charge(budget, -(int64_t)(sizeof(piece) + p->size));
     free(p);
 }
 
@@ -79,12 +84,18 @@ static piece *new_piece(ds_arena *arena, size_t least)
 {
     size_t size = (least + 63) & ~(size_t)63;
     DS_ASSERT(size >= least);
-    piece *p = aligned_alloc(64, sizeof(piece) + size);
-    if (p == NULL)
-        p = ds_alloc(SIZE_MAX / 2); /* says so and aborts */
+    ds_budget *budget = arena->budget;
+    piece *p = NULL;
+    if (budget != NULL && budget->paged != NULL)
+        p = ds_paged_alloc(budget->paged, budget, sizeof(piece) + size);
+    if (p == NULL) {
+        p = aligned_alloc(64, sizeof(piece) + size);
+        if (p == NULL)
+            p = ds_alloc(SIZE_MAX / 2); /* says so and aborts */
+        ds_budget_charge(budget, (int64_t)(sizeof(piece) + size));
+    }
     p->size = size;
     arena->total += sizeof(piece) + size;
-    ds_budget_charge(arena->budget, (int64_t)(sizeof(piece) + size));
     return p;
 }
 

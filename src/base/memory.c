@@ -1,6 +1,7 @@
 #include "base/memory.h"
 
 #include "base/assert.h"
+#include "base/paged.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,6 +85,7 @@ void ds_budget_init(ds_budget *budget, ds_budget *parent, int64_t limit_bytes)
     budget->limit_bytes = limit_bytes;
     atomic_init(&budget->used_bytes, 0);
     atomic_init(&budget->peak_bytes, 0);
+    budget->paged = NULL;
 }
 
 void ds_budget_charge(ds_budget *budget, int64_t bytes)
@@ -118,4 +120,66 @@ bool ds_budget_exceeded(const ds_budget *budget)
         if (budget->limit_bytes > 0 && atomic_load(&budget->used_bytes) > budget->limit_bytes)
             return true;
     return false;
+}
+
+/* ---- memory of a budget ---- */
+
+static ds_paged *paged_of(const ds_budget *budget)
+{
+    return budget == NULL ? NULL : budget->paged;
+}
+
+void *ds_budget_alloc(ds_budget *budget, size_t size)
+{
+    ds_paged *paged = paged_of(budget);
+    void *p = paged == NULL ? NULL : ds_paged_alloc(paged, budget, size);
+    if (p != NULL)
+        return p;
+    p = ds_alloc(size);
+    ds_budget_charge(budget, (int64_t)size);
+    return p;
+}
+
+void *ds_budget_resize(ds_budget *budget, void *p, size_t old, size_t size)
+{
+    ds_paged *paged = paged_of(budget);
+    void *resized = paged == NULL ? NULL : ds_paged_resize(paged, budget, p, old, size);
+    if (resized != NULL)
+        return resized;
+    p = ds_realloc(p, size, 1);
+    if (size > old)
+        memset((char *)p + old, 0, size - old);
+    ds_budget_charge(budget, (int64_t)size - (int64_t)old);
+    return p;
+}
+
+void ds_budget_free(ds_budget *budget, void *p, size_t size)
+{
+    ds_paged *paged = paged_of(budget);
+    if (p == NULL || (paged != NULL && ds_paged_give(paged, budget, p, size)))
+        return;
+    free(p);
+    ds_budget_charge(budget, -(int64_t)size);
+}
+
+ds_budget *ds_budget_plain(ds_budget *budget)
+{
+    while (paged_of(budget) != NULL)
+        budget = budget->parent;
+    return budget;
+}
+
+void ds_budget_relieve(ds_budget *budget)
+{
+    if (paged_of(budget) != NULL)
+        ds_paged_relieve(budget->paged);
+}
+
+uint32_t ds_budget_step(ds_budget *budget, uint32_t most)
+{
+    if (paged_of(budget) == NULL)
+        return most;
+    ds_paged_relieve(budget->paged);
+    uint32_t rows = ds_paged_rows(budget->paged);
+    return rows < most ? rows : most;
 }

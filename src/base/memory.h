@@ -41,6 +41,7 @@ typedef struct ds_budget {
     int64_t limit_bytes;      /* 0: no limit of its own */
     _Atomic int64_t used_bytes;
     _Atomic int64_t peak_bytes;
+    struct ds_paged *paged; /* borrowed; where what is too large for it goes (paged.h); or NULL */
 } ds_budget;
 
 /* Prepares a budget below parent (borrowed, may be NULL). limit_bytes 0 means no own limit. */
@@ -57,5 +58,25 @@ int64_t ds_budget_recent_peak(ds_budget *budget);
 
 /* True if this budget or any parent is over its limit. budget may be NULL (false). */
 bool ds_budget_exceeded(const ds_budget *budget);
+
+/*
+ * Memory of a budget (which may be NULL): charged, or of the budget's paged memory. Whoever
+ * allocated it remembers the size. Aligned to 16.
+ */
+void *ds_budget_alloc(ds_budget *budget, size_t size) __attribute__((returns_nonnull));
+/* Resizes p (NULL if old is 0); what is new is cleared. */
+void *ds_budget_resize(ds_budget *budget, void *p, size_t old, size_t size)
+    __attribute__((returns_nonnull));
+/* p may be NULL if size is 0. */
+void ds_budget_free(ds_budget *budget, void *p, size_t size);
+
+/* The budget for what is needed for a moment only: never of paged memory. */
+ds_budget *ds_budget_plain(ds_budget *budget);
+
+/* To be called every few rows by whoever works with memory of a budget here and there: lets go of
+ * pages if there are too many. What was allocated stays where it is. */
+void ds_budget_relieve(ds_budget *budget);
+/* The same, and how many rows (`most` at most) may be worked on until the next call. */
+uint32_t ds_budget_step(ds_budget *budget, uint32_t most);
 
 #endif

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define PAGE ((uint64_t)4096) /* ranges begin there; a multiple of the system's will do */
@@ -143,23 +144,63 @@ uint64_t ds_spill_size(const ds_spill *spill)
 
 /* ---- ranges ---- */
 
+static ds_status no_file(const ds_spill *spill, ds_error *error)
+{
+    return ds_error_set(error, DS_ERR_NO_MEMORY, "nothing can be spilled to disk: %s",
+                        spill == NULL ? "there is no file" : spill->why_not.message);
+}
+
+static ds_status no_room(uint64_t length, uint64_t used, ds_error *error)
+{
+    return ds_error_set(error, DS_ERR_NO_MEMORY,
+                        "%llu bytes do not fit on disk beside the %llu that were spilled "
+                        "(limits.spill)",
+                        (unsigned long long)length, (unsigned long long)used);
+}
+
 ds_status ds_spill_take(ds_spill *spill, uint64_t length, uint64_t *offset, ds_error *error)
 {
     DS_ASSERT(length > 0);
     if (spill == NULL || spill->fd < 0)
-        return ds_error_set(error, DS_ERR_NO_MEMORY, "nothing can be spilled to disk: %s",
-                            spill == NULL ? "there is no file" : spill->why_not.message);
+        return no_file(spill, error);
     pthread_mutex_lock(&spill->lock);
     bool taken =
         length <= spill->size && ds_extents_take(&spill->extents, round_up(length), offset);
     uint64_t used = spill->extents.used;
     pthread_mutex_unlock(&spill->lock);
-    if (taken)
-        return DS_OK;
-    return ds_error_set(error, DS_ERR_NO_MEMORY,
-                        "%llu bytes do not fit on disk beside the %llu that were spilled "
-                        "(limits.spill)",
-                        (unsigned long long)length, (unsigned long long)used);
+    return taken ? DS_OK : no_room(length, used, error);
+}
+
+static ds_status disk_full(const ds_spill *spill, uint64_t length, int why, ds_error *error)
+{
+    return ds_error_set(error, DS_ERR_IO, "cannot spill %llu bytes to a file in %s: %s",
+                        (unsigned long long)length, spill->folder, strerror(why));
+}
+
+ds_status ds_spill_back(ds_spill *spill, uint64_t offset, uint64_t length, bool *cleared,
+                        ds_error *error)
+{
+    DS_ASSERT(offset <= spill->size && length <= spill->size - offset);
+    *cleared = fallocate(spill->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+                         (off_t)length) == 0;
+    int why;
+    do
+        why = posix_fallocate(spill->fd, (off_t)offset, (off_t)length);
+    while (why == EINTR);
+    return why == 0 ? DS_OK : disk_full(spill, length, why, error);
+}
+
+ds_status ds_spill_ask(ds_spill *spill, uint64_t length, ds_error *error)
+{
+    if (spill == NULL || spill->fd < 0)
+        return no_file(spill, error);
+    uint64_t used = ds_spill_used(spill);
+    if (length > spill->size - used)
+        return no_room(length, used, error);
+    struct statvfs disk;
+    if (fstatvfs(spill->fd, &disk) == 0 && length / disk.f_frsize >= disk.f_bavail)
+        return disk_full(spill, length, ENOSPC, error);
+    return DS_OK;
 }
 
 void ds_spill_trim(ds_spill *spill, uint64_t offset, uint64_t length, uint64_t kept)

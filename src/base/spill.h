@@ -4,8 +4,8 @@
  * The file has no name (O_TMPFILE, or unlinked at once), so whatever happens to the process,
  * nothing is left behind. It is as long as it may become from the start, but sparse: only ranges
  * that were written take disk, and a range that is given back takes none any more. Ranges begin at
- * pages. Bytes are written by system calls and never through a mapping, so a full disk is an error
- * and no signal; readers may map the file.
+ * pages. Bytes are written by system calls, or through a mapping where the disk was had before
+ * (ds_spill_back): so a full disk is an error and no signal. Readers may map the file.
  *
  * Where no file can be made there is no room, and the reason is part of the error of whoever
  * wants some. Thread-safe.
@@ -38,6 +38,13 @@ ds_status ds_spill_take(ds_spill *spill, uint64_t length, uint64_t *offset, ds_e
 /* Gives back all of a range but its first `kept` bytes; the disk is free then. */
 void ds_spill_trim(ds_spill *spill, uint64_t offset, uint64_t length, uint64_t kept);
 void ds_spill_give(ds_spill *spill, uint64_t offset, uint64_t length);
+
+/* Has the disk for a taken range that is to be written through a mapping. *cleared: all of it is
+ * zero. DS_ERR_IO: the disk is full. */
+ds_status ds_spill_back(ds_spill *spill, uint64_t offset, uint64_t length, bool *cleared,
+                        ds_error *error);
+/* Whether about so many bytes more can be taken, and written: as ds_spill_take and _back. */
+ds_status ds_spill_ask(ds_spill *spill, uint64_t length, ds_error *error);
 
 /* Writes bytes to a place within a taken range. DS_ERR_IO: the disk is full or fails; worth a
  * retry later. */
