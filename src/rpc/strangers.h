@@ -48,6 +48,7 @@ typedef struct ds_crowd {
     int64_t tell_us;                 /* not before then */
 } ds_crowd;
 
+/* An empty one; limits are copied. */
 void ds_crowd_init(ds_crowd *crowd, const ds_link_limits *limits, int64_t now_us);
 
 /* Who is to go before one of this origin may come in; NULL: nobody. */

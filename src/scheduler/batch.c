@@ -159,13 +159,33 @@ void ds_batch_advance(ds_batch *batch, const ds_plan *plan)
     }
 }
 
+/* Which stages make something for a keyed one, or are one. */
+static const bool *feeds_keyed(const ds_batch *batch, const ds_plan *plan)
+{
+    bool *feeds = DS_ARENA_ARRAY(batch->arena, bool, plan->n_stages + 1);
+    for (uint32_t id = plan->n_stages; id-- > 0;) {
+        const ds_stage *stage = &plan->stages[id];
+        feeds[id] = feeds[id] || stage->keyed;
+        for (uint32_t p = 0; p < stage->n_parents && feeds[id]; p++)
+            feeds[stage->parents[p]] = true;
+    }
+    return feeds;
+}
+
+static bool stage_runs(const ds_batch *batch, const ds_plan *plan, uint32_t id)
+{
+    if (batch->muted && !feeds_keyed(batch, plan)[id])
+        return false;
+    return batch->due.stage_runs[id] || (batch->saves && plan->stages[id].keyed);
+}
+
 void ds_batch_make_stages(ds_batch *batch, const ds_plan *plan, uint64_t block_bytes)
 {
     batch->stages_left = plan->n_stages;
     for (uint32_t id = 0; id < plan->n_stages; id++) {
         const ds_node *root = plan->stages[id].root;
         ds_batch_stage *stage = &batch->stages[id];
-        stage->runs = batch->due.stage_runs[id] || (batch->saves && plan->stages[id].keyed);
+        stage->runs = stage_runs(batch, plan, id);
         if (!stage->runs || root->kind != DS_NODE_SOURCE)
             continue;
         const ds_allotment *allotment = allotment_of(batch, plan, root->source);

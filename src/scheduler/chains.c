@@ -172,9 +172,9 @@ void ds_chains_drop(ds_chains *chains, uint32_t stage, uint32_t partition)
 bool ds_chains_has(const ds_chains *chains, uint32_t stage, uint32_t partition)
 {
     for (uint32_t r = 0; r < chains->n_roots; r++)
-        if (chains->roots[r].stage == stage && chains->roots[r].chains[partition].n == 0)
-            return false;
-    return chains->n_roots > 0;
+        if (chains->roots[r].stage == stage && chains->roots[r].chains[partition].n > 0)
+            return true;
+    return false;
 }
 
 /* Not all partitions begin anew with the same save. */

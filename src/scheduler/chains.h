@@ -53,7 +53,7 @@ void ds_chains_fini(ds_chains *chains);
 /* The place of a root in the list; n_roots if it keeps nothing. */
 uint32_t ds_chains_find(const ds_chains *chains, uint32_t stage, uint32_t input);
 
-/* True if the partition has chains. */
+/* True if something is saved of the partition: of some root, as others may be new. */
 bool ds_chains_has(const ds_chains *chains, uint32_t stage, uint32_t partition);
 /* True if a new chain is to begin: there is none, its changes outgrew its whole, or it is long. */
 bool ds_chains_full(const ds_chains *chains, uint32_t stage, uint32_t partition);

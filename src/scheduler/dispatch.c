@@ -417,7 +417,7 @@ static bool waits_for_memory(const ds_driver *d, ds_batch *batch, const ds_task_
 {
     if (result->status != DS_ERR_NO_MEMORY || d->batches == batch)
         return false;
-    DS_ASSERT(d->batches->time_ms < batch->time_ms);
+    DS_ASSERT(batch->state == DS_BATCH_RETAINED || d->batches->time_ms < batch->time_ms);
     ds_batch_stage *stage = &batch->stages[result->stage];
     stage->tasks[result->partition].not_before_us = d->now_us + DS_RETRY_US;
     stage->backing_off = true;

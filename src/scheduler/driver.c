@@ -50,91 +50,10 @@ static void make_keyed(ds_driver *d)
     d->gap_to_ms = d->recovered_ms = DS_NO_BATCH;
 }
 
-static void recover_sources(ds_driver *d, const ds_recovered *recovered)
-{
-    for (uint32_t i = 0; i < recovered->n_sources; i++) {
-        const ds_recovered_source *source = &recovered->sources[i];
-        for (uint32_t k = 0; k < d->n_intakes; k++) {
-            ds_intake *intake = &d->intakes[k];
-            if (strcmp(intake->source->name, source->name) != 0)
-                continue;
-            intake->next = source->next;
-            intake->records = source->records;
-            intake->log_taken = intake->log_end = source->log;
-            if (source->log.receiver_id > d->next_receiver) /* its segments may be gone */
-                d->next_receiver = source->log.receiver_id;
-            intake->ever_listed = intake->tail.seen = source->listed;
-            for (uint32_t f = 0; f < source->tail.n; f++)
-                ds_tail_files_recover(&intake->tail, &source->tail.files[f]);
-            for (size_t f = 0; f < source->n_files; f++)
-                ds_intake_taken(intake, source->files[f].name, source->files[f].size,
-                                source->files[f].taken);
-        }
-    }
-}
-
-/* The n-th list of a queue is the n-th batch, and one that was empty may have left no trace. */
-static void recover_lists(ds_driver *d)
-{
-    uint64_t passed = (uint64_t)((d->last_ms - d->zero_ms) / d->plan->app->interval_ms);
-    for (uint32_t i = 0; i < d->n_intakes; i++)
-        if (d->intakes[i].source->batches != NULL &&
-            d->intakes[i].source->type != DS_SOURCE_TABLE && d->intakes[i].next < passed)
-            d->intakes[i].next = passed;
-}
-
-/* The journal has names of segments: says where they are. */
-static void find_logged(const ds_driver *d, ds_batch *batch, const ds_allotment *allotment)
-{
-    DS_ASSERT(allotment->source < d->n_intakes);
-    const char *folder = d->intakes[allotment->source].log_folder;
-    for (uint32_t i = 0; i < allotment->n_inputs; i++)
-        if (allotment->inputs[i].kind == DS_INPUT_LOG && folder != NULL)
-            allotment->inputs[i].path =
-                ds_input_log_path(batch->arena, folder, &allotment->inputs[i].log);
-}
-
-/* A batch that was allotted, or even prepared, when the driver before this one ended. */
-static void recover_batch(ds_driver *d, const ds_recovered_batch *recovered)
-{
-    ds_batch *batch = ds_batch_new(d->plan, recovered->time_ms);
-    DS_ASSERT(recovered->time_ms <= d->last_ms);
-    batch->again = true;
-    batch->journaled = true;
-    for (uint32_t i = 0; i < recovered->n_allotments; i++) {
-        batch->allotments[batch->n_allotments++] = recovered->allotments[i];
-        find_logged(d, batch, &recovered->allotments[i]);
-    }
-    batch->tables = recovered->tables;
-    batch->n_tables = recovered->n_tables;
-    /* Rows that were to be printed went with their executors: without files it runs again. */
-    const ds_commit *commit = &recovered->commit;
-    bool prepared = recovered->prepared && (commit->n_files > 0 || commit->n_appends > 0);
-    batch->unsettled = d->n_tables > 0 && !prepared;
-    if (prepared) {
-        batch->state = DS_BATCH_READY;
-        batch->commit = recovered->commit;
-        batch->recovered = true;
-        ds_driver_recover_appends(d, batch);
-    } else if (!batch->unsettled) {
-        ds_batch_make_stages(batch, d->plan, (uint64_t)d->plan->app->limits_block);
-    }
-    ds_driver_add_batch(d, batch);
-}
-
-static void recover_positions(ds_driver *d, const ds_recovered *recovered)
-{
-    d->zero_ms = recovered->zero_ms;
-    d->last_ms = d->recovered_ms = recovered->last_ms;
-    if (d->config.virtual_time)
-        d->n_passed = (uint32_t)((d->last_ms - d->zero_ms) / d->plan->app->interval_ms);
-    recover_sources(d, recovered);
-    recover_lists(d);
-}
-
 ds_driver *ds_driver_new(const ds_driver_config *config, const ds_driver_ports *ports)
 {
     DS_ASSERT(config->epoch != 0);
+    DS_ASSERT(!config->checkpoint || !config->saves || config->kept_folder != NULL);
     ds_driver *d = ds_calloc(1, sizeof *d);
     d->config = *config;
     d->ports = *ports;
@@ -161,10 +80,10 @@ ds_driver *ds_driver_new(const ds_driver_config *config, const ds_driver_ports *
     d->zero_ms = d->last_ms = config->start_ms;
     const ds_recovered *recovered = config->recovered;
     if (recovered != NULL)
-        recover_positions(d, recovered);
+        ds_driver_recover(d, recovered);
     ds_driver_make_tables(d);
-    for (uint32_t i = 0; recovered != NULL && i < recovered->n_batches; i++)
-        recover_batch(d, &recovered->batches[i]);
+    if (recovered != NULL)
+        ds_driver_recover_batches(d, recovered);
     return d;
 }
 

@@ -75,7 +75,7 @@ void ds_driver_place_appends(const ds_driver *d, ds_batch *batch, const ds_commi
 void ds_driver_recover_appends(const ds_driver *d, ds_batch *batch)
 {
     ds_commit *commit = &batch->commit;
-    DS_ASSERT(batch->recovered && batch->state == DS_BATCH_READY);
+    DS_ASSERT(batch->recovered);
     ds_commit_append *own = DS_ARENA_ARRAY(batch->arena, ds_commit_append, commit->n_appends + 1);
     for (uint32_t i = 0; i < commit->n_appends; i++) {
         own[i] = commit->appends[i];

@@ -139,15 +139,25 @@ void ds_driver_record_commit(ds_driver *d, ds_batch *batch)
     ds_buffer_fini(&line);
 }
 
-static void prepare(ds_driver *d, ds_batch *batch)
+static void note_inputs(ds_driver *d, const ds_batch *batch)
 {
-    DS_ASSERT(batch->state == DS_BATCH_RUNNING && !batch->recovered && batch->ticket == 0);
-    const ds_commit earlier = batch->commit; /* of a batch that ran again */
-    batch->commit = ds_batch_commit(batch, d->plan);
-    ds_driver_place_appends(d, batch, &earlier);
     for (uint32_t s = 0; s < d->plan->n_stages; s++)
         if (batch->stages[s].n_inputs > 0 && d->plan->stages[s].keyed)
             d->stage_input_ms[s] = batch->time_ms;
+}
+
+static void prepare(ds_driver *d, ds_batch *batch)
+{
+    DS_ASSERT(batch->state == DS_BATCH_RUNNING && batch->ticket == 0);
+    note_inputs(d, batch);
+    if (batch->muted) { /* its commit is known, or even done */
+        batch->state = DS_BATCH_READY;
+        return;
+    }
+    DS_ASSERT(!batch->recovered);
+    const ds_commit earlier = batch->commit; /* of a batch that ran again */
+    batch->commit = ds_batch_commit(batch, d->plan);
+    ds_driver_place_appends(d, batch, &earlier);
     ds_driver_record_commit(d, batch);
 }
 
@@ -243,6 +253,13 @@ void ds_driver_fail_batch(ds_driver *d, ds_batch *batch, ds_status status, const
     DS_ASSERT(status != DS_OK && batch->state != DS_BATCH_COMMITTING);
     if (batch->state == DS_BATCH_FAILED)
         return;
+    if (batch->muted) { /* what is kept would lack it, and its outputs are there */
+        char text[DS_ERROR_TEXT], at[DS_CLOCK_TEXT];
+        snprintf(text, sizeof text, "batch %s cannot be applied again: %s",
+                 ds_clock_text(batch->time_ms, at), why);
+        ds_driver_end(d, status, text);
+        return;
+    }
     batch->state = DS_BATCH_FAILED;
     if (batch->saves && batch->time_ms == d->save.batch_ms)
         ds_driver_fail_save(d, "its batch was given up");
@@ -318,7 +335,9 @@ void ds_driver_batches(ds_driver *d)
                 again = true;
             }
         }
-        if (d->batches != NULL && is_over(d, d->batches)) {
+        bool passed = d->batches != NULL && d->batches->committed &&
+                      d->batches->state == DS_BATCH_READY; /* it only had to be applied */
+        if (passed || (d->batches != NULL && is_over(d, d->batches))) {
             remove_first(d);
             again = true;
         }

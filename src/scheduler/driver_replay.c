@@ -94,6 +94,7 @@ void ds_driver_lose_partitions(ds_driver *d, uint64_t executor_id)
 void ds_driver_keyed_lost(ds_driver *d, uint32_t stage, uint32_t partition)
 {
     ds_keyed *k = &d->keyed[stage][partition];
+    ds_driver_fail_save_of(d, stage, partition);
     if (k->losses++ >= MOST_LOSSES && !ds_chains_has(&d->chains, stage, partition)) {
         char why[DS_ERROR_TEXT];
         snprintf(why, sizeof why, "stream %s: key partition %u cannot be put together again",
@@ -163,8 +164,10 @@ bool ds_driver_may_apply(ds_driver *d, const ds_batch *batch, uint32_t stage, ui
     const ds_keyed *k = &d->keyed[stage][partition];
     if (k->busy || is_leaving(d, batch))
         return false;
-    if (k->stands_ms > batch->time_ms) /* its output is gone, and it was not the last one */
+    if (k->stands_ms > batch->time_ms) { /* its output is gone, and it was not the last one */
+        ds_driver_fail_save_of(d, stage, partition);
         fall_back(d, stage, partition);
+    }
     if (k->behind && next_batch(d, stage, k->stands_ms) != batch)
         return false;
     if (batch->state == DS_BATCH_RETAINED)

@@ -189,6 +189,14 @@ void ds_driver_fail_save(ds_driver *d, const char *why)
     drop_files(d);
 }
 
+void ds_driver_fail_save_of(ds_driver *d, uint32_t stage, uint32_t partition)
+{
+    const ds_save *save = &d->save;
+    if (save->active && d->keyed[stage][partition].based == save->number &&
+        misses(d, stage, partition))
+        ds_driver_fail_save(d, "a partition had to begin again meanwhile");
+}
+
 bool ds_driver_save_is_whole(const ds_driver *d)
 {
     const ds_save *save = &d->save;

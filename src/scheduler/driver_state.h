@@ -233,6 +233,11 @@ void ds_driver_record_commit(ds_driver *driver, ds_batch *batch);
 void ds_driver_fail_batch(ds_driver *driver, ds_batch *batch, ds_status status, const char *why);
 uint64_t ds_driver_journal(ds_driver *driver, ds_buffer *line, bool sync);
 
+/* of the driver before: driver_recover.c */
+/* Takes over positions and what is kept; and then, once tables are made, its batches. */
+void ds_driver_recover(ds_driver *driver, const ds_recovered *recovered);
+void ds_driver_recover_batches(ds_driver *driver, const ds_recovered *recovered);
+
 /* memory of batches: driver_release.c */
 /* Whether a batch that is committed may have to run again. */
 bool ds_driver_retains(const ds_driver *driver, const ds_batch *batch);
@@ -296,6 +301,8 @@ void ds_driver_save_task(ds_driver *driver, ds_task *task);
 void ds_driver_on_saved(ds_driver *driver, const ds_executor_entry *from,
                         const ds_msg_saved *saved);
 void ds_driver_fail_save(ds_driver *driver, const char *why);
+/* A partition goes back in time with an owner who may have saved it, or not. */
+void ds_driver_fail_save_of(ds_driver *driver, uint32_t stage, uint32_t partition);
 /* True if it only waits until nothing is in the way of its end. */
 bool ds_driver_save_is_whole(const ds_driver *driver);
 void ds_driver_watch_save(ds_driver *driver);

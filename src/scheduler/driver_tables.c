@@ -466,9 +466,10 @@ static void settle(ds_driver *d, ds_batch *batch)
     batch->tables = uses;
     batch->n_tables = d->n_tables;
     batch->unsettled = false;
-    ds_driver_give_letters(d, batch);
+    if (!batch->muted)
+        ds_driver_give_letters(d, batch);
     ds_batch_restart(batch, d->plan, (uint64_t)d->plan->app->limits_block);
-    if (d->config.checkpoint) /* a person sees what it uses */
+    if (d->config.checkpoint && !batch->muted) /* a person sees what it uses */
         ds_driver_journal(d, NULL, false);
     if (++batch->losses > DS_BATCH_LOSSES)
         ds_driver_fail_batch(d, batch, DS_ERR_LOST,

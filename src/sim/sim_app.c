@@ -1,6 +1,7 @@
 #include "sim/sim_app.h"
 
 #include "base/assert.h"
+#include "scheduler/kept_folder.h"
 #include "sim/sim_state.h"
 
 #include <inttypes.h>
@@ -268,6 +269,18 @@ static void read_scripts(ds_sim *sim)
         sim->scripts[i].n = hooks->script(hooks->arg, i, &sim->scripts[i].pieces);
 }
 
+/* Where executors save what they keep: of this simulation alone. */
+static void make_folder(ds_sim *sim)
+{
+    const char *tmp = getenv("TMPDIR");
+    ds_buffer path = {0};
+    ds_buffer_printf(&path, "%s/dstream-kept-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    sim->kept_folder = ds_strdup(ds_buffer_text(&path));
+    ds_buffer_fini(&path);
+    char *made = mkdtemp(sim->kept_folder);
+    DS_ASSERT(made != NULL);
+}
+
 ds_sim *ds_sim_new(const ds_sim_config *config)
 {
     ds_sim *sim = ds_calloc(1, sizeof *sim);
@@ -276,6 +289,8 @@ ds_sim *ds_sim_new(const ds_sim_config *config)
     sim->net = ds_simnet_new(ds_random_next(&sim->random), &config->faults.net);
     sim->last_job = &sim->jobs;
     read_scripts(sim);
+    if (config->checkpoint)
+        make_folder(sim);
     if (config->faults.until_us > 0)
         ds_sim_event_add(sim, ds_sim_event_new(sizeof(ds_sim_event), end_faults),
                          config->faults.until_us);
@@ -293,6 +308,9 @@ void ds_sim_free(ds_sim *sim)
     ds_sim_queue_fini(&sim->queue);
     ds_simnet_free(sim->net);
     ds_sim_driver_end(sim);
+    if (sim->kept_folder != NULL)
+        ds_kept_folder_remove(sim->kept_folder);
+    free(sim->kept_folder);
     free(sim->stores);
     ds_buffer_fini(&sim->journal);
     ds_buffer_fini(&sim->out);

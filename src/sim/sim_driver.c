@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "scheduler/commit.h"
 #include "scheduler/journal.h"
+#include "scheduler/kept_folder.h"
 #include "sim/sim_state.h"
 
 #include <inttypes.h>
@@ -266,6 +267,8 @@ void ds_sim_driver_start(ds_sim *sim)
                                .seed = ds_random_next(&sim->random),
                                .available_now = c->available_now,
                                .checkpoint = c->checkpoint,
+                               .saves = true,
+                               .kept_folder = sim->kept_folder,
                                .virtual_time = c->virtual_time,
                                .start_ms = c->start_ms,
                                .n_batches = c->n_batches,
@@ -327,5 +330,8 @@ void ds_sim_driver_crash(ds_sim *sim)
         return;
     }
     ds_commit_clean(plan, sim->recovered);
+    if (sim->kept_folder != NULL)
+        ds_kept_folder_open(sim->kept_folder, sim->recovered != NULL ? &sim->recovered->kept : NULL,
+                            &error);
     ds_sim_driver_start(sim);
 }

@@ -83,6 +83,7 @@ struct ds_sim {
     int64_t disk_free_us;
     bool journal_broken; /* a record failed: only a whole one mends it */
     ds_buffer journal;
+    char *kept_folder;      /* NULL: what is kept is saved in stores */
     ds_sim_script *scripts; /* by source */
     ds_sim_block *blocks;
     size_t n_blocks;

@@ -125,6 +125,7 @@ void world_make(world *w, uint64_t seed, bool windows, ds_random *random)
     w->cores = 1 + below(random, 3);
     w->key_partitions = 1 + below(random, 9);
     w->checkpoint = below(random, 2) == 0;
+    w->every_ms = times(random, 8);
 }
 
 void world_free(world *w)
@@ -291,9 +292,10 @@ void world_app(const world *w, ds_buffer *out)
 {
     ds_buffer_printf(out,
                      "{\"version\":1,\"name\":\"world\",\"batch\":{\"interval\":\"%dms\"},\n"
+                     "\"checkpoint\":{\"every\":\"%" PRId64 "ms\"},\n"
                      "\"executors\":{\"count\":%u,\"cores\":%u,\"key_partitions\":%u},\n"
                      "%s\"sources\":{",
-                     INTERVAL_MS, w->executors, w->cores, w->key_partitions,
+                     INTERVAL_MS, w->every_ms, w->executors, w->cores, w->key_partitions,
                      w->seed % 2 == 1 ? FUNCTIONS : "");
     for (uint32_t s = 0; s < 2; s++)
         ds_buffer_printf(out,

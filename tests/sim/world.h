@@ -73,7 +73,8 @@ typedef struct world {
     uint32_t n_streams;
     uint32_t executors, cores, key_partitions;
     bool checkpoint;
-    char dir[200]; /* every stream has a sink there; "": none has a sink */
+    int64_t every_ms; /* what is kept is saved so often */
+    char dir[200];    /* every stream has a sink there; "": none has a sink */
 } world;
 
 /* The rows of one time as text, one line for each. */

@@ -405,7 +405,7 @@ END_TEST
 START_TEST(an_address_that_is_none_is_refused_at_once)
 {
     ds_bulk_client *client = new_client(DS_BULK_WAIT_MS);
-    expect_lost(client, "tcp://192.0.2.1:80", small_ref, "only this machine");
+    expect_lost(client, "tcp://192.0.2.1:80", small_ref, "both ends need a shared secret");
     expect_lost(client, "rubbish", small_ref, "is not an address");
     ds_bulk_client_free(client);
 }

@@ -441,11 +441,11 @@ START_TEST(an_unknown_format)
 {
     journal_kit k;
     journal_open(&k, JOURNAL_APP("x", ""));
-    add_line(&k, "{'record':'whole','format':2,'anything':[]}");
+    add_line(&k, "{'record':'whole','format':3,'anything':[]}");
     journal_read_bytes(&k, k.text.data, k.text.length);
     ck_assert_int_eq(k.status, DS_ERR_APP);
-    ck_assert_str_eq(k.error.message, "7.jsonl: format 2 of the checkpoint is not known here (this "
-                                      "version reads format 1)");
+    ck_assert_str_eq(k.error.message, "7.jsonl: format 3 of the checkpoint is not known here (this "
+                                      "version reads format 2)");
     journal_close(&k);
 }
 END_TEST

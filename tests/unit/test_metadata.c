@@ -241,13 +241,13 @@ START_TEST(a_later_version)
     append_whole(&k, 1000);
     close_metadata(&k);
     /* With a checksum that holds: XXH3-64 of what stands before it. */
-    const char body[] = "{\"record\":\"whole\",\"format\":2";
+    const char body[] = "{\"record\":\"whole\",\"format\":3";
     char line[200];
     snprintf(line, sizeof line, "%s,\"check\":\"%016llx\"}\n", body,
              (unsigned long long)XXH3_64bits(body, sizeof body - 1));
     scratch_write(&k.d, "state/metadata/0000000002.jsonl", line);
     ck_assert_int_eq(reopen(&k, 3), DS_ERR_APP);
-    ck_assert_ptr_nonnull(strstr(k.error.message, "format 2 of the checkpoint is not known here"));
+    ck_assert_ptr_nonnull(strstr(k.error.message, "format 3 of the checkpoint is not known here"));
     kit_close(&k);
 }
 END_TEST

@@ -1,0 +1,155 @@
+/* Whether an app can go on from a checkpoint: what may change between two runs, and what not. */
+#include "base/assert.h"
+#include "scheduler/chains.h"
+#include "scheduler/journal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+ds_status ds_recovered_refuse(const char *dir, const char *why, ds_error *error)
+{
+    return ds_error_set(
+        error, DS_ERR_APP,
+        "cannot go on from the checkpoint in %s: %s. It was left as it is. To start "
+        "anew, give another checkpoint.dir or move that folder away",
+        dir, why);
+}
+
+/* What is compared, and where to say what is wrong. */
+typedef struct checking {
+    const ds_recovered *recovered;
+    const ds_plan *plan;
+    const char *dir;
+    ds_error *error;
+    bool keeps; /* the app keeps something */
+} checking;
+
+static ds_status refuse(const checking *c, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static ds_status refuse(const checking *c, const char *format, ...)
+{
+    char why[DS_ERROR_TEXT];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, sizeof why, format, args);
+    va_end(args);
+    return ds_recovered_refuse(c->dir, why, c->error);
+}
+
+/* ---- the whole app ---- */
+
+static ds_status check_partitions(const checking *c)
+{
+    uint32_t was = c->recovered->key_partitions, is = c->plan->key_partitions;
+    if (was == is)
+        return DS_OK;
+    if (c->plan->app->key_partitions_given)
+        return refuse(c,
+                      "it has %u key partitions, fixed at the first start, and the app file says "
+                      "%u",
+                      was, is);
+    if (c->keeps && c->recovered->kept.save > 0)
+        return refuse(c,
+                      "it has %u key partitions, fixed at the first start, and with these "
+                      "executors there would be %u: give executors.key_partitions as %u",
+                      was, is, was);
+    return DS_OK;
+}
+
+/* Windows, and what batches hold, are in terms of batch times. */
+static ds_status check_interval(const checking *c)
+{
+    const ds_recovered *r = c->recovered;
+    if (r->interval_ms == 0 || r->interval_ms == c->plan->app->interval_ms ||
+        (r->n_batches == 0 && !(c->keeps && r->kept.save > 0)))
+        return DS_OK;
+    return refuse(c,
+                  "batch.interval was %" PRId64 " ms, and is %" PRId64
+                  " ms: what is kept, and batches that are not committed, are of the former",
+                  r->interval_ms, c->plan->app->interval_ms);
+}
+
+static ds_status check_format(const checking *c)
+{
+    const ds_recovered *r = c->recovered;
+    if (!c->keeps || r->format >= 2 || r->last_ms == r->zero_ms)
+        return DS_OK;
+    return refuse(c, "it was written by a version that did not save windows and state, and the "
+                     "app has some");
+}
+
+/* Received records that are in no log are gone. */
+static ds_status check_blocks(const checking *c)
+{
+    for (uint32_t i = 0; i < c->recovered->n_batches; i++) {
+        const ds_recovered_batch *batch = &c->recovered->batches[i];
+        bool runs = c->keeps || !(batch->prepared || batch->committed);
+        if (batch->has_blocks && runs)
+            return refuse(c,
+                          "batch %" PRId64 " has to run again and holds received records that "
+                          "were not in a log (\"log\": false)",
+                          batch->time_ms);
+    }
+    return DS_OK;
+}
+
+/* ---- stream by stream ---- */
+
+static uint32_t count_partitions(const ds_recovered_stream *stream)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < stream->n_parts; i++)
+        n += stream->parts[i].whole;
+    return n;
+}
+
+static ds_status check_root(const checking *c, const ds_chain_root *root)
+{
+    const ds_recovered_kept *kept = &c->recovered->kept;
+    const ds_recovered_stream *other = NULL;
+    for (uint32_t i = 0; i < kept->n_streams; i++) {
+        const ds_recovered_stream *stream = &kept->streams[i];
+        if (strcmp(stream->stream, root->node->stream) != 0)
+            continue;
+        if (strcmp(stream->signature, root->signature) == 0) {
+            uint32_t n = count_partitions(stream);
+            if (n == root->n_partitions)
+                return DS_OK;
+            return refuse(c, "stream %s was saved in %u partitions, and now has %u",
+                          root->node->stream, n, root->n_partitions);
+        }
+        if (stream->n_parts > 0)
+            other = stream;
+    }
+    if (other == NULL)
+        return DS_OK; /* it is new, and begins empty */
+    return refuse(c, "stream %s keeps something else now: saved was %s, and now it is %s",
+                  root->node->stream, other->signature, root->signature);
+}
+
+static ds_status check_streams(const checking *c)
+{
+    ds_chains chains;
+    ds_status status = DS_OK;
+    ds_chains_init(&chains, c->plan);
+    for (uint32_t r = 0; r < chains.n_roots && status == DS_OK; r++)
+        status = check_root(c, &chains.roots[r]);
+    ds_chains_fini(&chains);
+    return status;
+}
+
+ds_status ds_recovered_check(const ds_recovered *recovered, const ds_plan *plan, const char *dir,
+                             ds_error *error)
+{
+    const checking c = {recovered, plan, dir, error, plan->has_windows || plan->has_state};
+    if (strcmp(recovered->app, plan->app->name) != 0)
+        return refuse(&c, "it belongs to the app \"%.100s\"", recovered->app);
+    DS_TRY(check_format(&c));
+    DS_TRY(check_blocks(&c));
+    DS_TRY(check_partitions(&c));
+    DS_TRY(check_interval(&c));
+    return check_streams(&c);
+}
