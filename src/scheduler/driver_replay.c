@@ -65,7 +65,6 @@ static void catch_up(ds_driver *d, ds_keyed *k)
 {
     DS_ASSERT(k->behind && d->n_behind > 0);
     k->behind = false;
-    k->losses = 0;
     d->n_behind--;
 }
 

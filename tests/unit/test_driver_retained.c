@@ -85,10 +85,14 @@ START_TEST(stores_of_the_lost_are_held_for_them)
     open_app(&k, WINDOW);
     uint64_t mapper = kit_task(&k, 1000, 0, 0)->peer - 100;
     run_batch(&k, 1000);
+    uint32_t from = k.n_sent;
     kit_lose(&k, mapper);
+    for (uint32_t i = from; i < k.n_sent; i++) /* batch 1 is applied again */
+        if (k.sent[i].type == DS_MSG_TASKS && k.sent[i].task.mode == DS_TASK_REPLAY)
+            kit_done(&k, &k.sent[i]);
     run_batch(&k, 2000);
     run_batch(&k, 3000);
-    ck_assert_uint_eq(k.n_closed_stores, 0); /* batch 1 may run again */
+    ck_assert_uint_eq(k.n_closed_stores, 0); /* it may have to be again */
     kit_settle(&k);
     ck_assert(k.ended);
     ck_assert_uint_eq(k.n_closed_stores, 1);

@@ -1,0 +1,332 @@
+/* Key partitions whose owner is lost: what they begin with, what is applied again, and in order. */
+#include "unit/saves_kit.h"
+
+/* Answers the map task of a batch and none of its keyed tasks. */
+static void run_map(driver_kit *k, int64_t batch_ms)
+{
+    saves_write(k);
+    kit_done_for(k, kit_task(k, batch_ms, 0, 0), 1);
+}
+
+static void save_all(driver_kit *k, int64_t batch_ms)
+{
+    for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
+        kit_save(k, saves_task(k, batch_ms, p));
+}
+
+static void open_app(driver_kit *k, const char *every)
+{
+    saves_open(k, every);
+    saves_start(k);
+}
+
+/* The executor that owns partition 0 is lost. Returns it. */
+static uint64_t lose_owner(driver_kit *k)
+{
+    uint64_t owner = saves_owner(k, 1000, 0);
+    kit_lose(k, owner);
+    return owner;
+}
+
+/* Two batches, the second one not committed; then the third one goes on where they were. */
+START_TEST(what_was_applied_is_applied_again)
+{
+    driver_kit k;
+    open_app(&k, "1h");
+    saves_batch(&k, 1000);
+    saves_run(&k, 2000);
+    uint64_t lost = lose_owner(&k);
+    const kit_sent *replay = saves_replay(&k, 0);
+    ck_assert_ptr_nonnull(replay);
+    ck_assert_uint_ne(replay->peer, kit_peer(lost));
+    ck_assert_int_eq(replay->task.batch_ms, 1000); /* the retained one first */
+    ck_assert_int_eq(replay->task.keyed_ms, DS_NO_BATCH);
+    ck_assert_uint_eq(replay->task.n_saved, 0); /* there is no save */
+    ck_assert_uint_eq(replay->task.n_inputs, 1);
+    ck_assert_uint_eq(saves_count_replays(&k), 2); /* of its two partitions, one at a time */
+    kit_done(&k, replay);
+    replay = saves_replay(&k, 0);
+    ck_assert_int_eq(replay->task.batch_ms, 2000);
+    ck_assert_int_eq(replay->task.keyed_ms, 1000);
+    ck_assert_ptr_null(saves_task(&k, 3000, 0)); /* it waits */
+    kit_done(&k, replay);
+    for (uint32_t p = 1; p < SAVES_PARTITIONS; p++)
+        for (int i = 0; i < 2 && saves_replay(&k, p) != NULL; i++)
+            kit_done(&k, saves_replay(&k, p));
+    run_map(&k, 3000);
+    ck_assert_int_eq(saves_task(&k, 3000, 0)->task.keyed_ms, 2000);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->panes_lost, 0);
+    kit_settle(&k);
+    ck_assert(k.ended);
+    ck_assert_int_eq(k.status, DS_OK);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(others_do_not_wait)
+{
+    driver_kit k;
+    open_app(&k, "1h");
+    saves_batch(&k, 1000);
+    run_map(&k, 2000);
+    uint64_t lost = lose_owner(&k);
+    uint32_t went_on = 0;
+    for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
+        if (saves_owner(&k, 1000, p) != lost) {
+            kit_done(&k, saves_task(&k, 2000, p));
+            went_on++;
+        }
+    ck_assert_uint_eq(went_on, 2);
+    ck_assert_uint_eq(k.n_commits, 1);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(it_begins_with_what_was_saved)
+{
+    driver_kit k;
+    open_app(&k, "2s");
+    saves_batch(&k, 1000);
+    saves_batch(&k, 2000);
+    save_all(&k, 2000);
+    saves_batch(&k, 3000);
+    lose_owner(&k);
+    const kit_sent *replay = saves_replay(&k, 0);
+    ck_assert_int_eq(replay->task.batch_ms, 3000); /* the others are not needed any more */
+    ck_assert_int_eq(replay->task.keyed_ms, 2000);
+    ck_assert_uint_eq(replay->task.n_saved, 1);
+    ck_assert(replay->task.saved[0].whole);
+    ck_assert_uint_eq(replay->task.saved[0].length, 100);
+    kit_fail(&k, replay, DS_ERR_UNAVAILABLE); /* it is tried again, with the same */
+    kit_wait_ms(&k, 10000);
+    const kit_sent *again = saves_replay(&k, 0);
+    ck_assert_uint_gt(again->task.attempt, replay->task.attempt);
+    ck_assert_uint_eq(again->task.n_saved, 1);
+    kit_done(&k, again);
+    run_map(&k, 4000);
+    ck_assert_uint_eq(saves_task(&k, 4000, 0)->task.n_saved, 0); /* it has it now */
+    kit_close(&k);
+}
+END_TEST
+
+/* With no batch since then the first task brings the chain. */
+START_TEST(a_chain_without_replays)
+{
+    driver_kit k;
+    open_app(&k, "2s");
+    saves_batch(&k, 1000);
+    saves_batch(&k, 2000);
+    save_all(&k, 2000);
+    lose_owner(&k);
+    ck_assert_uint_eq(saves_count_replays(&k), 0);
+    run_map(&k, 3000);
+    ck_assert_uint_eq(saves_task(&k, 3000, 0)->task.n_saved, 1);
+    ck_assert_int_eq(saves_task(&k, 3000, 0)->task.keyed_ms, 2000);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(its_new_owner_is_lost_too)
+{
+    driver_kit k;
+    open_app(&k, "1h");
+    saves_batch(&k, 1000);
+    saves_batch(&k, 2000);
+    lose_owner(&k);
+    kit_done(&k, saves_replay(&k, 0));
+    uint64_t second = saves_replay(&k, 0)->peer - 100;
+    kit_lose(&k, second);
+    kit_wait_ms(&k, 1000);
+    kit_join(&k, 3);
+    kit_join(&k, 4);
+    ck_assert_int_eq(saves_replay(&k, 0)->task.batch_ms, 1000); /* from the beginning */
+    kit_settle(&k);
+    ck_assert(k.ended);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->panes_lost, 0);
+    kit_close(&k);
+}
+END_TEST
+
+/* A partition that moves while it is saved is saved by its new owner. */
+START_TEST(a_save_goes_on_elsewhere)
+{
+    driver_kit k;
+    open_app(&k, "2s");
+    saves_batch(&k, 1000);
+    saves_batch(&k, 2000);
+    uint64_t lost = saves_owner(&k, 1000, 0);
+    for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
+        if (saves_owner(&k, 2000, p) != lost)
+            kit_save(&k, saves_task(&k, 2000, p));
+    kit_lose(&k, lost);
+    for (uint32_t p = 0; p < SAVES_PARTITIONS; p++) {
+        if (saves_owner(&k, 2000, p) != lost)
+            continue;
+        ck_assert_uint_eq(saves_replay(&k, p)->task.save, 0);
+        kit_done(&k, saves_replay(&k, p));
+        const kit_sent *replay = saves_replay(&k, p);
+        ck_assert_int_eq(replay->task.batch_ms, 2000);
+        ck_assert_uint_eq(replay->task.save, 1);
+        kit_done(&k, replay);
+        kit_save(&k, replay);
+    }
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 1);
+    kit_close(&k);
+}
+END_TEST
+
+/* A save that is whole while a batch that it covers is being applied again: the partition begins
+ * with it, once that is over. */
+START_TEST(a_save_overtakes_a_replay)
+{
+    driver_kit k;
+    open_app(&k, "2s");
+    saves_batch(&k, 1000);
+    saves_batch(&k, 2000);
+    uint32_t last = 0;
+    uint64_t lost = saves_owner(&k, 1000, 0);
+    for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
+        if (saves_owner(&k, 2000, p) != lost)
+            last = p;
+    for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
+        if (p != last)
+            kit_save(&k, saves_task(&k, 2000, p));
+    kit_lose(&k, lost);
+    const kit_sent *replay = saves_replay(&k, 0);
+    ck_assert_int_eq(replay->task.batch_ms, 1000);
+    kit_save(&k, saves_task(&k, 2000, last)); /* the last part */
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 1 - 1);
+    /* Nothing more is begun of what will be gone. */
+    uint32_t n = saves_count_replays(&k);
+    for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
+        if (saves_replay(&k, p) != NULL)
+            kit_done(&k, saves_replay(&k, p));
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 1);
+    ck_assert_uint_eq(saves_count_replays(&k), n);
+    run_map(&k, 3000);
+    ck_assert_int_eq(saves_task(&k, 3000, 0)->task.keyed_ms, 2000);
+    ck_assert_uint_eq(saves_task(&k, 3000, 0)->task.n_saved, 1);
+    kit_close(&k);
+}
+END_TEST
+
+/* ---- partitions that are not where they should be ---- */
+
+START_TEST(an_executor_does_not_have_it)
+{
+    driver_kit k;
+    open_app(&k, "2s");
+    saves_batch(&k, 1000);
+    saves_batch(&k, 2000);
+    save_all(&k, 2000);
+    run_map(&k, 3000);
+    kit_fail(&k, saves_task(&k, 3000, 0), DS_ERR_LOST);
+    const kit_sent *again = saves_task(&k, 3000, 0);
+    ck_assert_uint_eq(again->task.attempt, 1);
+    ck_assert_uint_eq(again->task.n_saved, 1);
+    ck_assert_int_eq(again->task.keyed_ms, 2000);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->panes_lost, 0);
+    kit_settle(&k);
+    ck_assert_int_eq(k.status, DS_OK);
+    kit_close(&k);
+}
+END_TEST
+
+/* A chain that can never be loaded is given up: that is counted, and it begins anew. */
+START_TEST(a_chain_that_is_of_no_use)
+{
+    driver_kit k;
+    open_app(&k, "2s");
+    saves_batch(&k, 1000);
+    saves_batch(&k, 2000);
+    save_all(&k, 2000);
+    run_map(&k, 3000);
+    for (int i = 0; i < 5; i++)
+        kit_fail(&k, saves_task(&k, 3000, 0), DS_ERR_LOST);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->panes_lost, 1);
+    ck_assert_int_eq(saves_task(&k, 3000, 0)->task.keyed_ms, DS_NO_BATCH);
+    ck_assert_uint_eq(saves_task(&k, 3000, 0)->task.n_saved, 0);
+    kit_settle(&k);
+    ck_assert_int_eq(k.status, DS_OK);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->panes_lost, 1);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(a_replay_that_never_succeeds)
+{
+    driver_kit k;
+    open_app(&k, "1h");
+    saves_batch(&k, 1000);
+    lose_owner(&k);
+    for (int i = 0; i < 4 && !k.ended; i++) {
+        kit_fail(&k, saves_replay(&k, 0), DS_ERR_INTERNAL);
+        kit_wait_ms(&k, 20000);
+        kit_beat(&k, 1);
+        kit_beat(&k, 2);
+    }
+    ck_assert(k.ended); /* nothing is passed over */
+    ck_assert_int_eq(k.status, DS_ERR_INTERNAL);
+    kit_close(&k);
+}
+END_TEST
+
+/* ---- stores that nobody holds ---- */
+
+static void open_copied(driver_kit *k, const char *every)
+{
+    saves_open(k, every);
+    k->no_stores = k->fetches = true;
+    saves_start(k);
+}
+
+/* Pieces are made anew from the inputs, and then applied again. */
+START_TEST(pieces_that_are_gone)
+{
+    driver_kit k;
+    open_copied(&k, "1h");
+    uint64_t mapper = kit_task(&k, 1000, 0, 0)->peer - 100;
+    saves_batch(&k, 1000);
+    uint32_t from = k.n_sent;
+    kit_lose(&k, mapper);
+    const kit_sent *again = kit_task(&k, 1000, 0, 0);
+    ck_assert_ptr_nonnull(again);
+    ck_assert(again >= &k.sent[from]);
+    ck_assert_uint_eq(again->task.mode, DS_TASK_MUTED);
+    ck_assert_uint_eq(again->task.attempt, 1);
+    ck_assert_uint_eq(saves_count_replays(&k), 0); /* they wait for it */
+    kit_done_for(&k, again, 1);
+    ck_assert_uint_eq(saves_count_replays(&k), 2);
+    ck_assert_uint_eq(saves_replay(&k, 0) != NULL
+                          ? saves_replay(&k, 0)->task.inputs[0].ref.executor_id
+                          : again->peer - 100,
+                      again->peer - 100);
+    kit_settle_from(&k, from);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->panes_lost, 0);
+    kit_close(&k);
+}
+END_TEST
+
+/* What was saved lay with the owner: batches before it cannot be applied again. */
+START_TEST(chains_that_are_gone)
+{
+    driver_kit k;
+    open_copied(&k, "2s");
+    saves_batch(&k, 1000);
+    saves_batch(&k, 2000);
+    save_all(&k, 2000);
+    saves_batch(&k, 3000);
+    uint32_t from = k.n_sent;
+    lose_owner(&k);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->panes_lost, 2);
+    kit_settle_from(&k, from);
+    ck_assert(!k.ended || k.status == DS_OK);
+    kit_close(&k);
+}
+END_TEST
+
+UNIT_MAIN("driver_replay", what_was_applied_is_applied_again, others_do_not_wait,
+          it_begins_with_what_was_saved, a_chain_without_replays, its_new_owner_is_lost_too,
+          a_save_goes_on_elsewhere, a_save_overtakes_a_replay, an_executor_does_not_have_it,
+          a_chain_that_is_of_no_use, a_replay_that_never_succeeds, pieces_that_are_gone,
+          chains_that_are_gone)
