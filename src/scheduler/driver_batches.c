@@ -101,6 +101,7 @@ void ds_driver_on_journaled(ds_driver *d, uint64_t ticket, ds_status status, con
         else if (batch->state == DS_BATCH_PREPARED)
             batch->state = DS_BATCH_READY;
     }
+    ds_driver_logs_journaled(d, ticket);
 }
 
 static void retry_journal(ds_driver *d)
@@ -245,6 +246,7 @@ void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
         ds_journal_committed(&line, event->batch_ms, retained);
         ds_driver_journal(d, &line, false);
         ds_buffer_fini(&line);
+        ds_driver_trim_logs(d);
     }
 }
 

@@ -210,11 +210,23 @@ static void check_save(const ds_driver *d)
 
 /* ---- sources ---- */
 
+/* The bytes of a block are in the store of an executor that is known, or in the log. */
+static void check_waiting(const ds_driver *d, const ds_intake *intake,
+                          const ds_waiting_block *block)
+{
+    if (block->executor_id != 0) {
+        DS_ASSERT(ds_registry_find(&d->registry, block->executor_id) != NULL);
+        return;
+    }
+    DS_ASSERT(intake->log_folder != NULL && block->block.log.receiver_id != 0);
+    DS_ASSERT(ds_log_place_compare(&block->block.log, &intake->log_end) <= 0);
+}
+
 static void check_intake(const ds_driver *d, const ds_intake *intake)
 {
     DS_ASSERT(!has_receiver(intake) || is_ready(d, intake->executor_id));
     for (size_t i = 0; i < intake->n_blocks; i++)
-        DS_ASSERT(ds_registry_find(&d->registry, intake->blocks[i].executor_id) != NULL);
+        check_waiting(d, intake, &intake->blocks[i]);
     for (size_t i = 0; i < intake->n_files; i++)
         DS_ASSERT(intake->files[i].taken <= intake->files[i].size);
     for (uint32_t i = 0; i < intake->tail.n; i++)

@@ -8,7 +8,8 @@
  * receivers, which order the segments, go on behind those that were used.
  *
  * Segments go when nothing refers to them any more: blocks of a source are given to batches in the
- * order of the log, so those before the oldest block of the oldest batch that is not released.
+ * order of the log, so those before the oldest block of the oldest batch that is not released. They
+ * go once the journal says so, too: a batch that a restart would run again has its blocks.
  */
 #include "base/assert.h"
 #include "base/log.h"
@@ -151,7 +152,7 @@ void ds_driver_trim_logs(ds_driver *d)
 {
     for (uint32_t i = 0; i < d->n_intakes; i++) {
         ds_intake *intake = &d->intakes[i];
-        if (intake->log_folder == NULL || intake->scanning ||
+        if (intake->log_folder == NULL || intake->scanning || intake->trim_ticket != 0 ||
             !ds_log_segment_before(&intake->log_begin, &intake->log_end))
             continue;
         const ds_log_place *place = oldest_place(d, intake);
@@ -159,6 +160,17 @@ void ds_driver_trim_logs(ds_driver *d)
             continue;
         DS_ASSERT(ds_log_place_compare(place, &intake->log_end) <= 0);
         intake->log_begin = *place;
-        d->ports.trim_log(d->ports.arg, intake->log_folder, place);
+        intake->trim_ticket = d->next_ticket;
+    }
+}
+
+void ds_driver_logs_journaled(ds_driver *d, uint64_t ticket)
+{
+    for (uint32_t i = 0; i < d->n_intakes; i++) {
+        ds_intake *intake = &d->intakes[i];
+        if (intake->trim_ticket == 0 || intake->trim_ticket > ticket)
+            continue;
+        intake->trim_ticket = 0;
+        d->ports.trim_log(d->ports.arg, intake->log_folder, &intake->log_begin);
     }
 }

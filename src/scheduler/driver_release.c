@@ -68,7 +68,6 @@ void ds_driver_let_go(ds_driver *d, ds_batch *batch)
     tell(d, batch, retained);
     if (!retained) {
         ds_batch_free(batch);
-        ds_driver_trim_logs(d);
         return;
     }
     ds_batch_retain(batch, d->plan);

@@ -221,7 +221,10 @@ bool ds_driver_logs_ready(const ds_driver *driver);
 /* Looks for what a lost receiver had written and not reported. False: it had no log. */
 bool ds_driver_log_lost(ds_driver *driver, ds_intake *intake);
 void ds_driver_on_logged(ds_driver *driver, const ds_driver_event *event);
-void ds_driver_trim_logs(ds_driver *driver); /* batches were released */
+/* Batches were released, and that is noted in the journal; the journal was written up to a record.
+ */
+void ds_driver_trim_logs(ds_driver *driver);
+void ds_driver_logs_journaled(ds_driver *driver, uint64_t ticket);
 
 /* batches side: driver_batches.c */
 void ds_driver_add_batch(ds_driver *driver, ds_batch *batch);

@@ -60,7 +60,8 @@ typedef struct ds_intake {
     bool scanning;          /* it is being looked through */
     ds_log_place log_end;   /* of the newest block that is known, */
     ds_log_place log_taken; /* of the newest that was given to a batch, */
-    ds_log_place log_begin; /* and of the oldest that may be needed */
+    ds_log_place log_begin; /* and of the oldest that may be needed: what is before it goes */
+    uint64_t trim_ticket;   /* when the journal has this record; 0: it is gone */
     /* files */
     ds_seen_file *files; /* sorted by name */
     size_t n_files, files_capacity;

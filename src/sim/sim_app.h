@@ -67,7 +67,8 @@ typedef struct ds_sim_hooks {
                                   const ds_follow_request *request);
     /* The script of a source with a receiver; its pieces stay the hook's. */
     uint32_t (*script)(void *arg, uint32_t source, const ds_sim_piece **pieces);
-    /* The block with piece number `piece` was reported to the driver (once for each). */
+    /* The block with piece number `piece` was reported to the driver or, with a log, is in it (once
+     * for each): from now on it is not to be lost. */
     void (*arrived)(void *arg, uint32_t source, uint32_t piece);
     /* What happens, one line (without its end) for each event. */
     void (*trace)(void *arg, int64_t now_us, const char *line);
@@ -81,7 +82,10 @@ typedef struct ds_sim_config {
     int64_t start_ms;   /* zero in virtual time; otherwise what the wall clock says at first */
     uint32_t n_batches; /* virtual time: so many; 0: until the input ends */
     bool available_now;
-    bool checkpoint;      /* batches wait for their records in a journal, kept in memory */
+    bool checkpoint; /* batches wait for their records in a journal, kept in memory */
+    /* With a checkpoint: where received blocks are written before they are reported (real files, in
+     * a folder for each source); NULL: nowhere. */
+    const char *log_folder;
     uint64_t store_bytes; /* of each executor's block store */
     uint64_t credit_bytes;
     /* The probability that nobody can open the store of an executor, nor it theirs: bytes are

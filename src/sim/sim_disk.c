@@ -5,6 +5,7 @@
  */
 #include "base/assert.h"
 #include "base/files.h"
+#include "receiver/block_log_read.h"
 #include "scheduler/append.h"
 #include "scheduler/commit.h"
 #include "sim/sim_state.h"
@@ -20,13 +21,14 @@ typedef struct ds_sim_job {
     ds_sim_event event;
     struct ds_sim_job *next;
     uint64_t generation;
-    enum { JOB_LIST, JOB_FOLLOW, JOB_RECORD, JOB_COMMIT } kind;
+    enum { JOB_LIST, JOB_FOLLOW, JOB_SCAN, JOB_TRIM, JOB_RECORD, JOB_COMMIT } kind;
     uint32_t source;
     const ds_follow_request *request; /* in the arena */
     ds_arena *arena;
     const ds_commit *commit; /* the batch's, which waits for the answer */
     bool whole;
     uint64_t ticket;
+    ds_log_place place; /* SCAN, TRIM; line is the folder */
     size_t length;
     char line[];
 } ds_sim_job;
@@ -108,6 +110,24 @@ static void half_append(ds_sim *sim, const ds_commit *what)
 
 static const ds_sightings nothing_seen;
 
+static void answer_scan(ds_sim *sim, const ds_sim_job *job)
+{
+    ds_log_found found;
+    ds_error error = {.message = ""};
+    ds_driver_event event = {.kind = DS_DRIVER_LOGGED, .source = job->source};
+    event.status = ds_block_log_scan(job->line, &job->place, 0, &found, &error);
+    DS_ASSERT(found.damaged == 0 && !found.locked);
+    const ds_logged_blocks logged = {.blocks = found.blocks,
+                                     .n_blocks = (uint32_t)found.n_blocks,
+                                     .last_receiver = found.last_receiver,
+                                     .cut_bytes = found.cut_bytes};
+    event.logged = &logged;
+    event.text = error.message;
+    ds_sim_trace(sim, "source %u: %u blocks are found in its log", job->source, logged.n_blocks);
+    ds_sim_driver_step(sim, &event);
+    ds_log_found_fini(&found);
+}
+
 /* ends: of a commit that is not done. */
 static void answer(ds_sim *sim, const ds_sim_job *job, ds_status status, const ds_append_end *ends,
                    const ds_error *error)
@@ -130,6 +150,8 @@ static void answer(ds_sim *sim, const ds_sim_job *job, ds_status status, const d
                          : &nothing_seen;
         ds_sim_trace(sim, "source %u: %u files are seen", job->source, event.seen->n);
         break;
+    case JOB_SCAN: answer_scan(sim, job); return;
+    case JOB_TRIM: ds_block_log_trim(job->line, &job->place); return;
     case JOB_RECORD:
         event.kind = DS_DRIVER_JOURNALED;
         event.ticket = job->ticket;
@@ -205,6 +227,26 @@ void ds_sim_disk_follow(ds_sim *sim, uint32_t source, const ds_follow_request *r
     job->source = source;
     job->request = request;
     job->arena = arena;
+}
+
+static void add_log_job(ds_sim *sim, const char *folder, const ds_log_place *place, bool scan,
+                        uint32_t source)
+{
+    ds_sim_job *job = add_job(sim, strlen(folder) + 1);
+    job->kind = scan ? JOB_SCAN : JOB_TRIM;
+    job->source = source;
+    job->place = *place;
+    memcpy(job->line, folder, strlen(folder) + 1);
+}
+
+void ds_sim_disk_scan(ds_sim *sim, uint32_t source, const char *folder, const ds_log_place *after)
+{
+    add_log_job(sim, folder, after, true, source);
+}
+
+void ds_sim_disk_trim(ds_sim *sim, const char *folder, const ds_log_place *before)
+{
+    add_log_job(sim, folder, before, false, 0);
 }
 
 void ds_sim_disk_record(ds_sim *sim, const char *line, size_t length, bool whole, uint64_t ticket)

@@ -221,6 +221,16 @@ static void port_follow(void *arg, uint32_t source, const ds_follow_request *req
     ds_sim_disk_follow(arg, source, request, arena);
 }
 
+static void port_scan_log(void *arg, uint32_t source, const char *folder, const ds_log_place *after)
+{
+    ds_sim_disk_scan(arg, source, folder, after);
+}
+
+static void port_trim_log(void *arg, const char *folder, const ds_log_place *before)
+{
+    ds_sim_disk_trim(arg, folder, before);
+}
+
 static void port_journal(void *arg, const char *line, size_t length, bool whole, bool sync,
                          uint64_t ticket)
 {
@@ -269,6 +279,7 @@ void ds_sim_driver_start(ds_sim *sim)
                                .checkpoint = c->checkpoint,
                                .saves = true,
                                .kept_folder = sim->kept_folder,
+                               .log_folder = c->checkpoint ? c->log_folder : NULL,
                                .virtual_time = c->virtual_time,
                                .start_ms = c->start_ms,
                                .n_batches = c->n_batches,
@@ -286,6 +297,8 @@ void ds_sim_driver_start(ds_sim *sim)
                                    .close_store = port_close_store,
                                    .list_files = port_list_files,
                                    .follow = port_follow,
+                                   .scan_log = port_scan_log,
+                                   .trim_log = port_trim_log,
                                    .journal = port_journal,
                                    .commit = port_commit,
                                    .drop_files = port_drop_files,

@@ -297,13 +297,11 @@ static void die(ds_sim_executor *x, bool flush, const char *why)
         drop_task(&task->event);
     }
     ds_sim_saves_end(x);
+    ds_sim_receivers_end(x);
     ds_executor_free(x->control);
     ds_store_free(x->store);
-    free(x->receivers);
     x->control = NULL;
     x->store = NULL;
-    x->receivers = NULL;
-    x->n_receivers = 0;
     ds_sim_exited(x->sim, x->id, why);
 }
 

@@ -5,15 +5,26 @@
 #include "base/random.h"
 #include "exec/executor.h"
 #include "exec/save_writer.h"
+#include "receiver/block_log.h"
 #include "sim/sim_app.h"
 #include "sim/sim_queue.h"
+
+/* A block that is being written to the log. */
+typedef struct ds_sim_unlogged {
+    uint32_t piece;
+    ds_block block;
+} ds_sim_unlogged;
 
 typedef struct ds_sim_receiver {
     uint64_t id;
     uint32_t source;
-    uint64_t blocks; /* reported so far */
+    uint64_t blocks; /* made so far */
     bool announced, ended;
-    bool refused; /* waits for credit */
+    bool refused;      /* waits for credit */
+    ds_block_log *log; /* or NULL */
+    int64_t log_us;    /* when all that was given to it is durable */
+    ds_sim_unlogged *unlogged;
+    uint32_t n_unlogged;
 } ds_sim_receiver;
 
 typedef struct ds_sim_task ds_sim_task;
@@ -127,6 +138,8 @@ void ds_sim_disk_list(ds_sim *sim, uint32_t source);
 /* request belongs to arena, which is taken. */
 void ds_sim_disk_follow(ds_sim *sim, uint32_t source, const ds_follow_request *request,
                         ds_arena *arena);
+void ds_sim_disk_scan(ds_sim *sim, uint32_t source, const char *folder, const ds_log_place *after);
+void ds_sim_disk_trim(ds_sim *sim, const char *folder, const ds_log_place *before);
 void ds_sim_disk_record(ds_sim *sim, const char *line, size_t length, bool whole, uint64_t ticket);
 void ds_sim_disk_commit(ds_sim *sim, const ds_commit *commit);
 /* What was to be done is done up to some point. */
@@ -161,6 +174,8 @@ void ds_sim_receiver_add(ds_sim_executor *executor, const ds_receiver_spec *spec
 void ds_sim_receiver_stop(ds_sim_executor *executor, uint64_t receiver_id);
 void ds_sim_receivers_cut(ds_sim_executor *executor, uint64_t tick);
 void ds_sim_receivers_credit(ds_sim_executor *executor);
+/* The executor dies: of what was being written to the log some may be there, even a part. */
+void ds_sim_receivers_end(ds_sim_executor *executor);
 /* Blocks have come to the driver. */
 void ds_sim_blocks_arrived(ds_sim *sim, const ds_msg_blocks *blocks);
 

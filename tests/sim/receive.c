@@ -3,10 +3,15 @@
  * to the driver is in some batch, once; or the driver says how many records of blocks were
  * lost with the executor that held them. What a receiver had read and could not report is
  * nobody's.
+ *
+ * In half of the runs there is a log of what is received, and the driver dies, too: then every
+ * record of every block that was in the log is in a batch, once, whoever dies. A batch that was
+ * committed may be committed again, and is the same then.
  */
 #include "base/memory.h"
 #include "columnar/piece.h"
 #include "dstream/plan.h"
+#include "sim/folders.h"
 #include "sim/run.h"
 #include "sim/sim_app.h"
 
@@ -19,7 +24,14 @@
 #define MOST_PIECES 60u
 #define WORDS 5u
 #define MOST_EVENTS UINT64_C(3000000)
+#define MOST_COMMITS 2000u
 #define STORE_BYTES (UINT64_C(8) << 20)
+
+/* What came of a batch. */
+typedef struct committed {
+    int64_t batch_ms;
+    uint64_t records, counts[WORDS];
+} committed;
 
 typedef struct received {
     ds_app *app;
@@ -33,8 +45,11 @@ typedef struct received {
     uint64_t words[MOST_PIECES][WORDS]; /* how often each stands in a piece */
     uint32_t n_pieces;
     bool arrived[MOST_PIECES];
-    uint64_t records, counts[WORDS]; /* of what was committed */
-    int64_t newest_ms;
+    bool logged;
+    char folder[64];
+    committed batches[MOST_COMMITS]; /* in the order of time */
+    uint32_t n_batches;
+    committed now; /* the batch that is being read */
     run_result *result;
 } received;
 
@@ -104,11 +119,11 @@ static void count_rows(received *r, bool words, const ds_column *const *columns,
 {
     for (uint32_t i = 0; i < n_rows; i++) {
         if (!words) {
-            r->records += (uint64_t)columns[0]->ints[i];
+            r->now.records += (uint64_t)columns[0]->ints[i];
             continue;
         }
         const char *word = ds_view_bytes(heap, &columns[0]->views[i]);
-        r->counts[word[1] - '0'] += (uint64_t)columns[1]->ints[i];
+        r->now.counts[word[1] - '0'] += (uint64_t)columns[1]->ints[i];
     }
 }
 
@@ -134,17 +149,52 @@ static void read_piece(received *r, const ds_output *output)
     ds_arena_free(arena);
 }
 
+static bool same(const committed *a, const committed *b)
+{
+    bool equal = a->records == b->records;
+    for (uint32_t w = 0; w < WORDS; w++)
+        equal = equal && a->counts[w] == b->counts[w];
+    return equal;
+}
+
+/* After a crash of the driver the newest batches may come once more. */
+static void note_batch(received *r)
+{
+    for (uint32_t i = 0; i < r->n_batches; i++) {
+        if (r->batches[i].batch_ms != r->now.batch_ms)
+            continue;
+        if (ds_sim_result(r->sim)->crashes == 0 || !same(&r->batches[i], &r->now))
+            wrong(r, "batch %" PRId64 " was committed twice", r->now.batch_ms);
+        return;
+    }
+    if (r->n_batches > 0 && r->now.batch_ms < r->batches[r->n_batches - 1].batch_ms)
+        wrong(r, "batch %" PRId64 " was committed after batch %" PRId64, r->now.batch_ms,
+              r->batches[r->n_batches - 1].batch_ms);
+    if (r->n_batches == MOST_COMMITS)
+        wrong(r, "there are too many batches");
+    else
+        r->batches[r->n_batches++] = r->now;
+}
+
 static void on_committed(void *arg, const ds_commit *commit)
 {
     received *r = arg;
-    if (commit->batch_ms <= r->newest_ms)
-        wrong(r, "batch %" PRId64 " was committed after batch %" PRId64, commit->batch_ms,
-              r->newest_ms);
-    r->newest_ms = commit->batch_ms;
+    r->now = (committed){.batch_ms = commit->batch_ms};
     for (uint32_t i = 0; i < commit->n_bytes; i++)
         read_piece(r, &commit->bytes[i]);
-    XXH3_64bits_update(r->digest, &r->records, sizeof r->records);
-    XXH3_64bits_update(r->digest, r->counts, sizeof r->counts);
+    note_batch(r);
+    XXH3_64bits_update(r->digest, &r->now, sizeof r->now);
+}
+
+static committed total(const received *r)
+{
+    committed sum = {0};
+    for (uint32_t i = 0; i < r->n_batches; i++) {
+        sum.records += r->batches[i].records;
+        for (uint32_t w = 0; w < WORDS; w++)
+            sum.counts[w] += r->batches[i].counts[w];
+    }
+    return sum;
 }
 
 static void on_trace(void *arg, int64_t now_us, const char *line)
@@ -164,12 +214,13 @@ static void make_plan(received *r, ds_random *random)
     ds_buffer_printf(
         &text,
         "{\"version\":1,\"name\":\"received\",\"batch\":{\"interval\":\"100ms\"},"
-        "\"executors\":{\"count\":%u,\"cores\":%u,\"key_partitions\":3},"
+        "%s\"executors\":{\"count\":%u,\"cores\":%u,\"key_partitions\":3},"
         "\"limits\":{\"record\":\"100B\",\"block\":\"%uB\"},"
         "\"sources\":{\"s\":{\"type\":\"socket\",\"connect\":\"127.0.0.1:1\"}},\"streams\":{"
         "\"n\":{\"from\":\"s\",\"aggregate\":{\"n\":\"count()\"}},"
         "\"w\":{\"from\":\"s\",\"flat_map\":{\"w\":\"split(line)\"},\"group_by\":[\"w\"],"
         "\"aggregate\":{\"n\":\"count()\"}}}}",
+        r->logged ? "\"checkpoint\":{\"dir\":\"x\"}," : "",
         1 + (uint32_t)ds_random_below(random, 4), 1 + (uint32_t)ds_random_below(random, 2),
         1000 + (uint32_t)ds_random_below(random, 3000));
     ds_error error;
@@ -187,13 +238,16 @@ static void make_sim(received *r, ds_random *random)
 {
     static const uint64_t credits[] = {200, 5000, 1000000};
     ds_sim_faults faults = run_faults(random);
-    faults.task_fails = faults.crash = faults.crash_commit = 0;
+    faults.task_fails = 0;
+    if (!r->logged)
+        faults.crash = faults.crash_commit = 0;
     const ds_sim_config config = {.plan = r->plan,
                                   .plan_options = &r->options,
                                   .seed = ds_random_next(random),
                                   .start_ms = INT64_C(1767225600000) +
                                               (int64_t)ds_random_below(random, 1000),
-                                  .checkpoint = ds_random_below(random, 2) == 0,
+                                  .checkpoint = ds_random_below(random, 2) == 0 || r->logged,
+                                  .log_folder = r->logged ? r->folder : NULL,
                                   .store_bytes = STORE_BYTES,
                                   .credit_bytes = credits[ds_random_below(random, 3)],
                                   .remote = ds_random_below(random, 3) == 0 ? 0.5 : 0,
@@ -214,6 +268,7 @@ static void check(received *r, ds_status status, const ds_error *error)
     const ds_sim_figures *figures = ds_sim_result(r->sim);
     r->result->events = figures->events;
     r->result->vanished = figures->vanished;
+    r->result->crashes = figures->crashes;
     r->result->launched = figures->launched;
     r->result->retries = progress->retries;
     r->result->never_started = status == DS_ERR_UNAVAILABLE && progress->batches == 0;
@@ -231,26 +286,33 @@ static void check(received *r, ds_status status, const ds_error *error)
         for (uint32_t w = 0; w < WORDS; w++)
             counts[w] += r->arrived[i] ? r->words[i][w] : 0;
     }
+    const committed all = total(r);
+    if (r->logged && progress->records_lost > 0)
+        wrong(r, "%" PRIu64 " records of the log were lost", progress->records_lost);
     /* One stream may have read what another one had to read again and could not. */
-    if (r->records > records || r->records + progress->records_lost < records)
+    if (all.records > records || all.records + progress->records_lost < records)
         wrong(r,
               "%" PRIu64 " records came to the driver, %" PRIu64 " were committed and %" PRIu64
               " lost",
-              records, r->records, progress->records_lost);
+              records, all.records, progress->records_lost);
     for (uint32_t w = 0; w < WORDS; w++)
-        if (r->counts[w] > counts[w] || (progress->records_lost == 0 && r->counts[w] < counts[w]))
-            wrong(r, "word %u: %" PRIu64 " committed, %" PRIu64 " came", w, r->counts[w],
+        if (all.counts[w] > counts[w] || (progress->records_lost == 0 && all.counts[w] < counts[w]))
+            wrong(r, "word %u: %" PRIu64 " committed, %" PRIu64 " came", w, all.counts[w],
                   counts[w]);
 }
 
 void run_received(uint64_t seed, FILE *trace, run_result *result)
 {
     *result = (run_result){.good = true};
-    received r = {.trace = trace, .result = result, .newest_ms = INT64_MIN};
+    received r = {.trace = trace, .result = result};
     r.digest = XXH3_createState();
     XXH3_64bits_reset(r.digest);
     ds_random random;
     ds_random_init(&random, seed);
+    r.logged = ds_random_below(&random, 2) == 0;
+    strcpy(r.folder, "/tmp/dstream-log-XXXXXX");
+    if (r.logged && mkdtemp(r.folder) == NULL)
+        wrong(&r, "cannot make %s", r.folder);
     make_pieces(&r, &random);
     make_plan(&r, &random);
     if (r.plan != NULL) {
@@ -262,6 +324,8 @@ void run_received(uint64_t seed, FILE *trace, run_result *result)
     result->digest = XXH3_64bits_digest(r.digest);
     XXH3_freeState(r.digest);
     ds_sim_free(r.sim);
+    if (r.logged)
+        folder_remove(r.folder);
     ds_plan_free(r.plan);
     ds_app_free(r.app);
     ds_buffer_fini(&r.text);
