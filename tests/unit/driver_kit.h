@@ -47,6 +47,13 @@ typedef struct kit_journal {
     char *text;
 } kit_journal;
 
+/* A look into a log, or the order to delete what is before a place. */
+typedef struct kit_log {
+    uint32_t source; /* of a look */
+    char folder[64];
+    ds_log_place place;
+} kit_log;
+
 typedef struct driver_kit {
     planned p;
     ds_driver_config config;
@@ -63,6 +70,8 @@ typedef struct driver_kit {
     uint32_t n_lists;
     ds_followed *asked; /* the newest question about files that grow, in arena */
     uint32_t n_asked, n_follows;
+    kit_log scans[16], trims[16];
+    uint32_t n_scans, n_trims;
     kit_journal journal[256];
     uint32_t n_journal;
     const ds_commit *commits[64];
@@ -131,6 +140,7 @@ static inline void kit_send(void *arg, uint64_t peer, const ds_message *message)
     case DS_MSG_RECEIVER_START:
         s->number = message->receiver_start.receiver_id;
         s->credit = message->receiver_start.credit_bytes;
+        s->text = ds_arena_strdup(k->arena, message->receiver_start.log_folder);
         s->rate = message->receiver_start.rate;
         break;
     case DS_MSG_RECEIVER_RATE:
@@ -212,6 +222,25 @@ static inline void kit_follow(void *arg, uint32_t source, const ds_follow_reques
         k->asked[i].path = ds_arena_strdup(k->arena, request->files[i].path);
     }
     ds_arena_free(arena);
+}
+
+static inline void kit_scan_log(void *arg, uint32_t source, const char *folder,
+                                const ds_log_place *after)
+{
+    driver_kit *k = arg;
+    ck_assert_uint_lt(k->n_scans, 16);
+    kit_log *scan = &k->scans[k->n_scans++];
+    *scan = (kit_log){.source = source, .place = *after};
+    snprintf(scan->folder, sizeof scan->folder, "%s", folder);
+}
+
+static inline void kit_trim_log(void *arg, const char *folder, const ds_log_place *before)
+{
+    driver_kit *k = arg;
+    ck_assert_uint_lt(k->n_trims, 16);
+    kit_log *trim = &k->trims[k->n_trims++];
+    *trim = (kit_log){.place = *before};
+    snprintf(trim->folder, sizeof trim->folder, "%s", folder);
 }
 
 static inline void kit_journal_port(void *arg, const char *line, size_t length, bool whole,
@@ -302,6 +331,8 @@ static inline void kit_start(driver_kit *k)
                                    .close_store = kit_close_store,
                                    .list_files = kit_list_files,
                                    .follow = kit_follow,
+                                   .scan_log = kit_scan_log,
+                                   .trim_log = kit_trim_log,
                                    .journal = kit_journal_port,
                                    .commit = kit_commit_port,
                                    .drop_files = kit_drop_files,
@@ -542,6 +573,12 @@ static inline void kit_listed(driver_kit *k, uint32_t source, const ds_listed_fi
                                   .n_files = n,
                                   .status = status,
                                   .text = "no such folder"});
+}
+
+/* Answers a look into the log. */
+static inline void kit_logged(driver_kit *k, uint32_t source, const ds_logged_blocks *found)
+{
+    kit_step(k, (ds_driver_event){.kind = DS_DRIVER_LOGGED, .source = source, .logged = found});
 }
 
 static inline void kit_block(driver_kit *k, uint64_t executor_id, uint64_t receiver_id,

@@ -1,4 +1,5 @@
 /* Tasks by their inputs: blocks, files, the generator, lists; what is bad, gone or nonsense. */
+#include "receiver/block_log.h"
 #include "receiver/followed.h"
 #include "unit/engine.h"
 #include "unit/scratch_dir.h"
@@ -241,6 +242,68 @@ static const char *tail_run(engine *e, const ds_input *input, ds_task_result *re
     return said;
 }
 
+/* Writes a block to a log in the folder, and makes it an input. */
+static ds_input logged_input(scratch_dir *d, const char *text, uint32_t header)
+{
+    ds_block_log *log = ds_block_log_new(d->path, 3, 1 << 20);
+    ds_block block = {.block_id = 1, .length = strlen(text), .header = header};
+    ds_error error;
+    char name[DS_LOG_NAME];
+    ck_assert_int_eq(ds_block_log_append(log, text, &block, &error), DS_OK);
+    ds_block_log_free(log);
+    ds_log_place_name(name, &block.log);
+    return (ds_input){.kind = DS_INPUT_LOG,
+                      .ref = {.length = block.length},
+                      .from = 10,
+                      .to = 12,
+                      .position = 10,
+                      .header = header,
+                      .path = scratch_path(d, name),
+                      .log = block.log};
+}
+
+START_TEST(blocks_of_the_log)
+{
+    engine e;
+    scratch_dir d;
+    scratch_open(&d);
+    engine_open(&e,
+                "'in': { 'type': 'socket', 'listen': '127.0.0.1:1', 'format': 'csv',"
+                " 'header': true, 'schema': { 's': 'string', 'n': 'int' } }",
+                "", "in");
+    engine_add(&e, "in", logged_input(&d, "n,s\n1,a\nx,b\n2,c\n", 4));
+    engine_batch(&e);
+    engine_in_order(&e, "in", "[ { 's': 'a', 'n': 1 }, { 's': 'c', 'n': 2 } ]");
+    ck_assert_uint_eq(e.sum.lost_bytes, 0);
+    scratch_close(&d);
+    engine_close(&e);
+}
+END_TEST
+
+/* What is damaged or gone is counted and said; the rest of the batch goes on. */
+START_TEST(blocks_that_the_log_has_no_more)
+{
+    engine e;
+    scratch_dir d;
+    ds_task_result result;
+    scratch_open(&d);
+    engine_open(&e, "'in': { 'type': 'stdin' }", "", "in");
+    for (int i = 0; i < 3; i++) {
+        ds_input input = logged_input(&d, "abc\ndef\n", 0);
+        input.ref.length += i == 0; /* not what the record says */
+        if (i == 1)
+            scratch_write(&d, strrchr(input.path, '/') + 1, "damaged");
+        if (i == 2)
+            remove(input.path);
+        ck_assert_ptr_nonnull(strstr(tail_run(&e, &input, &result), "2 received records are gone"));
+        ck_assert_uint_eq(result.lost_bytes, input.ref.length);
+        ck_assert_uint_eq(result.rows_in, 0);
+    }
+    scratch_close(&d);
+    engine_close(&e);
+}
+END_TEST
+
 START_TEST(pieces_of_files_that_grow)
 {
     engine e;
@@ -422,8 +485,8 @@ END_TEST
 START_TEST(input_of_another_kind)
 {
     static const uint8_t of_bytes[] = {DS_INPUT_RATE, DS_INPUT_QUEUE, DS_INPUT_PIECES};
-    static const uint8_t of_rows[] = {DS_INPUT_BLOCK, DS_INPUT_FILE, DS_INPUT_TAIL, DS_INPUT_QUEUE,
-                                      DS_INPUT_PIECES};
+    static const uint8_t of_rows[] = {DS_INPUT_BLOCK, DS_INPUT_FILE,   DS_INPUT_TAIL,
+                                      DS_INPUT_QUEUE, DS_INPUT_PIECES, DS_INPUT_LOG};
     for (int rows = 0; rows < 2; rows++) {
         engine e;
         engine_open(&e, rows ? "'in': { 'type': 'rate', 'rows_per_second': 1 }" : JSON(""), "",
@@ -464,7 +527,8 @@ END_TEST
 
 UNIT_MAIN("task", blocks_of_records, bad_records_are_counted_and_shown, samples_are_short_text,
           bad_records_under_fail, blocks_that_are_gone_or_wrong, pieces_of_files,
-          a_header_that_lacks_a_column, files_that_are_gone, pieces_of_files_that_grow,
+          a_header_that_lacks_a_column, files_that_are_gone, blocks_of_the_log,
+          blocks_that_the_log_has_no_more, pieces_of_files_that_grow,
           a_file_that_is_held_open_is_read_when_it_is_gone, a_file_that_is_not_what_it_was_is_lost,
           headers_of_files_that_grow, many_small_files, rows_of_the_generator,
           tasks_that_mean_nothing, input_of_another_kind, memory_has_a_limit)
