@@ -11,6 +11,7 @@ struct ds_mailbox {
     pthread_mutex_t lock;
     pthread_cond_t filled;
     ds_mail *first, **last;
+    size_t waiting;
 };
 
 ds_mailbox *ds_mailbox_new(void)
@@ -41,8 +42,17 @@ void ds_mailbox_post(ds_mailbox *mailbox, ds_mail *item)
     pthread_mutex_lock(&mailbox->lock);
     *mailbox->last = item;
     mailbox->last = &item->next;
+    mailbox->waiting++;
     pthread_cond_signal(&mailbox->filled);
     pthread_mutex_unlock(&mailbox->lock);
+}
+
+size_t ds_mailbox_waiting(ds_mailbox *mailbox)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    size_t waiting = mailbox->waiting;
+    pthread_mutex_unlock(&mailbox->lock);
+    return waiting;
 }
 
 /* Waits for a signal or the deadline; false when the deadline has passed. */
@@ -66,6 +76,7 @@ ds_mail *ds_mailbox_take(ds_mailbox *mailbox, int64_t deadline_us)
     ds_mail *items = mailbox->first;
     mailbox->first = NULL;
     mailbox->last = &mailbox->first;
+    mailbox->waiting = 0;
     pthread_mutex_unlock(&mailbox->lock);
     return items;
 }

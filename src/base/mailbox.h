@@ -2,12 +2,14 @@
  * A queue of events from many threads to one loop, with a deadline to wait for.
  *
  * Items are intrusive: a ds_mail stands first in each event. Order is kept. The number of
- * waiting items is bounded by what may be in flight: each sender posts what it was asked for.
+ * waiting items is bounded by what may be in flight: each sender posts what it was asked for; who
+ * posts without being asked looks at ds_mailbox_waiting first.
  */
 #ifndef DS_BASE_MAILBOX_H
 #define DS_BASE_MAILBOX_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct ds_mail {
@@ -23,6 +25,9 @@ void ds_mailbox_free(ds_mailbox *mailbox);
 
 /* Puts an item in; the mailbox has it until it is taken. Any thread. */
 void ds_mailbox_post(ds_mailbox *mailbox, ds_mail *item);
+
+/* How many items wait. Any thread. */
+size_t ds_mailbox_waiting(ds_mailbox *mailbox);
 
 /* Takes all items, oldest first (a list, NULL if none); waits for one until deadline_us
  * (monotonic; INT64_MAX: for ever). One thread. */

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mailbox.h"
+#include "cli/api.h"
 #include "cli/disk.h"
 #include "cli/follower.h"
 #include "cli/launcher.h"
@@ -30,6 +31,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +42,7 @@
 #define DRIVER_MOST (INT64_C(64) << 20) /* ... a sixteenth, within these */
 #define GOODBYE_MS 2000
 #define LOG_WAIT_MS 3000                  /* for the end of whoever wrote a log: it was killed */
+#define MAIL_MOST 4096u                   /* waiting events; beyond, heartbeats are dropped */
 #define PRINTED_BYTES ((uint64_t)4 << 20) /* between two looks at what was read */
 /* With executors from outside, who may be of another user, bulk is reached over tcp too. */
 #define OUTSIDE_BULK "tcp://127.0.0.1:0"
@@ -54,6 +57,7 @@ typedef enum mail_kind {
     MAIL_LOGGED,
     MAIL_JOURNALED,
     MAIL_COMMITTED,
+    MAIL_REQUEST, /* over HTTP: ticket; page in source */
 } mail_kind;
 
 typedef struct mail {
@@ -62,6 +66,7 @@ typedef struct mail {
     uint64_t peer, ticket;
     uint32_t source;
     int64_t batch_ms;
+    int64_t took_us; /* JOURNALED, COMMITTED: on the disk thread */
     ds_status status;
     ds_listed_file *files; /* in arena */
     uint32_t n_files;
@@ -89,6 +94,9 @@ typedef struct driver_loop {
     uint64_t printed;            /* and how many bytes of them */
     uint8_t key[DS_TOKEN_BYTES]; /* of the app */
     ds_stores *stores;
+    ds_api *api; /* or NULL */
+    ds_loop_figures figures;
+    atomic_uint_fast64_t beats_dropped;
     char folder[DS_MESSAGE_TEXT_LIMIT]; /* the current one */
     ds_buffer log_folder;               /* of the logs of what is received; empty: none */
     ds_buffer out;
@@ -115,11 +123,25 @@ static void post(driver_loop *loop, mail *m)
 
 /* ---- links ---- */
 
+/* Heartbeats come unasked. When the control stands still (nobody reads its standard error) they do
+ * not pile up: the executor lives all the same, as others of its wait. */
+static bool is_too_much(driver_loop *loop, const ds_link_event *event)
+{
+    if (event->kind != DS_LINK_MESSAGE ||
+        ds_message_peek(event->bytes, event->length) != DS_MSG_HEARTBEAT ||
+        ds_mailbox_waiting(loop->mailbox) < MAIL_MOST)
+        return false;
+    atomic_fetch_add(&loop->beats_dropped, 1);
+    return true;
+}
+
 /* Peers of the two servers are told apart by the lowest bit. */
 static void on_link(driver_loop *loop, const ds_link_event *event, uint64_t bit)
 {
     if (event->kind == DS_LINK_OPENED)
         return; /* HELLO comes next */
+    if (is_too_much(loop, event))
+        return;
     mail *m = event->kind == DS_LINK_LOST ? new_mail(MAIL_LOST, NULL, 0)
                                           : new_mail(MAIL_MESSAGE, event->bytes, event->length);
     m->peer = event->peer << 1 | bit;
@@ -345,11 +367,13 @@ static mail *new_answer(mail_kind kind, ds_status status, const ds_error *error)
 static void run_journal(ds_disk_job *job)
 {
     journal_job *journal = (journal_job *)job;
+    int64_t begun_us = ds_clock_mono_us();
     ds_error error;
     ds_status status = ds_metadata_append(journal->loop->metadata, journal->line, journal->length,
                                           journal->whole, journal->sync, &error);
     mail *m = new_answer(MAIL_JOURNALED, status, &error);
     m->ticket = journal->ticket;
+    m->took_us = ds_clock_mono_us() - begun_us;
     post(journal->loop, m);
 }
 
@@ -500,11 +524,13 @@ static void run_commit(ds_disk_job *job)
     ds_append_end *ends = DS_ARENA_ARRAY(arena, ds_append_end, commit->commit->n_appends + 1);
     ds_error error = {.message = ""};
     bool moved = false;
+    int64_t begun_us = ds_clock_mono_us();
     ds_status status = run_commit_steps(commit, ends, &moved, &error);
     mail *m = new_answer(MAIL_COMMITTED, status, &error);
     m->arena = arena;
     m->batch_ms = commit->commit->batch_ms;
     m->ends = moved ? ends : NULL;
+    m->took_us = ds_clock_mono_us() - begun_us;
     post(commit->loop, m);
 }
 
@@ -646,6 +672,23 @@ static ds_logged_blocks logged_of(const mail *m)
                               .locked = m->found.locked};
 }
 
+/* ---- over HTTP ---- */
+
+static void on_request(void *arg, uint64_t request, uint32_t page)
+{
+    mail *m = new_mail(MAIL_REQUEST, NULL, 0);
+    m->ticket = request;
+    m->source = page;
+    post(arg, m);
+}
+
+static void answer_request(driver_loop *loop, const mail *m)
+{
+    loop->figures.mail_waiting = ds_mailbox_waiting(loop->mailbox);
+    loop->figures.mail_dropped = atomic_load(&loop->beats_dropped);
+    ds_api_answer(loop->api, m->ticket, m->source, loop->plan, loop->control, &loop->figures);
+}
+
 static void step_mail(driver_loop *loop, mail *m)
 {
     const ds_logged_blocks logged = logged_of(m);
@@ -659,6 +702,7 @@ static void step_mail(driver_loop *loop, mail *m)
         event.peer = m->peer;
         break;
     case MAIL_STOP: event.kind = DS_DRIVER_STOP; break;
+    case MAIL_REQUEST: answer_request(loop, m); return;
     case MAIL_CHILD:
         if (m->ticket != 0)
             on_exited(loop, m->ticket, "it could not be started");
@@ -683,9 +727,11 @@ static void step_mail(driver_loop *loop, mail *m)
     case MAIL_JOURNALED:
         event.kind = DS_DRIVER_JOURNALED;
         event.ticket = m->ticket;
+        ds_histogram_add(&loop->figures.journal, m->took_us);
         break;
     case MAIL_COMMITTED:
         event.kind = DS_DRIVER_COMMITTED;
+        ds_histogram_add(&loop->figures.commit, m->took_us);
         event.batch_ms = m->batch_ms;
         event.ends = m->ends;
         break;
@@ -873,6 +919,7 @@ static void close_all(driver_loop *loop)
     if (loop->launcher != NULL && !ds_launcher_wait(loop->launcher, GOODBYE_MS))
         ds_log_debug("some executors did not stop by themselves");
     ds_launcher_free(loop->launcher);
+    ds_api_close(loop->api);
     ds_follower_stop(loop->follower);
     ds_disk_stop(loop->disk);
     if (loop->server != NULL)
@@ -899,6 +946,8 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
     ds_recovered *recovered = NULL;
     block_signals();
     loop.mailbox = ds_mailbox_new();
+    loop.figures.started_ms = ds_clock_wall_ms();
+    loop.figures.executor_memory_bytes = executor_memory(plan->app);
     make_key(loop.key);
     loop.stores = ds_stores_new(loop.key);
     ds_status status = open_checkpoint(&loop, &recovered, error);
@@ -909,6 +958,8 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
         status = ds_sink_locks_take(loop.locks, NULL, error);
     if (status == DS_OK)
         status = open_servers(&loop, error);
+    if (status == DS_OK)
+        status = ds_api_open(plan->app, on_request, &loop, &loop.api, error);
     if (status == DS_OK) {
         ds_commit_clean(plan, recovered);
         loop.disk = ds_disk_start();

@@ -183,6 +183,9 @@ typedef struct ds_app {
     struct ds_lua_definition *functions;  /* sorted by name (lua/definition.h) */
     uint32_t n_functions;
     ds_app_backpressure backpressure;
+    const char *api_listen; /* as written; NULL: no api */
+    const char *api_host;
+    uint16_t api_port;
     const char *dead_letters; /* path; NULL: none */
     ds_app_source *sources;   /* sorted by name */
     uint32_t n_sources;

@@ -532,6 +532,11 @@ static const ds_shape backpressure = {.kind = DS_SHAPE_EITHER,
                                       .noun = "true, false, or an object of its settings",
                                       .item = &boolean,
                                       .other = &ds_backpressure_shape};
+static const ds_key api_keys[] = {
+    {"listen", &address, REQUIRED, {0, 0}, NULL, "\"host:port\" for metrics and health (HTTP)."},
+    END_OF_KEYS,
+};
+const ds_shape ds_api_shape = {.kind = DS_SHAPE_OBJECT, .id = "api", .keys = api_keys};
 
 static const ds_shape app_name = {.kind = DS_SHAPE_NAME, .names = DS_NAMES_DASHED};
 
@@ -563,6 +568,12 @@ static const ds_key app_keys[] = {
      {0, 0},
      "false",
      "Slows sources to what batches can process."},
+    {"api",
+     &ds_api_shape,
+     DS_KEY_NOT_CANONICAL,
+     {0, 0},
+     NULL,
+     "Where the app tells of itself over HTTP."},
     {"sources", &sources, REQUIRED, {0, 0}, NULL, "Where data comes from."},
     {"streams", &streams, 0, {0, 0}, NULL, "What is made of it."},
     {"sinks", &sinks, 0, {0, 0}, NULL, "Where results go; needed to run the app."},
@@ -580,5 +591,5 @@ const ds_shape ds_app_shape = {
     .kind = DS_SHAPE_OBJECT, .noun = "an object (an app)", .keys = app_keys};
 
 const char *const ds_app_later_keys[] = {
-    "concurrent_jobs", "speculation", "secret", "tls", "api", NULL,
+    "concurrent_jobs", "speculation", "secret", "tls", NULL,
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define LISTEN "executors.listen"
+#define API_LISTEN "api.listen"
 
 /* Executors do not authenticate yet, so nobody but this host may reach the driver. */
 static void check_listen(ds_app_builder *builder, const char *url)
@@ -92,6 +93,22 @@ static void build_backpressure(ds_app_builder *builder, const json_t *value)
         .derived = ds_shape_float(shape, settings, "derived")};
 }
 
+/* Whoever can reach it can read it: nobody has to say who they are. */
+static void build_api(ds_app_builder *builder, const json_t *api)
+{
+    ds_app *app = builder->app;
+    const char *text = ds_shape_string(&ds_api_shape, api, "listen");
+    if (text == NULL)
+        return;
+    app->api_listen = ds_app_text_copy(builder, text);
+    const char *fault = ds_address_parse(builder->arena, text, &app->api_host, &app->api_port);
+    if (fault != NULL)
+        ds_diag_error(builder->diagnostics, API_LISTEN, "%s", fault);
+    else if (!ds_address_is_loopback(app->api_host))
+        ds_diag_warning(builder->diagnostics, API_LISTEN,
+                        "is not a loopback address: anyone who can reach it can read the metrics");
+}
+
 void ds_app_build_settings(ds_app_builder *builder)
 {
     ds_app *app = builder->app;
@@ -106,4 +123,5 @@ void ds_app_build_settings(ds_app_builder *builder)
     build_executors(builder, ds_shape_get(app->tree, "executors"));
     build_limits(builder, ds_shape_get(app->tree, "limits"));
     build_backpressure(builder, ds_shape_get(app->tree, "backpressure"));
+    build_api(builder, ds_shape_get(app->tree, "api"));
 }

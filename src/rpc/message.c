@@ -21,6 +21,7 @@
 
 #define MAGIC 0x1a4d5344u
 #define HEADER_BYTES 24u
+#define TYPE_AT 6u
 #define LENGTH_AT 16u
 #define PLAN_TEXT_LIMIT (DS_MESSAGE_LIMIT - ((size_t)64 << 10))
 #define STATUS_END ((uint32_t)DS_ERR_LOST + 1)
@@ -469,6 +470,11 @@ static const struct {
 static bool known(uint8_t type)
 {
     return type < DS_MSG_TYPES && types[type].fields != NULL;
+}
+
+uint8_t ds_message_peek(const void *bytes, size_t length)
+{
+    return length >= HEADER_BYTES ? ((const uint8_t *)bytes)[TYPE_AT] : 0;
 }
 
 const char *ds_message_name(uint8_t type)

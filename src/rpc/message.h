@@ -473,6 +473,9 @@ void ds_message_encode(ds_buffer *out, const ds_message *message);
 ds_status ds_message_decode(ds_arena *arena, const void *bytes, size_t length, ds_message *message,
                             ds_error *error);
 
+/* The type that an encoded message says it has; 0 if it is too short to say. */
+uint8_t ds_message_peek(const void *bytes, size_t length);
+
 /* "TASKS", "HELLO" ...; "?" for an unknown type. */
 const char *ds_message_name(uint8_t type);
 

@@ -358,6 +358,7 @@ static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *resu
     if (!task->counted && !batch->muted) {
         const ds_node *root = d->plan->stages[result->stage].root;
         count_result(d, batch, result);
+        ds_driver_figure_result(d, result);
         if (root->kind == DS_NODE_SOURCE)
             show_samples(d, &d->intakes[root->source - d->plan->app->sources], result);
         show_errors(d, result);
@@ -448,6 +449,7 @@ static void give_up(ds_driver *d, ds_batch *batch, const ds_task_result *result)
 static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *result)
 {
     DS_ASSERT(result->status != DS_OK);
+    ds_driver_figure_failure(d, result->stage);
     ds_batch_stage *stage = &batch->stages[result->stage];
     ds_batch_task *task = &stage->tasks[result->partition];
     if (result->status == DS_ERR_DATA) {

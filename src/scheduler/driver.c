@@ -74,6 +74,7 @@ ds_driver *ds_driver_new(const ds_driver_config *config, const ds_driver_ports *
         d->counts[i].follows = ds_intake_follows(&d->intakes[i]);
     }
     ds_driver_make_rates(d);
+    ds_driver_make_figures(d);
     ds_driver_open_logs(d);
     make_keyed(d);
     d->append_ends = unknown_ends(d->plan->n_sinks);
@@ -113,6 +114,7 @@ void ds_driver_free(ds_driver *d)
     free(d->intakes);
     free(d->counts);
     free(d->rates);
+    ds_driver_free_figures(d);
     free(d->tick.cuts_due);
     free(d->plan_text);
     ds_retained_fini(&d->retained);
@@ -225,6 +227,7 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
     if (d->phase != DS_PHASE_ENDED)
         ds_driver_watch_executors(d);
     if (d->phase == DS_PHASE_RUNNING || d->phase == DS_PHASE_STOPPING) {
+        ds_driver_watch_behind(d);
         ds_driver_watch_tables(d);
         ds_driver_ticks(d);
         ds_driver_batches(d);

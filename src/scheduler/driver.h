@@ -24,6 +24,7 @@
 
 #include "dstream/plan.h"
 #include "rpc/message.h"
+#include "scheduler/figures.h"
 
 typedef struct ds_driver ds_driver;
 
@@ -125,6 +126,14 @@ typedef struct ds_progress {
     uint64_t blocks_lost, records_lost, bytes_lost;
     uint64_t blocks_waiting;
     uint32_t batches_waiting;
+    int64_t behind_ms;       /* since the time of the oldest batch that is due and not committed */
+    uint64_t behind_reports; /* how often that was logged */
+    ds_histogram processing, scheduling, delay; /* of batches: from start to commit; from being
+                                                   due to the start; from being due to commit */
+    const ds_sink_counts *sinks;                /* of the driver; by sink of the plan */
+    uint32_t n_sinks;
+    const ds_stream_counts *streams; /* of the driver */
+    uint32_t n_streams;
     uint64_t driver_bytes; /* bytes of rows that passed through the driver: console only */
     uint64_t memory_bytes; /* used by executors, as last told */
 } ds_progress;
@@ -253,6 +262,11 @@ void ds_driver_deadline(const ds_driver *driver, int64_t *mono_us, int64_t *wall
 /* Where the bytes of an executor can be fetched whose store could not be opened (borrowed until the
  * next step); NULL if it could, or if it is gone. */
 const char *ds_driver_bulk_url(const ds_driver *driver, uint64_t executor_id);
+
+/* How it is now. */
+ds_driver_health ds_driver_get_health(const ds_driver *driver);
+/* Fills the list with the executors that live, at most so many; returns how many. */
+uint32_t ds_driver_executors(const ds_driver *driver, ds_executor_figures *list, uint32_t most);
 
 /* The figures so far (borrowed; changed by the next step). */
 const ds_progress *ds_driver_progress(const ds_driver *driver);

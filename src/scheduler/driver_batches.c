@@ -188,6 +188,7 @@ static void report_progress(ds_driver *d, const ds_batch *batch)
     p->blocks_waiting = 0;
     for (uint32_t i = 0; i < d->n_intakes; i++)
         p->blocks_waiting += d->intakes[i].n_blocks;
+    ds_driver_figure_batch(d, batch);
     d->ports.progress(d->ports.arg, p);
 }
 
@@ -205,6 +206,7 @@ static void on_commit_failed(ds_driver *d, ds_batch *batch, const char *why)
     if (batch->commit_wait_us == 0)
         ds_log_error("batch %s cannot be committed: %s; trying again",
                      ds_clock_text(batch->time_ms, time), why);
+    ds_driver_figure_commit(d, &batch->commit, true);
     back_off(d, batch);
     batch->state = DS_BATCH_READY;
     ds_driver_appends_failed(batch);

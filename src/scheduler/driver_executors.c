@@ -202,6 +202,7 @@ void ds_driver_on_message(ds_driver *d, uint64_t peer, const ds_message *message
     case DS_MSG_CUT_DONE: ds_driver_on_cut_done(d, entry->id, message->cut_done.tick); break;
     case DS_MSG_HEARTBEAT:
         entry->used_bytes = message->heartbeat.used_bytes + message->heartbeat.store_used;
+        entry->store_used = message->heartbeat.store_used;
         break;
     default: break; /* not for drivers: passed over */
     }

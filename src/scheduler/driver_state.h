@@ -100,6 +100,12 @@ struct ds_driver {
     ds_random random;
     ds_progress progress;
 
+    ds_stream_counts *stream_counts;
+    uint32_t n_stream_counts;
+    uint32_t *node_streams; /* by node that is a root: its place in stream_counts */
+    ds_sink_counts *sink_counts;
+    int64_t behind_shown_us; /* 0: batches keep up */
+
     ds_registry registry;
     int64_t started_us;
     uint32_t launch_failures;
@@ -191,6 +197,17 @@ void ds_driver_receivers_of(ds_driver *driver, uint64_t executor_id); /* it is l
 void ds_driver_ticks(ds_driver *driver);
 void ds_driver_name_open_windows(const ds_driver *driver); /* after the last batch of a stop */
 void ds_driver_ticks_deadline(const ds_driver *driver, int64_t *mono_us, int64_t *wall_ms);
+
+/* figures: driver_figures.c */
+void ds_driver_make_figures(ds_driver *driver);
+void ds_driver_free_figures(ds_driver *driver);
+void ds_driver_figure_result(ds_driver *driver, const ds_task_result *result); /* that counts */
+void ds_driver_figure_failure(ds_driver *driver, uint32_t stage);              /* of a task */
+void ds_driver_figure_commit(ds_driver *driver, const ds_commit *commit, bool failed);
+/* A batch is committed, and the progress tells of it. */
+void ds_driver_figure_batch(ds_driver *driver, const ds_batch *batch);
+/* Logs that batches wait, now and then. */
+void ds_driver_watch_behind(ds_driver *driver);
 
 /* back-pressure: driver_rates.c */
 void ds_driver_make_rates(ds_driver *driver);

@@ -13,6 +13,23 @@ void ds_registry_fini(ds_registry *registry)
     *registry = (ds_registry){0};
 }
 
+/* The lowest number that none has which lives. */
+static uint32_t free_slot(const ds_registry *registry)
+{
+    bool *taken = ds_calloc(registry->n + 1, sizeof *taken);
+    uint32_t slot = 0;
+    for (size_t i = 0; i < registry->n; i++) {
+        const ds_executor_entry *entry = registry->list[i];
+        if (entry->state != DS_EXECUTOR_GONE && entry->slot <= registry->n)
+            taken[entry->slot] = true;
+    }
+    while (taken[slot])
+        slot++;
+    DS_ASSERT(slot <= registry->n);
+    free(taken);
+    return slot;
+}
+
 ds_executor_entry *ds_registry_add(ds_registry *registry)
 {
     if (registry->n == registry->capacity) {
@@ -21,6 +38,7 @@ ds_executor_entry *ds_registry_add(ds_registry *registry)
     }
     ds_executor_entry *entry = ds_calloc(1, sizeof *entry);
     entry->id = ++registry->next_id;
+    entry->slot = free_slot(registry);
     entry->hold_until_ms = INT64_MAX;
     entry->place = registry->n;
     registry->list[registry->n++] = entry;

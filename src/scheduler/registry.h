@@ -28,7 +28,8 @@ typedef struct ds_executor_entry {
     size_t place;  /* in the list */
     uint64_t peer; /* 0: not connected */
     ds_executor_state state;
-    bool local; /* launched by this driver */
+    uint32_t slot; /* the lowest number that none had which lived when it came */
+    bool local;    /* launched by this driver */
     uint8_t token[DS_TOKEN_BYTES];
     uint32_t cores;
     uint64_t store_bytes, spill_bytes; /* its store: memory, and behind it disk */
@@ -36,7 +37,8 @@ typedef struct ds_executor_entry {
     bool store_open; /* held by the driver */
     char bulk_url[DS_BULK_URL_BYTES];
     int64_t launched_us, ready_us, heard_us; /* ready_us: 0 before */
-    uint64_t used_bytes;
+    uint64_t used_bytes;                     /* as last told, with store_used */
+    uint64_t store_used;
     uint32_t running;        /* tasks there now */
     uint32_t owned;          /* key partitions that live there */
     uint32_t receivers;      /* running there */

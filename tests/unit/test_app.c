@@ -462,14 +462,14 @@ START_TEST(warnings)
 }
 END_TEST
 
-START_TEST(rates)
+START_TEST(rates_and_the_api)
 {
     loaded l = load_good(HEAD RATE "}");
     ck_assert(!l.app->backpressure.enabled);
     ck_assert_int_eq(l.app->sources[0].max_rate, 0);
     unit_unload(&l);
     l = load_good(HEAD "'sources':{'a':{'type':'stdin','max_rate':'${FIVE}'}},"
-                       "'backpressure':true}");
+                       "'backpressure':true,'api':{'listen':'127.0.0.1:4040'}}");
     ck_assert_int_eq(l.app->sources[0].max_rate, 5);
     ck_assert(l.app->backpressure.enabled);
     ck_assert_int_eq(l.app->backpressure.initial_rate, 0);
@@ -477,8 +477,11 @@ START_TEST(rates)
     ck_assert_double_eq(l.app->backpressure.proportional, 1.0);
     ck_assert_double_eq(l.app->backpressure.integral, 0.2);
     ck_assert_double_eq(l.app->backpressure.derived, 0.0);
+    ck_assert_str_eq(l.app->api_host, "127.0.0.1");
+    ck_assert_uint_eq(l.app->api_port, 4040);
     /* None of it is part of the plan: it may differ from one run to the next. */
     ck_assert_ptr_null(json_object_get(l.app->json, "backpressure"));
+    ck_assert_ptr_null(json_object_get(l.app->json, "api"));
     const json_t *source = json_object_get(json_object_get(l.app->json, "sources"), "a");
     ck_assert_uint_eq(json_object_size(source), 1);
     unit_unload(&l);
@@ -494,6 +497,9 @@ START_TEST(rates)
     l = load_good(HEAD RATE ",'backpressure':{'enabled':false}}");
     ck_assert(!l.app->backpressure.enabled);
     unit_unload(&l);
+    unit_says(HEAD RATE ",\n'api':{'listen':'0.0.0.0:4040'}}",
+              "app.json:2:8: warning: api.listen: is not a loopback address: anyone who can reach "
+              "it can read the metrics\n");
 }
 END_TEST
 
@@ -514,4 +520,4 @@ UNIT_MAIN("app", defaults, settings, key_partitions_follow_the_cores, receivers_
           sources_of_records, generated_sources, clauses_of_a_stream, joins,
           a_stream_without_clauses, parents_come_first, slides_go_down_the_graph, sinks,
           variables_take_the_type_of_their_key, an_app_outlives_its_source, warnings, dead_letters,
-          rates, sinks_are_needed_to_run)
+          rates_and_the_api, sinks_are_needed_to_run)

@@ -72,13 +72,12 @@ START_TEST(not_available_yet)
           {"'executors':{'secret':'x','heartbeat':'9ms'}",
            "app.json:3:14: executors.secret: \"secret\" is not available yet\n"
            "app.json:3:39: executors.heartbeat: must be 10ms or more, not \"9ms\"\n"},
-          {"'log':{}, 'api':1, 'tls':2, 'speculation':3, 'concurrent_jobs':4, 'block_interval':5",
+          {"'log':{}, 'tls':2, 'speculation':3, 'concurrent_jobs':4, 'block_interval':5",
            "app.json:3:1: log: unknown key \"log\"\n"
-           "app.json:3:11: api: \"api\" is not available yet\n"
-           "app.json:3:20: tls: \"tls\" is not available yet\n"
-           "app.json:3:29: speculation: \"speculation\" is not available yet\n"
-           "app.json:3:46: concurrent_jobs: \"concurrent_jobs\" is not available yet\n"
-           "app.json:3:67: block_interval: unknown key \"block_interval\"\n"});
+           "app.json:3:11: tls: \"tls\" is not available yet\n"
+           "app.json:3:20: speculation: \"speculation\" is not available yet\n"
+           "app.json:3:37: concurrent_jobs: \"concurrent_jobs\" is not available yet\n"
+           "app.json:3:58: block_interval: unknown key \"block_interval\"\n"});
     CHECK(HEAD "'sources':{\n", "}}",
           {"'a':{'type':'stdin','on_error':'dead_letter','concurrent_jobs':4}",
            "app.json:3:32: sources.a.on_error: needs \"dead_letters\" in the app: the path of the "
@@ -107,7 +106,11 @@ START_TEST(rates)
            "app.json:3:45: backpressure.proportional: must be 0 or more, not -0.5\n"
            "app.json:3:61: backpressure.integral: must be a number, not \"x\"\n"
            "app.json:3:75: backpressure.derived: must be at most 1000, not 1001\n"
-           "app.json:3:80: backpressure.pid: unknown key \"pid\"\n"});
+           "app.json:3:80: backpressure.pid: unknown key \"pid\"\n"},
+          {"'api':{}", "app.json:3:1: api.listen: missing: \"listen\" is needed here\n"},
+          {"'api':{'listen':'127.0.0.1'}", "app.json:3:17: api.listen: must be \"host:port\"\n"},
+          {"'api':{'listen':'127.0.0.1:0'}",
+           "app.json:3:17: api.listen: the port must be a number from 1 to 65535\n"});
 }
 END_TEST
 
