@@ -427,9 +427,6 @@ void ds_state_add(ds_state *state, const ds_heap *heap, const ds_column *const *
 uint32_t ds_state_set(ds_state *state, const ds_heap *heap, const uint32_t *ids,
                       const ds_column *const *values, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++)
-        if (ids[i] != DS_NEW_KEY)
-            ds_state_mark(state, ids[i]);
     return ds_state_write_fields(state, state->spec->n_keys, state->spec->n_values, heap, values,
                                  ids, n);
 }

@@ -157,8 +157,17 @@ static void replace_view(const place *p, unsigned char *record, uint32_t id, con
         memcmp(ds_state_text_bytes(&p->state->text, view), bytes, length) == 0)
         return; /* most long values stay as they are */
     ds_view made = ds_state_text_put(&p->state->text, id, bytes, length);
+    ds_state_mark(p->state, id);
     ds_state_text_drop(&p->state->text, view);
     *view = made;
+}
+
+static void replace_word(const place *p, unsigned char *record, uint32_t id, uint64_t word)
+{
+    if (*word_at(p, record) == word)
+        return;
+    *word_at(p, record) = word;
+    ds_state_mark(p->state, id);
 }
 
 static void clear_view(const place *p, unsigned char *record)
@@ -187,7 +196,7 @@ static bool write_value(const place *p, unsigned char *record, uint32_t id, cons
         replace_view(p, record, id, bytes->data, (uint32_t)bytes->length);
         return true;
     }
-    default: *word_at(p, record) = word_of(column, row, is_key(p)); return true;
+    default: replace_word(p, record, id, word_of(column, row, is_key(p))); return true;
     }
 }
 
@@ -205,7 +214,10 @@ static uint32_t write_field(const place *p, const ds_heap *heap, const ds_column
             null = true;
             too_long++;
         }
-        *nulls = null ? *nulls | p->null_bit : *nulls & ~p->null_bit;
+        uint32_t before = *nulls;
+        *nulls = null ? before | p->null_bit : before & ~p->null_bit;
+        if (*nulls != before)
+            ds_state_mark(p->state, ids[i]);
         if (null && ds_state_is_view(p->type))
             clear_view(p, record);
         else if (null)

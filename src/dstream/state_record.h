@@ -98,7 +98,8 @@ void ds_state_raise_limit(ds_state *state);
 void ds_state_use_number(ds_state *state, uint32_t id);
 
 /* Writes rows' values of fields [first, first + n_fields) to the records ids (passing over
- * DS_NEW_KEY), whose values they replace. Returns how many were too long and became null. */
+ * DS_NEW_KEY), whose values they replace; marks those that change. Returns how many were too long
+ * and became null. */
 uint32_t ds_state_write_fields(ds_state *state, uint32_t first, uint32_t n_fields,
                                const ds_heap *heap, const ds_column *const *columns,
                                const uint32_t *ids, uint32_t n);

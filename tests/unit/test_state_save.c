@@ -207,6 +207,43 @@ START_TEST(costs_what_changed)
 }
 END_TEST
 
+/* Values that are set to what they are, are not changes; times are. */
+START_TEST(equal_values_are_no_change)
+{
+    desk d;
+    ds_type types[] = {DS_TYPE(DS_INT), DS_TYPE(DS_FLOAT), DS_TYPE(DS_STRING), DS_LIST_OF(DS_INT)};
+    ds_state_spec spec = {types, 1, types + 1, 3, _i == 0 ? 0 : 1000};
+    desk_open(&d);
+    ds_state *state = ds_state_new(&spec, NULL);
+    const ds_column *key[] = {column_of(&d, types[0], "1 2 3")};
+    const ds_column *values[2][3] = {{column_of(&d, types[1], "0.5 null -1"),
+                                      column_of(&d, types[2], "a null 'a text that is long'"),
+                                      column_of(&d, types[3], "[1] [] null")},
+                                     {column_of(&d, types[1], "0.5 null -1"),
+                                      column_of(&d, types[2], "a b 'a text that is long'"),
+                                      column_of(&d, types[3], "[1] [] null")}};
+    uint64_t hashes[3];
+    uint32_t ids[3] = {DS_NEW_KEY, DS_NEW_KEY, DS_NEW_KEY};
+    ds_hash_rows(&d.heap, key, 1, 3, hashes);
+    ds_state_add(state, &d.heap, key, hashes, 3, NULL, 5, ids);
+    ds_state_set(state, &d.heap, ids, values[0], 3);
+    saved_bytes parts[3] = {{{0}, 0}};
+    ck_assert_int_eq(save_part(state, true, &parts[0]), DS_OK);
+    ds_state_set(state, &d.heap, ids, values[0], 3);
+    ck_assert(!ds_state_unsaved(state));
+    ds_state_set(state, &d.heap, ids, values[1], 3);
+    ck_assert(ds_state_unsaved(state));
+    ck_assert_int_eq(save_part(state, false, &parts[1]), DS_OK);
+    ck_assert_uint_lt(parts[1].buffer.length, parts[0].buffer.length);
+    ds_state_see(state, ids, 3, 6);
+    ck_assert(ds_state_unsaved(state) == (_i == 1));
+    for (int i = 0; i < 3; i++)
+        ds_buffer_fini(&parts[i].buffer);
+    ds_state_free(state);
+    desk_close(&d);
+}
+END_TEST
+
 /* Saving changes nothing, and what did not change gives the same bytes. */
 START_TEST(the_same_state_gives_the_same_bytes)
 {
@@ -355,6 +392,7 @@ int main(void)
     tcase_add_loop_test(tcase, comes_back_as_it_was, 0, 2);
     tcase_add_loop_test(tcase, changes_are_enough, 0, 2);
     tcase_add_loop_test(tcase, numbers_move, 0, 2);
+    tcase_add_loop_test(tcase, equal_values_are_no_change, 0, 2);
     const TTest *const tests[] = {costs_what_changed, the_same_state_gives_the_same_bytes,
                                   frames_that_nobody_wrote_are_refused, damaged_bytes_are_refused};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
