@@ -32,6 +32,14 @@ static void empty_chain(chain *c)
         ds_buffer_fini(&c->parts[--c->n].buffer);
 }
 
+/* The last part is a whole one. */
+static void empty_chain_but_last(chain *c)
+{
+    saved_bytes last = c->parts[--c->n];
+    empty_chain(c);
+    c->parts[c->n++] = last;
+}
+
 static void add_chains(twins *t, const ds_stage *stage)
 {
     for (uint32_t p = 0; p < stage->n_partitions; p++)
@@ -293,4 +301,197 @@ START_TEST(states)
 }
 END_TEST
 
-UNIT_MAIN("kept", windows_of_groups, windows_without_keys, windows_of_rows, states)
+/* With state tables of Lua: a partial is what the function makes of it. */
+START_TEST(aggregates_of_the_users_own)
+{
+    twins t = {.n_chains = 0};
+    ds_buffer text = {0};
+    ds_buffer_append_text(
+        &text,
+        "{ 'version': 1, 'name': 't', 'batch': { 'interval': '1s' },"
+        "  'executors': { 'key_partitions': 3 }, 'functions': { 'spread': { 'lua': ['local m = {}',"
+        "    'function m.init() return {} end', 'function m.update(s, x)',"
+        "    '  if not s.least or x < s.least then s.least = x end',"
+        "    '  if not s.most or x > s.most then s.most = x end', '  return s', 'end',"
+        "    'function m.merge(a, b)', '  if b.least then m.update(a, b.least) end',"
+        "    '  if b.most then m.update(a, b.most) end', '  return a', 'end',"
+        "    'function m.finish(s) return s.most and s.most - s.least end', 'return m'],"
+        "  'args': ['int'], 'returns': 'int', 'aggregate': true } },"
+        "  'sources': { " SOURCE " }, 'streams': {"
+        "  'w': { 'from': 'in', 'window': { 'size': '7s', 'slide': '1s' }, 'group_by': ['k'],"
+        "         'aggregate': { 'd': 'spread(n)', 'm': 'spread(n) + count()' } },"
+        "  's': { 'from': 'in', 'window': '5s', 'aggregate': { 'd': 'spread(n)' } } },"
+        "  'sinks': {} }");
+    t.e = (engine){.p = plan_whole(ds_buffer_text(&text), "w s")};
+    ds_buffer_fini(&text);
+    engine_start(&t.e);
+    twins_start(&t, 8);
+    run(&t, 150);
+    twins_close(&t);
+}
+END_TEST
+
+/* ---- Chains that are not right ---- */
+
+static const char *const kinds[] = {
+    "'w': { 'from': 'in', 'window': { 'size': '6s', 'slide': '1s' }, 'group_by': ['k'],"
+    "       'aggregate': { 'x': 'sum(x)', 's': 'max(s)', 'n': 'sum(n)' } }",
+    "'w': { 'from': 'in', 'window': '10s', 'group_by': ['k'], 'aggregate': { 'x': 'sum(x)' } }",
+    "'w': { 'from': 'in', 'window': { 'size': '6s', 'slide': '1s' } }",
+    "'w': { 'from': 'in', 'state': { 'key': ['k'], 'set': { 's': 'last(s)', 'n': 'max(n)' },"
+    "       'timeout': '5s' } }",
+};
+#define N_KINDS ((int)(sizeof kinds / sizeof *kinds))
+
+/* A stream with chains of a whole and three changes. */
+static void open_kind(twins *t, int kind)
+{
+    *t = (twins){.n_chains = 0};
+    engine_open(&t->e, SOURCE, kinds[kind], "w");
+    twins_start(t, 3);
+    for (int i = 0; i < 4; i++) {
+        ds_buffer records = {0};
+        random_records(t, &records, 40);
+        engine_feed(&t->e, "in", ds_buffer_text(&records));
+        ds_buffer_fini(&records);
+        engine_batch(&t->e);
+        save_all(t, t->e.keyed, i == 0);
+    }
+    for (uint32_t c = 0; c < t->n_chains; c++)
+        ck_assert_uint_le(t->chains[c].n, 4);
+    ck_assert_uint_gt(t->chains[0].n, 2);
+}
+
+/* Loads some parts of the first chain; the status of the last. */
+static ds_status load_parts(twins *t, const uint32_t *parts, uint32_t n)
+{
+    chain *c = &t->chains[0];
+    ds_kept *kept = ds_kept_new(&t->e.plan->stages[c->stage], &t->e.budget);
+    ds_status status = DS_OK;
+    for (uint32_t i = 0; i < n && status == DS_OK; i++) {
+        ds_load_from from = saved_from(&c->parts[parts[i]]);
+        status = ds_kept_load(kept, c->input, &from, NULL);
+        ck_assert(status == DS_OK || status == DS_ERR_PROTOCOL);
+    }
+    ds_kept_free(kept);
+    return status;
+}
+
+START_TEST(parts_have_to_follow)
+{
+    twins t;
+    open_kind(&t, _i);
+    static const uint32_t good[] = {0, 1, 2, 0, 1}, gap[] = {0, 2}, again[] = {0, 1, 1};
+    ck_assert_int_eq(load_parts(&t, good, 1), DS_OK);
+    ck_assert_int_eq(load_parts(&t, good, 2), DS_OK);
+    ck_assert_int_eq(load_parts(&t, good, 3), DS_OK);
+    ck_assert_int_eq(load_parts(&t, good, 5), DS_OK); /* a whole begins anew */
+    ck_assert_int_eq(load_parts(&t, good + 1, 1), DS_ERR_PROTOCOL);
+    ck_assert_int_eq(load_parts(&t, gap, 2), DS_ERR_PROTOCOL);
+    ck_assert_int_eq(load_parts(&t, again, 3), DS_ERR_PROTOCOL);
+    twins_close(&t);
+}
+END_TEST
+
+START_TEST(parts_of_other_kinds_are_refused)
+{
+    twins t, other;
+    open_kind(&t, _i);
+    open_kind(&other, (_i + 2) % N_KINDS);
+    ds_buffer own = t.chains[0].parts[0].buffer;
+    t.chains[0].parts[0].buffer = other.chains[0].parts[0].buffer;
+    ck_assert_int_eq(load_parts(&t, (uint32_t[]){0}, 1), DS_ERR_PROTOCOL);
+    t.chains[0].parts[0].buffer = own;
+    twins_close(&t);
+    twins_close(&other);
+}
+END_TEST
+
+START_TEST(damaged_parts_are_refused)
+{
+    static const uint32_t parts[] = {0, 1};
+    twins t;
+    open_kind(&t, _i);
+    for (uint32_t p = 0; p < 2; p++) {
+        ds_buffer *bytes = &t.chains[0].parts[p].buffer;
+        for (size_t i = 0; i < bytes->length; i += 1 + i / 64) {
+            bytes->data[i] = (char)(bytes->data[i] ^ (1 << i % 8));
+            ck_assert_int_eq(load_parts(&t, parts, p + 1), DS_ERR_PROTOCOL);
+            bytes->data[i] = (char)(bytes->data[i] ^ (1 << i % 8));
+        }
+        size_t whole = bytes->length;
+        for (bytes->length = 0; bytes->length < whole; bytes->length += 1 + bytes->length / 64)
+            ck_assert_int_eq(load_parts(&t, parts, p + 1), DS_ERR_PROTOCOL);
+        bytes->length = whole;
+        ck_assert_int_eq(load_parts(&t, parts, p + 1), DS_OK);
+    }
+    twins_close(&t);
+}
+END_TEST
+
+typedef struct limited {
+    size_t left;
+} limited;
+
+static ds_status write_limited(void *arg, const void *bytes, size_t length, ds_error *error)
+{
+    limited *l = arg;
+    (void)bytes;
+    if (length > l->left)
+        return ds_error_set(error, DS_ERR_IO, "full");
+    l->left -= length;
+    return DS_OK;
+}
+
+/* What was not written is not forgotten: the next part is a whole one. */
+START_TEST(after_a_write_that_fails_all_is_saved)
+{
+    twins t;
+    open_kind(&t, _i);
+    chain *c = &t.chains[0];
+    size_t whole = c->parts[0].buffer.length;
+    for (size_t limit = 0; limit < whole; limit += 1 + whole / 20) {
+        engine_feed(&t.e, "in", "{ 'k': 'key 1', 'n': 9, 'x': 0.5, 's': 'zzz' }");
+        engine_batch(&t.e);
+        limited l = {limit};
+        const ds_save_to to = {&l, write_limited};
+        ds_kept *kept = take(&t, t.e.keyed, c, false);
+        ds_status status = ds_kept_save(kept, c->input, limit % 2 == 0, &to, NULL);
+        ck_assert(status == DS_ERR_IO || status == DS_OK);
+        if (status == DS_OK) /* as if it were lost later */
+            ck_assert_int_eq(ds_kept_save(kept, c->input, true,
+                                          &(ds_save_to){&(limited){0}, write_limited}, NULL),
+                             DS_ERR_IO);
+        put(&t, t.e.keyed, c);
+        save_chain(&t, t.e.keyed, c, false);
+        empty_chain_but_last(c);
+        for (uint32_t i = 1; i < t.n_chains; i++)
+            save_chain(&t, t.e.keyed, &t.chains[i], false);
+        load_all(&t, &t.e.twin);
+    }
+    run(&t, 20);
+    twins_close(&t);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("kept");
+    TCase *tcase = tcase_create("kept");
+    tcase_set_timeout(tcase, 240);
+    const TTest *const tests[] = {windows_of_groups, windows_without_keys, windows_of_rows, states,
+                                  aggregates_of_the_users_own};
+    const TTest *const of_each[] = {parts_have_to_follow, parts_of_other_kinds_are_refused,
+                                    damaged_parts_are_refused,
+                                    after_a_write_that_fails_all_is_saved};
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
+        tcase_add_test(tcase, tests[i]);
+    for (size_t i = 0; i < sizeof of_each / sizeof *of_each; i++)
+        tcase_add_loop_test(tcase, of_each[i], 0, N_KINDS);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
