@@ -10,6 +10,8 @@
 
 #define LEAST_PIECE ((size_t)1 << 10)
 #define MOST_PIECE ((size_t)1 << 20)
+#define STORED_PIECE ((size_t)1 << 20)
+#define READ_BYTES ((size_t)256 << 10)
 #define PATIENCE_S 10
 
 struct ds_collection {
@@ -20,8 +22,8 @@ struct ds_collection {
     bool patient;
 };
 
-ds_collected *ds_collected_new(const ds_save_order *order, uint32_t most_parts, ds_budget *budget,
-                               ds_collection *collection)
+ds_collected *ds_collected_new(const ds_save_order *order, uint32_t most_parts,
+                               const ds_collected_room *room)
 {
     DS_ASSERT(order->save > 0 && order->epoch > 0);
     size_t length = strlen(order->folder) + 1;
@@ -33,15 +35,14 @@ ds_collected *ds_collected_new(const ds_save_order *order, uint32_t most_parts, 
     collected->saved.parts = ds_calloc(most_parts, sizeof *collected->saved.parts);
     collected->bytes = ds_calloc(most_parts, sizeof *collected->bytes);
     collected->most_parts = most_parts;
-    collected->budget = budget;
-    collected->collection = collection;
+    collected->room = *room;
     return collected;
 }
 
 /* Tells whoever waits for memory that some is free. */
 static void tell_written(const ds_collected *collected)
 {
-    ds_collection *collection = collected->collection;
+    ds_collection *collection = collected->room.collection;
     if (!collected->added || collected->charged == 0)
         return;
     pthread_mutex_lock(&collection->lock);
@@ -57,11 +58,13 @@ void ds_collected_forget_bytes(ds_collected *collected)
         while (collected->bytes[i].first != NULL) {
             ds_collected_piece *piece = collected->bytes[i].first;
             collected->bytes[i].first = piece->next;
+            if (piece->stored)
+                ds_store_give(collected->room.store, piece->offset, piece->size);
             free(piece);
         }
         collected->bytes[i] = (ds_collected_bytes){0};
     }
-    ds_budget_charge(collected->budget, -collected->charged);
+    ds_budget_charge(collected->room.budget, -collected->charged);
     tell_written(collected);
     collected->charged = 0;
 }
@@ -77,46 +80,72 @@ void ds_collected_free(ds_collected *collected)
     free(collected);
 }
 
-/* Reserves memory, as soon as there is some: while others are being written there may be. */
-static bool reserve(const ds_collected *collected, int64_t bytes)
+/* ---- room ---- */
+
+static void append(ds_collected_bytes *bytes, ds_collected_piece *piece)
 {
-    ds_collection *collection = collected->collection;
-    if (collected->budget == NULL || ds_budget_reserve(collected->budget, bytes))
+    if (bytes->last == NULL)
+        bytes->first = piece;
+    else
+        bytes->last->next = piece;
+    bytes->last = piece;
+}
+
+static bool add_in_memory(ds_collected *collected, ds_collected_bytes *bytes)
+{
+    bool first = bytes->last == NULL || bytes->last->stored;
+    size_t size = first ? LEAST_PIECE : bytes->last->size * 2;
+    if (size > MOST_PIECE)
+        size = MOST_PIECE;
+    int64_t charge = (int64_t)(sizeof(ds_collected_piece) + size);
+    if (collected->room.budget != NULL && !ds_budget_reserve(collected->room.budget, charge))
+        return false;
+    collected->charged += charge;
+    ds_collected_piece *piece = ds_alloc(sizeof *piece + size);
+    *piece = (ds_collected_piece){.size = size};
+    append(bytes, piece);
+    return true;
+}
+
+static bool add_in_store(ds_collected *collected, ds_collected_bytes *bytes)
+{
+    uint64_t offset;
+    ds_store *store = collected->room.store;
+    if (store == NULL || ds_store_take_disk(store, STORED_PIECE, &offset, NULL) != DS_OK)
+        return false;
+    ds_collected_piece *piece = ds_calloc(1, sizeof *piece);
+    *piece = (ds_collected_piece){.size = STORED_PIECE, .stored = true, .offset = offset};
+    append(bytes, piece);
+    return true;
+}
+
+static bool add_piece(ds_collected *collected, ds_collected_bytes *bytes)
+{
+    return add_in_memory(collected, bytes) || add_in_store(collected, bytes);
+}
+
+/* Finds room for more bytes, as soon as there is some: while others are being written there may
+ * be. */
+static bool find_room(ds_collected *collected, ds_collected_bytes *bytes)
+{
+    ds_collection *collection = collected->room.collection;
+    if (add_piece(collected, bytes))
         return true;
     if (collection == NULL)
         return false;
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += PATIENCE_S;
-    bool reserved = false;
+    bool found = false;
     pthread_mutex_lock(&collection->lock);
-    while (!(reserved = ds_budget_reserve(collected->budget, bytes)) && collection->patient &&
-           collection->charged > 0)
+    while (!(found = add_piece(collected, bytes)) && collection->patient && collection->charged > 0)
         if (pthread_cond_timedwait(&collection->written, &collection->lock, &until) != 0)
             break;
     pthread_mutex_unlock(&collection->lock);
-    return reserved;
+    return found;
 }
 
-/* Room for more bytes of the last part, or NULL. */
-static ds_collected_piece *add_piece(ds_collected *collected, ds_collected_bytes *bytes)
-{
-    size_t size = bytes->last == NULL ? LEAST_PIECE : bytes->last->size * 2;
-    if (size > MOST_PIECE)
-        size = MOST_PIECE;
-    int64_t charge = (int64_t)(sizeof(ds_collected_piece) + size);
-    if (!reserve(collected, charge))
-        return NULL;
-    collected->charged += charge;
-    ds_collected_piece *piece = ds_alloc(sizeof *piece + size);
-    *piece = (ds_collected_piece){.size = size};
-    if (bytes->last == NULL)
-        bytes->first = piece;
-    else
-        bytes->last->next = piece;
-    bytes->last = piece;
-    return piece;
-}
+/* ---- bytes ---- */
 
 static ds_status write_bytes(void *arg, const void *from, size_t length, ds_error *error)
 {
@@ -124,19 +153,56 @@ static ds_status write_bytes(void *arg, const void *from, size_t length, ds_erro
     DS_ASSERT(collected->saved.n_parts > 0);
     ds_collected_bytes *bytes = &collected->bytes[collected->saved.n_parts - 1];
     for (const char *at = from; length > 0;) {
-        ds_collected_piece *piece = bytes->last;
-        if (piece == NULL || piece->length == piece->size)
-            piece = add_piece(collected, bytes);
-        if (piece == NULL)
+        if ((bytes->last == NULL || bytes->last->length == bytes->last->size) &&
+            !find_room(collected, bytes))
             return ds_error_set(error, DS_ERR_NO_MEMORY,
                                 "the memory limit is reached: what is kept does not fit beside "
-                                "itself until it is saved (executors.memory)");
+                                "itself until it is saved (executors.memory, limits.spill)");
+        ds_collected_piece *piece = bytes->last;
         size_t n = piece->size - piece->length < length ? piece->size - piece->length : length;
-        memcpy(piece->bytes + piece->length, at, n);
+        if (piece->stored)
+            DS_TRY(
+                ds_store_put(collected->room.store, piece->offset + piece->length, at, n, error));
+        else
+            memcpy(piece->bytes + piece->length, at, n);
         piece->length += n;
         bytes->length += n;
         at += n;
         length -= n;
+    }
+    return DS_OK;
+}
+
+/* Those of a piece on disk, through a buffer. */
+static ds_status read_disk(const ds_store *store, const ds_collected_piece *piece,
+                           const ds_save_to *to, ds_error *error)
+{
+    char *buffer = ds_alloc(READ_BYTES);
+    ds_status status = DS_OK;
+    for (size_t at = 0, n; at < piece->length && status == DS_OK; at += n) {
+        n = piece->length - at < READ_BYTES ? piece->length - at : READ_BYTES;
+        status = ds_store_read_disk(store, piece->offset + at, buffer, n, error);
+        if (status == DS_OK)
+            status = to->write(to->arg, buffer, n, error);
+    }
+    free(buffer);
+    return status;
+}
+
+ds_status ds_collected_read(const ds_collected *collected, uint32_t part, const ds_save_to *to,
+                            ds_error *error)
+{
+    DS_ASSERT(part < collected->saved.n_parts);
+    const ds_store *store = collected->room.store;
+    const ds_collected_piece *piece = collected->bytes[part].first;
+    for (; piece != NULL; piece = piece->next) {
+        if (piece->stored && ds_store_is_on_disk(store, piece->offset)) {
+            DS_TRY(read_disk(store, piece, to, error));
+            continue;
+        }
+        const char *bytes =
+            piece->stored ? ds_store_range(store, piece->offset, piece->length) : piece->bytes;
+        DS_TRY(to->write(to->arg, bytes, piece->length, error));
     }
     return DS_OK;
 }
@@ -204,7 +270,7 @@ void ds_collection_set_patient(ds_collection *collection)
 
 void ds_collection_add(ds_collection *collection, ds_collected *collected)
 {
-    DS_ASSERT(collected->collection == collection && !collected->added);
+    DS_ASSERT(collected->room.collection == collection && !collected->added);
     pthread_mutex_lock(&collection->lock);
     collected->added = true;
     collection->charged += collected->charged;

@@ -1,20 +1,24 @@
 /*
- * What a task has collected of its partition for a save: the bytes of its parts, in memory until
- * they are written. They are charged to the budget of the executor. When it does not allow them
- * yet, because others are being written, the task waits for these (where they are written by
- * another thread); when it does not allow them at all the save fails, and the task does not.
+ * What a task has collected of its partition for a save: the bytes of its parts, until they are
+ * written. In memory they are charged to the budget of the executor. What it does not allow goes
+ * into the store, behind its memory if there is room: what is kept may be larger than memory. If
+ * there is no room at all, because others are being written, the task waits for these (where
+ * another thread writes them); if there still is none the save fails, and the task does not.
  */
 #ifndef DS_EXEC_COLLECTED_H
 #define DS_EXEC_COLLECTED_H
 
 #include "base/memory.h"
 #include "base/saved.h"
+#include "exec/store.h"
 #include "rpc/message.h"
 
 /* Bytes, in pieces that never move. Zeroed: none. */
 typedef struct ds_collected_piece {
     struct ds_collected_piece *next;
     size_t length, size;
+    bool stored;
+    uint64_t offset; /* in the store, if it is there: then it has no bytes here */
     char bytes[];
 } ds_collected_piece;
 
@@ -31,6 +35,15 @@ typedef struct ds_save_order {
     const char *folder; /* where it goes; "": into the store */
 } ds_save_order;
 
+typedef struct ds_collection ds_collection;
+
+/* Where the bytes are until they are written; all borrowed, and outlive them. */
+typedef struct ds_collected_room {
+    ds_budget *budget;
+    ds_store *store;           /* NULL: only in memory */
+    ds_collection *collection; /* where others wait to be written; or NULL */
+} ds_collected_room;
+
 typedef struct ds_collected {
     struct ds_collected *next; /* for who has it */
     ds_save_order order;
@@ -40,26 +53,26 @@ typedef struct ds_collected {
     ds_msg_saved saved;
     ds_collected_bytes *bytes; /* by part */
     uint32_t most_parts;
-    ds_budget *budget;                /* borrowed */
-    struct ds_collection *collection; /* where it will be added, or was; borrowed; or NULL */
-    bool added;
-    int64_t charged;
-    char *path; /* of the file where it is */
+    ds_collected_room room;
+    bool added;      /* to its collection */
+    int64_t charged; /* to the budget */
+    char *path;      /* of the file where it is */
     char why[DS_ERROR_TEXT];
     char folder[];
 } ds_collected;
 
-typedef struct ds_collection ds_collection;
-
-/* For at most so many parts. order is copied; collection (which outlives it) is where others wait
- * to be written, or NULL. Free with ds_collected_free. */
-ds_collected *ds_collected_new(const ds_save_order *order, uint32_t most_parts, ds_budget *budget,
-                               ds_collection *collection);
+/* For at most so many parts. order and room are copied. Free with ds_collected_free. */
+ds_collected *ds_collected_new(const ds_save_order *order, uint32_t most_parts,
+                               const ds_collected_room *room);
 void ds_collected_free(ds_collected *collected);
 
 /* Adds a part, whose bytes are written to *to next (valid until the next part): its write fails
- * with DS_ERR_NO_MEMORY if the budget does not allow them. */
+ * with DS_ERR_NO_MEMORY if there is no room for them, with DS_ERR_IO if the disk fails. */
 void ds_collected_add(ds_collected *collected, const ds_saved_part *part, ds_save_to *to);
+
+/* Gives the bytes of a part to `to`, in order. Its errors, and DS_ERR_IO. */
+ds_status ds_collected_read(const ds_collected *collected, uint32_t part, const ds_save_to *to,
+                            ds_error *error);
 
 /* It cannot be saved; the bytes are given up. The first reason counts. */
 void ds_collected_fail(ds_collected *collected, ds_status status, const char *why);

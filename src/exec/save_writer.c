@@ -149,6 +149,41 @@ static ds_status write_all(ds_save_writer *writer, const char *bytes, size_t len
     return DS_OK;
 }
 
+/* A part on its way: to the file, or to a place in the store. */
+typedef struct writing {
+    ds_save_writer *writer;
+    bool stored;
+    uint64_t at; /* in the store */
+    XXH3_state_t *checksum;
+} writing;
+
+static ds_status write_some(void *arg, const void *bytes, size_t length, ds_error *error)
+{
+    writing *w = arg;
+    XXH3_64bits_update(w->checksum, bytes, length);
+    if (!w->stored)
+        return write_all(w->writer, bytes, length, error);
+    DS_TRY(ds_store_put(w->writer->target.store, w->at, bytes, length, error));
+    w->at += length;
+    return DS_OK;
+}
+
+/* Writes a part, and sets its checksum. offset: in the store, or NULL for the file. */
+static ds_status write_part(ds_save_writer *writer, ds_collected *collected, uint32_t i,
+                            const uint64_t *offset, ds_error *error)
+{
+    writing w = {.writer = writer, .checksum = XXH3_createState()};
+    DS_ASSERT(w.checksum != NULL);
+    XXH3_64bits_reset(w.checksum);
+    w.stored = offset != NULL;
+    w.at = offset != NULL ? *offset : 0;
+    const ds_save_to to = {&w, write_some};
+    ds_status status = ds_collected_read(collected, i, &to, error);
+    collected->saved.parts[i].checksum = XXH3_64bits_digest(w.checksum);
+    XXH3_freeState(w.checksum);
+    return status;
+}
+
 static ds_status put_in_file(ds_save_writer *writer, ds_collected *collected, ds_error *error)
 {
     ds_msg_saved *saved = &collected->saved;
@@ -159,9 +194,7 @@ static ds_status put_in_file(ds_save_writer *writer, ds_collected *collected, ds
             continue;
         part->path = collected->path;
         part->offset = writer->length;
-        const ds_collected_piece *piece = collected->bytes[i].first;
-        for (; piece != NULL; piece = piece->next)
-            DS_TRY(write_all(writer, piece->bytes, piece->length, error));
+        DS_TRY(write_part(writer, collected, i, NULL, error));
         DS_ASSERT(writer->length == part->offset + part->length);
     }
     return DS_OK;
@@ -178,15 +211,6 @@ static ds_status make_durable(ds_save_writer *writer, ds_error *error)
 
 /* ---- the store ---- */
 
-static ds_status put_pieces(ds_store *store, const ds_collected_bytes *bytes, uint64_t offset,
-                            ds_error *error)
-{
-    const ds_collected_piece *piece = bytes->first;
-    for (; piece != NULL; offset += piece->length, piece = piece->next)
-        DS_TRY(ds_store_put(store, offset, piece->bytes, piece->length, error));
-    return DS_OK;
-}
-
 static ds_status put_in_store(ds_save_writer *writer, ds_collected *collected, ds_error *error)
 {
     const ds_save_target *target = &writer->target;
@@ -197,7 +221,7 @@ static ds_status put_in_store(ds_save_writer *writer, ds_collected *collected, d
             continue;
         DS_TRY(ds_saved_ranges_take(target->ranges, part->length, &offset, error));
         part->ref = (ds_ref){collected->order.executor_id, offset, part->length};
-        DS_TRY(put_pieces(target->store, &collected->bytes[i], offset, error));
+        DS_TRY(write_part(writer, collected, i, &offset, error));
     }
     return DS_OK;
 }
@@ -213,24 +237,13 @@ static void give_back(ds_save_writer *writer, const ds_collected *collected)
 
 /* ---- groups ---- */
 
-/* Lengths and checksums of the parts. True if there is anything to write. */
+/* The lengths of the parts. True if there is anything to write. */
 static bool measure(ds_collected *collected)
 {
     bool any = false;
     for (uint32_t i = 0; i < collected->saved.n_parts; i++) {
-        ds_saved_part *part = &collected->saved.parts[i];
-        part->length = collected->bytes[i].length;
-        if (part->length == 0)
-            continue;
-        any = true;
-        XXH3_state_t *checksum = XXH3_createState();
-        DS_ASSERT(checksum != NULL);
-        XXH3_64bits_reset(checksum);
-        const ds_collected_piece *piece = collected->bytes[i].first;
-        for (; piece != NULL; piece = piece->next)
-            XXH3_64bits_update(checksum, piece->bytes, piece->length);
-        part->checksum = XXH3_64bits_digest(checksum);
-        XXH3_freeState(checksum);
+        collected->saved.parts[i].length = collected->bytes[i].length;
+        any |= collected->bytes[i].length > 0;
     }
     return any;
 }

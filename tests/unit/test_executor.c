@@ -572,7 +572,8 @@ static void collect(kit *k, uint64_t save, uint32_t partition)
     const ds_task_env *env = &k->env;
     ck_assert_str_eq(env->kept_folder, "state/kept");
     const ds_save_order order = {env->epoch, env->executor_id, 1, save, env->kept_folder};
-    ds_collected *collected = ds_collected_new(&order, 1, env->budget, env->collection);
+    const ds_collected_room room = {env->budget, env->store, env->collection};
+    ds_collected *collected = ds_collected_new(&order, 1, &room);
     const ds_saved_part part = {.stage = 1, .partition = partition, .batch_ms = 1000};
     ds_save_to to;
     ds_error error;

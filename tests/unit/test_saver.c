@@ -61,7 +61,8 @@ static ds_status add(ds_collected *c, uint32_t partition, uint32_t input, const 
 static ds_collected *new_for(kit *k, const char *folder, uint64_t save, uint32_t most_parts)
 {
     const ds_save_order order = {EPOCH, ID, 1, save, folder};
-    return ds_collected_new(&order, most_parts, &k->budget, NULL);
+    const ds_collected_room room = {.budget = &k->budget};
+    return ds_collected_new(&order, most_parts, &room);
 }
 
 static ds_collected *collect(kit *k, const char *folder, uint64_t save, const char *text)
@@ -253,6 +254,63 @@ START_TEST(what_cannot_be_afforded_is_not_collected)
 }
 END_TEST
 
+/* What finds no memory waits in the store: on disk, and then in what memory that has. */
+static void check_tight(const char *folder_name, uint64_t disk_bytes)
+{
+    kit k;
+    ds_error error;
+    kit_open(&k);
+    ds_spill *spill = ds_spill_new("/tmp", disk_bytes);
+    ds_store *store;
+    ck_assert_int_eq(ds_store_new_spilling(8 << 20, spill, &store, &error), DS_OK);
+    k.budget.limit_bytes = 300000;
+    const ds_save_order order = {EPOCH, ID, 1, 7, folder_name == NULL ? "" : k.folder};
+    const ds_collected_room room = {&k.budget, store, NULL};
+    ds_collected *c = ds_collected_new(&order, 2, &room);
+    size_t length = 3000003;
+    char *bytes = ds_alloc(length);
+    for (size_t i = 0; i < length; i++)
+        bytes[i] = (char)(i * 17 + (i >> 9));
+    ck_assert_int_eq(add(c, 0, 0, bytes, length), DS_OK);
+    ck_assert_int_eq(add(c, 0, 1, bytes, 1000), DS_OK);
+    ck_assert_int_le(k.budget.used_bytes, 300000);
+    ck_assert_uint_gt(ds_spill_used(spill) + ds_store_used(store), 2 << 20);
+    const ds_save_target target = {k.store, k.ranges, true};
+    ds_save_writer *writer = ds_save_writer_new(&target);
+    ck_assert_uint_eq(ds_store_used(k.store), 0);
+    ds_save_writer_write(writer, c);
+    ds_save_writer_free(writer);
+    ck_assert_uint_eq(ds_spill_used(spill) + ds_store_used(store), 0);
+    ck_assert_int_eq(k.budget.used_bytes, 0);
+    if (folder_name != NULL) {
+        ck_assert_uint_eq(c->saved.status, DS_OK);
+        size_t n;
+        char *read = scratch_read(&k.d, "state/kept/7-abc-9.kept", &n);
+        ck_assert_uint_eq(n, length + 1000);
+        ck_assert_mem_eq(read, bytes, length);
+        ck_assert_mem_eq(read + length, bytes, 1000);
+        free(read);
+        ck_assert_uint_eq(c->saved.parts[0].checksum, XXH3_64bits(bytes, length));
+        ck_assert_uint_eq(c->saved.parts[1].checksum, XXH3_64bits(bytes, 1000));
+    } else {
+        ck_assert_uint_eq(c->saved.status, DS_ERR_NO_MEMORY); /* that store is too small */
+    }
+    free(bytes);
+    ds_collected_free(c);
+    kit_close(&k);
+    ds_store_free(store);
+    ds_spill_free(spill);
+}
+
+START_TEST(what_finds_no_memory_waits_in_the_store)
+{
+    check_tight("kept", 64 << 20);
+    check_tight("kept", 2 << 20);
+    check_tight("kept", 0);
+    check_tight(NULL, 64 << 20);
+}
+END_TEST
+
 /* Many pieces of a part, byte for byte. */
 START_TEST(large_parts)
 {
@@ -427,22 +485,23 @@ START_TEST(tasks_wait_for_what_is_being_written)
     ds_budget_init(&budget, NULL, 600000); /* for one of two */
     const ds_save_order order = {EPOCH, ID, 1, 1, ""};
     ds_collection *list = ds_collection_new();
-    ds_collected *first = ds_collected_new(&order, 1, &budget, list);
+    const ds_collected_room room = {&budget, NULL, list};
+    ds_collected *first = ds_collected_new(&order, 1, &room);
     ck_assert_int_eq(add(first, 0, 0, much, sizeof much), DS_OK);
     ds_budget_charge(&budget, 200000);
-    collector second = {ds_collected_new(&order, 1, &budget, list), DS_OK};
+    collector second = {ds_collected_new(&order, 1, &room), DS_OK};
     ds_collection_add(list, first);
     collect_much(&second); /* nobody writes: there is no use in waiting */
     ck_assert_int_eq(second.status, DS_ERR_NO_MEMORY);
     ds_collected_free(second.collected);
     ds_collection_set_patient(list);
-    second.collected = ds_collected_new(&order, 1, &budget, list);
+    second.collected = ds_collected_new(&order, 1, &room);
     pthread_t thread;
     ck_assert_int_eq(pthread_create(&thread, NULL, collect_much, &second), 0);
     ds_collected_forget_bytes(ds_collection_take(list));
     pthread_join(thread, NULL);
     ck_assert_int_eq(second.status, DS_OK);
-    ds_collected *third = ds_collected_new(&order, 1, &budget, list);
+    ds_collected *third = ds_collected_new(&order, 1, &room);
     ck_assert_int_eq(add(third, 0, 0, much, sizeof much), DS_ERR_NO_MEMORY); /* none is added */
     ds_collected_free(first);
     ds_collected_free(second.collected);
@@ -459,15 +518,16 @@ START_TEST(the_list_of_tasks)
     ds_collection *list = ds_collection_new();
     ck_assert_ptr_null(ds_collection_take(list));
     const ds_save_order order = {EPOCH, ID, 1, 1, ""};
-    ds_collected *a = ds_collected_new(&order, 1, &budget, list);
-    ds_collected *b = ds_collected_new(&order, 1, &budget, list);
+    const ds_collected_room room = {&budget, NULL, list};
+    ds_collected *a = ds_collected_new(&order, 1, &room);
+    ds_collected *b = ds_collected_new(&order, 1, &room);
     ds_collection_add(list, a);
     ds_collection_add(list, b);
     ck_assert_ptr_eq(ds_collection_take(list), a);
     ck_assert_ptr_eq(a->next, b);
     ck_assert_ptr_null(b->next);
     ck_assert_ptr_null(ds_collection_take(list));
-    ds_collected *c = ds_collected_new(&order, 1, &budget, list);
+    ds_collected *c = ds_collected_new(&order, 1, &room);
     ck_assert_int_eq(add(c, 0, 0, "x", 1), DS_OK);
     ds_collection_add(list, c);
     ds_collected_free(a);
@@ -481,6 +541,7 @@ END_TEST
 UNIT_MAIN("saver", a_group_goes_to_one_file, each_save_has_its_file,
           without_changes_there_is_no_file, a_file_that_cannot_be_made_fails_the_save,
           a_full_disk_fails_what_is_being_written_only, what_cannot_be_afforded_is_not_collected,
-          large_parts, without_a_folder_parts_go_to_the_store, a_full_store_fails_the_save,
+          what_finds_no_memory_waits_in_the_store, large_parts,
+          without_a_folder_parts_go_to_the_store, a_full_store_fails_the_save,
           the_disk_behind_the_store_comes_first, the_thread_writes_all_in_order,
           tasks_wait_for_what_is_being_written, the_list_of_tasks)

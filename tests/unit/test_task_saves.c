@@ -295,12 +295,23 @@ START_TEST(a_save_that_cannot_be_afforded)
     task.save = 1;
     ck_assert_int_eq(run_one(&k, task, message, sizeof message), DS_OK);
     ds_collected *c = ds_collection_take(k.e.collection);
+    ck_assert_uint_eq(c->saved.status, DS_OK); /* there was room in the store */
+    ck_assert_uint_gt(ds_store_used(k.e.store), 0);
+    ds_collected_free(c);
+    uint64_t all, most = ENGINE_STORE - (1 << 19) - ds_store_used(k.e.store);
+    ck_assert(ds_store_take(k.e.store, most, &all));
+    task.save = 2;
+    task.save_whole = true;
+    ck_assert_int_eq(run_one(&k, task, message, sizeof message), DS_OK);
+    c = ds_collection_take(k.e.collection);
     ck_assert_uint_eq(c->saved.status, DS_ERR_NO_MEMORY);
     ck_assert_ptr_nonnull(strstr(c->saved.message, "memory limit"));
     ck_assert_uint_eq(c->saved.n_parts, 2);
     ds_collected_free(c);
     k.e.budget.limit_bytes = 0;
-    task.save = 2; /* next time it is all of it */
+    ds_store_give(k.e.store, all, most);
+    task.save = 3; /* next time it is all of it */
+    task.save_whole = false;
     ck_assert_int_eq(run_one(&k, task, message, sizeof message), DS_OK);
     c = ds_collection_take(k.e.collection);
     ck_assert_uint_eq(c->saved.status, DS_OK);
