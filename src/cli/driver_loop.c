@@ -17,10 +17,13 @@
 #include "cli/follower.h"
 #include "cli/launcher.h"
 #include "cli/progress.h"
+#include "cli/secret.h"
 #include "cli/stores.h"
+#include "exec/bulk_server.h"
 #include "receiver/block_log_read.h"
 #include "receiver/files.h"
 #include "rpc/link.h"
+#include "rpc/url.h"
 #include "scheduler/append.h"
 #include "scheduler/commit.h"
 #include "scheduler/metadata.h"
@@ -44,8 +47,6 @@
 #define LOG_WAIT_MS 3000                  /* for the end of whoever wrote a log: it was killed */
 #define MAIL_MOST 4096u                   /* waiting events; beyond, heartbeats are dropped */
 #define PRINTED_BYTES ((uint64_t)4 << 20) /* between two looks at what was read */
-/* With executors from outside, who may be of another user, bulk is reached over tcp too. */
-#define OUTSIDE_BULK "tcp://127.0.0.1:0"
 
 typedef enum mail_kind {
     MAIL_MESSAGE,
@@ -90,9 +91,14 @@ typedef struct driver_loop {
     ds_follower *follower; /* or NULL */
     ds_metadata *metadata;
     ds_sink_locks *locks;
-    int64_t printed_ms;          /* of the disk thread: the batch whose rows were printed last, */
-    uint64_t printed;            /* and how many bytes of them */
-    uint8_t key[DS_TOKEN_BYTES]; /* of the app */
+    int64_t printed_ms; /* of the disk thread: the batch whose rows were printed last, */
+    uint64_t printed;   /* and how many bytes of them */
+    uint64_t epoch;
+    ds_secret secret;            /* of the app, or none */
+    uint8_t key[DS_TOKEN_BYTES]; /* of this run: what WELCOME says */
+    /* With executors from outside, who may be of another user, bulk is reached over tcp too: at
+     * this address, with any port. */
+    char outside_bulk[DS_ADDRESS_URL];
     ds_stores *stores;
     ds_api *api; /* or NULL */
     ds_loop_figures figures;
@@ -168,6 +174,8 @@ static void port_send(void *arg, uint64_t peer, const ds_message *message)
     driver_loop *loop = arg;
     loop->out.length = 0;
     ds_message_encode(&loop->out, message);
+    if (message->type == DS_MSG_WELCOME)
+        ds_server_admit(server_of(loop, peer), peer >> 1);
     ds_server_send(server_of(loop, peer), peer >> 1, loop->out.data, loop->out.length);
 }
 
@@ -793,22 +801,28 @@ static uint64_t random_number(void)
     return number;
 }
 
-static void make_key(uint8_t *key)
+static ds_status find_secret(driver_loop *loop, ds_error *error)
 {
-    ssize_t n = getrandom(key, DS_TOKEN_BYTES, 0);
-    DS_ASSERT(n == (ssize_t)DS_TOKEN_BYTES); /* never less for so few */
+    const ds_app *app = loop->plan->app;
+    if (app->executors_secret_file != NULL)
+        return ds_secret_read(app->executors_secret_file, &loop->secret, error);
+    loop->secret = ds_secret_of_text(app->executors_secret);
+    return DS_OK;
 }
 
 static ds_status open_servers(driver_loop *loop, ds_error *error)
 {
     char url[128];
+    const ds_link_options link = {
+        .secret = &loop->secret, .epoch = loop->epoch, .introduced = true};
     snprintf(url, sizeof url, "abstract://dstream-%d-%016" PRIx64, (int)getpid(), random_number());
-    DS_TRY(ds_server_open(url, on_local_link, loop, &loop->server, error));
+    DS_TRY(ds_server_open_with(url, &link, on_local_link, loop, &loop->server, error));
     const char *listen = loop->plan->app->executors_listen;
     if (listen == NULL)
         return DS_OK;
-    DS_TRY(ds_server_open(listen, on_outside_link, loop, &loop->outside, error));
-    DS_TRY(ds_stores_listen(loop->stores, OUTSIDE_BULK, error));
+    DS_TRY(ds_server_open_with(listen, &link, on_outside_link, loop, &loop->outside, error));
+    ds_url_any_port(ds_server_url(loop->outside), loop->outside_bulk);
+    DS_TRY(ds_stores_listen(loop->stores, loop->outside_bulk, &link, error));
     ds_log_info("executors may join at %s", ds_server_url(loop->outside));
     return DS_OK;
 }
@@ -842,7 +856,8 @@ static void make_launcher(driver_loop *loop)
     const ds_app *app = loop->plan->app;
     static ds_launch_spec spec;
     spec = (ds_launch_spec){.url = ds_server_url(loop->server),
-                            .bulk = loop->outside != NULL ? OUTSIDE_BULK : "",
+                            .bulk = loop->outside_bulk,
+                            .secret = loop->secret,
                             .app_id = app->name,
                             .cores = app->executors_cores,
                             .memory_bytes = executor_memory(app),
@@ -876,7 +891,7 @@ static void make_control(driver_loop *loop, const ds_recovered *recovered)
 {
     const ds_app *app = loop->plan->app;
     ds_driver_config config = {.plan = loop->plan,
-                               .epoch = random_number(),
+                               .epoch = loop->epoch,
                                .seed = random_number(),
                                .available_now = loop->options->available_now,
                                .checkpoint = loop->metadata != NULL,
@@ -948,9 +963,13 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
     loop.mailbox = ds_mailbox_new();
     loop.figures.started_ms = ds_clock_wall_ms();
     loop.figures.executor_memory_bytes = executor_memory(plan->app);
-    make_key(loop.key);
-    loop.stores = ds_stores_new(loop.key);
-    ds_status status = open_checkpoint(&loop, &recovered, error);
+    ds_random_bytes(loop.key, sizeof loop.key);
+    loop.epoch = random_number();
+    ds_status status = find_secret(&loop, error);
+    const ds_secret bulk_key = ds_bulk_key(&loop.secret, loop.key);
+    loop.stores = ds_stores_new(&bulk_key);
+    if (status == DS_OK)
+        status = open_checkpoint(&loop, &recovered, error);
     if (status == DS_OK)
         status = ds_commit_prepare(plan, error);
     loop.locks = ds_sink_locks_new(plan);

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/secret.h"
 #include "exec/executor_loop.h"
 
 #include <getopt.h>
@@ -12,25 +13,20 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* --driver is for people; the others are how a driver starts its own. */
+/* Those of the help are for people; the others are how a driver starts its own. */
 static const struct option executor_options[] = {
-    {"driver", required_argument, NULL, 'd'},
-    {"app", required_argument, NULL, 'a'},
-    {"id", required_argument, NULL, 'i'},
-    {"cores", required_argument, NULL, 'c'},
-    {"memory", required_argument, NULL, 'm'},
-    {"spill-folder", required_argument, NULL, 'F'},
-    {"spill", required_argument, NULL, 'S'},
-    {"parent", required_argument, NULL, 'p'},
-    {"log-level", required_argument, NULL, 'l'},
-    {"log-format", required_argument, NULL, 'f'},
-    {"with-stdin", no_argument, NULL, 's'},
-    {"bulk", required_argument, NULL, 'b'},
-    {NULL, 0, NULL, 0},
+    {"driver", required_argument, NULL, 'd'},      {"app", required_argument, NULL, 'a'},
+    {"id", required_argument, NULL, 'i'},          {"cores", required_argument, NULL, 'c'},
+    {"memory", required_argument, NULL, 'm'},      {"spill-folder", required_argument, NULL, 'F'},
+    {"spill", required_argument, NULL, 'S'},       {"parent", required_argument, NULL, 'p'},
+    {"log-level", required_argument, NULL, 'l'},   {"log-format", required_argument, NULL, 'f'},
+    {"with-stdin", no_argument, NULL, 's'},        {"bulk", required_argument, NULL, 'b'},
+    {"secret-file", required_argument, NULL, 'k'}, {NULL, 0, NULL, 0},
 };
 
 typedef struct executor_arguments {
     ds_executor_options options;
+    const char *secret_file;
     ds_log_level level;
     bool json;
     pid_t parent;
@@ -72,22 +68,24 @@ static bool take_option(executor_arguments *args, int option)
     case 'l': return ds_log_level_parse(optarg, &args->level);
     case 'f': args->json = strcmp(optarg, "json") == 0; return true;
     case 's': args->options.has_stdin = true; return true;
+    case 'k': args->secret_file = optarg; return true;
     default: return false;
     }
 }
 
-static void read_token(uint8_t *token)
+/* What the driver gave to one that it started, or a person to one that joins. */
+static ds_status find_secret(executor_arguments *args, ds_error *error)
 {
-    const char *text = getenv("DSTREAM_TOKEN");
-    if (text == NULL || strlen(text) != 2 * (size_t)DS_TOKEN_BYTES)
-        return;
-    for (size_t i = 0; i < DS_TOKEN_BYTES; i++) {
-        unsigned byte = 0;
-        if (sscanf(text + 2 * i, "%2x", &byte) != 1)
-            return;
-        token[i] = (uint8_t)byte;
-    }
-    unsetenv("DSTREAM_TOKEN");
+    ds_executor_options *options = &args->options;
+    ds_secret *secret = &options->secret;
+    ds_secret_take_hex(DS_TOKEN_VARIABLE, options->token);
+    bool has_key = ds_secret_take_hex(DS_KEY_VARIABLE, secret->key) && args->parent != 0;
+    bool has_text =
+        !has_key && ds_secret_take_text(DS_SECRET_VARIABLE, secret) && args->parent == 0;
+    secret->given = has_key || has_text;
+    if (!secret->given)
+        *secret = ds_secret_of_text(NULL);
+    return args->secret_file == NULL ? DS_OK : ds_secret_read(args->secret_file, secret, error);
 }
 
 /* Dies with the driver that started it, even while it is stopped by a signal. */
@@ -126,7 +124,6 @@ int ds_command_executor(int argc, char **argv)
         tie_to_parent(args.parent);
     raise_limits();
     ds_memory_setup(args.options.memory_bytes, args.options.cores);
-    read_token(args.options.token);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error of the one who writes */
     char who[40];
@@ -134,7 +131,9 @@ int ds_command_executor(int argc, char **argv)
              args.options.executor_id);
     ds_log_setup(args.level, args.json, who);
     ds_error error = {.message = ""};
-    ds_status status = ds_executor_loop(&args.options, &error);
+    ds_status status = find_secret(&args, &error);
+    if (status == DS_OK)
+        status = ds_executor_loop(&args.options, &error);
     /* One that was started by a driver ends with it, and has nothing to say about that. */
     if (status != DS_OK && (args.parent == 0 || status != DS_ERR_UNAVAILABLE))
         ds_log_error("%s", error.message);

@@ -25,10 +25,16 @@ static const struct {
      "Runs every test of every file in virtual time, in one process, without sleeping and without\n"
      "network. Exits with 0 if all hold, 1 if one does not, 78 if a file is not a valid app.\n"},
     {"explain", "dstream explain app.json", "shows the streams, stages and tasks of one batch", ""},
-    {"executor", "dstream executor --driver URL [--cores N] [--memory BYTES]",
+    {"executor", "dstream executor --driver URL [options]",
      "one executor process that joins a driver",
      "The driver's app file says where it listens (executors.listen). The executor works until\n"
-     "the driver ends.\n"},
+     "the driver ends. The secret of the app (executors.secret) is taken from the environment\n"
+     "(DSTREAM_SECRET) or from a file.\n\n"
+     "  --cores N                task threads (1)\n"
+     "  --memory BYTES           of the whole process (1073741824)\n"
+     "  --secret-file PATH       the file with the secret\n"
+     "  --bulk URL               where other processes of the app fetch bytes from it: an address\n"
+     "                           of this host that they reach (that towards the driver)\n"},
     {"checkpoint", "dstream checkpoint ls|show|verify DIR, compat app.json DIR",
      "looks at what a driver left behind",
      "Nothing is changed, and the folder may be in use.\n\n"

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "cli/secret.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,21 +76,31 @@ static int spawn(const ds_launch_spec *spec, char *const *argv, char *const *env
     return failed;
 }
 
-/* The token travels in the environment: a command line can be read by everyone. */
-static char **with_token(const uint8_t *token, char *variable, size_t size)
+static bool is_variable(const char *entry, const char *name)
 {
-    size_t at = (size_t)snprintf(variable, size, "DSTREAM_TOKEN=");
-    for (size_t i = 0; i < DS_TOKEN_BYTES; i++)
-        at += (size_t)snprintf(variable + at, size - at, "%02x", token[i]);
-    size_t n = 0;
+    size_t length = strlen(name);
+    return strncmp(entry, name, length) == 0 && entry[length] == '=';
+}
+
+/* Secrets travel in the environment: a command line can be read by everyone. Ours is passed on
+ * without those that are for others. The list is the caller's; what it points to is not. */
+static char **environment(char *token, char *key)
+{
+    static const char *const ours[] = {DS_TOKEN_VARIABLE, DS_KEY_VARIABLE, DS_SECRET_VARIABLE};
+    size_t n = 0, kept = 0;
     while (environ[n] != NULL)
         n++;
-    char **env = ds_calloc(n + 2, sizeof *env);
-    env[0] = variable;
-    size_t kept = 1;
-    for (size_t i = 0; i < n; i++)
-        if (strncmp(environ[i], "DSTREAM_TOKEN=", 14) != 0)
+    char **env = ds_calloc(n + 3, sizeof *env);
+    env[kept++] = token;
+    if (key != NULL)
+        env[kept++] = key;
+    for (size_t i = 0; i < n; i++) {
+        bool keep = true;
+        for (size_t k = 0; k < sizeof ours / sizeof *ours; k++)
+            keep = keep && !is_variable(environ[i], ours[k]);
+        if (keep)
             env[kept++] = environ[i];
+    }
     return env;
 }
 
@@ -98,7 +109,7 @@ ds_status ds_launcher_start(ds_launcher *launcher, uint64_t executor_id, const u
 {
     const ds_launch_spec *spec = &launcher->spec;
     char id[24], cores[16], memory[24], spill[24], parent[16];
-    char variable[32 + 2 * DS_TOKEN_BYTES];
+    char token_text[DS_SECRET_TEXT], key_text[DS_SECRET_TEXT];
     snprintf(id, sizeof id, "%" PRIu64, executor_id);
     snprintf(cores, sizeof cores, "%u", spec->cores);
     snprintf(memory, sizeof memory, "%" PRIu64, spec->memory_bytes);
@@ -130,10 +141,13 @@ ds_status ds_launcher_start(ds_launcher *launcher, uint64_t executor_id, const u
                           spec->log_format,
                           spec->with_stdin ? "--with-stdin" : NULL,
                           NULL};
-    char **env = with_token(token, variable, sizeof variable);
+    ds_secret_give_hex(DS_TOKEN_VARIABLE, token, token_text);
+    ds_secret_give_hex(DS_KEY_VARIABLE, spec->secret.key, key_text);
+    char **env = environment(token_text, spec->secret.given ? key_text : NULL);
     pid_t pid;
     int failed = spawn(spec, (char *const *)argv, env, &pid);
     free(env);
+    explicit_bzero(key_text, sizeof key_text);
     if (failed != 0)
         return ds_error_set(error, DS_ERR_UNAVAILABLE, "cannot start an executor: %s",
                             strerror(failed));

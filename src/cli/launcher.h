@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "rpc/message.h"
+#include "rpc/secret.h"
 
 typedef struct ds_launcher ds_launcher;
 
@@ -23,6 +24,7 @@ typedef struct ds_launch_spec { /* all borrowed, for as long as the launcher */
     uint64_t spill_bytes;
     bool with_stdin;
     const char *log_format, *log_level;
+    ds_secret secret; /* that we hold, or none */
 } ds_launch_spec;
 
 /* Called with the id of an executor whose process ended, and why (borrowed). */

@@ -4,6 +4,7 @@
 #include "exec/bulk_client.h"
 #include "exec/bulk_server.h"
 #include "exec/store.h"
+#include "rpc/url.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -18,7 +19,7 @@ typedef struct held_store {
 } held_store;
 
 struct ds_stores {
-    uint8_t key[DS_TOKEN_BYTES];
+    ds_secret key;
     ds_bulk_client *client;
     ds_bulk_server *server; /* or NULL */
     pthread_mutex_t lock;   /* guards what follows; held while bytes are copied for others */
@@ -26,10 +27,10 @@ struct ds_stores {
     size_t n;
 };
 
-ds_stores *ds_stores_new(const uint8_t *key)
+ds_stores *ds_stores_new(const ds_secret *key)
 {
     ds_stores *stores = ds_calloc(1, sizeof *stores);
-    memcpy(stores->key, key, sizeof stores->key);
+    stores->key = *key;
     stores->client = ds_bulk_client_new(DS_BULK_WAIT_MS);
     ds_bulk_client_set_key(stores->client, key);
     pthread_mutex_init(&stores->lock, NULL);
@@ -129,7 +130,9 @@ ds_status ds_stores_fetch(ds_stores *stores, const char *url, const ds_ref *ref,
                           ds_error *error)
 {
     ds_bulk_item item = {*ref, to};
-    return ds_bulk_client_fetch(stores->client, url, &item, 1, error);
+    char reached[DS_ADDRESS_URL];
+    ds_url_reach(url, "", reached);
+    return ds_bulk_client_fetch(stores->client, reached, &item, 1, error);
 }
 
 static const char *hold(void *arg, const ds_ref *ref)
@@ -150,11 +153,12 @@ static void let_go(void *arg)
     pthread_mutex_unlock(&stores->lock);
 }
 
-ds_status ds_stores_listen(ds_stores *stores, const char *url, ds_error *error)
+ds_status ds_stores_listen(ds_stores *stores, const char *url, const ds_link_options *options,
+                           ds_error *error)
 {
     const ds_bulk_source source = {stores, hold, let_go};
-    DS_TRY(ds_bulk_server_open(url, &source, &stores->server, error));
-    ds_bulk_server_set_key(stores->server, stores->key);
+    DS_TRY(ds_bulk_server_open(url, options, &source, &stores->server, error));
+    ds_bulk_server_set_key(stores->server, &stores->key);
     return DS_OK;
 }
 

@@ -8,16 +8,19 @@
 #ifndef DS_CLI_STORES_H
 #define DS_CLI_STORES_H
 
+#include "rpc/link.h"
 #include "rpc/message.h"
 
 typedef struct ds_stores ds_stores;
 
-/* key: of the app (DS_TOKEN_BYTES, copied). */
-ds_stores *ds_stores_new(const uint8_t *key);
+/* key: of the app's bulk links (copied; ds_bulk_key). */
+ds_stores *ds_stores_new(const ds_secret *key);
 void ds_stores_free(ds_stores *stores);
 
-/* Begins to give bytes of held stores at url (rpc/link.h). */
-ds_status ds_stores_listen(ds_stores *stores, const char *url, ds_error *error);
+/* Begins to give bytes of held stores at url, with the options of the driver's own link there
+ * (rpc/link.h). */
+ds_status ds_stores_listen(ds_stores *stores, const char *url, const ds_link_options *options,
+                           ds_error *error);
 /* Where; NULL: nowhere. Borrowed. */
 const char *ds_stores_url(const ds_stores *stores);
 

@@ -176,7 +176,9 @@ typedef struct ds_app {
     int64_t executors_memory;
     uint32_t key_partitions; /* after defaults */
     bool key_partitions_given;
-    const char *executors_listen; /* NULL: none */
+    const char *executors_listen;      /* NULL: none */
+    const char *executors_secret;      /* NULL: none, or in the file; not in the canonical text */
+    const char *executors_secret_file; /* NULL: none; not in the canonical text */
     int64_t executors_heartbeat_ms;
     int64_t limits_memory, limits_record, limits_block, limits_spill;
     int64_t lua_instructions, lua_memory; /* limits */

@@ -64,8 +64,9 @@ void ds_append_nearest(const ds_diagnostics *diagnostics, ds_buffer *out, const 
 
 static json_t *wrong_type(ds_app_check *check, const ds_shape *shape, const json_t *value)
 {
-    char text[64];
-    ds_json_describe(value, text);
+    char text[64] = "this";
+    if (!shape->hidden)
+        ds_json_describe(value, text);
     ds_diag_error(check->diagnostics, path_of(check), "must be %s, not %s", ds_shape_text(shape),
                   text);
     return json_null();
@@ -484,6 +485,8 @@ static json_t *check_plain(ds_app_check *check, const ds_shape *shape, json_t *v
 
 json_t *ds_app_check_value(ds_app_check *check, const ds_shape *shape, json_t *value)
 {
+    if (shape->hidden)
+        ds_diag_hide(check->diagnostics, path_of(check));
     if (!expands(check, value))
         return check_plain(check, shape, value);
     json_t *expanded = expand(check, value);

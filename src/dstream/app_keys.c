@@ -450,6 +450,8 @@ static const ds_key checkpoint_keys[] = {
 const ds_shape ds_checkpoint_shape = {
     .kind = DS_SHAPE_OBJECT, .id = "checkpoint", .keys = checkpoint_keys};
 
+static const ds_shape secret_text = {
+    .kind = DS_SHAPE_TEXT, .hidden = true, .noun = "a secret (a string)", .min = 1, .max = 4096};
 INT_SHAPE(executors_count, 0, 1000);
 INT_SHAPE(executors_cores, 1, 256);
 INT_SHAPE(key_partitions, 1, DS_KEY_PARTITIONS_MAX);
@@ -472,13 +474,25 @@ static const ds_key executors_keys[] = {
      0,
      {0, 0},
      NULL,
-     "tcp://host:port where executors may join; on a loopback address."},
+     "tcp://host:port where executors may join; beyond this host with a secret."},
     {"heartbeat",
      &heartbeat,
      0,
      {0, 0},
      "300ms",
      "An executor that is silent for so long is lost."},
+    {"secret",
+     &secret_text,
+     DS_KEY_NOT_CANONICAL,
+     {0, 0},
+     NULL,
+     "What executors from outside have to hold, usually \"${DSTREAM_SECRET}\"."},
+    {"secret_file",
+     &path_text,
+     DS_KEY_NOT_CANONICAL,
+     {0, 0},
+     NULL,
+     "A file with the secret, instead of secret."},
     LATER_KEY("mode"),
     END_OF_KEYS,
 };
@@ -591,5 +605,8 @@ const ds_shape ds_app_shape = {
     .kind = DS_SHAPE_OBJECT, .noun = "an object (an app)", .keys = app_keys};
 
 const char *const ds_app_later_keys[] = {
-    "concurrent_jobs", "speculation", "secret", "tls", NULL,
+    "concurrent_jobs",
+    "speculation",
+    "tls",
+    NULL,
 };

@@ -48,6 +48,8 @@ static bool step_key(walk *w, bool last)
     }
     if ((key->flags & DS_KEY_LATER) != 0)
         return complain(w, "not available yet");
+    if (key->shape->hidden)
+        return complain(w, "a secret does not belong on a command line, which everybody can read");
     w->shape = key->shape;
     w->value = json_object_get(w->parent, key->name);
     bool object = w->shape->kind == DS_SHAPE_OBJECT ||

@@ -9,7 +9,28 @@
 #define LISTEN "executors.listen"
 #define API_LISTEN "api.listen"
 
-/* Executors do not authenticate yet, so nobody but this host may reach the driver. */
+#define SECRET "executors.secret"
+#define SECRET_LEAST 16u /* bytes; shorter ones can be guessed by who listens on the way */
+
+static void check_secret(ds_app_builder *builder)
+{
+    const ds_app *app = builder->app;
+    if (app->executors_secret != NULL && app->executors_secret_file != NULL)
+        ds_diag_error(builder->diagnostics, "executors.secret_file",
+                      "stands beside \"secret\": there is one secret");
+    else if (app->executors_secret != NULL && strlen(app->executors_secret) < SECRET_LEAST)
+        ds_diag_warning(builder->diagnostics, SECRET,
+                        "is short; `openssl rand -hex 32` makes one that nobody guesses");
+}
+
+/* The canonical text has no secret: it was checked before. */
+static bool has_secret(const ds_app_builder *builder)
+{
+    return builder->app->executors_secret != NULL || builder->app->executors_secret_file != NULL ||
+           !builder->variables || ds_diagnostics_wrong_under(builder->diagnostics, SECRET) ||
+           ds_diagnostics_wrong_under(builder->diagnostics, "executors.secret_file");
+}
+
 static void check_listen(ds_app_builder *builder, const char *url)
 {
     const char *host = NULL, *fault;
@@ -18,10 +39,11 @@ static void check_listen(ds_app_builder *builder, const char *url)
         ds_diag_error(builder->diagnostics, LISTEN, "must be \"tcp://host:port\"");
     else if ((fault = ds_address_parse(builder->arena, url + 6, &host, &port)) != NULL)
         ds_diag_error(builder->diagnostics, LISTEN, "%s", fault);
-    else if (!ds_address_is_loopback(host))
+    else if (!ds_address_is_loopback(host) && !has_secret(builder))
         ds_diag_error(builder->diagnostics, LISTEN,
-                      "must be a loopback address (127.0.0.0/8, [::1], localhost), as executors "
-                      "cannot authenticate yet");
+                      "can be reached from other hosts: set \"secret\" to \"${DSTREAM_SECRET}\" or "
+                      "\"secret_file\" (or listen on a loopback address: 127.0.0.1, [::1], "
+                      "localhost)");
 }
 
 static void build_executors(ds_app_builder *builder, const json_t *executors)
@@ -33,6 +55,10 @@ static void build_executors(ds_app_builder *builder, const json_t *executors)
     app->executors_memory = ds_shape_number(shape, executors, "memory");
     app->executors_heartbeat_ms = ds_shape_number(shape, executors, "heartbeat");
     app->executors_listen = ds_app_text_copy(builder, ds_shape_string(shape, executors, "listen"));
+    app->executors_secret = ds_app_text_copy(builder, ds_shape_string(shape, executors, "secret"));
+    app->executors_secret_file =
+        ds_app_text_copy(builder, ds_shape_string(shape, executors, "secret_file"));
+    check_secret(builder);
     if (app->executors_listen != NULL)
         check_listen(builder, app->executors_listen);
     if (app->executors_count == 0 && json_object_get(executors, "listen") == NULL)

@@ -53,6 +53,7 @@ typedef struct ds_shape {
     ds_shape_kind kind;
     ds_name_rule names;
     bool ordered;     /* MAP: the order of the entries counts */
+    bool hidden;      /* TEXT: a secret, never shown and not taken from a command line */
     const char *noun; /* what one is called: "stream", "folder" */
     const char *id;   /* OBJECT: its name in the JSON Schema; NULL: stands in place */
     int64_t min, max; /* MAP, LIST: max 0 is a large number */

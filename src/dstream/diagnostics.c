@@ -44,6 +44,7 @@ struct ds_diagnostics {
     uint32_t n, capacity, errors, warnings, usage, forgotten;
     replaced *replaced;
     uint32_t n_replaced, replaced_capacity;
+    const char *hidden, *hidden_end; /* bytes of the file that are not shown */
 };
 
 ds_diagnostics *ds_diagnostics_new(const ds_json_source *source)
@@ -376,21 +377,36 @@ static size_t step_forward(const char *text, size_t length, size_t at, size_t n)
     return at;
 }
 
+void ds_diag_hide(ds_diagnostics *diagnostics, const char *path)
+{
+    problem at = {.path = path};
+    if (diagnostics->source == NULL)
+        return;
+    set_place(&at, ds_json_source_place(diagnostics->source, path, false));
+    if (at.text == NULL || at.offset == at.text_length || strchr("{[", at.text[at.offset]) != NULL)
+        return; /* it is not in the file */
+    diagnostics->hidden = at.text + at.offset;
+    diagnostics->hidden_end = at.text + step_forward(at.text, at.text_length, at.offset, at.carets);
+}
+
 /* Appends [from, to) of a line, one column for each code point; blank: only tabs show. */
-static void append_line(ds_buffer *out, const char *text, size_t from, size_t to, bool blank)
+static void append_line(const ds_diagnostics *diagnostics, ds_buffer *out, const char *text,
+                        size_t from, size_t to, bool blank)
 {
     for (size_t i = from; i < to; i = step_forward(text, to, i, 1)) {
         if (text[i] == '\t')
             ds_buffer_append_char(out, '\t');
         else if (blank || control_length(text + i, to - i) > 0)
             ds_buffer_append_char(out, ' ');
+        else if (text + i >= diagnostics->hidden && text + i < diagnostics->hidden_end)
+            ds_buffer_append_char(out, '*');
         else
             ds_buffer_append(out, text + i, step_forward(text, to, i, 1) - i);
     }
 }
 
 /* Appends the line, cut around the place if it is long, and the carets below it. */
-static void print_excerpt(ds_buffer *out, const problem *p)
+static void print_excerpt(const ds_diagnostics *diagnostics, ds_buffer *out, const problem *p)
 {
     size_t start = 0;
     while (start < p->offset && (p->text[start] == ' ' || p->text[start] == '\t'))
@@ -401,10 +417,10 @@ static void print_excerpt(ds_buffer *out, const problem *p)
     size_t from = cut ? step_back(p->text, start, p->offset, LINE_BEFORE) : start;
     size_t to = step_forward(p->text, p->text_length, from, LINE);
     ds_buffer_append_text(out, from > start ? "    …" : "    ");
-    append_line(out, p->text, from, to, false);
+    append_line(diagnostics, out, p->text, from, to, false);
     ds_buffer_append_text(out, to < p->text_length ? "…\n" : "\n");
     ds_buffer_append_text(out, from > start ? "     " : "    ");
-    append_line(out, p->text, from, p->offset, true);
+    append_line(diagnostics, out, p->text, from, p->offset, true);
     size_t room = count_carets(p->text, p->text_length, p->offset, to - p->offset);
     for (size_t i = 0; i < p->carets && i < room; i++)
         ds_buffer_append_char(out, '^');
@@ -422,7 +438,7 @@ static void print_problem(const ds_diagnostics *diagnostics, const problem *p, d
         ds_buffer_printf(out, "%s: ", p->path);
     ds_buffer_printf(out, "%s\n", p->message);
     if (p->text != NULL)
-        print_excerpt(out, p);
+        print_excerpt(diagnostics, out, p);
 }
 
 void ds_diagnostics_print(const ds_diagnostics *diagnostics, ds_buffer *out)

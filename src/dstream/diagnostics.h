@@ -42,6 +42,9 @@ void ds_diag_warning(ds_diagnostics *diagnostics, const char *path, const char *
  * evaluated; NULL: not a string): because variables were replaced in it, or --set gave it. */
 void ds_diag_replaced(ds_diagnostics *diagnostics, const char *path, const char *text, bool by_set);
 
+/* Never shows the value at path, which is a secret, in what is quoted from the file. */
+void ds_diag_hide(ds_diagnostics *diagnostics, const char *path);
+
 /* How many errors were reported; warnings do not count. */
 uint32_t ds_diagnostics_errors(const ds_diagnostics *diagnostics);
 /* True if there is an error at path or below it (or if too many were reported to tell). */

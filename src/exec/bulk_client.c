@@ -72,7 +72,7 @@ typedef struct connection {
 
 struct ds_bulk_client {
     int64_t wait_us;
-    uint8_t key[DS_TOKEN_BYTES];
+    ds_secret key;
     pthread_mutex_t lock;
     connection *connections;
 };
@@ -149,7 +149,6 @@ static void send_request(const connection *c, const slot *s)
     ds_message message = {.type = DS_MSG_FETCH};
     message.fetch.number = s->number;
     message.fetch.ref = s->ref;
-    memcpy(message.fetch.key, c->client->key, sizeof c->client->key);
     ds_buffer out = {0};
     ds_message_encode(&out, &message);
     ds_client_send(c->link, out.data, out.length);
@@ -227,7 +226,8 @@ static bool dial(connection *c, ds_error *error)
     c->lost = false;
     pthread_mutex_unlock(&c->lock);
     ds_client_free(old);
-    ds_status status = ds_client_open(c->url, TRY_MS, on_link, c, &link, error);
+    const ds_link_options options = {.secret = &c->client->key};
+    ds_status status = ds_client_open_with(c->url, &options, TRY_MS, on_link, c, &link, error);
     pthread_mutex_lock(&c->lock);
     c->dialing = false;
     c->link = link;
@@ -369,9 +369,9 @@ void ds_bulk_client_free(ds_bulk_client *client)
     free(client);
 }
 
-void ds_bulk_client_set_key(ds_bulk_client *client, const uint8_t *key)
+void ds_bulk_client_set_key(ds_bulk_client *client, const ds_secret *key)
 {
-    memcpy(client->key, key, sizeof client->key);
+    client->key = *key;
 }
 
 ds_status ds_bulk_client_fetch(ds_bulk_client *client, const char *url, const ds_bulk_item *items,

@@ -10,6 +10,7 @@
 #ifndef DS_EXEC_BULK_CLIENT_H
 #define DS_EXEC_BULK_CLIENT_H
 
+#include "rpc/link.h"
 #include "rpc/message.h"
 
 #define DS_BULK_WINDOW 16u
@@ -28,8 +29,8 @@ ds_bulk_client *ds_bulk_client_new(int wait_ms);
 /* Closes all connections and frees. No fetch may be under way. NULL is allowed. */
 void ds_bulk_client_free(ds_bulk_client *client);
 
-/* Sets the app's key (DS_TOKEN_BYTES, copied). Before the first fetch. */
-void ds_bulk_client_set_key(ds_bulk_client *client, const uint8_t *key);
+/* Sets the app's key (copied; ds_bulk_key). Before the first fetch. */
+void ds_bulk_client_set_key(ds_bulk_client *client, const ds_secret *key);
 
 /* Fetches all items from who serves url, and returns when their bytes are there. DS_ERR_LOST if
  * not all of them are to be had: nobody is there, it hangs up, it has no such bytes, nothing

@@ -3,21 +3,19 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "rpc/link.h"
+#include "rpc/route.h"
 
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 struct ds_bulk_server {
     ds_bulk_source source;
     pthread_mutex_t lock; /* guards what follows */
     ds_server *link;
-    bool has_key;
-    uint8_t key[DS_TOKEN_BYTES];
     uint32_t n_clients;
     bool warned;
 };
@@ -37,16 +35,6 @@ static void encode_answer(const ds_bulk_server *server, const ds_msg_fetch *fetc
     ds_message_encode(out, &answer);
     if (bytes != NULL && server->source.let_go != NULL)
         server->source.let_go(server->source.arg);
-}
-
-static bool is_request(ds_bulk_server *server, const ds_message *message)
-{
-    if (message->type != DS_MSG_FETCH)
-        return false;
-    pthread_mutex_lock(&server->lock);
-    bool allowed = server->has_key && ds_tokens_equal(server->key, message->fetch.key);
-    pthread_mutex_unlock(&server->lock);
-    return allowed;
 }
 
 /* The link may report peers before ds_server_open has returned it. */
@@ -76,7 +64,7 @@ static void on_message(ds_bulk_server *server, const ds_link_event *event)
     ds_message message;
     ds_error error;
     ds_status status = ds_message_decode(arena, event->bytes, event->length, &message, &error);
-    if (status == DS_OK && is_request(server, &message)) {
+    if (status == DS_OK && message.type == DS_MSG_FETCH) {
         ds_buffer out = {0};
         encode_answer(server, &message.fetch, &out);
         ds_server_send(link_of(server), event->peer, out.data, out.length);
@@ -111,14 +99,20 @@ static void on_link(void *arg, const ds_link_event *event)
     }
 }
 
-ds_status ds_bulk_server_open(const char *url, const ds_bulk_source *source,
-                              ds_bulk_server **result, ds_error *error)
+ds_status ds_bulk_server_open(const char *url, const ds_link_options *options,
+                              const ds_bulk_source *source, ds_bulk_server **result,
+                              ds_error *error)
 {
+    ds_secret locked = ds_secret_random();
+    locked.given = options->secret != NULL && options->secret->given;
+    ds_link_options own = *options;
+    own.secret = &locked;
+    own.introduced = false;
     ds_bulk_server *server = ds_calloc(1, sizeof *server);
     server->source = *source;
     pthread_mutex_init(&server->lock, NULL);
     pthread_mutex_lock(&server->lock);
-    ds_status status = ds_server_open(url, on_link, server, &server->link, error);
+    ds_status status = ds_server_open_with(url, &own, on_link, server, &server->link, error);
     pthread_mutex_unlock(&server->lock);
     if (status == DS_OK)
         *result = server;
@@ -127,12 +121,14 @@ ds_status ds_bulk_server_open(const char *url, const ds_bulk_source *source,
     return status;
 }
 
-void ds_bulk_server_set_key(ds_bulk_server *server, const uint8_t *key)
+void ds_bulk_server_set_key(ds_bulk_server *server, const ds_secret *key)
 {
-    pthread_mutex_lock(&server->lock);
-    memcpy(server->key, key, sizeof server->key);
-    server->has_key = true;
-    pthread_mutex_unlock(&server->lock);
+    ds_server_set_secret(link_of(server), key);
+}
+
+ds_secret ds_bulk_key(const ds_secret *secret, const uint8_t *welcome_key)
+{
+    return ds_secret_for(secret, "bulk", welcome_key, DS_TOKEN_BYTES);
 }
 
 const char *ds_bulk_server_url(const ds_bulk_server *server)
@@ -149,14 +145,12 @@ void ds_bulk_server_free(ds_bulk_server *server)
     free(server);
 }
 
-void ds_bulk_url(const char *driver_url, char *url)
+ds_status ds_bulk_url(const char *driver_url, char *url, ds_error *error)
 {
-    if (strncmp(driver_url, "tcp://", 6) == 0) {
-        snprintf(url, DS_BULK_URL, "tcp://127.0.0.1:0");
-        return;
-    }
     uint64_t random;
-    ssize_t n = getrandom(&random, sizeof random, 0);
-    DS_ASSERT(n == (ssize_t)sizeof random); /* never less for so few */
+    if (strstr(driver_url, "tcp://") != NULL)
+        return ds_route_back(driver_url, url, error);
+    ds_random_bytes(&random, sizeof random);
     snprintf(url, DS_BULK_URL, "abstract://dstream-%d-bulk-%016" PRIx64, (int)getpid(), random);
+    return DS_OK;
 }

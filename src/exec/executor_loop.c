@@ -20,6 +20,7 @@
 #include "exec/task_pool.h"
 #include "receiver/log_writer.h"
 #include "rpc/link.h"
+#include "rpc/url.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -62,6 +63,7 @@ typedef struct mail {
 } mail;
 
 typedef struct executor_loop {
+    const ds_executor_options *options;
     ds_executor *control;
     ds_mailbox *mailbox;
     ds_client *client;
@@ -230,8 +232,9 @@ static void port_welcomed(void *arg, const ds_msg_welcome *welcome)
     executor_loop *loop = arg;
     char why[DS_ERROR_TEXT];
     atomic_store(&loop->id, welcome->executor_id);
-    ds_bulk_client_set_key(loop->bulk_client, welcome->key);
-    ds_bulk_server_set_key(loop->bulk_server, welcome->key);
+    const ds_secret key = ds_bulk_key(&loop->options->secret, welcome->key);
+    ds_bulk_client_set_key(loop->bulk_client, &key);
+    ds_bulk_server_set_key(loop->bulk_server, &key);
     if (welcome->folder[0] == '\0' || chdir(welcome->folder) == 0)
         return;
     snprintf(why, sizeof why, "cannot enter the driver's folder %s: %s", welcome->folder,
@@ -337,22 +340,31 @@ static ds_status fetch(void *arg, const char *url, const ds_bulk_item *items, si
                        ds_error *error)
 {
     executor_loop *loop = arg;
-    return ds_bulk_client_fetch(loop->bulk_client, url, items, n_items, error);
+    char reached[DS_ADDRESS_URL];
+    ds_url_reach(url, loop->options->url, reached);
+    return ds_bulk_client_fetch(loop->bulk_client, reached, items, n_items, error);
 }
 
 static void drop(void *arg, const char *url)
 {
     executor_loop *loop = arg;
-    ds_bulk_client_drop(loop->bulk_client, url);
+    char reached[DS_ADDRESS_URL];
+    ds_url_reach(url, loop->options->url, reached);
+    ds_bulk_client_drop(loop->bulk_client, reached);
 }
 
 static ds_status open_bulk(executor_loop *loop, const ds_executor_options *options, ds_error *error)
 {
     char url[DS_BULK_URL];
     const ds_bulk_source source = {.arg = loop, .hold = on_hold, .let_go = on_let_go};
-    ds_bulk_url(options->url, url);
+    const ds_link_options link = {.secret = &options->secret};
+    ds_url driver;
+    DS_TRY(ds_url_parse(options->url, false, &driver, error));
+    DS_TRY(ds_url_check_secret(&driver, options->secret.given, error));
+    if (options->bulk == NULL)
+        DS_TRY(ds_bulk_url(options->url, url, error));
     loop->bulk_client = ds_bulk_client_new(DS_BULK_WAIT_MS);
-    return ds_bulk_server_open(options->bulk != NULL ? options->bulk : url, &source,
+    return ds_bulk_server_open(options->bulk != NULL ? options->bulk : url, &link, &source,
                                &loop->bulk_server, error);
 }
 
@@ -450,7 +462,7 @@ static void read_boot_id(char *text, size_t size)
 
 ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
 {
-    executor_loop loop = {.error = error};
+    executor_loop loop = {.options = options, .error = error};
     char host[64];
     read_boot_id(host, sizeof host);
     uint64_t budget_bytes = (options->memory_bytes - options->memory_bytes / UNCHARGED) / 2;
@@ -487,8 +499,9 @@ ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
     loop.mailbox = ds_mailbox_new();
     loop.control = ds_executor_new(&config, &ports);
     loop.pool = ds_task_pool_start(options->cores, on_task_done, &loop);
+    const ds_link_options link = {.secret = &options->secret};
     ds_status status =
-        ds_client_open(options->url, CONNECT_MS, on_link, &loop, &loop.client, error);
+        ds_client_open_with(options->url, &link, CONNECT_MS, on_link, &loop, &loop.client, error);
     if (status != DS_OK)
         return status; /* the process ends: the kernel frees what it has */
     run(&loop);

@@ -373,7 +373,6 @@ static void stop_fields(ds_wire *wire, ds_message *message)
 static void fetch_fields(ds_wire *wire, ds_message *message)
 {
     ds_msg_fetch *m = &message->fetch;
-    ds_wire_bytes(wire, m->key, sizeof m->key);
     ds_wire_u64(wire, &m->number);
     ref_fields(wire, &m->ref);
     ds_wire_most64(wire, &m->ref.length, DS_FETCH_LIMIT);

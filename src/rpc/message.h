@@ -87,7 +87,7 @@ typedef struct ds_msg_welcome {
     uint64_t executor_id;
     const char *app_id;
     uint32_t heartbeat_ms;
-    uint8_t key[DS_TOKEN_BYTES]; /* of the app: every FETCH carries it */
+    uint8_t key[DS_TOKEN_BYTES]; /* with the secret it makes that of bulk links (DS_BULK_USE) */
     const char *folder;          /* where relative paths begin; "": where the executor is */
 } ds_msg_welcome;
 
@@ -378,7 +378,6 @@ typedef struct ds_msg_stop {
 
 /* Asks for bytes of a store, over a bulk link. */
 typedef struct ds_msg_fetch {
-    uint8_t key[DS_TOKEN_BYTES];
     uint64_t number; /* the asker's; the answer has the same */
     ds_ref ref;      /* at most DS_FETCH_LIMIT bytes */
 } ds_msg_fetch;

@@ -8,13 +8,14 @@
 
 #define SECOND_US INT64_C(1000000)
 #define TELL_US (10 * SECOND_US)
+#define FULL_US (SECOND_US / 8) /* the most that is in the bucket */
 
 void ds_crowd_init(ds_crowd *crowd, const ds_link_limits *limits, int64_t now_us)
 {
     *crowd = (ds_crowd){.most = limits->pending,
                         .most_each = limits->pending_each,
                         .rate = limits->strangers,
-                        .bucket_us = SECOND_US,
+                        .bucket_us = FULL_US,
                         .filled_us = now_us,
                         .tell_us = now_us};
     if (crowd->most_each == 0)
@@ -89,8 +90,8 @@ void ds_crowd_remove(ds_crowd *crowd, ds_stranger *stranger)
 static void fill(ds_crowd *crowd, int64_t now_us)
 {
     crowd->bucket_us += now_us - crowd->filled_us;
-    if (crowd->bucket_us > SECOND_US)
-        crowd->bucket_us = SECOND_US;
+    if (crowd->bucket_us > FULL_US)
+        crowd->bucket_us = FULL_US;
     crowd->filled_us = now_us;
 }
 

@@ -40,7 +40,7 @@ typedef struct ds_crowd {
     ds_stranger *first, *last;
     unsigned n;
     /* A bucket from which each end without a proof takes a token. */
-    unsigned rate;     /* tokens a second, and the most that are in it; 0: it never empties */
+    unsigned rate;     /* tokens a second, of which it holds an eighth; 0: it never empties */
     int64_t bucket_us; /* what is in it, in microseconds of its filling */
     int64_t filled_us; /* when that was so */
     uint64_t ends[DS_STRANGER_ENDS];
@@ -48,7 +48,7 @@ typedef struct ds_crowd {
     int64_t tell_us;                 /* not before then */
 } ds_crowd;
 
-/* An empty one; limits are copied. */
+/* An empty crowd; limits are copied. Times are monotonic. */
 void ds_crowd_init(ds_crowd *crowd, const ds_link_limits *limits, int64_t now_us);
 
 /* Who is to go before one of this origin may come in; NULL: nobody. */

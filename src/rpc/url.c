@@ -151,6 +151,47 @@ ds_status ds_url_check_secret(const ds_url *address, bool has_secret, ds_error *
                         address->url);
 }
 
+/* The parts of a tcp address: scheme with its slashes, host, ":port". */
+typedef struct parts {
+    int scheme, host;
+    const char *port;
+} parts;
+
+static bool take_apart(const char *url, parts *p)
+{
+    const char *host = strstr(url, "tcp://");
+    if (host == NULL || (p->port = strrchr(url, ':')) < host + 6)
+        return false;
+    p->scheme = (int)(host + 6 - url);
+    p->host = (int)(p->port - (host + 6));
+    return true;
+}
+
+void ds_url_any_port(const char *url, char *out)
+{
+    parts p;
+    out[0] = '\0';
+    if (take_apart(url, &p))
+        snprintf(out, DS_ADDRESS_URL, "%.*s:0", p.scheme + p.host, url);
+}
+
+void ds_url_reach(const char *url, const char *via, char *out)
+{
+    parts p, v;
+    char host[DS_ADDRESS_URL];
+    snprintf(out, DS_ADDRESS_URL, "%s", url);
+    if (!take_apart(url, &p))
+        return;
+    snprintf(host, sizeof host, "%.*s", p.host, url + p.scheme);
+    if (kind_of_host(host) != HOST_ANY)
+        return;
+    if (take_apart(via, &v))
+        snprintf(out, DS_ADDRESS_URL, "%.*s%.*s%s", p.scheme, url, v.host, via + v.scheme, p.port);
+    else
+        snprintf(out, DS_ADDRESS_URL, "%.*s%s%s", p.scheme, url,
+                 host[0] == '[' ? "[::1]" : "127.0.0.1", p.port);
+}
+
 void ds_url_set_port(ds_url *address, unsigned port)
 {
     DS_ASSERT(address->transport == DS_TRANSPORT_TCP && port <= UINT16_MAX);

@@ -36,6 +36,13 @@ ds_status ds_url_parse(const char *url, bool listening, ds_url *address, ds_erro
 /* DS_ERR_APP with a sentence if the address leads beyond this host and there is no secret. */
 ds_status ds_url_check_secret(const ds_url *address, bool has_secret, ds_error *error);
 
+/* An address to listen at, at the same host as url but at any free port; out has room for
+ * DS_ADDRESS_URL bytes. "" if url (checked before) is no tcp address. */
+void ds_url_any_port(const char *url, char *out);
+/* An address of a process that listens everywhere on a host, as it is reached from here; via is an
+ * address by which something on that host is reached from here. Others are copied as they are. */
+void ds_url_reach(const char *url, const char *via, char *out);
+
 /* Puts the real port of a tcp address that had port 0. */
 void ds_url_set_port(ds_url *address, unsigned port);
 

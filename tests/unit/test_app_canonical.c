@@ -279,7 +279,39 @@ START_TEST(docs_name_every_key)
 }
 END_TEST
 
-UNIT_MAIN("app_canonical", canonical_text, loading_it_gives_the_same_app,
+/* So the plan's hash is the same with another secret, and no executor is sent one. */
+START_TEST(secrets_are_no_part_of_it)
+{
+    static const char *const secrets[] = {"'secret':'0123456789abcdef'", "'secret_file':'abc'",
+                                          "'secret':'${WORD}'"};
+    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
+        char app[512];
+        ds_app *made;
+        snprintf(app, sizeof app,
+                 "{'version':1,'name':'a','batch':{'interval':'1s'},"
+                 "'executors':{'count':0,'listen':'tcp://0.0.0.0:7000',%s},"
+                 "'sources':{'r':{'type':'rate','rows_per_second':1}},"
+                 "'sinks':{'c':{'type':'console','from':'r'}}}",
+                 secrets[i]);
+        loaded l = unit_load(app);
+        ck_assert_int_eq(l.status, DS_OK);
+        ck_assert((l.app->executors_secret == NULL) == (i == 1));
+        ck_assert((l.app->executors_secret_file == NULL) == (i != 1));
+        char *text = ds_app_canonical(l.app);
+        ck_assert_ptr_null(strstr(text, "secret"));
+        ck_assert_ptr_null(strstr(text, "abc"));
+        ck_assert_ptr_null(strstr(text, "0123"));
+        ck_assert_int_eq(ds_app_from_canonical(text, strlen(text), &made, NULL), DS_OK);
+        ck_assert_ptr_null(made->executors_secret);
+        ck_assert_str_eq(made->executors_listen, "tcp://0.0.0.0:7000");
+        ds_app_free(made);
+        free(text);
+        unit_unload(&l);
+    }
+}
+END_TEST
+
+UNIT_MAIN("app_canonical", canonical_text, secrets_are_no_part_of_it, loading_it_gives_the_same_app,
           order_and_layout_make_no_difference, order_of_columns_makes_one,
           set_values_are_in_it_and_literal, what_is_no_plan_is_refused, schema_knows_every_key,
           schema_knows_which_keys_go_together, docs_name_every_key)

@@ -20,6 +20,10 @@ static void check(const char *const (*cases)[2], size_t n, const char *before, c
         check(cases_, sizeof cases_ / sizeof *cases_, before, after);                              \
     } while (0)
 
+#define BEYOND                                                                                     \
+    "can be reached from other hosts: set \"secret\" to \"${DSTREAM_SECRET}\" or \"secret_file\" " \
+    "(or listen on a loopback address: 127.0.0.1, [::1], localhost)\n"
+
 START_TEST(no_object)
 {
     CHECK("", "", {"[]", "app.json:1:1: must be an object (an app), not a list\n"},
@@ -69,9 +73,8 @@ START_TEST(not_available_yet)
            "app.json:3:14: executors.mode: \"mode\" is not available yet\n"},
           {"'executors':{'mode':'processes'}",
            "app.json:3:14: executors.mode: \"mode\" is not available yet\n"},
-          {"'executors':{'secret':'x','heartbeat':'9ms'}",
-           "app.json:3:14: executors.secret: \"secret\" is not available yet\n"
-           "app.json:3:39: executors.heartbeat: must be 10ms or more, not \"9ms\"\n"},
+          {"'executors':{'heartbeat':'9ms'}",
+           "app.json:3:26: executors.heartbeat: must be 10ms or more, not \"9ms\"\n"},
           {"'log':{}, 'tls':2, 'speculation':3, 'concurrent_jobs':4, 'block_interval':5",
            "app.json:3:1: log: unknown key \"log\"\n"
            "app.json:3:11: tls: \"tls\" is not available yet\n"
@@ -146,40 +149,48 @@ END_TEST
 
 START_TEST(executors_and_limits)
 {
-    CHECK(HEAD RATE ",\n", "}",
-          {"'executors':{'count':0}", "app.json:3:22: executors.count: must be 1 or more, unless "
-                                      "others can join (executors.listen)\n"},
-          {"'executors':{'count':1001,'cores':0,'key_partitions':0}",
-           "app.json:3:22: executors.count: must be at most 1000, not 1001\n"
-           "app.json:3:35: executors.cores: must be 1 or more, not 0\n"
-           "app.json:3:54: executors.key_partitions: must be 1 or more, not 0\n"},
-          {"'executors':{'memory':'1MiB'}",
-           "app.json:3:23: executors.memory: must be 16MiB or more, not \"1MiB\"\n"},
-          {"'executors':{'memory':'1GB'}", "app.json:3:23: executors.memory: must be a size such "
-                                           "as \"64KiB\" (B, KiB, MiB, GiB), not \"1GB\"\n"},
-          {"'executors':{'listen':'127.0.0.1:7000'}",
-           "app.json:3:23: executors.listen: must be \"tcp://host:port\"\n"},
-          {"'executors':{'listen':'tcp://127.0.0.1'}",
-           "app.json:3:23: executors.listen: must be \"host:port\"\n"},
-          {"'executors':{'listen':'tcp://0.0.0.0:7000'}",
-           "app.json:3:23: executors.listen: must be a loopback address (127.0.0.0/8, [::1], "
-           "localhost), as executors cannot authenticate yet\n"},
-          {"'executors':{'listen':'tcp://example.org:7000'}",
-           "app.json:3:23: executors.listen: must be a loopback address (127.0.0.0/8, [::1], "
-           "localhost), as executors cannot authenticate yet\n"},
-          {"'executors':{'listen':'tcp://localhost:0'}",
-           "app.json:3:23: executors.listen: the port must be a number from 1 to 65535\n"},
-          {"'limits':{'record':'0B'}",
-           "app.json:3:20: limits.record: must be 1B or more, not \"0B\"\n"},
-          {"'limits':{'block':'2GiB'}",
-           "app.json:3:19: limits.block: must be at most 1GiB, not \"2GiB\"\n"},
-          {"'limits':{'record':'5MiB'}",
-           "app.json:3:10: limits.block: is 4MiB, less than limits.record (5MiB)\n"},
-          {"'limits':{'block':'512MiB','memory':'1GiB'}",
-           "app.json:1:1: executors.memory: is 1GiB, less than 4 times limits.block (2GiB)\n"
-           "app.json:3:37: limits.memory: is 1GiB, less than 4 times limits.block (2GiB)\n"},
-          {"'limits':{'memory':64}", "app.json:3:20: limits.memory: must be a size such as "
-                                     "\"64KiB\" (B, KiB, MiB, GiB), not 64\n"});
+    CHECK(
+        HEAD RATE ",\n", "}",
+        {"'executors':{'count':0}", "app.json:3:22: executors.count: must be 1 or more, unless "
+                                    "others can join (executors.listen)\n"},
+        {"'executors':{'count':1001,'cores':0,'key_partitions':0}",
+         "app.json:3:22: executors.count: must be at most 1000, not 1001\n"
+         "app.json:3:35: executors.cores: must be 1 or more, not 0\n"
+         "app.json:3:54: executors.key_partitions: must be 1 or more, not 0\n"},
+        {"'executors':{'memory':'1MiB'}",
+         "app.json:3:23: executors.memory: must be 16MiB or more, not \"1MiB\"\n"},
+        {"'executors':{'memory':'1GB'}", "app.json:3:23: executors.memory: must be a size such "
+                                         "as \"64KiB\" (B, KiB, MiB, GiB), not \"1GB\"\n"},
+        {"'executors':{'listen':'127.0.0.1:7000'}",
+         "app.json:3:23: executors.listen: must be \"tcp://host:port\"\n"},
+        {"'executors':{'listen':'tcp://127.0.0.1'}",
+         "app.json:3:23: executors.listen: must be \"host:port\"\n"},
+        {"'executors':{'listen':'tcp://0.0.0.0:7000'}", "app.json:3:23: executors.listen: " BEYOND},
+        {"'executors':{'listen':'tcp://example.org:7000'}",
+         "app.json:3:23: executors.listen: " BEYOND},
+        {"'executors':{'listen':'tcp://0.0.0.0:7000','secret':7}",
+         "app.json:3:53: executors.secret: must be a secret (a string), not this\n"},
+        {"'executors':{'listen':'tcp://0.0.0.0:7000','secret':''}",
+         "app.json:3:53: executors.secret: is empty\n"},
+        {"'executors':{'secret':'0123456789abcdef','secret_file':'s'}",
+         "app.json:3:56: executors.secret_file: stands beside \"secret\": there is one secret\n"},
+        {"'executors':{'listen':'tcp://127.0.0.1:0','secret':'short'}",
+         "app.json:3:23: executors.listen: the port must be a number from 1 to 65535\n"
+         "app.json:3:43: warning: executors.secret: is short; `openssl rand -hex 32` makes one "
+         "that nobody guesses\n"},
+        {"'executors':{'listen':'tcp://localhost:0'}",
+         "app.json:3:23: executors.listen: the port must be a number from 1 to 65535\n"},
+        {"'limits':{'record':'0B'}",
+         "app.json:3:20: limits.record: must be 1B or more, not \"0B\"\n"},
+        {"'limits':{'block':'2GiB'}",
+         "app.json:3:19: limits.block: must be at most 1GiB, not \"2GiB\"\n"},
+        {"'limits':{'record':'5MiB'}",
+         "app.json:3:10: limits.block: is 4MiB, less than limits.record (5MiB)\n"},
+        {"'limits':{'block':'512MiB','memory':'1GiB'}",
+         "app.json:1:1: executors.memory: is 1GiB, less than 4 times limits.block (2GiB)\n"
+         "app.json:3:37: limits.memory: is 1GiB, less than 4 times limits.block (2GiB)\n"},
+        {"'limits':{'memory':64}", "app.json:3:20: limits.memory: must be a size such as "
+                                   "\"64KiB\" (B, KiB, MiB, GiB), not 64\n"});
 }
 END_TEST
 

@@ -117,6 +117,8 @@ START_TEST(paths_that_name_nothing)
         {"streams.top.select.kk=n",
          "--set streams.top.select.kk: there is none of this name in the file (did you mean "
          "\"k\"?)\n"},
+        {"executors.secret=wonderful", "--set executors.secret: a secret does not belong on a "
+                                       "command line, which everybody can read\n"},
         {"executors.mode=threads", "--set executors.mode: not available yet\n"},
         {"streams.all.from[2]=q",
          "--set streams.all.from[2]: there is no element of this index in the file\n"},

@@ -12,8 +12,9 @@
 #define OWNER UINT64_C(7)
 #define SOON_MS 50 /* for what is expected to fail by time */
 
-static const uint8_t key[DS_TOKEN_BYTES] = {1, 2, 3, [31] = 4};
-static const uint8_t other_key[DS_TOKEN_BYTES] = {1, 2, 3, [31] = 5};
+static const ds_secret key = {.given = true, .key = {1, 2, 3, [31] = 4}};
+static const ds_secret other_key = {.given = true, .key = {1, 2, 3, [31] = 5}};
+static const ds_link_options options = {.secret = &key};
 
 /* A store that is one run of bytes which all differ from their neighbours. */
 typedef struct memory {
@@ -48,12 +49,13 @@ static void let_go(void *arg)
     m->holds--;
 }
 
-static ds_bulk_server *open_server(const char *url, memory *m, const uint8_t *with_key)
+static ds_bulk_server *open_server(const char *url, memory *m, const ds_secret *with_key)
 {
     const ds_bulk_source source = {m, hold, let_go};
     ds_bulk_server *server = NULL;
     ds_error error;
-    ck_assert_msg(ds_bulk_server_open(url, &source, &server, &error) == DS_OK, "%s", error.message);
+    ck_assert_msg(ds_bulk_server_open(url, &options, &source, &server, &error) == DS_OK, "%s",
+                  error.message);
     if (with_key != NULL)
         ds_bulk_server_set_key(server, with_key);
     return server;
@@ -62,7 +64,7 @@ static ds_bulk_server *open_server(const char *url, memory *m, const uint8_t *wi
 static ds_bulk_client *new_client(int wait_ms)
 {
     ds_bulk_client *client = ds_bulk_client_new(wait_ms);
-    ds_bulk_client_set_key(client, key);
+    ds_bulk_client_set_key(client, &key);
     return client;
 }
 
@@ -98,7 +100,7 @@ static const ds_ref small_ref = {OWNER, 100, 10};
 START_TEST(ranges_of_all_sizes_come)
 {
     memory m = new_memory();
-    ds_bulk_server *server = open_server(kit_url(_i), &m, key);
+    ds_bulk_server *server = open_server(kit_url(_i), &m, &key);
     ds_bulk_client *client = new_client(DS_BULK_WAIT_MS);
     const char *url = ds_bulk_server_url(server);
     check_range(client, url, &m, 0, 1);
@@ -119,7 +121,7 @@ START_TEST(many_items_come_at_once)
 {
     enum { N = 300 };
     memory m = new_memory();
-    ds_bulk_server *server = open_server(kit_name_url("abstract"), &m, key);
+    ds_bulk_server *server = open_server(kit_name_url("abstract"), &m, &key);
     ds_bulk_client *client = new_client(DS_BULK_WAIT_MS);
     ds_bulk_item items[N];
     for (uint64_t i = 0; i < N; i++) {
@@ -142,7 +144,7 @@ START_TEST(more_comes_than_the_window_holds)
 {
     enum { N = 6 };
     memory m = new_memory();
-    ds_bulk_server *server = open_server(kit_name_url("abstract"), &m, key);
+    ds_bulk_server *server = open_server(kit_name_url("abstract"), &m, &key);
     ds_bulk_client *client = new_client(DS_BULK_WAIT_MS);
     ds_bulk_item items[N];
     ck_assert_uint_gt(N * STORE, DS_BULK_WINDOW * (uint64_t)DS_FETCH_LIMIT);
@@ -173,7 +175,7 @@ END_TEST
 START_TEST(ranges_outside_are_lost_and_the_rest_goes_on)
 {
     memory m = new_memory();
-    ds_bulk_server *server = open_server(kit_url(_i), &m, key);
+    ds_bulk_server *server = open_server(kit_url(_i), &m, &key);
     ds_bulk_client *client = new_client(DS_BULK_WAIT_MS);
     const char *url = ds_bulk_server_url(server);
     const ds_ref outside[] = {{OWNER, STORE, 1},      {OWNER, STORE - 5, 6},
@@ -196,10 +198,10 @@ START_TEST(nothing_is_given_without_the_key)
     ds_bulk_server *server = open_server(kit_url(_i), &m, NULL);
     const char *url = ds_bulk_server_url(server);
     ds_bulk_client *client = new_client(DS_BULK_WAIT_MS);
-    expect_lost(client, url, small_ref, "the connection was lost"); /* there is none yet */
-    ds_bulk_server_set_key(server, other_key);
-    expect_lost(client, url, small_ref, "the connection was lost");
-    ds_bulk_server_set_key(server, key);
+    expect_lost(client, url, small_ref, "does not take our secret"); /* there is none yet */
+    ds_bulk_server_set_key(server, &other_key);
+    expect_lost(client, url, small_ref, "does not take our secret");
+    ds_bulk_server_set_key(server, &key);
     check_range(client, url, &m, 100, 10); /* over a new connection */
     ds_bulk_client_free(client);
     ds_bulk_server_free(server);
@@ -220,30 +222,29 @@ static void send_message(int fd, const ds_message *message)
 START_TEST(anything_else_closes_the_connection)
 {
     memory m = new_memory();
-    ds_bulk_server *server = open_server("tcp://127.0.0.1:0", &m, key);
+    ds_bulk_server *server = open_server("tcp://127.0.0.1:0", &m, &key);
     const char *url = ds_bulk_server_url(server);
-    int fd = kit_connect_in(url);
+    int fd = kit_connect_proving(url, &key);
     kit_write_frame(fd, DS_FRAME_MESSAGE, "GET / HTTP/1.1\r\n", 16);
     kit_expect_closed(fd);
 
-    fd = kit_connect_in(url);
+    fd = kit_connect_proving(url, &key);
     ds_message beat = {.type = DS_MSG_HEARTBEAT};
     send_message(fd, &beat);
     kit_expect_closed(fd);
 
-    fd = kit_connect_in(url);
+    fd = kit_connect_proving(url, &key);
     ds_message answer = {.type = DS_MSG_FETCHED};
     send_message(fd, &answer);
     kit_expect_closed(fd);
 
     ds_message fetch = {.type = DS_MSG_FETCH};
-    memcpy(fetch.fetch.key, key, sizeof key);
     fetch.fetch.ref = small_ref;
     ds_buffer out = {0};
     ds_message_encode(&out, &fetch);
     uint32_t too_many = DS_FETCH_LIMIT + 1;
     memcpy(out.data + out.length - 8, &too_many, sizeof too_many);
-    fd = kit_connect_in(url);
+    fd = kit_connect_proving(url, &key);
     kit_write_frame(fd, DS_FRAME_MESSAGE, out.data, (uint32_t)out.length);
     kit_expect_closed(fd);
     ds_buffer_fini(&out);
@@ -274,7 +275,6 @@ static void on_wrong(void *arg, const ds_link_event *event)
     ds_message message;
     ck_assert_int_eq(ds_message_decode(arena, event->bytes, event->length, &message, NULL), DS_OK);
     ck_assert_int_eq(message.type, DS_MSG_FETCH);
-    ck_assert(ds_tokens_equal(message.fetch.key, key));
     if (w->answer != NULL)
         w->answer(w, event->peer, &message.fetch);
     ds_arena_free(arena);
@@ -285,7 +285,9 @@ static void open_wrong(wrong *w, void (*answer)(wrong *, uint64_t, const ds_msg_
 {
     w->answer = answer;
     kit_box_init(&w->box);
-    ck_assert_int_eq(ds_server_open(kit_name_url("abstract"), on_wrong, w, &w->link, NULL), DS_OK);
+    ck_assert_int_eq(
+        ds_server_open_with(kit_name_url("abstract"), &options, on_wrong, w, &w->link, NULL),
+        DS_OK);
 }
 
 static void close_wrong(wrong *w)
@@ -390,7 +392,7 @@ START_TEST(the_next_fetch_connects_again)
     const char *url = kit_name_url("abstract");
     ds_bulk_client *client = new_client(DS_BULK_WAIT_MS);
     for (int i = 0; i < 3; i++) {
-        ds_bulk_server *server = open_server(url, &m, key);
+        ds_bulk_server *server = open_server(url, &m, &key);
         check_range(client, url, &m, 5, 5000);
         ds_bulk_server_free(server);
     }
@@ -405,7 +407,7 @@ END_TEST
 START_TEST(an_address_that_is_none_is_refused_at_once)
 {
     ds_bulk_client *client = new_client(DS_BULK_WAIT_MS);
-    expect_lost(client, "tcp://192.0.2.1:80", small_ref, "both ends need a shared secret");
+    expect_lost(client, "tcp://user@192.0.2.1:80", small_ref, "the host is none");
     expect_lost(client, "rubbish", small_ref, "is not an address");
     ds_bulk_client_free(client);
 }
@@ -497,7 +499,7 @@ START_TEST(many_threads_share_connections)
     memory m = new_memory();
     ds_bulk_server *servers[SERVERS];
     for (int i = 0; i < SERVERS; i++)
-        servers[i] = open_server(kit_url(_i), &m, key);
+        servers[i] = open_server(kit_url(_i), &m, &key);
     ds_bulk_client *client = new_client(DS_BULK_WAIT_MS);
     fetcher fetchers[THREADS];
     for (uint64_t i = 0; i < THREADS; i++) {
@@ -524,10 +526,10 @@ END_TEST
 START_TEST(addresses_follow_the_drivers)
 {
     char a[DS_BULK_URL], b[DS_BULK_URL];
-    ds_bulk_url("tcp://127.0.0.1:7077", a);
+    ck_assert_int_eq(ds_bulk_url("tcp://127.0.0.1:7077", a, NULL), DS_OK);
     ck_assert_str_eq(a, "tcp://127.0.0.1:0");
-    ds_bulk_url("abstract://dstream-1-2", a);
-    ds_bulk_url("abstract://dstream-1-2", b);
+    ck_assert_int_eq(ds_bulk_url("abstract://dstream-1-2", a, NULL), DS_OK);
+    ck_assert_int_eq(ds_bulk_url("abstract://dstream-1-2", b, NULL), DS_OK);
     ck_assert(strncmp(a, "abstract://dstream-", 19) == 0);
     ck_assert_str_ne(a, b);
     memory m = {0};

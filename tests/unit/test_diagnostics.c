@@ -55,6 +55,22 @@ START_TEST(value_key_and_missing)
 }
 END_TEST
 
+START_TEST(secrets_are_not_shown)
+{
+    start("{\"x\": 1, \"s\": \"wonderful\", \"y\": 2}");
+    ds_diag_hide(diagnostics, "s");
+    ds_diag_hide(diagnostics, "not there");
+    ds_diag_error(diagnostics, "s", "short");
+    ds_diag_error(diagnostics, "y", "wrong");
+    finish("app.json:1:15: s: short\n"
+           "    {\"x\": 1, \"s\": ***********, \"y\": 2}\n"
+           "                  ^^^^^^^^^^^\n"
+           "app.json:1:33: y: wrong\n"
+           "    {\"x\": 1, \"s\": ***********, \"y\": 2}\n"
+           "                                    ^\n");
+}
+END_TEST
+
 START_TEST(carets_in_strings)
 {
     start("{\"w\": \"\\u00e9\\\"n\\\" > 1\"}");
@@ -243,7 +259,7 @@ START_TEST(nearest_names)
 }
 END_TEST
 
-UNIT_MAIN("diagnostics", value_key_and_missing, carets_in_strings,
+UNIT_MAIN("diagnostics", value_key_and_missing, secrets_are_not_shown, carets_in_strings,
           replaced_strings_are_shown_as_evaluated, warnings_usage_and_places,
           tabs_are_kept_and_long_lines_cut, a_problem_is_shown_once, only_a_hundred_are_shown,
           without_a_source_there_are_paths, control_characters_are_made_visible,

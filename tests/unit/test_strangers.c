@@ -92,19 +92,19 @@ END_TEST
 START_TEST(the_door_is_shut_when_too_many_came_in_vain)
 {
     ds_crowd crowd;
-    ds_crowd_init(&crowd, &(ds_link_limits){.pending = 4, .strangers = 100}, 0);
+    ds_crowd_init(&crowd, &(ds_link_limits){.pending = 4, .strangers = 800}, 0);
     for (int i = 0; i < 100; i++) {
         ck_assert_int_eq(ds_crowd_open_us(&crowd, 0), 0);
         ds_crowd_count(&crowd, DS_STRANGER_GARBAGE, 0);
     }
     ck_assert_int_eq(ds_crowd_open_us(&crowd, 0), 0);
     ds_crowd_count(&crowd, DS_STRANGER_GARBAGE, 0);
-    ck_assert_int_eq(ds_crowd_open_us(&crowd, 0), SECOND / 100);
-    ck_assert_int_eq(ds_crowd_open_us(&crowd, SECOND / 200), SECOND / 100);
-    ck_assert_int_eq(ds_crowd_open_us(&crowd, SECOND / 100), SECOND / 100);
+    ck_assert_int_eq(ds_crowd_open_us(&crowd, 0), SECOND / 800);
+    ck_assert_int_eq(ds_crowd_open_us(&crowd, SECOND / 1600), SECOND / 800);
+    ck_assert_int_eq(ds_crowd_open_us(&crowd, SECOND / 800), SECOND / 800);
     /* Over any longer time it is the rate that counts. */
-    int64_t now = SECOND / 100;
-    for (int i = 0; i < 500; i++) {
+    int64_t now = SECOND / 800;
+    for (int i = 0; i < 4000; i++) {
         ds_crowd_count(&crowd, DS_STRANGER_SILENT, now);
         now = ds_crowd_open_us(&crowd, now);
     }

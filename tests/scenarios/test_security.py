@@ -1,0 +1,282 @@
+"""Who may join an app: those who hold its secret, and nobody else, whatever strangers send."""
+import os
+import random
+import socket
+import struct
+import subprocess
+import threading
+import time
+import unittest
+
+import scenario
+
+SECRET = "correct horse battery staple 0123456789"
+WRONG_APP = 78
+OFF = {"DSTREAM_SHARED_MEMORY": "off"}
+KNOCK, PROOF, MESSAGE = 1, 8, 3
+
+
+def frame(kind, body, length=None):
+    return struct.pack("<IB3s", len(body) if length is None else length, kind, b"ds\1") + body
+
+
+def knock():
+    return frame(KNOCK, struct.pack("<I32s", 2, os.urandom(32)))
+
+
+def fds(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def memory_kib(pid):
+    return scenario.status_field(pid, "VmRSS")
+
+
+class Security(scenario.Scenario):
+    def counting_app(self, port, host="0.0.0.0", count=1, secret="${DSTREAM_SECRET}", **more):
+        executors = {"count": count, "listen": "tcp://%s:%d" % (host, port)}
+        if secret is not None:
+            executors["secret"] = secret
+        executors.update(more)
+        return self.app(
+            {"in": {"type": "files", "dir": "in"}},
+            {"words": {"from": "in", "flat_map": {"word": "split(line)"}},
+             "n": {"from": "words", "group_by": ["word"], "aggregate": {"n": "count()"}}},
+            {"out": {"from": "n", "type": "console"}},
+            checkpoint={"dir": "state"}, executors=executors)
+
+    def begin(self, port, env=None, options=(), **more):
+        os.makedirs(self.path("in"), exist_ok=True)
+        environment = dict({"DSTREAM_SECRET": SECRET}, **(env or {}))
+        run = self.start(self.counting_app(port, **more), *options, env=environment)
+        run.until_log("executors may join")
+        return run
+
+    def join(self, port, *options, secret=SECRET, host="127.0.0.1", env=None):
+        environment = dict(os.environ, TMPDIR=self.tmpdir, **(env or {}))
+        environment.pop("DSTREAM_SECRET", None)
+        environment[scenario.MARK] = self.mark
+        if secret is not None:
+            environment["DSTREAM_SECRET"] = secret
+        process = subprocess.Popen(
+            [scenario.BINARY, "executor", "--driver", "tcp://%s:%d" % (host, port), *options],
+            env=environment, cwd=self.dir, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def expect_refused(self, process, words, status=WRONG_APP):
+        _, err = process.communicate(timeout=scenario.PATIENCE)
+        self.assertEqual(process.returncode, status, err)
+        self.assertIn(words, err.decode())
+
+    def counts(self, run):
+        total = {}
+        for row in run.rows():
+            total[row["word"]] = total.get(row["word"], 0) + row["n"]
+        return total
+
+    def until_all(self, run, n):
+        """Gives small files until so many executors take part."""
+        numbers = iter(range(1, 1000000))
+
+        def all_take_part():
+            self.write("in/small-%d" % next(numbers), "a b\n")
+            return run.last().get("executors") == n
+        run.until(all_take_part, "%d executors take part" % n)
+        return next(numbers) - 1
+
+    def test_beyond_this_host_there_is_a_secret(self):
+        app = self.counting_app(1234, secret=None)
+        for command in ("validate", "run", "explain"):
+            run = self.command(command, app, status=WRONG_APP)
+            self.assertIn("can be reached from other hosts", run.err())
+        self.command("validate", self.counting_app(1234, host="127.0.0.1", secret=None))
+        run = self.command("validate", self.counting_app(1234, secret="short"))
+        self.assertIn("is short", run.err())
+        self.assertNotIn('"short"', run.err())
+        run = self.start(app, "--set", "executors.secret=" + SECRET)
+        run.wait(64)
+        self.assertIn("command line", run.err())
+
+    def test_who_holds_the_secret_joins(self):
+        port = self.free_port()
+        self.write("secret", SECRET + "\n", aside=False)
+        os.chmod(self.path("secret"), 0o600)
+        run = self.begin(port, env=OFF, count=0)
+        first = self.join(port, env=OFF)
+        second = self.join(port, "--secret-file", self.path("secret"), secret="another one", env=OFF)
+        n = self.until_all(run, 2)
+        self.write("in/text", "a b c\n" * 10000)
+        run.until_rows_in(n + 10000)
+        run.stop()
+        self.assertEqual([first.wait(scenario.PATIENCE), second.wait(scenario.PATIENCE)], [0, 0])
+        self.assertEqual(self.counts(run), {"a": n + 10000, "b": n + 10000, "c": 10000})
+        self.assertIn("copied over links", run.log())
+
+    def test_executors_of_both_kinds_work_together(self):
+        """Bytes go over links between one that was started and one that joined."""
+        port = self.free_port()
+        self.write("secret", SECRET, aside=False)
+        os.chmod(self.path("secret"), 0o600)
+        run = self.begin(port, env=OFF, secret=None, secret_file="secret")
+        self.join(port, env=OFF)
+        n = self.until_all(run, 2)
+        self.write("in/text", "a b c\n" * 100000)
+        run.until_rows_in(n + 100000)
+        run.stop()
+        self.assertEqual(self.counts(run), {"a": n + 100000, "b": n + 100000, "c": 100000})
+        self.assertEqual(run.last()["failed_batches"], 0)
+
+    def test_who_does_not_hold_it_is_told(self):
+        port = self.free_port()
+        run = self.begin(port)
+        self.expect_refused(self.join(port, secret="another one"), "does not take our secret")
+        self.expect_refused(self.join(port, secret=None), "wants a secret")
+        self.expect_refused(self.join(port, secret=""), "wants a secret")
+        self.expect_refused(self.join(port, "--secret-file", "none"), "none", status=66)
+        self.expect_refused(self.join(port, secret=None, host="example.org"), "need a shared secret")
+        self.write("empty", "\n", aside=False)
+        self.expect_refused(self.join(port, "--secret-file", self.path("empty")), "one line")
+        run.until_log("hold another secret or none")
+        run.stop()
+
+    def test_a_driver_without_the_secret_gets_no_executor(self):
+        port = self.free_port()
+        run = self.begin(port, host="127.0.0.1", secret=None)
+        self.expect_refused(self.join(port), "another one, or none")
+        run.stop()
+
+    def test_the_secret_is_nowhere(self):
+        port = self.free_port()
+        literal = self.counting_app(port, secret=SECRET)
+        self.assertNotIn(SECRET, self.command("explain", literal).out())
+        run = self.begin(port, options=("--log-level", "debug"))
+        outside = self.join(port)
+        self.until_all(run, 2)
+        for pid in run.executors() + [outside.pid]:
+            for name in ("cmdline", "environ"):
+                with open("/proc/%d/%s" % (pid, name), "rb") as file:
+                    text = file.read().decode(errors="replace")
+                self.assertNotIn(SECRET, text)
+                for entry in text.split("\0"):
+                    if entry.startswith(("DSTREAM_KEY=", "DSTREAM_TOKEN=", "DSTREAM_SECRET=")):
+                        self.assertEqual(entry.split("=", 1)[1], "")
+        run.stop()
+        self.assertNotIn(SECRET, run.err())
+        for folder, _, names in os.walk(self.path("state")):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as file:
+                    self.assertNotIn(SECRET.encode(), file.read())
+
+    # ---- attacks ----
+
+    def connect_from(self, source, port):
+        s = socket.socket()
+        s.settimeout(5)
+        # Nothing of it is to stay in the way of who wants to listen later.
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        try:
+            s.bind((source, 0))
+            s.connect(("127.0.0.1", port))
+        except OSError:
+            s.close()
+            return None
+        return s
+
+    def attack(self, port, say, source, over):
+        """Connects and says things, again and again, and keeps some connections open."""
+        generator = random.Random(source)
+        kept = []
+        while not over.is_set():
+            s = self.connect_from(source, port)
+            if s is None:
+                continue
+            try:
+                say(s, generator, over)
+            except OSError:
+                pass
+            kept.append(s)
+            if len(kept) > 20:
+                kept.pop(0).close()
+        for s in kept:
+            s.close()
+
+    def test_strangers_do_no_harm(self):
+        def nothing(s, generator, over):
+            pass
+
+        def garbage(s, generator, over):
+            s.sendall(bytes(generator.getrandbits(8) for _ in range(generator.randrange(5000))))
+
+        def endless(s, generator, over):
+            s.sendall(knock())
+            while not over.is_set():
+                s.sendall(b"\0" * 65536)
+
+        def oversize(s, generator, over):
+            s.sendall(frame(generator.choice((KNOCK, PROOF, MESSAGE)), b"x", 2**32 - 1))
+
+        def half(s, generator, over):
+            s.sendall(knock()[:generator.randrange(44)])
+
+        def drip(s, generator, over):
+            for byte in knock() + frame(PROOF, b"\0" * 32):
+                s.sendall(bytes([byte]))
+                if over.wait(0.05):
+                    return
+
+        def guess(s, generator, over):
+            s.sendall(knock() + frame(PROOF, os.urandom(32)))
+            s.recv(1000)
+
+        def message_first(s, generator, over):
+            s.sendall(knock() + frame(MESSAGE, b"\0" * 1000))
+
+        port = self.free_port()
+        run = self.begin(port, count=2)
+        self.write("in/first", "a b\n")
+        run.until_rows_in(1)
+        run.until(lambda: run.last().get("executors") == 2, "both are there")
+        before = fds(run.pid), memory_kib(run.pid)
+        over = threading.Event()
+        says = (nothing, garbage, endless, oversize, half, drip, guess, message_first)
+        threads = [threading.Thread(target=self.attack, daemon=True,
+                                    args=(port, say, "127.0.1.%d" % (i + 1), over))
+                   for i, say in enumerate(says)]
+        for thread in threads:
+            thread.start()
+        try:
+            batches = run.last()["batches"]
+            ends = time.monotonic() + 5
+            most = 0
+            for number in range(1, 1000):
+                self.write("in/during-%d" % number, "a b\n")
+                run.until_rows_in(1 + number)
+                most = max(most, fds(run.pid))
+                if time.monotonic() > ends:
+                    break
+            self.assertGreater(run.last()["batches"], batches)
+            self.assertLess(most, before[0] + 200)
+            # One who holds the secret gets in all the same.
+            self.join(port)
+            number += self.until_all(run, 3)
+        finally:
+            over.set()
+        for thread in threads:
+            thread.join(scenario.PATIENCE)
+        scenario.until(lambda: fds(run.pid) <= before[0] + 10, "connections are closed")
+        if not scenario.is_sanitized():
+            self.assertLess(memory_kib(run.pid), before[1] + 20000)
+        run.until_rows_in(1 + number)
+        run.stop()
+        self.assertEqual(run.last()["failed_batches"], 0)
+        self.assertEqual(run.last()["executors_lost"], 0)
+        self.assertEqual(self.counts(run), {"a": 1 + number, "b": 1 + number})
+        self.assertIn("connections of strangers were closed", run.log())
+
+
+if __name__ == "__main__":
+    scenario.main()
