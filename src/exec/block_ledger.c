@@ -12,6 +12,7 @@ typedef struct account {
 
 typedef struct held_block {
     uint64_t receiver_id, block_id, offset, length;
+    uint64_t charge; /* what it counts */
 } held_block;
 
 struct ds_block_ledger {
@@ -90,6 +91,12 @@ static uint64_t kept_bytes(uint64_t length)
     return (length + 63) & ~(uint64_t)63;
 }
 
+static uint64_t charge_of(uint64_t kept, uint64_t reserved)
+{
+    uint64_t least = reserved < DS_LEAST_CHARGE ? reserved : DS_LEAST_CHARGE;
+    return kept > least ? kept : least;
+}
+
 void ds_block_ledger_report(ds_block_ledger *ledger, uint64_t receiver_id, uint64_t block_id,
                             uint64_t offset, uint64_t reserved, uint64_t length)
 {
@@ -101,10 +108,11 @@ void ds_block_ledger_report(ds_block_ledger *ledger, uint64_t receiver_id, uint6
     else
         ds_store_trim(ledger->store, offset, reserved, length);
     uint64_t kept = kept_bytes(length) < reserved ? kept_bytes(length) : reserved;
-    DS_ASSERT(kept <= a->held);
-    a->held -= reserved - kept;
+    uint64_t charge = length > 0 ? charge_of(kept, reserved) : 0;
+    DS_ASSERT(charge <= a->held);
+    a->held -= reserved - charge;
     if (length > 0)
-        add_block(ledger, (held_block){receiver_id, block_id, offset, kept});
+        add_block(ledger, (held_block){receiver_id, block_id, offset, kept, charge});
     pthread_mutex_unlock(&ledger->lock);
 }
 
@@ -119,8 +127,8 @@ bool ds_block_ledger_release(ds_block_ledger *ledger, uint64_t receiver_id, uint
         if (block->receiver_id == receiver_id && block->block_id >= first &&
             block->block_id <= last) {
             ds_store_give(ledger->store, block->offset, block->length);
-            DS_ASSERT(a != NULL && a->held >= block->length);
-            a->held -= block->length;
+            DS_ASSERT(a != NULL && a->held >= block->charge);
+            a->held -= block->charge;
         } else {
             ledger->blocks[kept++] = *block;
         }

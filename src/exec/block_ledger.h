@@ -3,14 +3,18 @@
  * many bytes each receiver may still take.
  *
  * A receiver has credit for a number of bytes. Room that it reserves counts, blocks that it
- * reported count until the driver releases them. So memory is bounded by the credits, and a
- * sender that is faster than the app is slowed at its socket. Thread-safe: receivers reserve
+ * reported count until the driver releases them, each as DS_LEAST_CHARGE bytes at least: what is
+ * known of a block takes memory, too, here and in the driver, and peers may bring about many small
+ * ones. So memory is bounded by the credits, and a sender that is faster than the app is slowed at
+ * its socket. Thread-safe: receivers reserve
  * and report, the core releases.
  */
 #ifndef DS_EXEC_BLOCK_LEDGER_H
 #define DS_EXEC_BLOCK_LEDGER_H
 
 #include "exec/store.h"
+
+#define DS_LEAST_CHARGE UINT64_C(4096) /* or its room, if that was less */
 
 typedef struct ds_block_ledger ds_block_ledger;
 
@@ -30,7 +34,7 @@ void ds_block_ledger_report(ds_block_ledger *ledger, uint64_t receiver_id, uint6
 /* Gives blocks first .. last back. Unknown ids have no effect. True if any was known. */
 bool ds_block_ledger_release(ds_block_ledger *ledger, uint64_t receiver_id, uint64_t first,
                              uint64_t last);
-/* Bytes that all receivers hold. */
+/* What all receivers hold, as it counts. */
 uint64_t ds_block_ledger_bytes(ds_block_ledger *ledger);
 
 #endif

@@ -13,6 +13,7 @@
 #define MOST_PLANS 8u
 #define LEAST_SHARE ((int64_t)1 << 20)
 #define REST_US INT64_C(300000) /* between two looks at what is not needed any more */
+#define UNFINISHED_PART 8       /* of the budget, which is about half of the memory */
 #define RECEIVER_GIVE_UP_MS 10000
 #define RECEIVER_IDLE_MS 500
 
@@ -533,7 +534,20 @@ static uint32_t block_bytes(const ds_app *app, uint64_t credit_bytes)
     return (uint32_t)(bytes > least ? bytes : least);
 }
 
-static ds_receiver_spec receiver_spec(const ds_app *app, const ds_app_source *source,
+/* Receivers together may hold a sixteenth of the memory of records that have not ended, beside what
+ * they read into; one each at least. */
+static uint32_t long_records(const ds_executor *e, const ds_app *app)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < app->n_sources; i++)
+        n += app->sources[i].type == DS_SOURCE_SOCKET;
+    int64_t bytes = e->config.memory_bytes / UNFINISHED_PART / (n > 0 ? n : 1);
+    int64_t places = bytes / (app->limits_record + 1);
+    return places < 1 ? 1 : places > UINT16_MAX ? UINT16_MAX : (uint32_t)places;
+}
+
+static ds_receiver_spec receiver_spec(const ds_executor *e, const ds_app *app,
+                                      const ds_app_source *source,
                                       const ds_msg_receiver_start *start)
 {
     ds_receiver_kind kind = source->type == DS_SOURCE_STDIN ? DS_RECEIVE_STDIN
@@ -552,6 +566,7 @@ static ds_receiver_spec receiver_spec(const ds_app *app, const ds_app_source *so
                               .until_idle = start->until_idle,
                               .idle_ms = RECEIVER_IDLE_MS,
                               .give_up_ms = RECEIVER_GIVE_UP_MS,
+                              .long_records = long_records(e, app),
                               .rate = start->rate,
                               .ack = source->ack,
                               .log_folder = start->log_folder};
@@ -570,7 +585,7 @@ static void on_receiver_start(ds_executor *e, const ds_msg_receiver_start *start
         return;
     }
     ds_block_ledger_open(e->ledger, start->receiver_id, start->credit_bytes);
-    ds_receiver_spec spec = receiver_spec(held->app, &held->app->sources[start->source], start);
+    ds_receiver_spec spec = receiver_spec(e, held->app, &held->app->sources[start->source], start);
     e->ports.receiver_add(e->ports.arg, &spec);
 }
 

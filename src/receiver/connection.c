@@ -1,4 +1,4 @@
-#include "receiver/intake.h"
+#include "receiver/long_records.h"
 
 #include "base/memory.h"
 
@@ -42,6 +42,13 @@ static void pause_reading(ds_connection *c)
     ds_poller_unwatch(c->intake->poller, &c->watch);
     c->waiting = true;
     c->intake->paused = true;
+}
+
+/* Stops reading until there is a place for a long record. */
+static void wait_for_place(ds_connection *c)
+{
+    ds_poller_unwatch(c->intake->poller, &c->watch);
+    c->waiting = true;
 }
 
 /* Pays for what came. Who was read goes behind all others. */
@@ -118,6 +125,11 @@ static void on_readable(ds_watch *watch)
     }
     if (length > ds_rate_limit_bytes(limit))
         length = ds_rate_limit_bytes(limit);
+    length = ds_long_records_allow(c, length);
+    if (length == 0) {
+        wait_for_place(c);
+        return;
+    }
     ssize_t n = read(watch->fd, bytes, length);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
@@ -129,6 +141,7 @@ static void on_readable(ds_watch *watch)
     c->intake->bytes_at_us = c->intake->poller->now_us;
     ds_block_cutter_fill(&c->intake->cutter, &c->stream, (size_t)n);
     bool settled = ds_connection_settle(c);
+    ds_long_records_note(c);
     pay(c, (size_t)n);
     if (!settled)
         stall(c);
@@ -150,6 +163,7 @@ int ds_connection_open(ds_intake *intake, int fd)
 void ds_connection_close(ds_connection *c)
 {
     ds_poller_unwatch(c->intake->poller, &c->watch);
+    ds_long_records_leave(c);
     unlink_connection(c);
     ds_record_stream_fini(&c->stream);
     if (c->watch.fd != STDIN_FILENO)

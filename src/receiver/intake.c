@@ -1,5 +1,7 @@
 #include "receiver/intake.h"
 
+#include "receiver/long_records.h"
+
 #include "base/assert.h"
 #include "base/memory.h"
 
@@ -163,6 +165,8 @@ int64_t ds_intake_deadline(const ds_intake *intake)
     int64_t least = intake->ops->deadline(intake);
     int64_t resume = resume_us(intake);
     least = intake->cut_at_us < least ? intake->cut_at_us : least;
+    if (ds_long_records_has_room(intake))
+        return intake->poller->now_us;
     least = intake->tell_us < least ? intake->tell_us : least;
     return resume < least ? resume : least;
 }
@@ -177,6 +181,8 @@ void ds_intake_timer(ds_intake *intake)
     if (resume_us(intake) <= intake->poller->now_us &&
         ds_rate_limit_allows(&intake->limit, intake->poller->now_us))
         resume_some(intake);
+    if (ds_long_records_has_room(intake))
+        ds_long_records_resume(intake);
     if (intake->ops->deadline(intake) <= intake->poller->now_us)
         intake->ops->timer(intake);
 }

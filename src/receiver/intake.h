@@ -26,11 +26,12 @@ typedef struct ds_connection {
     ds_intake *intake;
     struct ds_connection *next, **link;
     ds_record_stream stream;
-    bool waiting;  /* for room, or for tokens; not watched meanwhile */
-    bool ended;    /* the end was read; what it left may wait for room */
-    bool received; /* any byte */
-    int error;     /* errno if it ended by one */
-    bool lingers;  /* it ended, and its peer is still to be told what is safe */
+    bool waiting;   /* for room, for tokens, for a place; not watched meanwhile */
+    bool has_place; /* for a long record */
+    bool ended;     /* the end was read; what it left may wait for room */
+    bool received;  /* any byte */
+    int error;      /* errno if it ended by one */
+    bool lingers;   /* it ended, and its peer is still to be told what is safe */
     ds_ack ack;
 } ds_connection;
 
@@ -62,8 +63,10 @@ struct ds_intake {
     ds_block_cutter cutter;
     ds_connection *connections, **last; /* with a rate the one that was read last comes last */
     uint32_t n_connections;
-    bool stalled; /* the sink refused room: connections may be waiting */
-    bool paused;  /* there were no tokens: likewise */
+    bool stalled;    /* the sink refused room: connections may be waiting */
+    bool paused;     /* there were no tokens: likewise */
+    bool crowded;    /* there was no place for a long record: likewise */
+    uint32_t n_long; /* connections that have one */
     ds_rate_limit limit;
     uint64_t taken;      /* records that the limit knows of */
     int64_t cut_at_us;   /* when the block interval has passed */

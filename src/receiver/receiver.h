@@ -68,6 +68,9 @@ typedef struct ds_receiver_spec {
     /* CONNECT: if the peer was never reached for so long since the start, FAILED with
      * DS_ERR_UNAVAILABLE. 0: tries for ever. */
     int give_up_ms;
+    /* Connections at a time that may hold much of a record that has not ended (long_records.h);
+     * 0: any number. */
+    uint32_t long_records;
     uint64_t rate;          /* records a second that are read at most; 0: no limit */
     bool ack;               /* peers are told what is durable (ds_receivers_durable) */
     const char *log_folder; /* for the log writer (log_writer.h); "" or NULL: no log */

@@ -37,6 +37,7 @@ struct ds_receivers {
     pthread_mutex_t lock;
     command *commands; /* guarded by lock */
     size_t n_commands, capacity;
+    bool credit_queued; /* guarded by lock */
 };
 
 /* Carries out the ends that were asked for. */
@@ -125,6 +126,7 @@ static void run_commands(ds_receivers *receivers)
     size_t n = receivers->n_commands;
     receivers->commands = NULL;
     receivers->n_commands = receivers->capacity = 0;
+    receivers->credit_queued = false;
     pthread_mutex_unlock(&receivers->lock);
     for (size_t i = 0; i < n; i++) {
         if (!receivers->stopping)
@@ -258,7 +260,12 @@ void ds_receivers_cut(ds_receivers *receivers, uint64_t tick)
 
 void ds_receivers_credit(ds_receivers *receivers)
 {
-    queue(receivers, (command){.kind = CREDIT});
+    pthread_mutex_lock(&receivers->lock);
+    bool queued = receivers->credit_queued; /* one is for all that was released until then */
+    receivers->credit_queued = true;
+    pthread_mutex_unlock(&receivers->lock);
+    if (!queued)
+        queue(receivers, (command){.kind = CREDIT});
 }
 
 void ds_receivers_rate(ds_receivers *receivers, uint64_t receiver_id, uint64_t rate)

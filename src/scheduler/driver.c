@@ -251,6 +251,9 @@ void ds_driver_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wall_ms)
         int64_t tasks = ds_driver_dispatch_deadline(d);
         if (tasks < *mono_us)
             *mono_us = tasks;
+        int64_t behind = ds_driver_behind_deadline(d);
+        if (behind < *mono_us)
+            *mono_us = behind;
         int64_t tables = ds_driver_tables_deadline(d);
         if (tables < *mono_us)
             *mono_us = tables;

@@ -1,7 +1,7 @@
 /*
  * Counting, by sink and by stream; how far behind the batches are; and what lives now.
  *
- * A batch is late from its batch time on until it is committed. When batches wait and the oldest is
+ * A batch is late from its batch time on until it is committed. When one is
  * late by some intervals, that is logged, again and again at a limited rate, and that it is over.
  */
 #include "base/assert.h"
@@ -147,25 +147,30 @@ static int64_t behind_ms(const ds_driver *d)
     return d->wall_ms > since ? d->wall_ms - since : 0;
 }
 
+/* Being so late is worth telling. */
+static int64_t most_behind_ms(const ds_driver *d)
+{
+    int64_t most = BEHIND_INTERVALS * d->plan->app->interval_ms;
+    return most > BEHIND_LEAST_MS ? most : BEHIND_LEAST_MS;
+}
+
 ds_driver_health ds_driver_get_health(const ds_driver *d)
 {
     bool running = d->phase == DS_PHASE_RUNNING || d->phase == DS_PHASE_STOPPING;
     int64_t behind = running && !d->config.virtual_time ? behind_ms(d) : 0;
-    int64_t most = BEHIND_INTERVALS * d->plan->app->interval_ms;
-    most = most > BEHIND_LEAST_MS ? most : BEHIND_LEAST_MS;
     return (ds_driver_health){.running = running,
                               .ran = d->progress.batches > 0 ||
                                      (d->n_passed > 0 && d->batches == NULL),
                               .executors = d->progress.executors,
                               .batches = d->n_batches,
                               .behind_ms = behind,
-                              .behind = behind >= most};
+                              .behind = behind >= most_behind_ms(d)};
 }
 
 void ds_driver_watch_behind(ds_driver *d)
 {
     ds_driver_health health = ds_driver_get_health(d);
-    bool behind = health.behind && health.batches > 1 && !d->config.available_now;
+    bool behind = health.behind && health.batches > 0 && !d->config.available_now;
     d->progress.behind_ms = health.behind_ms;
     if (!behind && d->behind_shown_us != 0 && !health.behind) {
         ds_log_info("batches keep up again");
@@ -177,6 +182,17 @@ void ds_driver_watch_behind(ds_driver *d)
     ds_log_warn("batches wait: %u, %" PRId64 " s behind", health.batches, health.behind_ms / 1000);
     d->behind_shown_us = d->now_us;
     d->progress.behind_reports++;
+}
+
+int64_t ds_driver_behind_deadline(const ds_driver *d)
+{
+    bool running = d->phase == DS_PHASE_RUNNING || d->phase == DS_PHASE_STOPPING;
+    if (!running || d->batches == NULL || d->config.virtual_time || d->config.available_now)
+        return INT64_MAX;
+    if (d->behind_shown_us != 0)
+        return d->behind_shown_us + BEHIND_EVERY_US;
+    int64_t left_ms = most_behind_ms(d) - behind_ms(d);
+    return d->now_us + (left_ms > 1 ? left_ms : 1) * 1000;
 }
 
 /* ---- what lives ---- */

@@ -208,6 +208,7 @@ void ds_driver_figure_commit(ds_driver *driver, const ds_commit *commit, bool fa
 void ds_driver_figure_batch(ds_driver *driver, const ds_batch *batch);
 /* Logs that batches wait, now and then. */
 void ds_driver_watch_behind(ds_driver *driver);
+int64_t ds_driver_behind_deadline(const ds_driver *driver);
 
 /* back-pressure: driver_rates.c */
 void ds_driver_make_rates(ds_driver *driver);

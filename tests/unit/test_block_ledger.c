@@ -27,23 +27,42 @@ START_TEST(credit_bounds_what_is_held)
     kit_open(&k, 1 << 20);
     uint64_t a, b, c;
     ck_assert(!ds_block_ledger_reserve(k.ledger, 1, 100, &a)); /* no account */
-    ds_block_ledger_open(k.ledger, 1, 2048);
+    ds_block_ledger_open(k.ledger, 1, 20480);
     ds_block_ledger_open(k.ledger, 1, 1); /* known: left as it is */
-    ck_assert(ds_block_ledger_reserve(k.ledger, 1, 1024, &a));
-    ck_assert(ds_block_ledger_reserve(k.ledger, 1, 1024, &b));
+    ck_assert(ds_block_ledger_reserve(k.ledger, 1, 10240, &a));
+    ck_assert(ds_block_ledger_reserve(k.ledger, 1, 10240, &b));
     ck_assert(!ds_block_ledger_reserve(k.ledger, 1, 1, &c));
-    ck_assert_uint_eq(ds_block_ledger_bytes(k.ledger), 2048);
+    ck_assert_uint_eq(ds_block_ledger_bytes(k.ledger), 20480);
     /* A block counts with what is kept of its room. */
-    ds_block_ledger_report(k.ledger, 1, 1, a, 1024, 500);
-    ck_assert_uint_eq(ds_block_ledger_bytes(k.ledger), 1024 + 512);
-    ck_assert(ds_block_ledger_reserve(k.ledger, 1, 512, &c));
-    ds_block_ledger_report(k.ledger, 1, 0, c, 512, 0); /* nothing came */
-    ds_block_ledger_report(k.ledger, 1, 2, b, 1024, 1024);
-    ck_assert_uint_eq(ds_block_ledger_bytes(k.ledger), 512 + 1024);
-    ck_assert_uint_eq(ds_store_used(k.store), 512 + 1024);
+    ds_block_ledger_report(k.ledger, 1, 1, a, 10240, 5000);
+    ck_assert_uint_eq(ds_block_ledger_bytes(k.ledger), 10240 + 5056);
+    ck_assert(ds_block_ledger_reserve(k.ledger, 1, 5120, &c));
+    ds_block_ledger_report(k.ledger, 1, 0, c, 5120, 0); /* nothing came */
+    ds_block_ledger_report(k.ledger, 1, 2, b, 10240, 10240);
+    ck_assert_uint_eq(ds_block_ledger_bytes(k.ledger), 5056 + 10240);
+    ck_assert_uint_eq(ds_store_used(k.store), 5056 + 10240);
     ck_assert(ds_block_ledger_release(k.ledger, 1, 1, 2));
     ck_assert_uint_eq(ds_block_ledger_bytes(k.ledger), 0);
     ck_assert_uint_eq(ds_store_used(k.store), 0);
+    kit_close(&k);
+}
+END_TEST
+
+/* What is known of a block takes memory, too: many small ones are no way around the credit. */
+START_TEST(small_blocks_count_as_more)
+{
+    kit k;
+    kit_open(&k, 1 << 20);
+    uint64_t offset, n = 0;
+    ds_block_ledger_open(k.ledger, 1, 100 * DS_LEAST_CHARGE);
+    while (ds_block_ledger_reserve(k.ledger, 1, 8192, &offset))
+        ds_block_ledger_report(k.ledger, 1, ++n, offset, 8192, 1);
+    ck_assert_uint_eq(n, 99); /* and there was room for the last, but not for one more */
+    ck_assert_uint_eq(ds_store_used(k.store), 99 * 64);
+    ck_assert(ds_block_ledger_release(k.ledger, 1, 1, 50));
+    ck_assert_uint_eq(ds_block_ledger_bytes(k.ledger), 49 * DS_LEAST_CHARGE);
+    ck_assert(ds_block_ledger_release(k.ledger, 1, 51, 99));
+    ck_assert_uint_eq(ds_block_ledger_bytes(k.ledger), 0);
     kit_close(&k);
 }
 END_TEST
@@ -107,5 +126,5 @@ START_TEST(a_full_store_refuses)
 }
 END_TEST
 
-UNIT_MAIN("block_ledger", credit_bounds_what_is_held, one_room_is_always_granted,
-          release_knows_receivers_and_ranges, a_full_store_refuses)
+UNIT_MAIN("block_ledger", credit_bounds_what_is_held, small_blocks_count_as_more,
+          one_room_is_always_granted, release_knows_receivers_and_ranges, a_full_store_refuses)

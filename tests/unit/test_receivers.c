@@ -700,6 +700,79 @@ START_TEST(clients_with_headers)
 }
 END_TEST
 
+/* ------------------------------------------------------------------- long records */
+
+#define LONG 5000
+
+/* Only so many clients hold much of a record; others wait, and those with short ones do not. */
+static void check_places(bool by_closing)
+{
+    inbox in;
+    inbox_open(&in, PLENTY);
+    ds_receiver_spec spec = spec_of(DS_RECEIVE_LISTEN, 0);
+    spec.record_limit = 8000;
+    spec.block_interval_ms = 1;
+    spec.long_records = 2;
+    uint16_t port = start_listening(&in, spec);
+    int clients[10], small = dial(port);
+    char half[LONG];
+    memset(half, 'x', sizeof half);
+    for (int i = 0; i < 10; i++) {
+        clients[i] = dial(port);
+        send_bytes(clients[i], half, sizeof half);
+    }
+    for (int i = 1; i <= 50; i++) {
+        send_text(small, "small\n");
+        INBOX_WAIT(&in, in.of[1].records == (uint64_t)i);
+    }
+    for (int i = 0; i < 10; i++) {
+        if (!by_closing)
+            send_text(clients[i], "!\n");
+        close(clients[i]);
+    }
+    INBOX_WAIT(&in, in.of[1].records == 60);
+    inbox_stop(&in, 1);
+    ck_assert_uint_eq(in.of[1].cut_short, by_closing ? 10 : 0);
+    ck_assert_uint_eq(in.of[1].bytes.length, 50 * 6 + 10 * (LONG + (by_closing ? 1 : 2)));
+    ck_assert_uint_eq(in.of[1].too_long, 0);
+    close(small);
+    inbox_close(&in);
+}
+
+START_TEST(long_records_wait_for_a_place)
+{
+    check_places(false);
+    check_places(true);
+}
+END_TEST
+
+/* Records that are too long need no place for ever, either. */
+START_TEST(records_without_end_leave_their_place)
+{
+    inbox in;
+    inbox_open(&in, PLENTY);
+    ds_receiver_spec spec = spec_of(DS_RECEIVE_LISTEN, 0);
+    spec.record_limit = 8000;
+    spec.block_interval_ms = 1;
+    spec.long_records = 1;
+    uint16_t port = start_listening(&in, spec);
+    int clients[5];
+    static char endless[100000];
+    memset(endless, 'x', sizeof endless);
+    for (int i = 0; i < 5; i++) {
+        clients[i] = dial(port);
+        send_bytes(clients[i], endless, sizeof endless);
+    }
+    for (int i = 4; i >= 0; i--)
+        send_text(clients[i], "\nend\n");
+    INBOX_WAIT(&in, in.of[1].records == 5 && in.of[1].too_long == 5);
+    for (int i = 0; i < 5; i++)
+        close(clients[i]);
+    inbox_stop(&in, 1);
+    inbox_close(&in);
+}
+END_TEST
+
 /* ------------------------------------------------------------------- rates */
 
 START_TEST(a_rate_is_kept_until_it_is_changed)
@@ -810,5 +883,6 @@ UNIT_MAIN("receivers", connects_again_after_a_hang_up, tries_until_the_peer_is_t
           a_hang_up_without_credit_loses_nothing, a_stop_without_credit_says_what_is_dropped,
           a_stop_reports_what_was_read, counters_survive_a_stop, blocks_come_before_their_tick,
           idle_receivers_hold_no_room, the_interval_cuts_and_full_blocks_are_cut,
-          clients_with_headers, a_rate_is_kept_until_it_is_changed, many_connections_share_a_rate,
-          rates_and_credit_together, stopping_all_reports_nothing)
+          clients_with_headers, long_records_wait_for_a_place,
+          records_without_end_leave_their_place, a_rate_is_kept_until_it_is_changed,
+          many_connections_share_a_rate, rates_and_credit_together, stopping_all_reports_nothing)
