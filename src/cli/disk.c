@@ -11,6 +11,7 @@ struct ds_disk {
     pthread_mutex_t lock;
     pthread_cond_t filled;
     ds_disk_job *first, **last;
+    size_t waiting; /* the one that runs counts, too */
     bool stopping;
 };
 
@@ -36,6 +37,9 @@ static void *work(void *arg)
     while ((job = take(disk)) != NULL) {
         job->run(job);
         job->free(job);
+        pthread_mutex_lock(&disk->lock);
+        disk->waiting--;
+        pthread_mutex_unlock(&disk->lock);
     }
     return NULL;
 }
@@ -56,9 +60,18 @@ void ds_disk_add(ds_disk *disk, ds_disk_job *job)
     job->next = NULL;
     pthread_mutex_lock(&disk->lock);
     *disk->last = job;
+    disk->waiting++;
     disk->last = &job->next;
     pthread_cond_signal(&disk->filled);
     pthread_mutex_unlock(&disk->lock);
+}
+
+size_t ds_disk_waiting(ds_disk *disk)
+{
+    pthread_mutex_lock(&disk->lock);
+    size_t waiting = disk->waiting;
+    pthread_mutex_unlock(&disk->lock);
+    return waiting;
 }
 
 void ds_disk_stop(ds_disk *disk)

@@ -20,6 +20,8 @@ typedef struct ds_disk_job {
 ds_disk *ds_disk_start(void);
 /* Queues a job, which the disk thread then owns. Any thread. */
 void ds_disk_add(ds_disk *disk, ds_disk_job *job);
+/* How many jobs wait or run. Any thread. */
+size_t ds_disk_waiting(ds_disk *disk);
 /* Runs what is queued, ends the thread and frees. */
 void ds_disk_stop(ds_disk *disk);
 

@@ -693,6 +693,7 @@ static void on_request(void *arg, uint64_t request, uint32_t page)
 static void answer_request(driver_loop *loop, const mail *m)
 {
     loop->figures.mail_waiting = ds_mailbox_waiting(loop->mailbox);
+    loop->figures.disk_jobs = ds_disk_waiting(loop->disk);
     loop->figures.mail_dropped = atomic_load(&loop->beats_dropped);
     ds_api_answer(loop->api, m->ticket, m->source, loop->plan, loop->control, &loop->figures);
 }

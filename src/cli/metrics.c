@@ -97,6 +97,8 @@ static const figure app_figures[] = {
     COUNTER("batches", batches, "Batches that were committed."),
     COUNTER("batches_failed", failed_batches, "Batches that were given up."),
     COUNTER("batches_behind_reports", behind_reports, "How often it was logged that batches wait."),
+    COUNTER("receiver_stops", refused,
+            "How often a receiver found no room, and stopped reading for a while."),
     COUNTER("rows_in", rows_in, "Records that were read from sources, but for bad ones."),
     COUNTER("bytes_in", bytes_in, "Bytes that were read."),
     COUNTER("rows_out", rows_out, "Rows that were given to sinks."),
@@ -397,6 +399,8 @@ static void put_driver(ds_buffer *out, const ds_plan *plan, const ds_loop_figure
     seconds(out, "driver_cpu_seconds_total", "counter", "Processor time of the driver.", cpu_us());
     count(out, "driver_events_waiting", "gauge", "Events that wait for the control.",
           loop->mail_waiting);
+    count(out, "driver_disk_jobs", "gauge", "Jobs that the disk thread has or that wait for it.",
+          loop->disk_jobs);
     count(out, "driver_heartbeats_dropped_total", "counter",
           "Heartbeats that were dropped as too many events waited.", loop->mail_dropped);
     count(out, "api_requests_total", "counter", "Requests over HTTP.", loop->requests);

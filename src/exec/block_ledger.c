@@ -22,6 +22,7 @@ struct ds_block_ledger {
     size_t n_accounts;
     held_block *blocks;
     size_t n_blocks, capacity;
+    uint64_t refused;
 };
 
 ds_block_ledger *ds_block_ledger_new(ds_store *store)
@@ -71,6 +72,8 @@ bool ds_block_ledger_reserve(ds_block_ledger *ledger, uint64_t receiver_id, uint
     bool taken = allowed && ds_store_take(ledger->store, bytes, offset);
     if (taken)
         a->held += bytes;
+    else
+        ledger->refused++;
     pthread_mutex_unlock(&ledger->lock);
     return taken;
 }
@@ -137,6 +140,14 @@ bool ds_block_ledger_release(ds_block_ledger *ledger, uint64_t receiver_id, uint
     ledger->n_blocks = kept;
     pthread_mutex_unlock(&ledger->lock);
     return any;
+}
+
+uint64_t ds_block_ledger_refused(ds_block_ledger *ledger)
+{
+    pthread_mutex_lock(&ledger->lock);
+    uint64_t refused = ledger->refused;
+    pthread_mutex_unlock(&ledger->lock);
+    return refused;
 }
 
 uint64_t ds_block_ledger_bytes(ds_block_ledger *ledger)

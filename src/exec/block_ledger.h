@@ -34,6 +34,8 @@ void ds_block_ledger_report(ds_block_ledger *ledger, uint64_t receiver_id, uint6
 /* Gives blocks first .. last back. Unknown ids have no effect. True if any was known. */
 bool ds_block_ledger_release(ds_block_ledger *ledger, uint64_t receiver_id, uint64_t first,
                              uint64_t last);
+/* How often room was refused. */
+uint64_t ds_block_ledger_refused(ds_block_ledger *ledger);
 /* What all receivers hold, as it counts. */
 uint64_t ds_block_ledger_bytes(ds_block_ledger *ledger);
 

@@ -199,6 +199,7 @@ static void beat(ds_executor *e, int64_t now_us)
     message.heartbeat.used_bytes = (uint64_t)atomic_load(&e->budget.used_bytes);
     message.heartbeat.store_used = ds_store_used(e->config.store);
     message.heartbeat.store_peak = ds_store_peak(e->config.store);
+    message.heartbeat.refused = ds_block_ledger_refused(e->ledger);
     send(e, &message);
     e->next_heartbeat_us = now_us + e->heartbeat_us;
 }

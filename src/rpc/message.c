@@ -363,6 +363,7 @@ static void heartbeat_fields(ds_wire *wire, ds_message *message)
     ds_wire_u64(wire, &m->used_bytes);
     ds_wire_u64(wire, &m->store_used);
     ds_wire_u64(wire, &m->store_peak);
+    ds_wire_u64(wire, &m->refused);
 }
 
 static void stop_fields(ds_wire *wire, ds_message *message)

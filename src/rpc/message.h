@@ -369,6 +369,7 @@ typedef struct ds_msg_release {
 typedef struct ds_msg_heartbeat {
     uint64_t used_bytes; /* of its memory budget */
     uint64_t store_used, store_peak;
+    uint64_t refused; /* how often a receiver found no room, and stopped reading */
 } ds_msg_heartbeat;
 
 /* Ends the executor. */

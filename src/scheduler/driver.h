@@ -126,6 +126,7 @@ typedef struct ds_progress {
     uint64_t blocks_lost, records_lost, bytes_lost;
     uint64_t blocks_waiting;
     uint32_t batches_waiting;
+    uint64_t refused;        /* how often a receiver found no room, and stopped reading */
     int64_t behind_ms;       /* since the time of the oldest batch that is due and not committed */
     uint64_t behind_reports; /* how often that was logged */
     ds_histogram processing, scheduling, delay; /* of batches: from start to commit; from being

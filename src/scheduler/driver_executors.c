@@ -203,6 +203,9 @@ void ds_driver_on_message(ds_driver *d, uint64_t peer, const ds_message *message
     case DS_MSG_HEARTBEAT:
         entry->used_bytes = message->heartbeat.used_bytes + message->heartbeat.store_used;
         entry->store_used = message->heartbeat.store_used;
+        if (message->heartbeat.refused > entry->refused)
+            d->progress.refused += message->heartbeat.refused - entry->refused;
+        entry->refused = message->heartbeat.refused;
         break;
     default: break; /* not for drivers: passed over */
     }

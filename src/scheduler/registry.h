@@ -39,6 +39,7 @@ typedef struct ds_executor_entry {
     int64_t launched_us, ready_us, heard_us; /* ready_us: 0 before */
     uint64_t used_bytes;                     /* as last told, with store_used */
     uint64_t store_used;
+    uint64_t refused;
     uint32_t running;        /* tasks there now */
     uint32_t owned;          /* key partitions that live there */
     uint32_t receivers;      /* running there */

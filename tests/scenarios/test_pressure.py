@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-import unittest
+import urllib.request
 
 import scenario
 
@@ -109,7 +109,9 @@ class Slow(Pressure):
             self.assertEqual(int(json.loads(line)["line"].split()[0]), i)
 
     def test_a_console_that_nobody_reads(self):
-        run = self.start(self.listening_app(), stdout=subprocess.PIPE)
+        api = self.free_port()
+        run = self.start(self.listening_app(api={"listen": "127.0.0.1:%d" % api}), "--set",
+                         "executors.heartbeat=5s", stdout=subprocess.PIPE)
         run.until_log("listening on")
         sender = Sender(self.connect(self.port), numbers(100))
         self.watch(run, self.standing_still([sender]), "the sender waits")
@@ -118,6 +120,13 @@ class Slow(Pressure):
         self.assertEqual(sender.sent, stood)
         self.assertGreater(stood, 0)
         run.until_log("batches wait: ")
+        def figure(name):
+            with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % api) as page:
+                return float(re.search(r"^dstream_%s (\S+)$" % name, page.read().decode(), re.M)[1])
+        run.until(lambda: figure("receiver_stops_total") > 0, "that it stopped reading is told")
+        self.assertGreater(figure("batches_waiting"), 0)
+        self.assertGreater(figure("behind_seconds"), 1)
+        self.assertEqual(figure("ready"), 0)
         # Somebody reads: all of it comes out, once and in order, and the sender goes on.
         sender.stopping = True
         rows, output = [], run.process.stdout

@@ -57,6 +57,7 @@ START_TEST(small_blocks_count_as_more)
     ds_block_ledger_open(k.ledger, 1, 100 * DS_LEAST_CHARGE);
     while (ds_block_ledger_reserve(k.ledger, 1, 8192, &offset))
         ds_block_ledger_report(k.ledger, 1, ++n, offset, 8192, 1);
+    ck_assert_uint_eq(ds_block_ledger_refused(k.ledger), 1);
     ck_assert_uint_eq(n, 99); /* and there was room for the last, but not for one more */
     ck_assert_uint_eq(ds_store_used(k.store), 99 * 64);
     ck_assert(ds_block_ledger_release(k.ledger, 1, 1, 50));

@@ -181,7 +181,7 @@ static ds_message full(uint8_t type)
         m.release =
             (ds_msg_release){some_batches, 3, some_ranges, 2, some_batches, 2, some_refs, 2};
         break;
-    case DS_MSG_HEARTBEAT: m.heartbeat = (ds_msg_heartbeat){1, 2, UINT64_MAX}; break;
+    case DS_MSG_HEARTBEAT: m.heartbeat = (ds_msg_heartbeat){1, 2, UINT64_MAX, 4}; break;
     case DS_MSG_STOP: m.stop.reason = "the app has ended"; break;
     case DS_MSG_FETCH: m.fetch = (ds_msg_fetch){3, {4, UINT64_MAX, DS_FETCH_LIMIT}}; break;
     default: return full_of_kept(type);
@@ -391,6 +391,7 @@ static void same(const ds_message *a, const ds_message *b)
     case DS_MSG_CUT_DONE: SAME(cut_done.tick); break;
     case DS_MSG_HEARTBEAT:
         SAME(heartbeat.used_bytes), SAME(heartbeat.store_used), SAME(heartbeat.store_peak);
+        SAME(heartbeat.refused);
         break;
     case DS_MSG_STOP: SAME_TEXT(stop.reason); break;
     case DS_MSG_FETCH: SAME(fetch.number), same_ref(&a->fetch.ref, &b->fetch.ref); break;
