@@ -82,12 +82,14 @@ static void slide(ds_window *window, const ds_window_spec *w, scene *s)
 
 static void change(ds_state *state, scene *s)
 {
-    const ds_column *columns[5];
-    ds_column *made[5];
+    ds_column *rows_made[5], *made[5];
+    const ds_column *const *columns = (const ds_column *const *)rows_made;
     uint64_t hashes[ROWS];
     uint32_t ids[DS_CHUNK_ROWS], n, at = 0, n_rows = s->t % 20 == 0 ? ROWS : ROWS / 2;
     for (int c = 0; c < 5; c++)
-        columns[c] = rows_of(s->arena, &s->heap, c < 2 ? keys[c] : values[c - 2], n_rows);
+        rows_made[c] = rows_of(s->arena, &s->heap, c < 2 ? keys[c] : values[c - 2], n_rows);
+    for (uint32_t i = 0; i < n_rows; i++)
+        rows_made[2]->ints[i] += s->t;
     ds_state_begin(state);
     ds_hash_rows(&s->heap, columns, 2, n_rows, hashes);
     ds_state_find(state, &s->heap, columns, hashes, n_rows, ids);
