@@ -153,6 +153,20 @@ void *ds_budget_resize(ds_budget *budget, void *p, size_t old, size_t size)
     return p;
 }
 
+void *ds_budget_adopt(ds_budget *budget, void *p, size_t size)
+{
+    ds_paged *paged = paged_of(budget);
+    void *moved = paged == NULL ? NULL : ds_paged_alloc(paged, budget, size);
+    if (moved == NULL) {
+        ds_budget_charge(budget, (int64_t)size);
+        return p;
+    }
+    memcpy(moved, p, size);
+    free(p);
+    ds_paged_relieve(paged);
+    return moved;
+}
+
 void ds_budget_free(ds_budget *budget, void *p, size_t size)
 {
     ds_paged *paged = paged_of(budget);

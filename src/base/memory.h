@@ -67,6 +67,8 @@ void *ds_budget_alloc(ds_budget *budget, size_t size) __attribute__((returns_non
 /* Resizes p (NULL if old is 0); what is new is cleared. */
 void *ds_budget_resize(ds_budget *budget, void *p, size_t old, size_t size)
     __attribute__((returns_nonnull));
+/* Takes memory from ds_alloc into the budget; it may move. To be freed by ds_budget_free. */
+void *ds_budget_adopt(ds_budget *budget, void *p, size_t size) __attribute__((returns_nonnull));
 /* p may be NULL if size is 0. */
 void ds_budget_free(ds_budget *budget, void *p, size_t size);
 

@@ -34,7 +34,7 @@ typedef struct boxed {
  * heap at their places, for the other argument, and then the boxes. */
 static void box_rows(boxed *b, const ds_agg_state *state, const ds_agg_rows *in)
 {
-    b->arena = ds_arena_new(state->budget);
+    b->arena = ds_arena_new(ds_budget_plain(state->budget));
     ds_heap_init(&b->heap, b->arena);
     for (uint32_t i = 0; i < in->heap->n_buffers; i++)
         ds_heap_add(&b->heap, in->heap->buffers[i]);

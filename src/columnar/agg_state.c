@@ -2,9 +2,13 @@
 
 #include "base/assert.h"
 #include "columnar/growable.h"
+#include "columnar/slice.h"
 
 #include <math.h>
 #include <stdio.h>
+
+#define PART_ROWS 64u /* a slice begins at a multiple */
+#define RELIEF 256u   /* states in order, before pages may have to go */
 
 void ds_agg_state_init(ds_agg_state *state, const ds_agg_call *call, ds_text_store *text,
                        ds_budget *budget)
@@ -48,6 +52,39 @@ void ds_agg_state_grow(ds_agg_state *state, uint32_t n)
     state->n = n;
 }
 
+typedef void (*take_fn)(ds_agg_state *state, const ds_agg_partials *in);
+
+static void take_parts(ds_agg_state *state, const ds_agg_partials *in, take_fn take)
+{
+    ds_type types[DS_MAX_PARTIAL];
+    ds_column columns[DS_MAX_PARTIAL];
+    const ds_column *pointers[DS_MAX_PARTIAL];
+    uint32_t n_columns = state->call->aggregate->partial(state->call, types);
+    for (uint32_t from = 0; from < in->n; from += PART_ROWS) {
+        ds_agg_partials part = {.heap = in->heap, .columns = pointers, .ids = in->ids + from};
+        part.n = in->n - from < PART_ROWS ? in->n - from : PART_ROWS;
+        ds_columns_slice(in->columns, n_columns, from, part.n, columns, pointers);
+        take(state, &part);
+        ds_budget_relieve(state->budget);
+    }
+}
+
+void ds_agg_state_merge(ds_agg_state *state, const ds_agg_partials *in)
+{
+    if (ds_budget_step(state->budget, in->n) == in->n)
+        state->kernels->merge(state, in);
+    else
+        take_parts(state, in, state->kernels->merge);
+}
+
+void ds_agg_state_subtract(ds_agg_state *state, const ds_agg_partials *in)
+{
+    if (ds_budget_step(state->budget, in->n) == in->n)
+        state->kernels->subtract(state, in);
+    else
+        take_parts(state, in, state->kernels->subtract);
+}
+
 void ds_agg_state_tidy(ds_agg_state *state)
 {
     if (!ds_text_store_wasteful(state->text))
@@ -60,6 +97,8 @@ void ds_agg_state_tidy(ds_agg_state *state)
         for (uint32_t id = 0; id < state->n; id++) {
             ds_view *view = (ds_view *)ds_agg_record(state, id) + a;
             *view = ds_text_store_keep(&next, &state->text->heap, view);
+            if (id % RELIEF == 0)
+                ds_budget_relieve(state->budget);
         }
     }
     ds_text_store_fini(state->text);

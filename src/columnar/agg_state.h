@@ -97,6 +97,10 @@ void ds_agg_state_clear(ds_agg_state *state);
 /* Makes sure there are n records (new ones are empty). */
 void ds_agg_state_grow(ds_agg_state *state, uint32_t n);
 
+/* The kernels' merge and subtract, a few rows at a time if the states lie in paged memory. */
+void ds_agg_state_merge(ds_agg_state *state, const ds_agg_partials *in);
+void ds_agg_state_subtract(ds_agg_state *state, const ds_agg_partials *in);
+
 /* Moves text that is still needed together, if too much is waste. After updates and merges. */
 void ds_agg_state_tidy(ds_agg_state *state);
 

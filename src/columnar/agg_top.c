@@ -51,7 +51,7 @@ static void open_values(ds_agg_state *state)
     top_values *t = ds_calloc(1, sizeof *t);
     ds_type types[2] = {DS_TYPE(DS_INT), state->call->arg_types[0]};
     t->keys = ds_keys_new(types, 2, state->budget);
-    t->scratch = ds_arena_new(state->budget);
+    t->scratch = ds_arena_new(ds_budget_plain(state->budget));
     t->capacity = state->call->top * FOR_EACH;
     if (t->capacity < LEAST_CAPACITY)
         t->capacity = LEAST_CAPACITY;

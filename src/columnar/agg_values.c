@@ -37,7 +37,7 @@ static void open_values(ds_agg_state *state)
     counted *c = ds_calloc(1, sizeof *c);
     ds_type types[2] = {DS_TYPE(DS_INT), state->call->arg_types[0]};
     c->keys = ds_keys_new(types, 2, state->budget);
-    c->scratch = ds_arena_new(state->budget);
+    c->scratch = ds_arena_new(ds_budget_plain(state->budget));
     ds_budget_charge(state->budget, sizeof *c);
     state->extra = c;
 }

@@ -171,7 +171,7 @@ static void merge_rows(ds_groups *groups, const ds_heap *heap, const ds_column *
         ds_type types[DS_MAX_PARTIAL];
         uint32_t n_columns = state->call->aggregate->partial(state->call, types);
         ds_agg_partials in = {.heap = heap, .columns = partials, .ids = ids, .n = n};
-        state->kernels->merge(state, &in);
+        ds_agg_state_merge(state, &in);
         ds_agg_state_tidy(state);
         partials += n_columns;
     }

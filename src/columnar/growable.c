@@ -2,9 +2,6 @@
 
 #include "base/assert.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 void *ds_grow_slow(void *items, uint32_t *capacity, uint64_t need, size_t size, ds_budget *budget)
 {
     uint32_t old = *capacity;
@@ -14,16 +11,14 @@ void *ds_grow_slow(void *items, uint32_t *capacity, uint64_t need, size_t size, 
     if (wanted > UINT32_MAX)
         wanted = UINT32_MAX;
     DS_ASSERT(need <= wanted);
-    items = ds_realloc(items, wanted, size);
-    memset((char *)items + (size_t)old * size, 0, (size_t)(wanted - old) * size);
-    ds_budget_charge(budget, (int64_t)((wanted - old) * size));
+    size_t bytes;
+    DS_ASSERT(!__builtin_mul_overflow(wanted, size, &bytes));
     *capacity = (uint32_t)wanted;
-    return items;
+    return ds_budget_resize(budget, items, (size_t)old * size, bytes);
 }
 
 void ds_grow_free(void *items, uint32_t *capacity, size_t size, ds_budget *budget)
 {
-    ds_budget_charge(budget, -(int64_t)((uint64_t)*capacity * size));
+    ds_budget_free(budget, items, (size_t)*capacity * size);
     *capacity = 0;
-    free(items);
 }

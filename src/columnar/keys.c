@@ -1,14 +1,16 @@
 /*
- * Open addressing with linear probing, at most half full. A slot is 8 bytes: the high half of
- * the hash as a tag, and the key's number. Keys lie in one array for each column, so that a
+ * Open addressing with linear probing, at most half full. A slot is 8 bytes: the low half of
+ * the hash, mixed, as a tag, and the key's number. Keys lie in one array for each column, so that a
  * block of rows is looked up column by column:
  *
  *     1. find the first slot with the row's tag (prefetched); that is nearly always the key
  *     2. compare the rows with these candidates, one column at a time
  *     3. rows that have no candidate or another key are looked up one by one, and added
  *
- * A slot's place comes from the low half of the hash: the high bits choose the partition
- * (ds_hash_partition), so in one partition's table they are all alike.
+ * The low half of the hash, since the high bits choose the partition (ds_hash_partition): in one
+ * partition's table they are all alike. A slot's place comes from the first bits of its tag, so the
+ * slots are nearly in the order of their tags: a table that grows is read and written from one
+ * end to the other, and nothing else is looked at.
  *
  * A null is kept as zero and marked in a mask by key. A table that never met a null does not
  * read the masks.
@@ -25,6 +27,7 @@
 #define BLOCK 256u
 #define AHEAD 16u /* slots prefetched ahead of the probe */
 #define FIRST_SLOTS 64u
+#define SLOTS_STEP ((size_t)64 << 10) /* of a large table, at a time */
 
 typedef struct slot {
     uint32_t tag;
@@ -36,7 +39,8 @@ struct ds_keys {
     uint32_t n_columns;
     ds_type types[DS_MAX_KEYS];
     slot *slots;
-    uint32_t mask; /* slots - 1 */
+    uint32_t mask;  /* slots - 1 */
+    uint32_t shift; /* from a tag to its slot: 32 less the bits of mask */
     uint32_t limit, count;
     uint64_t *hashes;
     uint32_t *nulls; /* bit c: the key is null in column c */
@@ -60,23 +64,42 @@ static size_t width(const ds_keys *keys, uint32_t column)
 
 /* ---- Slots ---- */
 
-static void make_slots(ds_keys *keys, uint32_t n)
+static void empty_slots(ds_keys *keys)
 {
-    free(keys->slots);
-    if (keys->slots != NULL)
-        ds_budget_charge(keys->budget, -(int64_t)((keys->mask + (int64_t)1) * 8));
-    keys->slots = ds_alloc((size_t)n * sizeof(slot));
-    memset(keys->slots, 0xff, (size_t)n * sizeof(slot));
-    keys->mask = n - 1;
-    ds_budget_charge(keys->budget, (int64_t)n * 8);
+    for (size_t i = 0; i <= keys->mask; i += SLOTS_STEP) {
+        size_t left = (size_t)keys->mask + 1 - i;
+        memset(&keys->slots[i], 0xff, (left < SLOTS_STEP ? left : SLOTS_STEP) * sizeof(slot));
+        ds_budget_relieve(keys->budget);
+    }
 }
 
-static void add_slot(ds_keys *keys, uint64_t hash, uint32_t id)
+static void make_slots(ds_keys *keys, uint32_t n)
 {
-    uint32_t at = (uint32_t)hash & keys->mask;
+    keys->slots = ds_budget_alloc(keys->budget, (size_t)n * sizeof(slot));
+    keys->mask = n - 1;
+    keys->shift = (uint32_t)__builtin_clz(keys->mask);
+    empty_slots(keys);
+}
+
+/* Neighbouring hashes are far from each other: a table may be of a range of them (group_passes.c).
+ */
+static inline uint32_t tag_of(uint64_t hash)
+{
+    return (uint32_t)hash * 0x9e3779b1u;
+}
+
+/* Where the search for a tag begins. */
+static inline uint32_t home_of(const ds_keys *keys, uint32_t tag)
+{
+    return tag >> keys->shift;
+}
+
+static void add_slot(ds_keys *keys, slot added)
+{
+    uint32_t at = home_of(keys, added.tag);
     while (keys->slots[at].id != NONE)
         at = (at + 1) & keys->mask;
-    keys->slots[at] = (slot){(uint32_t)(hash >> 32), id};
+    keys->slots[at] = added;
 }
 
 /* Doubles the slots; numbers that wait to be given out again are passed over. */
@@ -85,13 +108,14 @@ static void grow_slots(ds_keys *keys)
     slot *old = keys->slots;
     uint32_t n = keys->mask + 1;
     DS_ASSERT(n <= UINT32_MAX / 2);
-    keys->slots = NULL;
     make_slots(keys, n * 2);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         if (old[i].id != NONE)
-            add_slot(keys, keys->hashes[old[i].id], old[i].id);
-    free(old);
-    ds_budget_charge(keys->budget, -(int64_t)n * 8);
+            add_slot(keys, old[i]);
+        if (i % SLOTS_STEP == 0)
+            ds_budget_relieve(keys->budget);
+    }
+    ds_budget_free(keys->budget, old, (size_t)n * sizeof(slot));
 }
 
 /* Closes the gap that a removed slot leaves: later ones of the run move up. */
@@ -99,7 +123,7 @@ static void remove_slot(ds_keys *keys, uint32_t at)
 {
     for (uint32_t next = (at + 1) & keys->mask; keys->slots[next].id != NONE;
          next = (next + 1) & keys->mask) {
-        uint32_t home = (uint32_t)keys->hashes[keys->slots[next].id] & keys->mask;
+        uint32_t home = home_of(keys, keys->slots[next].tag);
         if (((next - home) & keys->mask) >= ((next - at) & keys->mask)) {
             keys->slots[at] = keys->slots[next];
             at = next;
@@ -148,8 +172,7 @@ void ds_keys_free(ds_keys *keys)
     ds_grow_free(keys->removed, &keys->removed_room, sizeof(uint32_t), budget);
     ds_text_store_fini(&keys->text);
     if (keys->slots != NULL)
-        ds_budget_charge(budget, -(int64_t)((keys->mask + (int64_t)1) * 8));
-    free(keys->slots);
+        ds_budget_free(budget, keys->slots, ((size_t)keys->mask + 1) * sizeof(slot));
     free(keys);
     ds_budget_charge(budget, -(int64_t)sizeof *keys);
 }
@@ -159,7 +182,7 @@ void ds_keys_clear(ds_keys *keys)
     if (keys->n_columns == 0)
         return;
     if (keys->limit > 0)
-        memset(keys->slots, 0xff, ((size_t)keys->mask + 1) * sizeof(slot));
+        empty_slots(keys);
     keys->limit = keys->count = keys->n_removed = 0;
     keys->has_nulls = false;
     ds_text_store_clear(&keys->text);
@@ -251,7 +274,7 @@ static uint32_t add_key(ds_keys *keys, const ds_heap *heap, const ds_column *con
 static slot *find_slot(const ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
                        uint32_t row, uint64_t hash)
 {
-    uint32_t tag = (uint32_t)(hash >> 32), at = (uint32_t)hash & keys->mask;
+    uint32_t tag = tag_of(hash), at = home_of(keys, tag);
     for (; keys->slots[at].id != NONE; at = (at + 1) & keys->mask)
         if (keys->slots[at].tag == tag && row_equal(keys, heap, columns, row, keys->slots[at].id))
             break;
@@ -265,7 +288,7 @@ static uint32_t find_or_add(ds_keys *keys, const ds_heap *heap, const ds_column 
     if (found->id != NONE)
         return found->id;
     uint32_t id = add_key(keys, heap, columns, row, hash);
-    *found = (slot){(uint32_t)(hash >> 32), id};
+    *found = (slot){tag_of(hash), id};
     if (keys->count > keys->mask / 2)
         grow_slots(keys);
     return id;
@@ -278,13 +301,13 @@ static void find_candidates(const ds_keys *keys, const uint64_t *hashes, uint32_
                             uint32_t *candidates)
 {
     const slot *slots = keys->slots;
-    uint32_t mask = keys->mask;
+    uint32_t mask = keys->mask, shift = keys->shift;
     const char *first = keys->values[0];
     size_t step = width(keys, 0);
     for (uint32_t i = 0; i < n; i++) {
         if (i + AHEAD < n)
-            __builtin_prefetch(&slots[(uint32_t)hashes[i + AHEAD] & mask]);
-        uint32_t at = (uint32_t)hashes[i] & mask, tag = (uint32_t)(hashes[i] >> 32);
+            __builtin_prefetch(&slots[tag_of(hashes[i + AHEAD]) >> shift]);
+        uint32_t tag = tag_of(hashes[i]), at = tag >> shift;
         while (slots[at].tag != tag && slots[at].id != NONE)
             at = (at + 1) & mask;
         candidates[i] = slots[at].id;
@@ -345,8 +368,9 @@ void ds_keys_put(ds_keys *keys, const ds_heap *heap, const ds_column *const *col
         return;
     }
     bool same[BLOCK];
-    for (uint32_t from = 0; from < n_rows; from += BLOCK) {
-        uint32_t n = n_rows - from < BLOCK ? n_rows - from : BLOCK;
+    for (uint32_t from = 0, n; from < n_rows; from += n) {
+        uint32_t most = ds_budget_step(keys->budget, BLOCK);
+        n = n_rows - from < most ? n_rows - from : most;
         find_candidates(keys, hashes + from, n, ids + from);
         compare(keys, heap, columns, from, n, ids + from, same);
         for (uint32_t i = 0; i < n; i++)
@@ -378,8 +402,11 @@ static void tidy_text(ds_keys *keys)
     ds_text_store_init(&next, keys->budget);
     for (uint32_t c = 0; c < keys->n_columns; c++) {
         ds_view *views = keys->values[c];
-        for (uint32_t id = 0; is_text(keys, c) && id < keys->limit; id++)
+        for (uint32_t id = 0; is_text(keys, c) && id < keys->limit; id++) {
             views[id] = ds_text_store_keep(&next, &keys->text.heap, &views[id]);
+            if (id % BLOCK == 0)
+                ds_budget_relieve(keys->budget);
+        }
     }
     ds_text_store_fini(&keys->text);
     keys->text = next;
@@ -388,7 +415,7 @@ static void tidy_text(ds_keys *keys)
 void ds_keys_remove(ds_keys *keys, uint32_t id)
 {
     DS_ASSERT(keys->n_columns > 0 && id < keys->limit);
-    uint32_t at = (uint32_t)keys->hashes[id] & keys->mask;
+    uint32_t at = home_of(keys, tag_of(keys->hashes[id]));
     while (keys->slots[at].id != id) {
         DS_ASSERT(keys->slots[at].id != NONE);
         at = (at + 1) & keys->mask;

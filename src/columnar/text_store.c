@@ -13,16 +13,22 @@ void ds_text_store_init(ds_text_store *store, ds_budget *budget)
     ds_heap_init(&store->heap, NULL);
 }
 
-static void free_buffer(const char *bytes)
+/* Before the bytes of a buffer. */
+typedef struct head {
+    _Alignas(16) size_t size; /* of the buffer with its head */
+} head;
+
+static void free_buffer(ds_text_store *store, const char *bytes)
 {
-    free((void *)(uintptr_t)bytes); /* a heap's buffers are const; these are the store's own */
+    head *h = (head *)(uintptr_t)bytes - 1; /* a heap's are const; these are the store's own */
+    store->bytes -= h->size;
+    ds_budget_free(store->budget, h, h->size);
 }
 
 void ds_text_store_fini(ds_text_store *store)
 {
     for (uint32_t i = 0; i < store->heap.n_buffers && !store->lends; i++)
-        free_buffer(store->heap.buffers[i]);
-    ds_budget_charge(store->budget, -(int64_t)store->bytes);
+        free_buffer(store, store->heap.buffers[i]);
     ds_heap_fini(&store->heap);
     *store = (ds_text_store){0};
 }
@@ -33,13 +39,10 @@ void ds_text_store_clear(ds_text_store *store)
     ds_heap *heap = &store->heap;
     for (uint32_t i = 0; i < heap->n_buffers; i++)
         if (heap->buffers[i] != store->tail)
-            free_buffer(heap->buffers[i]);
-    size_t kept = store->tail == NULL ? 0 : store->tail_size;
-    ds_budget_charge(store->budget, (int64_t)kept - (int64_t)store->bytes);
+            free_buffer(store, heap->buffers[i]);
     ds_heap_reset(heap);
     if (store->tail != NULL)
         ds_heap_add(heap, store->tail);
-    store->bytes = kept;
     store->tail_used = 0;
     store->used = store->dropped = 0;
 }
@@ -60,11 +63,12 @@ void ds_text_store_set(ds_text_store *store, uint32_t buffer, const char *bytes)
 
 static char *add_buffer(ds_text_store *store, uint32_t size)
 {
-    char *bytes = ds_alloc(size);
-    ds_heap_add(&store->heap, bytes);
-    store->bytes += size;
-    ds_budget_charge(store->budget, size);
-    return bytes;
+    size_t whole = sizeof(head) + size;
+    head *h = ds_budget_alloc(store->budget, whole);
+    h->size = whole;
+    store->bytes += whole;
+    ds_heap_add(&store->heap, (char *)(h + 1));
+    return (char *)(h + 1);
 }
 
 /* The tail is always the last buffer: a text too long for any tail takes its place. */

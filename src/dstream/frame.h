@@ -70,6 +70,7 @@ typedef struct ds_frame {
     uint32_t partition;
     bool timed_out;        /* the rows that are pushed are those of keys that time out */
     ds_budget *budget;     /* of the task */
+    ds_budget *kept;       /* of what its partition keeps; NULL: nothing */
     ds_arena *arena;       /* as long as the task */
     ds_arena *chunk_arena; /* emptied after each chunk of the root */
     ds_arena *text_arena;  /* of text that was made: emptied between two chunks when it is large */

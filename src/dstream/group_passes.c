@@ -1,5 +1,6 @@
 /*
- * The second half of a group_by without a window: a table of all groups of a key partition.
+ * The second half of a group_by without a window, and of a state: a table of all groups of a key
+ * partition.
  *
  * If the table would not fit the task's share it is made in passes. The pieces can be read
  * again, so a pass takes only the rows whose keys' hash is in a range (of its low half: the high
@@ -17,7 +18,6 @@
 #include "columnar/piece.h"
 #include "dstream/op_group.h"
 
-#define ALL_HASHES ((uint64_t)1 << 32)
 #define FEW_GROUPS 8u
 
 typedef struct passes {
@@ -28,6 +28,8 @@ typedef struct passes {
     uint64_t n_bytes;   /* of all pieces */
     ds_arena *loaded;   /* a piece that is not in memory */
     ds_groups **groups; /* in the frame's arena */
+    ds_take_pass_fn take;
+    void *arg;
 } passes;
 
 typedef struct range { /* of hashes */
@@ -117,11 +119,14 @@ static ds_status merge_pass(passes *p, range r, uint64_t *done, ds_error *error)
     return DS_OK;
 }
 
-/* Hands the groups of a pass out; what comes next begins with an empty table. */
-static ds_status push_pass(passes *p, range r)
+/* Pushes the groups of a pass; what comes next begins with an empty table. */
+static ds_status push_pass(void *arg, ds_groups *groups, uint64_t first, uint64_t end,
+                           ds_error *error)
 {
-    DS_TRY(ds_group_push_results(p->frame, p->node, *p->groups));
-    if (r.first + r.width == ALL_HASHES)
+    (void)first, (void)error;
+    passes *p = arg;
+    DS_TRY(ds_group_push_results(p->frame, p->node, groups));
+    if (end == DS_ALL_HASHES)
         return DS_OK; /* the last one: text of the results may stay where it is */
     if (!ds_frame_settle(p->frame) && p->frame->status == DS_OK)
         next_place(p);
@@ -154,22 +159,43 @@ static ds_status run_range(passes *p, range r, ds_error *error)
     renew_table(p);
     DS_TRY(merge_pass(p, r, &done, error));
     if (done == p->n_bytes)
-        return push_pass(p, r);
+        return p->take(p->arg, *p->groups, r.first, r.first + r.width, error);
     return cut_range(p, r, parts_of(p, r, done), error); /* nothing was handed out */
+}
+
+static ds_status run_from(passes *p, uint64_t from, ds_error *error)
+{
+    p->loaded = ds_arena_new(p->frame->budget);
+    for (uint32_t i = 0; i < p->n_pieces; i++)
+        p->n_bytes += p->pieces[i].length;
+    next_place(p);
+    ds_status status = run_range(p, (range){from, DS_ALL_HASHES - from}, error);
+    ds_arena_free(p->loaded);
+    return status;
 }
 
 ds_status ds_group_reduce(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
                           uint32_t n_pieces, ds_error *error)
 {
+    passes p = {.frame = frame, .node = node, .pieces = pieces, .n_pieces = n_pieces};
+    p.take = push_pass;
+    p.arg = &p;
+    return run_from(&p, 0, error);
+}
+
+ds_status ds_group_each_pass(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
+                             uint32_t n_pieces, uint64_t from, ds_take_pass_fn take, void *arg,
+                             ds_error *error)
+{
+    DS_ASSERT(from < DS_ALL_HASHES);
     passes p = {.frame = frame,
                 .node = node,
                 .pieces = pieces,
                 .n_pieces = n_pieces,
-                .loaded = ds_arena_new(frame->budget)};
-    for (uint32_t i = 0; i < n_pieces; i++)
-        p.n_bytes += pieces[i].length;
-    next_place(&p);
-    ds_status status = run_range(&p, (range){0, ALL_HASHES}, error);
-    ds_arena_free(p.loaded);
+                .take = take,
+                .arg = arg};
+    ds_status status = run_from(&p, from, error);
+    ds_groups_free(*p.groups);
+    *p.groups = NULL;
     return status;
 }

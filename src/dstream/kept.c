@@ -1,4 +1,5 @@
 #include "base/assert.h"
+#include "base/paged.h"
 #include "dstream/kept_record.h"
 #include "dstream/op_join.h"
 #include "dstream/op_order.h"
@@ -12,6 +13,7 @@ ds_kept *ds_kept_new(const ds_stage *stage, ds_budget *budget)
     DS_ASSERT(stage->keyed);
     ds_kept *kept = ds_calloc(1, sizeof *kept + stage->n_inputs * sizeof kept->roots[0]);
     kept->stage = stage;
+    kept->budget = budget;
     kept->n_roots = stage->n_inputs;
     for (uint32_t i = 0; i < stage->n_inputs; i++) {
         const ds_node *node = stage->inputs[i].root;
@@ -51,6 +53,21 @@ int64_t ds_kept_version(const ds_kept *kept)
     return version;
 }
 
+/* A batch is applied as a whole: before it is, there has to be room for what it may bring. Tables
+ * take two or three times what a piece does; a pane that ends is written once more. */
+static ds_status make_sure_of_room(const ds_frame *frame, const kept_root *root,
+                                   const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < n_pieces; i++)
+        bytes += pieces[i].length;
+    if (root->rows == NULL)
+        bytes *= 3;
+    if (root->groups != NULL)
+        bytes += ds_window_open_bytes(root->groups);
+    return ds_paged_reserve(frame->kept->paged, frame->kept, bytes, error);
+}
+
 static ds_status reduce_kept(ds_frame *frame, const ds_node *node, kept_root *root,
                              const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
 {
@@ -59,6 +76,8 @@ static ds_status reduce_kept(ds_frame *frame, const ds_node *node, kept_root *ro
                             "a task of batch %lld came after batch %lld was applied",
                             (long long)frame->batch_ms, (long long)root->version_ms);
     bool applied = root->version_ms == frame->batch_ms;
+    if (!applied)
+        DS_TRY(make_sure_of_room(frame, root, pieces, n_pieces, error));
     ds_status status;
     if (root->state != NULL)
         status = ds_state_reduce(frame, node, root->state, &applied, pieces, n_pieces, error);
@@ -167,6 +186,7 @@ ds_status ds_stage_reduce(ds_frame *frame, ds_kept *kept, const ds_piece_bytes *
     const ds_stage *stage = frame->stage;
     DS_ASSERT(stage->keyed == (kept != NULL));
     DS_TRY(check_inputs(stage, pieces, n_pieces, error));
+    frame->kept = kept == NULL ? NULL : kept->budget;
     for (uint32_t i = 0, from = 0, n; i < stage->n_inputs; i++, from += n) {
         for (n = 0; from + n < n_pieces && pieces[from + n].input == i;)
             n++;

@@ -16,6 +16,7 @@ typedef struct ds_kept_root {
 
 struct ds_kept {
     const ds_stage *stage; /* borrowed */
+    ds_budget *budget;     /* borrowed, may be NULL */
     uint32_t n_roots;
     ds_kept_root roots[]; /* by input of the stage */
 };

@@ -324,8 +324,10 @@ static ds_status push_all(ds_frame *frame, const ds_node *node, take_fn take, vo
 {
     uint32_t n_calls = node->group->spec.n_calls, n_columns = node->group->n_keys + n_calls;
     ds_arena *arena = frame->chunk_arena;
-    for (uint32_t at = 0; at < total; at += DS_CHUNK_ROWS) {
-        group_rows rows = {.n = total - at < DS_CHUNK_ROWS ? total - at : DS_CHUNK_ROWS,
+    for (uint32_t at = 0, n; at < total; at += n) {
+        uint32_t most = ds_budget_step(frame->kept, DS_CHUNK_ROWS);
+        n = total - at < most ? total - at : most;
+        group_rows rows = {.n = n,
                            .columns = DS_ARENA_ARRAY(arena, ds_column *, n_columns + 1),
                            .overflows = DS_ARENA_ARRAY(arena, uint64_t *, n_calls + 1)};
         take(from, arena, &frame->heap, at, &rows);

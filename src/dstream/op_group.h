@@ -73,6 +73,17 @@ size_t ds_group_state_bytes(const void *state);
  * the task's share, in passes over parts of the keys (group_passes.c). */
 ds_status ds_group_reduce(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
                           uint32_t n_pieces, ds_error *error);
+/* What ds_group_each_pass gives: a table of the keys the low half of whose hash is from `first` up
+ * to (not with) `end`. */
+typedef ds_status (*ds_take_pass_fn)(void *arg, ds_groups *groups, uint64_t first, uint64_t end,
+                                     ds_error *error);
+#define DS_ALL_HASHES ((uint64_t)1 << 32)
+/* Merges pieces into tables of keys whose hash is `from` or more, as many as the task's share asks
+ * for, the lowest hashes first, and hands out each. Nothing was handed out if the first does not
+ * fit or the pieces cannot be read so far. */
+ds_status ds_group_each_pass(ds_frame *frame, const ds_node *node, const ds_piece_bytes *pieces,
+                             uint32_t n_pieces, uint64_t from, ds_take_pass_fn take, void *arg,
+                             ds_error *error);
 /* Pushes the results of all groups of a table. */
 ds_status ds_group_push_results(ds_frame *frame, const ds_node *node, ds_groups *groups);
 

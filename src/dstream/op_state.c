@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "dstream/op_where.h"
+#include "dstream/pieces.h"
 
 #include <stdlib.h>
 
@@ -12,12 +13,16 @@ struct ds_kept_state {
     bool saved_started; /* when it was last saved */
     /* Of the last batch: a task that runs again counts them again. */
     uint64_t overflow_values, function_values;
+    /* A batch that was applied in part: to keys whose hash is below. */
+    int64_t part_ms;
+    uint64_t part_end;
 };
 
 ds_kept_state *ds_kept_state_new(const ds_node *node, ds_budget *budget)
 {
     ds_kept_state *kept = ds_calloc(1, sizeof *kept);
     kept->state = ds_state_new(&node->group->state->spec, budget);
+    kept->part_ms = DS_NO_BATCH;
     return kept;
 }
 
@@ -88,6 +93,12 @@ int64_t ds_kept_state_acts_ms(const ds_node *node, const ds_kept_state *kept, in
     return seen_ms == INT64_MAX ? INT64_MAX : seen_ms + node->group->state->spec.timeout_ms;
 }
 
+/* How many keys are looked at until pages of the state may have to go. */
+static uint32_t most_rows(const ds_frame *frame)
+{
+    return ds_budget_step(frame->kept, DS_CHUNK_ROWS);
+}
+
 /* ---- A batch ---- */
 
 typedef struct batch {
@@ -95,8 +106,11 @@ typedef struct batch {
     const ds_node *node;
     const ds_group_plan *group;
     const ds_state_plan *plan;
+    ds_kept_state *kept;
     ds_state *state;
-    ds_groups *groups;        /* of the keys with rows */
+    const ds_piece_bytes *pieces;
+    uint32_t n_pieces;
+    ds_groups *groups;        /* of keys with rows */
     ds_groups *none;          /* of no rows; NULL: not asked for yet */
     ds_column **empty;        /* the calls of no rows: columns of one row */
     uint64_t **empty_misfits; /* by call: NULL, or it failed */
@@ -238,7 +252,7 @@ static void compute_without_rows(batch *b, keys *k)
 static void apply_time_outs(batch *b, keys *k)
 {
     b->frame->timed_out = true;
-    while ((k->n = ds_state_due(b->state, b->frame->batch_ms, k->ids, DS_CHUNK_ROWS)) > 0) {
+    while ((k->n = ds_state_due(b->state, b->frame->batch_ms, k->ids, most_rows(b->frame))) > 0) {
         compute_without_rows(b, k);
         remove_keys(b, k);
         if (b->plan->emit_all) {
@@ -261,7 +275,7 @@ static void apply_rest(batch *b, keys *k)
     for (uint32_t i = 0; i < n_changed; i++)
         ds_bit_set(seen, changed[i]);
     uint32_t found;
-    while ((found = ds_state_walk(b->state, &at, k->ids, DS_CHUNK_ROWS)) > 0) {
+    while ((found = ds_state_walk(b->state, &at, k->ids, most_rows(b->frame))) > 0) {
         k->n = 0;
         for (uint32_t i = 0; i < found; i++)
             if (!ds_bit_get(seen, k->ids[i]))
@@ -295,22 +309,75 @@ static void add_initial(const ds_frame *frame, const ds_node *node, ds_state *st
     }
 }
 
-/* Nothing in here fails: the budget was asked before, and is asked after it. */
 static void apply_groups(batch *b)
 {
     keys k;
     uint32_t total = ds_groups_count(b->groups);
-    ds_state_begin(b->state);
-    for (uint32_t at = 0; at < total; at += DS_CHUNK_ROWS) {
-        k.n = total - at < DS_CHUNK_ROWS ? total - at : DS_CHUNK_ROWS;
+    for (uint32_t at = 0; at < total; at += k.n) {
+        uint32_t most = most_rows(b->frame);
+        k.n = total - at < most ? total - at : most;
         apply_rows(b, at, &k);
         ds_arena_reset(b->frame->chunk_arena);
     }
+}
+
+static ds_status no_rows(void *arg, const ds_column *const *columns, uint32_t n)
+{
+    (void)arg, (void)columns, (void)n;
+    return DS_OK;
+}
+
+/* Before the first change. A table of some keys only may not have seen all rows: that these can
+ * be read is made sure of. */
+static ds_status begin_batch(batch *b, uint64_t end, ds_error *error)
+{
+    ds_kept_state *kept = b->kept;
+    if (end < DS_ALL_HASHES)
+        DS_TRY(ds_pieces_each(b->frame, b->node, b->pieces, b->n_pieces, no_rows, NULL, error));
+    if (!kept->started)
+        add_initial(b->frame, b->node, kept->state);
+    kept->started = true;
+    kept->overflow_values = kept->function_values = 0;
+    ds_state_begin(kept->state);
+    return DS_OK;
+}
+
+/* Applies the batch to some keys. Nothing in here fails once it has begun: the budget was asked
+ * before, and is asked after it. */
+static ds_status apply_pass(void *arg, ds_groups *groups, uint64_t first, uint64_t end,
+                            ds_error *error)
+{
+    batch *b = arg;
+    ds_frame *frame = b->frame;
+    ds_kept_state *kept = b->kept;
+    uint64_t overflow_values = frame->overflow_values, function_values = frame->function_values;
+    DS_ASSERT(kept->part_ms != frame->batch_ms || kept->part_end == first);
+    if (kept->part_ms != frame->batch_ms)
+        DS_TRY(begin_batch(b, end, error));
+    b->groups = groups;
+    apply_groups(b);
+    kept->part_ms = frame->batch_ms;
+    kept->part_end = end;
+    kept->overflow_values += frame->overflow_values - overflow_values;
+    kept->function_values += frame->function_values - function_values;
+    return DS_OK;
+}
+
+/* Keys without rows, when those with rows are done. */
+static void apply_others(batch *b)
+{
+    keys k;
+    ds_frame *frame = b->frame;
+    uint64_t overflow_values = frame->overflow_values, function_values = frame->function_values;
     apply_time_outs(b, &k);
     if (b->plan->emit_all)
         apply_rest(b, &k);
+    b->kept->overflow_values += frame->overflow_values - overflow_values;
+    b->kept->function_values += frame->function_values - function_values;
+    ds_groups_free(b->none);
 }
 
+/* A task that failed between two passes left the batch applied in part: the next one goes on. */
 static ds_status apply(ds_frame *frame, const ds_node *node, ds_kept_state *kept,
                        const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
 {
@@ -318,22 +385,21 @@ static ds_status apply(ds_frame *frame, const ds_node *node, ds_kept_state *kept
                .node = node,
                .group = node->group,
                .plan = node->group->state,
-               .state = kept->state};
-    b.groups = ds_groups_new(&node->group->spec, frame->budget);
-    ds_status status = ds_group_merge(frame, node, b.groups, pieces, n_pieces, error);
-    if (status == DS_OK) {
-        uint64_t overflow_values = frame->overflow_values;
-        uint64_t function_values = frame->function_values;
-        if (!kept->started)
-            add_initial(frame, node, kept->state);
-        kept->started = true;
-        apply_groups(&b);
-        kept->overflow_values = frame->overflow_values - overflow_values;
-        kept->function_values = frame->function_values - function_values;
+               .kept = kept,
+               .state = kept->state,
+               .pieces = pieces,
+               .n_pieces = n_pieces};
+    uint64_t from = 0;
+    if (kept->part_ms == frame->batch_ms) {
+        from = kept->part_end;
+        frame->overflow_values += kept->overflow_values;
+        frame->function_values += kept->function_values;
     }
-    ds_groups_free(b.groups);
-    ds_groups_free(b.none);
-    return status;
+    if (from < DS_ALL_HASHES)
+        DS_TRY(ds_group_each_pass(frame, node, pieces, n_pieces, from, apply_pass, &b, error));
+    apply_others(&b);
+    kept->part_ms = DS_NO_BATCH;
+    return DS_OK;
 }
 
 /* ---- What is emitted ---- */
@@ -354,8 +420,9 @@ static ds_status push_list(ds_frame *frame, const ds_node *node, ds_state *state
                            const uint32_t *ids, uint32_t total)
 {
     const ds_state_spec *spec = &node->group->state->spec;
-    for (uint32_t at = 0; at < total; at += DS_CHUNK_ROWS) {
-        uint32_t n = total - at < DS_CHUNK_ROWS ? total - at : DS_CHUNK_ROWS;
+    for (uint32_t at = 0, n; at < total; at += n) {
+        uint32_t most = most_rows(frame);
+        n = total - at < most ? total - at : most;
         DS_TRY(push_keys(frame, node, state, spec, ids + at, n));
     }
     return DS_OK;
@@ -365,7 +432,7 @@ static ds_status push_all(ds_frame *frame, const ds_node *to, ds_state *state,
                           const ds_state_spec *spec)
 {
     uint32_t ids[DS_CHUNK_ROWS], n, at = 0;
-    while ((n = ds_state_walk(state, &at, ids, DS_CHUNK_ROWS)) > 0)
+    while ((n = ds_state_walk(state, &at, ids, most_rows(frame))) > 0)
         DS_TRY(push_keys(frame, to, state, spec, ids, n));
     return DS_OK;
 }

@@ -105,21 +105,23 @@ ds_status ds_collect_flush(ds_frame *frame, const ds_node *node, ds_error *error
 /* ---- second half ---- */
 
 /* Copies of all pieces; none if one cannot be had. */
-static ds_status copy_pieces(ds_frame *frame, const ds_piece_bytes *pieces, uint32_t n_pieces,
-                             void **copies, ds_error *error)
+static ds_status copy_pieces(ds_frame *frame, ds_row_window *window, const ds_piece_bytes *pieces,
+                             uint32_t n_pieces, void **copies, ds_error *error)
 {
     ds_status status = DS_OK;
     uint32_t n = 0;
     for (; n < n_pieces && status == DS_OK; n++) {
-        copies[n] = ds_alloc(pieces[n].length);
+        copies[n] = ds_row_window_alloc(window, pieces[n].length);
         if (pieces[n].bytes != NULL)
             memcpy(copies[n], pieces[n].bytes, pieces[n].length);
         else
             status =
                 frame->out.load(frame->out.arg, &pieces[n], pieces[n].length, copies[n], error);
     }
-    while (status != DS_OK && n > 0)
-        free(copies[--n]);
+    while (status != DS_OK && n > 0) {
+        n--;
+        ds_row_window_forget(window, copies[n], pieces[n].length);
+    }
     return status;
 }
 
@@ -127,7 +129,7 @@ static ds_status apply(ds_frame *frame, const ds_node *node, ds_row_window *wind
                        const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
 {
     void **copies = DS_ARENA_ARRAY(frame->arena, void *, n_pieces + 1);
-    DS_TRY(copy_pieces(frame, pieces, n_pieces, copies, error));
+    DS_TRY(copy_pieces(frame, window, pieces, n_pieces, copies, error));
     for (uint32_t i = 0; i < n_pieces; i++)
         ds_row_window_add(window, frame->batch_ms, copies[i], pieces[i].length);
     /* What no later window holds goes now, but for the rows that are about to be replayed. */

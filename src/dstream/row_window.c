@@ -29,8 +29,7 @@ static void drop_first(ds_row_window *window)
 {
     DS_ASSERT(window->first < window->end);
     ds_window_piece *piece = &window->pieces[window->first++];
-    ds_budget_charge(window->budget, -(int64_t)piece->length);
-    free(piece->bytes);
+    ds_budget_free(window->budget, piece->bytes, piece->length);
 }
 
 void ds_row_window_free(ds_row_window *window)
@@ -58,12 +57,22 @@ static void make_room(ds_row_window *window)
     window->pieces = ds_realloc(window->pieces, window->capacity, sizeof *window->pieces);
 }
 
+void *ds_row_window_alloc(ds_row_window *window, size_t length)
+{
+    ds_budget_relieve(window->budget);
+    return ds_budget_alloc(window->budget, length);
+}
+
+void ds_row_window_forget(ds_row_window *window, void *bytes, size_t length)
+{
+    ds_budget_free(window->budget, bytes, length);
+}
+
 void ds_row_window_add(ds_row_window *window, int64_t batch_ms, void *bytes, size_t length)
 {
     make_room(window);
     window->pieces[window->end++] = (ds_window_piece){batch_ms, length, bytes};
     window->added++;
-    ds_budget_charge(window->budget, (int64_t)length);
 }
 
 void ds_row_window_drop(ds_row_window *window, int64_t oldest_ms)
@@ -169,13 +178,13 @@ static ds_status load_piece(const loading *l, const char *bytes, size_t length, 
         (window->first < window->end && batch_ms < window->pieces[window->end - 1].batch_ms))
         return wrong(error, "a time that cannot be");
     length -= sizeof batch_ms;
-    char *piece = ds_alloc(length);
+    char *piece = ds_row_window_alloc(window, length);
     memcpy(piece, bytes + sizeof batch_ms, length);
     ds_status status = check_piece(piece, length, l->types, l->n_types, error);
     if (status == DS_OK)
         ds_row_window_add(window, batch_ms, piece, length);
     else
-        free(piece);
+        ds_row_window_forget(window, piece, length);
     return status;
 }
 

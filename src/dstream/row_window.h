@@ -15,7 +15,10 @@ typedef struct ds_row_window ds_row_window;
 ds_row_window *ds_row_window_new(ds_budget *budget);
 void ds_row_window_free(ds_row_window *window);
 
-/* Adds a piece (takes it; aligned as malloc) of the batch at batch_ms, not before the last one. */
+/* Memory for a piece that is going to be added; or not. */
+void *ds_row_window_alloc(ds_row_window *window, size_t length);
+void ds_row_window_forget(ds_row_window *window, void *bytes, size_t length);
+/* Adds a piece (takes it) of the batch at batch_ms, not before the last one. */
 void ds_row_window_add(ds_row_window *window, int64_t batch_ms, void *bytes, size_t length);
 /* Drops the pieces of batches up to oldest_ms. */
 void ds_row_window_drop(ds_row_window *window, int64_t oldest_ms);

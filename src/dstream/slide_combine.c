@@ -33,6 +33,7 @@
 #include <stdlib.h>
 
 #define END 0u
+#define RELIEF 16u /* queues here and there, before pages may have to go */
 
 typedef struct link {
     uint32_t older, newer; /* of a free entry, newer is the next free one */
@@ -209,10 +210,13 @@ void ds_slide_combine_push(ds_slide_combine *queues, const uint32_t *keys, uint3
     for (uint32_t c = 0; c < queues->n_states; c++) {
         ds_agg_partials in = {
             .heap = &queues->text->heap, .columns = partials[c], .ids = entries, .n = n};
-        queues->states[c].kernels->merge(&queues->states[c], &in);
+        ds_agg_state_merge(&queues->states[c], &in);
     }
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         push(queues, &queues->queues[keys[i]], entries[i]);
+        if (i % RELIEF == 0)
+            ds_budget_relieve(queues->budget);
+    }
     free(entries);
 }
 
@@ -234,6 +238,8 @@ void ds_slide_combine_pop(ds_slide_combine *queues, const uint32_t *keys, uint32
     for (uint32_t i = 0; i < n; i++) {
         DS_ASSERT(keys[i] < queues->queues_room);
         pop(queues, &queues->queues[keys[i]]);
+        if (i % RELIEF == 0)
+            ds_budget_relieve(queues->budget);
     }
 }
 
@@ -425,7 +431,7 @@ ds_status ds_slide_combine_load(ds_slide_combine *queues, const uint32_t *keys, 
     for (uint32_t c = 0; c < queues->n_states; c++) {
         ds_agg_partials in = {
             .heap = &queues->text->heap, .columns = partials[c], .ids = entries, .n = n_states};
-        queues->states[c].kernels->merge(&queues->states[c], &in);
+        ds_agg_state_merge(&queues->states[c], &in);
     }
     for (uint32_t k = 0; k < n; k++)
         highest = keys[k] > highest ? keys[k] : highest;

@@ -10,6 +10,7 @@
 #define MOVES 1024u      /* keys that move down in one batch, and two for each that was taken out */
 #define SMALL_LIST 1024u /* entries that a list of numbers may keep for nothing */
 #define AHEAD 16u
+#define RELIEF 16u /* keys here and there, before pages may have to go */
 
 /* ---- Making ---- */
 
@@ -73,8 +74,8 @@ static void free_segments(ds_state *state, uint32_t kept)
 {
     while (state->n_segments > kept) {
         state->n_segments--;
-        ds_budget_charge(state->budget, -(int64_t)segment_bytes(state, state->n_segments));
-        free(state->segments[state->n_segments]);
+        ds_budget_free(state->budget, state->segments[state->n_segments],
+                       segment_bytes(state, state->n_segments));
     }
     if (state->n_segments == 0)
         state->first_records = 0;
@@ -114,16 +115,16 @@ static void make_room(ds_state *state)
         uint32_t more = state->first_records == 0 ? FIRST_RECORDS : state->first_records;
         state->segments =
             ds_grow(state->segments, &state->segments_room, 1, sizeof *state->segments, budget);
-        state->segments[0] = ds_realloc(state->n_segments == 0 ? NULL : state->segments[0],
-                                        (size_t)state->first_records + more, state->record_bytes);
+        size_t old = (size_t)state->first_records * state->record_bytes;
+        state->segments[0] =
+            ds_budget_resize(budget, state->n_segments == 0 ? NULL : state->segments[0], old,
+                             old + (size_t)more * state->record_bytes);
         state->first_records += more;
-        ds_budget_charge(budget, (int64_t)more * state->record_bytes);
         state->n_segments = 1;
     } else if (segment == state->n_segments) {
         state->segments = ds_grow(state->segments, &state->segments_room, (uint64_t)segment + 1,
                                   sizeof *state->segments, budget);
-        state->segments[segment] = ds_alloc((size_t)whole * state->record_bytes);
-        ds_budget_charge(budget, (int64_t)whole * state->record_bytes);
+        state->segments[segment] = ds_budget_alloc(budget, (size_t)whole * state->record_bytes);
         state->n_segments++;
     }
 }
@@ -255,10 +256,9 @@ static void lower_limit(ds_state *state)
 /* Bits of the numbers below the limit. */
 static uint64_t *shrunk(ds_state *state, uint64_t *bits, uint32_t *room)
 {
-    uint32_t needed = state->limit / 64 + 1;
-    ds_budget_charge(state->budget, -(int64_t)((*room - needed) * sizeof *bits));
-    *room = needed;
-    return ds_realloc(bits, needed, sizeof *bits);
+    size_t old = *room * sizeof *bits;
+    *room = state->limit / 64 + 1;
+    return ds_budget_resize(state->budget, bits, old, *room * sizeof *bits);
 }
 
 static void compact(ds_state *state)
@@ -269,7 +269,8 @@ static void compact(ds_state *state)
     while (state->n_used < state->limit / 2 && moves > 0) {
         move_down(state, state->limit - 1);
         lower_limit(state);
-        moves--;
+        if (--moves % RELIEF == 0)
+            ds_budget_relieve(state->budget);
     }
     state->n_freed = 0;
     uint32_t needed = (state->limit + ((uint32_t)1 << state->shift) - 1) >> state->shift;
@@ -297,6 +298,8 @@ void ds_state_begin(ds_state *state)
     for (uint32_t i = 0; i < state->n_ended; i++) {
         drop_text(state, state->ended[i]);
         free_number(state, state->ended[i]);
+        if (i % RELIEF == 0)
+            ds_budget_relieve(state->budget);
     }
     state->ended = empty_list(state, state->ended, &state->n_ended, &state->ended_room);
     state->changed = empty_list(state, state->changed, &state->n_changed, &state->changed_room);

@@ -2,7 +2,6 @@
 
 #include "base/assert.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define FIRST_SLOTS 64u
@@ -11,33 +10,25 @@
 
 /* ---- Tables ---- */
 
-static size_t table_bytes(const ds_index_table *table)
-{
-    return sizeof *table + ((size_t)table->mask + 1) * sizeof *table->slots;
-}
-
-static void charge(ds_state_index *index, int64_t bytes)
-{
-    index->bytes = (size_t)((int64_t)index->bytes + bytes);
-    ds_budget_charge(index->budget, bytes);
-}
-
 static ds_index_table *new_table(ds_state_index *index, uint32_t n_slots, uint32_t depth)
 {
-    ds_index_table *table = ds_calloc(1, sizeof *table);
-    table->slots = ds_alloc(n_slots * sizeof *table->slots);
-    memset(table->slots, 0xff, n_slots * sizeof *table->slots);
+    ds_index_table *table = ds_budget_alloc(index->budget, sizeof *table);
+    size_t bytes = n_slots * sizeof *table->slots;
+    table->slots = ds_budget_alloc(index->budget, bytes);
+    memset(table->slots, 0xff, bytes);
     table->mask = n_slots - 1;
+    table->count = 0;
     table->depth = depth;
-    charge(index, (int64_t)table_bytes(table));
+    index->bytes += sizeof *table + bytes;
     return table;
 }
 
 static void free_table(ds_state_index *index, ds_index_table *table)
 {
-    charge(index, -(int64_t)table_bytes(table));
-    free(table->slots);
-    free(table);
+    size_t bytes = ((size_t)table->mask + 1) * sizeof *table->slots;
+    ds_budget_free(index->budget, table->slots, bytes);
+    ds_budget_free(index->budget, table, sizeof *table);
+    index->bytes -= sizeof *table + bytes;
 }
 
 static void put(ds_index_table *table, ds_index_slot slot)
@@ -83,14 +74,25 @@ static size_t directory_bytes(uint32_t depth)
     return ((size_t)1 << depth) * sizeof(ds_index_table *);
 }
 
+static ds_index_table **new_directory(ds_state_index *index, uint32_t depth)
+{
+    index->bytes += directory_bytes(depth);
+    return ds_budget_alloc(index->budget, directory_bytes(depth));
+}
+
+static void free_directory(ds_state_index *index)
+{
+    index->bytes -= directory_bytes(index->depth);
+    ds_budget_free(index->budget, index->directory, directory_bytes(index->depth));
+}
+
 static void double_directory(ds_state_index *index)
 {
     size_t n = (size_t)1 << index->depth;
-    ds_index_table **directory = ds_alloc(directory_bytes(index->depth + 1));
+    ds_index_table **directory = new_directory(index, index->depth + 1);
     for (size_t i = 0; i < n; i++)
         directory[2 * i] = directory[2 * i + 1] = index->directory[i];
-    free(index->directory);
-    charge(index, (int64_t)directory_bytes(index->depth));
+    free_directory(index);
     index->directory = directory;
     index->depth++;
     index->n_deepest = 0;
@@ -100,11 +102,10 @@ static void halve_directory(ds_state_index *index)
 {
     uint32_t depth = index->depth - 1;
     size_t n = (size_t)1 << depth;
-    ds_index_table **directory = ds_alloc(directory_bytes(depth));
+    ds_index_table **directory = new_directory(index, depth);
     for (size_t i = 0; i < n; i++)
         directory[i] = index->directory[2 * i];
-    free(index->directory);
-    charge(index, -(int64_t)directory_bytes(depth));
+    free_directory(index);
     index->directory = directory;
     index->depth = depth;
     index->n_deepest = 0;
@@ -227,8 +228,7 @@ void ds_state_index_renumber(ds_state_index *index, uint32_t hash, uint32_t from
 void ds_state_index_init(ds_state_index *index, ds_budget *budget)
 {
     *index = (ds_state_index){.budget = budget, .n_deepest = 1};
-    index->directory = ds_alloc(directory_bytes(0));
-    charge(index, (int64_t)directory_bytes(0));
+    index->directory = new_directory(index, 0);
     index->directory[0] = new_table(index, FIRST_SLOTS, 0);
 }
 
@@ -240,7 +240,6 @@ void ds_state_index_fini(ds_state_index *index)
         i += (size_t)1 << (index->depth - table->depth);
         free_table(index, table);
     }
-    free(index->directory);
-    charge(index, -(int64_t)directory_bytes(index->depth));
+    free_directory(index);
     DS_ASSERT(index->bytes == 0);
 }

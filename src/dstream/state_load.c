@@ -14,6 +14,8 @@
 
 #include <stdlib.h>
 
+#define RELIEF 16u /* keys here and there, before pages may have to go */
+
 typedef struct loading {
     ds_state *state;
     ds_state_frame head;
@@ -107,6 +109,8 @@ static void add_keys(loading *l, const numbers *of, const ds_heap *heap,
         uint32_t id = of->keys[i], hash = (uint32_t)hashes[i];
         ds_state_head_of(state, ds_state_record(state, id))->hash = hash;
         ds_state_index_add(&state->index, hash, id);
+        if (i % RELIEF == 0)
+            ds_budget_relieve(state->budget);
     }
     ds_state_write_fields(state, 0, state->n_fields, heap, columns, of->keys, of->n_keys);
     if (state->head > 0)
@@ -197,9 +201,12 @@ static bool put_all_in_order(loading *l)
 {
     uint32_t *waiting = ds_alloc(l->n_added * sizeof *waiting);
     bool fine = true;
-    for (uint32_t i = 0; i < l->n_added && fine; i++)
+    for (uint32_t i = 0; i < l->n_added && fine; i++) {
         if (ds_state_in_use(l->state, l->added[i]))
             fine = put_in_order(l, l->added[i], waiting);
+        if (i % RELIEF == 0)
+            ds_budget_relieve(l->state->budget);
+    }
     free(waiting);
     return fine;
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define PIECE_BYTES ((size_t)64 << 20) /* of more than one row */
+#define FEWER_KEYS 256u                /* in a frame, if their text may lie on as many pages */
 #define FREE_NUMBERS 8192u             /* in a frame */
 
 typedef struct saving {
@@ -22,6 +23,7 @@ typedef struct saving {
     ds_heap heap;
     uint32_t keys[DS_CHUNK_ROWS], free[FREE_NUMBERS];
     uint32_t n_keys, n_free;
+    uint32_t most_keys; /* in a frame */
 } saving;
 
 bool ds_state_unsaved(const ds_state *state)
@@ -103,6 +105,7 @@ static ds_status flush(saving *s, ds_error *error)
     ds_status status = put_numbers(s, s->keys, s->n_keys, s->free, s->n_free, error);
     s->n_keys = s->n_free = 0;
     ds_arena_reset(s->arena);
+    ds_budget_relieve(s->state->budget);
     return status;
 }
 
@@ -113,7 +116,7 @@ static ds_status save_number(saving *s, uint32_t id, ds_error *error)
         s->keys[s->n_keys++] = id;
     else
         s->free[s->n_free++] = id;
-    return s->n_keys == DS_CHUNK_ROWS || s->n_free == FREE_NUMBERS ? flush(s, error) : DS_OK;
+    return s->n_keys == s->most_keys || s->n_free == FREE_NUMBERS ? flush(s, error) : DS_OK;
 }
 
 static ds_status save_numbers(saving *s, bool whole, ds_error *error)
@@ -146,6 +149,9 @@ ds_status ds_state_save(ds_state *state, bool whole, ds_saver *saver, ds_error *
     saving *s = ds_calloc(1, sizeof *s);
     s->state = state;
     s->saver = saver;
+    s->most_keys = DS_CHUNK_ROWS;
+    if (ds_budget_step(state->budget, DS_CHUNK_ROWS) < DS_CHUNK_ROWS)
+        s->most_keys = FEWER_KEYS;
     s->arena = ds_arena_new(NULL);
     ds_heap_init(&s->heap, s->arena);
     ds_status status = save_all(s, whole, error);

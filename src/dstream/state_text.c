@@ -7,6 +7,7 @@
 
 #define NO_BUFFER UINT32_MAX
 #define FIRST_SIZE ((uint32_t)1 << 10)
+#define RELIEF 16u /* owners here and there, before pages may have to go */
 #define MOST_SIZE ((uint32_t)256 << 10)
 
 typedef struct entry { /* before each value */
@@ -29,17 +30,11 @@ static char *bytes_of(const ds_state_text *text, uint32_t buffer)
     return (char *)(uintptr_t)text->heap.buffers[buffer]; /* a heap's are const; these are ours */
 }
 
-static void charge(ds_state_text *text, int64_t bytes)
-{
-    text->bytes = (size_t)((int64_t)text->bytes + bytes);
-    ds_budget_charge(text->budget, bytes);
-}
-
 void ds_state_text_fini(ds_state_text *text)
 {
     for (uint32_t b = 0; b < text->heap.n_buffers; b++)
-        free(bytes_of(text, b));
-    ds_budget_charge(text->budget, -(int64_t)text->bytes);
+        if (bytes_of(text, b) != NULL)
+            ds_budget_free(text->budget, bytes_of(text, b), text->buffers[b].size);
     ds_grow_free(text->buffers, &text->buffers_room, sizeof *text->buffers, text->budget);
     ds_grow_free(text->unused, &text->unused_room, sizeof *text->unused, text->budget);
     ds_grow_free(text->wasteful, &text->wasteful_room, sizeof *text->wasteful, text->budget);
@@ -52,7 +47,7 @@ void ds_state_text_fini(ds_state_text *text)
 static uint32_t add_buffer(ds_state_text *text, uint32_t size)
 {
     uint32_t b = text->n_unused > 0 ? text->unused[--text->n_unused] : text->heap.n_buffers;
-    char *bytes = ds_alloc(size);
+    char *bytes = ds_budget_alloc(text->budget, size);
     if (b == text->heap.n_buffers)
         ds_heap_add(&text->heap, bytes);
     else
@@ -60,14 +55,15 @@ static uint32_t add_buffer(ds_state_text *text, uint32_t size)
     text->buffers = ds_grow(text->buffers, &text->buffers_room, (uint64_t)b + 1,
                             sizeof *text->buffers, text->budget);
     text->buffers[b] = (ds_text_buffer){.size = size};
-    charge(text, size);
+    text->bytes += size;
     return b;
 }
 
 static void free_buffer(ds_state_text *text, uint32_t b)
 {
-    free(bytes_of(text, b));
-    charge(text, -(int64_t)text->buffers[b].size);
+    uint32_t size = text->buffers[b].size;
+    ds_budget_free(text->budget, bytes_of(text, b), size);
+    text->bytes -= size;
     text->heap.buffers[b] = NULL;
     text->unused = ds_grow(text->unused, &text->unused_room, (uint64_t)text->n_unused + 1,
                            sizeof *text->unused, text->budget);
@@ -149,8 +145,10 @@ static void move_living(ds_state_text *text, uint32_t b, ds_text_owner_fn owner,
     if (text->buffers[b].dropped == used)
         return;
     const char *bytes = bytes_of(text, b);
-    for (uint32_t at = 0; at < used;) {
+    for (uint32_t at = 0, n = 0; at < used; n++) {
         entry head;
+        if (n % RELIEF == 0)
+            ds_budget_relieve(text->budget);
         memcpy(&head, bytes + at, sizeof head);
         ds_view *view = owner(arg, head.id, b, at + (uint32_t)sizeof head);
         if (view != NULL)

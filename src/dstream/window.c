@@ -21,6 +21,8 @@
 
 #include <stdlib.h>
 
+#define RELIEF 16u /* keys here and there, before pages may have to go */
+
 typedef ds_window_part part;
 typedef ds_call_plan call_plan;
 
@@ -111,7 +113,7 @@ static void open_panes(ds_window *window)
     ds_text_store_init(&window->text, window->budget);
     ds_text_store_lend(&window->text);
     ds_heap_init(&window->reader, NULL);
-    window->scratch = ds_arena_new(window->budget);
+    window->scratch = ds_arena_new(ds_budget_plain(window->budget));
     plan_calls(window);
     window->keys = ds_keys_new(window->group->keys, window->group->n_keys, window->budget);
     ds_window_grow_keys(window);
@@ -121,15 +123,13 @@ static void open_panes(ds_window *window)
 
 static void free_part(ds_window *window, part *p)
 {
-    ds_budget_charge(window->budget, -(int64_t)(p->size + p->n * sizeof *p->ids));
-    free(p->bytes);
-    free(p->ids);
+    ds_budget_free(window->budget, p->bytes, p->size);
+    ds_budget_free(window->budget, p->ids, p->n * sizeof *p->ids);
 }
 
 static void free_blob(ds_window *window, ds_window_blob *blob)
 {
-    ds_budget_charge(window->budget, -(int64_t)blob->size);
-    free(blob->bytes);
+    ds_budget_free(window->budget, blob->bytes, blob->size);
 }
 
 static void close_panes(ds_window *window)
@@ -250,9 +250,8 @@ static const ds_column **kept_of(ds_window *window, ds_column **partials)
 static void write_part(ds_window *window, part *p, const ds_heap *heap,
                        const ds_column *const *kept)
 {
-    p->bytes = ds_alloc(p->size);
+    p->bytes = ds_budget_alloc(window->budget, p->size);
     ds_piece_write(p->bytes, heap, kept, window->n_kept, p->n);
-    ds_budget_charge(window->budget, (int64_t)(p->size + p->n * sizeof *p->ids));
     p->slot = ds_window_new_slot(window);
     ds_text_store_set(&window->text, p->slot, p->bytes);
 }
@@ -260,11 +259,13 @@ static void write_part(ds_window *window, part *p, const ds_heap *heap,
 static void add_keys(ds_window *window, part *p, const ds_heap *heap, ds_column **keys,
                      const uint64_t *hashes)
 {
-    p->ids = ds_alloc(p->n * sizeof *p->ids);
+    p->ids = ds_budget_alloc(window->budget, p->n * sizeof *p->ids);
     ds_keys_put(window->keys, heap, (const ds_column *const *)keys, hashes, p->n, p->ids);
     ds_window_grow_keys(window);
     for (uint32_t i = 0; i < p->n; i++) {
         uint32_t id = p->ids[i];
+        if (i % RELIEF == 0)
+            ds_budget_relieve(window->budget);
         if (window->panes_of[id]++ == 0) {
             window->place[id] = window->n_live;
             window->live[window->n_live++] = id;
@@ -282,7 +283,7 @@ void ds_window_run_in(ds_window *window, const part *p, ds_column **kept)
                               .columns = (const ds_column *const *)kept + plan->first_kept,
                               .ids = p->ids,
                               .n = p->n};
-        plan->running.kernels->merge(&plan->running, &in);
+        ds_agg_state_merge(&plan->running, &in);
         window->operations += p->n;
     }
 }
@@ -372,6 +373,8 @@ static void drop_keys(ds_window *window, const part *p)
         window->live[window->place[id]] = last;
         window->place[last] = window->place[id];
         ds_keys_remove(window->keys, id);
+        if (i % RELIEF == 0)
+            ds_budget_relieve(window->budget);
     }
 }
 
@@ -387,7 +390,7 @@ static void expire_part(ds_window *window, part *p)
                                .columns = (const ds_column *const *)kept + plan->first_kept,
                                .ids = p->ids,
                                .n = p->n};
-        plan->running.kernels->subtract(&plan->running, &out);
+        ds_agg_state_subtract(&plan->running, &out);
         window->operations += p->n;
     }
     if (window->queues != NULL)
@@ -540,6 +543,11 @@ void ds_window_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32
 }
 
 /* ---- Numbers ---- */
+
+size_t ds_window_open_bytes(const ds_window *window)
+{
+    return ds_groups_bytes(window->open);
+}
 
 size_t ds_window_bytes(const ds_window *window)
 {

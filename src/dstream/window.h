@@ -84,6 +84,8 @@ ds_status ds_window_load(ds_window *window, bool whole, int64_t version_ms, ds_l
 /* After the last part that is loaded, before anything else. */
 void ds_window_load_end(ds_window *window);
 
+/* The memory of the pane that is open. */
+size_t ds_window_open_bytes(const ds_window *window);
 /* The memory that the store holds. */
 size_t ds_window_bytes(const ds_window *window);
 /* Closed panes that are kept. */

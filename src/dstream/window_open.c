@@ -44,16 +44,16 @@ static ds_pane_rows *add_rows(ds_window *window, ds_pane_rows *list, uint32_t *n
                               ds_pane_rows rows)
 {
     list = ds_grow(list, room, (uint64_t)*n + 1, sizeof *list, window->budget);
+    rows.bytes = ds_budget_adopt(window->budget, rows.bytes, rows.size);
     list[(*n)++] = rows;
-    ds_budget_charge(window->budget, (int64_t)rows.size);
     return list;
 }
 
 static void clear_rows(ds_window *window, ds_pane_rows *list, uint32_t *n)
 {
     while (*n > 0) {
-        ds_budget_charge(window->budget, -(int64_t)list[--*n].size);
-        free(list[*n].bytes);
+        --*n;
+        ds_budget_free(window->budget, list[*n].bytes, list[*n].size);
     }
 }
 
@@ -63,7 +63,7 @@ static void log_some(ds_window *window, const ds_heap *heap, const ds_column *co
                      const uint32_t *places, const uint32_t *numbers, uint32_t n)
 {
     ds_window_log *log = &window->log;
-    ds_arena *arena = ds_arena_new(window->budget);
+    ds_arena *arena = ds_arena_new(ds_budget_plain(window->budget));
     const ds_column **some = DS_ARENA_ARRAY(arena, const ds_column *, window->n_partials + 1);
     for (uint32_t c = 0; c < window->n_partials; c++)
         some[c] = ds_column_gather(arena, partials[c], places, n);
@@ -168,7 +168,8 @@ typedef struct taking {
 static ds_status open_rows(taking *t, ds_window *window, const ds_pane_rows *rows, ds_error *error)
 {
     size_t before = numbers_size(count_of(rows));
-    *t = (taking){.window = window, .rows = rows, .arena = ds_arena_new(window->budget)};
+    *t = (taking){
+        .window = window, .rows = rows, .arena = ds_arena_new(ds_budget_plain(window->budget))};
     ds_heap_init(&t->heap, t->arena);
     t->n_columns = ds_group_partial_types(window->group, NULL);
     t->types = DS_ARENA_ARRAY(t->arena, ds_type, t->n_columns + 1);
@@ -192,7 +193,7 @@ static ds_status check_rows(ds_window *window, const ds_pane_rows *rows, ds_erro
     uint32_t n = count_of(rows);
     if (status == DS_OK && (n == 0 || ds_piece_length(t.piece) != n))
         status = ds_error_set(error, DS_ERR_PROTOCOL, "a saved window: rows without groups");
-    ds_arena *chunk = ds_arena_new(window->budget);
+    ds_arena *chunk = ds_arena_new(ds_budget_plain(window->budget));
     for (uint32_t from = 0; from < n && status == DS_OK; from += DS_CHUNK_ROWS) {
         uint32_t some = n - from < DS_CHUNK_ROWS ? n - from : DS_CHUNK_ROWS;
         status = ds_piece_take(t.piece, chunk, from, some, t.columns, error);
@@ -260,7 +261,7 @@ static void take_rows(ds_window *window, uint32_t index, uint32_t *have, const u
     const uint32_t *numbers = numbers_of(rows);
     uint32_t n = count_of(rows), places[DS_CHUNK_ROWS];
     taking t;
-    ds_arena *chunk = ds_arena_new(window->budget);
+    ds_arena *chunk = ds_arena_new(ds_budget_plain(window->budget));
     ds_status status = open_rows(&t, window, rows, NULL);
     for (uint32_t from = 0, some; from < n && status == DS_OK; from += some) {
         uint32_t wanted = 0;

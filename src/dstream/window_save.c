@@ -254,7 +254,8 @@ bool ds_window_outran(const ds_window *window)
 
 ds_status ds_window_save(ds_window *window, bool whole, ds_saver *saver, ds_error *error)
 {
-    saving s = {.window = window, .saver = saver, .arena = ds_arena_new(window->budget)};
+    saving s = {
+        .window = window, .saver = saver, .arena = ds_arena_new(ds_budget_plain(window->budget))};
     DS_ASSERT((whole || !ds_window_outran(window)) && window->waiting.n_rows == 0);
     ds_status status = save_all(&s, whole, error);
     ds_window_log_begin(window);
@@ -331,7 +332,7 @@ static ds_status put_keys(loading *l, const ds_heap *heap, const ds_column *cons
 static ds_status load_keys(loading *l, const void *bytes, size_t length, ds_error *error)
 {
     const ds_group_spec *group = l->window->group;
-    ds_arena *arena = ds_arena_new(l->window->budget);
+    ds_arena *arena = ds_arena_new(ds_budget_plain(l->window->budget));
     ds_column **columns = DS_ARENA_ARRAY(arena, ds_column *, group->n_keys + 1);
     ds_heap heap;
     ds_piece *piece;
@@ -402,11 +403,10 @@ static ds_status load_part(loading *l, const char *bytes, size_t length, ds_erro
         return wrong(error, "a part of a pane with other keys");
     ds_window_part *p = ds_window_new_part(window);
     *p = (ds_window_part){.end = first.end, .n = first.n, .size = length - sizeof first - ids};
-    p->ids = ds_alloc(first.n * sizeof *p->ids);
+    p->ids = ds_budget_alloc(window->budget, first.n * sizeof *p->ids);
     memcpy(p->ids, bytes + sizeof first, first.n * sizeof *p->ids);
-    p->bytes = ds_alloc(p->size);
+    p->bytes = ds_budget_alloc(window->budget, p->size);
     memcpy(p->bytes, bytes + sizeof first + ids, p->size);
-    ds_budget_charge(window->budget, (int64_t)(p->size + p->n * sizeof *p->ids));
     p->slot = lend(window, p->bytes);
     ds_column **kept = ds_window_read_part(window, p);
     if (kept == NULL)
@@ -435,7 +435,6 @@ static void add_blob(ds_window *window, char *bytes, size_t size, uint32_t slot)
     window->blobs = ds_grow(window->blobs, &window->blobs_room, (uint64_t)window->n_blobs + 1,
                             sizeof *window->blobs, window->budget);
     window->blobs[window->n_blobs++] = (ds_window_blob){until, slot, bytes, size};
-    ds_budget_charge(window->budget, (int64_t)size);
 }
 
 /* A queue has as many states as there are panes with its key. */
@@ -488,10 +487,10 @@ static ds_status load_states(loading *l, char **bytes, size_t length, ds_error *
                                      DS_SLIDE_SHAPE, shape, &n, error);
     ds_heap_fini(&heap);
     DS_TRY(status);
-    uint32_t slot = lend(window, *bytes);
-    add_blob(window, *bytes, length, slot);
-    const char *lent = *bytes;
+    char *lent = ds_budget_adopt(window->budget, *bytes, length);
     *bytes = NULL;
+    uint32_t slot = lend(window, lent);
+    add_blob(window, lent, length, slot);
     window->reader.n_buffers = slot;
     DS_TRY(ds_piece_read(window->scratch, &window->reader, lent, length, types.states, types.n,
                          states, &n_states, error));

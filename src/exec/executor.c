@@ -1,6 +1,7 @@
 #include "exec/executor.h"
 
 #include "base/assert.h"
+#include "base/paged.h"
 #include "exec/batch_set.h"
 #include "exec/known_tasks.h"
 
@@ -14,6 +15,7 @@
 #define LEAST_SHARE ((int64_t)1 << 20)
 #define REST_US INT64_C(300000) /* between two looks at what is not needed any more */
 #define UNFINISHED_PART 8       /* of the budget, which is about half of the memory */
+#define RESIDENT_PART 4         /* of what is kept, for pages that are on disk, too */
 #define RECEIVER_GIVE_UP_MS 10000
 #define RECEIVER_IDLE_MS 500
 
@@ -32,6 +34,7 @@ struct ds_executor {
     ds_executor_config config;
     ds_executor_ports ports;
     ds_budget budget;
+    ds_budget kept; /* of it: what is kept from batch to batch */
     ds_batch_ranges *ranges;
     ds_saved_ranges *saved_ranges;
     ds_collection *collection;
@@ -63,6 +66,10 @@ ds_executor *ds_executor_new(const ds_executor_config *config, const ds_executor
     e->config = *config;
     e->ports = *ports;
     ds_budget_init(&e->budget, NULL, config->memory_bytes);
+    ds_budget_init(&e->kept, &e->budget, 0);
+    uint64_t share = (uint64_t)config->memory_bytes / 2; /* see share_of */
+    if (share > 0)
+        e->kept.paged = ds_paged_new(ds_store_spill(config->store), share, share / RESIDENT_PART);
     e->ranges = ds_batch_ranges_new(config->store);
     e->saved_ranges = ds_saved_ranges_new(config->store);
     e->collection = ds_collection_new();
@@ -105,6 +112,7 @@ void ds_executor_free(ds_executor *e)
     ds_known_tasks_free(e->known);
     ds_batch_set_fini(&e->released);
     ds_batch_set_fini(&e->committed);
+    ds_paged_free(e->kept.paged);
     free(e->receivers);
     free(e);
 }
@@ -263,7 +271,7 @@ static ds_status hold_plan(ds_executor *e, const ds_msg_plan *text, ds_error *er
         return ds_error_set(error, DS_ERR_PROTOCOL, "more than %u plans at a time", MOST_PLANS);
     held_plan held = {.plan_id = text->plan_id};
     DS_TRY(compile(e, text, &held, error));
-    held.keyed = ds_keyed_store_new(&e->budget);
+    held.keyed = ds_keyed_store_new(&e->kept);
     const ds_table_builder builder = {held.plan, e->peers, &e->budget};
     held.tables = ds_tables_new(&builder, e->id, e->config.store);
     held.kept_folder = ds_strdup(text->kept_folder);
@@ -274,6 +282,7 @@ static ds_status hold_plan(ds_executor *e, const ds_msg_plan *text, ds_error *er
                              .keyed = held.keyed,
                              .tables = held.tables,
                              .budget = &e->budget,
+                             .kept = &e->kept,
                              .share_bytes = share_of(e, held.plan),
                              .executor_id = e->id,
                              .epoch = e->epoch,

@@ -1,6 +1,7 @@
 #include "exec/task.h"
 
 #include "base/assert.h"
+#include "base/paged.h"
 #include "columnar/piece.h"
 #include "columnar/user_functions.h"
 #include "exec/restore.h"
@@ -345,6 +346,8 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
     ds_task_faults_take(result, &run.frame, &run.notes, arena);
     result->spilled_bytes = run.spilled_bytes;
     result->acts_ms = run.acts_ms;
+    if (env->kept != NULL && env->kept->paged != NULL)
+        result->spilled_bytes += ds_paged_recent(env->kept->paged);
     ds_task_sinks_free(run.sinks);
     ds_dead_letters_free(run.letters, result->status == DS_OK);
     ds_frame_fini(&run.frame);

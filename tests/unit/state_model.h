@@ -7,6 +7,7 @@
 #ifndef DS_TESTS_STATE_MODEL_H
 #define DS_TESTS_STATE_MODEL_H
 
+#include "base/paged.h"
 #include "base/random.h"
 #include "columnar/aggregate.h"
 #include "dstream/state.h"
@@ -233,7 +234,8 @@ static inline void model_check(model *m)
     while ((n = ds_state_walk(m->state, &at, ids, MODEL_BLOCK)) > 0)
         seen += n;
     ck_assert_uint_eq(seen, m->count);
-    ck_assert_uint_le(ds_state_bytes(m->state), (size_t)m->budget.used_bytes + 65536);
+    size_t on_disk = m->budget.paged == NULL ? 0 : (size_t)ds_paged_used(m->budget.paged);
+    ck_assert_uint_le(ds_state_bytes(m->state), (size_t)m->budget.used_bytes + on_disk + 65536);
     ck_assert_int_le(m->budget.used_bytes, (int64_t)ds_state_bytes(m->state) + 65536);
 }
 

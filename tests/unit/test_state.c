@@ -1,4 +1,5 @@
 /* What a stream with "state" remembers: against a plain list (state_model.h). */
+#include "unit/paged_kit.h"
 #include "unit/state_model.h"
 
 #include "dstream/state_index.h"
@@ -28,9 +29,10 @@ static uint32_t random_keys(ds_random *random, int64_t *keys, bool *keep)
     return n;
 }
 
-static void random_batches(int64_t timeout_ms, uint64_t seed)
+static void random_batches(int64_t timeout_ms, uint64_t seed, ds_paged *paged)
 {
     model *m = model_new(timeout_ms);
+    m->budget.paged = paged;
     ds_random random;
     ds_random_init(&random, seed);
     for (int b = 0; b < 400; b++) {
@@ -51,13 +53,23 @@ static void random_batches(int64_t timeout_ms, uint64_t seed)
 
 START_TEST(is_what_a_plain_list_is)
 {
-    random_batches(0, 1 + (uint64_t)_i);
+    random_batches(0, 1 + (uint64_t)_i, NULL);
 }
 END_TEST
 
 START_TEST(times_out_what_a_plain_list_does)
 {
-    random_batches(_i % 2 == 0 ? 5000 : 60000, 100 + (uint64_t)_i);
+    random_batches(_i % 2 == 0 ? 5000 : 60000, 100 + (uint64_t)_i, NULL);
+}
+END_TEST
+
+START_TEST(is_the_same_on_disk)
+{
+    paged_kit k;
+    paged_open(&k, (uint64_t)256 << 20, 16384, 8192);
+    random_batches(_i % 2 == 0 ? 0 : 20000, 200 + (uint64_t)_i, k.paged);
+    ck_assert_uint_gt(ds_paged_recent(k.paged), (uint64_t)1 << 20);
+    paged_close(&k);
 }
 END_TEST
 
@@ -302,6 +314,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, is_what_a_plain_list_is, 0, 3);
     tcase_add_loop_test(tcase, times_out_what_a_plain_list_does, 0, 4);
+    tcase_add_loop_test(tcase, is_the_same_on_disk, 0, 4);
     tcase_add_loop_test(tcase, memory_follows_the_keys_that_are_left, 0, 2);
     const TTest *const tests[] = {times_out_exactly,          without_a_time_out_nothing_is_due,
                                   what_ended_can_be_read,     numbers_are_used_again,

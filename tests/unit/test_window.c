@@ -2,6 +2,7 @@
 #include "dstream/window.h"
 
 #include "unit/grouping.h"
+#include "unit/paged_kit.h"
 
 #define NOTHING DS_TYPE(DS_NULL_TYPE)
 #define INT DS_TYPE(DS_INT)
@@ -419,12 +420,20 @@ static void same_as_recomputed(pane_view *v, const batch *batches, uint32_t n_ba
     ds_groups_free(all);
 }
 
-static void random_windows(uint64_t seed, bool keyed, int64_t size, int64_t slide, int64_t step)
+static const int64_t shapes[][3] = {
+    {10, 10, 10}, {30, 30, 10}, {60, 10, 10}, {25, 10, 5},  {50, 20, 10},
+    {35, 20, 5},  {10, 30, 5},  {20, 50, 10}, {20, 10, 10}, {130, 10, 10},
+};
+#define N_SHAPES (sizeof shapes / sizeof *shapes)
+
+static void random_windows(uint64_t seed, bool keyed, const int64_t *shape, ds_paged *paged)
 {
+    int64_t size = shape[0], slide = shape[1], step = shape[2];
     enum { BATCHES = 60 };
     static batch batches[BATCHES];
     pane_view v;
     view_open(&v);
+    v.b.budget.paged = paged;
     if (keyed)
         bench_key(&v.b, STRING);
     all_calls(&v.b);
@@ -463,13 +472,18 @@ static void random_windows(uint64_t seed, bool keyed, int64_t size, int64_t slid
 
 START_TEST(all_aggregates_in_all_windows)
 {
-    static const int64_t shapes[][3] = {
-        {10, 10, 10}, {30, 30, 10}, {60, 10, 10}, {25, 10, 5},  {50, 20, 10},
-        {35, 20, 5},  {10, 30, 5},  {20, 50, 10}, {20, 10, 10}, {130, 10, 10},
-    };
-    size_t n = sizeof shapes / sizeof *shapes;
-    const int64_t *s = shapes[(size_t)_i % n];
-    random_windows((uint64_t)_i * 7 + 1, (size_t)_i < 3 * n, s[0], s[1], s[2]);
+    random_windows((uint64_t)_i * 7 + 1, (size_t)_i < 3 * N_SHAPES, shapes[(size_t)_i % N_SHAPES],
+                   NULL);
+}
+END_TEST
+
+START_TEST(the_same_on_disk)
+{
+    paged_kit k;
+    paged_open(&k, (uint64_t)256 << 20, 16384, 8192);
+    random_windows((uint64_t)_i * 11 + 3, true, shapes[(size_t)_i % N_SHAPES], k.paged);
+    ck_assert_uint_gt(ds_paged_recent(k.paged), (uint64_t)1 << 20);
+    paged_close(&k);
 }
 END_TEST
 
@@ -581,6 +595,7 @@ static int run_all(void)
     tcase_add_test(tcase, results_by_parts);
     tcase_add_test(tcase, large_panes);
     tcase_add_loop_test(tcase, all_aggregates_in_all_windows, 0, 40);
+    tcase_add_loop_test(tcase, the_same_on_disk, 0, 20);
     tcase_add_test(tcase, work_does_not_grow_with_the_window);
     tcase_add_test(tcase, memory_stays_flat);
     suite_add_tcase(suite, tcase);
