@@ -6,7 +6,8 @@
  *
  * In half of the runs there is a log of what is received, and the driver dies, too: then every
  * record of every block that was in the log is in a batch, once, whoever dies. A batch that was
- * committed may be committed again, and is the same then.
+ * committed may be committed again, and is the same then. Some of these runs count the words of all
+ * batches in a state, too: the counts must be those of what was committed.
  */
 #include "base/memory.h"
 #include "columnar/piece.h"
@@ -25,12 +26,16 @@
 #define WORDS 5u
 #define MOST_EVENTS UINT64_C(3000000)
 #define MOST_COMMITS 2000u
+#define STATE                                                                                      \
+    ",\"t\":{\"from\":\"s\",\"flat_map\":{\"w\":\"split(line)\"},\"state\":{\"key\":[\"w\"],"      \
+    "\"set\":{\"n\":\"coalesce(state.n,0)+count()\"}}}"
 #define STORE_BYTES (UINT64_C(8) << 20)
 
 /* What came of a batch. */
 typedef struct committed {
     int64_t batch_ms;
     uint64_t records, counts[WORDS];
+    uint64_t totals[WORDS]; /* of the words so far, if they were emitted */
 } committed;
 
 typedef struct received {
@@ -45,7 +50,7 @@ typedef struct received {
     uint64_t words[MOST_PIECES][WORDS]; /* how often each stands in a piece */
     uint32_t n_pieces;
     bool arrived[MOST_PIECES];
-    bool logged;
+    bool logged, stateful;
     char folder[64];
     committed batches[MOST_COMMITS]; /* in the order of time */
     uint32_t n_batches;
@@ -114,16 +119,17 @@ static void on_arrived(void *arg, uint32_t source, uint32_t piece)
 
 /* ---- what comes out ---- */
 
-static void count_rows(received *r, bool words, const ds_column *const *columns,
+static void count_rows(received *r, uint32_t tested, const ds_column *const *columns,
                        const ds_heap *heap, uint32_t n_rows)
 {
     for (uint32_t i = 0; i < n_rows; i++) {
-        if (!words) {
+        if (tested == 0) {
             r->now.records += (uint64_t)columns[0]->ints[i];
             continue;
         }
         const char *word = ds_view_bytes(heap, &columns[0]->views[i]);
-        r->now.counts[word[1] - '0'] += (uint64_t)columns[1]->ints[i];
+        uint64_t *to = tested == 1 ? r->now.counts : r->now.totals;
+        to[word[1] - '0'] += (uint64_t)columns[1]->ints[i];
     }
 }
 
@@ -144,7 +150,7 @@ static void read_piece(received *r, const ds_output *output)
                                        schema->n_fields, columns, &n_rows, &error) != DS_OK)
         wrong(r, "rows of a commit cannot be read");
     else
-        count_rows(r, output->target == 1, (const ds_column *const *)columns, &heap, n_rows);
+        count_rows(r, output->target, (const ds_column *const *)columns, &heap, n_rows);
     ds_heap_fini(&heap);
     ds_arena_free(arena);
 }
@@ -153,7 +159,7 @@ static bool same(const committed *a, const committed *b)
 {
     bool equal = a->records == b->records;
     for (uint32_t w = 0; w < WORDS; w++)
-        equal = equal && a->counts[w] == b->counts[w];
+        equal = equal && a->counts[w] == b->counts[w] && a->totals[w] == b->totals[w];
     return equal;
 }
 
@@ -186,6 +192,21 @@ static void on_committed(void *arg, const ds_commit *commit)
     XXH3_64bits_update(r->digest, &r->now, sizeof r->now);
 }
 
+/* What the state says after each batch. */
+static void check_totals(received *r)
+{
+    uint64_t sums[WORDS] = {0};
+    for (uint32_t i = 0; i < r->n_batches && r->stateful; i++)
+        for (uint32_t w = 0; w < WORDS; w++) {
+            const committed *batch = &r->batches[i];
+            sums[w] += batch->counts[w];
+            if (batch->totals[w] != (batch->counts[w] > 0 ? sums[w] : 0))
+                wrong(r,
+                      "batch %" PRId64 ": word %u came %" PRIu64 " times, its state says %" PRIu64,
+                      batch->batch_ms, w, sums[w], batch->totals[w]);
+        }
+}
+
 static committed total(const received *r)
 {
     committed sum = {0};
@@ -209,7 +230,7 @@ static void on_trace(void *arg, int64_t now_us, const char *line)
 
 static void make_plan(received *r, ds_random *random)
 {
-    static const char *const tested[] = {"n", "w"};
+    static const char *const tested[] = {"n", "w", "t"};
     ds_buffer text = {0};
     ds_buffer_printf(
         &text,
@@ -219,13 +240,14 @@ static void make_plan(received *r, ds_random *random)
         "\"sources\":{\"s\":{\"type\":\"socket\",\"connect\":\"127.0.0.1:1\"}},\"streams\":{"
         "\"n\":{\"from\":\"s\",\"aggregate\":{\"n\":\"count()\"}},"
         "\"w\":{\"from\":\"s\",\"flat_map\":{\"w\":\"split(line)\"},\"group_by\":[\"w\"],"
-        "\"aggregate\":{\"n\":\"count()\"}}}}",
-        r->logged ? "\"checkpoint\":{\"dir\":\"x\"}," : "",
+        "\"aggregate\":{\"n\":\"count()\"}}%s}}",
+        r->logged ? "\"checkpoint\":{\"dir\":\"x\",\"every\":\"300ms\"}," : "",
         1 + (uint32_t)ds_random_below(random, 4), 1 + (uint32_t)ds_random_below(random, 2),
-        1000 + (uint32_t)ds_random_below(random, 3000));
+        1000 + (uint32_t)ds_random_below(random, 3000), r->stateful ? STATE : "");
     ds_error error;
     ds_diagnostics *diagnostics = ds_diagnostics_new(NULL);
-    r->options = (ds_plan_options){.tested = tested, .n_tested = 2, .testing = true};
+    r->options =
+        (ds_plan_options){.tested = tested, .n_tested = r->stateful ? 3 : 2, .testing = true};
     if (ds_app_from_canonical(text.data, text.length, &r->app, &error) != DS_OK)
         wrong(r, "%s", error.message);
     else if (ds_plan_new(r->app, &r->options, diagnostics, &r->plan) != DS_OK)
@@ -287,6 +309,7 @@ static void check(received *r, ds_status status, const ds_error *error)
             counts[w] += r->arrived[i] ? r->words[i][w] : 0;
     }
     const committed all = total(r);
+    check_totals(r);
     if (r->logged && progress->records_lost > 0)
         wrong(r, "%" PRIu64 " records of the log were lost", progress->records_lost);
     /* One stream may have read what another one had to read again and could not. */
@@ -310,6 +333,7 @@ void run_received(uint64_t seed, FILE *trace, run_result *result)
     ds_random random;
     ds_random_init(&random, seed);
     r.logged = ds_random_below(&random, 2) == 0;
+    r.stateful = r.logged && ds_random_below(&random, 2) == 0;
     strcpy(r.folder, "/tmp/dstream-log-XXXXXX");
     if (r.logged && mkdtemp(r.folder) == NULL)
         wrong(&r, "cannot make %s", r.folder);
