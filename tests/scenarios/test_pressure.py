@@ -277,9 +277,10 @@ class Hostile(Pressure):
                 for s in clients:
                     s.sendall(b"1,2\n")
                     sent[0] += 1
-        self.background(alternate)
+        sender = self.background(alternate)
         self.watch_for(run, 4)
         stop.set()
+        sender.join()
         self.watch(run, lambda: self.total() == sent[0], "all records came")
         run.stop()
 
@@ -359,10 +360,11 @@ class Hostile(Pressure):
                 s.sendall(b"one\n")
                 s.close()
                 sent[i] += 1
-        for i in range(len(sent)):
-            self.background(come_and_go, i)
+        clients = [self.background(come_and_go, i) for i in range(len(sent))]
         self.watch_for(run, 4)
         stop.set()
+        for client in clients:
+            client.join()
         self.watch(run, lambda: self.total() == sum(sent), "all records came")
         run.stop()
 

@@ -235,13 +235,14 @@ static void make_plan(received *r, ds_random *random)
     ds_buffer_printf(
         &text,
         "{\"version\":1,\"name\":\"received\",\"batch\":{\"interval\":\"100ms\"},"
-        "%s\"executors\":{\"count\":%u,\"cores\":%u,\"key_partitions\":3},"
+        "%s%s\"executors\":{\"count\":%u,\"cores\":%u,\"key_partitions\":3},"
         "\"limits\":{\"record\":\"100B\",\"block\":\"%uB\"},"
         "\"sources\":{\"s\":{\"type\":\"socket\",\"connect\":\"127.0.0.1:1\"}},\"streams\":{"
         "\"n\":{\"from\":\"s\",\"aggregate\":{\"n\":\"count()\"}},"
         "\"w\":{\"from\":\"s\",\"flat_map\":{\"w\":\"split(line)\"},\"group_by\":[\"w\"],"
         "\"aggregate\":{\"n\":\"count()\"}}%s}}",
         r->logged ? "\"checkpoint\":{\"dir\":\"x\",\"every\":\"300ms\"}," : "",
+        ds_random_below(random, 2) == 0 ? "\"backpressure\":{\"min_rate\":1}," : "",
         1 + (uint32_t)ds_random_below(random, 4), 1 + (uint32_t)ds_random_below(random, 2),
         1000 + (uint32_t)ds_random_below(random, 3000), r->stateful ? STATE : "");
     ds_error error;
