@@ -47,6 +47,10 @@ bool ds_kept_keeps(const ds_kept *kept, uint32_t input);
 ds_status ds_kept_save(ds_kept *kept, uint32_t input, bool whole, const ds_save_to *to,
                        ds_error *error);
 
+/* True if the next part is a whole one, even if that is not asked for: none was saved or loaded, or
+ * nothing of what was is there any more. */
+bool ds_kept_saves_whole(const ds_kept *kept, uint32_t input);
+
 /* Adds a part to what was loaded before: first a whole one, then changes in the order in which they
  * were saved. Of parts of a node with the same ds_kept_signature. Never trusts the bytes:
  * DS_ERR_PROTOCOL; then kept may only be freed. Reads to the end of the part, not beyond. */

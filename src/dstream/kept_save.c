@@ -44,10 +44,22 @@ static bool has_changed(const ds_kept_root *root)
     return ds_window_unsaved(root->groups);
 }
 
-/* Changes are not enough, or there is nothing that they would be changes of. */
-static bool has_to_be_whole(const ds_kept_root *root)
+/* What was saved last is of no use any more. */
+static bool has_outrun(const ds_kept_root *root)
 {
-    return root->n_parts == 0 || (root->groups != NULL && ds_window_outran(root->groups));
+    return (root->groups != NULL && ds_window_outran(root->groups)) ||
+           (root->rows != NULL && ds_row_window_outran(root->rows));
+}
+
+static bool saves_whole(const ds_kept_root *root)
+{
+    return root->n_parts == 0 || (has_changed(root) && has_outrun(root));
+}
+
+bool ds_kept_saves_whole(const ds_kept *kept, uint32_t input)
+{
+    DS_ASSERT(ds_kept_keeps(kept, input));
+    return saves_whole(&kept->roots[input]);
 }
 
 static ds_status save_root(ds_kept_root *root, bool whole, ds_saver *saver, ds_error *error)
@@ -75,7 +87,7 @@ ds_status ds_kept_save(ds_kept *kept, uint32_t input, bool whole, const ds_save_
     ds_saver *saver;
     if (root->n_parts > 0 && !whole && !has_changed(root))
         return DS_OK;
-    whole = whole || has_to_be_whole(root);
+    whole = whole || saves_whole(root);
     ds_status status = ds_saver_new(to, kind_of(root), &saver, error);
     if (status == DS_OK) {
         status = save_part(root, whole, saver, error);

@@ -107,6 +107,11 @@ bool ds_row_window_changed(const ds_row_window *window)
     return window->added != window->saved_end || first_number(window) != window->saved_first;
 }
 
+bool ds_row_window_outran(const ds_row_window *window)
+{
+    return window->saved_end <= first_number(window);
+}
+
 static void mark_saved(ds_row_window *window)
 {
     window->saved_first = first_number(window);

@@ -37,6 +37,8 @@ const ds_window_piece *ds_row_window_piece(const ds_row_window *window, uint32_t
 
 /* True if something came or went since it was last saved or loaded. */
 bool ds_row_window_changed(const ds_row_window *window);
+/* True if no piece that was there then is there any more. */
+bool ds_row_window_outran(const ds_row_window *window);
 /* Puts the frames of all pieces, or of those that came since it was last saved or loaded. */
 ds_status ds_row_window_save(ds_row_window *window, bool whole, ds_saver *saver, ds_error *error);
 /* Takes the frames up to the end; first what was loaded before goes, if these are of all pieces.

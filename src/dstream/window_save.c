@@ -249,7 +249,8 @@ bool ds_window_unsaved(const ds_window *window)
 
 bool ds_window_outran(const ds_window *window)
 {
-    return !window->log.on || window->log.outrun;
+    const ds_window_log *log = &window->log;
+    return !log->on || log->outrun || (window->single && log->fresh);
 }
 
 ds_status ds_window_save(ds_window *window, bool whole, ds_saver *saver, ds_error *error)

@@ -53,7 +53,8 @@ void ds_task_kept_collect(const ds_task_env *env, const ds_task *task, ds_kept *
                                     .partition = task->partition,
                                     .input = i,
                                     .batch_ms = task->batch_ms,
-                                    .whole = task->save_whole || whole};
+                                    .whole = task->save_whole || whole ||
+                                             (kept != NULL && ds_kept_saves_whole(kept, i))};
         ds_save_to to;
         if (complete && kept != NULL)
             complete = collect_input(collected, kept, &part);

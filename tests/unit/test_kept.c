@@ -98,11 +98,14 @@ static void save_chain(twins *t, ds_keyed_store *store, chain *c, bool whole)
     ds_save_to to = saved_to(&part);
     ds_kept *kept = take(t, store, c, false);
     ck_assert(ds_kept_keeps(kept, c->input));
+    if (ds_random_below(&t->random, 2) == 0)
+        whole = whole || ds_kept_saves_whole(kept, c->input);
     ck_assert_int_eq(ds_kept_save(kept, c->input, whole, &to, &error), DS_OK);
     to = saved_to(&again); /* now nothing has changed */
     ck_assert_int_eq(ds_kept_save(kept, c->input, false, &to, &error), DS_OK);
     ck_assert_uint_eq(again.buffer.length, 0);
     ck_assert(!whole || part.buffer.length > 0);
+    ck_assert(!ds_kept_saves_whole(kept, c->input));
     put(t, store, c);
     if (whole)
         empty_chain(c);

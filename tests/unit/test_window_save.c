@@ -192,6 +192,7 @@ static const int64_t shapes[][3] = {
 
 START_TEST(saved_at_any_time)
 {
+    uint32_t n_changes = 0;
     for (size_t i = 0; i < 3 * N_SHAPES; i++) {
         const int64_t *shape = shapes[i % N_SHAPES];
         rig r;
@@ -215,10 +216,11 @@ START_TEST(saved_at_any_time)
             reload(&r, t);
         }
         ck_assert_uint_eq(ds_window_count(r.saved), keyed ? 0 : 1);
-        ck_assert_uint_gt(r.n_changes, 3);
+        n_changes += r.n_changes;
         save_again(&r);
         rig_close(&r);
     }
+    ck_assert_uint_gt(n_changes, 10 * N_SHAPES);
 }
 END_TEST
 
