@@ -15,9 +15,9 @@
 #include "cli/api.h"
 #include "cli/disk.h"
 #include "cli/follower.h"
+#include "cli/guard.h"
 #include "cli/launcher.h"
 #include "cli/progress.h"
-#include "cli/secret.h"
 #include "cli/stores.h"
 #include "exec/bulk_server.h"
 #include "receiver/block_log_read.h"
@@ -94,7 +94,7 @@ typedef struct driver_loop {
     int64_t printed_ms; /* of the disk thread: the batch whose rows were printed last, */
     uint64_t printed;   /* and how many bytes of them */
     uint64_t epoch;
-    ds_secret secret;            /* of the app, or none */
+    ds_guard guard;
     uint8_t key[DS_TOKEN_BYTES]; /* of this run: what WELCOME says */
     /* With executors from outside, who may be of another user, bulk is reached over tcp too: at
      * this address, with any port. */
@@ -802,20 +802,13 @@ static uint64_t random_number(void)
     return number;
 }
 
-static ds_status find_secret(driver_loop *loop, ds_error *error)
-{
-    const ds_app *app = loop->plan->app;
-    if (app->executors_secret_file != NULL)
-        return ds_secret_read(app->executors_secret_file, &loop->secret, error);
-    loop->secret = ds_secret_of_text(app->executors_secret);
-    return DS_OK;
-}
-
 static ds_status open_servers(driver_loop *loop, ds_error *error)
 {
     char url[128];
-    const ds_link_options link = {
-        .secret = &loop->secret, .epoch = loop->epoch, .introduced = true};
+    const ds_link_options link = {.secret = &loop->guard.secret,
+                                  .tls = loop->guard.tls,
+                                  .epoch = loop->epoch,
+                                  .introduced = true};
     snprintf(url, sizeof url, "abstract://dstream-%d-%016" PRIx64, (int)getpid(), random_number());
     DS_TRY(ds_server_open_with(url, &link, on_local_link, loop, &loop->server, error));
     const char *listen = loop->plan->app->executors_listen;
@@ -858,7 +851,8 @@ static void make_launcher(driver_loop *loop)
     static ds_launch_spec spec;
     spec = (ds_launch_spec){.url = ds_server_url(loop->server),
                             .bulk = loop->outside_bulk,
-                            .secret = loop->secret,
+                            .secret = loop->guard.secret,
+                            .tls = loop->guard.files,
                             .app_id = app->name,
                             .cores = app->executors_cores,
                             .memory_bytes = executor_memory(app),
@@ -943,6 +937,7 @@ static void close_all(driver_loop *loop)
     if (loop->outside != NULL)
         ds_server_free(loop->outside);
     ds_stores_free(loop->stores);
+    ds_guard_close(&loop->guard);
     ds_link_fini();
     ds_driver_free(loop->control);
     ds_metadata_close(loop->metadata);
@@ -966,9 +961,9 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
     loop.figures.executor_memory_bytes = executor_memory(plan->app);
     ds_random_bytes(loop.key, sizeof loop.key);
     loop.epoch = random_number();
-    ds_status status = find_secret(&loop, error);
-    const ds_secret bulk_key = ds_bulk_key(&loop.secret, loop.key);
-    loop.stores = ds_stores_new(&bulk_key);
+    ds_status status = ds_guard_open(plan->app, &loop.guard, error);
+    const ds_secret bulk_key = ds_bulk_key(&loop.guard.secret, loop.key);
+    loop.stores = ds_stores_new(&bulk_key, loop.guard.tls);
     if (status == DS_OK)
         status = open_checkpoint(&loop, &recovered, error);
     if (status == DS_OK)

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/secret.h"
 #include "exec/executor_loop.h"
+#include "rpc/tls.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -21,12 +22,15 @@ static const struct option executor_options[] = {
     {"spill", required_argument, NULL, 'S'},       {"parent", required_argument, NULL, 'p'},
     {"log-level", required_argument, NULL, 'l'},   {"log-format", required_argument, NULL, 'f'},
     {"with-stdin", no_argument, NULL, 's'},        {"bulk", required_argument, NULL, 'b'},
-    {"secret-file", required_argument, NULL, 'k'}, {NULL, 0, NULL, 0},
+    {"secret-file", required_argument, NULL, 'k'}, {"tls-cert", required_argument, NULL, 'C'},
+    {"tls-key", required_argument, NULL, 'K'},     {"tls-ca", required_argument, NULL, 'A'},
+    {"tls-name", required_argument, NULL, 'N'},    {NULL, 0, NULL, 0},
 };
 
 typedef struct executor_arguments {
     ds_executor_options options;
     const char *secret_file;
+    ds_tls_files tls;
     ds_log_level level;
     bool json;
     pid_t parent;
@@ -69,6 +73,10 @@ static bool take_option(executor_arguments *args, int option)
     case 'f': args->json = strcmp(optarg, "json") == 0; return true;
     case 's': args->options.has_stdin = true; return true;
     case 'k': args->secret_file = optarg; return true;
+    case 'C': args->tls.cert = optarg; return true;
+    case 'K': args->tls.key = optarg; return true;
+    case 'A': args->tls.ca = optarg; return true;
+    case 'N': args->tls.name = optarg; return true;
     default: return false;
     }
 }
@@ -86,6 +94,17 @@ static ds_status find_secret(executor_arguments *args, ds_error *error)
     if (!secret->given)
         *secret = ds_secret_of_text(NULL);
     return args->secret_file == NULL ? DS_OK : ds_secret_read(args->secret_file, secret, error);
+}
+
+static ds_status find_certificates(const executor_arguments *args, ds_tls **tls, ds_error *error)
+{
+    const ds_tls_files *files = &args->tls;
+    bool all = files->cert != NULL && files->key != NULL && files->ca != NULL;
+    bool some = files->cert != NULL || files->key != NULL || files->ca != NULL;
+    if (some && !all)
+        return ds_error_set(error, DS_ERR_USAGE,
+                            "--tls-ca, --tls-cert and --tls-key belong together");
+    return all ? ds_tls_load(files, tls, error) : DS_OK;
 }
 
 /* Dies with the driver that started it, even while it is stopped by a signal. */
@@ -131,7 +150,11 @@ int ds_command_executor(int argc, char **argv)
              args.options.executor_id);
     ds_log_setup(args.level, args.json, who);
     ds_error error = {.message = ""};
+    ds_tls *tls = NULL;
     ds_status status = find_secret(&args, &error);
+    if (status == DS_OK)
+        status = find_certificates(&args, &tls, &error);
+    args.options.tls = tls;
     if (status == DS_OK)
         status = ds_executor_loop(&args.options, &error);
     /* One that was started by a driver ends with it, and has nothing to say about that. */

@@ -33,6 +33,10 @@ static const struct {
      "  --cores N                task threads (1)\n"
      "  --memory BYTES           of the whole process (1073741824)\n"
      "  --secret-file PATH       the file with the secret\n"
+     "  --tls-ca, --tls-cert, --tls-key PATH\n"
+     "                           PEM files, for tls+tcp addresses: the authorities that sign the\n"
+     "                           app's certificates, our certificate and its key\n"
+     "  --tls-name NAME          what certificates of others are for (the host of their address)\n"
      "  --bulk URL               where other processes of the app fetch bytes from it: an address\n"
      "                           of this host that they reach (that towards the driver)\n"},
     {"checkpoint", "dstream checkpoint ls|show|verify DIR, compat app.json DIR",

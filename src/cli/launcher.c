@@ -18,6 +18,8 @@
 
 extern char **environ;
 
+#define ARGUMENTS 64 /* the most of an executor */
+
 typedef struct process {
     uint64_t executor_id;
     pid_t pid;
@@ -104,6 +106,30 @@ static char **environment(char *token, char *key)
     return env;
 }
 
+/* Puts options that are not always there behind the others. */
+static void add_options(const ds_launch_spec *spec, const char **argv, size_t room)
+{
+    const struct {
+        const char *option, *value;
+    } more[] = {{"--tls-cert", spec->tls.cert},
+                {"--tls-key", spec->tls.key},
+                {"--tls-ca", spec->tls.ca},
+                {"--tls-name", spec->tls.name}};
+    size_t n = 0;
+    while (argv[n] != NULL)
+        n++;
+    if (spec->with_stdin)
+        argv[n++] = "--with-stdin";
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+        if (more[i].value == NULL)
+            continue;
+        DS_ASSERT(n + 2 < room);
+        argv[n++] = more[i].option;
+        argv[n++] = more[i].value;
+    }
+    argv[n] = NULL;
+}
+
 ds_status ds_launcher_start(ds_launcher *launcher, uint64_t executor_id, const uint8_t *token,
                             ds_error *error)
 {
@@ -115,32 +141,13 @@ ds_status ds_launcher_start(ds_launcher *launcher, uint64_t executor_id, const u
     snprintf(memory, sizeof memory, "%" PRIu64, spec->memory_bytes);
     snprintf(spill, sizeof spill, "%" PRIu64, spec->spill_bytes);
     snprintf(parent, sizeof parent, "%d", (int)getpid());
-    const char *argv[] = {"dstream",
-                          "executor",
-                          "--driver",
-                          spec->url,
-                          "--bulk",
-                          spec->bulk,
-                          "--app",
-                          spec->app_id,
-                          "--id",
-                          id,
-                          "--cores",
-                          cores,
-                          "--memory",
-                          memory,
-                          "--spill-folder",
-                          spec->spill_folder,
-                          "--spill",
-                          spill,
-                          "--parent",
-                          parent,
-                          "--log-level",
-                          spec->log_level,
-                          "--log-format",
-                          spec->log_format,
-                          spec->with_stdin ? "--with-stdin" : NULL,
-                          NULL};
+    const char *argv[ARGUMENTS] = {
+        "dstream",          "executor",      "--driver",     spec->url,        "--bulk",
+        spec->bulk,         "--app",         spec->app_id,   "--id",           id,
+        "--cores",          cores,           "--memory",     memory,           "--spill-folder",
+        spec->spill_folder, "--spill",       spill,          "--parent",       parent,
+        "--log-level",      spec->log_level, "--log-format", spec->log_format, NULL};
+    add_options(spec, argv, sizeof argv / sizeof *argv);
     ds_secret_give_hex(DS_TOKEN_VARIABLE, token, token_text);
     ds_secret_give_hex(DS_KEY_VARIABLE, spec->secret.key, key_text);
     char **env = environment(token_text, spec->secret.given ? key_text : NULL);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "rpc/message.h"
 #include "rpc/secret.h"
+#include "rpc/tls.h"
 
 typedef struct ds_launcher ds_launcher;
 
@@ -25,6 +26,7 @@ typedef struct ds_launch_spec { /* all borrowed, for as long as the launcher */
     bool with_stdin;
     const char *log_format, *log_level;
     ds_secret secret; /* that we hold, or none */
+    ds_tls_files tls; /* cert NULL: none */
 } ds_launch_spec;
 
 /* Called with the id of an executor whose process ended, and why (borrowed). */

@@ -27,12 +27,13 @@ struct ds_stores {
     size_t n;
 };
 
-ds_stores *ds_stores_new(const ds_secret *key)
+ds_stores *ds_stores_new(const ds_secret *key, const struct ds_tls *tls)
 {
     ds_stores *stores = ds_calloc(1, sizeof *stores);
     stores->key = *key;
     stores->client = ds_bulk_client_new(DS_BULK_WAIT_MS);
     ds_bulk_client_set_key(stores->client, key);
+    ds_bulk_client_set_tls(stores->client, tls);
     pthread_mutex_init(&stores->lock, NULL);
     return stores;
 }

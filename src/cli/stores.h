@@ -13,8 +13,9 @@
 
 typedef struct ds_stores ds_stores;
 
-/* key: of the app's bulk links (copied; ds_bulk_key). */
-ds_stores *ds_stores_new(const ds_secret *key);
+/* key: of the app's bulk links (copied; ds_bulk_key); tls: for those over TLS (borrowed), or NULL.
+ */
+ds_stores *ds_stores_new(const ds_secret *key, const struct ds_tls *tls);
 void ds_stores_free(ds_stores *stores);
 
 /* Begins to give bytes of held stores at url, with the options of the driver's own link there

@@ -179,6 +179,9 @@ typedef struct ds_app {
     const char *executors_listen;      /* NULL: none */
     const char *executors_secret;      /* NULL: none, or in the file; not in the canonical text */
     const char *executors_secret_file; /* NULL: none; not in the canonical text */
+    struct ds_app_tls {                /* paths, and a name; cert NULL: none; not in it either */
+        const char *cert, *key, *ca, *name;
+    } executors_tls;
     int64_t executors_heartbeat_ms;
     int64_t limits_memory, limits_record, limits_block, limits_spill;
     int64_t lua_instructions, lua_memory; /* limits */

@@ -452,6 +452,22 @@ const ds_shape ds_checkpoint_shape = {
 
 static const ds_shape secret_text = {
     .kind = DS_SHAPE_TEXT, .hidden = true, .noun = "a secret (a string)", .min = 1, .max = 4096};
+static const ds_key tls_keys[] = {
+    {"cert", &path_text, REQUIRED, {0, 0}, NULL, "The driver's certificate, a PEM file."},
+    {"key", &path_text, REQUIRED, {0, 0}, NULL, "Its key, a PEM file."},
+    {"ca", &path_text, REQUIRED, {0, 0}, NULL, "Who signs certificates of the app, a PEM file."},
+    {"name",
+     &title,
+     0,
+     {0, 0},
+     NULL,
+     "What certificates of executors are for; if not given: the host of their address."},
+    END_OF_KEYS,
+};
+const ds_shape ds_tls_shape = {.kind = DS_SHAPE_OBJECT,
+                               .id = "tls",
+                               .noun = "an object with cert, key and ca",
+                               .keys = tls_keys};
 INT_SHAPE(executors_count, 0, 1000);
 INT_SHAPE(executors_cores, 1, 256);
 INT_SHAPE(key_partitions, 1, DS_KEY_PARTITIONS_MAX);
@@ -474,7 +490,8 @@ static const ds_key executors_keys[] = {
      0,
      {0, 0},
      NULL,
-     "tcp://host:port where executors may join; beyond this host with a secret."},
+     "tcp://host:port or tls+tcp://host:port where executors may join; beyond this host with a "
+     "secret."},
     {"heartbeat",
      &heartbeat,
      0,
@@ -493,6 +510,7 @@ static const ds_key executors_keys[] = {
      {0, 0},
      NULL,
      "A file with the secret, instead of secret."},
+    {"tls", &ds_tls_shape, DS_KEY_NOT_CANONICAL, {0, 0}, NULL, "Certificates for tls+tcp."},
     LATER_KEY("mode"),
     END_OF_KEYS,
 };
@@ -607,6 +625,5 @@ const ds_shape ds_app_shape = {
 const char *const ds_app_later_keys[] = {
     "concurrent_jobs",
     "speculation",
-    "tls",
     NULL,
 };

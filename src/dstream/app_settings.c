@@ -31,19 +31,55 @@ static bool has_secret(const ds_app_builder *builder)
            ds_diagnostics_wrong_under(builder->diagnostics, "executors.secret_file");
 }
 
+/* TLS is asked for by the address, and needs certificates; the canonical text has none. */
+static void check_tls(ds_app_builder *builder, bool by_address)
+{
+    bool given = builder->app->executors_tls.cert != NULL ||
+                 ds_diagnostics_wrong_under(builder->diagnostics, "executors.tls");
+    if (by_address && !given && builder->variables)
+        ds_diag_error(builder->diagnostics, LISTEN, "needs certificates: \"tls\"");
+    else if (!by_address && given)
+        ds_diag_error(builder->diagnostics, "executors.tls",
+                      "is for \"listen\": \"tls+tcp://host:port\"");
+}
+
+/* "*:port" is every address of the host. */
+static const char *numeric(ds_app_builder *builder, const char *address)
+{
+    bool every = strncmp(address, "*:", 2) == 0;
+    return every ? ds_arena_printf(builder->arena, "0.0.0.0%s", address + 1) : address;
+}
+
 static void check_listen(ds_app_builder *builder, const char *url)
 {
     const char *host = NULL, *fault;
     uint16_t port;
+    const bool tls = strncmp(url, "tls+", 4) == 0;
+    check_tls(builder, tls);
+    url += tls ? 4 : 0;
     if (strncmp(url, "tcp://", 6) != 0)
-        ds_diag_error(builder->diagnostics, LISTEN, "must be \"tcp://host:port\"");
-    else if ((fault = ds_address_parse(builder->arena, url + 6, &host, &port)) != NULL)
+        ds_diag_error(builder->diagnostics, LISTEN,
+                      "must be \"tcp://host:port\" or \"tls+tcp://host:port\"");
+    else if ((fault = ds_address_parse(builder->arena, numeric(builder, url + 6), &host, &port)) !=
+             NULL)
         ds_diag_error(builder->diagnostics, LISTEN, "%s", fault);
     else if (!ds_address_is_loopback(host) && !has_secret(builder))
         ds_diag_error(builder->diagnostics, LISTEN,
                       "can be reached from other hosts: set \"secret\" to \"${DSTREAM_SECRET}\" or "
                       "\"secret_file\" (or listen on a loopback address: 127.0.0.1, [::1], "
                       "localhost)");
+}
+
+static void build_tls(ds_app_builder *builder, const json_t *tls)
+{
+    const ds_shape *shape = &ds_tls_shape;
+    struct ds_app_tls *made = &builder->app->executors_tls;
+    if (!json_is_object(tls))
+        return;
+    made->cert = ds_app_text_copy(builder, ds_shape_string(shape, tls, "cert"));
+    made->key = ds_app_text_copy(builder, ds_shape_string(shape, tls, "key"));
+    made->ca = ds_app_text_copy(builder, ds_shape_string(shape, tls, "ca"));
+    made->name = ds_app_text_copy(builder, ds_shape_string(shape, tls, "name"));
 }
 
 static void build_executors(ds_app_builder *builder, const json_t *executors)
@@ -58,7 +94,10 @@ static void build_executors(ds_app_builder *builder, const json_t *executors)
     app->executors_secret = ds_app_text_copy(builder, ds_shape_string(shape, executors, "secret"));
     app->executors_secret_file =
         ds_app_text_copy(builder, ds_shape_string(shape, executors, "secret_file"));
+    build_tls(builder, json_object_get(executors, "tls"));
     check_secret(builder);
+    if (app->executors_listen == NULL)
+        check_tls(builder, false);
     if (app->executors_listen != NULL)
         check_listen(builder, app->executors_listen);
     if (app->executors_count == 0 && json_object_get(executors, "listen") == NULL)

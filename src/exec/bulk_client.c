@@ -73,6 +73,7 @@ typedef struct connection {
 struct ds_bulk_client {
     int64_t wait_us;
     ds_secret key;
+    const struct ds_tls *tls;
     pthread_mutex_t lock;
     connection *connections;
 };
@@ -226,7 +227,7 @@ static bool dial(connection *c, ds_error *error)
     c->lost = false;
     pthread_mutex_unlock(&c->lock);
     ds_client_free(old);
-    const ds_link_options options = {.secret = &c->client->key};
+    const ds_link_options options = {.secret = &c->client->key, .tls = c->client->tls};
     ds_status status = ds_client_open_with(c->url, &options, TRY_MS, on_link, c, &link, error);
     pthread_mutex_lock(&c->lock);
     c->dialing = false;
@@ -372,6 +373,11 @@ void ds_bulk_client_free(ds_bulk_client *client)
 void ds_bulk_client_set_key(ds_bulk_client *client, const ds_secret *key)
 {
     client->key = *key;
+}
+
+void ds_bulk_client_set_tls(ds_bulk_client *client, const struct ds_tls *tls)
+{
+    client->tls = tls;
 }
 
 ds_status ds_bulk_client_fetch(ds_bulk_client *client, const char *url, const ds_bulk_item *items,

@@ -31,6 +31,8 @@ void ds_bulk_client_free(ds_bulk_client *client);
 
 /* Sets the app's key (copied; ds_bulk_key). Before the first fetch. */
 void ds_bulk_client_set_key(ds_bulk_client *client, const ds_secret *key);
+/* Sets what tls+tcp addresses are dialed with (rpc/tls.h; borrowed as long as the client). */
+void ds_bulk_client_set_tls(ds_bulk_client *client, const struct ds_tls *tls);
 
 /* Fetches all items from who serves url, and returns when their bytes are there. DS_ERR_LOST if
  * not all of them are to be had: nobody is there, it hangs up, it has no such bytes, nothing

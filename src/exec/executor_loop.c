@@ -357,13 +357,14 @@ static ds_status open_bulk(executor_loop *loop, const ds_executor_options *optio
 {
     char url[DS_BULK_URL];
     const ds_bulk_source source = {.arg = loop, .hold = on_hold, .let_go = on_let_go};
-    const ds_link_options link = {.secret = &options->secret};
+    const ds_link_options link = {.secret = &options->secret, .tls = options->tls};
     ds_url driver;
     DS_TRY(ds_url_parse(options->url, false, &driver, error));
     DS_TRY(ds_url_check_secret(&driver, options->secret.given, error));
     if (options->bulk == NULL)
         DS_TRY(ds_bulk_url(options->url, url, error));
     loop->bulk_client = ds_bulk_client_new(DS_BULK_WAIT_MS);
+    ds_bulk_client_set_tls(loop->bulk_client, options->tls);
     return ds_bulk_server_open(options->bulk != NULL ? options->bulk : url, &link, &source,
                                &loop->bulk_server, error);
 }
@@ -499,7 +500,7 @@ ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
     loop.mailbox = ds_mailbox_new();
     loop.control = ds_executor_new(&config, &ports);
     loop.pool = ds_task_pool_start(options->cores, on_task_done, &loop);
-    const ds_link_options link = {.secret = &options->secret};
+    const ds_link_options link = {.secret = &options->secret, .tls = options->tls};
     ds_status status =
         ds_client_open_with(options->url, &link, CONNECT_MS, on_link, &loop, &loop.client, error);
     if (status != DS_OK)

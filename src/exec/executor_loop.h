@@ -16,7 +16,8 @@ typedef struct ds_executor_options {
     const char *app_id;   /* "" if it joins by hand */
     uint64_t executor_id; /* 0: the driver gives one */
     uint8_t token[DS_TOKEN_BYTES];
-    ds_secret secret; /* that the driver holds too, or none */
+    ds_secret secret;         /* that the driver holds too, or none */
+    const struct ds_tls *tls; /* rpc/tls.h; NULL: none */
     uint32_t cores;
     uint64_t memory_bytes;    /* of the process: store, tasks, and what is neither */
     const char *spill_folder; /* where what finds no memory goes; NULL: a temporary one */

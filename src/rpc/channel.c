@@ -65,7 +65,7 @@ struct ds_channel {
 bool ds_stream_is_ours(ds_transport transport, nng_stream *stream)
 {
     uint64_t uid, pid;
-    if (transport == DS_TRANSPORT_TCP)
+    if (transport == DS_TRANSPORT_TCP || transport == DS_TRANSPORT_TLS)
         return true;
     if (nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_UID, &uid) != 0 || uid != geteuid())
         return false;
@@ -139,7 +139,8 @@ static bool take_frames(ds_channel *channel)
 static void on_read(void *arg)
 {
     ds_channel *channel = arg;
-    bool good = nng_aio_result(channel->reading) == 0, broken = false;
+    int rv = nng_aio_result(channel->reading);
+    bool good = rv == 0, broken = rv == NNG_ECRYPTO || rv == NNG_EPEERAUTH;
     if (good) {
         channel->in_length += nng_aio_count(channel->reading);
         good = take_frames(channel);

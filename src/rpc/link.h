@@ -14,8 +14,8 @@
  * rpc/channel.c says how it is done here.
  *
  * URLs (rpc/url.h): "abstract://name" (this host; the peer's uid must be ours), "tcp://host:port"
- * (port 0: any free one), "inproc://name" (this process). Beyond loopback tcp wants a secret, at
- * both ends.
+ * or "tls+tcp://host:port" (port 0: any free one), "inproc://name" (this process). Beyond loopback
+ * tcp wants a secret, at both ends.
  *
  * Both ends of a new connection prove that they hold the same secret (rpc/handshake.h) before
  * anything else of them is looked at. Until then a connection is a stranger's, and may cost a
@@ -25,8 +25,8 @@
  *         the oldest of the address that has most of them is closed;
  *     DS_LINK_KNOCK_MS, from the first to the last byte of the proof;
  *     two frames of DS_FRAME_SMALL bytes;
- *     DS_LINK_STRANGERS connections a second that end without a proof: beyond that the door stays
- *         shut for a while, and who knocks waits in the system's queue.
+ *     DS_LINK_STRANGERS (over TLS: DS_LINK_TLS_STRANGERS) connections a second that end without a
+ * proof: beyond that the door stays shut for a while, and who knocks waits in the system's queue.
  *
  * Where there is no secret (this host only), the proof is worth nothing. So a server may want
  * its peers to be introduced: then a peer's first message, of at most DS_LINK_FIRST_BYTES, is all
@@ -50,6 +50,7 @@
 #define DS_LINK_KNOCK_MS 5000
 #define DS_LINK_ADMIT_MS 60000
 #define DS_LINK_STRANGERS 1000u
+#define DS_LINK_TLS_STRANGERS 100u /* their handshakes cost some milliseconds */
 #define DS_LINK_FIRST_BYTES ((size_t)16 << 10)
 #define DS_LINK_UNADMITTED 2048u
 
@@ -68,11 +69,14 @@ typedef struct ds_link_event {
 
 typedef void (*ds_link_fn)(void *arg, const ds_link_event *event);
 
+struct ds_tls;
+
 /* What a link is opened with. All zero: as on this host. */
 typedef struct ds_link_options {
-    const ds_secret *secret; /* that both ends hold (copied); NULL: none */
-    uint64_t epoch;          /* server: a number of it, for its proofs; 0: a random one */
-    bool introduced;         /* server: peers are to be admitted */
+    const ds_secret *secret;  /* that both ends hold (copied); NULL: none */
+    const struct ds_tls *tls; /* rpc/tls.h: for tls+tcp addresses (borrowed while it is opened) */
+    uint64_t epoch;           /* server: a number of it, for its proofs; 0: a random one */
+    bool introduced;          /* server: peers are to be admitted */
 } ds_link_options;
 
 typedef struct ds_server ds_server;
@@ -110,8 +114,9 @@ typedef struct ds_client ds_client;
 /* Connects and knocks, again and again until somebody answers or timeout_ms have passed. fn
  * may be called before this returns, but only if it succeeds; there is no OPENED.
  * DS_ERR_UNAVAILABLE if nobody answers (retry). Do not for these: DS_ERR_PROTOCOL if the server is
- * of another version, DS_ERR_APP if the two do not hold the same secret, or an address beyond
- * this host is given without one, DS_ERR_USAGE for a wrong URL. */
+ * of another version, DS_ERR_APP if the two do not hold the same secret, do not take each
+ * other's certificate, or an address beyond this host is given without a secret, DS_ERR_USAGE for a
+ * wrong URL. */
 ds_status ds_client_open(const char *url, int timeout_ms, ds_link_fn fn, void *arg,
                          ds_client **client, ds_error *error);
 /* The same, with options (borrowed). */

@@ -16,8 +16,10 @@
 #include "base/memory.h"
 #include "rpc/channel.h"
 #include "rpc/handshake.h"
+#include "rpc/tls.h"
 
 #include <errno.h>
+#include <nng/supplemental/tls/tls.h>
 #include <nng/transport/tcp/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -25,7 +27,8 @@
 #include <string.h>
 #include <time.h>
 
-#define PAUSE_US 10000 /* between two tries */
+#define PAUSE_US 10000      /* between two tries */
+#define TLS_PAUSE_US 250000 /* the same where each costs some milliseconds of work */
 
 typedef enum answer {
     NO_ANSWER,
@@ -41,6 +44,7 @@ struct ds_client {
     ds_link_fn fn;
     void *arg;
     ds_secret secret;
+    const ds_tls *tls; /* while it is opened */
     ds_channel *channel;
     ds_handshake handshake; /* of the channel's calls */
     atomic_bool quiet;      /* nothing is reported any more */
@@ -141,15 +145,28 @@ static bool wait_until(ds_client *client, int64_t deadline_us)
     return pthread_cond_timedwait(&client->changed, &client->lock, &ts) == 0;
 }
 
-static int dial(const ds_url *address, int64_t deadline_us, nng_stream **stream)
+static int set_tls(nng_stream_dialer *dialer, const ds_url *address, const ds_tls *tls)
 {
+    char host[DS_ADDRESS_URL], port[DS_ADDRESS_URL];
+    ds_url_host(address, host, port);
+    nng_tls_config *config = ds_tls_config(tls, host);
+    int rv = nng_stream_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, config);
+    nng_tls_config_free(config);
+    return rv;
+}
+
+static int dial(const ds_client *client, int64_t deadline_us, nng_stream **stream)
+{
+    const ds_url *address = &client->address;
     nng_stream_dialer *dialer;
     nng_aio *aio;
     int64_t left_ms = (deadline_us - ds_clock_mono_us()) / 1000;
     int rv = nng_stream_dialer_alloc(&dialer, address->real);
     if (rv != 0)
         return rv;
-    if (address->transport == DS_TRANSPORT_TCP)
+    if (address->transport == DS_TRANSPORT_TLS)
+        rv = set_tls(dialer, address, client->tls);
+    if (rv == 0 && ds_url_is_tcp(address))
         rv = nng_stream_dialer_set_bool(dialer, NNG_OPT_TCP_NODELAY, true);
     if (rv == 0)
         rv = nng_aio_alloc(&aio, NULL, NULL);
@@ -188,12 +205,25 @@ static answer knock(ds_client *client, nng_stream *stream, int64_t deadline_us)
     return got;
 }
 
+/* Why it ended without an answer. */
+static ds_status explain(const ds_client *client, ds_error *error)
+{
+    char host[DS_ADDRESS_URL], port[DS_ADDRESS_URL];
+    if (client->address.transport == DS_TRANSPORT_TLS && client->ended) {
+        ds_url_host(&client->address, host, port);
+        return ds_tls_explain(client->tls, host, port, client->address.url, error);
+    }
+    return ds_error_set(error, DS_ERR_UNAVAILABLE,
+                        "nobody answers at %s: connected, but there is no answer",
+                        client->address.url);
+}
+
 /* One try. DS_ERR_UNAVAILABLE is worth another. */
 static ds_status try_open(ds_client *client, int64_t deadline_us, ds_error *error)
 {
     const char *url = client->address.url;
     nng_stream *stream;
-    int rv = dial(&client->address, deadline_us, &stream);
+    int rv = dial(client, deadline_us, &stream);
     if (rv != 0)
         return ds_error_set(error, DS_ERR_UNAVAILABLE, "nobody answers at %s: %s", url,
                             nng_strerror(rv));
@@ -213,9 +243,7 @@ static ds_status try_open(ds_client *client, int64_t deadline_us, ds_error *erro
                             url);
     case IMPOSTOR:
         return ds_error_set(error, DS_ERR_APP, "%s does not prove that it holds our secret", url);
-    default:
-        return ds_error_set(error, DS_ERR_UNAVAILABLE,
-                            "nobody answers at %s: connected, but there is no answer", url);
+    default: return explain(client, error);
     }
 }
 
@@ -228,6 +256,8 @@ static void pause_until(int64_t time_us)
 
 static ds_status open_until(ds_client *client, int64_t deadline_us, ds_error *error)
 {
+    const int64_t pause_us =
+        client->address.transport == DS_TRANSPORT_TLS ? TLS_PAUSE_US : PAUSE_US;
     for (;;) {
         ds_status status = try_open(client, deadline_us, error);
         int64_t now_us = ds_clock_mono_us();
@@ -235,9 +265,9 @@ static ds_status open_until(ds_client *client, int64_t deadline_us, ds_error *er
             return DS_OK;
         ds_channel_free(client->channel);
         client->channel = NULL;
-        if (status != DS_ERR_UNAVAILABLE || now_us + PAUSE_US >= deadline_us)
+        if (status != DS_ERR_UNAVAILABLE || now_us + pause_us >= deadline_us)
             return status;
-        pause_until(now_us + PAUSE_US);
+        pause_until(now_us + pause_us);
     }
 }
 
@@ -265,6 +295,10 @@ ds_status ds_client_open_with(const char *url, const ds_link_options *options, i
     ds_status status = ds_url_parse(url, false, &c->address, error);
     if (status == DS_OK)
         status = ds_url_check_secret(&c->address, c->secret.given, error);
+    c->tls = options->tls;
+    if (status == DS_OK && c->address.transport == DS_TRANSPORT_TLS && c->tls == NULL)
+        status = ds_error_set(error, DS_ERR_APP,
+                              "%s needs certificates (--tls-ca, --tls-cert, --tls-key)", url);
     if (status == DS_OK)
         status = open_until(c, deadline_us, error);
     if (status == DS_OK)

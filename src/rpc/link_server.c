@@ -29,9 +29,11 @@
 #include "rpc/handshake.h"
 #include "rpc/link_limits.h"
 #include "rpc/strangers.h"
+#include "rpc/tls.h"
 #include "rpc/url.h"
 
 #include <arpa/inet.h>
+#include <nng/supplemental/tls/tls.h>
 #include <nng/transport/tcp/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -280,8 +282,7 @@ static ds_origin origin_of(const ds_server *server, nng_stream *stream)
 {
     ds_origin origin = {.family = 0};
     nng_sockaddr sa;
-    if (server->address.transport != DS_TRANSPORT_TCP ||
-        nng_stream_get_addr(stream, NNG_OPT_REMADDR, &sa) != 0)
+    if (!ds_url_is_tcp(&server->address) || nng_stream_get_addr(stream, NNG_OPT_REMADDR, &sa) != 0)
         return origin;
     if (sa.s_family == NNG_AF_INET) {
         origin.family = 4;
@@ -454,11 +455,23 @@ static unsigned real_port(nng_stream_listener *listener)
     return ntohs(sa.s_family == NNG_AF_INET6 ? sa.s_in6.sa_port : sa.s_in.sa_port);
 }
 
-static ds_status open_door(ds_server *server, ds_error *error)
+static int set_tls(nng_stream_listener *listener, const ds_tls *tls)
+{
+    nng_tls_config *config = ds_tls_config(tls, NULL);
+    int rv = nng_stream_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, config);
+    nng_tls_config_free(config);
+    return rv;
+}
+
+static ds_status open_door(ds_server *server, const ds_tls *tls, ds_error *error)
 {
     ds_url *address = &server->address;
+    if (address->transport == DS_TRANSPORT_TLS && tls == NULL)
+        return ds_error_set(error, DS_ERR_APP, "%s needs certificates", address->url);
     int rv = nng_stream_listener_alloc(&server->listener, address->real);
-    if (rv == 0 && address->transport == DS_TRANSPORT_TCP)
+    if (rv == 0 && address->transport == DS_TRANSPORT_TLS)
+        rv = set_tls(server->listener, tls);
+    if (rv == 0 && ds_url_is_tcp(address))
         rv = nng_stream_listener_set_bool(server->listener, NNG_OPT_TCP_NODELAY, true);
     if (rv == 0)
         rv = nng_stream_listener_listen(server->listener);
@@ -466,7 +479,7 @@ static ds_status open_door(ds_server *server, ds_error *error)
         nng_stream_listener_free(server->listener);
         return listen_failed(address, rv, error);
     }
-    if (address->transport == DS_TRANSPORT_TCP)
+    if (ds_url_is_tcp(address))
         ds_url_set_port(address, real_port(server->listener));
     return DS_OK;
 }
@@ -512,7 +525,7 @@ ds_status ds_server_open_limited(const char *url, const ds_link_options *options
     if (status == DS_OK)
         status = ds_url_check_secret(&s->address, s->secret.given, error);
     if (status == DS_OK)
-        status = open_door(s, error);
+        status = open_door(s, options->tls, error);
     if (status != DS_OK) {
         free(s);
         return status;
@@ -534,7 +547,10 @@ ds_status ds_server_open_with(const char *url, const ds_link_options *options, d
                                           .admit_ms = DS_LINK_ADMIT_MS,
                                           .strangers = DS_LINK_STRANGERS,
                                           .unadmitted = DS_LINK_UNADMITTED};
-    return ds_server_open_limited(url, options, &limits, fn, arg, server, error);
+    ds_link_limits own = limits;
+    if (strncmp(url, "tls+", 4) == 0)
+        own.strangers = DS_LINK_TLS_STRANGERS;
+    return ds_server_open_limited(url, options, &own, fn, arg, server, error);
 }
 
 ds_status ds_server_open(const char *url, ds_link_fn fn, void *arg, ds_server **server,

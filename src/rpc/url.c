@@ -81,6 +81,13 @@ static ds_status wrong(ds_error *error, const char *url, const char *why)
                         why);
 }
 
+static const char *const schemes[] = {
+    [DS_TRANSPORT_ABSTRACT] = "abstract://",
+    [DS_TRANSPORT_INPROC] = "inproc://",
+    [DS_TRANSPORT_TCP] = "tcp://",
+    [DS_TRANSPORT_TLS] = "tls+tcp://",
+};
+
 static ds_status parse_tcp(const char *url, const char *rest, bool listening, ds_url *address,
                            ds_error *error)
 {
@@ -99,11 +106,14 @@ static ds_status parse_tcp(const char *url, const char *rest, bool listening, ds
     if (port < 0 || (port == 0 && !listening))
         return wrong(error, url, "the port must be a number from 1 to 65535");
     const char *number = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+    if (strcmp(host, "localhost") == 0 && address->transport == DS_TRANSPORT_TLS)
+        number = host; /* the certificate is for the name */
     if (strcmp(host, "*") == 0)
         number = "0.0.0.0";
     address->local = kind == HOST_LOCAL;
-    snprintf(address->url, sizeof address->url, "tcp://%s:%ld", number, port);
-    snprintf(address->real, sizeof address->real, "tcp://%s:%ld", number, port);
+    snprintf(address->url, sizeof address->url, "%s%s:%ld", schemes[address->transport], number,
+             port);
+    memcpy(address->real, address->url, sizeof address->real);
     return DS_OK;
 }
 
@@ -125,20 +135,20 @@ static ds_status parse_name(const char *url, const char *name, ds_url *address, 
 
 ds_status ds_url_parse(const char *url, bool listening, ds_url *address, ds_error *error)
 {
-    static const char *const schemes[] = {
-        [DS_TRANSPORT_ABSTRACT] = "abstract://",
-        [DS_TRANSPORT_INPROC] = "inproc://",
-        [DS_TRANSPORT_TCP] = "tcp://",
-    };
     for (unsigned i = 0; i < sizeof schemes / sizeof *schemes; i++) {
         size_t length = strlen(schemes[i]);
         if (strncmp(url, schemes[i], length) != 0)
             continue;
         address->transport = (ds_transport)i;
-        return i == DS_TRANSPORT_TCP ? parse_tcp(url, url + length, listening, address, error)
-                                     : parse_name(url, url + length, address, error);
+        return ds_url_is_tcp(address) ? parse_tcp(url, url + length, listening, address, error)
+                                      : parse_name(url, url + length, address, error);
     }
-    return wrong(error, url, "it does not start with tcp://, abstract:// or inproc://");
+    return wrong(error, url, "it does not start with tcp://, tls+tcp://, abstract:// or inproc://");
+}
+
+bool ds_url_is_tcp(const ds_url *address)
+{
+    return address->transport == DS_TRANSPORT_TCP || address->transport == DS_TRANSPORT_TLS;
 }
 
 ds_status ds_url_check_secret(const ds_url *address, bool has_secret, ds_error *error)
@@ -165,6 +175,17 @@ static bool take_apart(const char *url, parts *p)
     p->scheme = (int)(host + 6 - url);
     p->host = (int)(p->port - (host + 6));
     return true;
+}
+
+void ds_url_host(const ds_url *address, char *host, char *port)
+{
+    parts p;
+    bool good = take_apart(address->url, &p);
+    DS_ASSERT(good);
+    int brackets = address->url[p.scheme] == '[';
+    snprintf(host, DS_ADDRESS_URL, "%.*s", p.host - 2 * brackets,
+             address->url + p.scheme + brackets);
+    snprintf(port, DS_ADDRESS_URL, "%s", p.port + 1);
 }
 
 void ds_url_any_port(const char *url, char *out)
@@ -194,7 +215,7 @@ void ds_url_reach(const char *url, const char *via, char *out)
 
 void ds_url_set_port(ds_url *address, unsigned port)
 {
-    DS_ASSERT(address->transport == DS_TRANSPORT_TCP && port <= UINT16_MAX);
+    DS_ASSERT(ds_url_is_tcp(address) && port <= UINT16_MAX);
     char *colon = strrchr(address->url, ':');
     size_t room = sizeof address->url - (size_t)(colon - address->url);
     snprintf(colon, room, ":%u", port);

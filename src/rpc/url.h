@@ -3,6 +3,7 @@
  *
  *     abstract://NAME      letters, digits, '.', '_', '-'; at most 64
  *     inproc://NAME        the same; carried by an abstract socket with a name of this process
+ *     tls+tcp://HOST:PORT  the same over TLS
  *     tcp://HOST:PORT      HOST is an IPv4 address, [an IPv6 address], a name or, to listen
  *                          everywhere, *
  */
@@ -19,7 +20,8 @@
 typedef enum ds_transport {
     DS_TRANSPORT_ABSTRACT,
     DS_TRANSPORT_INPROC,
-    DS_TRANSPORT_TCP
+    DS_TRANSPORT_TCP,
+    DS_TRANSPORT_TLS
 } ds_transport;
 
 typedef struct ds_url {
@@ -32,6 +34,11 @@ typedef struct ds_url {
 /* Takes url (borrowed) apart. DS_ERR_USAGE with a sentence if it is none of the above; a tcp
  * port of 0 is allowed only when listening. */
 ds_status ds_url_parse(const char *url, bool listening, ds_url *address, ds_error *error);
+
+/* True for both kinds of tcp. */
+bool ds_url_is_tcp(const ds_url *address);
+/* Takes host (without brackets) and port out of a tcp address, each into DS_ADDRESS_URL bytes. */
+void ds_url_host(const ds_url *address, char *host, char *port);
 
 /* DS_ERR_APP with a sentence if the address leads beyond this host and there is no secret. */
 ds_status ds_url_check_secret(const ds_url *address, bool has_secret, ds_error *error);

@@ -77,7 +77,7 @@ START_TEST(not_available_yet)
            "app.json:3:26: executors.heartbeat: must be 10ms or more, not \"9ms\"\n"},
           {"'log':{}, 'tls':2, 'speculation':3, 'concurrent_jobs':4, 'block_interval':5",
            "app.json:3:1: log: unknown key \"log\"\n"
-           "app.json:3:11: tls: \"tls\" is not available yet\n"
+           "app.json:3:11: tls: unknown key \"tls\"\n"
            "app.json:3:20: speculation: \"speculation\" is not available yet\n"
            "app.json:3:37: concurrent_jobs: \"concurrent_jobs\" is not available yet\n"
            "app.json:3:58: block_interval: unknown key \"block_interval\"\n"});
@@ -162,7 +162,8 @@ START_TEST(executors_and_limits)
         {"'executors':{'memory':'1GB'}", "app.json:3:23: executors.memory: must be a size such "
                                          "as \"64KiB\" (B, KiB, MiB, GiB), not \"1GB\"\n"},
         {"'executors':{'listen':'127.0.0.1:7000'}",
-         "app.json:3:23: executors.listen: must be \"tcp://host:port\"\n"},
+         "app.json:3:23: executors.listen: must be \"tcp://host:port\" or "
+         "\"tls+tcp://host:port\"\n"},
         {"'executors':{'listen':'tcp://127.0.0.1'}",
          "app.json:3:23: executors.listen: must be \"host:port\"\n"},
         {"'executors':{'listen':'tcp://0.0.0.0:7000'}", "app.json:3:23: executors.listen: " BEYOND},

@@ -29,6 +29,9 @@ START_TEST(good_addresses_are_taken_apart)
         {"tcp://127.255.0.9:65535", DS_TRANSPORT_TCP, "tcp://127.255.0.9:65535"},
         {"tcp://[::1]:80", DS_TRANSPORT_TCP, "tcp://[::1]:80"},
         {"tcp://localhost:080", DS_TRANSPORT_TCP, "tcp://127.0.0.1:80"},
+        {"tcp://example.org:80", DS_TRANSPORT_TCP, "tcp://example.org:80"},
+        {"tls+tcp://localhost:80", DS_TRANSPORT_TLS, "tls+tcp://localhost:80"},
+        {"tls+tcp://[2001:db8::1]:80", DS_TRANSPORT_TLS, "tls+tcp://[2001:db8::1]:80"},
     };
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         for (int listening = 0; listening < 2; listening++) {
@@ -77,7 +80,9 @@ START_TEST(other_addresses_are_usage_errors)
         {"", "does not start with"},
         {"abstract", "does not start with"},
         {"ipc:///tmp/x", "does not start with"},
-        {"tls+tcp://127.0.0.1:1", "does not start with"},
+        {"tls://127.0.0.1:1", "does not start with"},
+        {"tls+tcp://127.0.0.1", "tcp://host:port"},
+        {"tls+tcp://a b:1", "the host is none"},
         {"ws://127.0.0.1:1", "does not start with"},
         {"TCP://127.0.0.1:1", "does not start with"},
         {"abstract://", "a name is"},
@@ -155,6 +160,46 @@ START_TEST(addresses_beyond_this_host_want_a_secret)
 }
 END_TEST
 
+START_TEST(hosts_are_taken_out)
+{
+    static const char *const urls[][3] = {{"tcp://127.0.0.1:80", "127.0.0.1", "80"},
+                                          {"tls+tcp://a.example:7", "a.example", "7"},
+                                          {"tls+tcp://[2001:db8::1]:9", "2001:db8::1", "9"}};
+    char host[DS_ADDRESS_URL], port[DS_ADDRESS_URL];
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        ds_url address = good(urls[i][0], false);
+        ds_url_host(&address, host, port);
+        ck_assert_str_eq(host, urls[i][1]);
+        ck_assert_str_eq(port, urls[i][2]);
+    }
+}
+END_TEST
+
+START_TEST(addresses_are_made_of_others)
+{
+    static const char *const any[][2] = {{"tcp://127.0.0.1:80", "tcp://127.0.0.1:0"},
+                                         {"tls+tcp://[::]:80", "tls+tcp://[::]:0"},
+                                         {"abstract://a", ""}};
+    static const char *const reach[][3] = {
+        {"tcp://0.0.0.0:5", "tcp://10.0.0.1:80", "tcp://10.0.0.1:5"},
+        {"tls+tcp://0.0.0.0:5", "tls+tcp://a.example:80", "tls+tcp://a.example:5"},
+        {"tcp://[::]:5", "tcp://[fd00::1]:80", "tcp://[fd00::1]:5"},
+        {"tcp://0.0.0.0:5", "abstract://a", "tcp://127.0.0.1:5"},
+        {"tcp://[::]:5", "", "tcp://[::1]:5"},
+        {"tcp://10.0.0.2:5", "tcp://10.0.0.1:80", "tcp://10.0.0.2:5"},
+        {"abstract://b", "tcp://10.0.0.1:80", "abstract://b"}};
+    char out[DS_ADDRESS_URL];
+    for (size_t i = 0; i < sizeof any / sizeof *any; i++) {
+        ds_url_any_port(any[i][0], out);
+        ck_assert_str_eq(out, any[i][1]);
+    }
+    for (size_t i = 0; i < sizeof reach / sizeof *reach; i++) {
+        ds_url_reach(reach[i][0], reach[i][1], out);
+        ck_assert_str_eq(out, reach[i][2]);
+    }
+}
+END_TEST
+
 START_TEST(who_listens_everywhere_is_reached_somewhere)
 {
     static const char *const urls[] = {"tcp://0.0.0.0:80", "tcp://*:80", "tcp://[::]:80"};
@@ -194,4 +239,5 @@ END_TEST
 UNIT_MAIN("address", good_addresses_are_taken_apart, names_have_a_limit,
           inproc_names_are_of_this_process, other_addresses_are_usage_errors,
           addresses_beyond_this_host_want_a_secret, who_listens_everywhere_is_reached_somewhere,
-          long_addresses_are_usage_errors, port_zero_is_for_listening)
+          hosts_are_taken_out, addresses_are_made_of_others, long_addresses_are_usage_errors,
+          port_zero_is_for_listening)

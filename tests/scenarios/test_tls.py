@@ -1,0 +1,197 @@
+"""Executors that join over TLS: certificates of both sides are verified, and then the secret is proved."""
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import unittest
+
+import scenario
+from certificates import Authority
+
+SECRET = "correct horse battery staple 0123456789"
+WRONG_APP = 78
+OFF = {"DSTREAM_SHARED_MEMORY": "off"}
+
+
+@unittest.skipUnless(shutil.which("openssl"), "there is no openssl to make certificates with")
+class Tls(scenario.Scenario):
+    def setUp(self):
+        super().setUp()
+        self.certificates = os.path.join(self.outside, "certificates")
+        self.ca = Authority(self.certificates)
+        self.ours = self.ca.sign("ours", "localhost")
+
+    def counting_app(self, port, cert=None, ca=None, count=1, name="localhost", host="localhost"):
+        cert = cert or self.ours
+        tls = {"cert": cert[0], "key": cert[1], "ca": ca or self.ca.path}
+        if name is not None:
+            tls["name"] = name
+        return self.app(
+            {"in": {"type": "files", "dir": "in"}},
+            {"words": {"from": "in", "flat_map": {"word": "split(line)"}},
+             "n": {"from": "words", "group_by": ["word"], "aggregate": {"n": "count()"}}},
+            {"out": {"from": "n", "type": "console"}},
+            executors={"count": count, "listen": "tls+tcp://%s:%d" % (host, port),
+                       "secret": "${DSTREAM_SECRET}", "tls": tls})
+
+    def begin(self, port, env=None, **more):
+        os.makedirs(self.path("in"), exist_ok=True)
+        run = self.start(self.counting_app(port, **more),
+                         env=dict({"DSTREAM_SECRET": SECRET}, **(env or {})))
+        run.until_log("executors may join")
+        return run
+
+    def join(self, port, cert=None, ca=None, name="localhost", secret=SECRET, env=None, host="localhost",
+             scheme="tls+tcp", options=None):
+        environment = dict(os.environ, TMPDIR=self.tmpdir, DSTREAM_SECRET=secret, **(env or {}))
+        environment[scenario.MARK] = self.mark
+        cert = cert or self.ours
+        if options is None:
+            options = ["--tls-cert", cert[0], "--tls-key", cert[1], "--tls-ca", ca or self.ca.path]
+            options += ["--tls-name", name] if name is not None else []
+        process = subprocess.Popen(
+            [scenario.BINARY, "executor", "--driver", "%s://%s:%d" % (scheme, host, port), *options],
+            env=environment, cwd=self.dir, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def expect_refused(self, process, words, status=WRONG_APP):
+        _, err = process.communicate(timeout=scenario.PATIENCE)
+        self.assertIn(words, err.decode())
+        if status is not None:
+            self.assertEqual(process.returncode, status, err)
+
+    def counts(self, run):
+        total = {}
+        for row in run.rows():
+            total[row["word"]] = total.get(row["word"], 0) + row["n"]
+        return total
+
+    def until_all(self, run, n):
+        numbers = iter(range(1, 1000000))
+
+        def all_take_part():
+            self.write("in/small-%d" % next(numbers), "a b\n")
+            return run.last().get("executors") == n
+        run.until(all_take_part, "%d executors take part" % n)
+        return next(numbers) - 1
+
+    def test_the_same_results(self):
+        """Also where bytes go from one executor to another, and to the driver: over TLS, too."""
+        port = self.free_port()
+        run = self.begin(port, env=OFF)
+        outside = self.join(port, env=OFF)
+        n = self.until_all(run, 2)
+        self.write("in/text", "a b c\n" * 100000)
+        run.until_rows_in(n + 100000)
+        run.stop()
+        self.assertEqual(outside.wait(scenario.PATIENCE), 0)
+        self.assertEqual(self.counts(run), {"a": n + 100000, "b": n + 100000, "c": 100000})
+        self.assertEqual(run.last()["failed_batches"], 0)
+        self.assertIn("copied over links", run.log())
+
+    def test_on_every_address(self):
+        port = self.free_port()
+        run = self.begin(port, host="*", count=0)
+        self.join(port, host="127.0.0.1")
+        self.join(port, host="localhost", name=None)
+        self.until_all(run, 2)
+        run.stop()
+
+    def test_wrong_certificates_are_told(self):
+        port = self.free_port()
+        other = Authority(self.certificates, "other")
+        run = self.begin(port)
+        self.expect_refused(self.join(port, ca=other.path), "not signed by an authority that we know")
+        self.expect_refused(self.join(port, name="example.org"), 'not for the name "example.org"')
+        self.expect_refused(self.join(port, name=None, host="127.0.0.1"),
+                            'not for the name "127.0.0.1"')
+        self.expect_refused(self.join(port, cert=other.sign("theirs", "localhost")),
+                            "does not take our certificate", None)
+        self.expect_refused(self.join(port, secret="another one"), "does not take our secret")
+        self.join(port)
+        self.until_all(run, 2)
+        run.stop()
+
+    def test_a_driver_whose_certificate_has_expired(self):
+        """It does not start; and one whose certificate expires while it runs gets no new executor."""
+        old = self.ca.sign("old", "localhost", days=-1)
+        app = self.counting_app(self.free_port(), cert=old)
+        run = self.start(app, env={"DSTREAM_SECRET": SECRET})
+        run.wait(WRONG_APP)
+        self.assertIn("has expired", run.err())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*old)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(0.1)
+            process = self.join(listener.getsockname()[1])
+
+            def serve():
+                while process.poll() is None:
+                    try:
+                        s = listener.accept()[0]
+                        context.wrap_socket(s, server_side=True).close()
+                    except OSError:
+                        pass
+            thread = threading.Thread(target=serve, daemon=True)
+            thread.start()
+            self.expect_refused(process, "has expired")
+            thread.join(scenario.PATIENCE)
+
+    def test_wrong_files_are_told(self):
+        port = self.free_port()
+        cert, key = self.ours
+        others = self.ca.sign("others", "localhost")
+        for files, words, status in (
+                ((cert, others[1]), "is not the key of the certificate", WRONG_APP),
+                ((key, key), "no certificate in it", WRONG_APP),
+                ((cert, cert), "no key in it", WRONG_APP),
+                ((cert, "none.pem"), "none.pem", 66)):
+            run = self.start(self.counting_app(port, cert=files), env={"DSTREAM_SECRET": SECRET})
+            run.wait(status)
+            self.assertIn(words, run.err())
+            self.expect_refused(self.join(port, cert=files), words, status)
+        self.expect_refused(self.join(port, options=()), "needs certificates")
+        self.expect_refused(self.join(port, options=("--tls-cert", cert)), "belong together", 64)
+
+    def test_who_speaks_no_tls_gets_nowhere(self):
+        port = self.free_port()
+        run = self.begin(port)
+        fds = len(os.listdir("/proc/%d/fd" % run.pid))
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", port), 5) as s:
+                s.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                s.settimeout(scenario.PATIENCE)
+                try:
+                    while s.recv(1000):
+                        pass
+                except ConnectionResetError:
+                    pass
+        run.until_log("said something else")
+        process = self.join(port, scheme="tcp", options=())
+        self.expect_refused(process, "connected, but there is no answer", 69)
+        self.join(port)
+        self.until_all(run, 2)
+        scenario.until(lambda: len(os.listdir("/proc/%d/fd" % run.pid)) <= fds + 20, "all closed")
+        run.stop()
+
+    def test_keys_that_do_not_belong_together(self):
+        port = self.free_port()
+        app = {"listen": "tcp://127.0.0.1:%d" % port, "tls": {"cert": "a", "key": "b", "ca": "c"}}
+        streams = ({"in": {"type": "stdin"}}, {}, {"out": {"from": "in", "type": "console"}})
+        run = self.command("validate", self.app(*streams, executors=app), status=WRONG_APP)
+        self.assertIn("executors.tls", run.err())
+        app = {"listen": "tls+tcp://127.0.0.1:%d" % port}
+        run = self.command("validate", self.app(*streams, executors=app), status=WRONG_APP)
+        self.assertIn("needs certificates", run.err())
+        app["tls"] = {"cert": "a", "key": "b"}
+        run = self.command("validate", self.app(*streams, executors=app), status=WRONG_APP)
+        self.assertIn('"ca"', run.err())
+
+
+if __name__ == "__main__":
+    scenario.main()
