@@ -211,16 +211,16 @@ static void show_json(const ds_progress *p)
         &out,
         "},\"overflow_rows\":%" PRIu64 ",\"overflow_values\":%" PRIu64 ",\"function_rows\":%" PRIu64
         ",\"function_values\":%" PRIu64 ",\"dead_letters\":%" PRIu64 ",\"tasks\":%" PRIu64
-        ",\"retries\":%" PRIu64 ",\"executors\":%u"
+        ",\"retries\":%" PRIu64 ",\"copies\":%" PRIu64 ",\"executors\":%u"
         ",\"executors_lost\":%" PRIu64 ",\"panes_lost\":%" PRIu64 ",\"blocks_lost\":%" PRIu64
         ",\"records_lost\":%" PRIu64 ",\"bytes_lost\":%" PRIu64
         ",\"batches_waiting\":%u,\"behind_ms\":%" PRId64 ",\"blocks_waiting\":%" PRIu64
         ",\"driver_bytes\":%" PRIu64 ",\"memory_bytes\":%" PRIu64 ",\"spilled_bytes\":%" PRIu64
         "}\n",
         p->overflow_rows, p->overflow_values, p->function_rows, p->function_values, p->dead_letters,
-        p->tasks, p->retries, p->executors, p->executors_lost, p->panes_lost, p->blocks_lost,
-        p->records_lost, p->bytes_lost, p->batches_waiting, p->behind_ms, p->blocks_waiting,
-        p->driver_bytes, p->memory_bytes, p->spilled_bytes);
+        p->tasks, p->retries, p->copies, p->executors, p->executors_lost, p->panes_lost,
+        p->blocks_lost, p->records_lost, p->bytes_lost, p->batches_waiting, p->behind_ms,
+        p->blocks_waiting, p->driver_bytes, p->memory_bytes, p->spilled_bytes);
     put(ds_buffer_text(&out));
     ds_buffer_fini(&out);
 }

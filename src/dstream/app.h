@@ -166,6 +166,12 @@ typedef struct ds_app_backpressure {
     double proportional, integral, derived;
 } ds_app_backpressure;
 
+typedef struct ds_app_speculation {
+    bool enabled;
+    double multiplier, quantile;
+    int64_t interval_ms, min_runtime_ms;
+} ds_app_speculation;
+
 typedef struct ds_app {
     const char *name;
     int64_t interval_ms;
@@ -183,6 +189,7 @@ typedef struct ds_app {
         const char *cert, *key, *ca, *name;
     } executors_tls;
     int64_t executors_heartbeat_ms;
+    ds_app_speculation speculation;
     int64_t limits_memory, limits_record, limits_block, limits_spill;
     int64_t lua_instructions, lua_memory; /* limits */
     struct ds_lua_definition *functions;  /* sorted by name (lua/definition.h) */

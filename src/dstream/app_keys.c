@@ -473,6 +473,27 @@ INT_SHAPE(executors_cores, 1, 256);
 INT_SHAPE(key_partitions, 1, DS_KEY_PARTITIONS_MAX);
 static const ds_shape memory_size = {
     .kind = DS_SHAPE_SIZE, .min = 16 << 20, .max = INT64_C(1) << 50};
+static const ds_shape multiplier = {.kind = DS_SHAPE_FLOAT, .min = 1, .max = 1000};
+static const ds_shape quantile = {.kind = DS_SHAPE_FLOAT, .min = 0, .max = 1};
+static const ds_key speculation_keys[] = {
+    {"enabled", &boolean, 0, {0, 0}, "true", "Whether slow tasks get a second copy."},
+    {"multiplier",
+     &multiplier,
+     0,
+     {0, 0},
+     "1.5",
+     "How many times longer than the median of its stage a slow task takes."},
+    {"quantile", &quantile, 0, {0, 0}, "0.75", "The part of a stage that has to be done before."},
+    {"interval", &duration, 0, {0, 0}, "100ms", "How often it is looked for slow tasks."},
+    {"min_runtime", &duration, 0, {0, 0}, "100ms", "A task that takes less is not slow."},
+    END_OF_KEYS,
+};
+const ds_shape ds_speculation_shape = {
+    .kind = DS_SHAPE_OBJECT, .id = "speculation", .keys = speculation_keys};
+static const ds_shape speculation = {.kind = DS_SHAPE_EITHER,
+                                     .noun = "true, false, or an object of its settings",
+                                     .item = &boolean,
+                                     .other = &ds_speculation_shape};
 static const ds_shape heartbeat = {.kind = DS_SHAPE_DURATION, .min = 10, .max = 86400000};
 static const ds_key executors_keys[] = {
     {"count", &executors_count, 0, {0, 0}, "2", "How many processes; 0 only with listen."},
@@ -494,7 +515,7 @@ static const ds_key executors_keys[] = {
      "secret."},
     {"heartbeat",
      &heartbeat,
-     0,
+     DS_KEY_NOT_CANONICAL,
      {0, 0},
      "300ms",
      "An executor that is silent for so long is lost."},
@@ -511,6 +532,12 @@ static const ds_key executors_keys[] = {
      NULL,
      "A file with the secret, instead of secret."},
     {"tls", &ds_tls_shape, DS_KEY_NOT_CANONICAL, {0, 0}, NULL, "Certificates for tls+tcp."},
+    {"speculation",
+     &speculation,
+     DS_KEY_NOT_CANONICAL,
+     {0, 0},
+     "false",
+     "Slow tasks get a second copy elsewhere."},
     LATER_KEY("mode"),
     END_OF_KEYS,
 };
@@ -624,6 +651,5 @@ const ds_shape ds_app_shape = {
 
 const char *const ds_app_later_keys[] = {
     "concurrent_jobs",
-    "speculation",
     NULL,
 };

@@ -82,6 +82,19 @@ static void build_tls(ds_app_builder *builder, const json_t *tls)
     made->name = ds_app_text_copy(builder, ds_shape_string(shape, tls, "name"));
 }
 
+static void build_speculation(ds_app_builder *builder, const json_t *value)
+{
+    const ds_shape *shape = &ds_speculation_shape;
+    const json_t *settings = json_is_object(value) ? value : NULL;
+    builder->app->speculation = (ds_app_speculation){
+        .enabled = settings != NULL ? ds_shape_number(shape, settings, "enabled") != 0
+                                    : json_is_true(value),
+        .multiplier = ds_shape_float(shape, settings, "multiplier"),
+        .quantile = ds_shape_float(shape, settings, "quantile"),
+        .interval_ms = ds_shape_number(shape, settings, "interval"),
+        .min_runtime_ms = ds_shape_number(shape, settings, "min_runtime")};
+}
+
 static void build_executors(ds_app_builder *builder, const json_t *executors)
 {
     ds_app *app = builder->app;
@@ -89,6 +102,7 @@ static void build_executors(ds_app_builder *builder, const json_t *executors)
     app->executors_count = (uint32_t)ds_shape_number(shape, executors, "count");
     app->executors_cores = (uint32_t)ds_shape_number(shape, executors, "cores");
     app->executors_memory = ds_shape_number(shape, executors, "memory");
+    build_speculation(builder, ds_shape_get(executors, "speculation"));
     app->executors_heartbeat_ms = ds_shape_number(shape, executors, "heartbeat");
     app->executors_listen = ds_app_text_copy(builder, ds_shape_string(shape, executors, "listen"));
     app->executors_secret = ds_app_text_copy(builder, ds_shape_string(shape, executors, "secret"));

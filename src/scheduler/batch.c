@@ -220,7 +220,7 @@ void ds_batch_restart(ds_batch *batch, const ds_plan *plan, uint64_t block_bytes
         DS_ASSERT(!ds_batch_stage_runs(&before[s]));
         for (uint32_t p = 0; p < before[s].n_tasks; p++)
             if (before[s].tasks[p].attempt >= batch->first_attempt)
-                batch->first_attempt = before[s].tasks[p].attempt + 1;
+                batch->first_attempt = before[s].tasks[p].attempt + 2; /* one may be a copy */
     }
     DS_ASSERT(batch->state == DS_BATCH_ALLOTTED || batch->state == DS_BATCH_RUNNING);
     batch->stages = DS_ARENA_ARRAY(batch->arena, ds_batch_stage, plan->n_stages + 1);
@@ -234,7 +234,8 @@ void ds_batch_begin_again(ds_batch_stage *stage, uint32_t partition)
     DS_ASSERT(partition < stage->n_tasks);
     ds_batch_task *task = &stage->tasks[partition];
     task->state = DS_TASK_WAITING;
-    task->attempt++;
+    task->attempt += task->copied ? 2 : 1;
+    task->copied = false;
     if (partition < stage->next)
         stage->next = partition;
 }

@@ -24,6 +24,9 @@ typedef struct ds_batch_task {
     uint32_t failures;     /* attempts that failed (a lost executor does not count) */
     uint32_t losses;       /* executors that were lost while they had it */
     uint64_t executor_id;  /* RUNNING: where */
+    int64_t handed_us;     /* RUNNING: since when */
+    int64_t took_us;       /* DONE: from then on */
+    bool copied;           /* a second copy of this attempt was made, as the next one (copies.h) */
     uint64_t avoid;        /* the executor where it failed last */
     int64_t not_before_us; /* WAITING: back-off */
     bool counted;          /* its rows are in the counters: it was done before */

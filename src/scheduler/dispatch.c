@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "scheduler/bundles.h"
 #include "scheduler/faults.h"
+#include "scheduler/speculation.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,7 +22,8 @@
 #define SOURCE_TASKS 2u
 #define KEY_TASKS 4u
 
-#define WHERE_TEXT 512 /* of what names a place in the log */
+#define MOST_COPIES 16u /* of a stage, in one go */
+#define WHERE_TEXT 512  /* of what names a place in the log */
 
 /* The versions of the tables that the rows of the stage are joined with. */
 void ds_driver_add_tables(const ds_driver *d, const ds_batch *batch, ds_arena *arena, ds_task *task)
@@ -38,20 +40,19 @@ void ds_driver_add_tables(const ds_driver *d, const ds_batch *batch, ds_arena *a
     DS_ASSERT(task->n_tables == stage->n_tables);
 }
 
-static void hand_out(ds_bundles *round, const ds_batch *batch, uint32_t stage_id,
-                     uint32_t partition, ds_executor_entry *entry)
+static void add_run(ds_bundles *round, const ds_batch *batch, uint32_t stage_id, uint32_t partition,
+                    uint32_t attempt, ds_executor_entry *entry)
 {
     ds_driver *d = round->driver;
     const ds_batch_stage *stage = &batch->stages[stage_id];
-    ds_batch_task *from = &stage->tasks[partition];
+    const ds_batch_task *from = &stage->tasks[partition];
     bool map = d->plan->stages[stage_id].root->kind == DS_NODE_SOURCE;
-    DS_ASSERT(from->state == DS_TASK_WAITING);
     DS_ASSERT(batch->state == DS_BATCH_RUNNING || batch->state == DS_BATCH_RETAINED);
     ds_task task = {.batch_ms = batch->time_ms,
                     .plan_id = 1,
                     .stage = stage_id,
                     .partition = partition,
-                    .attempt = from->attempt,
+                    .attempt = attempt,
                     .zero_ms = d->zero_ms,
                     .keyed_ms = DS_NO_BATCH,
                     .inputs = map ? from->inputs : stage->inputs,
@@ -61,22 +62,45 @@ static void hand_out(ds_bundles *round, const ds_batch *batch, uint32_t stage_id
     if (d->keyed[stage_id] != NULL)
         ds_driver_keyed_begins(d, ds_bundles_arena(round), &task);
     ds_bundles_add(round, entry, &task);
-    from->state = DS_TASK_RUNNING;
-    from->executor_id = entry->id;
     entry->running++;
     d->progress.tasks++;
 }
 
+static void hand_out(ds_bundles *round, const ds_batch *batch, uint32_t stage_id,
+                     uint32_t partition, ds_executor_entry *entry)
+{
+    ds_batch_task *task = &batch->stages[stage_id].tasks[partition];
+    DS_ASSERT(task->state == DS_TASK_WAITING);
+    add_run(round, batch, stage_id, partition, task->attempt, entry);
+    task->state = DS_TASK_RUNNING;
+    task->executor_id = entry->id;
+    task->handed_us = round->driver->now_us;
+}
+
 /* ---- who ---- */
+
+/* Who is slow is given nothing more until it comes to an end; unless everybody is. */
+static bool all_slow(const ds_driver *d)
+{
+    for (size_t i = 0; i < d->registry.n; i++)
+        if (d->registry.list[i]->state == DS_EXECUTOR_READY &&
+            !ds_copies_slow(&d->copies, d->registry.list[i]->id))
+            return false;
+    return true;
+}
 
 /* A task that failed somewhere goes elsewhere, if there is an elsewhere. */
 static ds_executor_entry *any_executor(ds_driver *d, const ds_batch_task *task, uint32_t ahead)
 {
     ds_executor_entry *best = NULL;
+    bool slow = all_slow(d);
     for (size_t i = 0; i < d->registry.n; i++) {
         ds_executor_entry *entry = d->registry.list[i];
-        if (entry->state != DS_EXECUTOR_READY || entry->running >= ahead * entry->cores)
+        if (entry->state != DS_EXECUTOR_READY || entry->running >= ahead * entry->cores ||
+            (!slow && ds_copies_slow(&d->copies, entry->id)))
             continue;
+        if (task->state == DS_TASK_RUNNING && task->executor_id == entry->id)
+            continue; /* it has it */
         bool better = best == NULL || best->id == task->avoid ||
                       (entry->id != task->avoid && (uint64_t)entry->running * best->cores <
                                                        (uint64_t)best->running * entry->cores);
@@ -112,13 +136,18 @@ ds_executor_entry *ds_driver_owner(ds_driver *d, uint32_t partition)
 
 /* ---- rounds ---- */
 
+static uint32_t ahead_of(const ds_driver *d, uint32_t stage_id)
+{
+    return d->plan->stages[stage_id].root->kind == DS_NODE_SOURCE ? SOURCE_TASKS : KEY_TASKS;
+}
+
 static void dispatch_stage(ds_bundles *round, const ds_batch *batch, uint32_t stage_id)
 {
     DS_ASSERT(batch->stages[stage_id].ready && !batch->stages[stage_id].done);
     ds_driver *d = round->driver;
     ds_batch_stage *stage = &batch->stages[stage_id];
     const ds_stage *plan = &d->plan->stages[stage_id];
-    uint32_t ahead = plan->root->kind == DS_NODE_SOURCE ? SOURCE_TASKS : KEY_TASKS;
+    uint32_t ahead = ahead_of(d, stage_id);
     while (stage->next < stage->n_tasks && stage->tasks[stage->next].state != DS_TASK_WAITING)
         stage->next++;
     for (uint32_t p = stage->next; p < stage->n_tasks; p++) {
@@ -142,6 +171,45 @@ static void dispatch_batch(ds_bundles *round, ds_batch *batch)
             dispatch_stage(round, batch, s);
 }
 
+/* What is kept of a key partition is in one place. */
+static void copy_slow_tasks(ds_bundles *round, const ds_batch *batch, uint32_t stage_id)
+{
+    ds_driver *d = round->driver;
+    const ds_batch_stage *stage = &batch->stages[stage_id];
+    if (!stage->ready || stage->done || d->plan->stages[stage_id].keyed)
+        return;
+    uint32_t slow[MOST_COPIES];
+    uint32_t n =
+        ds_speculation_find(&d->plan->app->speculation, stage, d->now_us, slow, MOST_COPIES);
+    for (uint32_t i = 0; i < n; i++) {
+        const ds_batch_task *task = &stage->tasks[slow[i]];
+        ds_executor_entry *entry = any_executor(d, task, ahead_of(d, stage_id));
+        if (entry == NULL)
+            return;
+        ds_driver_note_copy(d, batch, stage_id, slow[i], entry->id);
+        add_run(round, batch, stage_id, slow[i], task->attempt + 1, entry);
+    }
+}
+
+/* Now and then. */
+static bool is_time_for_copies(ds_driver *d)
+{
+    const ds_app_speculation *settings = &d->plan->app->speculation;
+    if (!settings->enabled || d->now_us < d->copies_due_us)
+        return false;
+    d->copies_due_us = d->now_us + settings->interval_ms * 1000;
+    return true;
+}
+
+static void copy_all_slow_tasks(ds_bundles *round)
+{
+    ds_driver *d = round->driver;
+    for (const ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
+        for (uint32_t s = 0; s < d->plan->n_stages; s++)
+            if (batch->state == DS_BATCH_RUNNING && !batch->unsettled)
+                copy_slow_tasks(round, batch, s);
+}
+
 void ds_driver_dispatch(ds_driver *d)
 {
     ds_bundles round = {.driver = d};
@@ -152,6 +220,8 @@ void ds_driver_dispatch(ds_driver *d)
     for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
         if (batch->state == DS_BATCH_RUNNING && !batch->unsettled)
             dispatch_batch(&round, batch);
+    if (is_time_for_copies(d))
+        copy_all_slow_tasks(&round);
     ds_bundles_send(&round);
 }
 
@@ -364,6 +434,8 @@ static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *resu
         show_errors(d, result);
     }
     task->counted = true;
+    task->took_us = d->now_us - task->handed_us;
+    ds_driver_outrun_copy(d, result, task);
     if (d->keyed[result->stage] != NULL)
         ds_driver_keyed_done(d, result->stage, result->partition, result->batch_ms);
     if (d->acts_ms[result->stage] != NULL)
@@ -416,9 +488,9 @@ static void show_failure(ds_driver *d, const ds_batch *batch, const ds_task_resu
  * reads the console: it waits for them, and that is not held against it. */
 static bool waits_for_memory(const ds_driver *d, ds_batch *batch, const ds_task_result *result)
 {
-    if (result->status != DS_ERR_NO_MEMORY || d->batches == batch)
+    if (result->status != DS_ERR_NO_MEMORY || (d->batches == batch && d->releases == NULL))
         return false;
-    DS_ASSERT(batch->state == DS_BATCH_RETAINED || d->batches->time_ms < batch->time_ms);
+    DS_ASSERT(batch->state == DS_BATCH_RETAINED || d->batches->time_ms <= batch->time_ms);
     ds_batch_stage *stage = &batch->stages[result->stage];
     stage->tasks[result->partition].not_before_us = d->now_us + DS_RETRY_US;
     stage->backing_off = true;
@@ -457,6 +529,10 @@ static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *resu
         return;
     }
     d->progress.retries++;
+    if (ds_driver_promote_copy(d, result->batch_ms, result->stage, result->partition, task)) {
+        show_failure(d, batch, result);
+        return;
+    }
     ds_batch_begin_again(stage, result->partition);
     if (lacked_inputs(d, batch, result) || waits_for_memory(d, batch, result))
         return;
@@ -497,6 +573,8 @@ static void on_result(ds_driver *d, ds_executor_entry *from, const ds_task_resul
     }
     ds_batch *batch = find_batch(d, result->batch_ms);
     ds_batch_task *task = task_of(d, batch, from, result);
+    if (task == NULL && ds_driver_copy_ends(d, batch, from, result))
+        task = task_of(d, batch, from, result);
     if (task == NULL)
         return;
     DS_ASSERT(from->running > 0);
@@ -532,8 +610,10 @@ void ds_driver_on_results(ds_driver *d, ds_executor_entry *from, const ds_msg_ta
 static void lose_task(ds_driver *d, ds_batch *batch, uint32_t s, uint32_t p)
 {
     ds_batch_task *task = &batch->stages[s].tasks[p];
-    ds_batch_begin_again(&batch->stages[s], p);
     d->progress.retries++;
+    if (ds_driver_promote_copy(d, batch->time_ms, s, p, task))
+        return;
+    ds_batch_begin_again(&batch->stages[s], p);
     if (d->keyed[s] != NULL)
         ds_driver_keyed_ends(d, s, p);
     if (++task->losses < DS_TASK_LOSSES || batch->state == DS_BATCH_RETAINED)
@@ -560,6 +640,7 @@ static void lose_tasks(ds_driver *d, ds_batch *batch, uint64_t executor_id)
 
 void ds_driver_tasks_of(ds_driver *d, uint64_t executor_id)
 {
+    ds_driver_copies_of(d, executor_id);
     for (size_t i = d->retained.first; d->n_open > 0 && i < d->retained.n; i++)
         lose_tasks(d, d->retained.list[i], executor_id);
     for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next)

@@ -117,6 +117,8 @@ void ds_driver_free(ds_driver *d)
     ds_driver_free_figures(d);
     free(d->tick.cuts_due);
     free(d->plan_text);
+    ds_driver_forget_releases(d);
+    ds_copies_fini(&d->copies);
     ds_retained_fini(&d->retained);
     ds_driver_free_save(d);
     ds_registry_fini(&d->registry);
@@ -163,6 +165,7 @@ static void end_well(ds_driver *d)
     if (d->stop_asked)
         ds_driver_name_open_windows(d);
     ds_driver_give_up_saved(d);
+    ds_driver_release_all(d);
     ds_driver_end(d, d->end_status, d->end_message);
 }
 
@@ -225,6 +228,8 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
     case DS_DRIVER_STOP: on_stop(d); break;
     }
     if (d->phase != DS_PHASE_ENDED)
+        ds_driver_watch_copies(d);
+    if (d->phase != DS_PHASE_ENDED)
         ds_driver_watch_executors(d);
     if (d->phase == DS_PHASE_RUNNING || d->phase == DS_PHASE_STOPPING) {
         ds_driver_watch_behind(d);
@@ -248,6 +253,9 @@ void ds_driver_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wall_ms)
     int64_t executors = ds_driver_executors_deadline(d);
     if (d->phase != DS_PHASE_STARTING) { /* batches of the driver before wait for executors, too */
         ds_driver_ticks_deadline(d, mono_us, wall_ms);
+        int64_t copies = ds_driver_copies_deadline(d);
+        if (copies < *mono_us)
+            *mono_us = copies;
         int64_t tasks = ds_driver_dispatch_deadline(d);
         if (tasks < *mono_us)
             *mono_us = tasks;

@@ -117,6 +117,7 @@ typedef struct ds_progress {
     const ds_source_counts *sources;         /* of the driver; by source of the app */
     uint32_t n_sources;
     uint64_t tasks, retries;
+    uint64_t copies;    /* second ones, of slow tasks */
     uint32_t executors; /* ready ones */
     uint64_t executors_lost;
     uint64_t panes_lost; /* key partitions whose panes went with an executor */

@@ -319,7 +319,7 @@ static void start_next(ds_driver *d)
  * others hold for it. */
 static bool is_over(const ds_driver *d, const ds_batch *batch)
 {
-    if (batch->state != DS_BATCH_FAILED)
+    if (batch->state != DS_BATCH_FAILED || ds_copies_of(&d->copies, batch->time_ms))
         return false;
     for (uint32_t s = 0; s < d->plan->n_stages; s++)
         if (ds_batch_stage_runs(&batch->stages[s]))

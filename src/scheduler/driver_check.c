@@ -155,8 +155,9 @@ static void check_executor(const ds_driver *d, const ds_executor_entry *entry)
     DS_ASSERT(entry->state == DS_EXECUTOR_GONE || entry->hold_until_ms == INT64_MAX);
     if (entry->state == DS_EXECUTOR_GONE)
         return;
-    DS_ASSERT(entry->running ==
-              count_tasks(d, entry->id) + count_open(d, entry->id) + count_replays(d, entry->id));
+    DS_ASSERT(entry->running == count_tasks(d, entry->id) + count_open(d, entry->id) +
+                                    count_replays(d, entry->id) +
+                                    ds_copies_on(&d->copies, entry->id));
     DS_ASSERT(entry->receivers == count_receivers(d, entry->id));
     DS_ASSERT(entry->owned == count_owned(d, entry->id));
     DS_ASSERT(entry->state == DS_EXECUTOR_READY || entry->running + entry->owned == 0);

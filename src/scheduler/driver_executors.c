@@ -301,6 +301,8 @@ static int64_t over_to(const ds_driver *d)
 /* A lost executor's store is not needed once all batches that may refer to it are over. */
 void ds_driver_drop_stores(ds_driver *d)
 {
+    if (d->copies.n > 0)
+        return; /* they may be read */
     int64_t over_ms = over_to(d);
     for (size_t i = 0; i < d->registry.n;) {
         ds_executor_entry *entry = d->registry.list[i];

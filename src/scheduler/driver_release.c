@@ -6,6 +6,7 @@
 #include "scheduler/driver_state.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void add_range(ds_msg_release *release, const ds_batch_blocks *blocks)
 {
@@ -21,28 +22,110 @@ static bool listens(const ds_executor_entry *entry)
     return entry->peer != 0 && entry->state != DS_EXECUTOR_GONE;
 }
 
-/* Tells every executor that the batch is over; or that it is committed, and retained. */
-static void tell(ds_driver *d, const ds_batch *batch, bool retained)
+/* What a message says, but for blocks of other executors. */
+typedef struct ds_held_release {
+    struct ds_held_release *next;
+    int64_t *batches; /* ascending */
+    uint32_t n_batches;
+    bool committed; /* and retained */
+    ds_batch_blocks *blocks;
+    uint32_t n_blocks;
+} held_release;
+
+static void send(ds_driver *d, const held_release *held)
 {
-    struct ds_block_range *ranges = ds_calloc(batch->n_blocks + 1, sizeof *ranges);
+    struct ds_block_range *ranges = ds_calloc(held->n_blocks + 1, sizeof *ranges);
     for (size_t i = 0; i < d->registry.n; i++) {
         const ds_executor_entry *entry = d->registry.list[i];
         if (!listens(entry))
             continue;
-        int64_t batches[] = {batch->time_ms};
         ds_message message = {.type = DS_MSG_RELEASE};
         ds_msg_release *release = &message.release;
         *release = (ds_msg_release){.blocks = ranges};
-        if (retained)
-            *release = (ds_msg_release){.blocks = ranges, .committed = batches, .n_committed = 1};
+        if (held->committed)
+            *release = (ds_msg_release){
+                .blocks = ranges, .committed = held->batches, .n_committed = held->n_batches};
         else
-            *release = (ds_msg_release){.blocks = ranges, .batches = batches, .n_batches = 1};
-        for (uint32_t b = 0; b < batch->n_blocks; b++)
-            if (batch->blocks[b].executor_id == entry->id)
-                add_range(release, &batch->blocks[b]);
+            *release = (ds_msg_release){
+                .blocks = ranges, .batches = held->batches, .n_batches = held->n_batches};
+        for (uint32_t b = 0; b < held->n_blocks; b++)
+            if (held->blocks[b].executor_id == entry->id)
+                add_range(release, &held->blocks[b]);
         ds_driver_send(d, entry, &message);
     }
     free(ranges);
+}
+
+/* True while a copy of a task may read what it releases (driver_copies.c). */
+static bool must_wait(const ds_driver *d, const held_release *held)
+{
+    DS_ASSERT(held->n_batches > 0);
+    return ds_copies_oldest_ms(&d->copies) <= held->batches[held->n_batches - 1];
+}
+
+/* They stay in order. */
+static void give(ds_driver *d, const held_release *release)
+{
+    if (d->releases == NULL && !must_wait(d, release)) {
+        send(d, release);
+        return;
+    }
+    held_release *held = ds_calloc(1, sizeof *held);
+    *held = *release;
+    held->next = NULL;
+    held->batches = ds_calloc(release->n_batches + 1, sizeof *held->batches);
+    held->blocks = ds_calloc(release->n_blocks + 1, sizeof *held->blocks);
+    memcpy(held->batches, release->batches, release->n_batches * sizeof *held->batches);
+    if (release->n_blocks > 0)
+        memcpy(held->blocks, release->blocks, release->n_blocks * sizeof *held->blocks);
+    if (d->releases == NULL)
+        d->last_release = &d->releases;
+    *d->last_release = held;
+    d->last_release = &held->next;
+}
+
+static void drop_first(ds_driver *d)
+{
+    held_release *held = d->releases;
+    d->releases = held->next;
+    free(held->batches);
+    free(held->blocks);
+    free(held);
+}
+
+void ds_driver_let_release(ds_driver *d)
+{
+    if (d->phase == DS_PHASE_ENDED)
+        return;
+    for (; d->releases != NULL && !must_wait(d, d->releases); drop_first(d))
+        send(d, d->releases);
+    if (d->copies.n == 0) { /* these waited, too */
+        ds_driver_drop_tables(d);
+        ds_driver_drop_stores(d);
+    }
+}
+
+void ds_driver_release_all(ds_driver *d)
+{
+    for (; d->releases != NULL; drop_first(d))
+        send(d, d->releases);
+}
+
+void ds_driver_forget_releases(ds_driver *d)
+{
+    while (d->releases != NULL)
+        drop_first(d);
+}
+
+/* Tells every executor that the batch is over; or that it is committed, and retained. */
+static void tell(ds_driver *d, ds_batch *batch, bool retained)
+{
+    const held_release release = {.batches = &batch->time_ms,
+                                  .n_batches = 1,
+                                  .committed = retained,
+                                  .blocks = batch->blocks,
+                                  .n_blocks = batch->n_blocks};
+    give(d, &release);
 }
 
 static void count_held(ds_driver *d, const ds_batch *batch, bool more)
@@ -87,12 +170,7 @@ static void tell_released(ds_driver *d, int64_t *batches, uint32_t n)
 {
     for (uint32_t from = 0; from < n; from += DS_MESSAGE_LIST_LIMIT) {
         uint32_t some = n - from < DS_MESSAGE_LIST_LIMIT ? n - from : DS_MESSAGE_LIST_LIMIT;
-        for (size_t i = 0; i < d->registry.n; i++) {
-            ds_message message = {.type = DS_MSG_RELEASE};
-            message.release = (ds_msg_release){.batches = batches + from, .n_batches = some};
-            if (listens(d->registry.list[i]))
-                ds_driver_send(d, d->registry.list[i], &message);
-        }
+        give(d, &(held_release){.batches = batches + from, .n_batches = some});
     }
 }
 

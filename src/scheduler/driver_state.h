@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "scheduler/batch_clock.h"
 #include "scheduler/chains.h"
+#include "scheduler/copies.h"
 #include "scheduler/intake.h"
 #include "scheduler/journal.h"
 #include "scheduler/rate_estimator.h"
@@ -22,6 +23,7 @@
     INT64_C(100000) /* but later; if it was never ready, twice as late each time */
 #define DS_RELAUNCH_MOST_US INT64_C(10000000)
 #define DS_LAUNCH_FAILURES 5u              /* in a row before the first is ready: give up */
+#define DS_COPY_WAIT_US INT64_C(10000000)  /* for the other run of a task that is done; at least */
 #define DS_GAP_MS INT64_C(10000)           /* a lag of batch times that is a gap */
 #define DS_SHOWN_MOST 5u                   /* bad records shown for each source ... */
 #define DS_SHOWN_EVERY_US INT64_C(5000000) /* ... in so long */
@@ -126,6 +128,9 @@ struct ds_driver {
 
     int64_t zero_ms, last_ms; /* the newest batch time that was passed */
     int64_t last_input_ms;    /* the newest batch that was given rows, or DS_NO_BATCH */
+    ds_copies copies;         /* of tasks */
+    int64_t copies_due_us;    /* when it is looked for slow tasks */
+    struct ds_held_release *releases, **last_release; /* that wait for copies; in order */
     ds_batch_clock clock;
     int64_t gap_to_ms; /* the batch time behind the gap that is being made up for, or DS_NO_BATCH */
     bool gap_is_long;
@@ -268,6 +273,10 @@ void ds_driver_let_go(ds_driver *driver, ds_batch *batch);
 void ds_driver_release_retained(ds_driver *driver, int64_t up_to_ms);
 /* What a retained batch had to make anew is there. */
 void ds_driver_close_retained(ds_driver *driver, const ds_batch *batch);
+/* Releases what waited for copies that have ended; or all of it, as the app ends. */
+void ds_driver_let_release(ds_driver *driver);
+void ds_driver_release_all(ds_driver *driver);
+void ds_driver_forget_releases(ds_driver *driver);
 
 /* bases of appends: driver_appends.c */
 /* Gives the appends of a batch their bases; earlier: its commit before it ran again, or NULL. */
@@ -340,6 +349,24 @@ void ds_driver_give_up_saved(ds_driver *driver);
 void ds_driver_free_save(ds_driver *driver);
 /* Where executors save; "" if they do in their stores. */
 const char *ds_driver_kept_folder(const ds_driver *driver);
+
+/* second copies: driver_copies.c */
+/* Executor executor_id is given a second copy of a running task, as the attempt after its own. */
+void ds_driver_note_copy(ds_driver *driver, const ds_batch *batch, uint32_t stage,
+                         uint32_t partition, uint64_t executor_id);
+/* The task's own run failed, or is lost: its copy takes its place. False if there is none. */
+bool ds_driver_promote_copy(ds_driver *driver, int64_t batch_ms, uint32_t stage, uint32_t partition,
+                            ds_batch_task *task);
+/* A result that is not of a task's own run. True if it counts: it is, from now on. batch may be
+ * NULL. */
+bool ds_driver_copy_ends(ds_driver *driver, ds_batch *batch, ds_executor_entry *from,
+                         const ds_task_result *result);
+/* The task's own run (still RUNNING) brought a result that counts: its copy is too late. */
+void ds_driver_outrun_copy(ds_driver *driver, const ds_task_result *result,
+                           const ds_batch_task *task);
+void ds_driver_copies_of(ds_driver *driver, uint64_t executor_id); /* it is lost */
+void ds_driver_watch_copies(ds_driver *driver);
+int64_t ds_driver_copies_deadline(const ds_driver *driver);
 
 /* what is gone: driver_lost.c */
 void ds_driver_store_of(ds_driver *driver, const ds_executor_entry *lost); /* it is lost */

@@ -368,6 +368,8 @@ static bool refers_to(const ds_driver *d, const ds_table *table, uint64_t number
 
 void ds_driver_drop_tables(ds_driver *d)
 {
+    if (d->copies.n > 0)
+        return; /* they may read an old one */
     for (uint32_t i = 0; i < d->n_tables; i++) {
         ds_table *table = &d->tables[i];
         while (table->n_versions > 1 && !refers_to(d, table, table->versions[0].number)) {
@@ -447,7 +449,7 @@ static bool can_settle(const ds_driver *d, const ds_batch *batch)
     for (uint32_t i = 0; i < d->n_tables; i++)
         if (pick_version(&d->tables[i], use_of(batch, d->tables[i].source)) == NULL)
             return false;
-    return !runs(d, batch); /* until the last of its tasks is back */
+    return !runs(d, batch) && !ds_copies_of(&d->copies, batch->time_ms); /* until all are back */
 }
 
 /* Gives a batch other versions, and lets it begin anew. */

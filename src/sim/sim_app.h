@@ -32,6 +32,8 @@ typedef struct ds_sim_faults {
     uint32_t start_max_us; /* how long a process takes to start, to end and to be noticed */
     uint32_t task_max_us;  /* how long a task takes */
     uint32_t disk_max_us;  /* how long a record, a commit or a listing takes */
+    double slow;           /* the probability that a task takes long, up to ... */
+    uint32_t slow_max_us;  /* ... this */
     double task_fails;     /* the probability that a task fails, after its effect */
     double disk_fails;     /* the probability that a record or a commit fails */
     double crash;          /* the probability, at every event, that the driver dies, */

@@ -63,7 +63,9 @@ static void start_tasks(ds_sim_executor *x)
         if (x->first == NULL)
             x->last = &x->first;
         x->busy++;
-        int64_t takes_us = ds_sim_delay(x->sim, x->sim->config.faults.task_max_us);
+        const ds_sim_faults *faults = &x->sim->config.faults;
+        bool slow = ds_sim_happens(x->sim, faults->slow);
+        int64_t takes_us = ds_sim_delay(x->sim, slow ? faults->slow_max_us : faults->task_max_us);
         ds_sim_event_add(x->sim, task, x->sim->now_us + takes_us);
     }
 }

@@ -1,4 +1,5 @@
 """Executors that die, hang or are slow are noticed and replaced; nobody stays who should not."""
+import json
 import os
 import signal
 import time
@@ -128,6 +129,53 @@ class Replacement(Live):
             self.send(port, "%d\n" % times)
             run.until(lambda: {"line": str(times)} in self.collect_rows(), "it goes on")
         run.stop()
+
+
+class Speculation(Live):
+    """A slow executor holds nobody up: its tasks get a second copy, and the first result counts."""
+
+    HEARTBEAT = "600s"  # nobody notices that it is stopped
+    LINES = 20000
+
+    def add_file(self, i):
+        self.write("in/%d" % i, "".join("%d,%d\n" % (n % 7, n) for n in range(self.LINES)))
+
+    def test_a_stopped_executor(self):
+        os.mkdir(self.path("in"))
+        app = self.app({"in": {"type": "files", "dir": "in", "format": "csv",
+                               "schema": {"k": "int", "n": "int"}}},
+                       {"by": {"from": "in", "group_by": ["k"],
+                               "aggregate": {"n": "count()", "s": "sum(n)"}},
+                        "top": {"from": "by", "order_by": "n desc, k", "limit": 3}},
+                       {"in": {"from": "in", "type": "file", "dir": "all"},
+                        "by": {"from": "by", "type": "append", "path": "by"},
+                        "top": {"from": "top", "type": "console"}}, interval="50ms",
+                       limits={"record": "1KiB", "block": "16KiB"},
+                       executors={"count": 2, "speculation": {"min_runtime": "200ms"}})
+        run = self.start(app)
+        self.add_file(0)
+        run.until_rows_in(self.LINES)
+        stopped = run.executors()[0]
+        os.kill(stopped, signal.SIGSTOP)
+        for i in range(1, 4):
+            self.add_file(i)
+            run.until_rows_in((i + 1) * self.LINES)
+            run.until(lambda: run.last()["batches_waiting"] == 0, "its batch is committed")
+        self.assertGreater(run.last()["copies"], 0)
+        if alive(stopped):  # it is given up after 10 s
+            os.kill(stopped, signal.SIGCONT)
+        self.add_file(4)
+        run.until_rows_in(5 * self.LINES)
+        run.stop()
+        last = run.last()
+        self.assertEqual(last["failed_batches"], 0)
+        self.assertEqual(last["rows_in"], 5 * self.LINES)
+        rows = self.collect_rows("all")
+        self.assertEqual(len(rows), 5 * self.LINES)
+        self.assertEqual(sum(row["n"] for row in rows), 5 * sum(range(self.LINES)))
+        by = [json.loads(line) for line in scenario.read(self.path("by")).splitlines()]
+        self.assertEqual(sum(row["n"] for row in by), 5 * self.LINES)
+        self.assertEqual(sum(row["s"] for row in by), 5 * sum(range(self.LINES)))
 
 
 class Orphans(Live):

@@ -64,14 +64,16 @@ int main(int argc, char **argv)
         sum.vanished += result.vanished;
         sum.launched += result.launched;
         sum.retries += result.retries;
+        sum.copies += result.copies;
         sum.crashes += result.crashes;
         with_loss += result.panes_lost > 0;
         never += result.never_started;
     }
     printf("%" PRIu64 " runs: %" PRIu64 " failed; %" PRIu64 " events, %" PRIu64
            " executors of which %" PRIu64 " vanished, %" PRIu64 " drivers died, %" PRIu64
-           " tasks run again, %" PRIu64 " runs that lost panes, %" PRIu64 " that never started\n",
-           n, failed, sum.events, sum.launched, sum.vanished, sum.crashes, sum.retries, with_loss,
-           never);
+           " tasks run again, %" PRIu64 " copied, %" PRIu64 " runs that lost panes, %" PRIu64
+           " that never started\n",
+           n, failed, sum.events, sum.launched, sum.vanished, sum.crashes, sum.retries, sum.copies,
+           with_loss, never);
     return failed == 0 ? 0 : 1;
 }

@@ -235,7 +235,8 @@ static void make_plan(received *r, ds_random *random)
     ds_buffer_printf(
         &text,
         "{\"version\":1,\"name\":\"received\",\"batch\":{\"interval\":\"100ms\"},"
-        "%s%s\"executors\":{\"count\":%u,\"cores\":%u,\"key_partitions\":3},"
+        "%s%s\"executors\":{\"count\":%u,\"cores\":%u,\"key_partitions\":3,"
+        "\"speculation\":{\"interval\":\"10ms\",\"min_runtime\":\"20ms\",\"quantile\":0.3}},"
         "\"limits\":{\"record\":\"100B\",\"block\":\"%uB\"},"
         "\"sources\":{\"s\":{\"type\":\"socket\",\"connect\":\"127.0.0.1:1\"}},\"streams\":{"
         "\"n\":{\"from\":\"s\",\"aggregate\":{\"n\":\"count()\"}},"
@@ -294,6 +295,7 @@ static void check(received *r, ds_status status, const ds_error *error)
     r->result->crashes = figures->crashes;
     r->result->launched = figures->launched;
     r->result->retries = progress->retries;
+    r->result->copies = progress->copies;
     r->result->never_started = status == DS_ERR_UNAVAILABLE && progress->batches == 0;
     if (status != DS_OK) {
         if (!r->result->never_started && progress->failed_batches == 0)

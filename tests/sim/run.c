@@ -365,6 +365,8 @@ ds_sim_faults run_faults(ds_random *random)
         .start_max_us = (uint32_t)ONE_OF(random, 0, 1000, 50000),
         .task_max_us = (uint32_t)ONE_OF(random, 0, 300, 20000),
         .disk_max_us = (uint32_t)ONE_OF(random, 0, 500, 50000),
+        .slow = ONE_OF(random, 0, 0, 0.02, 0.2),
+        .slow_max_us = (uint32_t)ONE_OF(random, 100000, 3000000),
         .task_fails = ONE_OF(random, 0, 0, 0.03, 0.3, 0.6),
         .disk_fails = ONE_OF(random, 0, 0, 0.05),
         .kill = ONE_OF(random, 0, 0.0005, 0.003, 0.01),
@@ -491,6 +493,7 @@ static void check_end(run *r, ds_status status, const ds_error *error)
     result->launched = figures->launched;
     result->panes_lost = progress->panes_lost;
     result->retries = progress->retries;
+    result->copies = progress->copies;
     result->never_started = status == DS_ERR_UNAVAILABLE && progress->batches == 0;
     if (result->never_started)
         return;

@@ -14,7 +14,7 @@ typedef struct run_result {
     char what[1024]; /* the first thing that is wrong */
     uint64_t digest; /* of everything that came out, and when */
     uint64_t events, vanished, launched, crashes;
-    uint64_t panes_lost, retries;
+    uint64_t panes_lost, retries, copies;
     bool never_started; /* faults killed every executor before the first batch */
 } run_result;
 

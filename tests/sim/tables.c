@@ -249,6 +249,7 @@ static void check_end(tabled *r, ds_status status, const ds_error *error)
     r->result->vanished = figures->vanished;
     r->result->launched = figures->launched;
     r->result->retries = progress->retries;
+    r->result->copies = progress->copies;
     r->result->never_started = status != DS_OK && progress->batches == 0;
     if (status != DS_OK) {
         bool excused = r->result->never_started || progress->failed_batches > 0;

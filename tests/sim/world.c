@@ -288,15 +288,18 @@ static void put_streams(const world *w, const ds_buffer *streams, ds_buffer *out
     }
 }
 
+#define SPECULATES                                                                                 \
+    ",\"speculation\":{\"interval\":\"10ms\",\"min_runtime\":\"20ms\",\"quantile\":0.3}"
+
 void world_app(const world *w, ds_buffer *out)
 {
     ds_buffer_printf(out,
                      "{\"version\":1,\"name\":\"world\",\"batch\":{\"interval\":\"%dms\"},\n"
                      "\"checkpoint\":{\"every\":\"%" PRId64 "ms\"},\n"
-                     "\"executors\":{\"count\":%u,\"cores\":%u,\"key_partitions\":%u},\n"
+                     "\"executors\":{\"count\":%u,\"cores\":%u,\"key_partitions\":%u%s},\n"
                      "%s\"sources\":{",
                      INTERVAL_MS, w->every_ms, w->executors, w->cores, w->key_partitions,
-                     w->seed % 2 == 1 ? FUNCTIONS : "");
+                     w->seed % 3 == 1 ? SPECULATES : "", w->seed % 2 == 1 ? FUNCTIONS : "");
     for (uint32_t s = 0; s < 2; s++)
         ds_buffer_printf(out,
                          "\"%s\":{\"type\":\"queue\",\"schema\":{\"k\":\"string\",\"v\":\"int\"},"

@@ -503,6 +503,37 @@ START_TEST(rates_and_the_api)
 }
 END_TEST
 
+START_TEST(how_executors_are_watched)
+{
+    loaded l = load_good(HEAD RATE "}");
+    ck_assert_int_eq(l.app->executors_heartbeat_ms, 300);
+    ck_assert(!l.app->speculation.enabled);
+    unit_unload(&l);
+    l = load_good(HEAD RATE ",'executors':{'count':3,'heartbeat':'2s','speculation':true}}");
+    ck_assert_int_eq(l.app->executors_heartbeat_ms, 2000);
+    ck_assert(l.app->speculation.enabled);
+    ck_assert_double_eq(l.app->speculation.multiplier, 1.5);
+    ck_assert_double_eq(l.app->speculation.quantile, 0.75);
+    ck_assert_int_eq(l.app->speculation.interval_ms, 100);
+    ck_assert_int_eq(l.app->speculation.min_runtime_ms, 100);
+    /* They may differ from one run to the next. */
+    const json_t *executors = json_object_get(l.app->json, "executors");
+    ck_assert_uint_eq(json_object_size(executors), 1);
+    unit_unload(&l);
+    l = load_good(HEAD RATE ",'executors':{'speculation':{'multiplier':3,'quantile':1,"
+                            "'interval':'5ms','min_runtime':'2s'}}}");
+    ck_assert(l.app->speculation.enabled);
+    ck_assert_double_eq(l.app->speculation.multiplier, 3);
+    ck_assert_double_eq(l.app->speculation.quantile, 1);
+    ck_assert_int_eq(l.app->speculation.interval_ms, 5);
+    ck_assert_int_eq(l.app->speculation.min_runtime_ms, 2000);
+    unit_unload(&l);
+    l = load_good(HEAD RATE ",'executors':{'speculation':{'enabled':false}}}");
+    ck_assert(!l.app->speculation.enabled);
+    unit_unload(&l);
+}
+END_TEST
+
 START_TEST(sinks_are_needed_to_run)
 {
     static const ds_app_options run = {.need_sinks = true};
@@ -520,4 +551,4 @@ UNIT_MAIN("app", defaults, settings, key_partitions_follow_the_cores, receivers_
           sources_of_records, generated_sources, clauses_of_a_stream, joins,
           a_stream_without_clauses, parents_come_first, slides_go_down_the_graph, sinks,
           variables_take_the_type_of_their_key, an_app_outlives_its_source, warnings, dead_letters,
-          rates_and_the_api, sinks_are_needed_to_run)
+          rates_and_the_api, how_executors_are_watched, sinks_are_needed_to_run)

@@ -75,12 +75,11 @@ START_TEST(not_available_yet)
            "app.json:3:14: executors.mode: \"mode\" is not available yet\n"},
           {"'executors':{'heartbeat':'9ms'}",
            "app.json:3:26: executors.heartbeat: must be 10ms or more, not \"9ms\"\n"},
-          {"'log':{}, 'tls':2, 'speculation':3, 'concurrent_jobs':4, 'block_interval':5",
+          {"'log':{}, 'tls':2, 'concurrent_jobs':4, 'block_interval':5",
            "app.json:3:1: log: unknown key \"log\"\n"
            "app.json:3:11: tls: unknown key \"tls\"\n"
-           "app.json:3:20: speculation: \"speculation\" is not available yet\n"
-           "app.json:3:37: concurrent_jobs: \"concurrent_jobs\" is not available yet\n"
-           "app.json:3:58: block_interval: unknown key \"block_interval\"\n"});
+           "app.json:3:20: concurrent_jobs: \"concurrent_jobs\" is not available yet\n"
+           "app.json:3:41: block_interval: unknown key \"block_interval\"\n"});
     CHECK(HEAD "'sources':{\n", "}}",
           {"'a':{'type':'stdin','on_error':'dead_letter','concurrent_jobs':4}",
            "app.json:3:32: sources.a.on_error: needs \"dead_letters\" in the app: the path of the "
