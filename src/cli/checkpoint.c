@@ -2,12 +2,15 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/load.h"
+#include "receiver/block_log_read.h"
 #include "scheduler/checkpoint_view.h"
 #include "scheduler/journal.h"
 #include "scheduler/metadata.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *time_text(int64_t ms, char text[DS_CLOCK_TEXT])
@@ -75,6 +78,51 @@ static int verify(const ds_checkpoint_view *view)
     return flushed(whole ? 0 : ds_status_exit(DS_ERR_IO));
 }
 
+/* The log of one source. False if something of it is damaged. */
+static bool verify_log(const char *folder)
+{
+    ds_log_found found;
+    ds_error error;
+    const ds_log_place all = {0};
+    uint64_t records = 0;
+    ds_status status = ds_block_log_scan(folder, &all, 0, &found, &error);
+    for (size_t i = 0; i < found.n_blocks; i++)
+        records += found.blocks[i].records;
+    if (status != DS_OK)
+        printf("%s: %s\n", folder, error.message);
+    else
+        printf("%s: %zu blocks, %" PRIu64 " records", folder, found.n_blocks, records);
+    if (status == DS_OK && found.damaged > 0)
+        printf("; damaged: %" PRIu64 " blocks", found.damaged);
+    if (status == DS_OK && found.cut_bytes > 0)
+        printf("; %" PRIu64 " bytes of blocks that were cut short", found.cut_bytes);
+    if (status == DS_OK)
+        printf("\n");
+    bool whole = status == DS_OK && found.damaged == 0;
+    ds_log_found_fini(&found);
+    return whole;
+}
+
+static bool verify_logs(const char *dir)
+{
+    ds_buffer path = {0};
+    struct dirent **names;
+    bool whole = true;
+    ds_buffer_printf(&path, "%s/log", dir);
+    int n = scandir(ds_buffer_text(&path), &names, NULL, alphasort);
+    for (int i = 0; i < n; i++) {
+        path.length = 0;
+        ds_buffer_printf(&path, "%s/log/%s", dir, names[i]->d_name);
+        if (names[i]->d_name[0] != '.')
+            whole = verify_log(ds_buffer_text(&path)) && whole;
+        free(names[i]);
+    }
+    if (n >= 0)
+        free(names);
+    ds_buffer_fini(&path);
+    return whole;
+}
+
 static int look(const char *what, const char *dir)
 {
     ds_checkpoint_view view;
@@ -88,6 +136,8 @@ static int look(const char *what, const char *dir)
         result = strcmp(what, "ls") == 0     ? list(&view)
                  : strcmp(what, "show") == 0 ? show(&view)
                                              : verify(&view);
+        if (strcmp(what, "verify") == 0 && !verify_logs(dir) && result == 0)
+            result = ds_status_exit(DS_ERR_IO);
     }
     ds_checkpoint_view_fini(&view);
     return result;

@@ -198,7 +198,7 @@ static void put(char *to, uint64_t value)
 static void make_head(const ds_block_log *log, char *head, const char *bytes, const ds_block *block)
 {
     const uint32_t header = htole32(block->header);
-    memcpy(head, "DSB\x1a", 4);
+    memcpy(head, DS_LOG_RECORD_MAGIC, 4);
     memcpy(head + 4, &header, 4);
     put(head + 8, block->block_id);
     put(head + 16, block->length);

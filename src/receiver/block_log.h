@@ -27,6 +27,7 @@
 
 #define DS_LOG_SEGMENT_BYTES (UINT64_C(64) << 20) /* then another one begins */
 #define DS_LOG_MAGIC "DSLOG\1\r\n"
+#define DS_LOG_RECORD_MAGIC "DSB\x1a"
 #define DS_LOG_HEAD 32u        /* bytes of the head of a segment ... */
 #define DS_LOG_RECORD_HEAD 64u /* ... and of a record */
 

@@ -77,7 +77,8 @@ static bool read_record(const char *head, const ds_log_place *place, record *r)
 {
     uint32_t header;
     uint64_t seed = ds_log_seed(place->receiver_id, place->segment);
-    if (memcmp(head, "DSB\x1a", 4) != 0 || get(head + 56) != XXH3_64bits_withSeed(head, 56, seed))
+    if (memcmp(head, DS_LOG_RECORD_MAGIC, 4) != 0 ||
+        get(head + 56) != XXH3_64bits_withSeed(head, 56, seed))
         return false;
     memcpy(&header, head + 4, sizeof header);
     r->block = (ds_block){.block_id = get(head + 8),
@@ -206,29 +207,79 @@ static ds_status check_bytes(const segment *s, const record *r, bool *holds, ds_
     return status;
 }
 
+/* Whether a whole record stands at s->place, behind the block last_id. */
+static ds_status is_record(const segment *s, uint64_t last_id, record *r, bool *yes,
+                           ds_error *error)
+{
+    DS_TRY(next_record(s, r, yes, error));
+    *yes = *yes && r->block.block_id > last_id;
+    return DS_OK;
+}
+
+/* Moves s->place on to the next record behind damage; *found is false if there is none: then it
+ * stays, and what stands there is no more than a beginning. */
+static ds_status find_record(segment *s, uint64_t last_id, bool *found, ds_error *error)
+{
+    const uint64_t from = s->place.offset;
+    char *piece = ds_alloc(READ_BYTES);
+    record r;
+    ds_status status = DS_OK;
+    *found = false;
+    for (uint64_t at = from + 1; s->size - at >= DS_LOG_RECORD_HEAD && at < s->size;) {
+        size_t n = s->size - at < READ_BYTES ? (size_t)(s->size - at) : READ_BYTES;
+        bool whole;
+        status = read_at(s, piece, n, at, &whole, error);
+        const char *hit = piece;
+        while (status == DS_OK && whole && !*found &&
+               (hit = memmem(hit, n - (size_t)(hit - piece), DS_LOG_RECORD_MAGIC, 4)) != NULL) {
+            s->place.offset = at + (uint64_t)(hit++ - piece);
+            status = is_record(s, last_id, &r, found, error);
+        }
+        if (status != DS_OK || !whole || *found || n < READ_BYTES)
+            break;
+        at += n - 3; /* the beginning of a head may stand at the end */
+    }
+    if (!*found)
+        s->place.offset = from;
+    free(piece);
+    return status;
+}
+
+/* Takes the record at s->place, and goes on behind it. */
+static ds_status take_record(segment *s, const record *r, const ds_log_place *after,
+                             ds_log_found *found, ds_error *error)
+{
+    bool holds = true;
+    if (ds_log_place_compare(&s->place, after) > 0) {
+        DS_TRY(check_bytes(s, r, &holds, error));
+        if (holds)
+            add_block(found, &r->block);
+        found->damaged += !holds;
+    }
+    s->place.offset += DS_LOG_RECORD_HEAD + r->block.length;
+    return DS_OK;
+}
+
 /* Goes through the records of a segment, from its beginning. */
 static ds_status read_records(segment *s, const ds_log_place *after, ds_log_found *found,
                               ds_error *error)
 {
     char head[DS_LOG_HEAD];
-    bool whole, holds;
+    bool whole;
     DS_TRY(read_at(s, head, sizeof head, 0, &whole, error));
-    whole = whole && head_holds(head, &s->place);
-    s->place.offset = whole ? sizeof head : 0;
-    uint64_t last_id = 0;
-    while (whole && s->place.offset < s->size) {
+    s->place.offset = whole && head_holds(head, &s->place) ? sizeof head : 0;
+    for (uint64_t last_id = 0; s->place.offset < s->size;) {
         record r;
-        DS_TRY(next_record(s, &r, &whole, error));
-        if (!whole || r.block.block_id <= last_id)
-            break;
-        last_id = r.block.block_id;
-        if (ds_log_place_compare(&s->place, after) > 0) {
-            DS_TRY(check_bytes(s, &r, &holds, error));
-            if (holds)
-                add_block(found, &r.block);
-            found->damaged += !holds;
+        DS_TRY(is_record(s, last_id, &r, &whole, error));
+        if (whole) {
+            last_id = r.block.block_id;
+            DS_TRY(take_record(s, &r, after, found, error));
+            continue;
         }
-        s->place.offset += DS_LOG_RECORD_HEAD + r.block.length;
+        DS_TRY(find_record(s, last_id, &whole, error));
+        if (!whole)
+            break;
+        found->damaged += ds_log_place_compare(&s->place, after) > 0;
     }
     found->cut_bytes += s->size - s->place.offset;
     return DS_OK;

@@ -1,7 +1,7 @@
 /*
  * Reading the log of received blocks (block_log.h). Nothing in a file is believed but what its
- * checks cover: a record whose head is not whole ends its segment, one whose bytes are not what
- * they were is left out.
+ * checks cover: a record whose bytes are not what they were is left out, and so is one whose head
+ * does not hold if others stand behind it. If none does it was being written, and ends its segment.
  *
  * Thread-safe: nothing is kept between calls.
  */
@@ -15,7 +15,7 @@ typedef struct ds_log_found {
     ds_block *blocks; /* in order; offset is nothing, log says where each is */
     size_t n_blocks, capacity;
     uint64_t last_receiver; /* the largest number of one that wrote into the folder */
-    uint64_t damaged;       /* blocks whose bytes are not what they were */
+    uint64_t damaged;       /* blocks that are not what they were (or runs of such blocks) */
     uint64_t cut_bytes;     /* behind the last whole records of segments */
     bool locked;            /* a writer did not end: what it writes is not seen */
 } ds_log_found;

@@ -115,6 +115,7 @@ void ds_driver_on_logged(ds_driver *d, const ds_driver_event *event)
         ds_intake_report(intake, 0, 0, block);
         taken += block->length > 0;
     }
+    d->progress.blocks_lost += found->damaged;
     show(intake, found, taken);
     ds_driver_trim_logs(d);
 }

@@ -261,6 +261,21 @@ class Unacknowledged(Delivery):
         self.assertRows(self.collect_rows(), [{"a": 1, "b": "x"}, {"a": 2, "b": "y"},
                                               {"a": 3, "b": "z"}])
 
+    def test_verify_looks_at_the_log(self):
+        port = self.free_port()
+        run = self.start(self.socket_app(port, ack=False))
+        self.send(port, "a\nb\n")
+        run.until(lambda: len(self.lines()) == 2, "they are there")
+        run.kill()
+        good = self.command("checkpoint", "verify", "state")
+        self.assertIn("state/log/in: 1 blocks, 2 records\n", good.out())
+        path = self.path("state/log/in", self.segments()[0])
+        with open(path, "r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            file.write(b"?")
+        bad = self.command("checkpoint", "verify", "state", status=scenario.IO_ERROR)
+        self.assertIn("state/log/in: 0 blocks, 0 records; damaged: 1 blocks\n", bad.out())
+
     def test_without_a_log_nothing_is_written(self):
         port = self.free_port()
         app = self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port, "log": False}},
