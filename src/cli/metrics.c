@@ -112,6 +112,8 @@ static const figure app_figures[] = {
     COUNTER("spilled_bytes", spilled_bytes, "Bytes written to disk for want of memory."),
     COUNTER("executors_lost", executors_lost, "Executors that were lost."),
     COUNTER("panes_lost", panes_lost, "Key partitions whose windows or state were lost."),
+    COUNTER("saves", saves, "Saves of windows and state that were finished."),
+    COUNTER("saved_bytes", saved_bytes, "Bytes of them."),
     COUNTER("blocks_lost", blocks_lost, "Received blocks that were lost with executors."),
     COUNTER("records_lost", records_lost, "Records of them."),
     COUNTER("bytes_lost", bytes_lost, "Bytes of them, and of files gone before they were read."),
@@ -154,6 +156,9 @@ static void put_batches(ds_buffer *out, const ds_progress *p, const ds_driver_he
             "Since the time of the oldest batch that is due and not committed.",
             health->behind_ms * 1000);
     count(out, "executors", "gauge", "Executors that are ready.", health->executors);
+    count(out, "batches_retained", "gauge", "Committed batches that may have to run again.",
+          p->retained);
+    histogram(out, "save_seconds", "How long a save of windows and state took.", &p->saving);
     count(out, "ready", "gauge", "1 if /ready says so.", ds_metrics_ready(health));
 }
 

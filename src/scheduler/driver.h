@@ -122,6 +122,9 @@ typedef struct ds_progress {
     uint64_t executors_lost;
     uint64_t panes_lost; /* key partitions whose panes went with an executor */
     uint64_t saves;      /* of all that is kept */
+    uint64_t saved_bytes;
+    ds_histogram saving; /* from the batch that saves to the end of the save */
+    uint32_t retained;   /* committed batches that may run again */
     /* Received, and gone with an executor; bytes also of files that were gone before they were
      * read. */
     uint64_t blocks_lost, records_lost, bytes_lost;

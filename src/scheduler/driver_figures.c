@@ -138,6 +138,14 @@ void ds_driver_figure_batch(ds_driver *d, const ds_batch *batch)
     ds_histogram_add(&p->scheduling, batch->started_us - batch->due_us);
 }
 
+void ds_driver_figure_save(ds_driver *d, uint32_t n_parts)
+{
+    DS_ASSERT(d->save.missing == 0 && d->save.parts != NULL);
+    ds_histogram_add(&d->progress.saving, d->now_us - d->save.begun_us);
+    for (uint32_t i = 0; i < n_parts; i++)
+        d->progress.saved_bytes += d->save.parts[i].length;
+}
+
 /* ---- behind ---- */
 
 static int64_t behind_ms(const ds_driver *d)
@@ -172,6 +180,7 @@ void ds_driver_watch_behind(ds_driver *d)
     ds_driver_health health = ds_driver_get_health(d);
     bool behind = health.behind && health.batches > 0 && !d->config.available_now;
     d->progress.behind_ms = health.behind_ms;
+    d->progress.retained = (uint32_t)ds_retained_count(&d->retained);
     if (!behind && d->behind_shown_us != 0 && !health.behind) {
         ds_log_info("batches keep up again");
         d->behind_shown_us = 0;

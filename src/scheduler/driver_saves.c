@@ -103,6 +103,7 @@ void ds_driver_begin_save(ds_driver *d, ds_batch *batch)
     save->active = true;
     save->number++;
     save->batch_ms = batch->time_ms;
+    save->begun_us = d->now_us;
     save->arena = ds_arena_new(NULL);
     save->missing = count_slots(d);
     save->parts = DS_ARENA_ARRAY(save->arena, ds_saved_part, save->missing);
@@ -250,6 +251,7 @@ static void finish(ds_driver *d)
     ds_save *save = &d->save;
     for (uint32_t i = 0, n = count_slots(d); i < n; i++)
         ds_chains_add(&d->chains, &save->parts[i]);
+    ds_driver_figure_save(d, count_slots(d));
     d->chains.save = save->number;
     d->chains.batch_ms = save->batch_ms;
     move_partitions(d);

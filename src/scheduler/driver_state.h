@@ -82,6 +82,7 @@ typedef struct ds_save {
     bool active;      /* it is under way; if not, the newest one was finished or given up */
     uint64_t number;  /* of the newest one */
     int64_t batch_ms; /* the saving batch */
+    int64_t begun_us;
     ds_arena *arena;
     ds_saved_part *parts; /* by root, then by partition */
     bool *came;
@@ -209,6 +210,8 @@ void ds_driver_free_figures(ds_driver *driver);
 void ds_driver_figure_result(ds_driver *driver, const ds_task_result *result); /* that counts */
 void ds_driver_figure_failure(ds_driver *driver, uint32_t stage);              /* of a task */
 void ds_driver_figure_commit(ds_driver *driver, const ds_commit *commit, bool failed);
+/* All parts of the save under way are there. */
+void ds_driver_figure_save(ds_driver *driver, uint32_t n_parts);
 /* A batch is committed, and the progress tells of it. */
 void ds_driver_figure_batch(ds_driver *driver, const ds_batch *batch);
 /* Logs that batches wait, now and then. */

@@ -150,7 +150,7 @@ class ThePage(Metrics):
                        {"out": {"from": "j", "type": "file", "dir": "out"},
                         "grown": {"from": "w", "type": "append", "path": "grown"},
                         "screen": {"from": "net", "type": "console"}},
-                       dead_letters="dead", checkpoint={"dir": "state"}, backpressure=True,
+                       dead_letters="dead", checkpoint={"dir": "state", "every": "1s"}, backpressure=True,
                        api=self.api())
         run = self.start(app)
         self.until_ready(run)
@@ -185,6 +185,7 @@ class ThePage(Metrics):
             self.assertGreater(page.get("executor_store_limit_bytes", executor=slot), 0)
         self.assertEqual(page.get("sink_bytes_total", sink="grown"),
                          os.path.getsize(self.path("grown")))
+        self.assertEqual(page["save_seconds_count"], page["saves_total"])
         run.stop()
 
     def test_figures_are_those_of_the_summary(self):
