@@ -18,6 +18,7 @@
 #include "cli/guard.h"
 #include "cli/launcher.h"
 #include "cli/progress.h"
+#include "cli/signals.h"
 #include "cli/stores.h"
 #include "exec/bulk_server.h"
 #include "receiver/block_log_read.h"
@@ -32,8 +33,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,7 +105,6 @@ typedef struct driver_loop {
     char folder[DS_MESSAGE_TEXT_LIMIT]; /* the current one */
     ds_buffer log_folder;               /* of the logs of what is received; empty: none */
     ds_buffer out;
-    pthread_t signals;
     bool ended, again; /* again: a launch failed within a step */
     ds_status status;
     char message[DS_ERROR_TEXT];
@@ -611,44 +609,9 @@ static void port_end(void *arg, ds_status status, const char *message)
 
 /* ---- signals ---- */
 
-static void *wait_for_signals(void *arg)
+static void on_signal(void *arg, bool stop)
 {
-    driver_loop *loop = arg;
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGCHLD);
-    sigaddset(&set, SIGUSR1);
-    bool stopping = false;
-    for (;;) {
-        int signal;
-        if (sigwait(&set, &signal) != 0 || signal == SIGUSR1)
-            return NULL;
-        if (signal == SIGCHLD) {
-            post(loop, new_mail(MAIL_CHILD, NULL, 0));
-        } else if (!stopping) {
-            stopping = true;
-            ds_log_info("stopping: one last batch; once more to end at once");
-            post(loop, new_mail(MAIL_STOP, NULL, 0));
-        } else {
-            ds_progress_end();
-            _exit(128 + signal);
-        }
-    }
-}
-
-static void block_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGCHLD);
-    sigaddset(&set, SIGUSR1);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);
+    post(arg, new_mail(stop ? MAIL_STOP : MAIL_CHILD, NULL, 0));
 }
 
 /* ---- the loop ---- */
@@ -955,7 +918,7 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
 {
     driver_loop loop = {.plan = plan, .options = options};
     ds_recovered *recovered = NULL;
-    block_signals();
+    ds_signals_block();
     loop.mailbox = ds_mailbox_new();
     loop.figures.started_ms = ds_clock_wall_ms();
     loop.figures.executor_memory_bytes = executor_memory(plan->app);
@@ -981,11 +944,9 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
         loop.follower = ds_follower_start(plan->app, on_seen, &loop);
         make_launcher(&loop);
         make_control(&loop, recovered);
-        int failed = pthread_create(&loop.signals, NULL, wait_for_signals, &loop);
-        DS_ASSERT(failed == 0);
+        ds_signals *signals = ds_signals_start(on_signal, &loop);
         run(&loop);
-        pthread_kill(loop.signals, SIGUSR1);
-        pthread_join(loop.signals, NULL);
+        ds_signals_stop(signals);
         ds_progress_summary(ds_driver_progress(loop.control));
         status = loop.status;
         if (status != DS_OK)
