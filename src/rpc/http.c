@@ -20,6 +20,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "rpc/http_request.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -160,46 +161,12 @@ void ds_http_reply(ds_http *http, uint64_t request, const ds_http_answer *a)
 
 /* ---- requests ---- */
 
-/* The length of the head with its empty line, or 0 if that has not come. */
-static size_t head_length(const connection *c)
-{
-    for (size_t i = 0; i < c->length; i++) {
-        if (c->head[i] != '\n')
-            continue;
-        size_t next = i + 1;
-        next += next < c->length && c->head[next] == '\r';
-        if (next < c->length && c->head[next] == '\n')
-            return next + 1;
-    }
-    return 0;
-}
-
-/* Takes the request line apart: 200 with the path, or the status to refuse it with. */
-static int read_request(connection *c, char path[static DS_HTTP_PATH_BYTES])
-{
-    char method[8], target[DS_HTTP_PATH_BYTES], version[16], extra;
-    char *end = memchr(c->head, '\n', c->length);
-    DS_ASSERT(end != NULL);
-    *end = '\0';
-    if (memchr(c->head, '\0', (size_t)(end - c->head)) != NULL)
-        return 400;
-    int n = sscanf(c->head, "%7[A-Z] %255[!-~] %15[!-~] %c", method, target, version, &extra);
-    if (n != 3 || strncmp(version, "HTTP/1.", 7) != 0 || target[0] != '/')
-        return 400;
-    c->head_only = strcmp(method, "HEAD") == 0;
-    if (!c->head_only && strcmp(method, "GET") != 0)
-        return 405;
-    target[strcspn(target, "?#")] = '\0';
-    strcpy(path, target);
-    return 200;
-}
-
 /* The head is there. Called with the lock, which is let go while the user is asked: then the
  * connection may be answered, but not be closed. */
 static void ask(ds_http *http, connection *c)
 {
     char path[DS_HTTP_PATH_BYTES];
-    int status = read_request(c, path);
+    int status = ds_http_read_request(c->head, c->length, &c->head_only, path);
     if (status != 200) {
         refuse(c, status);
         return;
@@ -224,7 +191,7 @@ static void read_some(ds_http *http, connection *c)
         return;
     }
     c->length += (size_t)n;
-    if (head_length(c) > 0)
+    if (ds_http_head_length(c->head, c->length) > 0)
         ask(http, c);
     else if (c->length == sizeof c->head)
         refuse(c, 431);

@@ -19,7 +19,6 @@
 
 #define DS_HTTP_CONNECTIONS 32u
 #define DS_HTTP_HEAD_BYTES 8192u
-#define DS_HTTP_PATH_BYTES 256u
 #define DS_HTTP_CLIENT_MS 5000
 #define DS_HTTP_ANSWER_MS 2000 /* for an answer; then the client is told 503 */
 
