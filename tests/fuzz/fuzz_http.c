@@ -3,7 +3,6 @@
 #include "rpc/http_request.h"
 
 #include "base/assert.h"
-#include "base/memory.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,8 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char *head = ds_alloc(size + 1); /* of just this size: nothing is read behind it */
-    char *copy = realloc(head, size > 0 ? size : 1);
+    char *copy = malloc(size > 0 ? size : 1); /* of just this size: nothing is read behind it */
     DS_ASSERT(copy != NULL);
     memcpy(copy, data, size);
     size_t length = ds_http_head_length(copy, size);
