@@ -43,6 +43,7 @@
 
 #define NEVER INT64_MAX
 #define ACCEPT_PAUSE_US 20000 /* after an accept failed, mostly for want of descriptors */
+#define CROWDED_PAUSE_US 2000
 #define SEND_OFF_US 250000
 
 typedef struct peer {
@@ -79,6 +80,7 @@ struct ds_server {
     pthread_t janitor;
     peer *first, *last;
     ds_crowd crowd;
+    unsigned n_peers, n_known; /* in the list; of them, those that are known, or were */
     unsigned n_unadmitted;
     uint64_t last_id;
     int64_t accept_again_us; /* NEVER: an accept is in flight */
@@ -100,6 +102,7 @@ static void append_peer(ds_server *server, peer *p)
     else
         server->first = p;
     server->last = p;
+    server->n_peers++;
 }
 
 static void remove_peer(ds_server *server, peer *p)
@@ -112,6 +115,8 @@ static void remove_peer(ds_server *server, peer *p)
         p->next->previous = p->previous;
     else
         server->last = p->previous;
+    server->n_peers--;
+    server->n_known -= p->id != 0;
 }
 
 static peer *find_peer(const ds_server *server, uint64_t id)
@@ -168,6 +173,7 @@ static bool let_in(peer *p)
     bool in_time = !p->closing;
     if (in_time) {
         p->id = ++server->last_id;
+        server->n_known++;
         p->admitted = !server->introduced;
         server->n_unadmitted += server->introduced;
         if (!server->introduced) {
@@ -333,11 +339,14 @@ static void refuse(ds_server *server, nng_stream *stream)
     pthread_mutex_unlock(&server->lock);
 }
 
-/* Waits for the next connection, unless too many strangers have come; server->lock held. */
+/* Waits for the next connection, unless too many strangers have come, or were closed and are not
+ * gone yet; server->lock held. */
 static void accept_next(ds_server *server)
 {
     int64_t now_us = ds_clock_mono_us();
     int64_t open_us = ds_crowd_open_us(&server->crowd, now_us);
+    if (server->n_peers - server->n_known > 2 * server->limits.pending && open_us == now_us)
+        open_us = now_us + CROWDED_PAUSE_US;
     server->accept_again_us = open_us > now_us ? open_us : NEVER;
     if (open_us > now_us) {
         pthread_cond_signal(&server->changed);
