@@ -27,6 +27,7 @@
 #include "rpc/url.h"
 #include "scheduler/append.h"
 #include "scheduler/commit.h"
+#include "scheduler/kept_folder.h"
 #include "scheduler/metadata.h"
 #include "scheduler/sink_locks.h"
 
@@ -102,8 +103,9 @@ typedef struct driver_loop {
     ds_api *api; /* or NULL */
     ds_loop_figures figures;
     atomic_uint_fast64_t beats_dropped;
-    char folder[DS_MESSAGE_TEXT_LIMIT]; /* the current one */
-    ds_buffer log_folder;               /* of the logs of what is received; empty: none */
+    char folder[DS_MESSAGE_TEXT_LIMIT];          /* the current one */
+    char kept_folder[DS_MESSAGE_TEXT_LIMIT / 2]; /* of the checkpoint */
+    ds_buffer log_folder;                        /* of the logs of what is received; empty: none */
     ds_buffer out;
     bool ended, again; /* again: a launch failed within a step */
     ds_status status;
@@ -835,14 +837,15 @@ static ds_status open_checkpoint(driver_loop *loop, ds_recovered **recovered, ds
         return DS_OK;
     DS_TRY(ds_metadata_open(app->checkpoint_dir, app->checkpoint_retain, &loop->metadata, error));
     DS_TRY(ds_metadata_recover(loop->metadata, loop->plan, recovered, error));
+    snprintf(loop->kept_folder, sizeof loop->kept_folder, "%s/kept", app->checkpoint_dir);
     if (*recovered == NULL)
-        return DS_OK;
+        return ds_kept_folder_open(loop->kept_folder, NULL, error);
     if ((*recovered)->warning != NULL)
         ds_log_warn("%s", (*recovered)->warning);
     DS_TRY(ds_recovered_check(*recovered, loop->plan, app->checkpoint_dir, error));
     ds_log_info("going on from the checkpoint in %s: %u batches to finish", app->checkpoint_dir,
                 (*recovered)->n_batches);
-    return DS_OK;
+    return ds_kept_folder_open(loop->kept_folder, &(*recovered)->kept, error);
 }
 
 static void make_control(driver_loop *loop, const ds_recovered *recovered)
@@ -853,6 +856,8 @@ static void make_control(driver_loop *loop, const ds_recovered *recovered)
                                .seed = random_number(),
                                .available_now = loop->options->available_now,
                                .checkpoint = loop->metadata != NULL,
+                               .saves = true,
+                               .kept_folder = loop->kept_folder,
                                .not_before_ms = ds_commit_newest(loop->plan),
                                .external_executors = loop->outside != NULL,
                                .folder = loop->folder,

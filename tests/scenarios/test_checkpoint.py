@@ -242,18 +242,6 @@ class Refused(Checkpoint):
         self.assertEqual(self.tree(), before)
         return run
 
-    def test_windows(self):
-        app = self.app({"r": {"type": "rate", "rows_per_second": 100}},
-                       {"w": {"from": "r", "window": "1s", "aggregate": {"n": "count()"}}},
-                       {"w": {"from": "w", "type": "file", "dir": "out"}},
-                       checkpoint={"dir": "state"})
-        for end in ("kill", "stop"):
-            run = self.start(app)
-            run.until(lambda: self.folders() if end == "kill" else run.last(), "it ran")
-            getattr(run, end)()
-            self.refuse(app, words=("windows", "not available yet", "checkpoint.dir"))
-            os.rename(self.path("state"), self.path("old-state-" + end))
-
     def test_windows_that_never_ran(self):
         # Nothing is lost if no batch ever held anything.
         os.mkdir(self.path("in"))

@@ -3,14 +3,15 @@
  *
  *  - it ends, within a number of events;
  *  - each output time is committed once, and times go up;
- *  - the rows are those of the oracle (world.h). Only streams with windows or state may differ,
- *    only if the loss of panes was reported, and only at times whose windows overlap the loss;
+ *  - the rows are those of the oracle (world.h), of streams with windows and state, too. These may
+ *    differ only where stores cannot be held by others, if a loss was reported, and only at times
+ *    whose windows overlap it;
  *  - no batch is given up, unless tasks fail, or outputs that nobody else holds are lost with
  *    their executors again and again; executors hold nothing when they stop.
  *
- * In half of the runs nothing has a window, rows go to folders of files or to files that grow, and
- * the driver may die, too: these are looked at in the end. They hold each batch once, in order,
- * whatever happened; also if files that grow were renamed now and then.
+ * In half of the runs rows go to folders of files or to files that grow, and the driver may die,
+ * too: these are looked at in the end. They hold each batch once, in order, whatever happened; also
+ * if files that grow were renamed now and then.
  */
 #include "sim/run.h"
 
@@ -41,13 +42,14 @@ typedef struct run {
     ds_sim *sim;
     FILE *trace;
     XXH3_state_t *digest;
-    bool files;              /* there are file sinks, and no windows */
+    bool files;              /* there are file sinks */
     bool clock;              /* batches follow the clock, not each other */
     bool by_number;          /* runs a number of batches, and not until the input ends */
     bool rotates;            /* files of append sinks are renamed now and then */
     ds_random random;        /* decides when */
     bool stops;              /* is asked to stop at some time */
     bool may_give_up;        /* batches */
+    bool may_lose;           /* what is kept: with stores that nobody else holds */
     bool blind;              /* it is not known when the first batch was */
     uint64_t given_up, gaps; /* batches given up; and found missing */
     int64_t zero_ms;
@@ -404,6 +406,7 @@ static void make_sim(run *r, ds_random *random)
                 r->clock, r->by_number, config.n_batches, config.checkpoint, config.start_ms);
     config.remote = r->files && dies ? 0 : ONE_OF(random, 0, 0, 0.3, 1);
     r->may_give_up = faults.task_fails > 0 || config.remote > 0;
+    r->may_lose = config.remote > 0;
     r->zero_ms = config.start_ms;
     r->rotates = r->files && chance(random, 2);
     ds_random_init(&r->random, config.seed);
@@ -415,7 +418,7 @@ static void make_sim(run *r, ds_random *random)
 
 /* ---- the end ---- */
 
-/* The k-th time of stream "every" is that of the k-th batch, even if drivers died between. */
+/* Stream "every" is due at all batches. */
 static void check_folder(run *r, const stream *s, const int64_t *times, uint32_t n_times)
 {
     uint32_t n, found = 0;
@@ -428,7 +431,10 @@ static void check_folder(run *r, const stream *s, const int64_t *times, uint32_t
         found += found < n && own[found] == times[k];
         for (uint32_t i = 0; i < rows.n; i++)
             digest_text(r, rows.lines[i]);
-        check_rows(r, s, (int64_t)(k + 1) * INTERVAL_MS, &rows);
+        if (times[k] % s->slide_ms == 0)
+            check_rows(r, s, times[k], &rows);
+        else if (rows.n > 0)
+            wrong(r, "stream %s has rows at %" PRId64 ", when it is not due", s->name, times[k]);
         text_rows_free(&rows);
     }
     if (found != n || !whole)
@@ -438,21 +444,22 @@ static void check_folder(run *r, const stream *s, const int64_t *times, uint32_t
 }
 
 /* One file has the rows of all batches, one after the other. */
-static void check_file(run *r, const stream *s, uint32_t n_times)
+static void check_file(run *r, const stream *s, const int64_t *times, uint32_t n_times)
 {
     text_rows all = append_rows_of(r->world.dir, s->name);
     uint32_t at = 0;
     for (uint32_t i = 0; i < all.n; i++)
         digest_text(r, all.lines[i]);
     for (uint32_t k = 0; k < n_times; k++) {
-        int64_t t_ms = (int64_t)(k + 1) * INTERVAL_MS;
-        text_rows expected = world_expect(&r->world, s, r->zero_ms, t_ms);
+        if (times[k] % s->slide_ms != 0)
+            continue;
+        text_rows expected = world_expect(&r->world, s, r->zero_ms, times[k]);
         uint32_t n = expected.n < all.n - at ? expected.n : all.n - at;
         text_rows rows = {all.lines + at, n};
         at += n;
         if (!s->ordered)
             text_rows_sort(&rows);
-        check_rows(r, s, t_ms, &rows);
+        check_rows(r, s, times[k], &rows);
         text_rows_free(&expected);
     }
     if (at != all.n)
@@ -465,13 +472,13 @@ static void check_folders(run *r)
     uint32_t n;
     bool whole;
     int64_t *times = folder_times(r->world.dir, "every", &n, &whole);
-    r->zero_ms = 0;
+    r->zero_ms = n > 0 ? times[0] - INTERVAL_MS : 0;
     if (!whole || (n < r->world.n_batches && !r->stops))
         wrong(r, "%u batches, %u expected", n, r->world.n_batches);
     for (uint32_t i = 0; i < r->world.n_streams; i++) {
         const stream *s = &r->world.streams[i];
         if (s->append)
-            check_file(r, s, n);
+            check_file(r, s, times, n);
         else
             check_folder(r, s, times, n);
     }
@@ -505,7 +512,12 @@ static void check_end(run *r, ds_status status, const ds_error *error)
     if (figures->leaked_bytes > 0 || figures->leaked_tasks > 0)
         wrong(r, "%" PRIu64 " bytes and %" PRIu64 " tasks were still held by executors",
               figures->leaked_bytes, figures->leaked_tasks);
+    if (progress->panes_lost > 0 && !r->may_lose)
+        wrong(r, "%" PRIu64 " partitions lost what they kept", progress->panes_lost);
     if (r->files) {
+        r->panes_lost = progress->panes_lost;
+        r->lost_from_ms = INT64_MIN / 2;
+        r->lost_to_ms = INT64_MAX / 2;
         if (progress->failed_batches == 0)
             check_folders(r);
         return;
@@ -531,7 +543,8 @@ void run_seed(uint64_t seed, FILE *trace, run_result *result)
     ds_random random;
     ds_random_init(&random, seed);
     r.files = chance(&random, 2);
-    world_make(&r.world, seed, !r.files, &random);
+    bool windows = !r.files || chance(&random, 2);
+    world_make(&r.world, seed, windows, r.files, &random);
     if (r.files)
         snprintf(r.world.dir, sizeof r.world.dir, "%.100s/dstream-sim-%d-%" PRIu64,
                  getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp", (int)getpid(), seed);

@@ -76,10 +76,11 @@ static int64_t times(ds_random *random, uint32_t most)
     return INTERVAL_MS * (int64_t)(1 + below(random, most));
 }
 
-static void make_stream(stream *s, uint32_t number, bool windows, ds_random *random)
+static void make_stream(stream *s, uint32_t number, bool windows, bool files, ds_random *random)
 {
     *s = (stream){.kind = (stream_kind)below(random, KINDS), .slide_ms = INTERVAL_MS, .limit = -1};
     snprintf(s->name, sizeof s->name, "s%u", number);
+    s->append = files && below(random, 2) == 0;
     if (!windows && (s->kind == KIND_CHAIN || s->kind == KIND_STATE))
         s->kind = KIND_UNION;
     if (windows && below(random, 5) == 0) /* it has many shapes */
@@ -104,14 +105,13 @@ static void make_stream(stream *s, uint32_t number, bool windows, ds_random *ran
         s->slide_ms = times(random, 4);
         s->size_ms = below(random, 3) == 0 ? s->slide_ms : times(random, 8);
     }
-    s->append = !windows && below(random, 2) == 0;
     if (s->kind == KIND_ORDER || s->kind == KIND_TOP) {
         s->limit = (int64_t)below(random, 7) - 1;
         s->ordered = true;
     }
 }
 
-void world_make(world *w, uint64_t seed, bool windows, ds_random *random)
+void world_make(world *w, uint64_t seed, bool windows, bool files, ds_random *random)
 {
     *w = (world){.seed = seed};
     w->n_batches = 1 + below(random, MOST_BATCHES);
@@ -120,7 +120,7 @@ void world_make(world *w, uint64_t seed, bool windows, ds_random *random)
             make_rows(&w->input[s][b], random, s == 2);
     w->n_streams = 1 + below(random, MOST_STREAMS);
     for (uint32_t i = 0; i < w->n_streams; i++)
-        make_stream(&w->streams[i], i, windows, random);
+        make_stream(&w->streams[i], i, windows, files, random);
     w->executors = 1 + below(random, 4);
     w->cores = 1 + below(random, 3);
     w->key_partitions = 1 + below(random, 9);

@@ -88,8 +88,9 @@ void text_rows_sort(text_rows *rows);
 bool text_rows_equal(const text_rows *a, const text_rows *b);
 void text_rows_free(text_rows *rows);
 
-/* Makes a world from its seed, with or without windows. Free with world_free. */
-void world_make(world *w, uint64_t seed, bool windows, ds_random *random);
+/* Makes a world from its seed, with or without windows and state; files: some of its sinks are to
+ * be files that grow. Free with world_free. */
+void world_make(world *w, uint64_t seed, bool windows, bool files, ds_random *random);
 void world_free(world *w);
 
 /* The app file, with its input. */
