@@ -14,6 +14,7 @@
 #include "base/mailbox.h"
 #include "cli/api.h"
 #include "cli/disk.h"
+#include "cli/drop_files.h"
 #include "cli/follower.h"
 #include "cli/guard.h"
 #include "cli/launcher.h"
@@ -561,38 +562,9 @@ static void port_commit(void *arg, const ds_commit *commit)
     ds_disk_add(loop->disk, &job->job);
 }
 
-typedef struct drop_job {
-    ds_disk_job job;
-    char **paths;
-    size_t n_paths;
-} drop_job;
-
-static void run_drop(ds_disk_job *job)
-{
-    const drop_job *drop = (const drop_job *)job;
-    for (size_t i = 0; i < drop->n_paths; i++)
-        unlink(drop->paths[i]);
-}
-
-static void free_drop_job(ds_disk_job *job)
-{
-    drop_job *drop = (drop_job *)job;
-    for (size_t i = 0; i < drop->n_paths; i++)
-        free(drop->paths[i]);
-    free(drop->paths);
-    free(drop);
-}
-
 static void port_drop_files(void *arg, const char *const *paths, size_t n_paths)
 {
-    driver_loop *loop = arg;
-    drop_job *job = ds_calloc(1, sizeof *job);
-    *job = (drop_job){.job = {.run = run_drop, .free = free_drop_job},
-                      .paths = ds_calloc(n_paths, sizeof *job->paths),
-                      .n_paths = n_paths};
-    for (size_t i = 0; i < n_paths; i++)
-        job->paths[i] = ds_strdup(paths[i]);
-    ds_disk_add(loop->disk, &job->job);
+    ds_drop_files(((driver_loop *)arg)->disk, paths, n_paths);
 }
 
 static void port_progress(void *arg, const ds_progress *progress)
