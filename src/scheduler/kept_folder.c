@@ -54,7 +54,7 @@ static uint32_t delete_others(const char *folder, const char **names, size_t n)
     uint32_t deleted = 0;
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
         const char *name = entry->d_name;
-        if (!is_ours(name) || bsearch(&name, names, n, sizeof *names, by_name) != NULL)
+        if (!is_ours(name) || (n > 0 && bsearch(&name, names, n, sizeof *names, by_name) != NULL))
             continue;
         delete_file(folder, name);
         deleted++;
