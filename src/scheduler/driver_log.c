@@ -80,8 +80,8 @@ static void show(const ds_intake *intake, const ds_logged_blocks *found, uint32_
                     "that were not written to their end",
                     name, found->cut_bytes, intake->log_folder);
     if (found->locked)
-        ds_log_error("source %s: somebody still writes to its log in %s: what comes there is "
-                     "taken at the next start",
+        ds_log_error("source %s: an executor that was given up still writes to its log in %s: "
+                     "what comes there from now on is lost",
                      name, intake->log_folder);
 }
 

@@ -23,10 +23,12 @@ static ds_intake *intake_of_receiver(ds_driver *d, uint64_t receiver_id)
     return NULL;
 }
 
-/* Standard input and listening ports are on the driver's host: on its own executors. */
-static bool must_be_local(const ds_app_source *source)
+/* Standard input and listening ports are on the driver's host: on its own executors. So are logs,
+ * if there are such: of these it knows when they have ended, since it kills them. */
+static bool must_be_local(const ds_driver *d, const ds_app_source *source)
 {
-    return source->type == DS_SOURCE_STDIN || source->listen;
+    return source->type == DS_SOURCE_STDIN || source->listen ||
+           (source->log && d->plan->app->executors_count > 0);
 }
 
 static ds_executor_entry *place_receiver(ds_driver *d, const ds_app_source *source)
@@ -34,7 +36,7 @@ static ds_executor_entry *place_receiver(ds_driver *d, const ds_app_source *sour
     ds_executor_entry *best = NULL;
     for (size_t i = 0; i < d->registry.n; i++) {
         ds_executor_entry *entry = d->registry.list[i];
-        if (entry->state != DS_EXECUTOR_READY || (must_be_local(source) && !entry->local))
+        if (entry->state != DS_EXECUTOR_READY || (must_be_local(d, source) && !entry->local))
             continue;
         if (best == NULL || entry->receivers < best->receivers)
             best = entry;
