@@ -71,11 +71,11 @@ class Sender(threading.Thread):
 
 
 class Delivery(Scenario):
-    def socket_app(self, port, sink="file", ack=True, **more):
-        sinks = {"out": {"from": "in", "type": "file", "dir": "out"}} if sink == "file" else \
+    def socket_app(self, port, sink="file", ack=True, streams=None, sinks=None, **more):
+        sinks = sinks or {"out": {"from": "in", "type": "file", "dir": "out"}} if sink == "file" else \
             {"out": {"from": "in", "type": "append", "path": "out.jsonl"}}
         return self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port, "ack": ack}},
-                        {}, sinks, checkpoint={"dir": "state"}, **more)
+                        streams, sinks, checkpoint={"dir": "state", "every": "500ms"}, **more)
 
     def lines(self, sink="file"):
         if sink == "file":
@@ -98,10 +98,10 @@ class Delivery(Scenario):
 
 
 class Acknowledged(Delivery):
-    def torture(self, kill, sink="file", rounds=4, env=None):
+    def torture(self, kill, sink="file", rounds=4, env=None, **more):
         """kill(run) kills something; returns True if a new driver is to be started."""
         port = self.free_port()
-        app = self.socket_app(port, sink)
+        app = self.socket_app(port, sink, **more)
         run = self.start(app, env=env)
         sender = Sender(port)
         sender.start()
@@ -160,6 +160,16 @@ class Acknowledged(Delivery):
         self.assertEqual(run.last()["records_lost"], 0)
         self.assertEqual(run.last()["blocks_lost"], 0)
 
+    def test_executors_with_receivers_hang(self):
+        """They are given up for their silence, and killed; nobody waits for what they hold."""
+        def hang(run):
+            for pid in run.executors():
+                if self.listens(pid):
+                    os.kill(pid, signal.SIGSTOP)
+            return False
+        self.HEARTBEAT = "1s"
+        self.torture(hang, rounds=2)
+
     def test_all_die(self):
         self.torture(self.kill_all, rounds=3)
 
@@ -167,6 +177,43 @@ class Acknowledged(Delivery):
         """Each start has a receiver of its own; what the ones before wrote goes in the end."""
         self.torture(self.kill_driver, rounds=5)
         self.assertLessEqual(len(self.segments()), 2)
+
+    def check_totals(self):
+        """The state of each last digit says how often it came, the windows together, too."""
+        counts = collections.Counter(line[-1] for line in self.lines())
+        rows = [json.loads(line) for line in read(self.path("totals.jsonl")).splitlines()]
+        self.assertEqual({row["digit"]: row["n"] for row in rows}, counts)
+        windows = collections.Counter()
+        for row in self.collect_rows("windows"):
+            windows[row["digit"]] += row["n"]
+        for digit, n in windows.items():
+            self.assertLessEqual(n, counts[digit])
+
+    def torture_state(self, kill, **more):
+        digit = {"from": "in", "select": {"digit": "right(line, 1)"}}
+        self.torture(kill, **more, streams={
+            "digits": digit,
+            "totals": {"from": "digits", "state": {
+                "key": ["digit"], "set": {"n": "coalesce(state.n, 0) + count()"}}},
+            "windows": {"from": "digits", "window": "300ms", "group_by": ["digit"],
+                        "aggregate": {"n": "count()"}}}, sinks={
+            "out": {"from": "in", "type": "file", "dir": "out"},
+            "totals": {"from": "totals", "type": "append", "path": "totals.jsonl"},
+            "windows": {"from": "windows", "type": "file", "dir": "windows"}})
+        self.check_totals()
+
+    def test_state_when_drivers_die(self):
+        self.torture_state(self.kill_driver)
+
+    def test_state_when_executors_die(self):
+        self.torture_state(self.kill_receiver)
+
+    def test_state_without_shared_memory(self):
+        """Pieces go with their executors, and are made again from the log."""
+        self.torture_state(self.kill_receiver, env={"DSTREAM_SHARED_MEMORY": "off"})
+
+    def test_state_when_all_die(self):
+        self.torture_state(self.kill_all)
 
     def test_graceful_stops(self):
         """A stop tells all that it took: nothing that was told, and nothing else, is there."""
