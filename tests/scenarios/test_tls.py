@@ -173,7 +173,7 @@ class Tls(scenario.Scenario):
                     pass
         run.until_log("said something else")
         process = self.join(port, scheme="tcp", options=())
-        self.expect_refused(process, "connected, but there is no answer", 69)
+        self.expect_refused(process, "nobody answers at", 69)
         self.join(port)
         self.until_all(run, 2)
         scenario.until(lambda: len(os.listdir("/proc/%d/fd" % run.pid)) <= fds + 20, "all closed")
