@@ -148,6 +148,21 @@ void ds_sim_set_clock_at(ds_sim *sim, int64_t now_us, int64_t by_ms)
     ds_sim_event_add(sim, event, now_us);
 }
 
+static void crash(void *arg, ds_sim_event *event)
+{
+    ds_sim *sim = arg;
+    sim->clock_ms += ((const clock_event *)event)->by_ms;
+    if (!sim->ended)
+        ds_sim_driver_crash(sim);
+}
+
+void ds_sim_crash_at(ds_sim *sim, int64_t now_us, int64_t down_ms)
+{
+    clock_event *event = ds_sim_event_new(sizeof *event, crash);
+    event->by_ms = down_ms;
+    ds_sim_event_add(sim, event, now_us);
+}
+
 /* ---- the loop ---- */
 
 static int64_t earlier(int64_t a, int64_t b)

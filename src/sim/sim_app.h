@@ -128,6 +128,10 @@ void ds_sim_stop_at(ds_sim *sim, int64_t now_us);
  * Before ds_sim_run. */
 void ds_sim_set_clock_at(ds_sim *sim, int64_t now_us, int64_t by_ms);
 
+/* The driver dies with its executors when the monotonic clock is at now_us, and starts again when
+ * the wall clock is later by down_ms. Before ds_sim_run. */
+void ds_sim_crash_at(ds_sim *sim, int64_t now_us, int64_t down_ms);
+
 /* The bytes of an output that is being committed (of a store that is held open, or of a living
  * executor); NULL if they are gone. */
 const char *ds_sim_bytes(const ds_sim *sim, const ds_ref *ref);

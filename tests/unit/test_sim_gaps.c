@@ -1,6 +1,7 @@
 /* Batch times that were missed: what is due in them is made up for, and the rest costs nothing. */
 #include "sim/sim_app.h"
 
+#include "unit/scratch_dir.h"
 #include "unit/unit.h"
 
 #include <inttypes.h>
@@ -27,7 +28,8 @@ typedef struct kit {
     int64_t last_ms;
     ds_sim_piece pieces[8];
     uint32_t n_pieces;
-    bool checkpoint;
+    scratch_dir log;
+    bool checkpoint, dies; /* dies: instead of a jump of the clock */
 } kit;
 
 static void on_committed(void *arg, const ds_commit *commit)
@@ -72,6 +74,7 @@ static void make(kit *k, const char *interval, const char *streams, const char *
     char *text = NULL;
     ck_assert_int_gt(asprintf(&text,
                               "{\"version\":1,\"name\":\"x\",\"batch\":{\"interval\":\"%s\"},"
+                              "\"checkpoint\":{\"dir\":\"x\",\"every\":\"1s\"},"
                               "\"executors\":{\"count\":2,\"key_partitions\":3},"
                               "\"sources\":{\"s\":{\"type\":\"socket\",\"listen\":\"h:1\"}},"
                               "\"streams\":{%s},\"sinks\":{%s}}",
@@ -96,8 +99,13 @@ static void run(kit *k, int64_t jump_ms, int64_t by_ms, int64_t stop_ms)
                             .credit_bytes = (uint64_t)1 << 20,
                             .hooks = {.arg = k, .committed = on_committed, .script = on_script}};
     add_piece(k, 1000 * HOUR, "end\n"); /* until then it does not end */
+    scratch_open(&k->log);
+    if (k->dies)
+        config.log_folder = k->log.path;
     k->sim = ds_sim_new(&config);
-    if (by_ms != 0)
+    if (by_ms != 0 && k->dies)
+        ds_sim_crash_at(k->sim, jump_ms * 1000, by_ms);
+    else if (by_ms != 0)
         ds_sim_set_clock_at(k->sim, jump_ms * 1000, by_ms);
     ds_sim_stop_at(k->sim, stop_ms * 1000);
     ds_error error = {.message = ""};
@@ -107,6 +115,7 @@ static void run(kit *k, int64_t jump_ms, int64_t by_ms, int64_t stop_ms)
 static void drop(kit *k)
 {
     ds_sim_free(k->sim);
+    scratch_close(&k->log);
     ds_plan_free(k->plan);
     ds_app_free(k->app);
     for (uint32_t i = 0; i < k->n_outputs; i++)
@@ -186,6 +195,36 @@ START_TEST(what_is_due_in_a_gap_is_made_up_for)
     ck_assert_uint_lt(gap.n_commits, whole.n_commits);
     drop(&whole);
     drop(&gap);
+}
+END_TEST
+
+/* Input at these times; those later than `from_ms` come later by by_ms. */
+static void add_all(kit *k, int64_t from_ms, int64_t by_ms)
+{
+    static const int64_t at_ms[] = {120, 430, 1210, 3050};
+    static const char *const lines[] = {"a\nb\na\n", "c\n", "a\nd\n", "a\nz\n"};
+    for (int i = 0; i < 4; i++)
+        add_piece(k, at_ms[i] > from_ms ? at_ms[i] + by_ms : at_ms[i], lines[i]);
+}
+
+/* The same when the driver was down meanwhile, whenever it died. */
+START_TEST(what_is_due_while_it_is_down_is_made_up_for)
+{
+    static const int64_t crashes_ms[] = {250, 1050, 1550, 2240, 2260, 6250, 9950};
+    for (size_t i = 0; i < sizeof crashes_ms / sizeof crashes_ms[0]; i++) {
+        const int64_t crash_ms = crashes_ms[i], down_ms = i % 2 == 0 ? 28000 : 3700;
+        kit whole, gap;
+        make(&whole, "100ms", streams, sinks);
+        add_all(&whole, crash_ms, down_ms);
+        run(&whole, 0, 0, 17000 + down_ms);
+        make(&gap, "100ms", streams, sinks);
+        gap.dies = true;
+        add_all(&gap, crash_ms, 0);
+        run(&gap, crash_ms, down_ms, 17000);
+        compare(&whole, &gap);
+        drop(&whole);
+        drop(&gap);
+    }
 }
 END_TEST
 
@@ -283,6 +322,7 @@ START_TEST(a_clock_that_is_set_back)
 }
 END_TEST
 
-UNIT_MAIN("sim_gaps", what_is_due_in_a_gap_is_made_up_for, eight_hours_cost_little,
+UNIT_MAIN("sim_gaps", what_is_due_in_a_gap_is_made_up_for,
+          what_is_due_while_it_is_down_is_made_up_for, eight_hours_cost_little,
           eight_hours_without_anything, live_state_is_due_at_all_times, totals_of_nothing,
           a_clock_that_is_set_back)
