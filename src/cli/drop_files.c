@@ -1,5 +1,6 @@
 #include "cli/drop_files.h"
 
+#include "base/inject.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
@@ -16,6 +17,7 @@ static void run_job(ds_disk_job *job)
     const drop_job *drop = (const drop_job *)job;
     for (size_t i = 0; i < drop->n_paths; i++)
         unlink(drop->paths[i]);
+    DS_INJECT("kept.dropped");
 }
 
 static void free_job(ds_disk_job *job)

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/buffer.h"
 #include "base/files.h"
+#include "base/inject.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -204,8 +205,10 @@ static ds_status make_durable(ds_save_writer *writer, ds_error *error)
 {
     if (!writer->target.sync)
         return DS_OK;
+    DS_INJECT("kept.written");
     if (fdatasync(writer->fd) != 0)
         return failed(error, "sync", writer->path);
+    DS_INJECT("kept.synced");
     return writer->used ? DS_OK : ds_sync_folder(writer->folder, error);
 }
 

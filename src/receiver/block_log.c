@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/files.h"
+#include "base/inject.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -165,9 +166,11 @@ static ds_status sync_segment(ds_block_log *log, ds_error *error)
 {
     if (log->fd < 0 || log->synced == log->length)
         return DS_OK;
+    DS_INJECT("log.written");
     ds_status status = fdatasync(log->fd) == 0 ? DS_OK : failed(log, "sync", error);
     if (status == DS_OK && !log->named)
         status = ds_sync_folder(log->folder, error);
+    DS_INJECT("log.synced");
     if (status == DS_OK) {
         log->named = true;
         log->synced = log->length;
