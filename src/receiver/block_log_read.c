@@ -104,13 +104,27 @@ static ds_status next_record(const segment *s, record *r, bool *whole, ds_error 
     return DS_OK;
 }
 
+/* Whether the folder of a segment is there: one that lies elsewhere is not gone. */
+static bool has_folder(const char *path)
+{
+    ds_buffer folder = {0};
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    if (slash != NULL)
+        ds_buffer_append(&folder, path, (size_t)(slash - path));
+    bool there = slash == NULL || stat(ds_buffer_text(&folder), &st) == 0;
+    ds_buffer_fini(&folder);
+    return there;
+}
+
 static ds_status open_segment(segment *s, ds_error *error)
 {
     struct stat st;
     s->fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (s->fd < 0)
-        return errno == ENOENT ? ds_error_set(error, DS_ERR_LOST, "%s is not there", s->path)
-                               : failed("open", s->path, error);
+        return errno == ENOENT && has_folder(s->path)
+                   ? ds_error_set(error, DS_ERR_LOST, "%s is not there", s->path)
+                   : failed("open", s->path, error);
     if (fstat(s->fd, &st) != 0)
         return failed("look at", s->path, error);
     if (!S_ISREG(st.st_mode))

@@ -34,7 +34,7 @@ void ds_log_found_fini(ds_log_found *found);
 /*
  * Reads the bytes of one block, `length` of them, from its segment (the path, and the place in
  * it); buffer's own bytes are replaced. DS_ERR_LOST if they are not there any more or not what they
- * were; DS_ERR_IO if they cannot be read now.
+ * were; DS_ERR_IO if they cannot be read now, or here: the folder is not to be seen.
  */
 ds_status ds_block_log_read(const char *path, const ds_log_place *place, uint64_t length,
                             ds_buffer *buffer, ds_error *error);

@@ -396,6 +396,9 @@ START_TEST(places_that_are_none)
     other = w.blocks[0];
     other.log.receiver_id = 77;
     ck_assert_int_eq(read_block(&w.d, &other, &bytes), DS_ERR_LOST);
+    ck_assert_int_eq(ds_block_log_read("/nowhere/0000000002-000001.log", &w.blocks[0].log,
+                                       w.blocks[0].length, &bytes, NULL),
+                     DS_ERR_IO); /* that may be another host's */
     ck_assert_int_eq(mkdir(scratch_path(&w.d, "0000000077-000001.log"), 0777), 0);
     ck_assert_int_eq(read_block(&w.d, &other, &bytes), DS_ERR_LOST);
     ds_buffer_fini(&bytes);
