@@ -264,6 +264,58 @@ class Orphans(Live):
         self.assertNothing()
 
 
+class Downtime(Live):
+    """What was due while the driver was down is made up for: no window with rows is missing."""
+
+    HEARTBEAT = "20s"
+
+    def add_file(self, n):
+        self.write("in/%04d" % n, "".join("%s\n" % "abc"[k % 3] for k in range(100)))
+        self.files = n + 1
+
+    def given(self):
+        return {t: {row["line"]: row["n"] for row in rows}
+                for t, rows in self.collect("rows").items()}
+
+    def count(self):
+        return sum(n for rows in self.given().values() for n in rows.values())
+
+    def test_windows(self):
+        os.mkdir(self.path("in"))
+        grouped = {"from": "in", "group_by": ["line"], "aggregate": {"n": "count()"}}
+        app = self.app({"in": {"type": "files", "dir": "in"}},
+                       {"rows": grouped, "w": dict(grouped, window={"size": "1s", "slide": "200ms"})},
+                       {name: {"from": name, "type": "file", "dir": name}
+                        for name in ("rows", "w")}, interval="50ms",
+                       checkpoint={"dir": "state", "every": "300ms"})
+        self.files = 0
+        for down in (0, 0.4, 2.5):
+            run = self.start(app)
+            run.until(run.executors, "it runs")
+            first = self.files
+            for n in range(first, first + 10):
+                self.add_file(n)
+                time.sleep(0.04)
+            run.until(lambda: self.count() == 100 * self.files, "all is counted")
+            run.kill()
+            time.sleep(down)
+        run = self.start(app)
+        given = self.given()
+        last = max(given)
+        run.until(lambda: max(self.folders("w"), default=0) >= last + 800, "the last window came")
+        run.stop()
+        windows = self.collect("w")
+        for t in range(min(given) // 200 * 200 + 200, last + 1000, 200):
+            expected = {}
+            for at, rows in given.items():
+                if t - 1000 < at <= t:
+                    for line, n in rows.items():
+                        expected[line] = expected.get(line, 0) + n
+            got = {row["line"]: row["n"] for row in windows.get(t, [])}
+            self.assertEqual(got, expected, t)
+        self.assertEqual(max(windows), last // 200 * 200 + (1000 if last % 200 else 800))
+
+
 class OneFolder(Live):
     """Two drivers on one checkpoint."""
 
