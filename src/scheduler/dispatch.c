@@ -35,8 +35,10 @@ void ds_driver_add_tables(const ds_driver *d, const ds_batch *batch, ds_arena *a
     for (uint32_t i = 0; i < batch->n_tables; i++)
         for (uint32_t t = 0; t < stage->n_tables; t++)
             if (stage->tables[t] == batch->tables[i].source)
-                task->tables[task->n_tables++] =
-                    (ds_table_use){batch->tables[i].source, batch->tables[i].version};
+                task->tables[task->n_tables++] = (ds_table_use){
+                    batch->tables[i].source, task->mode == DS_TASK_NORMAL
+                                                 ? batch->tables[i].version
+                                                 : ds_driver_table_version(d, &batch->tables[i])};
     DS_ASSERT(task->n_tables == stage->n_tables);
 }
 

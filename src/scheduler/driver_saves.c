@@ -24,6 +24,7 @@
 
 #define MOST_RETAINED 1000u /* batches; then a save is due */
 #define RETAINED_SHARE 8u   /* of a store: pieces of retained batches may have one such part */
+#define FULL 4u             /* times as much as makes a save due: then there is no room for more */
 #define MOST_VERSIONS 4u    /* of a table, which retained batches refer to */
 #define RETRY_US INT64_C(1000000) /* after a save that failed, doubled */
 #define RETRY_MOST_US INT64_C(60000000)
@@ -72,6 +73,30 @@ static bool is_crowded(const ds_driver *d)
         if (d->tables[i].n_versions > MOST_VERSIONS)
             return true;
     return false;
+}
+
+/* Four times what makes a save due: it fails again and again, or takes very long. */
+static bool is_full(const ds_driver *d)
+{
+    if (ds_retained_count(&d->retained) > FULL * MOST_RETAINED)
+        return true;
+    for (size_t i = 0; i < d->registry.n; i++) {
+        const ds_executor_entry *entry = d->registry.list[i];
+        if (entry->retained_bytes >
+            (entry->store_bytes + entry->spill_bytes) / RETAINED_SHARE * FULL)
+            return true;
+    }
+    for (uint32_t i = 0; i < d->n_tables; i++)
+        if (d->tables[i].n_versions > FULL * MOST_VERSIONS && ds_retained_count(&d->retained) > 0)
+            return true;
+    return false;
+}
+
+bool ds_driver_waits_for_save(const ds_driver *d)
+{
+    const ds_save *save = &d->save;
+    bool begins = !save->active && save->ticket == 0 && d->now_us >= save->not_before_us;
+    return d->config.checkpoint && d->config.saves && !begins && is_full(d);
 }
 
 bool ds_driver_save_due(const ds_driver *d, int64_t time_ms)
@@ -268,8 +293,26 @@ static void finish(ds_driver *d)
     d->progress.saves++;
 }
 
+/* Without a checkpoint batches go on, and what is kept may be lost with an executor from now on. */
+static void forget_retained(ds_driver *d)
+{
+    ds_driver_fail_save(d, "there is no room for it");
+    ds_log_error("what is kept cannot be saved, and there is no room to retain more batches: if an "
+                 "executor is lost before that is possible again, its windows and state are lost");
+    for (uint32_t s = 0; s < d->plan->n_stages; s++)
+        for (uint32_t p = 0; d->keyed[s] != NULL && p < d->plan->stages[s].n_partitions; p++) {
+            ds_chains_drop(&d->chains, s, p);
+            d->keyed[s][p].gap = true;
+        }
+    give_back_refs(d);
+    ds_driver_release_retained(d, INT64_MAX);
+}
+
 void ds_driver_watch_save(ds_driver *d)
 {
+    if (!d->config.checkpoint && d->n_behind == 0 && d->n_open == 0 && d->config.saves &&
+        is_full(d))
+        forget_retained(d);
     if (ds_driver_save_is_whole(d) && !is_in_use(d))
         finish(d);
 }

@@ -336,6 +336,8 @@ void ds_driver_on_saved(ds_driver *driver, const ds_executor_entry *from,
 void ds_driver_fail_save(ds_driver *driver, const char *why);
 /* A partition goes back in time with an owner who may have saved it, or not. */
 void ds_driver_fail_save_of(ds_driver *driver, uint32_t stage, uint32_t partition);
+/* True if no batch can be made before what is retained was saved: there is no room for more. */
+bool ds_driver_waits_for_save(const ds_driver *driver);
 /* True if it only waits until nothing is in the way of its end. */
 bool ds_driver_save_is_whole(const ds_driver *driver);
 void ds_driver_watch_save(ds_driver *driver);
@@ -389,6 +391,8 @@ bool ds_driver_give_letters(ds_driver *driver, ds_batch *batch);
 void ds_driver_tell_tables(ds_driver *driver, const ds_executor_entry *to); /* it has the plan */
 void ds_driver_on_table_loaded(ds_driver *driver, ds_executor_entry *from,
                                const ds_msg_table_loaded *loaded);
+/* The version of a table that a batch which runs again uses: its own, or the next that is there. */
+uint64_t ds_driver_table_version(const ds_driver *driver, const ds_batch_table *use);
 void ds_driver_drop_tables(ds_driver *driver); /* versions that no batch refers to any more */
 void ds_driver_tables_of(ds_driver *driver, const ds_executor_entry *lost);
 void ds_driver_watch_tables(ds_driver *driver);

@@ -425,6 +425,12 @@ static const ds_table_version *pick_version(const ds_table *table, const ds_batc
     return NULL;
 }
 
+uint64_t ds_driver_table_version(const ds_driver *d, const ds_batch_table *use)
+{
+    const ds_table_version *version = pick_version(table_of(d, use->source), use);
+    return version != NULL ? version->number : use->version;
+}
+
 static void show_change(const ds_table *table, const ds_batch *batch, const ds_batch_table *before,
                         const ds_table_version *now)
 {

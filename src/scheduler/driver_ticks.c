@@ -592,7 +592,7 @@ void ds_driver_ticks(ds_driver *d)
         d->last_batch = true;
         return;
     }
-    if (d->n_batches >= DS_QUEUED_BATCHES)
+    if (d->n_batches >= DS_QUEUED_BATCHES || ds_driver_waits_for_save(d))
         return;
     if (!d->input_ended && d->config.n_batches == 0 && all_ended(d))
         d->input_ended = true;
@@ -624,6 +624,11 @@ void ds_driver_ticks_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wal
     if (d->phase != DS_PHASE_RUNNING || d->tick.active || d->last_batch ||
         d->n_batches >= DS_QUEUED_BATCHES)
         return;
+    if (ds_driver_waits_for_save(d)) {
+        if (d->save.not_before_us > d->now_us)
+            *mono_us = d->save.not_before_us;
+        return;
+    }
     for (uint32_t i = 0; i < d->n_intakes; i++)
         if (d->intakes[i].retry_us > d->now_us && d->intakes[i].retry_us < *mono_us)
             *mono_us = d->intakes[i].retry_us;

@@ -253,6 +253,78 @@ START_TEST(full_stores_make_a_save_due)
 }
 END_TEST
 
+/* A batch whose map task wrote a lot. */
+static void run_large(driver_kit *k, int64_t batch_ms)
+{
+    saves_write(k);
+    const kit_sent *map = kit_task(k, batch_ms, 0, 0);
+    ds_output output = {.kind = DS_OUTPUT_PIECES,
+                        .target = 1,
+                        .ref = {map->peer - 100, 0, KIT_STORE / 3},
+                        .path = ""};
+    kit_result(k, map, DS_OK, &output, 1);
+    for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
+        kit_done(k, saves_task(k, batch_ms, p));
+    saves_write(k);
+    kit_committed(k, DS_OK);
+    saves_write(k);
+}
+
+/* With a checkpoint nothing is given up: batches wait until something could be saved. */
+START_TEST(batches_wait_when_nothing_can_be_saved)
+{
+    driver_kit k;
+    saves_open(&k, "1h");
+    k.config.checkpoint = true;
+    k.config.kept_folder = "kept";
+    saves_start(&k);
+    saves_write(&k);
+    int64_t t = 1000;
+    for (; t <= 9000 && kit_task(&k, t, 0, 0) != NULL; t += 1000) {
+        run_large(&k, t);
+        if (saves_task(&k, t, 0)->task.save > 0)
+            kit_saved(&k, saves_task(&k, t, 0), DS_ERR_IO, NULL, 0);
+    }
+    ck_assert_int_lt(t, 10000);
+    ck_assert(!k.ended);
+    ck_assert_int_gt(kit_wants_ms(&k), 0); /* then a save is tried again */
+    kit_wait_ms(&k, kit_wants_ms(&k));
+    saves_write(&k);
+    ck_assert_ptr_nonnull(kit_task(&k, t, 0, 0));
+    run_large(&k, t);
+    ck_assert_uint_gt(saves_task(&k, t, 0)->task.save, 0);
+    for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
+        kit_save(&k, saves_task(&k, t, p));
+    saves_write(&k);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 1);
+    ck_assert(t == 9000 || kit_task(&k, t + 1000, 0, 0) != NULL);
+    kit_close(&k);
+}
+END_TEST
+
+/* Without one they go on, and a loss would be counted. */
+START_TEST(without_a_checkpoint_they_go_on)
+{
+    driver_kit k;
+    open_in_stores(&k);
+    for (int64_t t = 1000; t <= 9000 && !k.ended; t += 1000) {
+        ck_assert_ptr_nonnull(kit_task(&k, t, 0, 0));
+        run_large(&k, t);
+        if (saves_task(&k, t, 0)->task.save > 0)
+            kit_saved(&k, saves_task(&k, t, 0), DS_ERR_NO_MEMORY, NULL, 0);
+        if (t == 6000) {
+            ck_assert_uint_gt(saves_released(&k), 0);
+            uint32_t from = k.n_sent;
+            kit_lose(&k, saves_owner(&k, 6000, 0));
+            ck_assert_uint_eq(ds_driver_progress(k.driver)->panes_lost, 2);
+            kit_settle_from(&k, from);
+            break;
+        }
+    }
+    kit_close(&k);
+}
+END_TEST
+
 /* A save that is under way at the end is waited for. */
 START_TEST(the_end_waits_for_it)
 {
@@ -274,4 +346,5 @@ END_TEST
 UNIT_MAIN("driver_saves", a_save_is_due_after_a_while, the_next_one_has_changes,
           it_waits_for_the_commit, it_is_in_the_checkpoint, files_are_dropped_once_it_is_durable,
           a_failed_save_is_tried_again, after_a_failure_all_is_saved, parts_that_cannot_be,
-          of_somebody_else, full_stores_make_a_save_due, the_end_waits_for_it)
+          of_somebody_else, full_stores_make_a_save_due, batches_wait_when_nothing_can_be_saved,
+          without_a_checkpoint_they_go_on, the_end_waits_for_it)
