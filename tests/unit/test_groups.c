@@ -449,10 +449,83 @@ START_TEST(a_store_that_lends_copies_nothing)
 }
 END_TEST
 
+/* The groups that are noted as merged, by number. */
+static const char *merged(const ds_groups *groups, uint32_t most)
+{
+    static char text[256];
+    uint32_t at = 0, n, ids[8];
+    int length = 0;
+    text[0] = '\0';
+    while ((n = ds_groups_merged(groups, &at, ids, most)) > 0)
+        for (uint32_t i = 0; i < n; i++) {
+            ck_assert(ds_groups_was_merged(groups, ids[i]));
+            length += snprintf(text + length, sizeof text - (size_t)length, "%s%u",
+                               length > 0 ? " " : "", ids[i]);
+        }
+    ck_assert(ds_groups_any_merged(groups) == (length > 0));
+    return text;
+}
+
+static void merge_keys(bench *b, ds_groups *to, const char *keys)
+{
+    ds_groups *from = bench_groups(b);
+    feed(b, from, keys);
+    merge_groups(b, to, from);
+    ds_groups_free(from);
+}
+
+START_TEST(merges_are_noted)
+{
+    bench b;
+    bench_open(&b);
+    bench_key(&b, STRING);
+    bench_call(&b, "count", NOTHING);
+    bench_start(&b);
+    merge_keys(&b, b.groups, "a b c");
+    ck_assert_str_eq(merged(b.groups, 8), ""); /* nobody asked */
+    ds_groups_watch(b.groups);
+    ck_assert_str_eq(merged(b.groups, 8), "");
+    merge_keys(&b, b.groups, "c d a d");
+    ck_assert_str_eq(merged(b.groups, 8), "0 2 3");
+    ck_assert_str_eq(merged(b.groups, 1), "0 2 3");
+    ck_assert(!ds_groups_was_merged(b.groups, 1) && !ds_groups_was_merged(b.groups, 4000000000u));
+    ds_groups_forget_merged(b.groups);
+    ck_assert_str_eq(merged(b.groups, 8), "");
+    merge_keys(&b, b.groups, "b");
+    ck_assert_str_eq(merged(b.groups, 8), "1");
+    ds_groups_clear(b.groups);
+    ck_assert_str_eq(merged(b.groups, 8), "");
+    merge_keys(&b, b.groups, "z");
+    ck_assert_str_eq(merged(b.groups, 8), "0");
+    bench_close(&b);
+}
+END_TEST
+
+/* Keys first, in an order of their own; partials later. */
+START_TEST(groups_of_no_rows)
+{
+    bench b;
+    bench_open(&b);
+    bench_key(&b, STRING);
+    bench_call(&b, "count", NOTHING);
+    bench_call(&b, "min", INT);
+    bench_start(&b);
+    const ds_column *keys[] = {column_of(&b.d, STRING, "b a " LONG)};
+    ds_groups_add(b.groups, &b.d.heap, keys, 3);
+    ck_assert_str_eq(results(&b, b.groups), "b 0 null; a 0 null; " LONG " 0 null");
+    ds_groups *from = bench_groups(&b);
+    feed(&b, from, "a c a " LONG, "3 4 5 6");
+    merge_groups(&b, b.groups, from);
+    ds_groups_free(from);
+    ck_assert_str_eq(results(&b, b.groups), "b 0 null; a 2 3; " LONG " 1 6; c 1 4");
+    bench_close(&b);
+}
+END_TEST
+
 UNIT_MAIN("groups", keys_of_every_type, negative_zero_is_zero, strings_that_differ_in_one_place,
           several_columns, without_keys_there_is_one_group, keys_alone_are_distinct_rows,
           a_filter_keeps_the_group, ids_in_any_order_and_number, many_keys,
           results_add_the_text_to_a_heap_once, a_block_at_a_time_is_all_at_once, hashes_are_fixed,
           hashes_have_their_definition, partitions_are_even, removed_numbers_come_again,
           random_puts_and_removes, text_of_removed_keys_is_given_back,
-          a_store_that_lends_copies_nothing)
+          a_store_that_lends_copies_nothing, merges_are_noted, groups_of_no_rows)
