@@ -90,6 +90,13 @@ void ds_driver_lose_partitions(ds_driver *d, uint64_t executor_id)
                     n, executor_id, ds_retained_count(&d->retained));
 }
 
+static void drop_chain(ds_driver *d, uint32_t stage, uint32_t partition)
+{
+    ds_driver_fail_changes_of(d, stage, partition);
+    ds_chains_drop(&d->chains, stage, partition);
+    d->keyed[stage][partition].gap = true;
+}
+
 void ds_driver_keyed_lost(ds_driver *d, uint32_t stage, uint32_t partition)
 {
     ds_keyed *k = &d->keyed[stage][partition];
@@ -102,8 +109,7 @@ void ds_driver_keyed_lost(ds_driver *d, uint32_t stage, uint32_t partition)
         return;
     }
     if (k->losses > MOST_LOSSES) {
-        ds_chains_drop(&d->chains, stage, partition);
-        k->gap = true;
+        drop_chain(d, stage, partition);
         k->losses = 0;
     }
     fall_back(d, stage, partition);
@@ -326,8 +332,7 @@ void ds_driver_chains_of(ds_driver *d, const ds_executor_entry *lost)
         for (uint32_t p = 0; d->keyed[s] != NULL && p < d->plan->stages[s].n_partitions; p++) {
             if (!ds_chains_part_lies_in(&d->chains, s, p, lost->id))
                 continue;
-            ds_chains_drop(&d->chains, s, p);
-            d->keyed[s][p].gap = true;
+            drop_chain(d, s, p);
             if (!d->keyed[s][p].loaded)
                 fall_back(d, s, p);
         }

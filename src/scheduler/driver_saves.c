@@ -223,6 +223,18 @@ void ds_driver_fail_save_of(ds_driver *d, uint32_t stage, uint32_t partition)
         ds_driver_fail_save(d, "a partition had to begin again meanwhile");
 }
 
+void ds_driver_fail_changes_of(ds_driver *d, uint32_t stage, uint32_t partition)
+{
+    const ds_save *save = &d->save;
+    for (uint32_t r = 0; r < d->chains.n_roots && save->active; r++) {
+        if (d->chains.roots[r].stage != stage)
+            continue;
+        size_t slot = slot_of(d, r, partition);
+        if (save->came[slot] && !save->parts[slot].whole)
+            ds_driver_fail_save(d, "what it adds to is gone");
+    }
+}
+
 bool ds_driver_save_is_whole(const ds_driver *d)
 {
     const ds_save *save = &d->save;

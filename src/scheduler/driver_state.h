@@ -338,6 +338,8 @@ void ds_driver_fail_save(ds_driver *driver, const char *why);
 void ds_driver_fail_save_of(ds_driver *driver, uint32_t stage, uint32_t partition);
 /* True if no batch can be made before what is retained was saved: there is no room for more. */
 bool ds_driver_waits_for_save(const ds_driver *driver);
+/* The chain of a partition is to be dropped: a save of which changes to it came is given up. */
+void ds_driver_fail_changes_of(ds_driver *driver, uint32_t stage, uint32_t partition);
 /* True if it only waits until nothing is in the way of its end. */
 bool ds_driver_save_is_whole(const ds_driver *driver);
 void ds_driver_watch_save(ds_driver *driver);

@@ -229,6 +229,38 @@ START_TEST(of_somebody_else)
 }
 END_TEST
 
+/* Nothing had changed in a partition, but what that adds to is gone with a store. */
+START_TEST(what_it_adds_to_is_gone)
+{
+    driver_kit k;
+    saves_open(&k, "3s");
+    k.no_stores = k.fetches = true; /* what an executor has is gone with it */
+    saves_start(&k);
+    run_to_save(&k);
+    save_all(&k, 3000);
+    for (int64_t t = 4000; t <= 8000; t += 1000)
+        saves_batch(&k, t);
+    const kit_sent *last = saves_task(&k, 8000, SAVES_PARTITIONS - 1);
+    uint64_t lost = 3 - saves_owner(&k, 8000, SAVES_PARTITIONS - 1); /* the other one */
+    for (uint32_t p = 0; p + 1 < SAVES_PARTITIONS; p++) {
+        const kit_sent *of = saves_task(&k, 8000, p);
+        ck_assert_uint_eq(of->task.save, 2);
+        ds_saved_part part = kit_part(&k, of, 0);
+        kit_saved(&k, of, DS_OK, &part, 1);
+    }
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 1);
+    kit_lose(&k, lost);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 1);
+    ck_assert_uint_gt(ds_driver_progress(k.driver)->panes_lost, 0);
+    ds_saved_part part = kit_part(&k, last, 0);
+    kit_saved(&k, last, DS_OK, &part, 1); /* all have come, and it ends nothing */
+    kit_settle(&k);
+    ck_assert(k.ended);
+    ck_assert_int_eq(k.status, DS_OK);
+    kit_close(&k);
+}
+END_TEST
+
 /* Pieces of very many batches would fill the stores. */
 START_TEST(full_stores_make_a_save_due)
 {
@@ -346,5 +378,6 @@ END_TEST
 UNIT_MAIN("driver_saves", a_save_is_due_after_a_while, the_next_one_has_changes,
           it_waits_for_the_commit, it_is_in_the_checkpoint, files_are_dropped_once_it_is_durable,
           a_failed_save_is_tried_again, after_a_failure_all_is_saved, parts_that_cannot_be,
-          of_somebody_else, full_stores_make_a_save_due, batches_wait_when_nothing_can_be_saved,
-          without_a_checkpoint_they_go_on, the_end_waits_for_it)
+          of_somebody_else, what_it_adds_to_is_gone, full_stores_make_a_save_due,
+          batches_wait_when_nothing_can_be_saved, without_a_checkpoint_they_go_on,
+          the_end_waits_for_it)
