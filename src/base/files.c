@@ -9,25 +9,35 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-ds_status ds_make_folders(const char *path, ds_error *error)
+static ds_status make_folders(const char *path, mode_t mode, ds_error *error)
 {
     char *copy = ds_strdup(path);
     for (char *p = copy; *p != '\0'; p++) {
         if (*p != '/' || p == copy)
             continue;
         *p = '\0';
-        mkdir(copy, 0777); /* what matters is whether the last one can be made */
+        mkdir(copy, mode); /* what matters is whether the last one can be made */
         *p = '/';
     }
     free(copy);
     struct stat found;
-    if (mkdir(path, 0777) == 0)
+    if (mkdir(path, mode) == 0)
         return DS_OK;
     int reason = errno;
     if (reason == EEXIST && stat(path, &found) == 0 && S_ISDIR(found.st_mode))
         return DS_OK;
     return ds_error_set(error, DS_ERR_IO, "cannot make the folder %s: %s", path,
                         strerror(reason == EEXIST ? ENOTDIR : reason));
+}
+
+ds_status ds_make_folders(const char *path, ds_error *error)
+{
+    return make_folders(path, 0777, error);
+}
+
+ds_status ds_make_private_folders(const char *path, ds_error *error)
+{
+    return make_folders(path, 0700, error);
 }
 
 ds_status ds_sync_folder(const char *path, ds_error *error)

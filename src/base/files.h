@@ -7,6 +7,10 @@
 
 /* Makes a folder and those above it. DS_ERR_IO with the path and the reason. */
 ds_status ds_make_folders(const char *path, ds_error *error);
+/* The same for what is nobody else's business: only the user may enter those that it makes. */
+ds_status ds_make_private_folders(const char *path, ds_error *error);
+/* The mode of files in them. */
+#define DS_PRIVATE_FILE 0600
 
 /* Makes what was renamed or created in a folder durable. DS_ERR_IO. */
 ds_status ds_sync_folder(const char *path, ds_error *error);

@@ -99,7 +99,7 @@ static void try_temporary(ds_spill *spill, uint64_t size)
 
 static void try_given(ds_spill *spill, const char *folder, uint64_t size)
 {
-    if (ds_make_folders(folder, &spill->why_not) == DS_OK)
+    if (ds_make_private_folders(folder, &spill->why_not) == DS_OK)
         try_folder(spill, folder, size);
 }
 

@@ -63,6 +63,7 @@ typedef struct ds_sink_plan {
     const char *dir;      /* file */
     const char *path;     /* append */
     const char *staging;  /* file, append: the folder in which tasks write aside */
+    bool hidden;          /* append: for nobody but the user */
 } ds_sink_plan;
 
 /* True if tasks write its rows to staged files. */

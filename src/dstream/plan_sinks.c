@@ -47,6 +47,7 @@ void ds_plan_add_dead_letters(ds_plan *plan)
     *sink = (ds_sink_plan){.kind = DS_TO_APPEND,
                            .index = plan->n_sinks,
                            .name = "dead_letters",
+                           .hidden = true,
                            .format = DS_ROWS_JSON,
                            .limit = -1,
                            .path = app->dead_letters,

@@ -82,7 +82,7 @@ static void set_path(ds_save_writer *writer, const ds_save_order *order)
 /* Makes the folder that is not there, and lets its name be as durable as the files in it. */
 static ds_status make_folder(const char *folder, bool sync, ds_error *error)
 {
-    DS_TRY(ds_make_folders(folder, error));
+    DS_TRY(ds_make_private_folders(folder, error));
     const char *slash = strrchr(folder, '/');
     if (!sync)
         return DS_OK;
@@ -104,10 +104,10 @@ static ds_status create(ds_save_writer *writer, const ds_save_order *order, ds_e
         set_path(writer, order);
         if (strlen(writer->path) >= DS_MESSAGE_TEXT_LIMIT)
             return ds_error_set(error, DS_ERR_IO, "a path is too long: %s", writer->folder);
-        writer->fd = open(writer->path, flags, 0666);
+        writer->fd = open(writer->path, flags, DS_PRIVATE_FILE);
         if (writer->fd < 0 && errno == ENOENT) {
             DS_TRY(make_folder(writer->folder, writer->target.sync, error));
-            writer->fd = open(writer->path, flags, 0666);
+            writer->fd = open(writer->path, flags, DS_PRIVATE_FILE);
         }
         if (writer->fd >= 0)
             return DS_OK;

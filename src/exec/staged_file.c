@@ -28,18 +28,19 @@ static ds_status failed(ds_error *error, const char *what, const char *path)
     return ds_error_set(error, DS_ERR_IO, "cannot %s %s: %s", what, path, strerror(errno));
 }
 
-ds_status ds_staged_file_new(const char *folder, const char *name, ds_staged_file **result,
-                             ds_error *error)
+ds_status ds_staged_file_new(const char *folder, const char *name, bool shared,
+                             ds_staged_file **result, ds_error *error)
 {
     ds_buffer path = {0};
     ds_buffer_printf(&path, "%s/%s", folder, name);
     ds_staged_file *file = ds_calloc(1, sizeof *file);
     file->path = ds_strdup(ds_buffer_text(&path));
     ds_buffer_fini(&path);
+    const mode_t mode = shared ? 0666 : DS_PRIVATE_FILE;
     const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
-    file->fd = open(file->path, flags, 0666);
+    file->fd = open(file->path, flags, mode);
     if (file->fd < 0 && errno == ENOENT && ds_make_folders(folder, NULL) == DS_OK)
-        file->fd = open(file->path, flags, 0666);
+        file->fd = open(file->path, flags, mode);
     if (file->fd < 0) {
         ds_status status = failed(error, "create", file->path);
         ds_staged_file_free(file);

@@ -10,9 +10,10 @@
 
 typedef struct ds_staged_file ds_staged_file;
 
-/* Creates the file (and its folder). DS_ERR_IO with the path and the reason. */
-ds_status ds_staged_file_new(const char *folder, const char *name, ds_staged_file **file,
-                             ds_error *error);
+/* Creates the file (and its folder); shared: for whom the umask allows, else for the user alone.
+ * DS_ERR_IO with the path and the reason. */
+ds_status ds_staged_file_new(const char *folder, const char *name, bool shared,
+                             ds_staged_file **file, ds_error *error);
 
 /* Where to append bytes; ds_staged_file_drain writes out what has gathered. */
 ds_buffer *ds_staged_file_buffer(ds_staged_file *file);

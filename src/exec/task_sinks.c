@@ -65,7 +65,8 @@ ds_status ds_sink_stage(const ds_sink_plan *sink, const ds_sink_context *context
     ds_buffer name = {0};
     ds_buffer_printf(&name, "%" PRIx64 "-%" PRId64 "-%s-%u-%u-%u", context->epoch, task->batch_ms,
                      sink->name, task->stage, task->partition, task->attempt);
-    ds_status status = ds_staged_file_new(sink->staging, ds_buffer_text(&name), file, error);
+    ds_status status =
+        ds_staged_file_new(sink->staging, ds_buffer_text(&name), !sink->hidden, file, error);
     ds_buffer_fini(&name);
     return status;
 }

@@ -122,7 +122,7 @@ static int make_file(ds_block_log *log)
     for (unsigned i = 0; i < MOST_TRIES && fd < 0; i++) {
         log->segment++;
         char *path = segment_path(log);
-        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
+        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, DS_PRIVATE_FILE);
         free(path);
         if (fd < 0 && errno != EEXIST)
             break;
@@ -133,7 +133,7 @@ static int make_file(ds_block_log *log)
 static ds_status begin_segment(ds_block_log *log, ds_error *error)
 {
     DS_ASSERT(log->fd < 0);
-    DS_TRY(ds_make_folders(log->folder, error));
+    DS_TRY(ds_make_private_folders(log->folder, error));
     log->fd = make_file(log);
     if (log->fd < 0) {
         ds_status status = failed(log, "make", error);

@@ -46,13 +46,22 @@ static const char *path_of(appending *a)
     return ds_buffer_text(&a->path);
 }
 
-static ds_status open_file(appending *a, const char *path, ds_error *error)
+/* A file that is not there yet may be read by whoever may read what is put into it. */
+static mode_t mode_for(const ds_commit_append *append)
+{
+    struct stat st;
+    bool hidden = append->n_parts > 0 && stat(append->parts[0].staged, &st) == 0 &&
+                  (st.st_mode & 077) == 0 && (st.st_mode & 0700) == DS_PRIVATE_FILE;
+    return hidden ? DS_PRIVATE_FILE : 0666;
+}
+
+static ds_status open_file(appending *a, const char *path, mode_t mode, ds_error *error)
 {
     struct stat st;
     DS_ASSERT(a->fd < 0);
     a->path.length = 0;
     ds_buffer_append_text(&a->path, path);
-    a->fd = open(path_of(a), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+    a->fd = open(path_of(a), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, mode);
     if (a->fd < 0)
         return failed(error, "open", path);
     if (fstat(a->fd, &st) != 0 || !S_ISREG(st.st_mode))
@@ -97,7 +106,7 @@ static ds_status open_append(appending *a, const ds_commit_append *append, ds_er
     a->renamed = other && find_renamed(append->path, append->base.inode, &renamed);
     if (a->renamed)
         path = ds_buffer_text(&renamed);
-    ds_status status = open_file(a, path, error);
+    ds_status status = open_file(a, path, mode_for(append), error);
     ds_buffer_fini(&renamed);
     return status;
 }

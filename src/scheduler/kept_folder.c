@@ -66,7 +66,7 @@ static uint32_t delete_others(const char *folder, const char **names, size_t n)
 
 ds_status ds_kept_folder_open(const char *folder, const ds_recovered_kept *kept, ds_error *error)
 {
-    DS_TRY(ds_make_folders(folder, error));
+    DS_TRY(ds_make_private_folders(folder, error));
     size_t n;
     const char **names = names_of(kept, &n);
     uint32_t deleted = delete_others(folder, names, n);

@@ -52,7 +52,7 @@ static ds_status take_lock(ds_metadata *m, ds_error *error)
 {
     char *path = join(m->dir, "lock");
     ds_status status = DS_OK;
-    m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, DS_PRIVATE_FILE);
     if (m->lock_fd < 0)
         status = failed(error, "open", path);
     else if (flock(m->lock_fd, LOCK_EX | LOCK_NB) != 0)
@@ -113,7 +113,7 @@ ds_status ds_metadata_open(const char *dir, int64_t retain, ds_metadata **result
     m->files = join(dir, "metadata");
     m->lock_fd = m->fd = -1;
     m->retain = retain;
-    ds_status status = ds_make_folders(m->files, error);
+    ds_status status = ds_make_private_folders(m->files, error);
     if (status == DS_OK)
         status = ds_sync_folder(m->dir, error); /* so that a fresh metadata folder stays */
     if (status == DS_OK)
@@ -202,7 +202,7 @@ static ds_status write_new(ds_metadata *m, const char *line, size_t length, ds_e
     char *path = file_path(m, m->newest + 1, "");
     char *aside = file_path(m, m->newest + 1, ".tmp");
     ds_status status = DS_OK;
-    m->fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+    m->fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, DS_PRIVATE_FILE);
     if (m->fd < 0)
         status = failed(error, "create", aside);
     if (status == DS_OK)

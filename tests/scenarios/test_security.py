@@ -1,4 +1,5 @@
 """Who may join an app: those who hold its secret, and nobody else, whatever strangers send."""
+import json
 import os
 import random
 import socket
@@ -169,6 +170,49 @@ class Security(scenario.Scenario):
             for name in names:
                 with open(os.path.join(folder, name), "rb") as file:
                     self.assertNotIn(SECRET.encode(), file.read())
+
+    def test_what_is_kept_is_for_the_user_alone(self):
+        """The checkpoint and dead letters; but not what sinks write, for which there is the umask."""
+        app = self.app(
+            {"in": {"type": "socket", "connect": "127.0.0.1:%d" % self.free_port()},
+             "bad": {"type": "files", "dir": "in", "format": "json", "on_error": "dead_letter",
+                     "schema": {"n": "int"}}},
+            {"n": {"from": "bad", "window": {"size": "1s"}, "group_by": ["n"],
+                   "aggregate": {"c": "count()"}}},
+            {"rows": {"from": "bad", "type": "file", "dir": "out"},
+             "all": {"from": "bad", "type": "append", "path": "all.jsonl"},
+             "lines": {"from": "in", "type": "console"},
+             "n": {"from": "n", "type": "console"}},
+            checkpoint={"dir": "state", "every": "200ms"}, dead_letters="letters/dead.jsonl")
+        port = json.loads(scenario.read(self.path(app)))["sources"]["in"]["connect"].split(":")[1]
+        listener = socket.create_server(("127.0.0.1", int(port)))
+        self.addCleanup(listener.close)
+        self.write("in/a", '{"n": 1}\nbad\n')
+        os.makedirs(self.path("letters"))
+        run = self.start(app, umask=0o022)
+        s = listener.accept()[0]
+        self.addCleanup(s.close)
+        s.sendall(b"a line\n")
+        run.until_rows_in(2)
+        run.until(lambda: os.path.exists(self.path("letters/dead.jsonl")), "dead letters")
+        run.until_batches(5)
+        self.assertTrue(os.path.isdir(self.path("state/log")))
+        for folder, folders, names in os.walk(self.path("state")):
+            self.assertEqual(os.stat(folder).st_mode & 0o777, 0o700, folder)
+            for name in names:
+                try:
+                    mode = os.stat(os.path.join(folder, name)).st_mode & 0o777
+                except FileNotFoundError:
+                    continue
+                self.assertEqual(mode, 0o600, name)
+        s.close()
+        run.stop()
+        self.assertEqual(os.stat(self.path("letters/dead.jsonl")).st_mode & 0o777, 0o600)
+        self.assertEqual(os.stat(self.path("all.jsonl")).st_mode & 0o777, 0o644)
+        self.assertEqual(os.stat(self.path("out")).st_mode & 0o777, 0o755)
+        for folder, _, names in os.walk(self.path("out")):
+            for name in names:
+                self.assertEqual(os.stat(os.path.join(folder, name)).st_mode & 0o777, 0o644)
 
     # ---- attacks ----
 

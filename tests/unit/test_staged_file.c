@@ -14,7 +14,7 @@ START_TEST(completed_files_stay)
     ds_error error;
     ds_staged_file *file;
     const char *folder = scratch_path(&d, "deep/folder");
-    ck_assert_int_eq(ds_staged_file_new(folder, "one", &file, &error), DS_OK);
+    ck_assert_int_eq(ds_staged_file_new(folder, "one", true, &file, &error), DS_OK);
     ck_assert_str_eq(ds_staged_file_path(file), scratch_path(&d, "deep/folder/one"));
     ds_buffer_append_text(ds_staged_file_buffer(file), "hello ");
     ck_assert_int_eq(ds_staged_file_drain(file, &error), DS_OK);
@@ -36,7 +36,7 @@ START_TEST(others_are_removed)
     scratch_open(&d);
     ds_error error;
     ds_staged_file *file;
-    ck_assert_int_eq(ds_staged_file_new(d.path, "one", &file, &error), DS_OK);
+    ck_assert_int_eq(ds_staged_file_new(d.path, "one", true, &file, &error), DS_OK);
     ck_assert(scratch_exists(&d, "one"));
     ds_buffer_append_text(ds_staged_file_buffer(file), "never seen");
     ds_staged_file_free(file);
@@ -53,7 +53,7 @@ START_TEST(completed_and_not_taken)
     ds_error error;
     ds_staged_file *file;
     uint64_t length, checksum;
-    ck_assert_int_eq(ds_staged_file_new(d.path, "one", &file, &error), DS_OK);
+    ck_assert_int_eq(ds_staged_file_new(d.path, "one", true, &file, &error), DS_OK);
     ck_assert_int_eq(ds_staged_file_complete(file, false, &length, &checksum, &error), DS_OK);
     ds_staged_file_discard(file);
     ds_staged_file_free(file);
@@ -71,7 +71,7 @@ START_TEST(what_was_there_is_overwritten)
     ds_error error;
     ds_staged_file *file;
     uint64_t length, checksum;
-    ck_assert_int_eq(ds_staged_file_new(d.path, "one", &file, &error), DS_OK);
+    ck_assert_int_eq(ds_staged_file_new(d.path, "one", true, &file, &error), DS_OK);
     ds_buffer_append_text(ds_staged_file_buffer(file), "new");
     ck_assert_int_eq(ds_staged_file_complete(file, false, &length, &checksum, &error), DS_OK);
     ds_staged_file_free(file);
@@ -86,7 +86,7 @@ START_TEST(large_files_are_drained)
     scratch_open(&d);
     ds_error error;
     ds_staged_file *file;
-    ck_assert_int_eq(ds_staged_file_new(d.path, "large", &file, &error), DS_OK);
+    ck_assert_int_eq(ds_staged_file_new(d.path, "large", true, &file, &error), DS_OK);
     XXH3_state_t *sum = XXH3_createState();
     XXH3_64bits_reset(sum);
     for (int i = 0; i < 100000; i++) {
@@ -116,10 +116,11 @@ START_TEST(says_what_cannot_be_done)
     ds_error error;
     ds_staged_file *file = NULL;
     scratch_write(&d, "file", "x");
-    ck_assert_int_eq(ds_staged_file_new(scratch_path(&d, "file"), "one", &file, &error), DS_ERR_IO);
+    ck_assert_int_eq(ds_staged_file_new(scratch_path(&d, "file"), "one", true, &file, &error),
+                     DS_ERR_IO);
     ck_assert_ptr_nonnull(strstr(error.message, "cannot create"));
     ck_assert_ptr_nonnull(strstr(error.message, "file/one"));
-    ck_assert_int_eq(ds_staged_file_new("/proc/none", "one", &file, &error), DS_ERR_IO);
+    ck_assert_int_eq(ds_staged_file_new("/proc/none", "one", true, &file, &error), DS_ERR_IO);
     scratch_close(&d);
 }
 END_TEST
@@ -131,7 +132,7 @@ START_TEST(a_full_disk)
     scratch_open(&d);
     ds_error error;
     ds_staged_file *file;
-    ck_assert_int_eq(ds_staged_file_new(d.path, "one", &file, &error), DS_OK);
+    ck_assert_int_eq(ds_staged_file_new(d.path, "one", true, &file, &error), DS_OK);
     memset(ds_buffer_reserve(ds_staged_file_buffer(file), 1 << 20), 'x', 1 << 20);
     ds_staged_file_buffer(file)->length += 1 << 20;
     struct rlimit limit = {100000, 100000};
