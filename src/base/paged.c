@@ -61,6 +61,7 @@ struct ds_paged {
     ds_extents addresses; /* of the window */
     run **runs;           /* by address */
     size_t n_runs, runs_room, last_pool;
+    run *empty; /* one pool without pieces is kept; NULL: there is none */
     _Atomic uint64_t used, recent;
     pthread_mutex_t relieving; /* guards what follows */
     int status_fd;
@@ -97,21 +98,6 @@ ds_paged *ds_paged_new(ds_spill *spill, uint64_t share_bytes, uint64_t resident_
     ds_extents_init(&paged->addresses, size);
     paged->status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
     return paged;
-}
-
-void ds_paged_free(ds_paged *paged)
-{
-    if (paged == NULL)
-        return;
-    DS_ASSERT(paged->n_runs == 0);
-    munmap(paged->window, paged->window_bytes);
-    if (paged->status_fd >= 0)
-        close(paged->status_fd);
-    ds_extents_fini(&paged->addresses);
-    pthread_mutex_destroy(&paged->lock);
-    pthread_mutex_destroy(&paged->relieving);
-    free(paged->runs);
-    free(paged);
 }
 
 uint64_t ds_paged_used(const ds_paged *paged)
@@ -274,6 +260,23 @@ static void free_run(ds_paged *paged, size_t i)
     free(r);
 }
 
+void ds_paged_free(ds_paged *paged)
+{
+    if (paged == NULL)
+        return;
+    if (paged->empty != NULL)
+        free_run(paged, 0);
+    DS_ASSERT(paged->n_runs == 0);
+    munmap(paged->window, paged->window_bytes);
+    if (paged->status_fd >= 0)
+        close(paged->status_fd);
+    ds_extents_fini(&paged->addresses);
+    pthread_mutex_destroy(&paged->lock);
+    pthread_mutex_destroy(&paged->relieving);
+    free(paged->runs);
+    free(paged);
+}
+
 /* Makes an array longer; false: it stays as it is. */
 static bool lengthen(ds_paged *paged, size_t i, uint64_t more, bool *cleared)
 {
@@ -294,24 +297,27 @@ static bool lengthen(ds_paged *paged, size_t i, uint64_t more, bool *cleared)
 
 /* ---- pools ---- */
 
-static bool take_piece(run *r, uint64_t length, uint64_t *at)
+static bool take_piece(ds_paged *paged, run *r, uint64_t length, uint64_t *at)
 {
     if (!r->pool || length >= r->misfit)
         return false;
-    if (ds_extents_take(&r->pieces, length, at)) {
-        *at += r->at;
-        return true;
+    if (!ds_extents_take(&r->pieces, length, at)) {
+        r->misfit = length;
+        return false;
     }
-    r->misfit = length;
-    return false;
+    *at += r->at;
+    if (r == paged->empty)
+        paged->empty = NULL;
+    return true;
 }
 
 static bool find_piece(ds_paged *paged, uint64_t length, uint64_t *at)
 {
-    if (paged->last_pool < paged->n_runs && take_piece(paged->runs[paged->last_pool], length, at))
+    if (paged->last_pool < paged->n_runs &&
+        take_piece(paged, paged->runs[paged->last_pool], length, at))
         return true;
     for (size_t i = 0; i < paged->n_runs; i++)
-        if (take_piece(paged->runs[i], length, at)) {
+        if (take_piece(paged, paged->runs[i], length, at)) {
             paged->last_pool = i;
             return true;
         }
@@ -335,8 +341,12 @@ static void give_piece(ds_paged *paged, size_t i, const void *p, uint64_t length
     run *r = paged->runs[i];
     ds_extents_give(&r->pieces, (uint64_t)((const char *)p - paged->window) - r->at, length);
     r->misfit = UINT64_MAX;
-    if (r->pieces.used == 0)
+    if (r->pieces.used > 0)
+        return;
+    if (paged->empty != NULL)
         free_run(paged, i);
+    else
+        paged->empty = r;
 }
 
 /* ---- allocating ---- */

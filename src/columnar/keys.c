@@ -394,6 +394,21 @@ void ds_keys_find(const ds_keys *keys, const ds_heap *heap, const ds_column *con
     }
 }
 
+static int by_word(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+void ds_keys_order(const uint64_t *hashes, uint32_t n_rows, uint64_t *sorted, uint32_t *order)
+{
+    for (uint32_t i = 0; i < n_rows; i++)
+        sorted[i] = (uint64_t)tag_of(hashes[i]) << 32 | i;
+    qsort(sorted, n_rows, sizeof *sorted, by_word);
+    for (uint32_t i = 0; i < n_rows; i++)
+        order[i] = (uint32_t)sorted[i];
+}
+
 /* ---- Removing ---- */
 
 static void tidy_text(ds_keys *keys)

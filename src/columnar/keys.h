@@ -33,6 +33,10 @@ void ds_keys_put(ds_keys *keys, const ds_heap *heap, const ds_column *const *col
 void ds_keys_find(const ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
                   const uint64_t *hashes, uint32_t n_rows, uint32_t *ids);
 
+/* The rows in the order in which a table of their keys holds them: a large table that takes many
+ * rows in this order is gone through once, from one end to the other. sorted: n words. */
+void ds_keys_order(const uint64_t *hashes, uint32_t n_rows, uint64_t *sorted, uint32_t *order);
+
 /* Takes a key out, by its number. Not for a table without columns. */
 void ds_keys_remove(ds_keys *keys, uint32_t id);
 

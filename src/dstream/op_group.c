@@ -5,6 +5,7 @@
 #include "columnar/piece.h"
 #include "dstream/op_where.h"
 #include "dstream/pieces.h"
+#include "dstream/window_feed.h"
 
 #include <stdlib.h>
 
@@ -341,36 +342,9 @@ ds_status ds_group_push_results(ds_frame *frame, const ds_node *node, ds_groups 
     return push_all(frame, node, take_groups, groups, ds_groups_count(groups));
 }
 
-typedef struct merging {
-    ds_frame *frame;
-    ds_groups *groups;
-    ds_window *window;
-} merging;
-
-static ds_status merge_rows(void *arg, const ds_column *const *columns, uint32_t n)
-{
-    merging *m = arg;
-    ds_groups_merge(m->groups, &m->frame->heap, columns, n);
-    return ds_frame_next_chunk(m->frame);
-}
-
-ds_status ds_group_merge(ds_frame *frame, const ds_node *node, ds_groups *groups,
-                         const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
-{
-    merging m = {.frame = frame, .groups = groups};
-    return ds_pieces_each(frame, node, pieces, n_pieces, merge_rows, &m, error);
-}
-
 static ds_status only_check(void *arg, const ds_column *const *columns, uint32_t n)
 {
     (void)arg, (void)columns, (void)n;
-    return DS_OK;
-}
-
-static ds_status add_rows(void *arg, const ds_column *const *columns, uint32_t n)
-{
-    merging *m = arg;
-    ds_window_add(m->window, m->frame->batch_ms, &m->frame->heap, columns, n);
     return DS_OK;
 }
 
@@ -378,9 +352,8 @@ static ds_status add_rows(void *arg, const ds_column *const *columns, uint32_t n
 static ds_status apply_batch(ds_frame *frame, const ds_node *node, ds_window *window,
                              const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error)
 {
-    merging m = {.frame = frame, .window = window};
-    DS_TRY(ds_pieces_each(frame, node, pieces, n_pieces, only_check, &m, error));
-    DS_TRY(ds_pieces_each(frame, node, pieces, n_pieces, add_rows, &m, error));
+    DS_TRY(ds_pieces_each(frame, node, pieces, n_pieces, only_check, NULL, error));
+    DS_TRY(ds_window_feed(frame, node, window, pieces, n_pieces, error));
     if (frame->batch_ms % node->slide_ms == 0)
         ds_window_slide(window, frame->batch_ms);
     return DS_OK;

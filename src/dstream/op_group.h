@@ -87,9 +87,7 @@ ds_status ds_group_each_pass(ds_frame *frame, const ds_node *node, const ds_piec
 /* Pushes the results of all groups of a table. */
 ds_status ds_group_push_results(ds_frame *frame, const ds_node *node, ds_groups *groups);
 
-/* Parts of the second half. Adds pieces to a table. */
-ds_status ds_group_merge(ds_frame *frame, const ds_node *node, ds_groups *groups,
-                         const ds_piece_bytes *pieces, uint32_t n_pieces, ds_error *error);
+/* Parts of the second half. */
 
 /* The keys, old state and calls of n groups. */
 typedef struct ds_group_rows {

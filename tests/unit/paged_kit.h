@@ -23,8 +23,8 @@ static inline void paged_open(paged_kit *k, uint64_t limit, uint64_t share, uint
 static inline void paged_close(paged_kit *k)
 {
     ck_assert_uint_eq(ds_paged_used(k->paged), 0);
-    ck_assert_uint_eq(ds_spill_used(k->spill), 0);
     ds_paged_free(k->paged);
+    ck_assert_uint_eq(ds_spill_used(k->spill), 0);
     ds_spill_free(k->spill);
     scratch_close(&k->d);
 }

@@ -595,7 +595,7 @@ static int run_all(void)
     tcase_add_test(tcase, results_by_parts);
     tcase_add_test(tcase, large_panes);
     tcase_add_loop_test(tcase, all_aggregates_in_all_windows, 0, 40);
-    tcase_add_loop_test(tcase, the_same_on_disk, 0, 20);
+    tcase_add_loop_test(tcase, the_same_on_disk, 0, 8);
     tcase_add_test(tcase, work_does_not_grow_with_the_window);
     tcase_add_test(tcase, memory_stays_flat);
     suite_add_tcase(suite, tcase);
