@@ -206,6 +206,12 @@ static void port_kill(void *arg, uint64_t executor_id)
     ds_launcher_kill(loop->launcher, executor_id);
 }
 
+static bool port_can_run(void *arg, uint64_t executor_id)
+{
+    const driver_loop *loop = arg;
+    return ds_launcher_can_run(loop->launcher, executor_id);
+}
+
 static ds_driver_event new_event(ds_driver_event_kind kind)
 {
     return (ds_driver_event){
@@ -849,6 +855,7 @@ static void make_control(driver_loop *loop, const ds_recovered *recovered)
                                    .close_peer = port_close_peer,
                                    .launch = port_launch,
                                    .kill = port_kill,
+                                   .can_run = port_can_run,
                                    .open_store = port_open_store,
                                    .close_store = port_close_store,
                                    .list_files = port_list_files,

@@ -170,6 +170,29 @@ void ds_launcher_kill(ds_launcher *launcher, uint64_t executor_id)
             kill(launcher->list[i].pid, SIGKILL);
 }
 
+/* The state stands behind the name, which is in brackets and may hold anything. */
+static char state_of(pid_t pid)
+{
+    char path[32], text[256];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 'X';
+    size_t n = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[n] = '\0';
+    const char *name_end = strrchr(text, ')');
+    return name_end != NULL && name_end[1] == ' ' ? name_end[2] : 'X';
+}
+
+bool ds_launcher_can_run(const ds_launcher *launcher, uint64_t executor_id)
+{
+    for (size_t i = 0; i < launcher->n; i++)
+        if (launcher->list[i].executor_id == executor_id)
+            return strchr("RSDI", state_of(launcher->list[i].pid)) != NULL;
+    return false;
+}
+
 static void describe(int status, char *text, size_t size)
 {
     if (WIFSIGNALED(status))

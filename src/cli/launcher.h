@@ -42,6 +42,8 @@ ds_status ds_launcher_start(ds_launcher *launcher, uint64_t executor_id, const u
                             ds_error *error);
 /* Kills it (no effect if it has ended). */
 void ds_launcher_kill(ds_launcher *launcher, uint64_t executor_id);
+/* True if it is neither stopped by a signal nor gone. */
+bool ds_launcher_can_run(const ds_launcher *launcher, uint64_t executor_id);
 /* Reaps ended processes, calling fn for each. Same thread. */
 void ds_launcher_reap(ds_launcher *launcher, ds_exited_fn fn, void *arg);
 /* Waits until all have ended, at most timeout_ms. */

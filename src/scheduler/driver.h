@@ -152,6 +152,9 @@ typedef struct ds_driver_ports {
     /* Starts an executor process; DS_DRIVER_EXECUTOR_EXITED tells if it ends. */
     void (*launch)(void *arg, uint64_t executor_id, const uint8_t *token);
     void (*kill)(void *arg, uint64_t executor_id);
+    /* True if the process of an executor that was launched can go on: it is neither stopped nor
+     * gone. May be NULL: it is not known. */
+    bool (*can_run)(void *arg, uint64_t executor_id);
     /* Opens the store of an executor and holds it; paths receives where others can open it. If it
      * cannot, its bytes are copied over links, and are gone when it is. */
     ds_status (*open_store)(void *arg, uint64_t executor_id, const ds_msg_hello *hello,

@@ -5,6 +5,9 @@
  * in executors.heartbeat; any other message counts, too. Before that it starts, and compiles the
  * plan, which may take its time: it is given a minute.
  *
+ * On a machine with far too much to do, beats come late: an executor of this host whose process can
+ * run is only lost after ten heartbeats. One that was stopped by a signal cannot.
+ *
  * The driver looks four times in a heartbeat. If it comes late by half of one, it stood still
  * itself (it was stopped, or the machine was), and what others said meanwhile may still be on its
  * way: everybody is given a whole heartbeat more.
@@ -30,6 +33,14 @@ uint32_t ds_driver_beat_ms(const ds_driver *d)
 static int64_t most_of(const ds_driver *d, const ds_executor_entry *entry)
 {
     return entry->state == DS_EXECUTOR_READY ? heartbeat_us(d) : DS_SILENT_US;
+}
+
+/* It is only slow, as far as one can see. */
+static bool is_slow(const ds_driver *d, const ds_executor_entry *entry)
+{
+    return entry->local && d->ports.can_run != NULL &&
+           d->now_us - entry->heard_us < DS_SLOW_BEATS * heartbeat_us(d) &&
+           d->ports.can_run(d->ports.arg, entry->id);
 }
 
 /* What was said while the driver stood still is heard now, as far as it matters here. */
@@ -59,7 +70,8 @@ void ds_driver_lose_silent(ds_driver *d)
         forgive(d);
     for (size_t i = 0; i < d->registry.n; i++) {
         ds_executor_entry *entry = d->registry.list[i];
-        if (entry->state != DS_EXECUTOR_GONE && d->now_us - entry->heard_us >= most_of(d, entry))
+        if (entry->state != DS_EXECUTOR_GONE && d->now_us - entry->heard_us >= most_of(d, entry) &&
+            !is_slow(d, entry))
             lose_silent(d, entry);
     }
 }

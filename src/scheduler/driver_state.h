@@ -18,6 +18,7 @@
 #define DS_SILENT_US INT64_C(60000000)     /* one that starts, and says nothing, is lost */
 #define DS_CUT_WAIT_US INT64_C(1000000)    /* for CUT_DONE; then the tick goes on without */
 #define DS_STOP_WAIT_US INT64_C(5000000)   /* for receivers to end */
+#define DS_SLOW_BEATS 10 /* heartbeats that an executor may be silent for which can run */
 #define DS_YOUNG_US INT64_C(1000000) /* a replacement that dies so soon is not replaced at once */
 #define DS_RELAUNCH_US                                                                             \
     INT64_C(100000) /* but later; if it was never ready, twice as late each time */

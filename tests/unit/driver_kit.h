@@ -62,6 +62,7 @@ typedef struct driver_kit {
     int64_t now_us, wall_ms;
     uint8_t tokens[KIT_EXECUTORS][DS_TOKEN_BYTES];
     uint64_t n_launched, n_killed, n_closed_peers;
+    bool can_run;   /* processes of executors */
     bool no_stores; /* stores cannot be opened, */
     bool fetches;   /* but bytes can be fetched */
     kit_sent sent[KIT_SENT];
@@ -185,6 +186,12 @@ static inline void kit_kill(void *arg, uint64_t executor_id)
 {
     (void)executor_id;
     ((driver_kit *)arg)->n_killed++;
+}
+
+static inline bool kit_can_run(void *arg, uint64_t executor_id)
+{
+    (void)executor_id;
+    return ((const driver_kit *)arg)->can_run;
 }
 
 static inline ds_status kit_open_store(void *arg, uint64_t executor_id, const ds_msg_hello *hello,
@@ -327,6 +334,7 @@ static inline void kit_start(driver_kit *k)
                                    .close_peer = kit_close_peer,
                                    .launch = kit_launch,
                                    .kill = kit_kill,
+                                   .can_run = kit_can_run,
                                    .open_store = kit_open_store,
                                    .close_store = kit_close_store,
                                    .list_files = kit_list_files,

@@ -61,6 +61,30 @@ START_TEST(a_silent_executor_is_lost)
 }
 END_TEST
 
+/* On a machine with very much to do. */
+START_TEST(one_that_can_run_has_more_time)
+{
+    driver_kit k;
+    open_executors(&k, "'count': 2");
+    kit_join(&k, 1);
+    kit_join(&k, 2);
+    k.can_run = true;
+    pass_ms(&k, 10 * HEARTBEAT - 1, 1);
+    ck_assert_uint_eq(lost(&k), 0);
+    kit_beat(&k, 2);
+    pass_ms(&k, 9 * HEARTBEAT, 1);
+    ck_assert_uint_eq(lost(&k), 0);
+    pass_ms(&k, HEARTBEAT * 5 / 4, 1);
+    ck_assert_uint_eq(lost(&k), 1);
+    kit_join(&k, 3);
+    pass_ms(&k, 3 * HEARTBEAT, 1);
+    k.can_run = false; /* it is stopped */
+    pass_ms(&k, HEARTBEAT / 4, 1);
+    ck_assert_uint_eq(lost(&k), 2);
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(everything_that_is_said_counts)
 {
     driver_kit k;
@@ -159,6 +183,6 @@ START_TEST(one_that_dies_young_waits_a_little)
 }
 END_TEST
 
-UNIT_MAIN("driver_silence", a_silent_executor_is_lost, everything_that_is_said_counts,
-          the_start_may_take_longer, a_driver_that_stood_still, a_replacement_comes_at_once,
-          one_that_dies_young_waits_a_little)
+UNIT_MAIN("driver_silence", a_silent_executor_is_lost, one_that_can_run_has_more_time,
+          everything_that_is_said_counts, the_start_may_take_longer, a_driver_that_stood_still,
+          a_replacement_comes_at_once, one_that_dies_young_waits_a_little)
