@@ -860,7 +860,7 @@ END_TEST
 START_TEST(who_does_not_introduce_himself_is_closed_in_time)
 {
     door d;
-    door_open_introduced(&d, plain_url(_i), 50, KIT_WAIT_S * 1000, 0);
+    door_open_introduced(&d, plain_url(_i), 1000, KIT_WAIT_S * 1000, 0);
     int silent = kit_connect_in(d.url);
     kit_next(&d.box, DS_LINK_OPENED);
     kit_next(&d.box, DS_LINK_LOST);
@@ -872,7 +872,7 @@ END_TEST
 START_TEST(who_is_not_admitted_is_closed_in_time)
 {
     door d;
-    door_open_introduced(&d, plain_url(_i), KIT_WAIT_S * 1000, 50, 0);
+    door_open_introduced(&d, plain_url(_i), KIT_WAIT_S * 1000, 1000, 0);
     int ignored = kit_connect_in(d.url);
     kit_next(&d.box, DS_LINK_OPENED);
     kit_write_frame(ignored, DS_FRAME_MESSAGE, "hello", 5);
