@@ -113,7 +113,7 @@ static void keep_rows(ds_row_window *window, scene *s)
     for (int c = 0; c < 3; c++)
         columns[c] = rows_of(s->arena, &s->heap, values[c], ROWS);
     size_t size = ds_piece_size(&s->heap, columns, 3, ROWS);
-    void *piece = ds_alloc(size);
+    void *piece = ds_row_window_alloc(window, size);
     ds_piece_write(piece, &s->heap, columns, 3, ROWS);
     ds_row_window_add(window, s->t, piece, size);
     ds_row_window_drop(window, s->t - 20);
