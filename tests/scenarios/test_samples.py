@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 
@@ -153,6 +154,31 @@ class Apps(scenario.Scenario):
         self.assertAlmostEqual(turnover, 7 + 2.8 + 3.5 + 18 + 8.4 + 8.4 + 3.4)
         self.assertEqual(run.bad("type", "shop"), 1)
         self.assertIn("tuesday.csv", run.log())
+
+
+class Faults(scenario.Scenario):
+    """The tests of the samples hold whatever is killed in whichever of their batches."""
+
+    def with_faults(self, test):
+        batches = max(len(test.get("input", [])), test.get("batches", 0))
+        for batch in range(1, min(batches, 12) + 1):
+            for kill in ("driver", "executor"):
+                for when in ("during", "after"):
+                    yield dict(test, name="%s; %s dies %s batch %d" %
+                               (test["name"], kill, when, batch),
+                               faults=[{"batch": batch, "kill": kill, "when": when}])
+
+    def test_all(self):
+        shutil.copytree(SAMPLES, self.path("samples"))
+        for name in sorted(os.listdir(SAMPLES)):
+            if not name.endswith(".json"):
+                continue
+            app = json.loads(read(os.path.join(SAMPLES, name)))
+            app["tests"] = [more for test in app.get("tests", [])
+                            for more in self.with_faults(test)]
+            self.write("samples/" + name, json.dumps(app))
+            run = self.command("test", "samples/" + name)
+            self.assertIn("%d tests, 0 failed" % len(app["tests"]), run.err())
 
 
 class Terminal(scenario.Scenario):
