@@ -518,7 +518,9 @@ static void check_end(run *r, ds_status status, const ds_error *error)
         r->panes_lost = progress->panes_lost;
         r->lost_from_ms = INT64_MIN / 2;
         r->lost_to_ms = INT64_MAX / 2;
-        if (progress->failed_batches == 0)
+        /* Stopped before it could go on: what the driver before it had begun may be half done. */
+        bool half = r->stops && progress->batches == 0;
+        if (progress->failed_batches == 0 && !half)
             check_folders(r);
         return;
     }
