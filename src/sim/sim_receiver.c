@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LOG_RETRY_US 100000
 #define LOG_SEGMENT_BYTES UINT64_C(5000) /* so that there are several */
 
 typedef struct receiver_event {
@@ -90,7 +91,12 @@ static void logged(void *arg, ds_sim_event *event)
     ds_sim_receiver *receiver = find(at->executor, at->number);
     if (receiver == NULL)
         return;
-    DS_ASSERT(receiver->log_us <= sim->now_us || receiver->n_unlogged > 0);
+    DS_ASSERT(receiver->n_unlogged > 0);
+    if (ds_sim_happens(sim, sim->config.faults.disk_fails)) { /* it is full for a while */
+        sim->figures.disk_failures++;
+        plan(at->executor, at->number, sim->now_us + LOG_RETRY_US, logged);
+        return;
+    }
     const ds_block block = write_oldest(at->executor, receiver);
     report(at->executor, at->number, &block);
 }
@@ -193,7 +199,10 @@ static void say_ended(void *arg, ds_sim_event *event)
 {
     (void)arg;
     const receiver_event *at = (const receiver_event *)event;
-    if (find(at->executor, at->number) != NULL)
+    const ds_sim_receiver *receiver = find(at->executor, at->number);
+    if (receiver != NULL && receiver->n_unlogged > 0) /* its last word waits for the disk */
+        plan(at->executor, at->number, at->executor->sim->now_us + LOG_RETRY_US, say_ended);
+    else if (receiver != NULL)
         say(at->executor, at->number, DS_RECEIVER_ENDED);
 }
 
