@@ -99,6 +99,11 @@ class Pressure(scenario.Scenario):
                                 **(source or {})}}, streams, sinks, interval="50ms",
                         limits=limits, **more)
 
+    def total(self):
+        """The sum of `n` in the whole lines of what an append sink has written so far."""
+        text = scenario.read(self.path("out"), "")
+        return sum(json.loads(line)["n"] for line in text[:text.rfind("\n") + 1].splitlines())
+
 
 class Slow(Pressure):
     """Something behind the source is slow."""
@@ -163,9 +168,7 @@ class Slow(Pressure):
         def counted():
             if select.select([reader], [], [], 0)[0]:
                 os.read(reader, 1 << 20)
-            total = sum(json.loads(line)["n"]
-                        for line in scenario.read(self.path("out"), "").splitlines() if line)
-            return not sender.is_alive() and total == sender.lines
+            return not sender.is_alive() and self.total() == sender.lines
         self.watch(run, counted, "all records were counted")
         process.terminate()
         scenario.until(lambda: counted() and process.poll() is not None, "it ends")
@@ -183,7 +186,7 @@ class Slow(Pressure):
         return Attached()
 
     def test_tasks_that_are_slow(self):
-        slow = ["function slow(s)", "  local x = 0", "  for i = 1, 3000 do x = x + i % 7 end",
+        slow = ["function slow(s)", "  local x = 0", "  for i = 1, 20000 do x = x + i % 7 end",
                 "  return x", "end"]
         app = self.listening_app({"w": {"from": "in", "select": {"x": "slow(line)"}},
                                   "n": {"from": "w", "aggregate": {"n": "count()"}}},
@@ -234,10 +237,6 @@ class Hostile(Pressure):
     def counting(self, **more):
         return self.listening_app({"n": {"from": "in", "aggregate": {"n": "count()"}}},
                                   {"out": {"from": "n", "type": "append", "path": "out"}}, **more)
-
-    def total(self):
-        return sum(json.loads(line)["n"]
-                   for line in scenario.read(self.path("out"), "").splitlines() if line)
 
     def test_many_connections_with_half_a_record(self):
         app = self.counting(limits={"record": "256KiB"})
