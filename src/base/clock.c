@@ -25,6 +25,13 @@ int64_t ds_clock_mono_us(void)
     return read_us(CLOCK_MONOTONIC);
 }
 
+int64_t ds_clock_thread_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
 const char *ds_clock_text(int64_t ms, char text[DS_CLOCK_TEXT])
 {
     int64_t rest = (ms % 1000 + 1000) % 1000;

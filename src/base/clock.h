@@ -10,6 +10,9 @@ int64_t ds_clock_wall_ms(void);
 /* Microseconds of CLOCK_MONOTONIC, for measuring and for timers. */
 int64_t ds_clock_mono_us(void);
 
+/* Nanoseconds of processor time that the calling thread took, for measuring. */
+int64_t ds_clock_thread_ns(void);
+
 #define DS_CLOCK_TEXT 32
 
 /* Milliseconds since 1970 as text for people: "2026-11-20T10:00:00.250Z" (a fraction only where

@@ -84,6 +84,7 @@ typedef struct ds_sim_config {
     int64_t start_ms;   /* zero in virtual time; otherwise what the wall clock says at first */
     uint32_t n_batches; /* virtual time: so many; 0: until the input ends */
     bool available_now;
+    bool unchecked;  /* the driver's state is not checked after each step: of very many tasks */
     bool checkpoint; /* batches wait for their records in a journal, kept in memory */
     /* With a checkpoint: where received blocks are written before they are reported (real files, in
      * a folder for each source); NULL: nowhere. */
@@ -109,6 +110,7 @@ typedef struct ds_sim_figures {
     uint64_t leaked_bytes;       /* that these still held in their stores when they stopped */
     uint64_t leaked_tasks;       /* that these still remembered */
     uint64_t disk_failures;
+    uint64_t driver_ns; /* that the steps of the driver's control took; differs from run to run */
 } ds_sim_figures;
 
 /* config is copied. Free with ds_sim_free. */

@@ -2,6 +2,7 @@
  * The seeded simulation.
  *
  *     sim [--seed N] [--seeds COUNT] [--trace]
+ *     sim --scale
  *
  * Runs COUNT seeds (1) from N (1) on, each twice: the same seed has to give the same run. What is
  * wrong is said with its seed, which replays it exactly: sim --seed N --trace.
@@ -17,6 +18,7 @@ static const struct option options[] = {
     {"seed", required_argument, NULL, 's'},
     {"seeds", required_argument, NULL, 'n'},
     {"trace", no_argument, NULL, 't'},
+    {"scale", no_argument, NULL, 'c'},
     {NULL, 0, NULL, 0},
 };
 
@@ -41,6 +43,18 @@ static bool run_twice(uint64_t seed, FILE *trace, run_result *result)
     return result->good && again.digest == result->digest;
 }
 
+/* A task costs the driver about the same, however many there are of tasks and executors. */
+static int scale(void)
+{
+    double few, some, many;
+    ds_log_setup(DS_LOG_OFF, false, "sim");
+    if (!run_scale(10, 1000, &few) || !run_scale(100, 10000, &some) ||
+        !run_scale(1000, 100000, &many))
+        return 1;
+    printf("a task of 1,000 executors costs %.1f times as much as one of 10\n", many / few);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     uint64_t first = 1, n = 1, failed = 0;
@@ -51,6 +65,7 @@ int main(int argc, char **argv)
         case 's': first = strtoull(optarg, NULL, 10); break;
         case 'n': n = strtoull(optarg, NULL, 10); break;
         case 't': trace = stdout; break;
+        case 'c': return scale();
         default: fprintf(stderr, "usage: sim [--seed N] [--seeds COUNT] [--trace]\n"); return 64;
         }
     }

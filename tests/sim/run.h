@@ -27,6 +27,10 @@ void run_received(uint64_t seed, FILE *trace, run_result *result);
 /* The same with a table whose file changes (tables.c). */
 void run_tabled(uint64_t seed, FILE *trace, run_result *result);
 
+/* One batch of many small tasks on many executors: *ns is what each task costs the driver, which is
+ * printed, too. False if it could not be run. */
+bool run_scale(uint32_t executors, uint32_t tasks, double *ns);
+
 /* Random faults that stop after some seconds; or none. */
 ds_sim_faults run_faults(ds_random *random);
 
