@@ -185,7 +185,9 @@ class ThePage(Metrics):
             self.assertGreater(page.get("executor_store_limit_bytes", executor=slot), 0)
         self.assertEqual(page.get("sink_bytes_total", sink="grown"),
                          os.path.getsize(self.path("grown")))
+        page = self.until_page(run, lambda p: p["saves_total"] > 1, "two saves")
         self.assertEqual(page["save_seconds_count"], page["saves_total"])
+        self.assertGreater(page["saved_bytes_total"], 0)
         run.stop()
 
     def test_figures_are_those_of_the_summary(self):
