@@ -44,23 +44,44 @@ static void end_faults(void *arg, ds_sim_event *event)
     ds_simnet_set_faults(sim->net, &(ds_simnet_faults){0});
 }
 
+static bool works(const ds_sim_executor *x)
+{
+    return x->living && x->started && !x->hung;
+}
+
+/* Any that works; NULL if there is none. */
+static ds_sim_executor *any_executor(ds_sim *sim)
+{
+    uint32_t working = 0;
+    for (uint32_t i = 0; i < sim->n_executors; i++)
+        working += works(sim->executors[i]);
+    if (working == 0)
+        return NULL;
+    uint64_t chosen = ds_random_below(&sim->random, working);
+    for (uint32_t i = 0;; i++)
+        if (works(sim->executors[i]) && chosen-- == 0)
+            return sim->executors[i];
+}
+
 /* Some executor is gone without a word. */
 static void vanish(ds_sim *sim)
 {
-    uint32_t living = 0;
-    for (uint32_t i = 0; i < sim->n_executors; i++)
-        living += sim->executors[i]->living && sim->executors[i]->started;
-    if (living == 0)
+    ds_sim_executor *x = any_executor(sim);
+    if (x == NULL)
         return;
-    uint64_t chosen = ds_random_below(&sim->random, living);
-    for (uint32_t i = 0; i < sim->n_executors; i++) {
-        ds_sim_executor *x = sim->executors[i];
-        if (!x->living || !x->started || chosen-- > 0)
-            continue;
-        sim->figures.vanished++;
-        ds_sim_executor_kill(x, "it vanished");
+    sim->figures.vanished++;
+    ds_sim_executor_kill(x, "it vanished");
+}
+
+/* Or it is there, and says nothing more. */
+static void hang(ds_sim *sim)
+{
+    ds_sim_executor *x = any_executor(sim);
+    if (x == NULL)
         return;
-    }
+    ds_sim_trace(sim, "executor %" PRIu64 " hangs", x->id);
+    sim->figures.hung++;
+    x->hung = true;
 }
 
 /* Whether it is time for the next death that is planned. One during a batch that has no tasks comes
@@ -181,11 +202,6 @@ static int64_t driver_deadline_us(const ds_sim *sim)
     return earlier(mono_us, (wall_ms - sim->config.start_ms - sim->clock_ms) * 1000);
 }
 
-static bool works(const ds_sim_executor *x)
-{
-    return x->living && x->started;
-}
-
 /* Steps whoever wanted to be woken by now. */
 static bool wake(ds_sim *sim)
 {
@@ -221,6 +237,8 @@ static bool advance(ds_sim *sim)
     die(sim);
     if (ds_sim_happens(sim, sim->config.faults.kill))
         vanish(sim);
+    if (ds_sim_happens(sim, sim->config.faults.hang))
+        hang(sim);
     if (ds_sim_crashes(sim, sim->config.faults.crash))
         ds_sim_driver_crash(sim);
     ds_sim_event *event = ds_sim_queue_take(&sim->queue, sim->now_us);

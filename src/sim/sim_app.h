@@ -39,7 +39,8 @@ typedef struct ds_sim_faults {
     double crash;          /* the probability, at every event, that the driver dies, */
     double crash_commit;   /* and that it dies amid a commit, */
     uint32_t most_crashes; /* but not more often */
-    double kill;           /* the probability, at every event, that some executor vanishes */
+    double kill;           /* the probability, at every event, that some executor vanishes, */
+    double hang;           /* or that its control thread hangs */
 } ds_sim_faults;
 
 /* A death that is planned. */
@@ -104,11 +105,11 @@ typedef struct ds_sim_config {
 typedef struct ds_sim_figures {
     uint64_t events;
     int64_t now_us;
-    uint64_t launched, vanished; /* executors */
-    uint64_t crashes;            /* of the driver */
-    uint64_t stopped;            /* executors that were told to stop and did */
-    uint64_t leaked_bytes;       /* that these still held in their stores when they stopped */
-    uint64_t leaked_tasks;       /* that these still remembered */
+    uint64_t launched, vanished, hung; /* executors */
+    uint64_t crashes;                  /* of the driver */
+    uint64_t stopped;                  /* executors that were told to stop and did */
+    uint64_t leaked_bytes;             /* that these still held in their stores when they stopped */
+    uint64_t leaked_tasks;             /* that these still remembered */
     uint64_t disk_failures;
     uint64_t driver_ns; /* that the steps of the driver's control took; differs from run to run */
 } ds_sim_figures;

@@ -329,7 +329,7 @@ static void count_leaks(const ds_sim_executor *x)
 
 void ds_sim_executor_step(ds_sim_executor *x, ds_executor_event *event)
 {
-    if (!x->living)
+    if (!x->living || x->hung)
         return;
     event->now_us = x->sim->now_us;
     ds_executor_step(x->control, event);
@@ -341,7 +341,7 @@ void ds_sim_executor_step(ds_sim_executor *x, ds_executor_event *event)
 
 void ds_sim_executor_deliver(ds_sim_executor *x, const ds_link_event *event)
 {
-    if (!x->living)
+    if (!x->living || x->hung)
         return;
     if (event->kind == DS_LINK_LOST) {
         ds_sim_executor_step(x, &(ds_executor_event){.kind = DS_EXECUTOR_DRIVER_LOST});

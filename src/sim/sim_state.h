@@ -36,6 +36,7 @@ typedef struct ds_sim_executor {
     uint8_t token[DS_TOKEN_BYTES];
     bool remote;
     bool started, living;
+    bool hung;  /* its control thread: nothing comes of it any more */
     bool ended; /* by its own control, with end_status */
     ds_status end_status;
     uint64_t peer;

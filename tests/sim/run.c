@@ -372,6 +372,7 @@ ds_sim_faults run_faults(ds_random *random)
         .task_fails = ONE_OF(random, 0, 0, 0.03, 0.3, 0.6),
         .disk_fails = ONE_OF(random, 0, 0, 0.05),
         .kill = ONE_OF(random, 0, 0.0005, 0.003, 0.01),
+        .hang = ONE_OF(random, 0, 0, 0.0005, 0.003),
         .crash = ONE_OF(random, 0, 0.001, 0.003, 0.02),
         .crash_commit = ONE_OF(random, 0, 0.1, 0.5),
         .most_crashes = 1 + (uint32_t)ds_random_below(random, 6),

@@ -266,6 +266,23 @@ START_TEST(executors_that_vanish_are_replaced)
 }
 END_TEST
 
+/* Nobody tells: their heartbeat does. */
+START_TEST(executors_that_hang_are_replaced)
+{
+    kit k;
+    make(&k, APP("2", QUEUE, CONSOLE));
+    k.config.virtual_time = false;
+    k.config.faults = (ds_sim_faults){.until_us = 3000000, .hang = 0.2};
+    ck_assert_int_eq(run(&k, NULL), DS_OK);
+    const ds_sim_figures *figures = ds_sim_result(k.sim);
+    ck_assert_uint_gt(figures->hung, 0);
+    ck_assert_uint_eq(figures->vanished, 0);
+    ck_assert_uint_gt(figures->launched, 2);
+    ck_assert_uint_eq(k.rows, 3);
+    stop(&k);
+}
+END_TEST
+
 START_TEST(bytes_that_nobody_can_open_are_fetched)
 {
     kit k;
@@ -456,6 +473,7 @@ END_TEST
 UNIT_MAIN("sim", events_come_by_time_and_then_as_they_were_planned,
           without_faults_nothing_takes_time, a_number_of_batches_is_kept, the_clock_is_followed,
           the_same_seed_gives_the_same_run, executors_that_vanish_are_replaced,
-          bytes_that_nobody_can_open_are_fetched, what_never_ends_is_cut_off, a_stop_is_asked_for,
-          receivers_follow_their_script, receivers_wait_for_credit, folders_are_listed_and_read,
+          executors_that_hang_are_replaced, bytes_that_nobody_can_open_are_fetched,
+          what_never_ends_is_cut_off, a_stop_is_asked_for, receivers_follow_their_script,
+          receivers_wait_for_credit, folders_are_listed_and_read,
           a_driver_that_dies_goes_on_from_its_journal)
