@@ -327,8 +327,9 @@ void ds_driver_lose_partitions(ds_driver *driver, uint64_t executor_id);
 void ds_driver_chains_of(ds_driver *driver, const ds_executor_entry *lost);
 
 /* saves: driver_saves.c */
-/* Whether the batch that is being made for a time has to be the saving one; and lets it be. */
-bool ds_driver_save_due(const ds_driver *driver, int64_t time_ms);
+/* Whether the batch that is being made for a time, perhaps the last one, has to be the saving one;
+ * and lets it be. */
+bool ds_driver_save_due(const ds_driver *driver, int64_t time_ms, bool last);
 void ds_driver_begin_save(ds_driver *driver, ds_batch *batch);
 /* Lets a task of the saving batch save its partition, if that is missing. */
 void ds_driver_save_task(ds_driver *driver, ds_task *task);

@@ -416,6 +416,19 @@ static void bound_stores(ds_driver *d, int64_t time_ms)
 }
 
 /* given: it takes the input that there is. */
+static bool all_ended(const ds_driver *d);
+
+/* True if no batch comes after this one, as far as is known. */
+static bool is_last(const ds_driver *d, int64_t time_ms)
+{
+    if (d->phase == DS_PHASE_STOPPING)
+        return true;
+    if (d->config.n_batches > 0 || !(d->input_ended || all_ended(d)))
+        return false;
+    int64_t input = d->last_input_ms != DS_NO_BATCH ? d->last_input_ms : time_ms;
+    return ds_plan_drain_next(d->plan, input, time_ms) == 0;
+}
+
 static void pass(ds_driver *d, int64_t time_ms, bool given)
 {
     DS_ASSERT(time_ms > d->last_ms && time_ms % d->plan->app->interval_ms == 0);
@@ -429,7 +442,7 @@ static void pass(ds_driver *d, int64_t time_ms, bool given)
         bound_stores(d, time_ms);
     if (any || (d->last_input_ms == DS_NO_BATCH && d->n_tables == d->n_intakes))
         d->last_input_ms = time_ms; /* of an app with nothing but tables, the first one */
-    bool saves = ds_driver_save_due(d, time_ms);
+    bool saves = ds_driver_save_due(d, time_ms, is_last(d, time_ms));
     if (d->phase == DS_PHASE_ENDED ||
         (!ds_driver_give_letters(d, batch) && !any && !batch->due.any && !saves)) {
         ds_batch_free(batch); /* nothing can come of it */

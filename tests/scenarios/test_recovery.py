@@ -152,6 +152,23 @@ class Recovery(scenario.Scenario):
         self.assertEqual(run.last()["panes_lost"], 0)
         self.check(files)
 
+    def test_inputs_may_go(self):
+        # The last batch is saved: nothing that was read is needed again.
+        os.mkdir(self.path("in"))
+        app = self.kept_app(every="1h")
+        for i in range(3):
+            self.add_file(i)
+            if i == 1:
+                run = self.start(app)
+                run.until_rows_in(self.LINES)
+                run.stop()
+            else:
+                run = self.run_now(app)
+            self.assertEqual(self.saves(), i + 1)
+            os.remove(self.path("in/%04d" % i))
+        newest = sorted(self.collect("t"))[-1]
+        self.assertEqual(sum(row["n"] for row in self.collect("t")[newest]), 3 * self.LINES)
+
     # ---- another app ----
 
     def first_run(self, **more):
