@@ -452,12 +452,13 @@ const ds_shape ds_checkpoint_shape = {
 
 static const ds_shape secret_text = {
     .kind = DS_SHAPE_TEXT, .hidden = true, .noun = "a secret (a string)", .min = 1, .max = 4096};
+static const ds_shape host_name = {.kind = DS_SHAPE_TEXT, .min = 1, .max = 253};
 static const ds_key tls_keys[] = {
     {"cert", &path_text, REQUIRED, {0, 0}, NULL, "The driver's certificate, a PEM file."},
     {"key", &path_text, REQUIRED, {0, 0}, NULL, "Its key, a PEM file."},
     {"ca", &path_text, REQUIRED, {0, 0}, NULL, "Who signs certificates of the app, a PEM file."},
     {"name",
-     &title,
+     &host_name,
      0,
      {0, 0},
      NULL,

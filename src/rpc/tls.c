@@ -5,7 +5,6 @@
 #include "base/memory.h"
 #include "rpc/secret.h"
 
-#include <errno.h>
 #include <mbedtls/error.h>
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/pk.h>
@@ -22,6 +21,7 @@
 
 #define FILE_MOST ((size_t)1 << 20)
 #define EXPLAIN_MS 3000
+#define NAME_MOST 253u /* bytes of a host's name */
 
 struct ds_tls {
     char *cert, *key, *ca; /* PEM, each with its end */
@@ -110,6 +110,10 @@ static ds_status check(const ds_tls_files *files, const ds_tls *tls, ds_error *e
 
 ds_status ds_tls_load(const ds_tls_files *files, ds_tls **result, ds_error *error)
 {
+    /* A longer one would be passed over without a word, and nothing be verified. */
+    if (files->name != NULL && (files->name[0] == '\0' || strlen(files->name) > NAME_MOST))
+        return ds_error_set(error, DS_ERR_APP, "a name in certificates has 1 to %u bytes",
+                            NAME_MOST);
     ds_tls *tls = ds_calloc(1, sizeof *tls);
     tls->name = files->name != NULL ? ds_strdup(files->name) : NULL;
     ds_status status = read_text(files->cert, &tls->cert, error);
@@ -265,8 +269,7 @@ ds_status ds_tls_explain(const ds_tls *tls, const char *host, const char *port, 
     const char *name = tls->name != NULL ? tls->name : host;
     int fd = connect_to(host, port);
     if (fd < 0)
-        return ds_error_set(error, DS_ERR_UNAVAILABLE, "nobody answers at %s: %s", url,
-                            strerror(errno));
+        return ds_error_set(error, DS_ERR_UNAVAILABLE, "nobody answers at %s", url);
     set_up_attempt(&a, tls, name, fd);
     int failed = mbedtls_ssl_handshake(&a.ssl);
     uint32_t flags = mbedtls_ssl_get_verify_result(&a.ssl);

@@ -155,6 +155,8 @@ class Tls(scenario.Scenario):
             run.wait(status)
             self.assertIn(words, run.err())
             self.expect_refused(self.join(port, cert=files), words, status)
+        self.expect_refused(self.join(port, name="n" * 254), "1 to 253 bytes")
+        self.expect_refused(self.join(port, name=""), "1 to 253 bytes")
         self.expect_refused(self.join(port, options=()), "needs certificates")
         self.expect_refused(self.join(port, options=("--tls-cert", cert)), "belong together", 64)
 
