@@ -12,7 +12,9 @@
  *     saved      what is kept was saved (journal_kept.h): batches up to a time need not run again
  *
  * A line that was cut short, or whose checksum is wrong, ends the journal: what it says did not
- * happen yet. Reading it gives a ds_recovered.
+ * happen yet. If whole lines stand behind it that were synced, it is no remnant of a crash, but
+ * damage, and the journal is of no use: batches would be run, and output, twice. Reading it gives
+ * a ds_recovered.
  */
 #ifndef DS_SCHEDULER_JOURNAL_H
 #define DS_SCHEDULER_JOURNAL_H
@@ -85,8 +87,8 @@ void ds_journal_committed(ds_buffer *out, int64_t batch_ms, bool retained);
 void ds_journal_failed(ds_buffer *out, int64_t batch_ms, const char *reason);
 
 /* Reads the text of one journal file. If even its first record cannot be used: DS_ERR_APP if it is
- * of a format that is not known here, else (cut short, a flipped bit) DS_ERR_IO. Free the result.
- */
+ * of a format that is not known here, else (cut short, a flipped bit) DS_ERR_IO, as for a damaged
+ * one amid others. Free the result. */
 ds_status ds_journal_read(const char *name, const char *text, size_t length, const ds_plan *plan,
                           ds_recovered **recovered, ds_error *error);
 void ds_recovered_free(ds_recovered *recovered);

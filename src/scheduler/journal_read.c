@@ -606,6 +606,22 @@ static ds_status read_first(const char *name, const char *line, size_t length, c
     return status;
 }
 
+/* True if records stand there that were synced, and so all before them: then what does not hold is
+ * no remnant of a crash. Those that say that a batch is over are not synced. */
+static bool goes_on(const char *at, const char *end)
+{
+    const char *line;
+    size_t length;
+    bool synced = false;
+    while (!synced && ds_journal_next(&at, end, &line, &length)) {
+        json_t *object = ds_journal_line(line, length);
+        const char *kind = json_string_value(json_object_get(object, "record"));
+        synced = kind != NULL && strcmp(kind, "committed") != 0 && strcmp(kind, "failed") != 0;
+        json_decref(object);
+    }
+    return synced;
+}
+
 ds_status ds_journal_read(const char *name, const char *text, size_t length, const ds_plan *plan,
                           ds_recovered **result, ds_error *error)
 {
@@ -627,14 +643,21 @@ ds_status ds_journal_read(const char *name, const char *text, size_t length, con
         if (fine)
             note_positions(recovered, object);
         json_decref(object);
-        if (!fine) {
-            recovered->warning = ds_arena_printf(
-                arena,
-                "%s: record at byte %zu is cut short or damaged; it and %zu bytes behind "
-                "it are left out",
-                name, (size_t)(line - text), (size_t)(end - at));
-            break;
+        if (fine)
+            continue;
+        if (goes_on(at, end)) {
+            ds_recovered_free(recovered);
+            return ds_error_set(error, DS_ERR_IO,
+                                "%s: the record at byte %zu is damaged, and whole ones stand "
+                                "behind it",
+                                name, (size_t)(line - text));
         }
+        recovered->warning =
+            ds_arena_printf(arena,
+                            "%s: record at byte %zu is cut short or damaged; it and %zu bytes "
+                            "behind it are left out",
+                            name, (size_t)(line - text), (size_t)(end - at));
+        break;
     }
     for (uint32_t i = 0; i < recovered->n_sources; i++)
         merge_files(&recovered->sources[i]);
