@@ -81,6 +81,34 @@ static ds_status check_format(const checking *c)
                      "app has some");
 }
 
+static bool is_time_of(const ds_recovered *r, int64_t interval_ms, int64_t time_ms)
+{
+    return time_ms > r->zero_ms && time_ms <= r->last_ms && time_ms % interval_ms == 0;
+}
+
+/* Whether the times of what was read can be those of one run: the checksums of a file that
+ * somebody wrote may hold, too. */
+static bool times_fit(const ds_recovered *r, int64_t interval_ms)
+{
+    if (r->zero_ms < 0 || r->zero_ms > r->last_ms || r->last_ms > INT64_MAX / 1000 - interval_ms ||
+        r->last_input_ms > r->last_ms || r->kept.batch_ms > r->last_ms)
+        return false;
+    for (uint32_t i = 0; i < r->n_batches; i++)
+        if (!is_time_of(r, interval_ms, r->batches[i].time_ms) ||
+            (i > 0 && r->batches[i].time_ms <= r->batches[i - 1].time_ms))
+            return false;
+    return true;
+}
+
+static ds_status check_times(const checking *c)
+{
+    const ds_recovered *r = c->recovered;
+    int64_t interval_ms = r->interval_ms > 0 ? r->interval_ms : c->plan->app->interval_ms;
+    if (times_fit(r, interval_ms))
+        return DS_OK;
+    return refuse(c, "its metadata is damaged: the times in it do not fit together");
+}
+
 /* Received records that are in no log are gone. */
 static ds_status check_blocks(const checking *c)
 {
@@ -148,6 +176,7 @@ ds_status ds_recovered_check(const ds_recovered *recovered, const ds_plan *plan,
     if (strcmp(recovered->app, plan->app->name) != 0)
         return refuse(&c, "it belongs to the app \"%.100s\"", recovered->app);
     DS_TRY(check_format(&c));
+    DS_TRY(check_times(&c));
     DS_TRY(check_blocks(&c));
     DS_TRY(check_partitions(&c));
     DS_TRY(check_interval(&c));
