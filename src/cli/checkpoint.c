@@ -163,7 +163,7 @@ static ds_status try_plan(const ds_plan *plan, const char *dir, ds_error *error)
 static int compat(const char *app, const char *dir)
 {
     ds_loaded loaded;
-    ds_status status = ds_load(app, &(ds_app_options){0}, true, &loaded);
+    ds_status status = ds_load_on_checkpoint(app, &(ds_app_options){0}, true, dir, &loaded);
     ds_error error;
     if (status == DS_OK) {
         status = try_plan(loaded.plan, dir, &error);

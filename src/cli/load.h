@@ -14,6 +14,11 @@ typedef struct ds_loaded {
  * *loaded is to be freed in either case. */
 ds_status ds_load(const char *path, const ds_app_options *options, bool show_warnings,
                   ds_loaded *loaded);
+/* As ds_load. What the app file leaves open and a checkpoint has fixed, is taken from the one in
+ * dir, or (NULL) in the app's own folder: the number of key partitions, which would follow that of
+ * executors otherwise. */
+ds_status ds_load_on_checkpoint(const char *path, const ds_app_options *options, bool show_warnings,
+                                const char *dir, ds_loaded *loaded);
 void ds_loaded_free(ds_loaded *loaded);
 
 #endif

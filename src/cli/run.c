@@ -95,7 +95,8 @@ static int parse(int argc, char **argv, run_arguments *args)
 static int run_app(const run_arguments *args)
 {
     ds_loaded loaded;
-    ds_status status = ds_load(args->path, &args->app, args->level <= DS_LOG_WARN, &loaded);
+    ds_status status =
+        ds_load_on_checkpoint(args->path, &args->app, args->level <= DS_LOG_WARN, NULL, &loaded);
     if (status == DS_OK) {
         ds_error error = {.message = ""};
         ds_progress_begin(args->progress);

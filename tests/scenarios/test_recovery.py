@@ -197,6 +197,19 @@ class Recovery(scenario.Scenario):
         run.wait(WRONG_APP)
         self.assertIn("batch.interval", run.log())
 
+    def test_other_numbers_of_executors(self):
+        # The key partitions stay as many as they were at the first start.
+        os.mkdir(self.path("in"))
+        app = self.kept_app()
+        for i, executors in enumerate(("1", "4", "2")):
+            self.add_file(i)
+            run = self.run_now(app, "--executors", executors)
+            self.assertEqual(run.last()["panes_lost"], 0)
+        self.command("checkpoint", "compat", app, "state")
+        self.assertEqual({r["key_partitions"] for r in self.records() if "key_partitions" in r},
+                         {4})
+        self.check(3)
+
     def test_streams_come_and_go(self):
         self.first_run()
         self.add_file(1)
