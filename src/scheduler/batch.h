@@ -40,9 +40,9 @@ typedef struct ds_batch_stage {
     bool runs;  /* is part of this batch */
     bool ready; /* its tasks may run: parents are done */
     bool done;
-    bool backing_off;     /* some task waits for its not_before_us */
-    bool shown;           /* bad records of it were logged */
-    bool stale;           /* done; but what it read is gone, and is being made anew */
+    bool backing_off; /* some task waits for its not_before_us */
+    bool shown;       /* bad records of it were logged */
+    bool stale; /* what it read is gone, and is being made anew; it may be done all the same */
     ds_batch_task *tasks; /* by partition */
     uint32_t n_tasks, n_done;
     uint32_t next;    /* no task before it is WAITING */

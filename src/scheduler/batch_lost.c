@@ -109,10 +109,10 @@ uint32_t ds_batch_lose_outputs(ds_batch *batch, const ds_plan *plan, ds_gone_fn 
         ds_batch_stage *stage = &batch->stages[s];
         if (!stage->ready || !lost_inputs(&l, stage))
             continue;
+        /* Its tasks that run may end well meanwhile: then it is done, and a replay has to wait. */
+        stage->stale = stage->stale || (batch->replays && plan->stages[s].keyed);
         if (!stage->done)
             wait_for_parents(stage);
-        else if (batch->replays && plan->stages[s].keyed)
-            stage->stale = true;
     }
     ds_batch_advance(batch, plan); /* some may be there again already, under other references */
     return n;
