@@ -79,6 +79,13 @@ static void move_on(json_t *source, const json_t *input)
         json_object_set(source, "next", json_object_get(input, "end_row"));
     else if (json_object_get(input, "list") != NULL)
         json_object_set_new(source, "next", json_integer(number(input, "list") + 1));
+    if (json_object_get(input, "log") != NULL) {
+        json_object_set(source, "log", json_object_get(input, "log"));
+        json_object_set(source, "log_offset", json_object_get(input, "log_offset"));
+    }
+    if (json_object_get(input, "first_record") != NULL)
+        json_object_set_new(source, "records",
+                            json_integer(number(input, "first_record") + number(input, "records")));
     if (entry != NULL && number(input, "to") > number(entry, "taken"))
         json_object_set(entry, "taken", json_object_get(input, "to"));
 }
@@ -93,6 +100,56 @@ static void move_all(json_t *state, const json_t *allotted)
         json_t *source = json_object_get(json_object_get(state, "sources"), name);
         json_array_foreach(inputs, i, input) move_on(source, input);
     }
+}
+
+/* Adds a part to the chain of its partition, or begins another one. */
+static void add_saved_part(json_t *chains, json_t *part)
+{
+    for (size_t i = json_array_size(chains);
+         json_is_true(json_object_get(part, "whole")) && i-- > 0;)
+        if (number(json_array_get(chains, i), "partition") == number(part, "partition"))
+            json_array_remove(chains, i);
+    json_array_append(chains, part);
+}
+
+/* The stream of that name among those that are saved, if it keeps the same; made if it is not
+ * there. */
+static json_t *saved_stream(json_t *streams, const json_t *stream)
+{
+    for (size_t i = 0; i < json_array_size(streams); i++) {
+        json_t *other = json_array_get(streams, i);
+        if (json_equal(json_object_get(other, "stream"), json_object_get(stream, "stream")) &&
+            json_equal(json_object_get(other, "keeps"), json_object_get(stream, "keeps")))
+            return other;
+    }
+    json_t *added = json_copy((json_t *)(uintptr_t)stream);
+    json_object_set_new(added, "parts", json_array());
+    json_array_append_new(streams, added);
+    return added;
+}
+
+/* A save was finished: chains grow, and batches that it covers need not run again. */
+static void fold_saved(json_t *state, const json_t *record)
+{
+    json_t *kept = json_object_get(state, "kept"), *batches = json_object_get(state, "batches");
+    if (!json_is_object(kept)) {
+        kept = json_pack("{s:[]}", "streams");
+        json_object_set_new(state, "kept", kept);
+    }
+    json_object_set(kept, "save", json_object_get(record, "save"));
+    json_object_set(kept, "batch_ms", json_object_get(record, "batch_ms"));
+    size_t i, p;
+    json_t *stream, *part;
+    json_array_foreach(json_object_get(record, "streams"), i, stream)
+    {
+        json_t *of = saved_stream(json_object_get(kept, "streams"), stream);
+        json_array_foreach(json_object_get(stream, "parts"), p, part)
+            add_saved_part(json_object_get(of, "parts"), part);
+    }
+    for (i = json_array_size(batches); i-- > 0;)
+        if (json_is_true(json_object_get(json_array_get(batches, i), "committed")) &&
+            number(json_array_get(batches, i), "batch_ms") <= number(record, "batch_ms"))
+            json_array_remove(batches, i);
 }
 
 /* Takes a record that follows a whole one into what is known. */
@@ -113,6 +170,13 @@ static void fold(json_t *state, json_t *record)
             json_object_set_new(state, "last_batch_ms", json_integer(batch_ms));
     } else if (strcmp(kind, "prepared") == 0 && batch != NULL) {
         json_object_update(batch, copy);
+    } else if (strcmp(kind, "saved") == 0) {
+        fold_saved(state, record);
+    } else if (strcmp(kind, "committed") == 0 &&
+               json_is_true(json_object_get(record, "retained"))) {
+        json_object_set_new(batch, "committed", json_true());
+        json_object_del(batch, "files");
+        json_object_del(batch, "appends");
     } else if (strcmp(kind, "committed") == 0 || strcmp(kind, "failed") == 0) {
         json_array_remove(batches, place);
     }

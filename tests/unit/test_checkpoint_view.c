@@ -100,6 +100,40 @@ START_TEST(records_are_taken_together)
 }
 END_TEST
 
+/* Batches that changed what is kept stay until a save covers them; chains grow, or begin anew. */
+START_TEST(saves)
+{
+    open_folder();
+    add(1, WHOLE, false);
+    add(1, "'record':'allotted','batch_ms':2000,'sources':{}", false);
+    add(1, "'record':'prepared','batch_ms':2000,'files':[]", false);
+    add(1, "'record':'committed','batch_ms':2000,'retained':true", false);
+    add(1, "'record':'allotted','batch_ms':3000,'sources':{}", false);
+    add(1, "'record':'committed','batch_ms':3000,'retained':true", false);
+    add(1,
+        "'record':'saved','batch_ms':2000,'save':4,'streams':[{'stream':'w','keeps':'x','parts':["
+        "{'partition':0,'whole':true,'bytes':1},{'partition':1,'whole':true,'bytes':2}]}]",
+        false);
+    ds_checkpoint_view view = look();
+    is(json_object_get(view.state, "batches"), "[{'batch_ms':3000,'committed':true,'sources':{}}]");
+    ds_checkpoint_view_fini(&view);
+    add(1,
+        "'record':'saved','batch_ms':3000,'save':5,'streams':[{'stream':'w','keeps':'x','parts':["
+        "{'partition':0,'whole':false,'bytes':3},{'partition':1,'whole':true,'bytes':4}]},"
+        "{'stream':'w','keeps':'y','parts':[]}]",
+        false);
+    view = look();
+    is(json_object_get(view.state, "batches"), "[]");
+    is(json_object_get(view.state, "kept"),
+       "{'batch_ms':3000,'save':5,'streams':[{'keeps':'x','parts':["
+       "{'bytes':1,'partition':0,'whole':true},{'bytes':3,'partition':0,'whole':false},"
+       "{'bytes':4,'partition':1,'whole':true}],'stream':'w'},"
+       "{'keeps':'y','parts':[],'stream':'w'}]}");
+    ds_checkpoint_view_fini(&view);
+    scratch_close(&scratch);
+}
+END_TEST
+
 START_TEST(the_newest_counts)
 {
     open_folder();
@@ -153,5 +187,5 @@ START_TEST(no_checkpoint)
 }
 END_TEST
 
-UNIT_MAIN("checkpoint_view", records_are_taken_together, the_newest_counts, cut_short_and_damaged,
-          no_checkpoint)
+UNIT_MAIN("checkpoint_view", records_are_taken_together, saves, the_newest_counts,
+          cut_short_and_damaged, no_checkpoint)
