@@ -97,7 +97,8 @@ static ds_status on_sink(void *arg, const ds_node *node, const ds_heap *heap, co
 {
     running *run = arg;
     DS_ASSERT(heap == &run->frame.heap);
-    if (is_muted(run))
+    const bool prints = run->task->mode == DS_TASK_PRINTS && !ds_sink_is_staged(node->sink);
+    if (is_muted(run) && !prints)
         return DS_OK;
     return ds_task_sinks_write(run->sinks, &run->frame, node, chunk, error);
 }

@@ -192,11 +192,12 @@ typedef struct ds_saved_part {
     uint64_t checksum;
 } ds_saved_part;
 
-/* What leaves a task of a batch that was committed before. */
+/* What leaves a task of a batch whose commit record was written before. */
 typedef enum ds_task_mode {
     DS_TASK_NORMAL,
-    DS_TASK_MUTED, /* pieces for later stages, but no rows of sinks, and no dead letters */
-    DS_TASK_REPLAY /* nothing: it only changes what its partition keeps */
+    DS_TASK_PRINTS, /* pieces for later stages, and rows of sinks that are not files */
+    DS_TASK_MUTED,  /* pieces for later stages, but no rows of sinks, and no dead letters */
+    DS_TASK_REPLAY  /* nothing: it only changes what its partition keeps */
 } ds_task_mode;
 
 /* One task. Names epoch (in the header), batch, stage, partition, attempt. */

@@ -174,7 +174,7 @@ static const bool *feeds_keyed(const ds_batch *batch, const ds_plan *plan)
 
 static bool stage_runs(const ds_batch *batch, const ds_plan *plan, uint32_t id)
 {
-    if (batch->muted && !feeds_keyed(batch, plan)[id])
+    if (batch->muted && !batch->prints && !feeds_keyed(batch, plan)[id])
         return false;
     return batch->due.stage_runs[id] || (batch->saves && plan->stages[id].keyed);
 }

@@ -122,6 +122,7 @@ typedef struct ds_batch {
     bool saves;     /* all its keyed stages run: they save what they keep */
     bool committed; /* all its outputs are in place */
     bool muted;     /* its tasks give nothing but pieces for keyed stages: it has been committed */
+    bool prints;    /* muted, but for rows of consoles: its files are known, and these are gone */
     ds_held_bytes *held; /* RETAINED: its pieces for keyed stages */
     uint32_t n_held;
 } ds_batch;

@@ -42,6 +42,11 @@ void ds_driver_add_tables(const ds_driver *d, const ds_batch *batch, ds_arena *a
     DS_ASSERT(task->n_tables == stage->n_tables);
 }
 
+static uint8_t mode_of(const ds_batch *batch)
+{
+    return batch->prints ? DS_TASK_PRINTS : batch->muted ? DS_TASK_MUTED : DS_TASK_NORMAL;
+}
+
 static void add_run(ds_bundles *round, const ds_batch *batch, uint32_t stage_id, uint32_t partition,
                     uint32_t attempt, ds_executor_entry *entry)
 {
@@ -59,7 +64,7 @@ static void add_run(ds_bundles *round, const ds_batch *batch, uint32_t stage_id,
                     .keyed_ms = DS_NO_BATCH,
                     .inputs = map ? from->inputs : stage->inputs,
                     .n_inputs = map ? from->n_inputs : stage->n_inputs,
-                    .mode = batch->muted ? DS_TASK_MUTED : DS_TASK_NORMAL};
+                    .mode = mode_of(batch)};
     ds_driver_add_tables(d, batch, ds_bundles_arena(round), &task);
     if (d->keyed[stage_id] != NULL)
         ds_driver_keyed_begins(d, ds_bundles_arena(round), &task);

@@ -151,6 +151,12 @@ static void prepare(ds_driver *d, ds_batch *batch)
 {
     DS_ASSERT(batch->state == DS_BATCH_RUNNING && batch->ticket == 0);
     note_inputs(d, batch);
+    if (batch->prints) {
+        const ds_commit again = ds_batch_commit(batch, d->plan);
+        DS_ASSERT(again.n_files == 0 && again.n_appends == 0);
+        batch->commit.bytes = again.bytes;
+        batch->commit.n_bytes = again.n_bytes;
+    }
     if (batch->muted) { /* its commit is known, or even done */
         batch->state = DS_BATCH_READY;
         return;

@@ -144,6 +144,14 @@ static void find_logged(const ds_driver *d, ds_batch *batch, const ds_allotment 
                 ds_input_log_path(batch->arena, folder, &allotment->inputs[i].log);
 }
 
+static bool prints(const ds_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->n_sinks; i++)
+        if (!ds_sink_is_staged(plan->sinks[i]))
+            return true;
+    return false;
+}
+
 /* A batch that was allotted, or even prepared or committed, when the driver before this one ended.
  */
 static void recover_batch(ds_driver *d, const ds_recovered_batch *recovered)
@@ -171,8 +179,9 @@ static void recover_batch(ds_driver *d, const ds_recovered_batch *recovered)
         batch->commit = recovered->commit;
         ds_driver_recover_appends(d, batch);
     }
-    batch->muted = keeps && (batch->recovered || batch->committed);
-    if (batch->recovered && !keeps) {
+    batch->prints = batch->recovered && prints(d->plan);
+    batch->muted = batch->prints || (keeps && (batch->recovered || batch->committed));
+    if (batch->recovered && !batch->muted) {
         batch->state = DS_BATCH_READY;
         ds_driver_add_batch(d, batch);
         return;
