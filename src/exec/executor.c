@@ -15,7 +15,9 @@
 #define LEAST_SHARE ((int64_t)1 << 20)
 #define REST_US INT64_C(300000) /* between two looks at what is not needed any more */
 #define UNFINISHED_PART 8       /* of the budget, which is about half of the memory */
-#define RESIDENT_PART 4         /* of what is kept, for pages that are on disk, too */
+/* Of the budget, where something is kept from batch to batch; tasks have the other half. */
+#define KEPT_EIGHTHS 3 /* one of them for pages that are on disk, too */
+#define SAVING_PART 8
 #define RECEIVER_GIVE_UP_MS 10000
 #define RECEIVER_IDLE_MS 500
 
@@ -34,7 +36,8 @@ struct ds_executor {
     ds_executor_config config;
     ds_executor_ports ports;
     ds_budget budget;
-    ds_budget kept; /* of it: what is kept from batch to batch */
+    ds_budget kept;   /* of it: what is kept from batch to batch */
+    ds_budget saving; /* and what of that is being saved */
     ds_batch_ranges *ranges;
     ds_saved_ranges *saved_ranges;
     ds_collection *collection;
@@ -67,9 +70,10 @@ ds_executor *ds_executor_new(const ds_executor_config *config, const ds_executor
     e->ports = *ports;
     ds_budget_init(&e->budget, NULL, config->memory_bytes);
     ds_budget_init(&e->kept, &e->budget, 0);
-    uint64_t share = (uint64_t)config->memory_bytes / 2; /* see share_of */
-    if (share > 0)
-        e->kept.paged = ds_paged_new(ds_store_spill(config->store), share, share / RESIDENT_PART);
+    ds_budget_init(&e->saving, &e->budget, config->memory_bytes / SAVING_PART);
+    uint64_t eighth = (uint64_t)config->memory_bytes / 8;
+    if (eighth > 0)
+        e->kept.paged = ds_paged_new(ds_store_spill(config->store), KEPT_EIGHTHS * eighth, eighth);
     e->ranges = ds_batch_ranges_new(config->store);
     e->saved_ranges = ds_saved_ranges_new(config->store);
     e->collection = ds_collection_new();
@@ -283,6 +287,7 @@ static ds_status hold_plan(ds_executor *e, const ds_msg_plan *text, ds_error *er
                              .tables = held.tables,
                              .budget = &e->budget,
                              .kept = &e->kept,
+                             .saving = &e->saving,
                              .share_bytes = share_of(e, held.plan),
                              .executor_id = e->id,
                              .epoch = e->epoch,

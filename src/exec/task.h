@@ -24,6 +24,7 @@ typedef struct ds_task_env {
     ds_tables *tables;
     ds_budget *budget;  /* of the executor */
     ds_budget *kept;    /* of it, what is kept from batch to batch; may be NULL */
+    ds_budget *saving;  /* of it, what is being saved; may be NULL: no limit of its own */
     size_t share_bytes; /* what each task may have of it; 0: whatever it likes */
     uint64_t executor_id;
     uint64_t epoch;

@@ -43,7 +43,8 @@ void ds_task_kept_collect(const ds_task_env *env, const ds_task *task, ds_kept *
     DS_ASSERT(env->collection != NULL);
     const ds_save_order order = {env->epoch, env->executor_id, task->plan_id, task->save,
                                  env->kept_folder};
-    const ds_collected_room room = {env->budget, env->store, env->collection};
+    const ds_collected_room room = {env->saving != NULL ? env->saving : env->budget, env->store,
+                                    env->collection};
     ds_collected *collected = ds_collected_new(&order, stage->n_inputs, &room);
     bool complete = true;
     for (uint32_t i = 0; i < stage->n_inputs; i++) {

@@ -1,0 +1,141 @@
+"""More state and longer windows than memory: what is kept from batch to batch goes to disk beyond
+its share, comes back, and the app stays within limits.memory."""
+import os
+import unittest
+
+import scenario
+from scenario import BUG
+from test_spill import FEW, MIB, Spilling
+
+
+class Kept(Spilling):
+    def keep(self, streams, n, **more):
+        """An app over numbers, with a key for each of n of them."""
+        keys = {"from": "in", "select": {
+            "k": "cast(value %% %d as string) || ' is a key'" % n, "v": "value"}}
+        return self.app({"in": {"type": "rate", "rows_per_second": more.pop("rate", n)}},
+                        dict(streams, keys=keys),
+                        {"out": {"from": "total", "type": "file", "dir": "out"}}, interval="1s",
+                        **more)
+
+    def expect_all(self, run, n):
+        """Each key was there once, and is what it should be."""
+        self.assertRows(self.collect_rows(), [
+            {"keys": n, "rows": n, "least": "0 is a key",
+             "most": max("%d is a key" % i for i in (n - 1, n // 10 * 10 - 1, 99999)), "wrong": 0}])
+        self.assertEqual(run.last()["failed_batches"], 0)
+        self.assertEqual(run.last()["executors_lost"], 0)
+        if not FEW:
+            self.assertGreater(run.last()["spilled_bytes"], 100 * MIB)
+
+    @staticmethod
+    def total(n):
+        return {"keys": "count()", "rows": "sum(n)", "least": "min(k)", "most": "max(k)",
+                "wrong": "count() filter (where k <> cast(v %% %d as string) || ' is a key')" % n}
+
+
+class ManyKeys(Kept):
+    N = 200000 if FEW else 10000000
+    LIMITS = {"memory": "256MiB", "block": "1MiB"}
+
+    def test_in_a_state(self):
+        tmp = self.path("tmp")
+        os.mkdir(tmp)
+        app = self.keep({"st": {"from": "keys", "state": {"key": ["k"], "set": {
+                             "n": "coalesce(state.n, 0) + count()", "v": "max(v)"}}},
+                         "total": {"from": "st", "aggregate": self.total(self.N)}},
+                        self.N, limits=self.LIMITS, checkpoint={"dir": "state"})
+        run = self.run_within(app, 256 * MIB)
+        self.expect_all(run, self.N)
+        for folder, _, files in os.walk(self.path("state")):
+            self.assertFalse([name for name in files if "spill" in name], folder)
+
+    def test_in_a_window(self):
+        app = self.keep({"w": {"from": "keys", "window": {"size": "3s", "slide": "1s"},
+                               "group_by": ["k"], "aggregate": {"n": "count()", "v": "sum(v)"}},
+                         "total": {"from": "w", "aggregate": self.total(self.N)}},
+                        self.N, limits=self.LIMITS)
+        run = self.run_within(app, 256 * MIB)
+        self.expect_all(run, self.N)
+
+
+class Batches(Kept):
+    """Keys that come again, in little memory."""
+    KEYS, RATE = 40000 if FEW else 150000, 30000 if FEW else 120000
+    LITTLE = {"executors": {"count": 1, "memory": "16MiB"},
+              "limits": {"memory": "48MiB", "block": "256KiB"}}
+
+    def run_some(self, streams, **more):
+        """Runs some batches; returns the app's run, and how many rows each batch time brought."""
+        app = self.app({"in": {"type": "rate", "rows_per_second": self.RATE}},
+                       dict(streams, b={"from": "in", "aggregate": {"n": "count()"}},
+                            keys={"from": "in", "select": {
+                                "k": "cast(value * 7919 %% %d as string) || ' as a longer key'"
+                                     % self.KEYS, "v": "value"}}),
+                       {"out": {"from": "total", "type": "file", "dir": "out"},
+                        "rows": {"from": "b", "type": "file", "dir": "rows"}}, interval="1s",
+                       **dict(self.LITTLE, **more))
+        run = self.start(app)
+        run.until(lambda: len(self.folders("rows")) >= 7, "seven batches", 8 * scenario.PATIENCE)
+        run.stop()
+        rows = {time_ms: row["n"] for time_ms, (row,) in self.collect("rows").items()}
+        self.assertEqual(run.last()["failed_batches"], 0)
+        if not FEW:
+            self.assertGreater(run.last()["spilled_bytes"], MIB)
+        return rows
+
+    def test_a_state(self):
+        rows = self.run_some({
+            "st": {"from": "keys", "state": {"key": ["k"], "timeout": "1h", "set": {
+                "n": "coalesce(state.n, 0) + count()", "v": "max(v)"}}},
+            "all": {"from": "st", "snapshot": True},
+            "total": {"from": "all", "aggregate": {"keys": "count()", "n": "sum(n)",
+                                                   "v": "max(v)"}}})
+        self.check_totals(rows, lambda t, start: True)
+
+    def test_a_window(self):
+        rows = self.run_some({
+            "w": {"from": "keys", "window": {"size": "3s", "slide": "1s"}, "group_by": ["k"],
+                  "aggregate": {"n": "count()", "v": "max(v)"}},
+            "total": {"from": "w", "aggregate": {"keys": "count()", "n": "sum(n)",
+                                                 "v": "max(v)"}}})
+        self.check_totals(rows, lambda t, start: t > start - 3000)
+
+    def test_a_window_of_rows(self):
+        rows = self.run_some({
+            "w": {"from": "keys", "window": {"size": "3s", "slide": "1s"}},
+            "g": {"from": "w", "group_by": ["k"], "aggregate": {"n": "count()", "v": "max(v)"}},
+            "total": {"from": "g", "aggregate": {"keys": "count()", "n": "sum(n)",
+                                                 "v": "max(v)"}}})
+        self.check_totals(rows, lambda t, start: t > start - 3000)
+
+    def check_totals(self, rows, held):
+        """Each output is of the rows of the batches that are held then."""
+        found = 0
+        for time_ms, (total,) in self.collect().items():
+            times = [t for t in rows if t <= time_ms]
+            end = sum(rows[t] for t in times)
+            n = sum(rows[t] for t in times if held(t, time_ms))
+            if n == 0:
+                continue
+            self.assertEqual(total, {"keys": min(n, self.KEYS), "n": n, "v": end - 1})
+            found += 1
+        self.assertGreater(found, 3)
+
+
+class Limits(Kept):
+    @unittest.skipIf(FEW, "there is less than memory")
+    def test_a_limit_that_is_reached(self):
+        n = 1000000
+        app = self.keep({"st": {"from": "keys", "state": {"key": ["k"], "set": {"n": "count()",
+                                                                                "v": "max(v)"}}},
+                         "total": {"from": "st", "aggregate": self.total(n)}}, n,
+                        executors={"count": 1, "memory": "32MiB"},
+                        limits={"memory": "64MiB", "block": "1MiB", "spill": "30MiB"})
+        run = self.run_now(app, status=BUG)
+        self.assertIn("limits.spill", run.log())
+        self.assertIn("was given up", run.log())
+
+
+if __name__ == "__main__":
+    scenario.main()
