@@ -40,7 +40,6 @@ typedef struct connection {
         size_t bytes;      /* of these, with their overhead */
         bool knows;        /* this side knows the connection: it gets LOST */
     } directions[SIDES];
-    struct connection *next;
 } connection;
 
 struct ds_simnet {
@@ -49,8 +48,9 @@ struct ds_simnet {
     int64_t now_us;
     uint64_t last_peer;
     uint64_t last_number;
-    connection *connections; /* those of which anything is left */
-    event **heap;            /* the earliest first */
+    connection **connections; /* by peer; NULL: nothing is left of it */
+    size_t connections_capacity;
+    event **heap; /* the earliest first */
     size_t n_events, capacity;
     event *delivered; /* lent out by the last ds_simnet_deliver */
 };
@@ -108,18 +108,12 @@ static event *pop(ds_simnet *net)
 
 static connection *find(const ds_simnet *net, uint64_t peer)
 {
-    connection *c = net->connections;
-    while (c != NULL && c->peer != peer)
-        c = c->next;
-    return c;
+    return peer > 0 && peer <= net->last_peer ? net->connections[peer] : NULL;
 }
 
 static void forget(ds_simnet *net, connection *c)
 {
-    connection **link = &net->connections;
-    while (*link != c)
-        link = &(*link)->next;
-    *link = c->next;
+    net->connections[c->peer] = NULL;
     free(c);
 }
 
@@ -177,8 +171,12 @@ uint64_t ds_simnet_connect(ds_simnet *net, int64_t now_us)
     set_now(net, now_us);
     connection *c = ds_calloc(1, sizeof *c);
     c->peer = ++net->last_peer;
-    c->next = net->connections;
-    net->connections = c;
+    if (c->peer >= net->connections_capacity) {
+        net->connections_capacity = net->connections_capacity * 2 + 64;
+        net->connections =
+            ds_realloc(net->connections, net->connections_capacity, sizeof(connection *));
+    }
+    net->connections[c->peer] = c;
     c->directions[TO_CLIENT].knows = true;
     add_event(net, c, TO_SERVER, DS_LINK_OPENED, NULL, 0, arrival(net, &c->directions[TO_SERVER]));
     return c->peer;
@@ -345,8 +343,9 @@ void ds_simnet_free(ds_simnet *net)
         return;
     while (net->n_events > 0)
         free(pop(net));
-    while (net->connections != NULL)
-        forget(net, net->connections);
+    for (uint64_t peer = 1; peer <= net->last_peer; peer++)
+        free(net->connections[peer]);
+    free(net->connections);
     free(net->delivered);
     free(net->heap);
     free(net);

@@ -44,22 +44,17 @@ static void end_faults(void *arg, ds_sim_event *event)
     ds_simnet_set_faults(sim->net, &(ds_simnet_faults){0});
 }
 
-static bool works(const ds_sim_executor *x)
-{
-    return x->living && x->started && !x->hung;
-}
-
 /* Any that works; NULL if there is none. */
 static ds_sim_executor *any_executor(ds_sim *sim)
 {
     uint32_t working = 0;
     for (uint32_t i = 0; i < sim->n_executors; i++)
-        working += works(sim->executors[i]);
+        working += ds_sim_executor_works(sim->executors[i]);
     if (working == 0)
         return NULL;
     uint64_t chosen = ds_random_below(&sim->random, working);
     for (uint32_t i = 0;; i++)
-        if (works(sim->executors[i]) && chosen-- == 0)
+        if (ds_sim_executor_works(sim->executors[i]) && chosen-- == 0)
             return sim->executors[i];
 }
 
@@ -82,6 +77,7 @@ static void hang(ds_sim *sim)
     ds_sim_trace(sim, "executor %" PRIu64 " hangs", x->id);
     sim->figures.hung++;
     x->hung = true;
+    ds_sim_wakes_set(&sim->wakes, x->place, INT64_MAX);
 }
 
 /* Whether it is time for the next death that is planned. One during a batch that has no tasks comes
@@ -209,25 +205,20 @@ static bool wake(ds_sim *sim)
         ds_sim_driver_step(sim, &(ds_driver_event){.kind = DS_DRIVER_TIME});
         return true;
     }
-    for (uint32_t i = 0; i < sim->n_executors; i++) {
-        ds_sim_executor *x = sim->executors[i];
-        if (works(x) && ds_executor_deadline_us(x->control) <= sim->now_us) {
-            ds_sim_executor_step(x, &(ds_executor_event){.kind = DS_EXECUTOR_TIME});
-            return true;
-        }
-    }
-    return false;
+    if (ds_sim_wakes_next_us(&sim->wakes) > sim->now_us)
+        return false;
+    ds_sim_executor *x = sim->executors[ds_sim_wakes_first(&sim->wakes)];
+    DS_ASSERT(ds_sim_executor_works(x));
+    ds_sim_executor_step(x, &(ds_executor_event){.kind = DS_EXECUTOR_TIME});
+    return true;
 }
 
 /* When the next thing happens. */
 static int64_t next_us(const ds_sim *sim)
 {
     int64_t next = earlier(ds_sim_queue_next_us(&sim->queue), ds_simnet_next_us(sim->net));
-    next = earlier(next, driver_deadline_us(sim));
-    for (uint32_t i = 0; i < sim->n_executors; i++)
-        if (works(sim->executors[i]))
-            next = earlier(next, ds_executor_deadline_us(sim->executors[i]->control));
-    return next;
+    next = earlier(next, ds_sim_wakes_next_us(&sim->wakes));
+    return earlier(next, driver_deadline_us(sim));
 }
 
 /* Lets one thing happen, or moves the clock to the next. False if there is none. */
@@ -266,13 +257,13 @@ static bool advance(ds_sim *sim)
 static void let_executors_end(ds_sim *sim)
 {
     for (uint32_t i = 0; i < sim->n_executors; i++)
-        if (works(sim->executors[i]))
+        if (ds_sim_executor_works(sim->executors[i]))
             ds_simnet_close(sim->net, sim->executors[i]->peer, true, sim->now_us);
     bool any = true;
     while (any && advance(sim)) {
         any = false;
         for (uint32_t i = 0; i < sim->n_executors; i++)
-            any = any || works(sim->executors[i]);
+            any = any || ds_sim_executor_works(sim->executors[i]);
     }
 }
 
@@ -338,6 +329,8 @@ void ds_sim_free(ds_sim *sim)
     for (uint32_t i = 0; i < sim->n_executors; i++)
         ds_sim_executor_free(sim->executors[i]);
     free(sim->executors);
+    free(sim->peers);
+    ds_sim_wakes_fini(&sim->wakes);
     ds_sim_queue_fini(&sim->queue);
     ds_simnet_free(sim->net);
     ds_sim_driver_end(sim);

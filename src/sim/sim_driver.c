@@ -43,7 +43,9 @@ static void port_launch(void *arg, uint64_t executor_id, const uint8_t *token)
     ds_sim *sim = arg;
     DS_ASSERT(sim->first_executor + executor_id == sim->n_executors + 1);
     sim->executors = ds_realloc(sim->executors, sim->n_executors + 1, sizeof(ds_sim_executor *));
-    sim->executors[sim->n_executors++] = ds_sim_executor_new(sim, executor_id, token);
+    sim->executors[sim->n_executors] = ds_sim_executor_new(sim, executor_id, token);
+    sim->executors[sim->n_executors]->place = sim->n_executors;
+    sim->n_executors++;
     sim->figures.launched++;
 }
 
@@ -128,13 +130,9 @@ void ds_sim_deliver(ds_sim *sim, const ds_simnet_delivery *delivery)
         deliver_to_driver(sim, &delivery->event);
         return;
     }
-    for (uint32_t i = 0; i < sim->n_executors; i++) {
-        ds_sim_executor *x = sim->executors[i];
-        if (x->living && x->started && x->peer == delivery->event.peer) {
-            ds_sim_executor_deliver(x, &delivery->event);
-            return;
-        }
-    }
+    uint64_t peer = delivery->event.peer;
+    DS_ASSERT(peer < sim->n_peers && sim->peers[peer]->peer == peer);
+    ds_sim_executor_deliver(sim->peers[peer], &delivery->event);
 }
 
 /* ---- stores ---- */

@@ -247,6 +247,20 @@ ds_sim_executor *ds_sim_executor_new(ds_sim *sim, uint64_t id, const uint8_t *to
     return x;
 }
 
+/* Peers are counted up. */
+static void connect_to_driver(ds_sim_executor *x)
+{
+    ds_sim *sim = x->sim;
+    x->peer = ds_simnet_connect(sim->net, sim->now_us);
+    uint64_t n = sim->n_peers;
+    if (x->peer >= n) {
+        sim->n_peers = 2 * x->peer + 16;
+        sim->peers = ds_realloc(sim->peers, sim->n_peers, sizeof(ds_sim_executor *));
+        memset(sim->peers + n, 0, (sim->n_peers - n) * sizeof(ds_sim_executor *));
+    }
+    sim->peers[x->peer] = x;
+}
+
 static void start(void *arg, ds_sim_event *event)
 {
     ds_sim *sim = arg;
@@ -282,9 +296,14 @@ static void start(void *arg, ds_sim_event *event)
                                      .end = port_end};
     x->control = ds_executor_new(&config, &ports);
     x->started = true;
-    x->peer = ds_simnet_connect(sim->net, sim->now_us);
+    connect_to_driver(x);
     ds_sim_trace(sim, "executor %" PRIu64 " starts", x->id);
     ds_sim_executor_step(x, &(ds_executor_event){.kind = DS_EXECUTOR_STARTED});
+}
+
+bool ds_sim_executor_works(const ds_sim_executor *x)
+{
+    return x->living && x->started && !x->hung;
 }
 
 /* Whatever it held is gone, but for what others hold open. */
@@ -298,6 +317,7 @@ static void die(ds_sim_executor *x, bool flush, const char *why)
         x->first = task->next;
         drop_task(&task->event);
     }
+    ds_sim_wakes_set(&x->sim->wakes, x->place, INT64_MAX);
     ds_sim_saves_end(x);
     ds_sim_receivers_end(x);
     ds_executor_free(x->control);
@@ -333,8 +353,10 @@ void ds_sim_executor_step(ds_sim_executor *x, ds_executor_event *event)
         return;
     event->now_us = x->sim->now_us;
     ds_executor_step(x->control, event);
-    if (!x->ended)
+    if (!x->ended) {
+        ds_sim_wakes_set(&x->sim->wakes, x->place, ds_executor_deadline_us(x->control));
         return;
+    }
     count_leaks(x);
     die(x, true, "it ended");
 }

@@ -8,6 +8,7 @@
 #include "receiver/block_log.h"
 #include "sim/sim_app.h"
 #include "sim/sim_queue.h"
+#include "sim/sim_wakes.h"
 
 /* A block that is being written to the log. */
 typedef struct ds_sim_unlogged {
@@ -33,6 +34,7 @@ typedef struct ds_sim_task ds_sim_task;
 typedef struct ds_sim_executor {
     ds_sim *sim;
     uint64_t id;
+    uint32_t place; /* in the list */
     uint8_t token[DS_TOKEN_BYTES];
     bool remote;
     bool started, living;
@@ -87,6 +89,9 @@ struct ds_sim {
     uint64_t generation; /* of the driver's process: what was planned for one before is void */
     struct ds_recovered *recovered;
     ds_sim_executor **executors;
+    ds_sim_wakes wakes;      /* of them */
+    ds_sim_executor **peers; /* by peer: who has it, or had it; NULL: nobody */
+    uint64_t n_peers;
     uint32_t n_executors, first_executor; /* of this driver: by first_executor + id - 1 */
     uint64_t last_dead_peer;              /* of drivers before */
     ds_sim_store *stores;
@@ -155,6 +160,8 @@ void ds_sim_executor_free(ds_sim_executor *executor);
 void ds_sim_executor_step(ds_sim_executor *executor, ds_executor_event *event);
 /* A message or the loss of its connection. */
 void ds_sim_executor_deliver(ds_sim_executor *executor, const ds_link_event *event);
+/* True if its control can be stepped. */
+bool ds_sim_executor_works(const ds_sim_executor *executor);
 /* Ends the process at once. No effect if it is dead. */
 void ds_sim_executor_kill(ds_sim_executor *executor, const char *why);
 
