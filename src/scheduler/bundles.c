@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define BUNDLE_TASKS 256u /* of one message */
+#define FEW_TASKS 4u      /* it has room for at once */
 #define BUNDLE_INPUTS 50000u
 #define BUNDLE_SAVED 20000u
 #define BUNDLE_BYTES ((size_t)8 << 20) /* about; a message has twice as much room */
@@ -12,9 +13,10 @@
 #define SAVED_BYTES ((size_t)96)       /* of a saved part, likewise */
 
 struct ds_bundle {
+    ds_bundle *next;
     ds_executor_entry *to;
     ds_task *tasks;
-    uint32_t n, n_inputs, n_saved;
+    uint32_t n, capacity, n_inputs, n_saved;
     size_t bytes;
 };
 
@@ -46,24 +48,33 @@ static size_t bytes_of(const ds_task *task)
 
 ds_arena *ds_bundles_arena(ds_bundles *bundles)
 {
-    if (bundles->arena == NULL) {
-        bundles->arena = ds_arena_new(NULL);
-        bundles->bundles =
-            DS_ARENA_ARRAY(bundles->arena, ds_bundle, bundles->driver->registry.n + 1);
-    }
-    return bundles->arena;
+    return bundles->driver->round_arena;
 }
 
 static ds_bundle *bundle_of(ds_bundles *bundles, ds_executor_entry *entry)
 {
-    ds_arena *arena = ds_bundles_arena(bundles);
-    DS_ASSERT(entry->place < bundles->driver->registry.n);
-    ds_bundle *b = &bundles->bundles[entry->place];
-    if (b->tasks == NULL) {
-        b->to = entry;
-        b->tasks = DS_ARENA_ARRAY(arena, ds_task, BUNDLE_TASKS);
-    }
-    return b;
+    if (entry->bundle != NULL)
+        return entry->bundle;
+    ds_bundle *b = DS_ARENA_NEW(ds_bundles_arena(bundles), ds_bundle);
+    b->to = entry;
+    if (bundles->last != NULL)
+        bundles->last->next = b;
+    else
+        bundles->first = b;
+    bundles->last = b;
+    return entry->bundle = b;
+}
+
+/* Most rounds have but a few tasks for each. */
+static void make_room(ds_bundles *bundles, ds_bundle *b)
+{
+    if (b->n < b->capacity)
+        return;
+    b->capacity = b->capacity == 0 ? FEW_TASKS : b->capacity * 2;
+    ds_task *more = ds_arena_alloc(ds_bundles_arena(bundles), b->capacity * sizeof *more);
+    if (b->n > 0)
+        memcpy(more, b->tasks, b->n * sizeof *more);
+    b->tasks = more;
 }
 
 static bool has_room(const ds_bundle *b, const ds_task *task, size_t bytes)
@@ -79,6 +90,7 @@ void ds_bundles_add(ds_bundles *bundles, ds_executor_entry *to, const ds_task *t
     size_t bytes = bytes_of(task);
     if (!has_room(b, task, bytes))
         send_bundle(bundles->driver, b);
+    make_room(bundles, b);
     b->tasks[b->n++] = *task;
     b->n_inputs += task->n_inputs;
     b->n_saved += task->n_saved;
@@ -87,8 +99,13 @@ void ds_bundles_add(ds_bundles *bundles, ds_executor_entry *to, const ds_task *t
 
 void ds_bundles_send(ds_bundles *bundles)
 {
-    for (size_t i = 0; i < bundles->driver->registry.n && bundles->arena != NULL; i++)
-        send_bundle(bundles->driver, &bundles->bundles[i]);
-    ds_arena_free(bundles->arena);
-    *bundles = (ds_bundles){.driver = bundles->driver};
+    if (bundles->first == NULL)
+        return; /* as most rounds */
+    for (ds_bundle *b = bundles->first; b != NULL; b = b->next) {
+        DS_ASSERT(b->to->bundle == b);
+        send_bundle(bundles->driver, b);
+        b->to->bundle = NULL;
+    }
+    bundles->first = bundles->last = NULL;
+    ds_arena_reset(ds_bundles_arena(bundles));
 }

@@ -11,8 +11,7 @@ typedef struct ds_bundle ds_bundle;
 
 typedef struct ds_bundles {
     ds_driver *driver;
-    ds_arena *arena;    /* NULL: nothing was added */
-    ds_bundle *bundles; /* by place in the registry */
+    ds_bundle *first, *last; /* in the order in which executors were first given a task */
 } ds_bundles;
 
 /* The arena of a round: what tasks point to until they are sent may be in it. */

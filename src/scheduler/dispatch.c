@@ -69,7 +69,7 @@ static void add_run(ds_bundles *round, const ds_batch *batch, uint32_t stage_id,
     if (d->keyed[stage_id] != NULL)
         ds_driver_keyed_begins(d, ds_bundles_arena(round), &task);
     ds_bundles_add(round, entry, &task);
-    entry->running++;
+    ds_registry_begin_task(&d->registry, entry);
     d->progress.tasks++;
 }
 
@@ -89,6 +89,8 @@ static void hand_out(ds_bundles *round, const ds_batch *batch, uint32_t stage_id
 /* Who is slow is given nothing more until it comes to an end; unless everybody is. */
 static bool all_slow(const ds_driver *d)
 {
+    if (d->copies.n < ds_registry_count(&d->registry, DS_EXECUTOR_READY))
+        return false;
     for (size_t i = 0; i < d->registry.n; i++)
         if (d->registry.list[i]->state == DS_EXECUTOR_READY &&
             !ds_copies_slow(&d->copies, d->registry.list[i]->id))
@@ -96,25 +98,34 @@ static bool all_slow(const ds_driver *d)
     return true;
 }
 
+/* What an executor has to be, for a task. */
+typedef struct suitable {
+    const ds_driver *d;
+    uint64_t has_it; /* or 0: nobody */
+    uint64_t avoid;  /* or 0 */
+    bool slow;       /* it may be */
+} suitable;
+
+static bool is_suitable(const void *arg, const ds_executor_entry *entry)
+{
+    const suitable *s = arg;
+    return entry->id != s->has_it && entry->id != s->avoid &&
+           (s->slow || !ds_copies_slow(&s->d->copies, entry->id));
+}
+
 /* A task that failed somewhere goes elsewhere, if there is an elsewhere. */
 static ds_executor_entry *any_executor(ds_driver *d, const ds_batch_task *task, uint32_t ahead)
 {
-    ds_executor_entry *best = NULL;
-    bool slow = all_slow(d);
-    for (size_t i = 0; i < d->registry.n; i++) {
-        ds_executor_entry *entry = d->registry.list[i];
-        if (entry->state != DS_EXECUTOR_READY || entry->running >= ahead * entry->cores ||
-            (!slow && ds_copies_slow(&d->copies, entry->id)))
-            continue;
-        if (task->state == DS_TASK_RUNNING && task->executor_id == entry->id)
-            continue; /* it has it */
-        bool better = best == NULL || best->id == task->avoid ||
-                      (entry->id != task->avoid && (uint64_t)entry->running * best->cores <
-                                                       (uint64_t)best->running * entry->cores);
-        if (better)
-            best = entry;
-    }
-    return best;
+    DS_ASSERT(ahead > 0);
+    suitable s = {.d = d,
+                  .has_it = task->state == DS_TASK_RUNNING ? task->executor_id : 0,
+                  .avoid = task->avoid,
+                  .slow = all_slow(d)};
+    ds_executor_entry *best = ds_choice_best(&d->registry.by_running, ahead, is_suitable, &s);
+    if (best != NULL || s.avoid == 0)
+        return best;
+    s.avoid = 0;
+    return ds_choice_best(&d->registry.by_running, ahead, is_suitable, &s);
 }
 
 /* The owner of a key partition: who keeps what is kept of it, as long as it lives. One without an
@@ -125,18 +136,10 @@ ds_executor_entry *ds_driver_owner(ds_driver *d, uint32_t partition)
     ds_executor_entry *owner = ds_registry_find(&d->registry, d->owners[partition]);
     if (owner != NULL && owner->state == DS_EXECUTOR_READY)
         return owner;
-    owner = NULL;
-    for (size_t i = 0; i < d->registry.n; i++) {
-        ds_executor_entry *entry = d->registry.list[i];
-        if (entry->state != DS_EXECUTOR_READY)
-            continue;
-        if (owner == NULL ||
-            (uint64_t)entry->owned * owner->cores < (uint64_t)owner->owned * entry->cores)
-            owner = entry;
-    }
+    owner = ds_choice_best(&d->registry.by_owned, UINT32_MAX, NULL, NULL);
     if (owner == NULL)
         return NULL;
-    owner->owned++;
+    ds_registry_own(&d->registry, owner);
     d->owners[partition] = owner->id;
     return owner;
 }
@@ -584,9 +587,7 @@ static void on_result(ds_driver *d, ds_executor_entry *from, const ds_task_resul
         task = task_of(d, batch, from, result);
     if (task == NULL)
         return;
-    DS_ASSERT(from->running > 0);
-    DS_ASSERT(from->state == DS_EXECUTOR_READY);
-    from->running--;
+    ds_registry_end_task(&d->registry, from);
     if (d->keyed[result->stage] != NULL)
         ds_driver_keyed_ends(d, result->stage, result->partition);
     if (batch->state == DS_BATCH_FAILED) {

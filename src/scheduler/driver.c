@@ -60,6 +60,8 @@ ds_driver *ds_driver_new(const ds_driver_config *config, const ds_driver_ports *
     d->plan = config->plan;
     d->plan_text = ds_app_canonical(config->plan->app);
     ds_random_init(&d->random, config->seed);
+    ds_registry_init(&d->registry);
+    d->round_arena = ds_arena_new(NULL);
     d->relaunch_us = INT64_MAX;
     d->relaunch_wait_us = DS_RELAUNCH_US;
     d->n_intakes = d->plan->app->n_sources;
@@ -122,6 +124,7 @@ void ds_driver_free(ds_driver *d)
     ds_retained_fini(&d->retained);
     ds_driver_free_save(d);
     ds_registry_fini(&d->registry);
+    ds_arena_free(d->round_arena);
     free(d);
 }
 

@@ -147,11 +147,22 @@ static uint32_t count_owned(const ds_driver *d, uint64_t executor_id)
     return n;
 }
 
+static void check_chosen(const ds_choice *choice, const ds_executor_entry *entry)
+{
+    size_t at = entry->chosen[choice->load];
+    bool there = at < choice->n && choice->heap[at] == entry;
+    DS_ASSERT(there == (entry->state == DS_EXECUTOR_READY));
+}
+
 static void check_executor(const ds_driver *d, const ds_executor_entry *entry)
 {
     bool talks = entry->state == DS_EXECUTOR_INTRODUCED || entry->state == DS_EXECUTOR_READY;
     DS_ASSERT(entry->id <= d->registry.next_id);
     DS_ASSERT(talks == (entry->peer != 0));
+    DS_ASSERT(ds_registry_find(&d->registry, entry->id) == entry);
+    DS_ASSERT(!talks || ds_registry_of_peer(&d->registry, entry->peer) == entry);
+    check_chosen(&d->registry.by_running, entry);
+    check_chosen(&d->registry.by_owned, entry);
     DS_ASSERT(entry->state == DS_EXECUTOR_GONE || entry->hold_until_ms == INT64_MAX);
     if (entry->state == DS_EXECUTOR_GONE)
         return;
@@ -228,8 +239,13 @@ static void check_intake(const ds_driver *d, const ds_intake *intake)
     DS_ASSERT(!has_receiver(intake) || is_ready(d, intake->executor_id));
     for (size_t i = 0; i < intake->n_blocks; i++)
         check_waiting(d, intake, &intake->blocks[i]);
-    for (size_t i = 0; i < intake->n_files; i++)
-        DS_ASSERT(intake->files[i].taken <= intake->files[i].size);
+    size_t unread = 0;
+    for (size_t i = 0; i < intake->n_files; i++) {
+        const ds_seen_file *file = &intake->files[i];
+        DS_ASSERT(file->taken <= file->size);
+        unread += file->size != UINT64_MAX && file->taken < file->size;
+    }
+    DS_ASSERT(unread == intake->n_unread);
     for (uint32_t i = 0; i < intake->tail.n; i++)
         DS_ASSERT(i == 0 || intake->tail.files[i - 1].number < intake->tail.files[i].number);
 }
@@ -258,16 +274,29 @@ static void check_tick(const ds_driver *d)
         DS_ASSERT(is_ready(d, d->tick.cuts_due[i]));
 }
 
+static void check_registry(const ds_driver *d)
+{
+    uint32_t n[DS_EXECUTOR_STATES] = {0};
+    uint64_t used = 0;
+    for (size_t i = 0; i < d->registry.n; i++) {
+        DS_ASSERT(d->registry.list[i]->place == i);
+        check_executor(d, d->registry.list[i]);
+        n[d->registry.list[i]->state]++;
+        used += d->registry.list[i]->used_bytes;
+    }
+    for (uint32_t state = 0; state < DS_EXECUTOR_STATES; state++)
+        DS_ASSERT(n[state] == ds_registry_count(&d->registry, (ds_executor_state)state));
+    DS_ASSERT(n[DS_EXECUTOR_READY] == d->registry.by_running.n);
+    DS_ASSERT(used == d->registry.used_bytes);
+}
+
 void ds_driver_check(const ds_driver *d)
 {
     if (d->phase == DS_PHASE_ENDED)
         return; /* whatever was under way is left as it was */
     check_batches(d);
     check_retained(d);
-    for (size_t i = 0; i < d->registry.n; i++) {
-        DS_ASSERT(d->registry.list[i]->place == i);
-        check_executor(d, d->registry.list[i]);
-    }
+    check_registry(d);
     check_partitions(d);
     check_save(d);
     for (uint32_t i = 0; i < d->n_intakes; i++)

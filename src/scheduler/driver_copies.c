@@ -94,8 +94,7 @@ bool ds_driver_copy_ends(ds_driver *d, ds_batch *batch, ds_executor_entry *from,
         swap(d, task, copy);
         return true;
     }
-    DS_ASSERT(from->running > 0);
-    from->running--;
+    ds_registry_end_task(&d->registry, from);
     ds_copies_remove(&d->copies, copy);
     d->progress.retries += counts;
     if (counts && result->status == DS_ERR_DATA)

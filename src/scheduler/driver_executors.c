@@ -143,10 +143,10 @@ static void on_hello(ds_driver *d, uint64_t peer, const ds_msg_hello *hello)
         return;
     }
     DS_ASSERT(entry->state == DS_EXECUTOR_LAUNCHED && entry->peer == 0 && peer != 0);
-    entry->peer = peer;
+    ds_registry_set_peer(&d->registry, entry, peer);
     entry->cores = hello->cores > 0 ? hello->cores : 1;
     entry->heard_us = d->now_us;
-    entry->state = DS_EXECUTOR_INTRODUCED;
+    ds_registry_set_state(&d->registry, entry, DS_EXECUTOR_INTRODUCED);
     ds_message welcome = {.type = DS_MSG_WELCOME};
     welcome.welcome = (ds_msg_welcome){.executor_id = entry->id,
                                        .app_id = d->plan->app->name,
@@ -170,7 +170,7 @@ static void on_plan_result(ds_driver *d, ds_executor_entry *entry, const ds_msg_
         ds_driver_lose(d, entry, result->message);
         return;
     }
-    entry->state = DS_EXECUTOR_READY;
+    ds_registry_set_state(&d->registry, entry, DS_EXECUTOR_READY);
     DS_ASSERT(entry->running == 0 && entry->owned == 0 && entry->receivers == 0);
     ds_driver_tell_tables(d, entry);
     d->ever_ready = true;
@@ -201,8 +201,9 @@ void ds_driver_on_message(ds_driver *d, uint64_t peer, const ds_message *message
     case DS_MSG_SAVED: ds_driver_on_saved(d, entry, &message->saved); break;
     case DS_MSG_CUT_DONE: ds_driver_on_cut_done(d, entry->id, message->cut_done.tick); break;
     case DS_MSG_HEARTBEAT:
-        entry->used_bytes = message->heartbeat.used_bytes + message->heartbeat.store_used;
-        entry->store_used = message->heartbeat.store_used;
+        ds_registry_use(&d->registry, entry,
+                        message->heartbeat.used_bytes + message->heartbeat.store_used,
+                        message->heartbeat.store_used);
         if (message->heartbeat.refused > entry->refused)
             d->progress.refused += message->heartbeat.refused - entry->refused;
         entry->refused = message->heartbeat.refused;
@@ -248,11 +249,11 @@ void ds_driver_lose(ds_driver *d, ds_executor_entry *entry, const char *why)
     DS_ASSERT(entry->hold_until_ms == INT64_MAX);
     if (!was_ready && entry->local)
         d->launch_failures++;
-    entry->state = DS_EXECUTOR_GONE;
+    ds_registry_set_state(&d->registry, entry, DS_EXECUTOR_GONE);
     entry->hold_until_ms = INT64_MAX; /* set when the next batch is allotted */
     if (entry->peer != 0)
         d->ports.close_peer(d->ports.arg, entry->peer);
-    entry->peer = 0;
+    ds_registry_set_peer(&d->registry, entry, 0);
     d->progress.executors_lost++;
     ds_log_warn("executor %" PRIu64 " was lost: %s", entry->id, why);
     if (entry->local)
@@ -393,9 +394,7 @@ void ds_driver_watch_executors(ds_driver *d)
 {
     relaunch(d);
     d->progress.executors = ds_registry_count(&d->registry, DS_EXECUTOR_READY);
-    d->progress.memory_bytes = 0;
-    for (size_t i = 0; i < d->registry.n; i++)
-        d->progress.memory_bytes += d->registry.list[i]->used_bytes;
+    d->progress.memory_bytes = d->registry.used_bytes;
     if (d->phase == DS_PHASE_STARTING)
         check_start(d);
     else if (d->phase != DS_PHASE_ENDED)

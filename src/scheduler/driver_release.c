@@ -134,9 +134,10 @@ static void count_held(ds_driver *d, const ds_batch *batch, bool more)
         ds_executor_entry *entry = ds_registry_find(&d->registry, batch->held[i].executor_id);
         if (entry == NULL)
             continue;
-        DS_ASSERT(more || entry->retained_bytes >= batch->held[i].bytes);
-        entry->retained_bytes += more ? batch->held[i].bytes : 0;
-        entry->retained_bytes -= more ? 0 : batch->held[i].bytes;
+        uint64_t bytes = batch->held[i].bytes;
+        DS_ASSERT(more || entry->retained_bytes >= bytes);
+        ds_registry_retain(&d->registry, entry,
+                           more ? entry->retained_bytes + bytes : entry->retained_bytes - bytes);
     }
 }
 

@@ -246,7 +246,7 @@ static void hand_out(ds_bundles *round, const ds_batch *batch, uint32_t stage_id
     k->replaying = true;
     k->replay_ms = batch->time_ms;
     ds_bundles_add(round, owner, &task);
-    owner->running++;
+    ds_registry_begin_task(&d->registry, owner);
     d->progress.tasks++;
 }
 
@@ -312,8 +312,8 @@ void ds_driver_on_replayed(ds_driver *d, ds_executor_entry *from, const ds_task_
     if (!k->replaying || d->owners[result->partition] != from->id ||
         k->replay_ms != result->batch_ms || DS_REPLAY_ATTEMPTS + k->replays != result->attempt)
         return;
-    DS_ASSERT(from->running > 0 && k->busy && k->behind);
-    from->running--;
+    DS_ASSERT(k->busy && k->behind);
+    ds_registry_end_task(&d->registry, from);
     k->busy = k->replaying = false;
     if (result->status != DS_OK) {
         on_failure(d, k, result);

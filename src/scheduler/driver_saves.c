@@ -23,9 +23,8 @@
 #include <string.h>
 
 #define MOST_RETAINED 1000u /* batches; then a save is due */
-#define RETAINED_SHARE 8u   /* of a store: pieces of retained batches may have one such part */
-#define FULL 4u             /* times as much as makes a save due: then there is no room for more */
-#define MOST_VERSIONS 4u    /* of a table, which retained batches refer to */
+#define FULL DS_RETAINED_FULL
+#define MOST_VERSIONS 4u          /* of a table, which retained batches refer to */
 #define RETRY_US INT64_C(1000000) /* after a save that failed, doubled */
 #define RETRY_MOST_US INT64_C(60000000)
 
@@ -64,11 +63,8 @@ static bool is_crowded(const ds_driver *d)
 {
     if (ds_retained_count(&d->retained) > MOST_RETAINED)
         return true;
-    for (size_t i = 0; i < d->registry.n; i++) {
-        const ds_executor_entry *entry = d->registry.list[i];
-        if (entry->retained_bytes > entry->store_bytes / RETAINED_SHARE)
-            return true;
-    }
+    if (d->registry.n_crowded > 0)
+        return true;
     for (uint32_t i = 0; i < d->n_tables; i++)
         if (d->tables[i].n_versions > MOST_VERSIONS)
             return true;
@@ -80,12 +76,8 @@ static bool is_full(const ds_driver *d)
 {
     if (ds_retained_count(&d->retained) > FULL * MOST_RETAINED)
         return true;
-    for (size_t i = 0; i < d->registry.n; i++) {
-        const ds_executor_entry *entry = d->registry.list[i];
-        if (entry->retained_bytes >
-            (entry->store_bytes + entry->spill_bytes) / RETAINED_SHARE * FULL)
-            return true;
-    }
+    if (d->registry.n_full > 0)
+        return true;
     for (uint32_t i = 0; i < d->n_tables; i++)
         if (d->tables[i].n_versions > FULL * MOST_VERSIONS && ds_retained_count(&d->retained) > 0)
             return true;

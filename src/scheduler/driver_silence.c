@@ -78,8 +78,6 @@ void ds_driver_lose_silent(ds_driver *d)
 
 int64_t ds_driver_silence_deadline(const ds_driver *d)
 {
-    for (size_t i = 0; i < d->registry.n && d->config.heartbeat_ms > 0; i++)
-        if (d->registry.list[i]->state != DS_EXECUTOR_GONE)
-            return d->looked_us + heartbeat_us(d) / 4;
-    return INT64_MAX;
+    bool any = d->registry.n > ds_registry_count(&d->registry, DS_EXECUTOR_GONE);
+    return any && d->config.heartbeat_ms > 0 ? d->looked_us + heartbeat_us(d) / 4 : INT64_MAX;
 }

@@ -111,6 +111,7 @@ struct ds_driver {
     int64_t behind_shown_us; /* 0: batches keep up */
 
     ds_registry registry;
+    ds_arena *round_arena; /* of the tasks that leave together (bundles.h) */
     int64_t started_us;
     uint32_t launch_failures;
     int64_t relaunch_us, relaunch_wait_us; /* when the next replacement starts; INT64_MAX */

@@ -149,6 +149,20 @@ static void allot_blocks(ds_intake *intake, ds_batch *batch, ds_allotment *allot
 
 /* ---- files ---- */
 
+/* A size that is not known yet waits for the next listing. */
+static bool has_bytes(const ds_seen_file *file)
+{
+    return file->size != UINT64_MAX && file->taken < file->size;
+}
+
+static void set_file(ds_intake *intake, ds_seen_file *file, uint64_t size, uint64_t taken)
+{
+    intake->n_unread -= has_bytes(file);
+    file->size = size;
+    file->taken = taken;
+    intake->n_unread += has_bytes(file);
+}
+
 static size_t find_file(const ds_intake *intake, const char *name, bool *found)
 {
     size_t from = 0, to = intake->n_files;
@@ -188,9 +202,8 @@ void ds_intake_list(ds_intake *intake, const ds_listed_file *files, uint32_t n_f
         if (file->size != UINT64_MAX)
             continue; /* once is enough, whatever becomes of it */
         /* A file known from a checkpoint has bytes taken, and its size only now. */
-        file->size = files[i].size > file->taken ? files[i].size : file->taken;
-        if (skip_existing)
-            file->taken = file->size;
+        uint64_t size = files[i].size > file->taken ? files[i].size : file->taken;
+        set_file(intake, file, size, skip_existing ? size : file->taken);
     }
     intake->listed = true;
 }
@@ -198,23 +211,8 @@ void ds_intake_list(ds_intake *intake, const ds_listed_file *files, uint32_t n_f
 void ds_intake_taken(ds_intake *intake, const char *name, uint64_t size, uint64_t taken)
 {
     ds_seen_file *file = add_file(intake, name);
-    file->size = size >= taken ? size : UINT64_MAX;
-    if (taken > file->taken)
-        file->taken = taken;
-}
-
-/* A size that is not known yet waits for the next listing. */
-static bool has_bytes(const ds_seen_file *file)
-{
-    return file->size != UINT64_MAX && file->taken < file->size;
-}
-
-static bool has_files(const ds_intake *intake)
-{
-    for (size_t i = 0; i < intake->n_files; i++)
-        if (has_bytes(&intake->files[i]))
-            return true;
-    return false;
+    set_file(intake, file, size >= taken ? size : UINT64_MAX,
+             taken > file->taken ? taken : file->taken);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -246,7 +244,7 @@ static void take_piece(ds_intake *intake, ds_seen_file *file, ds_batch *batch, u
                    .to = to,
                    .position = file->taken,
                    .path = ds_arena_printf(batch->arena, "%s/%s", intake->source->dir, file->name)};
-    file->taken = to;
+    set_file(intake, file, file->size, to);
 }
 
 static void allot_files(ds_intake *intake, ds_batch *batch, uint64_t block_bytes,
@@ -254,7 +252,7 @@ static void allot_files(ds_intake *intake, ds_batch *batch, uint64_t block_bytes
 {
     uint64_t left = intake->most_bytes;
     uint32_t capacity = 0;
-    for (size_t i = 0; i < intake->n_files && left > 0; i++) {
+    for (size_t i = 0; i < intake->n_files && intake->n_unread > 0 && left > 0; i++) {
         ds_seen_file *file = &intake->files[i];
         while (has_bytes(file) && left > 0 && allotment->n_inputs < DS_FILES_BATCH_PIECES) {
             uint64_t before = file->taken;
@@ -338,7 +336,7 @@ bool ds_intake_has_more(const ds_intake *intake)
     if (intake->source->batches != NULL)
         return has_lists(intake);
     switch (intake->source->type) {
-    case DS_SOURCE_FILES: return has_files(intake);
+    case DS_SOURCE_FILES: return intake->n_unread > 0;
     case DS_SOURCE_TAIL: return ds_tail_files_more(&intake->tail);
     case DS_SOURCE_RATE: return intake->phase != DS_INTAKE_ENDED;
     default: return intake->n_blocks > 0;

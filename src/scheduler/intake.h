@@ -65,6 +65,7 @@ typedef struct ds_intake {
     /* files */
     ds_seen_file *files; /* sorted by name */
     size_t n_files, files_capacity;
+    size_t n_unread;     /* of them, those of which bytes are left */
     uint64_t most_bytes; /* for one batch */
     bool listed;         /* at least once since the start */
     bool ever_listed;    /* the same, or before a restart */

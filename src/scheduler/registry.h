@@ -13,20 +13,27 @@
 #define DS_SCHEDULER_REGISTRY_H
 
 #include "rpc/message.h"
+#include "scheduler/choice.h"
+#include "scheduler/id_map.h"
 
 #define DS_BULK_URL_BYTES 160u
+#define DS_RETAINED_SHARE 8u /* of a store: pieces of retained batches may have one such part */
+#define DS_RETAINED_FULL 4u  /* times as much as makes a save due: then there is no room for more  \
+                              */
 
 typedef enum ds_executor_state {
     DS_EXECUTOR_LAUNCHED,
     DS_EXECUTOR_INTRODUCED,
     DS_EXECUTOR_READY,
     DS_EXECUTOR_GONE,
+    DS_EXECUTOR_STATES,
 } ds_executor_state;
 
 typedef struct ds_executor_entry {
     uint64_t id;
-    size_t place;  /* in the list */
-    uint64_t peer; /* 0: not connected */
+    size_t place;            /* in the list */
+    size_t chosen[DS_LOADS]; /* READY: its places in the choices */
+    uint64_t peer;           /* 0: not connected */
     ds_executor_state state;
     uint32_t slot; /* the lowest number that none had which lived when it came */
     bool local;    /* launched by this driver */
@@ -40,19 +47,28 @@ typedef struct ds_executor_entry {
     uint64_t used_bytes;                     /* as last told, with store_used */
     uint64_t store_used;
     uint64_t refused;
-    uint32_t running;        /* tasks there now */
-    uint32_t owned;          /* key partitions that live there */
-    uint32_t receivers;      /* running there */
-    uint64_t retained_bytes; /* in its store: pieces of retained batches */
-    int64_t hold_until_ms;   /* GONE: the store is needed until this batch is committed */
+    uint32_t running;         /* tasks there now */
+    uint32_t owned;           /* key partitions that live there */
+    uint32_t receivers;       /* running there */
+    struct ds_bundle *bundle; /* of the round (bundles.h); NULL: nothing is sent to it yet */
+    uint64_t retained_bytes;  /* in its store: pieces of retained batches */
+    int64_t hold_until_ms;    /* GONE: the store is needed until this batch is committed */
 } ds_executor_entry;
 
 typedef struct ds_registry {
     ds_executor_entry **list;
     size_t n, capacity;
     uint64_t next_id;
+    ds_id_map ids, peers;                /* entries */
+    uint32_t states[DS_EXECUTOR_STATES]; /* how many are in each */
+    ds_choice by_running, by_owned;      /* of those that are READY */
+    uint64_t used_bytes;                 /* of all */
+    uint32_t n_crowded,
+        n_full; /* whose stores hold too much of retained batches for long; at all */
 } ds_registry;
 
+/* The registry begins empty: all zero but for what this sets. */
+void ds_registry_init(ds_registry *registry);
 /* Frees the entries and the list. */
 void ds_registry_fini(ds_registry *registry);
 /* Adds an entry with a fresh id; it stays until ds_registry_remove. */
@@ -60,6 +76,17 @@ ds_executor_entry *ds_registry_add(ds_registry *registry);
 void ds_registry_remove(ds_registry *registry, ds_executor_entry *entry);
 ds_executor_entry *ds_registry_find(const ds_registry *registry, uint64_t id);
 ds_executor_entry *ds_registry_of_peer(const ds_registry *registry, uint64_t peer);
+/* Its state, its peer (0: none), its load and its use of memory are changed with these alone. */
+void ds_registry_set_state(ds_registry *registry, ds_executor_entry *entry,
+                           ds_executor_state state);
+void ds_registry_set_peer(ds_registry *registry, ds_executor_entry *entry, uint64_t peer);
+void ds_registry_begin_task(ds_registry *registry, ds_executor_entry *entry);
+void ds_registry_end_task(ds_registry *registry, ds_executor_entry *entry);
+void ds_registry_own(ds_registry *registry, ds_executor_entry *entry); /* one partition more */
+void ds_registry_use(ds_registry *registry, ds_executor_entry *entry, uint64_t used_bytes,
+                     uint64_t store_used);
+/* How much its store holds of retained batches. */
+void ds_registry_retain(ds_registry *registry, ds_executor_entry *entry, uint64_t bytes);
 /* How many are in a state. */
 uint32_t ds_registry_count(const ds_registry *registry, ds_executor_state state);
 
