@@ -27,8 +27,11 @@ typedef struct ds_choice {
     size_t n, capacity;
 } ds_choice;
 
+/* Empties it; the entries stay. */
 void ds_choice_fini(ds_choice *choice);
+/* Adds an entry, which has cores. */
 void ds_choice_add(ds_choice *choice, struct ds_executor_entry *entry);
+/* Takes out one that is there. */
 void ds_choice_remove(ds_choice *choice, struct ds_executor_entry *entry);
 /* Its load has changed. */
 void ds_choice_move(ds_choice *choice, struct ds_executor_entry *entry);

@@ -16,6 +16,7 @@ typedef struct ds_id_map {
     size_t n, n_slots; /* a power of two */
 } ds_id_map;
 
+/* Empties it; the values stay. */
 void ds_id_map_fini(ds_id_map *map);
 /* Adds a value (borrowed, not NULL) for an id that has none. */
 void ds_id_map_add(ds_id_map *map, uint64_t id, void *value);

@@ -18,8 +18,9 @@
 
 #define DS_BULK_URL_BYTES 160u
 #define DS_RETAINED_SHARE 8u /* of a store: pieces of retained batches may have one such part */
-#define DS_RETAINED_FULL 4u  /* times as much as makes a save due: then there is no room for more  \
-                              */
+#define DS_RETAINED_FULL                                                                           \
+    4u /* times as much as makes a save due: then there is no room for more                        \
+        */
 
 typedef enum ds_executor_state {
     DS_EXECUTOR_LAUNCHED,

@@ -13,6 +13,7 @@ typedef struct ds_sim_wakes {
     size_t leaves; /* a power of two; 0: nobody was ever set */
 } ds_sim_wakes;
 
+/* Nobody wants to be woken any more. */
 void ds_sim_wakes_fini(ds_sim_wakes *wakes);
 /* Sets the time of one (INT64_MAX: never). */
 void ds_sim_wakes_set(ds_sim_wakes *wakes, size_t index, int64_t time_us);

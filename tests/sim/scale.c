@@ -91,13 +91,13 @@ static void make_text(const scale *s, uint32_t executors, uint32_t sources, ds_b
     ds_buffer_append_text(text, "}}");
 }
 
-/* Two descriptors for the store of each executor, and what the rest needs. */
+/* A descriptor for the store of each executor, one for what it reads, and what the rest needs. */
 static bool raise_limit(uint32_t executors)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return false;
-    rlim_t wanted = (rlim_t)executors * 6 + 256;
+    rlim_t wanted = (rlim_t)executors * 2 + 256;
     if (limit.rlim_cur < wanted)
         limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
     return setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= wanted;
