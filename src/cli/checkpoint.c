@@ -5,6 +5,7 @@
 #include "receiver/block_log_read.h"
 #include "scheduler/checkpoint_view.h"
 #include "scheduler/journal.h"
+#include "scheduler/kept_check.h"
 #include "scheduler/metadata.h"
 
 #include <dirent.h>
@@ -123,6 +124,32 @@ static bool verify_logs(const char *dir)
     return whole;
 }
 
+/* What is saved of windows and state. */
+static bool verify_kept(const ds_checkpoint_view *view, const char *dir)
+{
+    ds_buffer folder = {0};
+    ds_kept_found found;
+    ds_error error;
+    if (view->kept.save == 0)
+        return true;
+    ds_buffer_printf(&folder, "%s/kept", dir);
+    ds_status status = ds_kept_check(ds_buffer_text(&folder), &view->kept, &found, &error);
+    printf("%s: %" PRIu64 " parts, %" PRIu64 " bytes", ds_buffer_text(&folder), found.n_parts,
+           found.bytes);
+    if (status != DS_OK)
+        printf("; damaged: %" PRIu64 " parts; %s", found.damaged, error.message);
+    printf("\n");
+    ds_buffer_fini(&folder);
+    return status == DS_OK;
+}
+
+static int verify_all(const ds_checkpoint_view *view, const char *dir)
+{
+    int result = verify(view);
+    bool kept = verify_kept(view, dir), logs = verify_logs(dir);
+    return flushed(kept && logs ? result : ds_status_exit(DS_ERR_IO));
+}
+
 static int look(const char *what, const char *dir)
 {
     ds_checkpoint_view view;
@@ -135,9 +162,7 @@ static int look(const char *what, const char *dir)
     } else {
         result = strcmp(what, "ls") == 0     ? list(&view)
                  : strcmp(what, "show") == 0 ? show(&view)
-                                             : verify(&view);
-        if (strcmp(what, "verify") == 0 && !verify_logs(dir) && result == 0)
-            result = ds_status_exit(DS_ERR_IO);
+                                             : verify_all(&view, dir);
     }
     ds_checkpoint_view_fini(&view);
     return result;
@@ -156,6 +181,8 @@ static ds_status try_plan(const ds_plan *plan, const char *dir, ds_error *error)
     if (recovered->warning != NULL)
         fprintf(stderr, "%s\n", recovered->warning);
     status = ds_recovered_check(recovered, plan, dir, error);
+    if (status == DS_OK)
+        status = ds_recovered_check_kept(recovered, plan, dir, error);
     ds_recovered_free(recovered);
     return status;
 }

@@ -28,6 +28,7 @@
 #include "rpc/url.h"
 #include "scheduler/append.h"
 #include "scheduler/commit.h"
+#include "scheduler/kept_check.h"
 #include "scheduler/kept_folder.h"
 #include "scheduler/metadata.h"
 #include "scheduler/sink_locks.h"
@@ -821,6 +822,7 @@ static ds_status open_checkpoint(driver_loop *loop, ds_recovered **recovered, ds
     if ((*recovered)->warning != NULL)
         ds_log_warn("%s", (*recovered)->warning);
     DS_TRY(ds_recovered_check(*recovered, loop->plan, app->checkpoint_dir, error));
+    DS_TRY(ds_recovered_check_kept(*recovered, loop->plan, app->checkpoint_dir, error));
     ds_log_info("going on from the checkpoint in %s: %u batches to finish", app->checkpoint_dir,
                 (*recovered)->n_batches);
     return ds_kept_folder_open(loop->kept_folder, &(*recovered)->kept, error);

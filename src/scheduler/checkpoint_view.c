@@ -195,8 +195,18 @@ static void note_time(ds_metadata_view *file, const json_t *record)
         file->last_ms = ms;
 }
 
+/* The chains that stand after a record. */
+static void note_kept(ds_checkpoint_view *view, const json_t *record)
+{
+    const json_t *kept =
+        strcmp(kind_of(record), "saved") == 0 ? record : json_object_get(record, "kept");
+    if (kept != NULL)
+        ds_journal_read_kept(view->arena, kept, &view->kept);
+}
+
 /* The state after all whole records; NULL if the first one is none. */
-static json_t *read_records(ds_metadata_view *file, const char *text, size_t length)
+static json_t *read_records(ds_checkpoint_view *view, ds_metadata_view *file, const char *text,
+                            size_t length)
 {
     const char *at = text, *end = text + length, *line;
     size_t line_length;
@@ -211,6 +221,7 @@ static json_t *read_records(ds_metadata_view *file, const char *text, size_t len
         if (record != NULL && bad == NULL) {
             file->records++;
             note_time(file, record);
+            note_kept(view, record);
             if (state != NULL)
                 fold(state, record);
             else if (strcmp(kind_of(record), "whole") == 0)
@@ -287,7 +298,8 @@ static ds_status read_file(ds_checkpoint_view *view, size_t i, ds_error *error)
     if (status == DS_OK) {
         file->bytes = text.length;
         json_decref(view->state);
-        view->state = read_records(file, text.length == 0 ? "" : text.data, text.length);
+        view->kept = (ds_recovered_kept){0};
+        view->state = read_records(view, file, text.length == 0 ? "" : text.data, text.length);
     }
     ds_buffer_fini(&text);
     return status;
@@ -295,7 +307,7 @@ static ds_status read_file(ds_checkpoint_view *view, size_t i, ds_error *error)
 
 ds_status ds_checkpoint_view_read(const char *dir, ds_checkpoint_view *view, ds_error *error)
 {
-    *view = (ds_checkpoint_view){0};
+    *view = (ds_checkpoint_view){.arena = ds_arena_new(NULL)};
     DS_TRY(list_files(dir, view, error));
     for (size_t i = 0; i < view->n_files; i++)
         DS_TRY(read_file(view, i, error));
@@ -308,4 +320,5 @@ void ds_checkpoint_view_fini(ds_checkpoint_view *view)
         free(view->files[i].path);
     free(view->files);
     json_decref(view->state);
+    ds_arena_free(view->arena);
 }

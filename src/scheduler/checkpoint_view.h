@@ -8,6 +8,7 @@
 #include "base/error.h"
 
 #include "base/json_source.h"
+#include "scheduler/journal_kept.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +28,8 @@ typedef struct ds_checkpoint_view {
     ds_metadata_view *files; /* the oldest first */
     size_t n_files;
     json_t *state; /* what the newest says, all its records taken together; NULL: nothing */
+    ds_recovered_kept kept; /* as the newest says; kept.save 0: nothing is saved */
+    ds_arena *arena;        /* of kept */
 } ds_checkpoint_view;
 
 /* Reads all metadata files of a folder. DS_ERR_NO_INPUT if there is no checkpoint, DS_ERR_IO if a

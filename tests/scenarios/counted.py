@@ -50,7 +50,7 @@ class Counted(scenario.Scenario):
     def feed(self, stop):
         """Files of a few lines each, at a steady rate; every line has a number."""
         choose = random.Random(SEED + 1)
-        number = 0
+        number = len(self.sent)
         while not stop.is_set():
             lines = []
             for _ in range(choose.randrange(1, 20)):

@@ -1,0 +1,166 @@
+"""What nobody expects of a disk: files that are cut short, have a flipped bit or are gone, folders
+that vanish while the app runs. Nothing is silently wrong afterwards: the output is exact, or the
+app says what is damaged and does not go on. docs/failures.md has the table."""
+import glob
+import json
+import os
+import shutil
+import threading
+
+import counted
+import scenario
+from scenario import WRONG_APP, IO_ERROR, read, until
+
+
+class Disasters(counted.Counted):
+    """Words counted in a state and a window, with a checkpoint; the oracle is exact."""
+
+    def setUp(self):
+        super().setUp()
+        self.sent = []
+        os.mkdir(self.path("in"))
+
+    def counted_app(self, **more):
+        settings = {"checkpoint": {"dir": "state", "every": "200ms"},
+                    "executors": {"count": 2, "cores": 1, "key_partitions": 4}}
+        settings.update(more)
+        return self.app({"in": {"type": "files", "dir": "in"}}, self.streams(), self.sinks(),
+                        interval="100ms", **settings)
+
+    def begin_feeding(self):
+        stop = threading.Event()
+        thread = self.background(self.feed, stop)
+        self.addCleanup(stop.set)
+
+        def end():
+            stop.set()
+            thread.join()
+        return end
+
+    def feed_more(self, run, files=10):
+        """So many files, and waits until they are in the output."""
+        stop = threading.Event()
+        n = len(self.sent)
+        thread = self.background(self.feed, stop)
+        until(lambda: len(self.sent) > n + files, "lines are there")
+        stop.set()
+        thread.join()
+        run.until(self.all_there, "all is in the output")
+
+    def journal(self):
+        return max(glob.glob(self.path("state/metadata/*.jsonl")))
+
+    def kept(self):
+        """Files of which the newest state needs something."""
+        out = self.command("checkpoint", "show", "state").out()
+        streams = json.loads(out).get("kept", {}).get("streams", [])
+        return [(self.path("state/kept", part["file"]), part["offset"], part["bytes"])
+                for stream in streams for part in stream["parts"]]
+
+    def until_saved(self, run, n=2):
+        run.until(lambda: read(self.journal()).count('"record":"saved"') >= n, "it is saved")
+
+    def flip(self, path, at, bit=4):
+        with open(path, "r+b") as file:
+            file.seek(at)
+            byte = file.read(1)[0]
+            file.seek(at)
+            file.write(bytes([byte ^ bit]))
+
+    def tree(self, dir="state"):
+        found = {}
+        for where, _, names in os.walk(self.path(dir)):
+            for name in names:
+                found[os.path.join(where, name)] = read(os.path.join(where, name))
+        return found
+
+    def check_refused(self, app, *words):
+        """Every command says what is damaged; nothing is changed, and nothing runs."""
+        before, output = self.tree(), self.tree("raw")
+        run = self.start(app)
+        run.wait(WRONG_APP)
+        compat = self.command("checkpoint", "compat", app, "state", status=WRONG_APP)
+        for word in ("cannot go on from the checkpoint in state", *words):
+            self.assertIn(word, run.log())
+            self.assertIn(word, compat.err())
+        verify = self.command("checkpoint", "verify", "state", status=IO_ERROR)
+        self.assertIn("damaged", verify.out())
+        self.assertEqual(self.tree(), before)
+        self.assertEqual(self.tree("raw"), output)
+
+
+class Damaged(Disasters):
+    """A checkpoint in which something is not what was written."""
+
+    def leave(self):
+        """Kills the driver of an app that has saved something."""
+        app = self.counted_app()
+        run = self.start(app)
+        self.feed_more(run)
+        self.until_saved(run)
+        self.feed_more(run)
+        run.kill()
+        self.command("checkpoint", "verify", "state")
+        return app
+
+    def goes_on(self, app):
+        """It is whole again: so is what comes out."""
+        run = self.start(app)
+        self.feed_more(run)
+        run.stop()
+        self.check()
+        verify = self.command("checkpoint", "verify", "state")
+        self.assertRegex(verify.out(), "state/kept: [1-9][0-9]* parts, [1-9][0-9]* bytes\n")
+
+    def restore(self, path):
+        shutil.copy2(path, self.path("aside"))
+        return lambda: shutil.copy2(self.path("aside"), path)
+
+    def test_kept_files(self):
+        app = self.leave()
+        path, offset, length = self.kept()[-1]
+        put_back = self.restore(path)
+        self.flip(path, offset + length // 2)
+        self.check_refused(app, path.rsplit("/", 1)[1], "checksum", "what was saved of stream")
+        put_back()
+        os.truncate(path, offset + length - 1)
+        self.check_refused(app, path.rsplit("/", 1)[1], "cut short")
+        os.remove(path)
+        self.check_refused(app, path.rsplit("/", 1)[1], "No such file or directory")
+        put_back()
+        self.goes_on(app)
+
+    def test_metadata(self):
+        app = self.leave()
+        path = self.journal()
+        put_back = self.restore(path)
+        lines = read(path).encode().split(b"\n")
+        starts = [sum(len(line) + 1 for line in lines[:i]) for i in range(len(lines))]
+        for i in (0, 1, len(lines) // 2):  # and perhaps no record but the last one
+            self.flip(path, starts[i] + len(lines[i]) // 2)
+            self.check_refused(app, path.rsplit("/", 1)[1], "damaged")
+            put_back()
+        self.goes_on(app)
+
+    def test_the_end_of_the_metadata(self):
+        # The last record may be what a crash left of it: it did not happen. Wherever that is.
+        app = self.counted_app()
+        flipped = set()
+        for _ in range(30):
+            run = self.start(app)
+            self.feed_more(run, 1)
+            run.kill()
+            path = self.journal()
+            last = read(path).rstrip("\n").rsplit("\n", 1)[-1]
+            kind = json.loads(last)["record"]
+            if kind not in ("saved", "whole"):  # what a save replaced is deleted
+                self.flip(path, os.path.getsize(path) - len(last) // 2)
+                flipped.add(kind)
+            if len(flipped) == 2:
+                break
+        self.goes_on(app)
+        self.assertTrue(any("left out" in run.log() for run in self.runs))
+
+
+if __name__ == "__main__":
+    scenario.main()
