@@ -194,11 +194,40 @@ static ds_status write_all(int fd, const char *bytes, size_t length, const char 
     return DS_OK;
 }
 
+/* Whoever removes the folder, and perhaps makes another one, takes it from us: what we write there
+ * would be lost, or stand amid what another driver writes. */
+static ds_status check_ours(const ds_metadata *m, ds_error *error)
+{
+    struct stat held, there;
+    char *path = join(m->dir, "lock");
+    bool ours = fstat(m->lock_fd, &held) == 0 && stat(path, &there) == 0 &&
+                held.st_dev == there.st_dev && held.st_ino == there.st_ino;
+    free(path);
+    return ours ? DS_OK
+                : ds_error_set(error, DS_ERR_IO,
+                               "the checkpoint folder %s was removed or replaced: put it back, or "
+                               "end this app and start it anew",
+                               m->dir);
+}
+
+/* What is appended to a file that somebody removed is lost. */
+static ds_status check_there(const ds_metadata *m, ds_error *error)
+{
+    struct stat st;
+    DS_ASSERT(m->fd >= 0);
+    if (fstat(m->fd, &st) == 0 && st.st_nlink > 0)
+        return DS_OK;
+    return ds_error_set(error, DS_ERR_IO, "a metadata file was removed from %s", m->files);
+}
+
 /* A new file becomes the newest only when all of it is on the disk. */
 static ds_status write_new(ds_metadata *m, const char *line, size_t length, ds_error *error)
 {
     if (m->fd >= 0)
         close(m->fd);
+    m->fd = -1;
+    DS_TRY(check_ours(m, error));
+    mkdir(m->files, S_IRWXU); /* should somebody have removed it */
     char *path = file_path(m, m->newest + 1, "");
     char *aside = file_path(m, m->newest + 1, ".tmp");
     ds_status status = DS_OK;
@@ -241,6 +270,10 @@ ds_status ds_metadata_append(ds_metadata *m, const char *line, size_t length, bo
     DS_INJECT("journal.written");
     if (status == DS_OK && sync && fdatasync(m->fd) != 0)
         status = failed(error, "sync", m->files);
+    if (status == DS_OK)
+        status = check_ours(m, error);
+    if (status == DS_OK)
+        status = check_there(m, error);
     DS_INJECT("journal.synced");
     if (status != DS_OK) { /* half a line may stand at the end: only a new file goes on */
         close(m->fd);

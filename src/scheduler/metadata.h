@@ -30,7 +30,7 @@ ds_status ds_metadata_peek(const char *dir, const ds_plan *plan, ds_recovered **
                            ds_error *error);
 
 /* Appends a record, in a new file if `whole`; durable when it returns if sync. After a failure
- * only a whole record may follow. DS_ERR_IO. */
+ * only a whole record may follow. DS_ERR_IO, also if somebody removed the folder or the file. */
 ds_status ds_metadata_append(ds_metadata *metadata, const char *line, size_t length, bool whole,
                              bool sync, ds_error *error);
 

@@ -279,7 +279,53 @@ START_TEST(a_full_disk)
 }
 END_TEST
 
+/* What is written into a file that nobody can open is not written: it says so. */
+START_TEST(a_file_that_is_removed)
+{
+    kit k;
+    kit_open(&k);
+    reopen(&k, 3);
+    append_whole(&k, 1000);
+    ck_assert_int_eq(remove(scratch_path(&k.d, "state/metadata/0000000001.jsonl")), 0);
+    ck_assert_int_eq(append_batch(&k, 2000), DS_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(k.error.message, "was removed"));
+    ck_assert_int_eq(rmdir(scratch_path(&k.d, "state/metadata")), 0);
+    ck_assert_int_eq(append_whole(&k, 2000), DS_OK); /* it has all that counts */
+    ck_assert_int_eq(append_batch(&k, 3000), DS_OK);
+    ck_assert_int_eq(reopen(&k, 3), DS_OK);
+    ck_assert_int_eq(k.recovered->last_ms, 3000);
+    kit_close(&k);
+}
+END_TEST
+
+/* Moved away it is not ours, nor is another one in its place; back again it is. */
+START_TEST(a_folder_that_is_removed)
+{
+    kit k;
+    kit_open(&k);
+    reopen(&k, 3);
+    append_whole(&k, 1000);
+    ck_assert_int_eq(rename(scratch_path(&k.d, "state"), scratch_path(&k.d, "away")), 0);
+    ck_assert_int_eq(append_batch(&k, 2000), DS_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(k.error.message, "was removed or replaced"));
+    ck_assert_int_eq(append_whole(&k, 2000), DS_ERR_IO);
+    ck_assert(!scratch_exists(&k.d, "state"));
+    ck_assert_int_eq(mkdir(scratch_path(&k.d, "state"), 0700), 0);
+    scratch_write(&k.d, "state/lock", "");
+    ck_assert_int_eq(append_whole(&k, 2000), DS_ERR_IO);
+    ck_assert_int_eq(scratch_entries(&k.d, "state"), 1);
+    ck_assert_int_eq(remove(scratch_path(&k.d, "state/lock")), 0);
+    ck_assert_int_eq(rmdir(scratch_path(&k.d, "state")), 0);
+    ck_assert_int_eq(rename(scratch_path(&k.d, "away"), scratch_path(&k.d, "state")), 0);
+    ck_assert_int_eq(append_whole(&k, 2000), DS_OK);
+    ck_assert_int_eq(append_batch(&k, 3000), DS_OK);
+    ck_assert_int_eq(reopen(&k, 3), DS_OK);
+    ck_assert_int_eq(k.recovered->last_ms, 3000);
+    kit_close(&k);
+}
+END_TEST
+
 UNIT_MAIN("metadata", a_fresh_folder, files_roll_and_old_ones_go, one_driver_at_a_time,
           folders_that_cannot_be, what_a_crash_leaves_aside, a_torn_delta,
           a_damaged_first_record_alone, a_damaged_first_record_with_more_behind, a_later_version,
-          a_full_disk)
+          a_full_disk, a_file_that_is_removed, a_folder_that_is_removed)
