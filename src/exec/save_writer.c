@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -22,6 +23,7 @@ struct ds_save_writer {
     uint64_t length;
     uint32_t number; /* how many were there before it, of the same save */
     bool used;       /* something in it was reported */
+    bool made;       /* some file, in this folder */
 };
 
 ds_save_writer *ds_save_writer_new(const ds_save_target *target)
@@ -94,6 +96,16 @@ static ds_status make_folder(const char *folder, bool sync, ds_error *error)
     return status;
 }
 
+/* Somebody removed the folder, and what was saved in it: changes since then are of no use, but
+ * after a save that failed the next one has all. */
+static ds_status make_again(const ds_save_writer *writer, ds_error *error)
+{
+    if (mkdir(writer->folder, S_IRWXU) != 0)
+        return failed(error, "make", writer->folder);
+    return ds_error_set(error, DS_ERR_IO, "the folder %s was removed, with what was saved there",
+                        writer->folder);
+}
+
 /* Creates a file that is not there yet: parts that were written late must not end the file of those
  * before them. */
 static ds_status create(ds_save_writer *writer, const ds_save_order *order, ds_error *error)
@@ -105,12 +117,16 @@ static ds_status create(ds_save_writer *writer, const ds_save_order *order, ds_e
         if (strlen(writer->path) >= DS_MESSAGE_TEXT_LIMIT)
             return ds_error_set(error, DS_ERR_IO, "a path is too long: %s", writer->folder);
         writer->fd = open(writer->path, flags, DS_PRIVATE_FILE);
+        if (writer->fd < 0 && errno == ENOENT && writer->made)
+            return make_again(writer, error);
         if (writer->fd < 0 && errno == ENOENT) {
             DS_TRY(make_folder(writer->folder, writer->target.sync, error));
             writer->fd = open(writer->path, flags, DS_PRIVATE_FILE);
         }
-        if (writer->fd >= 0)
+        if (writer->fd >= 0) {
+            writer->made = true;
             return DS_OK;
+        }
         if (errno != EEXIST)
             return failed(error, "create", writer->path);
     }
@@ -124,8 +140,10 @@ static ds_status open_file(ds_save_writer *writer, const ds_save_order *order, d
                 strcmp(writer->folder, order->folder) == 0;
     if (same && writer->fd >= 0)
         return DS_OK;
+    bool was_here = writer->folder != NULL && strcmp(writer->folder, order->folder) == 0;
     uint32_t number = same ? writer->number + 1 : 0;
     forget_file(writer);
+    writer->made = writer->made && was_here;
     writer->number = number;
     writer->save = order->save;
     writer->folder = ds_strdup(order->folder);

@@ -162,5 +162,99 @@ class Damaged(Disasters):
         self.assertTrue(any("left out" in run.log() for run in self.runs))
 
 
+class Vanishing(Disasters):
+    """Folders that are removed, or moved away for a while, under an app that runs."""
+
+    def begin(self, **more):
+        app = self.counted_app(**more)
+        run = self.start(app)
+        self.feed_more(run)
+        self.until_saved(run)
+        return app, run
+
+    def kill_and_go_on(self, app, run):
+        """Nothing that came back is worth less than before."""
+        run.kill()
+        run = self.start(app)
+        self.feed_more(run)
+        run.stop()
+        self.check()
+        self.command("checkpoint", "verify", "state")
+
+    def test_the_checkpoint_moves_away_and_back(self):
+        app, run = self.begin()
+        os.rename(self.path("state"), self.path("away"))
+        stop = self.begin_feeding()
+        run.until_log("the checkpoint folder state was removed or replaced")
+        rows, n = len(self.collect_rows("raw")), len(self.sent)
+        until(lambda: len(self.sent) > n + 100, "there is more")
+        stop()
+        self.assertTrue(run.running())
+        self.assertFalse(os.path.exists(self.path("state")))
+        os.rename(self.path("away"), self.path("state"))
+        run.until_log("the checkpoint can be written again")
+        run.until(self.all_there, "all is in the output")
+        self.assertLess(rows, len(self.sent))
+        self.assertEqual(run.last()["failed_batches"], 0)
+        self.kill_and_go_on(app, run)
+
+    def test_the_checkpoint_is_removed(self):
+        # Nothing more is committed; another app may have a folder of that name. The second signal
+        # ends this one.
+        app, run = self.begin()
+        os.rename(self.path("state"), self.path("gone"))  # at once, as nobody removes many files
+        shutil.rmtree(self.path("gone"))
+        stop = self.begin_feeding()
+        run.until_log("the checkpoint folder state was removed or replaced")
+        stop()
+        other = self.start(self.app({"q": {"type": "queue", "schema": {"n": "int"},
+                                           "batches": [[{"n": 1}]]}}, name="other",
+                                    checkpoint={"dir": "state"}), "--available-now")
+        other.wait()
+        self.assertEqual(other.rows(), [{"n": 1}])
+        self.assertTrue(run.running())
+        run.kill()
+        refused = self.run_now(app, status=WRONG_APP)
+        self.assertIn('belongs to the app "other"', refused.log())
+
+    def test_what_is_in_the_checkpoint_is_removed(self):
+        # All of it is known to whoever runs: it is written once more.
+        for name in ("metadata", "kept"):
+            with self.subTest(name=name):
+                app, run = self.begin()
+                os.rename(self.path("state", name), self.path("gone"))
+                shutil.rmtree(self.path("gone"))
+                stop = self.begin_feeding()
+                if name == "metadata":
+                    run.until_log("a metadata file was removed")
+                    run.until_log("the checkpoint can be written again")
+                else:
+                    run.until_log("was removed, with what was saved there")
+                    run.until_log("what is kept can be saved again")
+                stop()
+                run.until(self.all_there, "all is in the output")
+                self.kill_and_go_on(app, run)
+
+    def test_the_folder_of_a_sink(self):
+        # What was output and is removed does not come again; what is not yet output does.
+        app, run = self.begin()
+        os.rename(self.path("raw"), self.path("away"))
+        self.feed_more_to(run, "raw")
+        run.stop()
+        for name in os.listdir(self.path("away")):
+            target = self.path("raw", name)
+            self.assertFalse(os.path.exists(target))
+            os.rename(self.path("away", name), target)
+        self.check()
+
+    def feed_more_to(self, run, dir):
+        """Lines until some are in a folder that was made anew."""
+        stop = self.begin_feeding()
+        run.until(lambda: len(self.collect_rows(dir)) > 50, "rows are there")
+        stop()
+        n = sum(len(rows) for rows in self.collect("away").values())
+        run.until(lambda: n + len(self.collect_rows(dir)) >= len(self.sent), "all is there")
+
+
 if __name__ == "__main__":
     scenario.main()

@@ -165,6 +165,31 @@ START_TEST(without_changes_there_is_no_file)
 }
 END_TEST
 
+/* What was saved before is gone: a save of changes is of no use, so it fails, and the next is
+ * whole.
+ */
+START_TEST(a_folder_that_is_removed_fails_the_save)
+{
+    kit k;
+    kit_open(&k);
+    ds_collected *first = collect(&k, k.folder, 7, "first");
+    write_list(&k, first);
+    ck_assert_int_eq(remove(scratch_path(&k.d, "state/kept/7-abc-9.kept")), 0);
+    ck_assert_int_eq(rmdir(k.folder), 0);
+    ds_collected *second = collect(&k, k.folder, 8, "second");
+    write_list(&k, second);
+    ck_assert_uint_eq(second->saved.status, DS_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(second->saved.message, "was removed"));
+    ds_collected *third = collect(&k, k.folder, 9, "third");
+    write_list(&k, third);
+    check_part(&third->saved.parts[0], "9-abc-9.kept", "third");
+    ds_collected_free(first);
+    ds_collected_free(second);
+    ds_collected_free(third);
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(a_file_that_cannot_be_made_fails_the_save)
 {
     kit k;
@@ -539,9 +564,9 @@ START_TEST(the_list_of_tasks)
 END_TEST
 
 UNIT_MAIN("saver", a_group_goes_to_one_file, each_save_has_its_file,
-          without_changes_there_is_no_file, a_file_that_cannot_be_made_fails_the_save,
-          a_full_disk_fails_what_is_being_written_only, what_cannot_be_afforded_is_not_collected,
-          what_finds_no_memory_waits_in_the_store, large_parts,
-          without_a_folder_parts_go_to_the_store, a_full_store_fails_the_save,
+          without_changes_there_is_no_file, a_folder_that_is_removed_fails_the_save,
+          a_file_that_cannot_be_made_fails_the_save, a_full_disk_fails_what_is_being_written_only,
+          what_cannot_be_afforded_is_not_collected, what_finds_no_memory_waits_in_the_store,
+          large_parts, without_a_folder_parts_go_to_the_store, a_full_store_fails_the_save,
           the_disk_behind_the_store_comes_first, the_thread_writes_all_in_order,
           tasks_wait_for_what_is_being_written, the_list_of_tasks)
