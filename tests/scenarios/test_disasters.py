@@ -4,12 +4,22 @@ app says what is damaged and does not go on. docs/failures.md has the table."""
 import glob
 import json
 import os
+import re
 import shutil
+import subprocess
 import threading
 
 import counted
 import scenario
-from scenario import WRONG_APP, IO_ERROR, read, until
+from scenario import IO_ERROR, UNAVAILABLE, WRONG_APP, read, until
+
+
+def flip(path, at, bit=4):
+    with open(path, "r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ bit]))
 
 
 class Disasters(counted.Counted):
@@ -59,13 +69,6 @@ class Disasters(counted.Counted):
 
     def until_saved(self, run, n=2):
         run.until(lambda: read(self.journal()).count('"record":"saved"') >= n, "it is saved")
-
-    def flip(self, path, at, bit=4):
-        with open(path, "r+b") as file:
-            file.seek(at)
-            byte = file.read(1)[0]
-            file.seek(at)
-            file.write(bytes([byte ^ bit]))
 
     def tree(self, dir="state"):
         found = {}
@@ -120,7 +123,7 @@ class Damaged(Disasters):
         app = self.leave()
         path, offset, length = self.kept()[-1]
         put_back = self.restore(path)
-        self.flip(path, offset + length // 2)
+        flip(path, offset + length // 2)
         self.check_refused(app, path.rsplit("/", 1)[1], "checksum", "what was saved of stream")
         put_back()
         os.truncate(path, offset + length - 1)
@@ -137,7 +140,7 @@ class Damaged(Disasters):
         lines = read(path).encode().split(b"\n")
         starts = [sum(len(line) + 1 for line in lines[:i]) for i in range(len(lines))]
         for i in (0, 1, len(lines) // 2):  # and perhaps no record but the last one
-            self.flip(path, starts[i] + len(lines[i]) // 2)
+            flip(path, starts[i] + len(lines[i]) // 2)
             self.check_refused(app, path.rsplit("/", 1)[1], "damaged")
             put_back()
         self.goes_on(app)
@@ -154,7 +157,7 @@ class Damaged(Disasters):
             last = read(path).rstrip("\n").rsplit("\n", 1)[-1]
             kind = json.loads(last)["record"]
             if kind not in ("saved", "whole"):  # what a save replaced is deleted
-                self.flip(path, os.path.getsize(path) - len(last) // 2)
+                flip(path, os.path.getsize(path) - len(last) // 2)
                 flipped.add(kind)
             if len(flipped) == 2:
                 break
@@ -254,6 +257,154 @@ class Vanishing(Disasters):
         stop()
         n = sum(len(rows) for rows in self.collect("away").values())
         run.until(lambda: n + len(self.collect_rows(dir)) >= len(self.sent), "all is there")
+
+
+class Disks(Disasters):
+    """Small disks that are full, or cannot be written, for a while."""
+
+    def mount(self, name, size="1m"):
+        path = self.path(name)
+        os.makedirs(path, exist_ok=True)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700,size=" + size, "none", path],
+                              stderr=subprocess.DEVNULL)
+        if done.returncode != 0:
+            self.skipTest("a small tmpfs cannot be mounted here")
+        self.addCleanup(subprocess.run, ["umount", "-l", path])
+        return path
+
+    def fill(self, disk):
+        """Takes all room that there is, and goes on to do so; returns what gives it back."""
+        enough, path = threading.Event(), os.path.join(disk, "filler")
+
+        def take():
+            with open(path, "wb", buffering=0) as file:
+                while not enough.is_set():
+                    try:
+                        file.write(b"x" * 512)
+                    except OSError:
+                        enough.wait(0.01)
+        thread = self.background(take)
+        self.addCleanup(enough.set)
+
+        def give_back():
+            enough.set()
+            thread.join()
+            os.remove(path)
+        return give_back
+
+    def overcome(self, run, app, disk, problem, over):
+        """The app says what it cannot do, waits, goes on, and all is exact; after a crash, too."""
+        give_back = self.fill(disk)
+        stop = self.begin_feeding()
+        run.until(lambda: re.search(problem + ".*No space left on device", run.log()), problem)
+        self.assertTrue(run.running())
+        give_back()
+        stop()
+        if over:
+            run.until_log(over)
+        run.until(self.all_there, "all is in the output")
+        self.assertEqual(run.last()["failed_batches"], 0)
+        run.kill()
+        run = self.start(app)
+        self.feed_more(run)
+        run.stop()
+        self.check()
+        self.command("checkpoint", "verify", "state")
+
+    def run_on(self, *names):
+        disks = [self.mount(name) for name in names]
+        app = self.counted_app()
+        run = self.start(app)
+        self.feed_more(run)
+        self.until_saved(run)
+        return app, run, disks[0]
+
+    def test_the_metadata_is_full(self):
+        app, run, disk = self.run_on("state/metadata")
+        self.overcome(run, app, disk, "the checkpoint cannot be written",
+                      "the checkpoint can be written again")
+
+    def test_saved_windows_and_state_are_full(self):
+        app, run, disk = self.run_on("state/kept")
+        self.overcome(run, app, disk, "what is kept could not be saved",
+                      "what is kept can be saved again")
+
+    def test_a_folder_of_files_is_full(self):
+        app, run, disk = self.run_on("raw")
+        self.overcome(run, app, disk, "raw", None)
+
+    def test_a_sink_that_cannot_be_written(self):
+        app, run, disk = self.run_on("raw")
+        self.remount(disk, "ro")
+        stop = self.begin_feeding()
+        run.until_log("Read-only file system")
+        stop()
+        rows = len(self.collect_rows("raw"))
+        self.assertLess(rows, len(self.sent))
+        self.remount(disk, "rw")
+        run.until(self.all_there, "all is in the output")
+        self.assertEqual(run.last()["failed_batches"], 0)
+        run.stop()
+        self.check()
+
+    def remount(self, disk, how):
+        done = subprocess.run(["mount", "-o", "remount," + how, disk], stderr=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 0)
+
+
+class Received(scenario.Scenario):
+    """The log of received blocks, damaged while no driver runs."""
+
+    def test_a_block_of_the_log(self):
+        # It is left out, reported and counted; all others arrive.
+        port = self.free_port()
+        app = self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port}}, None,
+                       {"out": {"from": "in", "type": "file", "dir": "out"}}, interval="50ms",
+                       checkpoint={"dir": "state"})
+        run = self.start(app)
+        run.until_log("listening")
+        self.write("out", "in the way")  # so that the batch stays pending
+        self.send(port, "one\n")
+        run.until_log("Not a directory")
+        run.until(lambda: self.count_logged() == 1, "the first is in the log")
+        self.send(port, "two\n")
+        run.until(lambda: self.count_logged() == 2, "the second is in the log")
+        run.kill()
+        os.remove(self.path("out"))
+        path = min(glob.glob(self.path("state/log/in/*.log")))
+        flip(path, read(path).encode("utf-8", "surrogateescape").index(b"one\n"))
+        verify = self.command("checkpoint", "verify", "state", status=IO_ERROR)
+        self.assertIn("damaged: 1 blocks", verify.out())
+        run = self.start(app)
+        run.until(lambda: self.collect_rows(), "rows are there")
+        run.stop()
+        self.assertEqual(self.collect_rows(), [{"line": "two"}])
+        self.assertEqual(run.last()["bytes_lost"], len("one\n"))
+        self.assertIn("1 received records are gone", run.log())
+
+    def count_logged(self):
+        return sum(read(path).count("DSB\x1a") for path in glob.glob(self.path("state/log/in/*.log")))
+
+
+class TwoApps(scenario.Scenario):
+    """One folder for each: the second app is told so, and the first one does not notice."""
+
+    def test_one_folder_of_a_sink(self):
+        def app(name):
+            return self.app({"in": {"type": "files", "dir": "in"}}, None,
+                            {"out": {"from": "in", "type": "file", "dir": "out"}}, name=name,
+                            interval="50ms", checkpoint={"dir": "state-" + name})
+        self.write("in/a", "x\n")
+        run = self.start(app("one"))
+        run.until(lambda: len(self.collect_rows()) == 1, "it writes")
+        second = self.start(app("two"))
+        second.wait(UNAVAILABLE)
+        self.assertIn("out", second.log())
+        self.assertIn("in use by another", second.log())
+        self.write("in/b", "y\n")
+        run.until(lambda: len(self.collect_rows()) == 2, "it writes on")
+        run.stop()
+        self.assertRows(self.collect_rows(), [{"line": "x"}, {"line": "y"}])
 
 
 if __name__ == "__main__":
