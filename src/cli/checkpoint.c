@@ -124,29 +124,39 @@ static bool verify_logs(const char *dir)
     return whole;
 }
 
-/* What is saved of windows and state. */
-static bool verify_kept(const ds_checkpoint_view *view, const char *dir)
+static void say_kept(const char *folder, const ds_kept_found *found, const char *why)
+{
+    printf("%s: %" PRIu64 " parts, %" PRIu64 " bytes", folder, found->n_parts, found->bytes);
+    if (why != NULL)
+        printf("; damaged: %" PRIu64 " parts; %s", found->damaged, why);
+    printf("\n");
+}
+
+/* What is saved of windows and state. If the app runs, files go when the next save is finished. */
+static bool verify_kept(const ds_checkpoint_view *view, const char *dir, unsigned tries)
 {
     ds_buffer folder = {0};
     ds_kept_found found;
-    ds_error error;
+    ds_error error, why;
     if (view->kept.save == 0)
         return true;
     ds_buffer_printf(&folder, "%s/kept", dir);
-    ds_status status = ds_kept_check(ds_buffer_text(&folder), &view->kept, &found, &error);
-    printf("%s: %" PRIu64 " parts, %" PRIu64 " bytes", ds_buffer_text(&folder), found.n_parts,
-           found.bytes);
-    if (status != DS_OK)
-        printf("; damaged: %" PRIu64 " parts; %s", found.damaged, error.message);
-    printf("\n");
+    bool whole = ds_kept_check(ds_buffer_text(&folder), &view->kept, &found, &error) == DS_OK;
+    ds_checkpoint_view now = {0};
+    if (!whole && tries > 0 && ds_checkpoint_view_read(dir, &now, &why) == DS_OK &&
+        now.kept.save != view->kept.save)
+        whole = verify_kept(&now, dir, tries - 1);
+    else
+        say_kept(ds_buffer_text(&folder), &found, whole ? NULL : error.message);
+    ds_checkpoint_view_fini(&now);
     ds_buffer_fini(&folder);
-    return status == DS_OK;
+    return whole;
 }
 
 static int verify_all(const ds_checkpoint_view *view, const char *dir)
 {
     int result = verify(view);
-    bool kept = verify_kept(view, dir), logs = verify_logs(dir);
+    bool kept = verify_kept(view, dir, 10), logs = verify_logs(dir);
     return flushed(kept && logs ? result : ds_status_exit(DS_ERR_IO));
 }
 

@@ -133,6 +133,17 @@ class Damaged(Disasters):
         put_back()
         self.goes_on(app)
 
+    def test_it_is_whole_while_the_app_runs(self):
+        app = self.counted_app(checkpoint={"dir": "state", "every": "100ms"})
+        run = self.start(app)
+        self.feed_more(run)
+        self.until_saved(run)
+        stop = self.begin_feeding()
+        for _ in range(20):
+            self.command("checkpoint", "verify", "state")
+        stop()
+        run.stop()
+
     def test_metadata(self):
         app = self.leave()
         path = self.journal()
