@@ -4,6 +4,7 @@
 #include "scheduler/journal_lines.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,13 +97,6 @@ void ds_journal_put_chains(json_t *whole, const ds_chains *chains)
 
 /* ---- reading ---- */
 
-static bool get_number(const json_t *object, const char *key, uint64_t *to)
-{
-    const json_t *value = json_object_get(object, key);
-    *to = (uint64_t)json_integer_value(value);
-    return json_is_integer(value) && json_integer_value(value) >= 0;
-}
-
 static const char *get_text(ds_arena *arena, const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
@@ -112,20 +106,22 @@ static const char *get_text(ds_arena *arena, const json_t *object, const char *k
 /* A name in the folder, and not the way out of it. */
 static bool is_name(const char *file)
 {
-    return file != NULL && file[0] != '\0' && file[0] != '.' && strchr(file, '/') == NULL;
+    return file != NULL && file[0] != '\0' && file[0] != '.' && strchr(file, '/') == NULL &&
+           strlen(file) <= NAME_MAX;
 }
 
 static bool read_part(ds_arena *arena, const json_t *object, int64_t batch_ms, ds_saved_part *part)
 {
-    uint64_t partition;
+    uint64_t partition = 0;
     const char *checksum = json_string_value(json_object_get(object, "checksum"));
     *part = (ds_saved_part){.batch_ms = batch_ms,
                             .whole = json_is_true(json_object_get(object, "whole")),
                             .path = get_text(arena, object, "file")};
-    if (!is_name(part->path) || !get_number(object, "partition", &partition) ||
-        partition > UINT32_MAX || !get_number(object, "offset", &part->offset) ||
-        !get_number(object, "bytes", &part->length) || part->length == 0 || checksum == NULL ||
-        strlen(checksum) != 16 || sscanf(checksum, "%" SCNx64, &part->checksum) != 1)
+    if (!is_name(part->path) || !ds_journal_number(object, "partition", &partition) ||
+        partition > UINT32_MAX || !ds_journal_number(object, "offset", &part->offset) ||
+        !ds_journal_number(object, "bytes", &part->length) || part->length == 0 ||
+        checksum == NULL || strlen(checksum) != 16 ||
+        sscanf(checksum, "%" SCNx64, &part->checksum) != 1)
         return false;
     part->partition = (uint32_t)partition;
     return true;
@@ -203,10 +199,10 @@ static bool read_stream(ds_arena *arena, const json_t *object, ds_recovered_kept
 
 bool ds_journal_read_kept(ds_arena *arena, const json_t *object, ds_recovered_kept *kept)
 {
-    uint64_t batch_ms;
+    uint64_t batch_ms = 0;
     const json_t *streams = json_object_get(object, "streams");
-    if (!get_number(object, "save", &kept->save) || kept->save == 0 ||
-        !get_number(object, "batch_ms", &batch_ms) || !json_is_array(streams))
+    if (!ds_journal_number(object, "save", &kept->save) || kept->save == 0 ||
+        !ds_journal_number(object, "batch_ms", &batch_ms) || !json_is_array(streams))
         return false;
     kept->batch_ms = (int64_t)batch_ms;
     size_t i;

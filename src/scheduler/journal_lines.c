@@ -8,6 +8,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#define NUMBER_MOST (INT64_MAX / 4)
 #define CHECK_TAIL (sizeof ",\"check\":\"0123456789abcdef\"}" - 1)
 
 bool ds_journal_next(const char **at, const char *end, const char **line, size_t *length)
@@ -22,7 +23,7 @@ bool ds_journal_next(const char **at, const char *end, const char **line, size_t
     return true;
 }
 
-static bool checksum_holds(const char *line, size_t length)
+bool ds_journal_holds(const char *line, size_t length)
 {
     if (length < CHECK_TAIL + 2)
         return false;
@@ -35,13 +36,23 @@ static bool checksum_holds(const char *line, size_t length)
 
 json_t *ds_journal_line(const char *line, size_t length)
 {
-    if (!checksum_holds(line, length))
+    if (!ds_journal_holds(line, length))
         return NULL;
     json_t *object = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
     if (object != NULL && json_is_object(object))
         return object;
     json_decref(object);
     return NULL;
+}
+
+bool ds_journal_number(const json_t *object, const char *key, uint64_t *to)
+{
+    const json_t *value = json_object_get(object, key);
+    json_int_t number = json_integer_value(value);
+    if (!json_is_integer(value) || number < 0 || number > NUMBER_MOST)
+        return false;
+    *to = (uint64_t)number;
+    return true;
 }
 
 void ds_journal_write(ds_buffer *out, json_t *object)

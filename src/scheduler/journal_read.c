@@ -1,5 +1,6 @@
-/* The reading half of journal.h. Nothing in a file is trusted: types and ranges are checked, and
- * the first line that does not hold ends the journal. */
+/* The reading half of journal.h. Nothing in a file is trusted: types and ranges are checked. A last
+ * line that does not hold ends the journal; a crash never leaves one whose checksum does and whose
+ * content cannot be, so that such a journal is refused. */
 #include "scheduler/journal.h"
 
 #include "base/assert.h"
@@ -13,19 +14,10 @@
 /* ---- members ---- */
 
 /* Members with their types checked: false leaves *to. */
-static bool get_number(const json_t *object, const char *key, uint64_t *to)
-{
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_integer(value) || json_integer_value(value) < 0)
-        return false;
-    *to = (uint64_t)json_integer_value(value);
-    return true;
-}
-
 static bool get_time(const json_t *object, const char *key, int64_t *to)
 {
     uint64_t value;
-    if (!get_number(object, key, &value))
+    if (!ds_journal_number(object, key, &value))
         return false;
     *to = (int64_t)value;
     return true;
@@ -41,6 +33,8 @@ static bool get_hex(const json_t *object, const char *key, uint64_t *to)
 static const char *from_hex(ds_arena *arena, const char *hex)
 {
     size_t length = strlen(hex) / 2;
+    if (strspn(hex, "0123456789abcdef") != 2 * length)
+        return NULL;
     char *text = ds_arena_calloc(arena, length + 1, 1);
     for (size_t i = 0; i < length; i++) {
         unsigned byte = 0;
@@ -74,8 +68,8 @@ static bool read_id(const json_t *object, ds_file_id *id)
 {
     uint64_t head_bytes;
     if (!get_bits(object, "device", &id->device) || !get_bits(object, "inode", &id->inode) ||
-        !get_hex(object, "head", &id->head) || !get_number(object, "head_bytes", &head_bytes) ||
-        head_bytes > DS_HEAD_BYTES)
+        !get_hex(object, "head", &id->head) ||
+        !ds_journal_number(object, "head_bytes", &head_bytes) || head_bytes > DS_HEAD_BYTES)
         return false;
     id->head_bytes = (uint32_t)head_bytes;
     return true;
@@ -86,8 +80,8 @@ static bool read_tail(const json_t *object, ds_input *input)
 {
     input->kind = DS_INPUT_TAIL;
     input->tail.starts = json_is_true(json_object_get(object, "starts"));
-    get_number(object, "stop", &input->tail.stop);
-    return get_number(object, "number", &input->tail.number) && input->tail.number > 0 &&
+    ds_journal_number(object, "stop", &input->tail.stop);
+    return ds_journal_number(object, "number", &input->tail.number) && input->tail.number > 0 &&
            read_id(object, &input->tail.id) &&
            (input->tail.stop == 0 || input->tail.stop >= input->to);
 }
@@ -97,7 +91,7 @@ static bool read_place(const json_t *object, ds_log_place *place)
 {
     const char *name = json_string_value(json_object_get(object, "log"));
     return name != NULL && ds_log_place_read(name, place) &&
-           get_number(object, "log_offset", &place->offset);
+           ds_journal_number(object, "log_offset", &place->offset);
 }
 
 /* A received block that is in the log. Its path is that of the driver's log folder (driver.c). */
@@ -105,10 +99,11 @@ static bool read_logged(const json_t *object, ds_input *input)
 {
     uint64_t records = 0, header = 0;
     input->kind = DS_INPUT_LOG;
-    get_number(object, "header", &header);
-    if (!read_place(object, &input->log) || !get_number(object, "length", &input->ref.length) ||
-        !get_number(object, "first_record", &input->position) ||
-        !get_number(object, "records", &records) || header > input->ref.length ||
+    ds_journal_number(object, "header", &header);
+    if (!read_place(object, &input->log) ||
+        !ds_journal_number(object, "length", &input->ref.length) ||
+        !ds_journal_number(object, "first_record", &input->position) ||
+        !ds_journal_number(object, "records", &records) || header > input->ref.length ||
         header > UINT32_MAX || records > input->ref.length)
         return false;
     input->header = (uint32_t)header;
@@ -123,8 +118,8 @@ static bool read_input(ds_arena *arena, const json_t *object, ds_input *input, b
     if (json_object_get(object, "file") != NULL) {
         input->kind = DS_INPUT_FILE;
         input->path = get_text(arena, object, "file");
-        bool fine = input->path != NULL && get_number(object, "from", &input->from) &&
-                    get_number(object, "to", &input->to) && input->from <= input->to;
+        bool fine = input->path != NULL && ds_journal_number(object, "from", &input->from) &&
+                    ds_journal_number(object, "to", &input->to) && input->from <= input->to;
         input->position = input->from;
         if (fine && json_object_get(object, "number") != NULL)
             return read_tail(object, input);
@@ -132,13 +127,13 @@ static bool read_input(ds_arena *arena, const json_t *object, ds_input *input, b
     }
     if (json_object_get(object, "first_row") != NULL) {
         input->kind = DS_INPUT_RATE;
-        return get_number(object, "first_row", &input->from) &&
-               get_number(object, "end_row", &input->to) && input->from <= input->to &&
-               get_number(object, "time_us", &input->position);
+        return ds_journal_number(object, "first_row", &input->from) &&
+               ds_journal_number(object, "end_row", &input->to) && input->from <= input->to &&
+               ds_journal_number(object, "time_us", &input->position);
     }
     if (json_object_get(object, "list") != NULL) {
         input->kind = DS_INPUT_QUEUE;
-        bool fine = get_number(object, "list", &input->from);
+        bool fine = ds_journal_number(object, "list", &input->from);
         input->to = input->from + 1;
         return fine;
     }
@@ -157,6 +152,11 @@ static int source_index(const ds_plan *plan, const char *name)
     return -1;
 }
 
+static bool is_table(const ds_plan *plan, int source)
+{
+    return plan->app->sources[source].type == DS_SOURCE_TABLE;
+}
+
 /* Sources that the app has no more are left out. */
 static bool read_allotments(ds_arena *arena, const ds_plan *plan, json_t *sources,
                             ds_recovered_batch *batch)
@@ -167,7 +167,7 @@ static bool read_allotments(ds_arena *arena, const ds_plan *plan, json_t *source
     json_object_foreach(sources, name, inputs)
     {
         int index = source_index(plan, name);
-        if (index < 0)
+        if (index < 0 || is_table(plan, index))
             continue;
         ds_allotment *allotment = &batch->allotments[batch->n_allotments++];
         allotment->source = (uint32_t)index;
@@ -194,15 +194,15 @@ static bool read_tables(ds_arena *arena, const ds_plan *plan, json_t *tables,
     {
         uint64_t modified_ms = 0;
         int index = source_index(plan, name);
-        if (index < 0)
+        if (index < 0 || !is_table(plan, index))
             continue;
         ds_batch_table *use = &batch->tables[batch->n_tables++];
         use->source = (uint32_t)index;
-        if (!get_number(object, "version", &use->version))
+        if (!ds_journal_number(object, "version", &use->version))
             return false;
         get_hex(object, "checksum", &use->checksum);
-        get_number(object, "bytes", &use->stamp.size);
-        get_number(object, "modified_ms", &modified_ms);
+        ds_journal_number(object, "bytes", &use->stamp.size);
+        ds_journal_number(object, "modified_ms", &modified_ms);
         use->stamp.modified_ns = (int64_t)(modified_ms % INT64_C(9000000000000)) * 1000000;
     }
     return true;
@@ -222,8 +222,8 @@ static ds_commit_file *read_staged(ds_arena *arena, json_t *files, bool appended
         file->folder = appended ? "" : get_text(arena, object, "folder");
         file->name = appended ? "" : get_text(arena, object, "name");
         if (file->staged == NULL || file->folder == NULL || file->name == NULL ||
-            !get_number(object, "bytes", &file->length) ||
-            !get_number(object, "rows", &file->rows) ||
+            !ds_journal_number(object, "bytes", &file->length) ||
+            !ds_journal_number(object, "rows", &file->rows) ||
             !get_hex(object, "checksum", &file->checksum))
             return NULL;
     }
@@ -237,7 +237,7 @@ static bool read_append(ds_arena *arena, const json_t *object, ds_commit_append 
     append->path = get_text(arena, object, "path");
     if (append->path == NULL || !json_is_array(parts) ||
         (json_object_get(object, "base") != NULL &&
-         !(get_number(object, "base", &append->base.length) &&
+         !(ds_journal_number(object, "base", &append->base.length) &&
            get_bits(object, "inode", &append->base.inode))))
         return false;
     append->parts = read_staged(arena, parts, true, &append->n_parts);
@@ -283,8 +283,8 @@ static bool read_files(ds_arena *arena, const json_t *files, ds_recovered_source
         ds_seen_file *file = &source->files[source->n_files++];
         file->name = (char *)get_text(arena, object, "name");
         const json_t *bytes = json_object_get(object, "bytes"); /* 0: not known */
-        if (file->name == NULL || !get_number(object, "taken", &file->taken) ||
-            (bytes != NULL && !get_number(object, "bytes", &file->size)))
+        if (file->name == NULL || !ds_journal_number(object, "taken", &file->taken) ||
+            (bytes != NULL && !ds_journal_number(object, "bytes", &file->size)))
             return false;
     }
     return true;
@@ -299,10 +299,11 @@ static bool read_followed(ds_arena *arena, const json_t *files, ds_recovered_sou
         ds_tail_file file = {.path = (char *)(uintptr_t)get_text(arena, object, "path"),
                              .cut = json_is_true(json_object_get(object, "cut")),
                              .moved = json_is_true(json_object_get(object, "moved"))};
-        get_number(object, "stop", &file.stop);
-        if (file.path == NULL || !get_number(object, "number", &file.number) || file.number == 0 ||
-            !read_id(object, &file.id) || !get_number(object, "bytes", &file.size) ||
-            !get_number(object, "taken", &file.taken) ||
+        ds_journal_number(object, "stop", &file.stop);
+        if (file.path == NULL || !ds_journal_number(object, "number", &file.number) ||
+            file.number == 0 || !read_id(object, &file.id) ||
+            !ds_journal_number(object, "bytes", &file.size) ||
+            !ds_journal_number(object, "taken", &file.taken) ||
             (file.stop != 0 && file.stop <= file.taken))
             return false;
         ds_tail_files_recover(&source->tail, &file);
@@ -320,9 +321,9 @@ static bool read_sources(ds_recovered *recovered, json_t *sources)
     {
         ds_recovered_source *source = &recovered->sources[recovered->n_sources++];
         source->name = ds_arena_strdup(recovered->arena, name);
-        get_number(object, "next", &source->next);
-        get_number(object, "version", &source->next); /* of a table */
-        get_number(object, "records", &source->records);
+        ds_journal_number(object, "next", &source->next);
+        ds_journal_number(object, "version", &source->next); /* of a table */
+        ds_journal_number(object, "records", &source->records);
         if (json_object_get(object, "log") != NULL && !read_place(object, &source->log))
             return false;
         source->listed = json_is_true(json_object_get(object, "listed"));
@@ -401,7 +402,7 @@ static bool read_whole(ds_recovered *recovered, const ds_plan *plan, const json_
     recovered->app = get_text(recovered->arena, object, "app");
     if (recovered->app == NULL || !get_hex(object, "plan_hash", &recovered->plan_hash) ||
         !get_hex(object, "epoch", &recovered->epoch) ||
-        !get_number(object, "key_partitions", &partitions) || partitions == 0 ||
+        !ds_journal_number(object, "key_partitions", &partitions) || partitions == 0 ||
         partitions > UINT32_MAX || !get_time(object, "zero_ms", &recovered->zero_ms) ||
         !get_time(object, "last_batch_ms", &recovered->last_ms) ||
         !read_sources(recovered, json_object_get(object, "sources")))
@@ -525,7 +526,7 @@ static void note_tail(ds_recovered *recovered, ds_recovered_source *source, cons
 static void note_block(ds_recovered_source *source, const json_t *object, uint64_t first_record)
 {
     uint64_t records = 0;
-    get_number(object, "records", &records);
+    ds_journal_number(object, "records", &records);
     source->records = larger(source->records, first_record + records);
     read_place(object, &source->log);
 }
@@ -536,7 +537,7 @@ static void note_lists(ds_recovered *recovered, json_t *next)
         const char *name = json_object_iter_key(i);
         ds_recovered_source *source = find_source(recovered, name);
         if (source != NULL)
-            get_number(next, name, &source->next);
+            ds_journal_number(next, name, &source->next);
     }
 }
 
@@ -559,15 +560,15 @@ static void note_positions(ds_recovered *recovered, const json_t *object)
             if (source == NULL)
                 continue;
             const char *path = get_text(recovered->arena, input, "file");
-            if (get_number(input, "first_record", &to))
+            if (ds_journal_number(input, "first_record", &to))
                 note_block(source, input, to);
             else if (json_object_get(input, "number") != NULL)
                 note_tail(recovered, source, input);
-            else if (path != NULL && get_number(input, "to", &to))
+            else if (path != NULL && ds_journal_number(input, "to", &to))
                 note_file(recovered, source, path, to);
-            else if (get_number(input, "end_row", &to))
+            else if (ds_journal_number(input, "end_row", &to))
                 source->next = to;
-            else if (get_number(input, "list", &to))
+            else if (ds_journal_number(input, "list", &to))
                 source->next = to + 1;
         }
     }
@@ -577,7 +578,7 @@ static void note_positions(ds_recovered *recovered, const json_t *object)
     {
         ds_recovered_source *source = find_source(recovered, name);
         if (source != NULL)
-            get_number(table, "version", &source->next);
+            ds_journal_number(table, "version", &source->next);
     }
 }
 
@@ -592,7 +593,7 @@ static ds_status read_first(const char *name, const char *line, size_t length, c
                             "%s: the first record is damaged (its checksum does not hold)", name);
     uint64_t format = 0;
     ds_status status = DS_OK;
-    if (!get_number(object, "format", &format) || format < DS_JOURNAL_OLDEST ||
+    if (!ds_journal_number(object, "format", &format) || format < DS_JOURNAL_OLDEST ||
         format > DS_JOURNAL_FORMAT)
         status = ds_error_set(error, DS_ERR_APP,
                               "%s: format %" PRIu64 " of the checkpoint is not known here (this "
@@ -622,6 +623,42 @@ static bool goes_on(const char *at, const char *end)
     return synced;
 }
 
+/* Where a line stands. */
+typedef struct place {
+    const char *name; /* of the file */
+    size_t byte;
+    const char *next, *end; /* what is behind it */
+} place;
+
+/* A line does not hold. */
+static ds_status end_at(ds_recovered *recovered, const place *here, ds_error *error)
+{
+    DS_ASSERT(recovered->warning == NULL);
+    if (goes_on(here->next, here->end))
+        return ds_error_set(error, DS_ERR_IO,
+                            "%s: the record at byte %zu is damaged, and whole ones stand behind it",
+                            here->name, here->byte);
+    recovered->warning = ds_arena_printf(recovered->arena,
+                                         "%s: record at byte %zu is cut short or damaged; it and "
+                                         "%zu bytes behind it are left out",
+                                         here->name, here->byte, (size_t)(here->end - here->next));
+    return DS_OK;
+}
+
+static ds_status take_in(ds_recovered *recovered, const ds_plan *plan, const char *line,
+                         size_t length, const place *here, ds_error *error)
+{
+    json_t *object = ds_journal_line(line, length);
+    bool fine = object != NULL && read_delta(recovered, plan, object);
+    if (fine)
+        note_positions(recovered, object);
+    json_decref(object);
+    return fine ? DS_OK
+                : ds_error_set(error, DS_ERR_IO,
+                               "%s: the record at byte %zu is not what it should be", here->name,
+                               here->byte);
+}
+
 ds_status ds_journal_read(const char *name, const char *text, size_t length, const ds_plan *plan,
                           ds_recovered **result, ds_error *error)
 {
@@ -633,31 +670,17 @@ ds_status ds_journal_read(const char *name, const char *text, size_t length, con
     recovered->last_input_ms = recovered->kept.batch_ms = DS_NO_BATCH;
     ds_journal_next(&at, end, &line, &line_length);
     ds_status status = read_first(name, line, line_length, plan, recovered, error);
+    while (status == DS_OK && recovered->warning == NULL &&
+           ds_journal_next(&at, end, &line, &line_length)) {
+        const place here = {name, (size_t)(line - text), at, end};
+        if (!ds_journal_holds(line, line_length))
+            status = end_at(recovered, &here, error);
+        else
+            status = take_in(recovered, plan, line, line_length, &here, error);
+    }
     if (status != DS_OK) {
         ds_recovered_free(recovered);
         return status;
-    }
-    while (ds_journal_next(&at, end, &line, &line_length)) {
-        json_t *object = ds_journal_line(line, line_length);
-        bool fine = object != NULL && read_delta(recovered, plan, object);
-        if (fine)
-            note_positions(recovered, object);
-        json_decref(object);
-        if (fine)
-            continue;
-        if (goes_on(at, end)) {
-            ds_recovered_free(recovered);
-            return ds_error_set(error, DS_ERR_IO,
-                                "%s: the record at byte %zu is damaged, and whole ones stand "
-                                "behind it",
-                                name, (size_t)(line - text));
-        }
-        recovered->warning =
-            ds_arena_printf(arena,
-                            "%s: record at byte %zu is cut short or damaged; it and %zu bytes "
-                            "behind it are left out",
-                            name, (size_t)(line - text), (size_t)(end - at));
-        break;
     }
     for (uint32_t i = 0; i < recovered->n_sources; i++)
         merge_files(&recovered->sources[i]);

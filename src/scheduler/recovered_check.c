@@ -91,7 +91,8 @@ static bool is_time_of(const ds_recovered *r, int64_t interval_ms, int64_t time_
 static bool times_fit(const ds_recovered *r, int64_t interval_ms)
 {
     if (r->zero_ms < 0 || r->zero_ms > r->last_ms || r->last_ms > INT64_MAX / 1000 - interval_ms ||
-        r->last_input_ms > r->last_ms || r->kept.batch_ms > r->last_ms)
+        r->last_input_ms > r->last_ms ||
+        (r->kept.save > 0 && !is_time_of(r, interval_ms, r->kept.batch_ms)))
         return false;
     for (uint32_t i = 0; i < r->n_batches; i++)
         if (!is_time_of(r, interval_ms, r->batches[i].time_ms) ||
@@ -100,13 +101,28 @@ static bool times_fit(const ds_recovered *r, int64_t interval_ms)
     return true;
 }
 
+/* Batches are committed in the order of time, and saved only then. */
+static bool order_fits(const ds_recovered *r)
+{
+    for (uint32_t i = 0; i < r->n_batches; i++) {
+        const ds_recovered_batch *batch = &r->batches[i];
+        if (batch->committed ? i > 0 && !r->batches[i - 1].committed
+                             : r->kept.save > 0 && batch->time_ms <= r->kept.batch_ms)
+            return false;
+    }
+    return true;
+}
+
 static ds_status check_times(const checking *c)
 {
     const ds_recovered *r = c->recovered;
     int64_t interval_ms = r->interval_ms > 0 ? r->interval_ms : c->plan->app->interval_ms;
-    if (times_fit(r, interval_ms))
-        return DS_OK;
-    return refuse(c, "its metadata is damaged: the times in it do not fit together");
+    if (!times_fit(r, interval_ms))
+        return refuse(c, "its metadata is damaged: the times in it do not fit together");
+    if (!order_fits(r))
+        return refuse(c, "its metadata is damaged: batches in it were committed or saved before "
+                         "older ones");
+    return DS_OK;
 }
 
 /* Received records that are in no log are gone. */
@@ -134,6 +150,16 @@ static uint32_t count_partitions(const ds_recovered_stream *stream)
     return n;
 }
 
+/* The reader has seen to it that the chain of each begins with a whole part. */
+static ds_status check_parts(const checking *c, const ds_recovered_stream *stream, uint32_t n)
+{
+    for (uint32_t i = 0; i < stream->n_parts; i++)
+        if (stream->parts[i].partition >= n)
+            return refuse(c, "its metadata is damaged: stream %s has no partition %u",
+                          stream->stream, stream->parts[i].partition);
+    return DS_OK;
+}
+
 static ds_status check_root(const checking *c, const ds_chain_root *root)
 {
     const ds_recovered_kept *kept = &c->recovered->kept;
@@ -145,7 +171,7 @@ static ds_status check_root(const checking *c, const ds_chain_root *root)
         if (strcmp(stream->signature, root->signature) == 0) {
             uint32_t n = count_partitions(stream);
             if (n == root->n_partitions)
-                return DS_OK;
+                return check_parts(c, stream, n);
             return refuse(c, "stream %s was saved in %u partitions, and now has %u",
                           root->node->stream, n, root->n_partitions);
         }

@@ -255,5 +255,22 @@ START_TEST(what_may_change)
 }
 END_TEST
 
+/* As many whole parts as partitions, and one of them is of another. */
+START_TEST(a_partition_that_is_not_there)
+{
+    driver_kit first;
+    run_first(&first);
+    ds_recovered *r = read_journal(&first, first.n_journal, first.p.plan);
+    ds_error error = {0};
+    ck_assert_int_eq(ds_recovered_check(r, first.p.plan, "state", &error), DS_OK);
+    r->kept.streams[0].parts[0].partition = SAVES_PARTITIONS;
+    ck_assert_int_eq(ds_recovered_check(r, first.p.plan, "state", &error), DS_ERR_APP);
+    ck_assert_msg(strstr(error.message, "stream g has no partition ") != NULL, "%s", error.message);
+    ds_recovered_free(r);
+    kit_close(&first);
+}
+END_TEST
+
 UNIT_MAIN("driver_recover", what_the_journal_says, batches_run_again, a_crash_after_any_record,
-          a_crash_at_the_start, a_batch_that_cannot_be_applied, what_may_change)
+          a_crash_at_the_start, a_batch_that_cannot_be_applied, what_may_change,
+          a_partition_that_is_not_there)

@@ -43,6 +43,10 @@ START_TEST(chains_grow)
 }
 END_TEST
 
+#define LONG                                                                                       \
+    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"  \
+    "0123456789012345678901234567890123456789"
+
 START_TEST(what_is_not_believed)
 {
     static const char *const records[] = {
@@ -64,6 +68,8 @@ START_TEST(what_is_not_believed)
               "'00000000000000ff'}"),
         SAVED(1, 1, "{'partition':0,'whole':true,'file':'a','offset':0,'bytes':1,'checksum':'ff'}"),
         SAVED(1, 1, "[]"),
+        SAVED(9223372036854775807, 1, ""),
+        SAVED(1, 1, PART(0, "true", LONG LONG)),
     };
     for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
         ds_arena *arena = ds_arena_new(NULL);
