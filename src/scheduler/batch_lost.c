@@ -90,7 +90,7 @@ static bool lost_inputs(const losing *l, const ds_batch_stage *stage)
 /* Failures of tasks whose inputs are gone are not held against them. */
 static void wait_for_parents(ds_batch_stage *stage)
 {
-    DS_ASSERT(stage->ready && !stage->done);
+    DS_ASSERT(!stage->done);
     stage->ready = false;
     for (uint32_t p = 0; p < stage->n_tasks; p++)
         stage->tasks[p].failures = 0;
@@ -107,7 +107,7 @@ uint32_t ds_batch_lose_outputs(ds_batch *batch, const ds_plan *plan, ds_gone_fn 
         n += redo_tasks(&l, s);
     for (uint32_t s = 0; s < plan->n_stages; s++) {
         ds_batch_stage *stage = &batch->stages[s];
-        if (!stage->ready || !lost_inputs(&l, stage))
+        if (!lost_inputs(&l, stage)) /* of one that became done while it waited, too */
             continue;
         /* Its tasks that run may end well meanwhile: then it is done, and a replay has to wait. */
         stage->stale = stage->stale || (batch->replays && plan->stages[s].keyed);

@@ -152,6 +152,10 @@ class Acknowledged(Delivery):
     def test_state_when_executors_die(self):
         self.torture_state(self.kill_receiver)
 
+    def test_state_without_shared_memory(self):
+        """What retained batches wrote is gone with an executor, and is made again from the log."""
+        self.torture_state(self.kill_receiver, env={"DSTREAM_SHARED_MEMORY": "off"})
+
     def test_state_when_all_die(self):
         self.torture_state(self.kill_all)
 

@@ -307,6 +307,53 @@ START_TEST(pieces_that_are_gone)
 }
 END_TEST
 
+/* Answers the map task of batch 1, and the replays that come of it. Returns who ran it. */
+static uint64_t map_again(driver_kit *k)
+{
+    uint32_t from = k->n_sent, n = 0;
+    const kit_sent *map = kit_task(k, 1000, 0, 0);
+    uint64_t mapper = map->peer - 100;
+    kit_done_for(k, map, 1);
+    for (uint32_t i = from; i < k->n_sent; i++) {
+        if (k->sent[i].type != DS_MSG_TASKS || k->sent[i].task.mode != DS_TASK_REPLAY)
+            continue;
+        ck_assert_uint_eq(k->sent[i].task.inputs[0].ref.executor_id, mapper);
+        kit_done(k, &k->sent[i]);
+        n++;
+    }
+    ck_assert_uint_gt(n, 0);
+    return mapper;
+}
+
+/* The last keyed tasks end while the pieces are made anew; later these are gone, too. */
+START_TEST(pieces_that_are_gone_twice)
+{
+    driver_kit k;
+    open_copied(&k, "1h");
+    saves_write(&k);
+    uint64_t mapper = kit_task(&k, 1000, 0, 0)->peer - 100;
+    kit_done_for(&k, kit_task(&k, 1000, 0, 0), 1);
+    for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
+        if (saves_owner(&k, 1000, p) == mapper)
+            kit_done(&k, saves_task(&k, 1000, p));
+    kit_lose(&k, mapper);
+    for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
+        if (saves_owner(&k, 1000, p) != mapper)
+            kit_done(&k, saves_task(&k, 1000, p));
+    kit_wait_ms(&k, 20000);
+    kit_join(&k, 3);
+    mapper = map_again(&k);
+    saves_write(&k);
+    kit_committed(&k, DS_OK);
+    uint32_t before = saves_count_replays(&k);
+    kit_lose(&k, mapper);
+    ck_assert_uint_eq(saves_count_replays(&k), before); /* they wait once more */
+    map_again(&k);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->panes_lost, 0);
+    kit_close(&k);
+}
+END_TEST
+
 /* What was saved lay with the owner: batches before it cannot be applied again. */
 START_TEST(chains_that_are_gone)
 {
@@ -329,4 +376,4 @@ UNIT_MAIN("driver_replay", what_was_applied_is_applied_again, others_do_not_wait
           it_begins_with_what_was_saved, a_chain_without_replays, its_new_owner_is_lost_too,
           a_save_goes_on_elsewhere, a_save_overtakes_a_replay, an_executor_does_not_have_it,
           a_chain_that_is_of_no_use, a_replay_that_never_succeeds, pieces_that_are_gone,
-          chains_that_are_gone)
+          pieces_that_are_gone_twice, chains_that_are_gone)
