@@ -554,9 +554,11 @@ static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *resu
     task->failures++;
     task->avoid = task->executor_id;
     show_failure(d, batch, result);
-    if (result->status == DS_ERR_IO) /* a full disk: the batch waits until there is room */
+    /* A full disk: the batch waits until there is room. Want of memory may pass, too: other tasks
+     * end, and what is being saved gets written. But it has only so many attempts. */
+    if (result->status == DS_ERR_IO || result->status == DS_ERR_NO_MEMORY)
         back_off(d, stage, task);
-    else if (task->failures >= DS_TASK_ATTEMPTS)
+    if (result->status != DS_ERR_IO && task->failures >= DS_TASK_ATTEMPTS)
         give_up(d, batch, result);
 }
 

@@ -346,13 +346,13 @@ START_TEST(a_batch_that_is_given_up_frees_its_executors)
             sent task = *last_tasks(&k);
             ck_assert_int_eq(task.batch_ms, batch * 1000);
             ck_assert_uint_eq(task.attempt, attempt);
-            result(&k, 1, &task, DS_ERR_NO_MEMORY);
+            result(&k, 1, &task, DS_ERR_PROTOCOL);
         }
     }
     ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, 3);
     ck_assert_uint_eq(count(&k, DS_MSG_RELEASE), 3);
     ck_assert(k.ended);
-    ck_assert_int_eq(k.status, DS_ERR_NO_MEMORY);
+    ck_assert_int_eq(k.status, DS_ERR_PROTOCOL);
     stop(&k);
 }
 END_TEST
@@ -376,7 +376,7 @@ START_TEST(given_up_with_tasks_that_run)
         ck_assert_uint_eq(task.stage, 1);
         ck_assert_uint_eq(task.n_tasks, 2);
         for (task.attempt = 0; task.attempt < 4; task.attempt++)
-            result(&k, 1, &task, DS_ERR_NO_MEMORY);
+            result(&k, 1, &task, DS_ERR_PROTOCOL);
         ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, batch);
         ck_assert_uint_eq(count(&k, DS_MSG_RELEASE), batch - 1);
         task.partition = 1;

@@ -743,7 +743,7 @@ START_TEST(inputs_that_moved_are_found)
     for (uint64_t id = 1; id <= 3; id++)
         join(&k, id);
     step(&k, (ds_driver_event){.kind = DS_DRIVER_JOURNALED, .ticket = k.ticket});
-    answer(&k, find_task(&k, 1000, 0, 0), DS_ERR_NO_MEMORY, NULL, 0); /* not at 1, who owns all */
+    answer(&k, find_task(&k, 1000, 0, 0), DS_ERR_PROTOCOL, NULL, 0); /* not at 1, who owns all */
     finish_two(&k, find_task(&k, 1000, 0, 0), 2);
     finish(&k, find_task(&k, 1000, 1, 0), DS_OUTPUT_BYTES, 0);
     lose(&k, 2); /* stage 2 has not read it yet */
@@ -895,7 +895,7 @@ START_TEST(blocks_that_are_being_read_may_arrive)
         start_socket(&k);
         report_blocks(&k, 2, 1);
         tick(&k, 1);
-        answer(&k, find_task(&k, 1000, 0, 0), DS_ERR_NO_MEMORY, NULL, 0);
+        answer(&k, find_task(&k, 1000, 0, 0), DS_ERR_PROTOCOL, NULL, 0);
         const sent *task = find_task(&k, 1000, 0, 0);
         ck_assert_uint_eq(task->executor_id, 2); /* tried elsewhere */
         lose(&k, 1);
@@ -926,7 +926,7 @@ START_TEST(blocks_that_were_read_are_not_lost)
     report_blocks(&k, 2, 1);
     tick(&k, 1);
     const sent *task = find_task(&k, 1000, 0, 0);
-    answer(&k, task, DS_ERR_NO_MEMORY, NULL, 0);
+    answer(&k, task, DS_ERR_PROTOCOL, NULL, 0);
     finish(&k, find_task(&k, 1000, 0, 0), DS_OUTPUT_BYTES, 0); /* into the store of 2 */
     ck_assert_uint_eq(k.n_commits, 1);
     lose(&k, 1);
