@@ -50,7 +50,8 @@ static ds_input *find_inputs(const shrinking *s, const ds_allotment *before,
 {
     for (uint32_t i = 0; i < s->batch->n_allotments; i++) {
         const ds_allotment *from = &before[i];
-        if (task->inputs >= from->inputs && task->inputs < from->inputs + from->n_inputs)
+        if (from->n_inputs > 0 && task->inputs >= from->inputs &&
+            task->inputs < from->inputs + from->n_inputs)
             return s->batch->allotments[i].inputs + (task->inputs - from->inputs);
     }
     return copy_inputs(s, task->inputs, task->n_inputs);
