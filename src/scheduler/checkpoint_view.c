@@ -66,10 +66,21 @@ static json_t *file_entry(json_t *source, const json_t *file)
     return entry;
 }
 
+/* The sum of two counts; null if it is none. */
+static json_t *sum_of(const json_t *object, const char *a, const char *b)
+{
+    uint64_t x = 0, y = 0;
+    if (!ds_journal_number(object, a, &x) || !ds_journal_number(object, b, &y) ||
+        x > (uint64_t)INT64_MAX - y)
+        return json_null();
+    return json_integer((json_int_t)(x + y));
+}
+
 /* Moves the position of a source on by an input that a batch was given. */
 static void move_on(json_t *source, const json_t *input)
 {
     json_t *file = json_object_get(input, "file"), *entry = NULL;
+    uint64_t list;
     if (json_object_get(input, "number") != NULL)
         entry = entry_of(json_object_get(source, "followed"), "number",
                          json_object_get(input, "number"));
@@ -77,15 +88,14 @@ static void move_on(json_t *source, const json_t *input)
         entry = file_entry(source, file);
     else if (json_object_get(input, "end_row") != NULL)
         json_object_set(source, "next", json_object_get(input, "end_row"));
-    else if (json_object_get(input, "list") != NULL)
-        json_object_set_new(source, "next", json_integer(number(input, "list") + 1));
+    else if (ds_journal_number(input, "list", &list))
+        json_object_set_new(source, "next", json_integer((json_int_t)list + 1));
     if (json_object_get(input, "log") != NULL) {
         json_object_set(source, "log", json_object_get(input, "log"));
         json_object_set(source, "log_offset", json_object_get(input, "log_offset"));
     }
     if (json_object_get(input, "first_record") != NULL)
-        json_object_set_new(source, "records",
-                            json_integer(number(input, "first_record") + number(input, "records")));
+        json_object_set_new(source, "records", sum_of(input, "first_record", "records"));
     if (entry != NULL && number(input, "to") > number(entry, "taken"))
         json_object_set(entry, "taken", json_object_get(input, "to"));
 }
@@ -236,6 +246,14 @@ static json_t *read_records(ds_checkpoint_view *view, ds_metadata_view *file, co
         file->cut_bytes = (uint64_t)(end - bad);
     if (state != NULL)
         drop_words(state);
+    return state;
+}
+
+json_t *ds_metadata_view_records(ds_metadata_view *file, const char *text, size_t length)
+{
+    ds_checkpoint_view view = {.arena = ds_arena_new(NULL)};
+    json_t *state = read_records(&view, file, text, length);
+    ds_arena_free(view.arena);
     return state;
 }
 

@@ -32,6 +32,11 @@ typedef struct ds_checkpoint_view {
     ds_arena *arena;        /* of kept */
 } ds_checkpoint_view;
 
+/* Takes all records of the text of one file together, and counts them in *file, whose other members
+ * are left alone: begin with those of no record. The state, to be freed; NULL if the first one is
+ * none. */
+json_t *ds_metadata_view_records(ds_metadata_view *file, const char *text, size_t length);
+
 /* Reads all metadata files of a folder. DS_ERR_NO_INPUT if there is no checkpoint, DS_ERR_IO if a
  * file cannot be read. Free the view with ds_checkpoint_view_fini, whatever is returned. */
 ds_status ds_checkpoint_view_read(const char *dir, ds_checkpoint_view *view, ds_error *error);

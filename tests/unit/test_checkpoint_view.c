@@ -172,6 +172,33 @@ START_TEST(cut_short_and_damaged)
 }
 END_TEST
 
+/* Records whose checksum holds, and that no driver writes, change what they can. */
+START_TEST(records_that_mean_nothing)
+{
+    static const char *const odd[] = {
+        "'record':'allotted','batch_ms':2000,'sources':{'q':[{'list':9223372036854775807}]}",
+        "'record':'allotted','batch_ms':2000,'sources':{'q':[{'list':-2}]}",
+        "'record':'allotted','batch_ms':2000,'sources':{'q':7,'f':[7,{'file':7}],'gone':[{}]}",
+        "'record':'prepared','batch_ms':7",
+        "'record':7",
+    };
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        open_folder();
+        add(1, WHOLE, false);
+        ds_checkpoint_view before = look();
+        add(1, odd[i], false);
+        ds_checkpoint_view view = look();
+        ck_assert_uint_eq(view.files[0].records, 2);
+        const json_t *was = json_object_get(json_object_get(before.state, "sources"), "q");
+        const json_t *is = json_object_get(json_object_get(view.state, "sources"), "q");
+        ck_assert_msg(json_equal(was, is), "%s", odd[i]);
+        ds_checkpoint_view_fini(&before);
+        ds_checkpoint_view_fini(&view);
+        scratch_close(&scratch);
+    }
+}
+END_TEST
+
 START_TEST(no_checkpoint)
 {
     open_folder();
@@ -188,4 +215,4 @@ START_TEST(no_checkpoint)
 END_TEST
 
 UNIT_MAIN("checkpoint_view", records_are_taken_together, saves, the_newest_counts,
-          cut_short_and_damaged, no_checkpoint)
+          cut_short_and_damaged, records_that_mean_nothing, no_checkpoint)
