@@ -127,6 +127,8 @@ static bool read_part(ds_arena *arena, const json_t *object, int64_t batch_ms, d
     return true;
 }
 
+#define LONGEST_CHAIN (4 * DS_CHAIN_PARTS) /* of any version; all of a task go in one message */
+
 /* A whole part begins a new chain. */
 static void forget_chain(ds_recovered_stream *stream, uint32_t partition)
 {
@@ -137,19 +139,21 @@ static void forget_chain(ds_recovered_stream *stream, uint32_t partition)
     stream->n_parts = left;
 }
 
-static bool has_chain(const ds_recovered_stream *stream, uint32_t partition)
+/* How many parts the chain of a partition has. */
+static uint32_t chain_length(const ds_recovered_stream *stream, uint32_t partition)
 {
-    for (uint32_t i = stream->n_parts; i > 0; i--)
-        if (stream->parts[i - 1].partition == partition)
-            return true;
-    return false;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < stream->n_parts; i++)
+        n += stream->parts[i].partition == partition;
+    return n;
 }
 
 static bool add_part(ds_arena *arena, ds_recovered_stream *stream, const ds_saved_part *part)
 {
+    uint32_t length = part->whole ? 0 : chain_length(stream, part->partition);
     if (part->whole)
         forget_chain(stream, part->partition);
-    else if (!has_chain(stream, part->partition))
+    else if (length == 0 || length >= LONGEST_CHAIN)
         return false;
     if (stream->n_parts == stream->capacity) {
         stream->capacity = stream->capacity == 0 ? 16 : stream->capacity * 2;

@@ -118,7 +118,8 @@ static bool read_input(ds_arena *arena, const json_t *object, ds_input *input, b
     if (json_object_get(object, "file") != NULL) {
         input->kind = DS_INPUT_FILE;
         input->path = get_text(arena, object, "file");
-        bool fine = input->path != NULL && ds_journal_number(object, "from", &input->from) &&
+        bool fine = input->path != NULL && strlen(input->path) <= DS_MESSAGE_TEXT_LIMIT &&
+                    ds_journal_number(object, "from", &input->from) &&
                     ds_journal_number(object, "to", &input->to) && input->from <= input->to;
         input->position = input->from;
         if (fine && json_object_get(object, "number") != NULL)

@@ -140,6 +140,41 @@ static ds_status check_blocks(const checking *c)
     return DS_OK;
 }
 
+/* ---- the log ---- */
+
+/* Where the newest block is that a batch was given of a source. */
+static ds_log_place newest_place(const ds_recovered *r, const char *source)
+{
+    for (uint32_t i = 0; i < r->n_sources; i++)
+        if (strcmp(r->sources[i].name, source) == 0)
+            return r->sources[i].log;
+    return (ds_log_place){0};
+}
+
+static ds_status check_log(const checking *c, const ds_allotment *allotment)
+{
+    const char *source = c->plan->app->sources[allotment->source].name;
+    const ds_log_place newest = newest_place(c->recovered, source);
+    for (uint32_t i = 0; i < allotment->n_inputs; i++)
+        if (allotment->inputs[i].kind == DS_INPUT_LOG &&
+            ds_log_place_compare(&allotment->inputs[i].log, &newest) > 0)
+            return refuse(c,
+                          "its metadata is damaged: a batch holds what is in the log of source %s "
+                          "behind all that batches were given of it",
+                          source);
+    return DS_OK;
+}
+
+static ds_status check_logs(const checking *c)
+{
+    for (uint32_t i = 0; i < c->recovered->n_batches; i++) {
+        const ds_recovered_batch *batch = &c->recovered->batches[i];
+        for (uint32_t a = 0; a < batch->n_allotments; a++)
+            DS_TRY(check_log(c, &batch->allotments[a]));
+    }
+    return DS_OK;
+}
+
 /* ---- stream by stream ---- */
 
 static uint32_t count_partitions(const ds_recovered_stream *stream)
@@ -204,6 +239,7 @@ ds_status ds_recovered_check(const ds_recovered *recovered, const ds_plan *plan,
     DS_TRY(check_format(&c));
     DS_TRY(check_times(&c));
     DS_TRY(check_blocks(&c));
+    DS_TRY(check_logs(&c));
     DS_TRY(check_partitions(&c));
     DS_TRY(check_interval(&c));
     return check_streams(&c);

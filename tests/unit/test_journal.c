@@ -486,6 +486,29 @@ START_TEST(sources_that_are_gone)
 }
 END_TEST
 
+/* A path that fits into no message. */
+START_TEST(a_path_that_is_too_long)
+{
+    journal_kit k;
+    char line[DS_MESSAGE_TEXT_LIMIT + 200], path[DS_MESSAGE_TEXT_LIMIT + 2] = "";
+    for (size_t length = DS_MESSAGE_TEXT_LIMIT; length < sizeof path; length++) {
+        memset(path, 'a', length);
+        snprintf(line, sizeof line,
+                 "{'record':'allotted','batch_ms':2000,'sources':{'f':[{'file':'%s','from':0,"
+                 "'to':1}]}}",
+                 path);
+        journal_open(&k, JOURNAL_APP("x", ""));
+        add_line(&k, WHOLE "}");
+        add_line(&k, line);
+        if (length <= DS_MESSAGE_TEXT_LIMIT)
+            journal_read(&k);
+        else
+            check_no_good(&k, path);
+        journal_close(&k);
+    }
+}
+END_TEST
+
 /* What is said of a table that is none is of something that is gone. */
 START_TEST(tables_that_are_none)
 {
@@ -562,6 +585,10 @@ START_TEST(what_fits_and_what_does_not)
 }
 END_TEST
 
+#define BLOCKS(newest)                                                                             \
+    ",'sources':{'s':{'records':9" newest "}},'batches':[{'batch_ms':2000,'sources':{'s':[{"       \
+    "'log':'0000000003-000001.log','log_offset':100,'length':9,'first_record':0,'records':1}]}}]}"
+
 /* A checkpoint whose records hold one by one, and not together. */
 START_TEST(records_that_do_not_fit_together)
 {
@@ -573,6 +600,8 @@ START_TEST(records_that_do_not_fit_together)
         ",'kept':{'save':1,'batch_ms':2000,'streams':[]}}",  /* of no batch */
         ",'batches':[{'batch_ms':2000},{'batch_ms':3000,'committed':true}]}",
         ",'batches':[{'batch_ms':2000}],'kept':{'save':1,'batch_ms':2000,'streams':[]}}",
+        BLOCKS(",'log':'0000000003-000001.log','log_offset':99"), /* not given to any */
+        BLOCKS(""),
     };
     for (size_t i = 0; i < sizeof rest / sizeof *rest; i++) {
         journal_kit k;
@@ -610,5 +639,6 @@ END_TEST
 UNIT_MAIN("journal", a_whole_record_without_batches, batches_of_a_whole_record, steps_of_batches,
           every_truncation, every_flipped_bit, lines_that_mean_nothing,
           prepared_records_that_mean_nothing, appends_of_a_commit, whole_records_that_mean_nothing,
-          an_unknown_format, sources_that_are_gone, tables_that_are_none, a_long_journal,
-          what_fits_and_what_does_not, records_that_do_not_fit_together, received_records_are_gone)
+          an_unknown_format, sources_that_are_gone, tables_that_are_none, a_path_that_is_too_long,
+          a_long_journal, what_fits_and_what_does_not, records_that_do_not_fit_together,
+          received_records_are_gone)

@@ -80,4 +80,20 @@ START_TEST(what_is_not_believed)
 }
 END_TEST
 
-UNIT_MAIN("journal_kept", chains_grow, what_is_not_believed)
+/* All parts of a task go in one message. */
+START_TEST(a_chain_without_end)
+{
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_recovered_kept kept = {0};
+    ck_assert(take(arena, SAVED(1, 1000, PART(0, "true", "a") "," PART(1, "true", "a")), &kept));
+    uint32_t n = 1;
+    while (n <= 1000 && take(arena, SAVED(2, 2000, PART(1, "false", "b")), &kept))
+        n++;
+    ck_assert_uint_ge(n, DS_CHAIN_PARTS);
+    ck_assert_uint_lt(n, 1000);
+    ck_assert(take(arena, SAVED(3, 3000, PART(0, "false", "b")), &kept)); /* another one */
+    ds_arena_free(arena);
+}
+END_TEST
+
+UNIT_MAIN("journal_kept", chains_grow, what_is_not_believed, a_chain_without_end)
