@@ -229,11 +229,47 @@ void ds_batch_restart(ds_batch *batch, const ds_plan *plan, uint64_t block_bytes
         keep_counted(&before[s], &batch->stages[s]);
 }
 
-void ds_batch_begin_again(ds_batch_stage *stage, uint32_t partition)
+/* A task is in no state for the moment. */
+static void leave_state(ds_batch_stage *stage, uint32_t partition)
 {
     DS_ASSERT(partition < stage->n_tasks);
+    ds_task_state state = stage->tasks[partition].state;
+    stage->n_running -= state == DS_TASK_RUNNING;
+    if (state != DS_TASK_WAITING)
+        return;
+    if (partition < stage->fresh) {
+        stage->n_again--;
+        return;
+    }
+    stage->n_again += partition - stage->fresh; /* they are passed over */
+    stage->fresh = partition + 1;
+    stage->again_us = 0;
+}
+
+void ds_batch_begin(ds_batch_stage *stage, uint32_t partition)
+{
+    DS_ASSERT(stage->tasks[partition].state == DS_TASK_WAITING);
+    leave_state(stage, partition);
+    stage->tasks[partition].state = DS_TASK_RUNNING;
+    stage->n_running++;
+}
+
+void ds_batch_end(ds_batch_stage *stage, uint32_t partition)
+{
+    DS_ASSERT(stage->tasks[partition].state == DS_TASK_RUNNING);
+    leave_state(stage, partition);
+    stage->tasks[partition].state = DS_TASK_WAITING;
+    stage->n_again++;
+}
+
+void ds_batch_begin_again(ds_batch_stage *stage, uint32_t partition)
+{
     ds_batch_task *task = &stage->tasks[partition];
+    DS_ASSERT(partition < stage->n_tasks);
+    leave_state(stage, partition);
     task->state = DS_TASK_WAITING;
+    stage->n_again++;
+    stage->again_us = 0;
     task->attempt += task->copied ? 2 : 1;
     task->copied = false;
     if (partition < stage->next)
@@ -247,6 +283,7 @@ bool ds_batch_task_done(ds_batch *batch, const ds_plan *plan, uint32_t stage_id,
     ds_batch_task *task = &stage->tasks[partition];
     DS_ASSERT(partition < stage->n_tasks && !stage->done);
     DS_ASSERT(task->state != DS_TASK_DONE);
+    leave_state(stage, partition);
     task->state = DS_TASK_DONE;
     task->outputs = DS_ARENA_ARRAY(batch->arena, ds_output, n_outputs + 1);
     task->n_outputs = n_outputs;
@@ -265,10 +302,7 @@ bool ds_batch_task_done(ds_batch *batch, const ds_plan *plan, uint32_t stage_id,
 
 bool ds_batch_stage_runs(const ds_batch_stage *stage)
 {
-    for (uint32_t p = 0; p < stage->n_tasks; p++)
-        if (stage->tasks[p].state == DS_TASK_RUNNING)
-            return true;
-    return false;
+    return stage->n_running > 0;
 }
 
 bool ds_batch_is_done(const ds_batch *batch)

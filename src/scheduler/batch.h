@@ -40,12 +40,15 @@ typedef struct ds_batch_stage {
     bool runs;  /* is part of this batch */
     bool ready; /* its tasks may run: parents are done */
     bool done;
-    bool backing_off; /* some task waits for its not_before_us */
-    bool shown;       /* bad records of it were logged */
+    bool shown; /* bad records of it were logged */
     bool stale; /* what it read is gone, and is being made anew; it may be done all the same */
     ds_batch_task *tasks; /* by partition */
-    uint32_t n_tasks, n_done;
+    uint32_t n_tasks, n_done, n_running;
     uint32_t next;    /* no task before it is WAITING */
+    uint32_t fresh;   /* all tasks from it on are WAITING, and never ran */
+    uint32_t n_again; /* WAITING tasks before it */
+    int64_t again_us; /* these need not be looked at before */
+    int64_t due_us;   /* the next back-off of one of these ends; INT64_MAX: there is none */
     ds_input *inputs; /* of reduce tasks: the same ranges for all */
     uint32_t n_inputs;
 } ds_batch_stage;
@@ -150,6 +153,9 @@ bool ds_batch_task_done(ds_batch *batch, const ds_plan *plan, uint32_t stage, ui
  * have smaller ids, so one pass carries through stages that have nothing to do. */
 void ds_batch_advance(ds_batch *batch, const ds_plan *plan);
 
+/* A waiting task is handed out: it runs. */
+void ds_batch_begin(ds_batch_stage *stage, uint32_t partition);
+
 /* Makes a task wait for its next attempt. */
 void ds_batch_begin_again(ds_batch_stage *stage, uint32_t partition);
 
@@ -176,6 +182,9 @@ void ds_input_use_log(ds_input *input);
 /* Takes blocks that are gone out of the inputs of a map stage's waiting tasks. */
 ds_lost_blocks ds_batch_lose_blocks(ds_batch *batch, uint32_t stage, ds_gone_fn gone,
                                     const void *arg);
+
+/* A task of a batch that was given up does not run any more. */
+void ds_batch_end(ds_batch_stage *stage, uint32_t partition);
 
 /* True if some task of it runs. */
 bool ds_batch_stage_runs(const ds_batch_stage *stage);

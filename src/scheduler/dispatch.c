@@ -79,7 +79,7 @@ static void hand_out(ds_bundles *round, const ds_batch *batch, uint32_t stage_id
     ds_batch_task *task = &batch->stages[stage_id].tasks[partition];
     DS_ASSERT(task->state == DS_TASK_WAITING);
     add_run(round, batch, stage_id, partition, task->attempt, entry);
-    task->state = DS_TASK_RUNNING;
+    ds_batch_begin(&batch->stages[stage_id], partition);
     task->executor_id = entry->id;
     task->handed_us = round->driver->now_us;
 }
@@ -146,32 +146,76 @@ ds_executor_entry *ds_driver_owner(ds_driver *d, uint32_t partition)
 
 /* ---- rounds ---- */
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static uint32_t ahead_of(const ds_driver *d, uint32_t stage_id)
 {
     return d->plan->stages[stage_id].root->kind == DS_NODE_SOURCE ? SOURCE_TASKS : KEY_TASKS;
 }
 
-static void dispatch_stage(ds_bundles *round, const ds_batch *batch, uint32_t stage_id)
+/* False if nobody has room for it. */
+static bool give(ds_bundles *round, const ds_batch *batch, uint32_t stage_id, uint32_t partition)
 {
-    DS_ASSERT(batch->stages[stage_id].ready && !batch->stages[stage_id].done);
+    ds_driver *d = round->driver;
+    const ds_batch_task *task = &batch->stages[stage_id].tasks[partition];
+    ds_executor_entry *entry = d->plan->stages[stage_id].keyed
+                                   ? ds_driver_owner(d, partition)
+                                   : any_executor(d, task, ahead_of(d, stage_id));
+    if (entry == NULL)
+        return false;
+    hand_out(round, batch, stage_id, partition, entry);
+    return true;
+}
+
+static bool may_apply(ds_driver *d, const ds_batch *batch, uint32_t stage_id, uint32_t partition)
+{
+    return !d->plan->stages[stage_id].keyed || ds_driver_may_apply(d, batch, stage_id, partition);
+}
+
+/* Those that have run, or were passed over; all others are behind them. How long there is nothing
+ * to do for them is noted: there may be many that are done before the first that waits. False if
+ * nobody has room. */
+static bool dispatch_again(ds_bundles *round, const ds_batch *batch, uint32_t stage_id)
+{
     ds_driver *d = round->driver;
     ds_batch_stage *stage = &batch->stages[stage_id];
-    const ds_stage *plan = &d->plan->stages[stage_id];
-    uint32_t ahead = ahead_of(d, stage_id);
-    while (stage->next < stage->n_tasks && stage->tasks[stage->next].state != DS_TASK_WAITING)
+    int64_t again_us = INT64_MAX, due_us = INT64_MAX;
+    stage->again_us = 0;
+    while (stage->tasks[stage->next].state != DS_TASK_WAITING)
         stage->next++;
-    for (uint32_t p = stage->next; p < stage->n_tasks; p++) {
+    uint32_t left = stage->n_again;
+    for (uint32_t p = stage->next; left > 0; p++) {
+        DS_ASSERT(p < stage->fresh);
         const ds_batch_task *task = &stage->tasks[p];
-        if (task->state != DS_TASK_WAITING || task->not_before_us > d->now_us)
+        if (task->state != DS_TASK_WAITING)
             continue;
-        if (plan->keyed && !ds_driver_may_apply(d, batch, stage_id, p))
-            continue;
-        ds_executor_entry *entry =
-            plan->keyed ? ds_driver_owner(d, p) : any_executor(d, task, ahead);
-        if (entry == NULL)
-            return;
-        hand_out(round, batch, stage_id, p, entry);
+        left--;
+        if (task->not_before_us > d->now_us)
+            due_us = earlier(due_us, task->not_before_us);
+        else if (!may_apply(d, batch, stage_id, p))
+            again_us = 0;
+        else if (!give(round, batch, stage_id, p))
+            return false;
     }
+    stage->again_us = earlier(again_us, due_us);
+    stage->due_us = due_us;
+    return true;
+}
+
+static void dispatch_stage(ds_bundles *round, const ds_batch *batch, uint32_t stage_id)
+{
+    ds_driver *d = round->driver;
+    ds_batch_stage *stage = &batch->stages[stage_id];
+    DS_ASSERT(stage->ready && !stage->done);
+    if (stage->n_again > 0 && stage->again_us <= d->now_us &&
+        !dispatch_again(round, batch, stage_id))
+        return;
+    for (uint32_t p = stage->fresh; p < stage->n_tasks; p++)
+        if (may_apply(d, batch, stage_id, p) && !give(round, batch, stage_id, p))
+            return;
 }
 
 static void dispatch_batch(ds_bundles *round, ds_batch *batch)
@@ -241,18 +285,10 @@ static int64_t batch_deadline(const ds_driver *d, const ds_batch *batch)
     int64_t deadline = INT64_MAX;
     for (uint32_t s = 0; s < d->plan->n_stages; s++) {
         const ds_batch_stage *stage = &batch->stages[s];
-        for (uint32_t p = stage->next; stage->backing_off && p < stage->n_tasks; p++)
-            if (stage->tasks[p].state == DS_TASK_WAITING &&
-                stage->tasks[p].not_before_us > d->now_us &&
-                stage->tasks[p].not_before_us < deadline)
-                deadline = stage->tasks[p].not_before_us;
+        if (stage->ready && stage->n_again > 0 && stage->due_us > d->now_us)
+            deadline = earlier(deadline, stage->due_us);
     }
     return deadline;
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 int64_t ds_driver_dispatch_deadline(const ds_driver *d)
@@ -459,12 +495,11 @@ static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *resu
         check_inputs(d, batch);
 }
 
-static void back_off(const ds_driver *d, ds_batch_stage *stage, ds_batch_task *task)
+static void back_off(const ds_driver *d, ds_batch_task *task)
 {
     DS_ASSERT(task->state == DS_TASK_WAITING && task->failures > 0);
     int64_t wait = DS_RETRY_US << (task->failures < 6 ? task->failures - 1 : 5);
     task->not_before_us = d->now_us + (wait < DS_RETRY_MOST_US ? wait : DS_RETRY_MOST_US);
-    stage->backing_off = true;
 }
 
 /* True if a task failed for want of inputs that are gone: pieces that are made again, and wait
@@ -503,7 +538,6 @@ static bool waits_for_memory(const ds_driver *d, ds_batch *batch, const ds_task_
     DS_ASSERT(batch->state == DS_BATCH_RETAINED || d->batches->time_ms <= batch->time_ms);
     ds_batch_stage *stage = &batch->stages[result->stage];
     stage->tasks[result->partition].not_before_us = d->now_us + DS_RETRY_US;
-    stage->backing_off = true;
     if (!batch->waited) {
         char time[DS_CLOCK_TEXT];
         ds_log_warn("batch %s waits until the batches before it are committed: %s",
@@ -557,7 +591,7 @@ static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *resu
     /* A full disk: the batch waits until there is room. Want of memory may pass, too: other tasks
      * end, and what is being saved gets written. But it has only so many attempts. */
     if (result->status == DS_ERR_IO || result->status == DS_ERR_NO_MEMORY)
-        back_off(d, stage, task);
+        back_off(d, task);
     if (result->status != DS_ERR_IO && task->failures >= DS_TASK_ATTEMPTS)
         give_up(d, batch, result);
 }
@@ -593,7 +627,7 @@ static void on_result(ds_driver *d, ds_executor_entry *from, const ds_task_resul
     if (d->keyed[result->stage] != NULL)
         ds_driver_keyed_ends(d, result->stage, result->partition);
     if (batch->state == DS_BATCH_FAILED) {
-        task->state = DS_TASK_WAITING; /* for nothing: the batch was given up */
+        ds_batch_end(&batch->stages[result->stage], result->partition);
         return;
     }
     DS_ASSERT(batch->state == DS_BATCH_RUNNING || batch->state == DS_BATCH_RETAINED);

@@ -32,7 +32,12 @@ static void check_stage(const ds_driver *d, const ds_batch *batch, const ds_batc
         check_task(d, batch, &stage->tasks[p]);
     for (uint32_t p = 0; p < stage->next; p++)
         DS_ASSERT(stage->tasks[p].state != DS_TASK_WAITING || batch->state == DS_BATCH_FAILED);
+    for (uint32_t p = stage->fresh; p < stage->n_tasks; p++)
+        DS_ASSERT(stage->tasks[p].state == DS_TASK_WAITING);
     DS_ASSERT(stage->n_done == count_state(stage, DS_TASK_DONE));
+    DS_ASSERT(stage->n_running == count_state(stage, DS_TASK_RUNNING));
+    DS_ASSERT(stage->n_again + (stage->n_tasks - stage->fresh) ==
+              count_state(stage, DS_TASK_WAITING));
     DS_ASSERT(!stage->done || stage->n_done == stage->n_tasks);
 }
 

@@ -420,7 +420,43 @@ START_TEST(pieces_in_the_order_of_inputs)
 }
 END_TEST
 
-UNIT_MAIN("batch", pieces_in_the_order_of_inputs, inputs_join_up_to_a_block,
+/* What is counted of the tasks, whatever their order. */
+START_TEST(tasks_are_counted)
+{
+    kit k;
+    kit_open(&k, "'s': { 'from': 'a' }", "s", 1000);
+    ALLOT(&k, 0, 60, 60, 60, 60);
+    ds_batch_make_stages(k.batch, k.plan, 100);
+    ds_batch_stage *stage = &k.batch->stages[0];
+    ck_assert_uint_eq(stage->n_tasks, 4);
+    ds_batch_begin(stage, 0);
+    ds_batch_begin(stage, 2); /* one is passed over */
+    ck_assert_uint_eq(stage->fresh, 3);
+    ck_assert_uint_eq(stage->n_again, 1);
+    ck_assert_uint_eq(stage->n_running, 2);
+    stage->again_us = 77;
+    ds_batch_begin_again(stage, 0);
+    ck_assert_int_eq(stage->again_us, 0); /* it is looked at */
+    ck_assert_uint_eq(stage->n_again, 2);
+    ck_assert_uint_eq(stage->n_running, 1);
+    ck_assert_uint_eq(stage->tasks[0].attempt, 1);
+    ds_batch_begin(stage, 1);
+    ds_batch_begin(stage, 0);
+    ck_assert_uint_eq(stage->n_again, 0);
+    ck_assert(!done(&k, stage, 2, ""));
+    ck_assert(!done(&k, stage, 0, ""));
+    ck_assert(ds_batch_stage_runs(stage));
+    ck_assert(!done(&k, stage, 1, ""));
+    ck_assert(!ds_batch_stage_runs(stage));
+    ds_batch_begin(stage, 3);
+    ds_batch_end(stage, 3);
+    ck_assert(!ds_batch_stage_runs(stage));
+    ck_assert_uint_eq(stage->n_again, 1);
+    kit_close(&k);
+}
+END_TEST
+
+UNIT_MAIN("batch", tasks_are_counted, pieces_in_the_order_of_inputs, inputs_join_up_to_a_block,
           a_task_has_a_bounded_number_of_inputs, lists_of_a_queue_are_never_joined, input_sizes,
           a_stage_is_ready_when_its_parents_are_done, stages_without_input_are_done,
           some_stages_run_without_input, what_no_window_holds_is_not_read, inputs_of_several_stages,

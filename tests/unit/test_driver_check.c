@@ -94,6 +94,36 @@ static void executor_misplaced(ds_driver *d)
     d->registry.list[0]->place = 1;
 }
 
+static void executor_not_found(ds_driver *d)
+{
+    ds_id_map_remove(&d->registry.ids, 1);
+}
+
+static void peer_not_found(ds_driver *d)
+{
+    ds_id_map_remove(&d->registry.peers, d->registry.list[0]->peer);
+}
+
+static void memory_not_counted(ds_driver *d)
+{
+    d->registry.used_bytes++;
+}
+
+static void executor_not_chosen(ds_driver *d)
+{
+    ds_choice_remove(&d->registry.by_running, d->registry.list[0]);
+}
+
+static void running_not_counted(ds_driver *d)
+{
+    d->batches->stages[1].n_running--;
+}
+
+static void waiting_not_counted(ds_driver *d)
+{
+    d->batches->stages[1].n_again++;
+}
+
 typedef void (*damage_fn)(ds_driver *d);
 static const damage_fn damages[] = {too_many_batches,
                                     time_stands_still,
@@ -108,7 +138,13 @@ static const damage_fn damages[] = {too_many_batches,
                                     owner_gone,
                                     kept_by_nobody,
                                     executor_without_peer,
-                                    executor_misplaced};
+                                    executor_misplaced,
+                                    executor_not_found,
+                                    peer_not_found,
+                                    memory_not_counted,
+                                    executor_not_chosen,
+                                    running_not_counted,
+                                    waiting_not_counted};
 
 /* True if the check ends a process with this damage. */
 static bool is_noticed(const driver_kit *k, damage_fn damage)
