@@ -1,7 +1,7 @@
 """Something is killed every second, and the output is what it would have been.
 
 Words are counted (counted.py) while executors, the driver or both die by kill -9 or hang by
-kill -STOP. DSTREAM_TORTURE is for how many seconds it goes on (15 if it is not set), DSTREAM_SEED
+kill -STOP. DSTREAM_TORTURE is for how many seconds it goes on (15, or 5 of a build with sanitizers, if it is not set), DSTREAM_SEED
 what happens.
 """
 import collections
@@ -14,7 +14,7 @@ import time
 import counted
 import scenario
 
-SECONDS = float(os.environ.get("DSTREAM_TORTURE", "15"))
+SECONDS = float(os.environ.get("DSTREAM_TORTURE", "5" if scenario.SANITIZED else "15"))
 SEED = int(os.environ.get("DSTREAM_SEED", "1"))
 
 
