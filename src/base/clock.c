@@ -35,7 +35,7 @@ int64_t ds_clock_thread_ns(void)
 const char *ds_clock_text(int64_t ms, char text[DS_CLOCK_TEXT])
 {
     int64_t rest = (ms % 1000 + 1000) % 1000;
-    time_t seconds = (time_t)((ms - rest) / 1000);
+    time_t seconds = (time_t)(ms / 1000 - (ms % 1000 < 0));
     struct tm tm;
     gmtime_r(&seconds, &tm);
     size_t length = strftime(text, DS_CLOCK_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
