@@ -120,7 +120,7 @@ class Counted(scenario.Scenario):
         is cut short."""
         printed = set()
         for run in self.runs:
-            for row in run.out().splitlines():
+            for row in run.out().splitlines() if run.arguments[0] == "run" else ():
                 if row.endswith("}"):
                     printed.add(json.loads(row)["line"])
         self.assertEqual([line for rows in batches.values() for line in rows
