@@ -1,6 +1,7 @@
 /* A batch that was committed and may run again, made small: only what a replay needs stays. */
 #include "base/assert.h"
 #include "scheduler/batch.h"
+#include "scheduler/id_map.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -115,21 +116,30 @@ static void copy_tables(const shrinking *s)
     batch->tables = copies;
 }
 
-/* What its pieces take of a store. */
-static void add_held(const shrinking *s, const ds_ref *ref)
+/* What its pieces take of each store. */
+static void count_held(const shrinking *s)
 {
     ds_batch *batch = s->batch;
-    uint32_t i = 0;
-    while (i < batch->n_held && batch->held[i].executor_id != ref->executor_id)
-        i++;
-    if (i == batch->n_held) {
-        ds_held_bytes *grown = DS_ARENA_ARRAY(s->arena, ds_held_bytes, batch->n_held + 1);
-        if (i > 0)
-            memcpy(grown, batch->held, i * sizeof *grown);
-        grown[batch->n_held++] = (ds_held_bytes){ref->executor_id, 0};
-        batch->held = grown;
-    }
-    batch->held[i].bytes += ref->length;
+    ds_id_map known = {0};
+    size_t most = 0;
+    for (uint32_t id = 0; id < s->plan->n_stages; id++)
+        most += batch->stages[id].n_inputs;
+    ds_held_bytes *held = ds_calloc(most + 1, sizeof *held);
+    for (uint32_t id = 0; id < s->plan->n_stages; id++)
+        for (uint32_t i = 0; i < batch->stages[id].n_inputs; i++) {
+            const ds_ref *ref = &batch->stages[id].inputs[i].ref;
+            ds_held_bytes *there = ds_id_map_find(&known, ref->executor_id);
+            if (there == NULL) {
+                there = &held[batch->n_held++];
+                there->executor_id = ref->executor_id;
+                ds_id_map_add(&known, ref->executor_id, there);
+            }
+            there->bytes += ref->length;
+        }
+    batch->held = DS_ARENA_ARRAY(s->arena, ds_held_bytes, batch->n_held + 1);
+    memcpy(batch->held, held, batch->n_held * sizeof *held);
+    ds_id_map_fini(&known);
+    free(held);
 }
 
 void ds_batch_retain(ds_batch *batch, const ds_plan *plan)
@@ -142,9 +152,7 @@ void ds_batch_retain(ds_batch *batch, const ds_plan *plan)
     copy_stages(&s, allotments);
     copy_tables(&s);
     ds_plan_due(plan, s.arena, batch->time_ms, &batch->due);
-    for (uint32_t id = 0; id < plan->n_stages; id++)
-        for (uint32_t i = 0; i < batch->stages[id].n_inputs; i++)
-            add_held(&s, &batch->stages[id].inputs[i].ref);
+    count_held(&s);
     batch->state = DS_BATCH_RETAINED;
     batch->muted = batch->committed = true;
     batch->commit = (ds_commit){.batch_ms = batch->time_ms};

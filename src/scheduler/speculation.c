@@ -2,12 +2,43 @@
 
 #include "base/assert.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
-static int by_size(const void *a, const void *b)
+/* Brings the value that is at a place of the sorted list there, with none that is larger before it.
+ * There may be very many, and only the middle is asked for. */
+static void settle(int64_t *values, ptrdiff_t n, ptrdiff_t place)
 {
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return x < y ? -1 : x > y;
+    ptrdiff_t from = 0, to = n - 1;
+    while (from < to) {
+        const int64_t pivot = values[from + (to - from) / 2];
+        ptrdiff_t i = from, j = to;
+        while (i <= j) {
+            while (values[i] < pivot)
+                i++;
+            while (values[j] > pivot)
+                j--;
+            if (i > j)
+                break;
+            int64_t value = values[i];
+            values[i++] = values[j];
+            values[j--] = value;
+        }
+        if (place <= j)
+            to = j;
+        else if (place >= i)
+            from = i;
+        else
+            return;
+    }
+}
+
+static int64_t largest(const int64_t *values, uint32_t n)
+{
+    int64_t most = values[0];
+    for (uint32_t i = 1; i < n; i++)
+        most = values[i] > most ? values[i] : most;
+    return most;
 }
 
 /* How long the tasks took that are done: the one in the middle. */
@@ -19,8 +50,8 @@ static int64_t median_us(const ds_batch_stage *stage)
     for (uint32_t p = 0; p < stage->n_tasks && n < stage->n_done; p++)
         if (stage->tasks[p].state == DS_TASK_DONE)
             took[n++] = stage->tasks[p].took_us;
-    qsort(took, n, sizeof *took, by_size);
-    int64_t median = n % 2 == 1 ? took[n / 2] : (took[n / 2 - 1] + took[n / 2]) / 2;
+    settle(took, n, n / 2);
+    int64_t median = n % 2 == 1 ? took[n / 2] : (largest(took, n / 2) + took[n / 2]) / 2;
     free(took);
     return median;
 }

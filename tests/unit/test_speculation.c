@@ -1,4 +1,5 @@
 /* Slow tasks: which ones get a second copy, and whose result counts. */
+#include "base/random.h"
 #include "scheduler/copies.h"
 #include "scheduler/speculation.h"
 
@@ -62,6 +63,38 @@ START_TEST(short_ones_and_single_ones_are_not_copied)
     ck_assert_uint_eq(find(&s, 101, slow), 1);
     make_stage(&s, 16, took, 0);
     ck_assert_uint_eq(find(&s, 100000, slow), 0);
+}
+END_TEST
+
+static int by_size(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The one in the middle, whatever their order, as a sort finds it. */
+START_TEST(the_median_of_many)
+{
+    static ds_batch_task tasks[400];
+    int64_t took[400];
+    uint32_t slow[2];
+    ds_random random;
+    ds_random_init(&random, 5);
+    for (uint32_t n = 1; n < 400; n++) {
+        for (uint32_t i = 0; i < n; i++) {
+            took[i] = 1000000 + (int64_t)ds_random_below(&random, n % 3 == 0 ? 4 : 4000) * 1000;
+            tasks[i] = (ds_batch_task){.state = DS_TASK_DONE, .took_us = took[i]};
+        }
+        tasks[n] = (ds_batch_task){.state = DS_TASK_RUNNING};
+        const ds_batch_stage stage = {.tasks = tasks, .n_tasks = n + 1, .n_done = n};
+        qsort(took, n, sizeof *took, by_size);
+        int64_t median = (took[(n - 1) / 2] + took[n / 2]) / 2;
+        int64_t limit_us = median / 2 * 3; /* they are even */
+        const ds_app_speculation any = {true, 1.5, 0, 100, 100};
+        ck_assert_uint_eq(ds_speculation_find(&any, &stage, limit_us, slow, 2), 0);
+        ck_assert_uint_eq(ds_speculation_find(&any, &stage, limit_us + 1, slow, 2), 1);
+        ck_assert_uint_eq(slow[0], n);
+    }
 }
 END_TEST
 
@@ -263,6 +296,6 @@ START_TEST(what_is_kept_is_not_copied)
 END_TEST
 
 UNIT_MAIN("speculation", most_are_done_and_one_takes_long,
-          short_ones_and_single_ones_are_not_copied, no_more_than_wanted, the_copy_is_first,
-          the_first_one_is_first, one_of_them_fails, an_executor_is_lost,
+          short_ones_and_single_ones_are_not_copied, the_median_of_many, no_more_than_wanted,
+          the_copy_is_first, the_first_one_is_first, one_of_them_fails, an_executor_is_lost,
           one_that_does_not_end_is_given_up, what_is_kept_is_not_copied)
