@@ -463,7 +463,9 @@ static void check_file(run *r, const stream *s, const int64_t *times, uint32_t n
         check_rows(r, s, times[k], &rows);
         text_rows_free(&expected);
     }
-    if (at != all.n)
+    /* A key that lost some of its rows may be there when it was to be removed. */
+    bool differs = n_times > 0 && s->kind == KIND_STATE && may_differ(r, s, times[n_times - 1]);
+    if (at != all.n && !differs)
         wrong(r, "stream %s: %u rows in its file, %u expected", s->name, all.n, at);
     text_rows_free(&all);
 }
