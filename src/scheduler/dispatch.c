@@ -467,6 +467,25 @@ static void check_inputs(ds_driver *d, ds_batch *batch)
                                  "batches smaller");
 }
 
+/* A batch runs again for what is kept, and what it was given is not there any more: windows and
+ * state lack it from now on. Its bad records were shown when it ran first. */
+static void count_missing(ds_driver *d, const ds_task_result *result)
+{
+    const ds_node *root = d->plan->stages[result->stage].root;
+    char time[DS_CLOCK_TEXT];
+    ds_clock_text(result->batch_ms, time);
+    for (uint32_t i = 0; i < result->n_samples && root->kind == DS_NODE_SOURCE; i++)
+        if (result->samples[i].reason == DS_BAD_REASON_SLOTS)
+            ds_log_error("source %s: batch %s is applied again, and windows and state lack some "
+                         "of it: %s: %s",
+                         root->source->name, time, result->samples[i].where,
+                         result->samples[i].detail);
+    if (root->kind != DS_NODE_SOURCE || result->lost_bytes == 0)
+        return;
+    d->counts[root->source - d->plan->app->sources].lost_bytes += result->lost_bytes;
+    d->progress.bytes_lost += result->lost_bytes;
+}
+
 static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *result)
 {
     DS_ASSERT(result->status == DS_OK);
@@ -479,6 +498,8 @@ static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *resu
             show_samples(d, &d->intakes[root->source - d->plan->app->sources], result);
         show_errors(d, result);
     }
+    if (!task->counted && batch->muted)
+        count_missing(d, result);
     task->counted = true;
     task->took_us = d->now_us - task->handed_us;
     ds_driver_outrun_copy(d, result, task);

@@ -110,6 +110,12 @@ uint64_t ds_driver_most_bytes(ds_driver *d, uint32_t source, uint64_t most)
     return records * length < (double)most ? (uint64_t)(records * length) : most;
 }
 
+bool ds_driver_rate_waits(const ds_driver *d, uint32_t source)
+{
+    DS_ASSERT(source < d->n_intakes);
+    return d->rates[source].rate != 0 && bytes_under_way(d, source) > 0;
+}
+
 /* ---- receivers ---- */
 
 static void tell_receiver(ds_driver *d, const ds_intake *intake, uint64_t rate)

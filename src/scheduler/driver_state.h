@@ -228,6 +228,9 @@ void ds_driver_batch_due(const ds_driver *driver, ds_batch *batch);
 uint64_t ds_driver_most_records(const ds_driver *driver, uint32_t source);
 /* How many bytes of a source's files the next batch may have, of `most`. */
 uint64_t ds_driver_most_bytes(ds_driver *driver, uint32_t source, uint64_t most);
+/* Tells whether a source has a rate, and batches with bytes of its files of which the records are
+ * not counted yet: until then the next one may get nothing. */
+bool ds_driver_rate_waits(const ds_driver *driver, uint32_t source);
 /* A batch is committed: what it tells about the rates of receivers. */
 void ds_driver_note_rates(ds_driver *driver, const ds_batch *batch);
 

@@ -487,7 +487,8 @@ static bool all_ended(const ds_driver *d)
     return d->n_passed > 0 || d->config.recovered != NULL;
 }
 
-/* True if the next batch need not wait for its time. */
+/* True if the next batch need not wait for its time. Where a rate has to know first how many
+ * records were read it would pass by times at which it gives nothing, as fast as it can. */
 static bool hurries(const ds_driver *d)
 {
     if (d->config.virtual_time)
@@ -499,7 +500,8 @@ static bool hurries(const ds_driver *d)
         if (!intake->needed)
             continue;
         bool looks = intake->source->type == DS_SOURCE_FILES || ds_intake_follows(intake);
-        if (ds_intake_has_more(intake) || (looks && !intake->listed))
+        if ((ds_intake_has_more(intake) && !ds_driver_rate_waits(d, i)) ||
+            (looks && !intake->listed))
             return true;
     }
     return all_ended(d);

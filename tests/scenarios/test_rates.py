@@ -97,6 +97,17 @@ class MaxRate(Rates):
         self.assertLessEqual(took[0], 5000)
         self.assertGreaterEqual(len(took), 3)
 
+    def test_what_is_there_now(self):
+        # The times of batches go ahead of the clock only as the input needs them.
+        for i in range(5):
+            self.write("in/%d" % i, "x\n" * 200)
+        app = self.app({"in": {"type": "files", "dir": "in", "max_rate": 2000}},
+                       {"n": {"from": "in", "aggregate": {"n": "count()"}}})
+        run = self.run_now(app)
+        self.assertEqual(sum(row["n"] for row in run.rows()), 1000)
+        ahead_ms = scenario.ms(run.last()["batch_time"]) - time.time() * 1000
+        self.assertLess(ahead_ms, 60000)
+
     def test_a_tail(self):
         self.write("log", "".join("record %06d\n" % i for i in range(3000)))
         app = self.app({"in": {"type": "tail", "path": "log", "max_rate": 2000}},

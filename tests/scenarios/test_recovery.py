@@ -169,6 +169,21 @@ class Recovery(scenario.Scenario):
         newest = sorted(self.collect("t"))[-1]
         self.assertEqual(sum(row["n"] for row in self.collect("t")[newest]), 3 * self.LINES)
 
+    def test_inputs_that_are_gone_are_told(self):
+        # Without a save the batch runs again, and cannot: that is never silent.
+        os.mkdir(self.path("in"))
+        app = self.kept_app(every="1h")
+        self.add_file(0)
+        run = self.start(app)
+        run.until_rows_in(self.LINES)
+        run.until_batches(1)
+        run.kill()
+        os.remove(self.path("in/0000"))
+        self.add_file(1)
+        run = self.run_now(app)
+        self.assertIn("windows and state lack some of it", run.log())
+        self.assertIn("in/0000", run.log())
+
     # ---- another app ----
 
     def first_run(self, **more):
