@@ -638,7 +638,7 @@ START_TEST(texts_reach_their_limits)
     ds_message stop = {.type = DS_MSG_STOP, .stop.reason = longest};
     check_round_trip(&stop);
     char *plan_text = text_of(DS_MESSAGE_LIMIT - (64u << 10));
-    ds_message plan = {.type = DS_MSG_PLAN, .plan = {1, 2, plan_text, longest}};
+    ds_message plan = {.type = DS_MSG_PLAN, .plan = {1, 2, plan_text, longest, longest}};
     check_round_trip(&plan);
     free(longest);
     free(plan_text);
