@@ -228,9 +228,10 @@ def check_dataset(app, evaluation, dataset, found, last):
         raise Difference("%s has rows at %s" % (dataset.name, sorted(found)))
 
 
-def last_batch(app, evaluation):
-    """The first due time of every stream at or after the last input."""
-    n = app.n_batches()
+def last_batch(app, evaluation, n_times=0):
+    """The first due time of every stream at or after the last input, which came in batch n_times if
+    it was cut into more than were given."""
+    n = max(app.n_batches(), n_times)
     return max(next(k for k in range(n, n + 1000) if evaluation.due(dataset, k))
                for dataset in app.datasets())
 
@@ -315,7 +316,7 @@ def run_way(app, way, folder):
         check_bad_records(app, log)
     evaluation = Evaluated(datasets_as_cut(app, found, times), app.interval_ms * 1000,
                            [time_ms * 1000 for time_ms in times])
-    last = max(len(times), last_batch(app, evaluation))
+    last = last_batch(app, evaluation, len(times))
     for dataset in app.datasets():
         check_dataset(app, evaluation, dataset, found[dataset.name], last)
 
