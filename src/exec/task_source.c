@@ -93,8 +93,8 @@ static void add_sample(reading *r, uint8_t reason, const char *where, const char
         return;
     if (result->samples == NULL)
         result->samples = DS_ARENA_ARRAY(r->arena, ds_bad_sample, DS_TASK_SAMPLES);
-    result->samples[result->n_samples++] =
-        (ds_bad_sample){reason, where, ds_arena_strdup(r->arena, detail)};
+    result->samples[result->n_samples++] = (ds_bad_sample){reason, ds_arena_strdup(r->arena, where),
+                                                           ds_arena_strdup(r->arena, detail)};
 }
 
 /* How many lines end before an offset in the bytes being decoded. Bad records come in order, and
@@ -224,7 +224,7 @@ static ds_status lose_block(reading *r, const char *why)
 {
     const ds_input *input = r->input;
     r->result->lost_bytes += input->ref.length;
-    add_sample(r, DS_BAD_REASON_SLOTS, ds_arena_strdup(r->arena, input->path),
+    add_sample(r, DS_BAD_REASON_SLOTS, input->path,
                ds_arena_printf(r->arena, "%" PRIu64 " received records are gone: %s",
                                input->to - input->from, why));
     return DS_OK;
@@ -370,7 +370,7 @@ static ds_status lose(reading *r, const char *why)
 {
     uint64_t bytes = r->input->to - r->input->from;
     r->result->lost_bytes += bytes;
-    add_sample(r, DS_BAD_REASON_SLOTS, ds_arena_strdup(r->arena, r->input->path),
+    add_sample(r, DS_BAD_REASON_SLOTS, r->input->path,
                ds_arena_printf(r->arena, "%" PRIu64 " bytes were gone before they were read: %s",
                                bytes, why));
     return DS_OK;
