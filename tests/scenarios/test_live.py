@@ -1,10 +1,12 @@
 """Executors that die, hang or are slow are noticed and replaced; nobody stays who should not."""
+import glob
 import json
 import os
 import signal
 import time
 
 import scenario
+from scenario import read
 
 
 def alive(pid):
@@ -12,6 +14,21 @@ def alive(pid):
         return scenario.process_state(pid) not in "ZX"
     except OSError:
         return False
+
+
+def link(path):
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None  # closed meanwhile
+
+
+def listens(pid, port):
+    """Whether a process has the socket that listens at a port."""
+    lines = [line.split() for line in read("/proc/net/tcp").splitlines()[1:]]
+    sockets = {"socket:[%s]" % f[9] for f in lines
+               if f[3] == "0A" and int(f[1].split(":")[1], 16) == port}
+    return any(link(fd) in sockets for fd in glob.glob("/proc/%d/fd/*" % pid))
 
 
 class Live(scenario.Scenario):
@@ -118,14 +135,14 @@ class Replacement(Live):
                                   None, {"out": {"from": "in", "type": "file", "dir": "out"}}))
         run.until_log("listening")
         for times in range(2, 6):
-            run.until(lambda: run.last().get("executors", 2) == 2, "both are there")
-            for pid in run.until_executors(2)[:1]:
-                if times % 2:
-                    self.kill(pid)
-                else:
-                    os.kill(pid, signal.SIGSTOP)  # the driver kills it, and its port is free soon
-                    scenario.until(lambda: not alive(pid), "it is killed")
-            run.until_executors(2)
+            pid = next(p for p in run.until_executors(2) if listens(p, port))
+            if times % 2:
+                self.kill(pid)
+            else:
+                os.kill(pid, signal.SIGSTOP)  # the driver kills it, and its port is free soon
+                scenario.until(lambda: not alive(pid), "it is killed")
+            # Before that a socket of the dead one, whose last thread still ends, may take the line.
+            run.until_log("listening", times)
             self.send(port, "%d\n" % times)
             run.until(lambda: {"line": str(times)} in self.collect_rows(), "it goes on")
         run.stop()

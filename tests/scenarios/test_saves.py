@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import random
+import signal
 
 import scenario
 from scenario import read
@@ -67,8 +68,13 @@ class Saves(scenario.Scenario):
         run = self.start_app()
         self.feed(run)
         run.until(self.saved_files, "something is saved")
+        everyone = [run.process.pid, *run.executors()]
+        for pid in everyone:
+            os.kill(pid, signal.SIGSTOP)  # or one of them makes the folder again meanwhile
         os.rename(self.path("state/kept"), self.path("state/aside"))
         self.write("state/kept", "no folder")
+        for pid in everyone:
+            os.kill(pid, signal.SIGCONT)
         self.feed(run)
         run.until_log("what is kept could not be saved: ")
         self.feed(run)
