@@ -12,6 +12,16 @@
 #include <string.h>
 #include <unistd.h>
 
+void folder_make(char *path, size_t size)
+{
+    const char *tmp = getenv("TMPDIR");
+    int n = snprintf(path, size, "%s/dstream-sim-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    if (n >= (int)size || mkdtemp(path) == NULL) {
+        fprintf(stderr, "sim: no folder can be made in TMPDIR\n");
+        abort();
+    }
+}
+
 static int by_time(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;

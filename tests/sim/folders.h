@@ -1,4 +1,5 @@
-/* What file sinks have left: folders of output times, read back as the oracle's text rows. */
+/* Folders of a run, and what file sinks have left in them: folders of output times, read back as
+ * the oracle's text rows. */
 #ifndef DS_TESTS_SIM_FOLDERS_H
 #define DS_TESTS_SIM_FOLDERS_H
 
@@ -14,6 +15,9 @@ text_rows folder_rows(const char *dir, const char *name, int64_t time_ms);
 /* The rows of an append sink's file: of those that it was renamed to (NAME.0, NAME.1, ...) first.
  */
 text_rows append_rows_of(const char *dir, const char *name);
+
+/* Makes an empty folder in TMPDIR, or else /tmp, and writes its path. */
+void folder_make(char *path, size_t size);
 
 /* Removes a folder with all that is in it. */
 void folder_remove(const char *dir);

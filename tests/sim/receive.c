@@ -341,9 +341,8 @@ void run_received(uint64_t seed, FILE *trace, run_result *result)
     ds_random_init(&random, seed);
     r.logged = ds_random_below(&random, 2) == 0;
     r.stateful = r.logged && ds_random_below(&random, 2) == 0;
-    strcpy(r.folder, "/tmp/dstream-log-XXXXXX");
-    if (r.logged && mkdtemp(r.folder) == NULL)
-        wrong(&r, "cannot make %s", r.folder);
+    if (r.logged)
+        folder_make(r.folder, sizeof r.folder);
     make_pieces(&r, &random);
     make_plan(&r, &random);
     if (r.plan != NULL) {

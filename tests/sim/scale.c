@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "dstream/plan.h"
+#include "sim/folders.h"
 #include "sim/run.h"
 
 #include <dirent.h>
@@ -42,9 +43,7 @@ static uint32_t on_list(void *arg, uint32_t source, int64_t now_us, const ds_lis
 static void make_files(scale *s)
 {
     char path[128], first[128];
-    strcpy(s->dir, "/tmp/dstream-scale-XXXXXX");
-    if (mkdtemp(s->dir) == NULL)
-        abort();
+    folder_make(s->dir, sizeof s->dir);
     s->files = ds_calloc(s->n_files, sizeof *s->files);
     for (uint32_t i = 0; i < s->n_files; i++) {
         snprintf(path, sizeof path, "%s/%08u", s->dir, i);

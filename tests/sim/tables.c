@@ -264,9 +264,7 @@ static void check_end(tabled *r, ds_status status, const ds_error *error)
 
 static void make_files(tabled *r)
 {
-    strcpy(r->dir, "/tmp/dstream-sim-XXXXXX");
-    if (mkdtemp(r->dir) == NULL)
-        wrong(r, "no folder can be made");
+    folder_make(r->dir, sizeof r->dir);
     snprintf(r->path, sizeof r->path, "%s/table", r->dir);
     snprintf(r->aside, sizeof r->aside, "%s/aside", r->dir);
     write_version(r);
