@@ -18,5 +18,7 @@ int64_t ds_clock_thread_ns(void);
 /* Milliseconds since 1970 as text for people: "2026-11-20T10:00:00.250Z" (a fraction only where
  * there is one). Returns text. */
 const char *ds_clock_text(int64_t ms, char text[DS_CLOCK_TEXT]);
+/* The same, always with its milliseconds: for lines that stand below each other. */
+const char *ds_clock_stamp(int64_t ms, char text[DS_CLOCK_TEXT]);
 
 #endif

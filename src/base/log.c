@@ -12,7 +12,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", "off"};
@@ -99,13 +98,8 @@ static void append_escaped(ds_buffer *line, const char *text, bool json)
 
 static void append_time(ds_buffer *line)
 {
-    int64_t us = ds_clock_wall_us();
-    time_t seconds = (time_t)(us / 1000000);
-    struct tm tm;
-    gmtime_r(&seconds, &tm);
-    char text[32];
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-    ds_buffer_printf(line, "%s.%03dZ", text, (int)(us / 1000 % 1000));
+    char text[DS_CLOCK_TEXT];
+    ds_buffer_append_text(line, ds_clock_stamp(ds_clock_wall_ms(), text));
 }
 
 static void write_all(const char *bytes, size_t length)

@@ -25,6 +25,7 @@ struct ds_spill {
     char *folder;
     ds_error why_not; /* without a file: the reason */
     uint64_t size;
+    bool is_cut; /* to what the process may write to a file, which is less than it should be */
     pthread_mutex_t lock; /* guards extents */
     ds_extents extents;
     _Atomic uint64_t written;
@@ -56,12 +57,23 @@ static int make_file(const char *folder)
 }
 
 /* What a limit of the process on the size of files leaves. */
-static uint64_t allowed(uint64_t size)
+static uint64_t allowed(uint64_t size, bool *is_cut)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size)
-        size = limit.rlim_cur;
-    return size / PAGE * PAGE;
+    *is_cut = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size;
+    return (*is_cut ? limit.rlim_cur : size) / PAGE * PAGE;
+}
+
+/* What sets an end to the size of the file. */
+static const char *limit_name(bool is_cut)
+{
+    return is_cut ? "the limit of the process on the size of files, ulimit -f" : "limits.spill";
+}
+
+static const char *reason(int why)
+{
+    return why == EFBIG ? "it would be larger than the process may make files (ulimit -f)"
+                        : strerror(why);
 }
 
 static bool try_folder(ds_spill *spill, const char *folder, uint64_t size)
@@ -73,8 +85,7 @@ static bool try_folder(ds_spill *spill, const char *folder, uint64_t size)
         spill->folder = ds_strdup(folder);
         return true;
     }
-    ds_error_set(&spill->why_not, DS_ERR_IO, "cannot make a file in %s: %s", folder,
-                 strerror(errno));
+    ds_error_set(&spill->why_not, DS_ERR_IO, "cannot make a file in %s: %s", folder, reason(errno));
     if (fd >= 0)
         close(fd);
     return false;
@@ -109,9 +120,10 @@ ds_spill *ds_spill_new(const char *folder, uint64_t limit_bytes)
     spill->fd = -1;
     pthread_mutex_init(&spill->lock, NULL);
     DS_ASSERT(limit_bytes <= (uint64_t)INT64_MAX / 2);
-    uint64_t size = allowed(limit_bytes);
+    uint64_t size = allowed(limit_bytes, &spill->is_cut);
     if (size == 0)
-        ds_error_set(&spill->why_not, DS_ERR_NO_MEMORY, "limits.spill allows nothing");
+        ds_error_set(&spill->why_not, DS_ERR_NO_MEMORY, "%s allows nothing",
+                     limit_name(spill->is_cut));
     else if (folder != NULL)
         try_given(spill, folder, size);
     else
@@ -150,12 +162,12 @@ static ds_status no_file(const ds_spill *spill, ds_error *error)
                         spill == NULL ? "there is no file" : spill->why_not.message);
 }
 
-static ds_status no_room(uint64_t length, uint64_t used, ds_error *error)
+static ds_status no_room(const ds_spill *spill, uint64_t length, uint64_t used, ds_error *error)
 {
     return ds_error_set(error, DS_ERR_NO_MEMORY,
-                        "%llu bytes do not fit on disk beside the %llu that were spilled "
-                        "(limits.spill)",
-                        (unsigned long long)length, (unsigned long long)used);
+                        "%llu bytes do not fit on disk beside the %llu that were spilled (%s)",
+                        (unsigned long long)length, (unsigned long long)used,
+                        limit_name(spill->is_cut));
 }
 
 ds_status ds_spill_take(ds_spill *spill, uint64_t length, uint64_t *offset, ds_error *error)
@@ -168,13 +180,13 @@ ds_status ds_spill_take(ds_spill *spill, uint64_t length, uint64_t *offset, ds_e
         length <= spill->size && ds_extents_take(&spill->extents, round_up(length), offset);
     uint64_t used = spill->extents.used;
     pthread_mutex_unlock(&spill->lock);
-    return taken ? DS_OK : no_room(length, used, error);
+    return taken ? DS_OK : no_room(spill, length, used, error);
 }
 
 static ds_status disk_full(const ds_spill *spill, uint64_t length, int why, ds_error *error)
 {
     return ds_error_set(error, DS_ERR_IO, "cannot spill %llu bytes to a file in %s: %s",
-                        (unsigned long long)length, spill->folder, strerror(why));
+                        (unsigned long long)length, spill->folder, reason(why));
 }
 
 ds_status ds_spill_back(ds_spill *spill, uint64_t offset, uint64_t length, bool *cleared,
@@ -196,7 +208,7 @@ ds_status ds_spill_ask(ds_spill *spill, uint64_t length, ds_error *error)
         return no_file(spill, error);
     uint64_t used = ds_spill_used(spill);
     if (length > spill->size - used)
-        return no_room(length, used, error);
+        return no_room(spill, length, used, error);
     struct statvfs disk;
     if (fstatvfs(spill->fd, &disk) == 0 && length / disk.f_frsize >= disk.f_bavail)
         return disk_full(spill, length, ENOSPC, error);
@@ -236,7 +248,7 @@ ds_status ds_spill_write(ds_spill *spill, uint64_t offset, const void *bytes, ui
         if (n <= 0)
             return ds_error_set(error, DS_ERR_IO, "cannot spill %llu bytes to a file in %s: %s",
                                 (unsigned long long)length, spill->folder,
-                                n < 0 ? strerror(errno) : "nothing was written");
+                                n < 0 ? reason(errno) : "nothing was written");
         done += (uint64_t)n;
     }
     atomic_fetch_add(&spill->written, length);
