@@ -2,16 +2,14 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/load.h"
-#include "receiver/block_log_read.h"
+#include "cli/log_check.h"
 #include "scheduler/checkpoint_view.h"
 #include "scheduler/journal.h"
 #include "scheduler/kept_check.h"
 #include "scheduler/metadata.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char *time_text(int64_t ms, char text[DS_CLOCK_TEXT])
@@ -79,51 +77,6 @@ static int verify(const ds_checkpoint_view *view)
     return flushed(whole ? 0 : ds_status_exit(DS_ERR_IO));
 }
 
-/* The log of one source. False if something of it is damaged. */
-static bool verify_log(const char *folder)
-{
-    ds_log_found found;
-    ds_error error;
-    const ds_log_place all = {0};
-    uint64_t records = 0;
-    ds_status status = ds_block_log_scan(folder, &all, 0, &found, &error);
-    for (size_t i = 0; i < found.n_blocks; i++)
-        records += found.blocks[i].records;
-    if (status != DS_OK)
-        printf("%s: %s\n", folder, error.message);
-    else
-        printf("%s: %zu blocks, %" PRIu64 " records", folder, found.n_blocks, records);
-    if (status == DS_OK && found.damaged > 0)
-        printf("; damaged: %" PRIu64 " blocks", found.damaged);
-    if (status == DS_OK && found.cut_bytes > 0)
-        printf("; %" PRIu64 " bytes of blocks that were cut short", found.cut_bytes);
-    if (status == DS_OK)
-        printf("\n");
-    bool whole = status == DS_OK && found.damaged == 0;
-    ds_log_found_fini(&found);
-    return whole;
-}
-
-static bool verify_logs(const char *dir)
-{
-    ds_buffer path = {0};
-    struct dirent **names;
-    bool whole = true;
-    ds_buffer_printf(&path, "%s/log", dir);
-    int n = scandir(ds_buffer_text(&path), &names, NULL, alphasort);
-    for (int i = 0; i < n; i++) {
-        path.length = 0;
-        ds_buffer_printf(&path, "%s/log/%s", dir, names[i]->d_name);
-        if (names[i]->d_name[0] != '.')
-            whole = verify_log(ds_buffer_text(&path)) && whole;
-        free(names[i]);
-    }
-    if (n >= 0)
-        free(names);
-    ds_buffer_fini(&path);
-    return whole;
-}
-
 static void say_kept(const char *folder, const ds_kept_found *found, const char *why)
 {
     printf("%s: %" PRIu64 " parts, %" PRIu64 " bytes", folder, found->n_parts, found->bytes);
@@ -156,7 +109,7 @@ static bool verify_kept(const ds_checkpoint_view *view, const char *dir, unsigne
 static int verify_all(const ds_checkpoint_view *view, const char *dir)
 {
     int result = verify(view);
-    bool kept = verify_kept(view, dir, 10), logs = verify_logs(dir);
+    bool kept = verify_kept(view, dir, 10), logs = ds_logs_verify(dir, view);
     return flushed(kept && logs ? result : ds_status_exit(DS_ERR_IO));
 }
 
@@ -178,22 +131,29 @@ static int look(const char *what, const char *dir)
     return result;
 }
 
+static ds_status check_recovered(const ds_recovered *recovered, const ds_plan *plan,
+                                 const char *dir, ds_error *error)
+{
+    if (recovered->warning != NULL)
+        fprintf(stderr, "%s\n", recovered->warning);
+    DS_TRY(ds_recovered_check(recovered, plan, dir, error));
+    return ds_recovered_check_kept(recovered, plan, dir, error);
+}
+
 /* Would the app go on from there? */
 static ds_status try_plan(const ds_plan *plan, const char *dir, ds_error *error)
 {
     ds_checkpoint_view view;
-    ds_status status = ds_checkpoint_view_read(dir, &view, error);
-    ds_checkpoint_view_fini(&view);
-    if (status != DS_OK)
-        return status;
     ds_recovered *recovered = NULL;
-    DS_TRY(ds_metadata_peek(dir, plan, &recovered, error));
-    if (recovered->warning != NULL)
-        fprintf(stderr, "%s\n", recovered->warning);
-    status = ds_recovered_check(recovered, plan, dir, error);
+    ds_status status = ds_checkpoint_view_read(dir, &view, error);
     if (status == DS_OK)
-        status = ds_recovered_check_kept(recovered, plan, dir, error);
+        status = ds_metadata_peek(dir, plan, &recovered, error);
+    if (status == DS_OK)
+        status = check_recovered(recovered, plan, dir, error);
+    if (status == DS_OK)
+        ds_logs_warn(dir, &view);
     ds_recovered_free(recovered);
+    ds_checkpoint_view_fini(&view);
     return status;
 }
 

@@ -620,6 +620,8 @@ static ds_logged_blocks logged_of(const mail *m)
                               .n_blocks = (uint32_t)m->found.n_blocks,
                               .last_receiver = m->found.last_receiver,
                               .damaged = m->found.damaged,
+                              .unknown = m->found.unknown,
+                              .missing = m->found.missing,
                               .cut_bytes = m->found.cut_bytes,
                               .locked = m->found.locked};
 }

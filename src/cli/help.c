@@ -45,6 +45,7 @@ static const struct {
      "  ls DIR                   the metadata files, with the batches that they speak of\n"
      "  show DIR                 what a restart would go on from, as JSON\n"
      "  verify DIR               checks every record and file; exits with 74 if one is damaged\n"
+     "                           or gone\n"
      "  compat app.json DIR      whether the app can go on from there; exits with 78 if not\n"},
     {"schema", "dstream schema", "prints the JSON Schema of the app file, for editors", ""},
     {"version", "dstream version", "prints the version", ""},

@@ -114,7 +114,7 @@ static const figure app_figures[] = {
     COUNTER("panes_lost", panes_lost, "Key partitions whose windows or state were lost."),
     COUNTER("saves", saves, "Saves of windows and state that were finished."),
     COUNTER("saved_bytes", saved_bytes, "Bytes of them."),
-    COUNTER("blocks_lost", blocks_lost, "Received blocks that were lost with executors."),
+    COUNTER("blocks_lost", blocks_lost, "Received blocks that were lost."),
     COUNTER("records_lost", records_lost, "Records of them."),
     COUNTER("bytes_lost", bytes_lost, "Bytes of them, and of files gone before they were read."),
     COUNTER("console_bytes", driver_bytes, "Bytes of rows that passed through the driver."),

@@ -257,6 +257,22 @@ static void summarize_source(const ds_source_counts *counts)
                      counts->lost_bytes);
 }
 
+static void summarize_losses(const ds_progress *p)
+{
+    static const char *const causes[DS_LOSS_CAUSES] = {
+        [DS_LOST_WITH_EXECUTORS] = "were lost with executors",
+        [DS_LOST_DAMAGED] = "were lost: they are damaged in the log",
+        [DS_LOST_MISSING] = "were lost: they are gone from the log",
+        [DS_LOST_UNLOGGED] = "were lost with the driver before: they were in no log",
+    };
+    for (int i = 0; i < DS_LOSS_CAUSES; i++)
+        if (p->lost[i].blocks > 0)
+            ds_log_error("%s%" PRIu64 " received records (%" PRIu64 " blocks, %" PRIu64
+                         " bytes) %s",
+                         p->unknown_lost[i] > 0 ? "at least " : "", p->lost[i].records,
+                         p->lost[i].blocks, p->lost[i].bytes, causes[i]);
+}
+
 void ds_progress_summary(const ds_progress *p)
 {
     for (uint32_t i = 0; i < p->n_sources; i++)
@@ -264,10 +280,7 @@ void ds_progress_summary(const ds_progress *p)
     if (p->function_rows + p->function_values > 0)
         ds_log_info("functions failed: %" PRIu64 " rows dropped, %" PRIu64 " values null",
                     p->function_rows, p->function_values);
-    if (p->blocks_lost > 0)
-        ds_log_error("%" PRIu64 " received records (%" PRIu64 " blocks, %" PRIu64
-                     " bytes) were lost with executors",
-                     p->records_lost, p->blocks_lost, p->bytes_lost);
+    summarize_losses(p);
     if (p->dead_letters > 0)
         ds_log_info("%" PRIu64 " dead letters", p->dead_letters);
     ds_log_info("%" PRIu64 " batches, %" PRIu64 " rows out", p->batches, p->rows_out);

@@ -218,15 +218,16 @@ static ds_status read_block(reading *r, ds_error *error)
     return decode_block(r, bytes, error);
 }
 
-/* What is not in the log any more is lost: whoever wrote it there was told that it is safe, so it
- * is never silent. */
-static ds_status lose_block(reading *r, const char *why)
+/* What is not in the log any more, or not as it was, is lost: whoever wrote it there was told that
+ * it is safe, so it is never silent. */
+static ds_status lose_block(reading *r, bool damaged, const char *why)
 {
     const ds_input *input = r->input;
-    r->result->lost_bytes += input->ref.length;
+    const ds_loss loss = {1, input->to - input->from, input->ref.length};
+    ds_loss_add(damaged ? &r->result->damaged : &r->result->missing, &loss);
     add_sample(r, DS_BAD_REASON_SLOTS, input->path,
-               ds_arena_printf(r->arena, "%" PRIu64 " received records are gone: %s",
-                               input->to - input->from, why));
+               ds_arena_printf(r->arena, "%" PRIu64 " received records are %s: %s", loss.records,
+                               damaged ? "damaged, and left out" : "gone", why));
     return DS_OK;
 }
 
@@ -236,8 +237,8 @@ static ds_status read_logged(reading *r, ds_error *error)
     ds_buffer *buffer = next_buffer(r);
     ds_error why;
     ds_status status = ds_block_log_read(input->path, &input->log, input->ref.length, buffer, &why);
-    if (status == DS_ERR_LOST)
-        return lose_block(r, why.message);
+    if (status == DS_ERR_LOST || status == DS_ERR_DATA)
+        return lose_block(r, status == DS_ERR_DATA, why.message);
     if (status != DS_OK)
         return ds_error_set(error, status, "%s", why.message);
     return decode_block(r, ds_buffer_text(buffer), error);

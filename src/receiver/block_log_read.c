@@ -144,8 +144,18 @@ static void close_segment(segment *s)
 
 static ds_status damaged(const segment *s, ds_error *error)
 {
-    return ds_error_set(error, DS_ERR_LOST, "%s is damaged at byte %llu", s->path,
+    return ds_error_set(error, DS_ERR_DATA, "%s is damaged at byte %llu", s->path,
                         (unsigned long long)s->place.offset);
+}
+
+/* The file must have had so many bytes when the block was reported. */
+static ds_status check_end(const segment *s, uint64_t length, ds_error *error)
+{
+    if (s->place.offset <= s->size && s->size - s->place.offset >= DS_LOG_RECORD_HEAD &&
+        s->size - s->place.offset - DS_LOG_RECORD_HEAD >= length)
+        return DS_OK;
+    return ds_error_set(error, DS_ERR_LOST, "%s is cut short: it has %llu bytes", s->path,
+                        (unsigned long long)s->size);
 }
 
 static ds_status read_block(segment *s, uint64_t length, ds_buffer *buffer, ds_error *error)
@@ -153,6 +163,7 @@ static ds_status read_block(segment *s, uint64_t length, ds_buffer *buffer, ds_e
     record r;
     bool whole;
     DS_TRY(open_segment(s, error));
+    DS_TRY(check_end(s, length, error));
     DS_TRY(next_record(s, &r, &whole, error));
     if (!whole || r.block.length != length)
         return damaged(s, error);
@@ -179,21 +190,58 @@ ds_status ds_block_log_read(const char *path, const ds_log_place *place, uint64_
 void ds_log_found_fini(ds_log_found *found)
 {
     free(found->blocks);
+    free(found->spoilt);
     *found = (ds_log_found){0};
+}
+
+/* The block of that number in a list in the order of numbers; n if there is none. */
+static size_t find_block(const ds_block *list, size_t n, const ds_block *block)
+{
+    for (size_t i = n; i-- > 0;) {
+        if (list[i].log.receiver_id != block->log.receiver_id || list[i].block_id < block->block_id)
+            break;
+        if (list[i].block_id == block->block_id)
+            return i;
+    }
+    return n;
+}
+
+/* Its bytes do not hold: it is lost if there is no other copy of it. */
+static void add_spoilt(ds_log_found *found, const ds_block *block)
+{
+    if (find_block(found->blocks, found->n_blocks, block) < found->n_blocks ||
+        find_block(found->spoilt, found->n_spoilt, block) < found->n_spoilt) {
+        found->flaws++;
+        return;
+    }
+    ds_loss_add(&found->damaged, &(ds_loss){1, block->records, block->length});
+    found->spoilt = ds_realloc(found->spoilt, found->n_spoilt + 1, sizeof *found->spoilt);
+    found->spoilt[found->n_spoilt++] = *block;
+}
+
+static void drop_spoilt(ds_log_found *found, size_t at)
+{
+    const ds_block *block = &found->spoilt[at];
+    found->damaged.blocks--;
+    found->damaged.records -= block->records;
+    found->damaged.bytes -= block->length;
+    found->flaws++;
+    found->n_spoilt--;
+    memmove(found->spoilt + at, found->spoilt + at + 1,
+            (found->n_spoilt - at) * sizeof *found->spoilt);
 }
 
 /* One that was written again has the same number: the later copy counts. */
 static void add_block(ds_log_found *found, const ds_block *block)
 {
-    for (size_t i = found->n_blocks; i-- > 0;) {
-        ds_block *other = &found->blocks[i];
-        if (other->log.receiver_id != block->log.receiver_id || other->block_id < block->block_id)
-            break;
-        if (other->block_id == block->block_id) {
-            *other = *block;
-            return;
-        }
+    size_t at = find_block(found->blocks, found->n_blocks, block);
+    if (at < found->n_blocks) {
+        found->blocks[at] = *block;
+        return;
     }
+    at = find_block(found->spoilt, found->n_spoilt, block);
+    if (at < found->n_spoilt)
+        drop_spoilt(found, at);
     if (found->n_blocks == found->capacity) {
         found->capacity = found->capacity * 2 + 16;
         found->blocks = ds_realloc(found->blocks, found->capacity, sizeof *found->blocks);
@@ -232,11 +280,10 @@ static ds_status is_record(const segment *s, uint64_t last_id, record *r, bool *
 
 /* Moves s->place on to the next record behind damage; *found is false if there is none: then it
  * stays, and what stands there is no more than a beginning. */
-static ds_status find_record(segment *s, uint64_t last_id, bool *found, ds_error *error)
+static ds_status find_record(segment *s, uint64_t last_id, record *r, bool *found, ds_error *error)
 {
     const uint64_t from = s->place.offset;
     char *piece = ds_alloc(READ_BYTES);
-    record r;
     ds_status status = DS_OK;
     *found = false;
     for (uint64_t at = from + 1; s->size - at >= DS_LOG_RECORD_HEAD && at < s->size;) {
@@ -247,7 +294,7 @@ static ds_status find_record(segment *s, uint64_t last_id, bool *found, ds_error
         while (status == DS_OK && whole && !*found &&
                (hit = memmem(hit, n - (size_t)(hit - piece), DS_LOG_RECORD_MAGIC, 4)) != NULL) {
             s->place.offset = at + (uint64_t)(hit++ - piece);
-            status = is_record(s, last_id, &r, found, error);
+            status = is_record(s, last_id, r, found, error);
         }
         if (status != DS_OK || !whole || *found || n < READ_BYTES)
             break;
@@ -268,10 +315,53 @@ static ds_status take_record(segment *s, const record *r, const ds_log_place *af
         DS_TRY(check_bytes(s, r, &holds, error));
         if (holds)
             add_block(found, &r->block);
-        found->damaged += !holds;
+        else
+            add_spoilt(found, &r->block);
     }
     s->place.offset += DS_LOG_RECORD_HEAD + r->block.length;
     return DS_OK;
+}
+
+/* The number of the block that was written before one of a segment; of the first one of a log whose
+ * beginning was deleted it is taken to be there. */
+static uint64_t number_before(const segment *s, uint64_t id, const ds_log_found *found)
+{
+    if (found->newest_receiver == s->place.receiver_id)
+        return found->newest_id;
+    return s->place.segment == 1 ? 0 : id - 1;
+}
+
+/* Blocks have consecutive numbers: says what became of those between the newest one and `id`, which
+ * stands at s->place behind `skipped` bytes that are no records. */
+static void count_gap(const segment *s, uint64_t skipped, uint64_t id, ds_log_found *found)
+{
+    uint64_t before = number_before(s, id, found);
+    uint64_t n = id > before ? id - before - 1 : 0;
+    uint64_t room = skipped / DS_LOG_RECORD_HEAD;
+    if (n == 0 && room > 0 && found->newest_receiver != s->place.receiver_id)
+        n = 1;
+    uint64_t spoilt = n < room ? n : room;
+    found->missing += n - spoilt;
+    found->unknown += spoilt;
+    found->damaged.blocks += spoilt;
+    if (spoilt > 0)
+        found->damaged.bytes += skipped - spoilt * DS_LOG_RECORD_HEAD;
+    found->flaws += skipped > 0 && spoilt == 0;
+}
+
+/* Notes that a record stands at s->place, where it was looked for `from` some place on. */
+static void note_record(const segment *s, uint64_t from, uint64_t id, const ds_log_place *after,
+                        ds_log_found *found)
+{
+    const bool headless = from == 0; /* the head of the segment does not hold */
+    uint64_t start = headless ? DS_LOG_HEAD : from;
+    if (ds_log_place_compare(&s->place, after) > 0) {
+        found->flaws += headless;
+        count_gap(s, s->place.offset > start ? s->place.offset - start : 0, id, found);
+    }
+    if (found->newest_receiver != s->place.receiver_id || id > found->newest_id)
+        found->newest_id = id;
+    found->newest_receiver = s->place.receiver_id;
 }
 
 /* Goes through the records of a segment, from its beginning. */
@@ -284,16 +374,15 @@ static ds_status read_records(segment *s, const ds_log_place *after, ds_log_foun
     s->place.offset = whole && head_holds(head, &s->place) ? sizeof head : 0;
     for (uint64_t last_id = 0; s->place.offset < s->size;) {
         record r;
+        const uint64_t from = s->place.offset;
         DS_TRY(is_record(s, last_id, &r, &whole, error));
-        if (whole) {
-            last_id = r.block.block_id;
-            DS_TRY(take_record(s, &r, after, found, error));
-            continue;
-        }
-        DS_TRY(find_record(s, last_id, &whole, error));
+        if (!whole)
+            DS_TRY(find_record(s, last_id, &r, &whole, error));
         if (!whole)
             break;
-        found->damaged += ds_log_place_compare(&s->place, after) > 0;
+        last_id = r.block.block_id;
+        note_record(s, from, last_id, after, found);
+        DS_TRY(take_record(s, &r, after, found, error));
     }
     found->cut_bytes += s->size - s->place.offset;
     return DS_OK;

@@ -225,6 +225,13 @@ static void sample_fields(ds_wire *wire, void *item)
     text(wire, &sample->detail);
 }
 
+static void loss_fields(ds_wire *wire, ds_loss *loss)
+{
+    ds_wire_u64(wire, &loss->blocks);
+    ds_wire_u64(wire, &loss->records);
+    ds_wire_u64(wire, &loss->bytes);
+}
+
 static void result_fields(ds_wire *wire, void *item)
 {
     ds_task_result *result = item;
@@ -241,6 +248,8 @@ static void result_fields(ds_wire *wire, void *item)
         ds_wire_u64(wire, &result->bad[i]);
     ds_wire_u64(wire, &result->replaced);
     ds_wire_u64(wire, &result->lost_bytes);
+    loss_fields(wire, &result->damaged);
+    loss_fields(wire, &result->missing);
     ds_wire_u64(wire, &result->overflow_rows);
     ds_wire_u64(wire, &result->overflow_values);
     ds_wire_u64(wire, &result->function_rows);

@@ -27,6 +27,7 @@
 #include "base/error.h"
 #include "base/followed.h"
 #include "base/log_place.h"
+#include "base/loss.h"
 
 #define DS_PROTOCOL_VERSION 1u
 #define DS_MESSAGE_LIMIT ((size_t)16 << 20) /* bytes, header included */
@@ -262,6 +263,7 @@ typedef struct ds_task_result {
     uint64_t bad[DS_BAD_REASON_SLOTS];
     uint64_t replaced;        /* characters made U+FFFD */
     uint64_t lost_bytes;      /* TAIL: that were gone before they were read */
+    ds_loss damaged, missing; /* LOG: that are not what they were, and that are not there */
     uint64_t overflow_rows;   /* rows dropped for an overflow */
     uint64_t overflow_values; /* aggregate values that became null */
     uint64_t function_rows;   /* the same for failures of user's functions */

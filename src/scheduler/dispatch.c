@@ -319,6 +319,7 @@ static void count_source(ds_driver *d, ds_source_counts *counts, const ds_task_r
     counts->replaced += result->replaced;
     counts->lost_bytes += result->lost_bytes;
     d->progress.bytes_lost += result->lost_bytes;
+    ds_driver_lose_logged(d, result);
     uint64_t bad = 0;
     for (int i = 0; i < DS_BAD_REASONS; i++) {
         counts->bad[i] += result->bad[i];
@@ -480,8 +481,9 @@ static void count_missing(ds_driver *d, const ds_task_result *result)
                          "of it: %s: %s",
                          root->source->name, time, result->samples[i].where,
                          result->samples[i].detail);
-    if (root->kind != DS_NODE_SOURCE || result->lost_bytes == 0)
+    if (root->kind != DS_NODE_SOURCE)
         return;
+    ds_driver_lose_logged(d, result);
     d->counts[root->source - d->plan->app->sources].lost_bytes += result->lost_bytes;
     d->progress.bytes_lost += result->lost_bytes;
 }

@@ -78,7 +78,9 @@ typedef struct ds_logged_blocks {
     const ds_block *blocks; /* in order; log says where each is */
     uint32_t n_blocks;
     uint64_t last_receiver; /* the largest number of one that wrote there */
-    uint64_t damaged;       /* blocks that are left out */
+    ds_loss damaged;        /* blocks that are left out */
+    uint64_t unknown;       /* of them: nobody knows how many records they had */
+    uint64_t missing;       /* blocks that are not there, though later ones are */
     uint64_t cut_bytes;     /* of blocks that were not written to their end */
     bool locked;            /* somebody still writes there */
 } ds_logged_blocks;
@@ -101,6 +103,15 @@ typedef struct ds_source_counts {
     uint64_t begun_again;  /* files that were cut off or written anew */
     uint64_t lost_bytes;   /* that were gone before they were read */
 } ds_source_counts;
+
+/* Why received blocks are gone. */
+typedef enum ds_loss_cause {
+    DS_LOST_WITH_EXECUTORS,
+    DS_LOST_DAMAGED,  /* in the log: they are not what they were */
+    DS_LOST_MISSING,  /* from the log: they are not there any more */
+    DS_LOST_UNLOGGED, /* with a driver before this one: there was no log */
+    DS_LOSS_CAUSES
+} ds_loss_cause;
 
 /* Figures for people; all counted since the start. */
 typedef struct ds_progress {
@@ -125,9 +136,11 @@ typedef struct ds_progress {
     uint64_t saved_bytes;
     ds_histogram saving; /* from the batch that saves to the end of the save */
     uint32_t retained;   /* committed batches that may run again */
-    /* Received, and gone with an executor; bytes also of files that were gone before they were
+    /* Received, and gone, for whatever cause; bytes also of files that were gone before they were
      * read. */
     uint64_t blocks_lost, records_lost, bytes_lost;
+    ds_loss lost[DS_LOSS_CAUSES];
+    uint64_t unknown_lost[DS_LOSS_CAUSES]; /* blocks: nobody knows how many records they had */
     uint64_t blocks_waiting;
     uint32_t batches_waiting;
     uint64_t refused;        /* how often a receiver found no room, and stopped reading */

@@ -72,9 +72,16 @@ static void show(const ds_intake *intake, const ds_logged_blocks *found, uint32_
     if (taken > 0)
         ds_log_info("source %s: %u blocks of the log come first that were in no batch", name,
                     taken);
-    if (found->damaged > 0)
-        ds_log_error("source %s: %" PRIu64 " blocks of its log in %s are damaged and left out",
-                     name, found->damaged, intake->log_folder);
+    if (found->damaged.blocks > 0)
+        ds_log_error("source %s: %" PRIu64 " blocks of its log in %s are damaged and left out: "
+                     "%s%" PRIu64 " records, %" PRIu64 " bytes",
+                     name, found->damaged.blocks, intake->log_folder,
+                     found->unknown > 0 ? "at least " : "", found->damaged.records,
+                     found->damaged.bytes);
+    if (found->missing > 0)
+        ds_log_error("source %s: %" PRIu64 " blocks are gone from its log in %s: later ones are "
+                     "there; nobody knows how many records they had",
+                     name, found->missing, intake->log_folder);
     if (found->cut_bytes > 0)
         ds_log_info("source %s: %" PRIu64 " bytes of its log in %s are the beginning of blocks "
                     "that were not written to their end",
@@ -115,7 +122,8 @@ void ds_driver_on_logged(ds_driver *d, const ds_driver_event *event)
         ds_intake_report(intake, 0, 0, block);
         taken += block->length > 0;
     }
-    d->progress.blocks_lost += found->damaged;
+    ds_driver_count_loss(d, DS_LOST_DAMAGED, &found->damaged, found->unknown);
+    ds_driver_count_loss(d, DS_LOST_MISSING, &(ds_loss){.blocks = found->missing}, found->missing);
     show(intake, found, taken);
     ds_driver_trim_logs(d);
 }

@@ -21,14 +21,31 @@ static bool is_block_gone(const void *arg, const ds_ref *ref)
     return true;
 }
 
+/* ---- received blocks ---- */
+
+void ds_driver_count_loss(ds_driver *d, ds_loss_cause cause, const ds_loss *loss, uint64_t unknown)
+{
+    DS_ASSERT(cause < DS_LOSS_CAUSES);
+    ds_loss_add(&d->progress.lost[cause], loss);
+    d->progress.unknown_lost[cause] += unknown;
+    d->progress.blocks_lost += loss->blocks;
+    d->progress.bytes_lost += loss->bytes;
+    d->progress.records_lost += loss->records;
+}
+
+void ds_driver_lose_logged(ds_driver *d, const ds_task_result *result)
+{
+    ds_driver_count_loss(d, DS_LOST_DAMAGED, &result->damaged, 0);
+    ds_driver_count_loss(d, DS_LOST_MISSING, &result->missing, 0);
+}
+
 /* There is no other copy, nor are they in a log: the records are counted, named and left out. */
 static void report(ds_driver *d, const char *source, const ds_lost_blocks *lost)
 {
     if (lost->blocks == 0)
         return;
-    d->progress.blocks_lost += lost->blocks;
-    d->progress.bytes_lost += lost->bytes;
-    d->progress.records_lost += lost->records;
+    const ds_loss loss = {lost->blocks, lost->records, lost->bytes};
+    ds_driver_count_loss(d, DS_LOST_WITH_EXECUTORS, &loss, 0);
     ds_log_error("source %s: %" PRIu64 " received blocks (%" PRIu64 " records, %" PRIu64
                  " bytes) were lost with the executor that held them, and are left out",
                  source, lost->blocks, lost->records, lost->bytes);

@@ -388,6 +388,11 @@ void ds_driver_check_outputs(ds_driver *driver, ds_batch *batch);
 /* Leaves blocks that are gone out of waiting tasks of a stage, or has them read from the log. True
  * if there were any. */
 bool ds_driver_lose_blocks(ds_driver *driver, ds_batch *batch, uint32_t stage);
+/* Counts received blocks that are gone; `unknown` of them had nobody knows how many records. */
+void ds_driver_count_loss(ds_driver *driver, ds_loss_cause cause, const ds_loss *loss,
+                          uint64_t unknown);
+/* Counts those that a task did not find in the log. */
+void ds_driver_lose_logged(ds_driver *driver, const ds_task_result *result);
 
 /* tables: driver_tables.c */
 void ds_driver_make_tables(ds_driver *driver);

@@ -116,7 +116,7 @@ static void answer_scan(ds_sim *sim, const ds_sim_job *job)
     ds_error error = {.message = ""};
     ds_driver_event event = {.kind = DS_DRIVER_LOGGED, .source = job->source};
     event.status = ds_block_log_scan(job->line, &job->place, 0, &found, &error);
-    DS_ASSERT(found.damaged == 0 && !found.locked);
+    DS_ASSERT(found.damaged.blocks + found.missing + found.flaws == 0 && !found.locked);
     const ds_logged_blocks logged = {.blocks = found.blocks,
                                      .n_blocks = (uint32_t)found.n_blocks,
                                      .last_receiver = found.last_receiver,

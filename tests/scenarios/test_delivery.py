@@ -265,7 +265,7 @@ class Unacknowledged(Delivery):
             file.seek(-1, os.SEEK_END)
             file.write(b"?")
         bad = self.command("checkpoint", "verify", "state", status=scenario.IO_ERROR)
-        self.assertIn("state/log/in: 0 blocks, 0 records; damaged: 1 blocks\n", bad.out())
+        self.assertIn("state/log/in: 0 blocks, 0 records; damaged: 1 blocks, 2 records\n", bad.out())
 
     def test_without_a_log_nothing_is_written(self):
         port = self.free_port()

@@ -385,13 +385,13 @@ class Received(scenario.Scenario):
         path = min(glob.glob(self.path("state/log/in/*.log")))
         flip(path, read(path).encode("utf-8", "surrogateescape").index(b"one\n"))
         verify = self.command("checkpoint", "verify", "state", status=IO_ERROR)
-        self.assertIn("damaged: 1 blocks", verify.out())
+        self.assertIn("damaged: 1 blocks, 1 records", verify.out())
         run = self.start(app)
         run.until(lambda: self.collect_rows(), "rows are there")
         run.stop()
         self.assertEqual(self.collect_rows(), [{"line": "two"}])
         self.assertEqual(run.last()["bytes_lost"], len("one\n"))
-        self.assertIn("1 received records are gone", run.log())
+        self.assertIn("1 received records are damaged", run.log())
 
     def count_logged(self):
         return sum(read(path).count("DSB\x1a") for path in glob.glob(self.path("state/log/in/*.log")))

@@ -244,7 +244,7 @@ START_TEST(receivers_come_in_their_order)
     check_found(&d, &nowhere, blocks, 4);
     ds_log_found found = scan(&d, &nowhere);
     ck_assert_uint_eq(found.last_receiver, 12);
-    ck_assert_uint_eq(found.cut_bytes + found.damaged, 0);
+    ck_assert_uint_eq(found.cut_bytes + found.damaged.blocks + found.missing + found.flaws, 0);
     ds_log_found_fini(&found);
     ds_block_log_trim(d.path, &blocks[2].log);
     ck_assert_int_eq(scratch_entries(&d, ""), 3);
@@ -297,7 +297,7 @@ START_TEST(cut_at_every_byte)
         check_found(&w.d, &nowhere, w.blocks, whole);
         ds_log_found found = scan(&w.d, &nowhere);
         ck_assert_uint_eq(found.cut_bytes, at - end);
-        ck_assert_uint_eq(found.damaged, 0);
+        ck_assert_uint_eq(found.damaged.blocks + found.missing + found.flaws, 0);
         ds_log_found_fini(&found);
         ds_buffer bytes = {0};
         for (size_t i = 0; i < 3; i++)
@@ -309,6 +309,20 @@ START_TEST(cut_at_every_byte)
 }
 END_TEST
 
+/* Of a block whose bytes do not hold it is known how many records it had. */
+static void check_damaged(const ds_log_found *found, const ds_block *blocks, uint64_t at)
+{
+    for (size_t i = 0; i < 3 && found->damaged.blocks > 0; i++) {
+        const ds_block *b = &blocks[i];
+        uint64_t bytes = b->log.offset + DS_LOG_RECORD_HEAD;
+        if (at < b->log.offset || at >= bytes + b->length)
+            continue;
+        ck_assert_uint_eq(found->damaged.bytes, b->length);
+        ck_assert_uint_eq(found->unknown, at < bytes);
+        ck_assert_uint_eq(found->damaged.records, at < bytes ? 0 : b->records);
+    }
+}
+
 START_TEST(another_byte_anywhere)
 {
     written w;
@@ -318,12 +332,16 @@ START_TEST(another_byte_anywhere)
         scratch_write_bytes(&w.d, WRITTEN, w.bytes, w.length);
         w.bytes[at] = (char)(w.bytes[at] ^ 0x20);
         ds_log_found found = scan(&w.d, &nowhere);
-        ck_assert_uint_gt(found.damaged + found.cut_bytes, 0);
+        const uint64_t harmed = found.damaged.blocks + found.flaws;
+        ck_assert_uint_gt(harmed + found.cut_bytes, 0);
+        ck_assert_uint_eq(found.missing, 0);
+        ck_assert_uint_eq(found.flaws, at < DS_LOG_HEAD);
+        check_damaged(&found, w.blocks, at);
         for (size_t i = 0; i < found.n_blocks; i++)
             check_bytes(&w.d, &found.blocks[i]);
         /* The others are there; in the head of the last one it may be the end of the segment. */
-        bool last = at >= w.blocks[2].log.offset && found.damaged == 0;
-        ck_assert_uint_eq(found.damaged, !last);
+        bool last = at >= w.blocks[2].log.offset && harmed == 0;
+        ck_assert_uint_eq(harmed, !last);
         ck_assert_uint_eq(found.n_blocks, at < DS_LOG_HEAD ? 3 : 2);
         ds_log_found_fini(&found);
     }
@@ -349,7 +367,10 @@ START_TEST(what_stands_behind_damage)
         close(fd);
         ds_log_found found = scan(&d, &nowhere);
         ck_assert_uint_eq(found.n_blocks, 2);
-        ck_assert_uint_eq(found.damaged, 1);
+        ck_assert_uint_eq(found.damaged.blocks, 1);
+        ck_assert_uint_eq(found.damaged.bytes, length);
+        ck_assert_uint_eq(found.unknown, 1);
+        ck_assert_uint_eq(found.missing + found.flaws, 0);
         same_block(&found.blocks[1], &blocks[2]);
         ds_log_found_fini(&found);
         check_found(&d, &blocks[0].log, &blocks[2], 1);
@@ -373,7 +394,7 @@ START_TEST(a_record_belongs_to_its_segment)
     ds_block moved = w.blocks[0];
     moved.log.segment = 2;
     ds_buffer bytes = {0};
-    ck_assert_int_eq(read_block(&w.d, &moved, &bytes), DS_ERR_LOST);
+    ck_assert_int_eq(read_block(&w.d, &moved, &bytes), DS_ERR_DATA);
     ds_buffer_fini(&bytes);
     drop_three(&w);
 }
@@ -388,11 +409,12 @@ START_TEST(places_that_are_none)
     for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
         ds_block block = w.blocks[0];
         block.log.offset = offsets[i];
-        ck_assert_int_eq(read_block(&w.d, &block, &bytes), DS_ERR_LOST);
+        ck_assert_int_eq(read_block(&w.d, &block, &bytes),
+                         offsets[i] > w.length ? DS_ERR_LOST : DS_ERR_DATA);
     }
     ds_block other = w.blocks[0];
     other.length++;
-    ck_assert_int_eq(read_block(&w.d, &other, &bytes), DS_ERR_LOST);
+    ck_assert_int_eq(read_block(&w.d, &other, &bytes), DS_ERR_DATA);
     other = w.blocks[0];
     other.log.receiver_id = 77;
     ck_assert_int_eq(read_block(&w.d, &other, &bytes), DS_ERR_LOST);
@@ -475,6 +497,63 @@ START_TEST(the_later_copy_counts)
 }
 END_TEST
 
+/* A copy that does not hold does no harm, whichever it is. */
+START_TEST(one_copy_is_enough)
+{
+    for (uint64_t spoilt = 1; spoilt <= 2; spoilt++) {
+        scratch_dir d;
+        scratch_open(&d);
+        ds_block copies[2];
+        for (uint64_t i = 0; i < 2; i++) {
+            ds_block_log *log = ds_block_log_new(d.path, 1, LARGE);
+            copies[i] = put(log, 1, 20);
+            ds_block_log_free(log);
+        }
+        char name[DS_LOG_NAME];
+        ds_log_place_name(name, &copies[spoilt - 1].log);
+        int fd = open(scratch_path(&d, name), O_WRONLY);
+        ck_assert_int_eq(pwrite(fd, "?", 1, DS_LOG_HEAD + DS_LOG_RECORD_HEAD + 5), 1);
+        close(fd);
+        ds_log_found found = scan(&d, &nowhere);
+        ck_assert_uint_eq(found.n_blocks, 1);
+        same_block(&found.blocks[0], &copies[2 - spoilt]);
+        ck_assert_uint_eq(found.damaged.blocks + found.damaged.records + found.damaged.bytes, 0);
+        ck_assert_uint_eq(found.flaws, 1);
+        ds_log_found_fini(&found);
+        scratch_close(&d);
+    }
+}
+END_TEST
+
+/* Blocks are numbered: it is known of how many there is nothing. Not of those before the first one
+ * that is there, which may have gone with their batches. */
+START_TEST(a_segment_that_is_not_there)
+{
+    scratch_dir d;
+    scratch_open(&d);
+    ds_block blocks[6];
+    ds_block_log *log = ds_block_log_new(d.path, 1, 200);
+    for (uint64_t i = 0; i < 6; i++)
+        blocks[i] = put(log, i + 1, 40);
+    ds_block_log_free(log);
+    static const struct {
+        uint64_t segment, missing;
+    } steps[] = {{0, 0}, {1, 0}, {4, 1}, {3, 2}, {6, 2}};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        char name[DS_LOG_NAME];
+        ds_log_place_name(name, &(ds_log_place){1, steps[i].segment, 0});
+        if (steps[i].segment > 0)
+            ck_assert_int_eq(remove(scratch_path(&d, name)), 0);
+        ds_log_found found = scan(&d, &nowhere);
+        ck_assert_uint_eq(found.missing, steps[i].missing);
+        ck_assert_uint_eq(found.damaged.blocks + found.flaws, 0);
+        ds_log_found_fini(&found);
+    }
+    ck_assert_uint_eq(blocks[5].log.segment, 6);
+    scratch_close(&d);
+}
+END_TEST
+
 /* ---- writers that live ---- */
 
 START_TEST(a_living_writer_is_waited_for)
@@ -506,4 +585,5 @@ UNIT_MAIN("block_log", names_of_segments, places_are_ordered, what_is_written_is
           no_folder_is_an_empty_log, a_file_for_a_folder_is_an_error, segments_are_bounded,
           receivers_come_in_their_order, cut_at_every_byte, another_byte_anywhere,
           what_stands_behind_damage, a_record_belongs_to_its_segment, places_that_are_none,
-          a_full_disk_at_every_byte, the_later_copy_counts, a_living_writer_is_waited_for)
+          a_full_disk_at_every_byte, the_later_copy_counts, one_copy_is_enough,
+          a_segment_that_is_not_there, a_living_writer_is_waited_for)

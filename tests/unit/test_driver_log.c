@@ -222,6 +222,49 @@ START_TEST(blocks_of_a_batch_are_gone)
 }
 END_TEST
 
+/* What is damaged in the log, or gone from it, is counted as that. */
+START_TEST(what_the_log_lacks_is_counted)
+{
+    driver_kit k;
+    open_logged(&k, LOGGED_APP(""));
+    kit_start(&k);
+    kit_join(&k, 1);
+    const ds_block blocks[] = {block_of(1, 1, 5)};
+    const ds_logged_blocks found = {.blocks = blocks,
+                                    .n_blocks = 1,
+                                    .last_receiver = 1,
+                                    .damaged = {3, 10, 250},
+                                    .unknown = 1,
+                                    .missing = 2};
+    kit_logged(&k, 0, &found);
+    uint64_t id = kit_last(&k, DS_MSG_RECEIVER_START)->number;
+    kit_receiver(&k, 1, id, DS_RECEIVER_RUNNING, DS_OK);
+    const kit_sent *task = pass(&k);
+    ds_task_result result = {.batch_ms = task->task.batch_ms,
+                             .plan_id = task->task.plan_id,
+                             .stage = task->task.stage,
+                             .partition = task->task.partition,
+                             .message = "",
+                             .damaged = {1, 5, 100},
+                             .missing = {1, 4, 80}};
+    ds_message message = {.type = DS_MSG_TASK_RESULTS, .task_results = {&result, 1}};
+    kit_message(&k, task->peer, message);
+    const ds_progress *p = ds_driver_progress(k.driver);
+    ck_assert_uint_eq(p->lost[DS_LOST_DAMAGED].blocks, 4);
+    ck_assert_uint_eq(p->lost[DS_LOST_DAMAGED].records, 15);
+    ck_assert_uint_eq(p->lost[DS_LOST_DAMAGED].bytes, 350);
+    ck_assert_uint_eq(p->unknown_lost[DS_LOST_DAMAGED], 1);
+    ck_assert_uint_eq(p->lost[DS_LOST_MISSING].blocks, 3);
+    ck_assert_uint_eq(p->lost[DS_LOST_MISSING].records, 4);
+    ck_assert_uint_eq(p->unknown_lost[DS_LOST_MISSING], 2);
+    ck_assert_uint_eq(p->lost[DS_LOST_WITH_EXECUTORS].blocks, 0);
+    ck_assert_uint_eq(p->blocks_lost, 7);
+    ck_assert_uint_eq(p->records_lost, 19);
+    ck_assert_uint_eq(p->bytes_lost, 430);
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(a_stop_waits_for_what_is_found)
 {
     driver_kit k;
@@ -341,5 +384,6 @@ END_TEST
 UNIT_MAIN("driver_log", receivers_start_when_the_log_was_looked_through,
           without_a_log_what_is_there_is_taken_all_the_same, a_log_that_cannot_be_read_ends_the_app,
           what_is_found_comes_first, places_go_up, a_receiver_is_lost, blocks_of_a_batch_are_gone,
-          a_stop_waits_for_what_is_found, segments_go_when_the_journal_says_so,
-          a_segment_stays_for_the_oldest_batch, a_restart_goes_on_behind_what_batches_had)
+          what_the_log_lacks_is_counted, a_stop_waits_for_what_is_found,
+          segments_go_when_the_journal_says_so, a_segment_stays_for_the_oldest_batch,
+          a_restart_goes_on_behind_what_batches_had)

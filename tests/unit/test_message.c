@@ -79,6 +79,8 @@ static ds_task_result some_results[] = {
      .bad = {7, 8, 9, 10, 11, 12, 13, 14},
      .replaced = 15,
      .lost_bytes = 25,
+     .damaged = {26, 27, 28},
+     .missing = {29, 30, 31},
      .overflow_rows = 16,
      .overflow_values = 17,
      .function_rows = 20,
@@ -265,6 +267,12 @@ static void same_result(const ds_task_result *a, const ds_task_result *b)
     SAME(rows_in), SAME(bytes_in), SAME(replaced), SAME(overflow_rows), SAME(overflow_values);
     SAME(function_rows), SAME(function_values);
     SAME(lost_bytes);
+    SAME(damaged.blocks);
+    SAME(damaged.records);
+    SAME(damaged.bytes);
+    SAME(missing.blocks);
+    SAME(missing.records);
+    SAME(missing.bytes);
     SAME(spilled_bytes), SAME(acts_ms), SAME(busy_us), SAME(n_outputs), SAME(n_samples);
     for (unsigned i = 0; i < DS_BAD_REASON_SLOTS; i++)
         SAME(bad[i]);

@@ -280,6 +280,16 @@ START_TEST(blocks_of_the_log)
 }
 END_TEST
 
+/* Changes the last byte of a file. */
+static void flip(scratch_dir *d, const char *name)
+{
+    FILE *file = fopen(scratch_path(d, name), "r+b");
+    ck_assert_ptr_nonnull(file);
+    fseek(file, -1, SEEK_END);
+    fputc('?', file);
+    fclose(file);
+}
+
 /* What is damaged or gone is counted and said; the rest of the batch goes on. */
 START_TEST(blocks_that_the_log_has_no_more)
 {
@@ -288,15 +298,25 @@ START_TEST(blocks_that_the_log_has_no_more)
     ds_task_result result;
     scratch_open(&d);
     engine_open(&e, "'in': { 'type': 'stdin' }", "", "in");
+    static const bool damaged[] = {true, false, false};
+    static const char *const said_of[] = {"is damaged at byte", "is cut short", "is not there"};
     for (int i = 0; i < 3; i++) {
         ds_input input = logged_input(&d, "abc\ndef\n", 0);
-        input.ref.length += i == 0; /* not what the record says */
+        if (i == 0)
+            flip(&d, strrchr(input.path, '/') + 1);
         if (i == 1)
-            scratch_write(&d, strrchr(input.path, '/') + 1, "damaged");
+            scratch_write(&d, strrchr(input.path, '/') + 1, "little");
         if (i == 2)
             remove(input.path);
-        ck_assert_ptr_nonnull(strstr(tail_run(&e, &input, &result), "2 received records are gone"));
-        ck_assert_uint_eq(result.lost_bytes, input.ref.length);
+        const char *said = tail_run(&e, &input, &result);
+        ck_assert_ptr_nonnull(strstr(said, "2 received records are"));
+        ck_assert_ptr_nonnull(strstr(said, said_of[i]));
+        const ds_loss *loss = damaged[i] ? &result.damaged : &result.missing;
+        ck_assert_uint_eq(loss->blocks, 1);
+        ck_assert_uint_eq(loss->records, 2);
+        ck_assert_uint_eq(loss->bytes, input.ref.length);
+        ck_assert_uint_eq(result.damaged.blocks + result.missing.blocks, 1);
+        ck_assert_uint_eq(result.lost_bytes, 0);
         ck_assert_uint_eq(result.rows_in, 0);
     }
     scratch_close(&d);
