@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "base/mailbox.h"
 #include "cli/api.h"
@@ -332,6 +333,10 @@ static void run_scan_log(ds_disk_job *job)
     ds_error error = {.message = ""};
     mail *m = new_mail(MAIL_LOGGED, NULL, sizeof error.message);
     m->source = log->source;
+    /* What batches were given was there. Without the folder it would merely be out of sight, as it
+     * is for an executor elsewhere, and be waited for. */
+    if (log->place.receiver_id != 0)
+        (void)ds_make_private_folders(log->folder, NULL);
     m->status = ds_block_log_scan(log->folder, &log->place, LOG_WAIT_MS, &m->found, &error);
     memcpy(m->bytes, error.message, sizeof error.message);
     post(log->loop, m);

@@ -98,6 +98,11 @@ class Losses(Scenario):
     def test_a_log_that_was_removed(self):
         app, port = self.killed("a\n", "b\nc\n")
         shutil.rmtree(self.path("state/log"))
+        # Nobody waits for it, even if nothing more is received.
+        run = self.start(app)
+        run.until_log("windows and state lack some of it")
+        run.kill()
+        shutil.rmtree(self.path("state/log"))
         self.check_missing(app, port, 2, 3, 6)
 
 
