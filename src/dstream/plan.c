@@ -543,6 +543,16 @@ void ds_plan_charge(const ds_plan *plan, ds_budget *budget)
     ds_lua_functions_charge(plan->functions, budget);
 }
 
+int64_t ds_plan_functions_need(const ds_plan *plan)
+{
+    return ds_lua_functions_need(plan->functions);
+}
+
+void ds_plan_relieve(const ds_plan *plan)
+{
+    ds_lua_functions_relieve(plan->functions);
+}
+
 void ds_plan_free(ds_plan *plan)
 {
     if (plan != NULL)

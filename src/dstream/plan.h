@@ -171,6 +171,10 @@ void ds_plan_free(ds_plan *plan);
 /* From now on the memory that functions of the user's own take is charged to budget (borrowed; it
  * outlives the plan). Before anything runs. */
 void ds_plan_charge(const ds_plan *plan, ds_budget *budget);
+/* What they need for each task thread before they do anything, in bytes; and to be called when
+ * memory is short: what they do not need any more is freed. Any thread. */
+int64_t ds_plan_functions_need(const ds_plan *plan);
+void ds_plan_relieve(const ds_plan *plan);
 
 /* The output of a stream or source by name, or NULL. */
 const ds_plan_output *ds_plan_find(const ds_plan *plan, const char *stream);

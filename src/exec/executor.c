@@ -258,12 +258,13 @@ static ds_status compile(ds_executor *e, const ds_msg_plan *text, held_plan *hel
     return status;
 }
 
-/* What a task may have besides the pieces of files that it reads: what is kept from batch to batch
- * gets half of the memory where there is anything. */
+/* What a task may have besides the pieces of files that it reads and what functions in Lua need:
+ * what is kept from batch to batch gets half of the memory where there is anything. */
 static size_t share_of(const ds_executor *e, const ds_plan *plan)
 {
     int64_t bytes = e->config.memory_bytes / (plan->has_windows ? 2 : 1);
     bytes = bytes / (e->config.cores > 0 ? e->config.cores : 1) - plan->app->limits_block;
+    bytes -= ds_plan_functions_need(plan);
     return (size_t)(bytes > LEAST_SHARE ? bytes : LEAST_SHARE);
 }
 

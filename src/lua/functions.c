@@ -11,7 +11,6 @@
 typedef struct ds_lua_state {
     struct ds_lua_state *next;
     ds_lua *lua;
-    int64_t charged; /* bytes */
     struct {
         bool loaded;
         ds_lua_loaded parts;
@@ -36,6 +35,7 @@ static ds_lua_state *new_state(const ds_lua_set *set)
     ds_lua *lua = ds_lua_new(&set->limits);
     if (lua == NULL)
         return NULL;
+    ds_lua_charge_to(lua, set->budget);
     ds_lua_state *state = ds_calloc(1, sizeof *state + set->n * sizeof state->texts[0]);
     state->lua = lua;
     for (uint32_t i = 0; i < set->n; i++) {
@@ -43,6 +43,7 @@ static ds_lua_state *new_state(const ds_lua_set *set)
         if (!state->texts[i].loaded)
             memcpy(state->texts[i].message, ds_lua_message(lua), DS_LUA_MESSAGE);
     }
+    ds_lua_relieve(lua);
     return state;
 }
 
@@ -58,9 +59,8 @@ static ds_lua_state *take_state(ds_lua_set *set)
 
 static void put_state(ds_lua_set *set, ds_lua_state *state)
 {
-    int64_t bytes = ds_lua_bytes(state->lua);
-    ds_budget_charge(set->budget, bytes - state->charged);
-    state->charged = bytes;
+    if (ds_budget_exceeded(set->budget))
+        ds_lua_relieve(state->lua);
     pthread_mutex_lock(&set->lock);
     state->next = set->idle;
     set->idle = state;
@@ -73,7 +73,6 @@ static void free_set(void *arg)
     while (set->idle != NULL) {
         ds_lua_state *state = set->idle;
         set->idle = state->next;
-        ds_budget_charge(set->budget, -state->charged);
         ds_lua_free(state->lua);
         free(state);
     }
@@ -193,4 +192,26 @@ void ds_lua_functions_charge(const ds_user_functions *functions, ds_budget *budg
         return;
     DS_ASSERT(set->idle == NULL && set->budget == NULL);
     set->budget = budget;
+}
+
+int64_t ds_lua_functions_need(const ds_user_functions *functions)
+{
+    ds_lua_set *set = (ds_lua_set *)(uintptr_t)functions;
+    ds_lua_state *state = set == NULL ? NULL : take_state(set);
+    if (state == NULL)
+        return 0;
+    int64_t bytes = ds_lua_bytes(state->lua);
+    put_state(set, state);
+    return bytes;
+}
+
+void ds_lua_functions_relieve(const ds_user_functions *functions)
+{
+    ds_lua_set *set = (ds_lua_set *)(uintptr_t)functions;
+    if (set == NULL)
+        return;
+    pthread_mutex_lock(&set->lock);
+    for (ds_lua_state *state = set->idle; state != NULL; state = state->next)
+        ds_lua_relieve(state->lua);
+    pthread_mutex_unlock(&set->lock);
 }

@@ -19,6 +19,12 @@ const ds_user_functions *ds_lua_functions_new(ds_arena *arena, const ds_lua_defi
  * first use. functions may be NULL: there are none. */
 void ds_lua_functions_charge(const ds_user_functions *functions, ds_budget *budget);
 
+/* What a state that has done nothing yet takes: every task thread may have one. Thread-safe, as is
+ * what follows. */
+int64_t ds_lua_functions_need(const ds_user_functions *functions);
+/* Collects the garbage of states that are not at work: memory is short. */
+void ds_lua_functions_relieve(const ds_user_functions *functions);
+
 /* ---- between the parts of this folder ---- */
 
 typedef struct ds_lua_set ds_lua_set;

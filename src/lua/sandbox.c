@@ -26,6 +26,7 @@
 #define LARGE 1024u               /* bytes from which an allocation is refused for want of work */
 #define MADE_BYTES 64             /* of memory that are the work of an instruction */
 #define COLLECTED_BYTES 256       /* the same, of those that a collection goes through */
+#define STEP (INT64_C(64) << 10)  /* bytes in use that a budget is told of, at least */
 #define DEPTH ((size_t)256 << 10) /* bytes of C stack for calls within calls */
 /* Bytes of text for which an instruction counts once more. It may compare or copy all of it, or
  * even read it as a number ("111" + 1), which takes a nanosecond for each byte. */
@@ -36,6 +37,8 @@ struct ds_lua {
     ds_lua_limits limits;
     lua_Alloc allocate; /* LuaJIT's own */
     void *allocate_arg;
+    ds_budget *budget;            /* borrowed, or NULL */
+    int64_t charged;              /* to it: nearly `used` */
     int64_t used;                 /* bytes */
     int64_t kept;                 /* bytes in use after the last collection */
     int64_t left;                 /* work */
@@ -48,6 +51,9 @@ struct ds_lua {
     bool tight;                   /* garbage is collected sooner */
     ds_lua_stop stopped;
     const char *stack; /* of C, where the call began */
+    int entry;         /* in the registry: run_called, made once */
+    lua_CFunction called;
+    void *called_with;
     char message[DS_LUA_MESSAGE];
 };
 
@@ -136,6 +142,15 @@ static bool is_refused(ds_lua *lua, size_t old_size, size_t size)
     return lua->left < 0 && refuse(lua, DS_LUA_INSTRUCTIONS);
 }
 
+static void charge_used(ds_lua *lua, int64_t least)
+{
+    int64_t more = lua->used - lua->charged;
+    if (lua->budget == NULL || (more < least && more > -least))
+        return;
+    ds_budget_charge(lua->budget, more);
+    lua->charged = lua->used;
+}
+
 static void *allocate(void *arg, void *old, size_t old_size, size_t size)
 {
     ds_lua *lua = arg;
@@ -145,6 +160,7 @@ static void *allocate(void *arg, void *old, size_t old_size, size_t size)
     void *memory = lua->allocate(lua->allocate_arg, old, old_size, size);
     if (memory != NULL || size == 0)
         lua->used += (int64_t)size - (int64_t)old_size;
+    charge_used(lua, STEP);
     return memory;
 }
 
@@ -164,6 +180,20 @@ void ds_lua_collect(ds_lua *lua)
     lua_gc(lua->L, LUA_GCCOLLECT, 0);
     lua->collecting = false;
     lua->kept = lua->used;
+}
+
+void ds_lua_relieve(ds_lua *lua)
+{
+    if (lua->used - lua->kept > STEP)
+        ds_lua_collect(lua);
+    charge_used(lua, 1);
+}
+
+void ds_lua_charge_to(ds_lua *lua, ds_budget *budget)
+{
+    DS_ASSERT(lua->budget == NULL);
+    lua->budget = budget;
+    charge_used(lua, 1);
 }
 
 int64_t ds_lua_bytes(const ds_lua *lua)
@@ -306,11 +336,31 @@ static void keep_message(ds_lua *lua)
     ds_buffer_fini(&text);
 }
 
+/* What every call begins with. lua_cpcall makes a closure for each call, without ever asking
+ * whether it is time to collect them. */
+static int run_called(lua_State *L)
+{
+    const ds_lua *lua = ds_lua_of(L);
+    lua_pushlightuserdata(L, lua->called_with);
+    return lua->called(L);
+}
+
+static int make_entry(lua_State *L)
+{
+    ds_lua *lua = lua_touserdata(L, 1);
+    lua_pushcfunction(L, run_called);
+    lua->entry = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
 bool ds_lua_call(ds_lua *lua, lua_CFunction fn, void *arg)
 {
     lua->stack = __builtin_frame_address(0);
+    lua->called = fn;
+    lua->called_with = arg;
     ds_lua_restart(lua->L);
-    bool fine = lua_cpcall(lua->L, fn, arg) == 0;
+    lua_rawgeti(lua->L, LUA_REGISTRYINDEX, lua->entry);
+    bool fine = lua_pcall(lua->L, 0, 0, 0) == 0;
     if (!fine)
         keep_message(lua);
     lua_settop(lua->L, 0);
@@ -350,7 +400,7 @@ ds_lua *ds_lua_new(const ds_lua_limits *limits)
     lua->used = (int64_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024;
     lua_setallocf(L, allocate, lua);
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
-    bool fine = ds_lua_call(lua, ds_lua_open_library, NULL);
+    bool fine = lua_cpcall(L, make_entry, lua) == 0 && ds_lua_call(lua, ds_lua_open_library, NULL);
     DS_ASSERT(fine);
     ds_lua_collect(lua);
     lua->limits = *limits;
@@ -366,6 +416,7 @@ void ds_lua_free(ds_lua *lua)
     if (lua == NULL)
         return;
     lua->guarded = false;
+    ds_budget_charge(lua->budget, -lua->charged);
     lua_setallocf(lua->L, lua->allocate, lua->allocate_arg); /* it frees what is its own */
     lua_close(lua->L);
     free(lua);

@@ -17,6 +17,8 @@
 #ifndef DS_LUA_SANDBOX_H
 #define DS_LUA_SANDBOX_H
 
+#include "base/memory.h"
+
 #include <lauxlib.h>
 #include <lua.h>
 
@@ -57,6 +59,11 @@ ds_lua_stop ds_lua_stopped(const ds_lua *lua);
 void ds_lua_collect(ds_lua *lua);
 /* Says that the longest text of the last call stays: it was that of a text that was loaded. */
 void ds_lua_keep_text(ds_lua *lua);
+/* The same if there is garbage worth it, for want of memory elsewhere. Between calls. */
+void ds_lua_relieve(ds_lua *lua);
+/* From now on the memory in use is charged to budget (borrowed, may be NULL), as it grows and
+ * shrinks. Nothing is refused because of that. */
+void ds_lua_charge_to(ds_lua *lua, ds_budget *budget);
 /* Bytes in use. */
 int64_t ds_lua_bytes(const ds_lua *lua);
 

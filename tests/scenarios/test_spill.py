@@ -132,6 +132,23 @@ class Aggregates(Spilling):
         self.assertEqual(sum(row["c"] for row in rows.values()), n // 2)
         self.assertEqual(sum(row["s"] for row in rows.values()), sum(range(1, n, 2)))
 
+    def test_an_aggregate_in_lua(self):
+        n = 20000 if FEW else 400000
+        app = self.app(
+            {"in": {"type": "rate", "rows_per_second": n}},
+            {"a": {"from": "in", "select": {"k": "value %% %d" % (n // 2), "v": "value"}},
+             "b": {"from": "a", "group_by": ["k"], "aggregate": {"s": "total(v)"}},
+             "c": {"from": "b", "aggregate": {"n": "count()", "s": "sum(s)"}}},
+            {"out": {"from": "c", "type": "file", "dir": "out"}}, interval="1s",
+            limits={"memory": "32MiB", "block": "1MiB"},
+            functions={"total": {"returns": "int", "aggregate": True, "lua":
+                                 "total = {init = function() return 0 end,"
+                                 " update = function(s, v) return s + v end,"
+                                 " merge = function(a, b) return a + b end}"}})
+        run = self.run_within(app, 32 * MIB)
+        self.assertRows(self.collect_rows(), [{"n": n // 2, "s": n * (n - 1) // 2}])
+        self.assertEqual(run.last()["failed_batches"], 0)
+
 
 class Sorts(Spilling):
     def test_a_huge_sort(self):

@@ -86,4 +86,36 @@ START_TEST(states_are_charged)
 }
 END_TEST
 
-UNIT_MAIN("lua_pool", threads_share_functions_and_no_state, states_are_charged)
+/* What waits for work, or comes back from it, keeps no garbage when memory is short. */
+START_TEST(garbage_goes_when_memory_is_short)
+{
+    ds_budget budget;
+    ds_budget_init(&budget, NULL, 0);
+    lua_list list = {0};
+    lua_add(&list, "wastes", "int", "int", false,
+            "function(x) local t = {} for i = 1, 50000 do t[i] = i end return #t end");
+    lua_ready(&list, NULL);
+    ds_lua_functions_charge(list.functions, &budget);
+    int64_t need = ds_lua_functions_need(list.functions);
+    ck_assert_int_gt(need, 10000);
+    ck_assert_int_lt(need, 200 << 10);
+    expr_table table;
+    table_open(&table);
+    table.functions = list.functions;
+    table_eval(&table, "wastes(j)");
+    ck_assert_int_gt(budget.used_bytes, need + (500 << 10));
+    ds_lua_functions_relieve(list.functions);
+    ck_assert_int_lt(budget.used_bytes, need + (128 << 10));
+    budget.limit_bytes = need + (256 << 10);
+    table_eval(&table, "wastes(j)");
+    ck_assert_int_lt(budget.used_bytes, need + (128 << 10));
+    table_close(&table);
+    lua_done(&list);
+    ck_assert_int_eq(budget.used_bytes, 0);
+    ck_assert_int_eq(ds_lua_functions_need(NULL), 0);
+    ds_lua_functions_relieve(NULL);
+}
+END_TEST
+
+UNIT_MAIN("lua_pool", threads_share_functions_and_no_state, states_are_charged,
+          garbage_goes_when_memory_is_short)

@@ -357,6 +357,43 @@ START_TEST(what_was_used_before_is_free_again)
 }
 END_TEST
 
+static int do_nothing(lua_State *L)
+{
+    (void)L;
+    return 0;
+}
+
+/* A call of a function that makes nothing gives Lua no reason to collect anything. */
+START_TEST(calls_leave_no_garbage)
+{
+    setup();
+    int64_t before = ds_lua_bytes(lua);
+    for (int i = 0; i < 100000; i++)
+        ck_assert(ds_lua_call(lua, do_nothing, NULL));
+    ck_assert_int_lt(ds_lua_bytes(lua), before + (64 << 10));
+    teardown();
+}
+END_TEST
+
+START_TEST(memory_is_charged_while_it_is_in_use)
+{
+    setup();
+    ds_budget budget;
+    ds_budget_init(&budget, NULL, 0);
+    ds_lua_charge_to(lua, &budget);
+    int64_t before = budget.used_bytes;
+    ck_assert_int_eq(before, ds_lua_bytes(lua));
+    gives("local s = ('x'):rep(1e6) return #s", "1000000");
+    ck_assert_int_gt(budget.peak_bytes, before + 1000000);
+    gives("local t = {} for i = 1, 50000 do t[i] = i end return #t", "50000");
+    ds_lua_relieve(lua);
+    ck_assert_int_eq(budget.used_bytes, ds_lua_bytes(lua));
+    ck_assert_int_lt(budget.used_bytes, before + (512 << 10)); /* some for texts to come */
+    teardown();
+    ck_assert_int_eq(budget.used_bytes, 0);
+}
+END_TEST
+
 /* A collection between calls makes a smaller table of texts, where nothing catches an error. */
 START_TEST(a_collection_needs_no_memory)
 {
@@ -443,5 +480,6 @@ UNIT_MAIN("lua_sandbox", what_is_safe_is_there, what_reaches_out_is_not, only_te
           the_library_is_read_only, nothing_tells_addresses, keys_have_an_order,
           sort_is_stable_and_safe, endless_loops_end, texts_that_are_there_are_work,
           places_in_a_text, long_texts_are_work, patterns_end, memory_is_limited,
-          what_was_used_before_is_free_again, a_collection_needs_no_memory, depth_is_limited,
+          what_was_used_before_is_free_again, calls_leave_no_garbage,
+          memory_is_charged_while_it_is_in_use, a_collection_needs_no_memory, depth_is_limited,
           tiny_limits, messages)
