@@ -153,9 +153,17 @@ static void push_child(ds_frame *frame, const ds_node *child, uint32_t parent,
     }
 }
 
+bool ds_frame_is_short(ds_frame *frame)
+{
+    if (!ds_budget_exceeded(frame->budget))
+        return false;
+    ds_plan_relieve(frame->plan);
+    return ds_budget_exceeded(frame->budget);
+}
+
 static void check_budget(ds_frame *frame)
 {
-    if (frame->status != DS_OK || !ds_budget_exceeded(frame->budget))
+    if (frame->status != DS_OK || !ds_frame_is_short(frame))
         return;
     frame->status = DS_ERR_NO_MEMORY;
     ds_error_set(&frame->error, DS_ERR_NO_MEMORY,
@@ -236,6 +244,8 @@ ds_status ds_frame_next_chunk(ds_frame *frame)
 {
     if (frame->full)
         flush_states(frame, frame->flush_bytes, false);
+    else if (ds_frame_is_short(frame))
+        flush_states(frame, LEAST_BYTES, false);
     frame->full = false;
     if (ds_arena_bytes(frame->text_arena) > frame->flush_bytes)
         empty_text(frame);

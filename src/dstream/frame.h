@@ -150,6 +150,10 @@ static inline bool ds_frame_is_root(const ds_frame *frame, const ds_node *node)
     return node->stage == frame->stage->id;
 }
 
+/* True if memory is short, even without the garbage that functions of the user's own have left. Who
+ * can do with less does; otherwise the task fails at the next chunk. */
+bool ds_frame_is_short(ds_frame *frame);
+
 /* Records a failure (the first one counts). */
 void ds_frame_fail(ds_frame *frame, ds_status status, const ds_error *error);
 

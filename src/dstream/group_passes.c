@@ -11,14 +11,17 @@
  * happens is that rows are read some times more.
  *
  * Where a pass ends depends on the rows and the share alone, so a task that runs again gives its
- * rows in the same order. A few groups that are larger than the share may take what memory there
- * is: less at a time would not help.
+ * rows in the same order; but where others have taken what was meant to be shared, a table that is
+ * worth it is cut rather than that the task fails. A few groups that are larger than the share may
+ * take what memory there is: less at a time would not help.
  */
 #include "base/assert.h"
 #include "columnar/piece.h"
 #include "dstream/op_group.h"
 
 #define FEW_GROUPS 8u
+#define WORTH                                                                                      \
+    8 /* part of what a table may have from which less at a time helps where others do not */
 
 typedef struct passes {
     ds_frame *frame;
@@ -28,6 +31,7 @@ typedef struct passes {
     uint64_t n_bytes;   /* of all pieces */
     ds_arena *loaded;   /* a piece that is not in memory */
     ds_groups **groups; /* in the frame's arena */
+    bool full;          /* the pass has to be cut */
     ds_take_pass_fn take;
     void *arg;
 } passes;
@@ -54,13 +58,16 @@ static void renew_table(passes *p)
 {
     ds_groups_free(*p->groups);
     *p->groups = ds_groups_new(&p->node->group->spec, p->frame->budget);
+    p->full = false;
 }
 
 /* Whether the table is as large as it may be, and less could be taken at a time. */
 static bool is_full(const passes *p, range r)
 {
-    return ds_groups_bytes(*p->groups) > p->frame->table_bytes && r.width > 1 &&
-           ds_groups_count(*p->groups) > FEW_GROUPS;
+    if (r.width == 1 || ds_groups_count(*p->groups) <= FEW_GROUPS)
+        return false;
+    size_t bytes = ds_groups_bytes(*p->groups), most = p->frame->table_bytes;
+    return bytes > most || (bytes > most / WORTH && ds_frame_is_short(p->frame));
 }
 
 /* Memory is short, and there is no less to take at a time. */
@@ -82,13 +89,16 @@ static ds_status merge_rows(passes *p, range r, const ds_piece *piece, uint32_t 
     ds_frame *frame = p->frame;
     const ds_stage_input *input = ds_plan_input(frame->plan, p->node);
     uint32_t n_rows = ds_piece_length(piece), last = (uint32_t)(r.first + r.width - 1);
-    for (*done = 0; *done < n_rows && !is_full(p, r);) {
+    for (*done = 0; *done < n_rows;) {
         uint32_t left = n_rows - *done, n = left < DS_CHUNK_ROWS ? left : DS_CHUNK_ROWS;
         ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, input->n_types + 1);
         DS_TRY(ds_piece_take(piece, frame->chunk_arena, *done, n, columns, error));
         ds_groups_merge_range(*p->groups, frame->chunk_arena, &frame->heap,
                               (const ds_column *const *)columns, n, (uint32_t)r.first, last);
         *done += n;
+        p->full = is_full(p, r);
+        if (p->full)
+            return DS_OK; /* the next pass asks whether there is memory */
         DS_TRY(few_groups(p, ds_frame_next_chunk(frame)));
     }
     return DS_OK;
@@ -114,7 +124,7 @@ static ds_status merge_piece(passes *p, range r, uint32_t i, uint64_t *done, ds_
 static ds_status merge_pass(passes *p, range r, uint64_t *done, ds_error *error)
 {
     *done = 0;
-    for (uint32_t i = 0; i < p->n_pieces && !is_full(p, r); i++)
+    for (uint32_t i = 0; i < p->n_pieces && !p->full; i++)
         DS_TRY(merge_piece(p, r, i, done, error));
     return DS_OK;
 }
