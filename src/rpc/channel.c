@@ -64,14 +64,11 @@ struct ds_channel {
 
 bool ds_stream_is_ours(ds_transport transport, nng_stream *stream)
 {
-    uint64_t uid, pid;
+    uint64_t uid;
+    DS_ASSERT(transport != DS_TRANSPORT_INPROC);
     if (transport == DS_TRANSPORT_TCP || transport == DS_TRANSPORT_TLS)
         return true;
-    if (nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_UID, &uid) != 0 || uid != geteuid())
-        return false;
-    return transport != DS_TRANSPORT_INPROC ||
-           (nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_PID, &pid) == 0 &&
-            pid == (uint64_t)getpid());
+    return nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_UID, &uid) == 0 && uid == geteuid();
 }
 
 /* Closes the stream, once; lock held. */
@@ -274,7 +271,18 @@ void ds_channel_free(ds_channel *channel)
     free(channel);
 }
 
+/* ---- the library ---- */
+
+static atomic_bool used;
+
+void ds_channels_used(void)
+{
+    atomic_store(&used, true);
+}
+
+/* It starts threads and takes memory when it is used first, and must not be ended before. */
 void ds_link_fini(void)
 {
-    nng_fini();
+    if (atomic_exchange(&used, false))
+        nng_fini();
 }

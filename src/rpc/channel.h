@@ -15,7 +15,7 @@
 #include <stdbool.h>
 
 /* True if what is behind a new stream may talk to us: where the transport tells, it must be
- * of our user, and for inproc this very process. */
+ * of our user. */
 bool ds_stream_is_ours(ds_transport transport, nng_stream *stream);
 
 typedef struct ds_channel ds_channel;
@@ -47,5 +47,8 @@ void ds_channel_close(ds_channel *channel);
 /* Closes, waits for running calls to return and frees. Not from a call of ops; no other thread
  * may use the channel. */
 void ds_channel_free(ds_channel *channel);
+
+/* To be called before the library is used: ds_link_fini then ends it. Any thread. */
+void ds_channels_used(void);
 
 #endif

@@ -14,8 +14,10 @@
  * rpc/channel.c says how it is done here.
  *
  * URLs (rpc/url.h): "abstract://name" (this host; the peer's uid must be ours), "tcp://host:port"
- * or "tls+tcp://host:port" (port 0: any free one), "inproc://name" (this process). Beyond loopback
- * tcp wants a secret, at both ends.
+ * or "tls+tcp://host:port" (port 0: any free one). Beyond loopback tcp wants a secret, at both
+ * ends. "inproc://name" is this process: there is no connection, the library is not used, what one
+ * end sends is the other's callback (rpc/link_inproc.h), so nobody may send while holding a lock
+ * that a callback of either end takes, and peers need no introduction.
  *
  * Both ends of a new connection prove that they hold the same secret (rpc/handshake.h) before
  * anything else of them is looked at. Until then a connection is a stranger's, and may cost a

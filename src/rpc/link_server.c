@@ -27,6 +27,7 @@
 #include "base/memory.h"
 #include "rpc/channel.h"
 #include "rpc/handshake.h"
+#include "rpc/link_inproc.h"
 #include "rpc/link_limits.h"
 #include "rpc/strangers.h"
 #include "rpc/tls.h"
@@ -64,6 +65,7 @@ typedef struct peer {
 } peer;
 
 struct ds_server {
+    ds_inproc_server *inproc; /* or NULL; then of what follows only the address is used */
     ds_url address;
     ds_link_limits limits;
     ds_secret secret; /* written under the lock */
@@ -474,6 +476,7 @@ static int set_tls(nng_stream_listener *listener, const ds_tls *tls)
 
 static ds_status open_door(ds_server *server, const ds_tls *tls, ds_error *error)
 {
+    ds_channels_used();
     ds_url *address = &server->address;
     if (address->transport == DS_TRANSPORT_TLS && tls == NULL)
         return ds_error_set(error, DS_ERR_APP, "%s needs certificates", address->url);
@@ -533,7 +536,10 @@ ds_status ds_server_open_limited(const char *url, const ds_link_options *options
     ds_status status = ds_url_parse(url, true, &s->address, error);
     if (status == DS_OK)
         status = ds_url_check_secret(&s->address, s->secret.given, error);
-    if (status == DS_OK)
+    bool inproc = status == DS_OK && s->address.transport == DS_TRANSPORT_INPROC;
+    if (inproc)
+        status = ds_inproc_listen(s->address.url, options->secret, fn, arg, &s->inproc, error);
+    else if (status == DS_OK)
         status = open_door(s, options->tls, error);
     if (status != DS_OK) {
         free(s);
@@ -541,7 +547,8 @@ ds_status ds_server_open_limited(const char *url, const ds_link_options *options
     }
     s->fn = fn;
     s->arg = arg;
-    start_server(s);
+    if (!inproc)
+        start_server(s);
     *server = s;
     return DS_OK;
 }
@@ -571,6 +578,10 @@ ds_status ds_server_open(const char *url, ds_link_fn fn, void *arg, ds_server **
 
 void ds_server_set_secret(ds_server *server, const ds_secret *secret)
 {
+    if (server->inproc != NULL) {
+        ds_inproc_set_secret(server->inproc, secret);
+        return;
+    }
     pthread_mutex_lock(&server->lock);
     server->secret = *secret;
     pthread_mutex_unlock(&server->lock);
@@ -578,6 +589,8 @@ void ds_server_set_secret(ds_server *server, const ds_secret *secret)
 
 void ds_server_admit(ds_server *server, uint64_t id)
 {
+    if (server->inproc != NULL)
+        return; /* it is ourselves */
     pthread_mutex_lock(&server->lock);
     peer *p = find_peer(server, id);
     if (p != NULL && !p->admitted && !p->closing) {
@@ -593,6 +606,8 @@ void ds_server_admit(ds_server *server, uint64_t id)
 uint64_t ds_server_strangers(ds_server *server)
 {
     uint64_t n = 0;
+    if (server->inproc != NULL)
+        return 0;
     pthread_mutex_lock(&server->lock);
     for (unsigned i = 0; i < DS_STRANGER_ENDS; i++)
         n += server->crowd.ends[i];
@@ -607,6 +622,10 @@ const char *ds_server_url(const ds_server *server)
 
 void ds_server_send(ds_server *server, uint64_t id, const void *bytes, size_t length)
 {
+    if (server->inproc != NULL) {
+        ds_inproc_server_send(server->inproc, id, bytes, length);
+        return;
+    }
     pthread_mutex_lock(&server->lock);
     peer *p = find_peer(server, id);
     if (p != NULL && !p->leaving)
@@ -616,6 +635,10 @@ void ds_server_send(ds_server *server, uint64_t id, const void *bytes, size_t le
 
 void ds_server_close_peer(ds_server *server, uint64_t id, bool flush)
 {
+    if (server->inproc != NULL) {
+        ds_inproc_close_peer(server->inproc, id);
+        return;
+    }
     pthread_mutex_lock(&server->lock);
     peer *p = find_peer(server, id);
     if (p != NULL && !flush) {
@@ -632,6 +655,11 @@ void ds_server_free(ds_server *server)
 {
     if (server == NULL)
         return;
+    if (server->inproc != NULL) {
+        ds_inproc_server_free(server->inproc);
+        free(server);
+        return;
+    }
     pthread_mutex_lock(&server->lock);
     atomic_store(&server->stopping, true);
     pthread_mutex_unlock(&server->lock);

@@ -3,24 +3,10 @@
 #include "base/assert.h"
 
 #include <arpa/inet.h>
-#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-
-/* Names of inproc addresses are told apart from those of other processes by this. */
-static char process_key[33];
-
-static void make_process_key(void)
-{
-    unsigned char bytes[16];
-    ssize_t n = getrandom(bytes, sizeof bytes, 0);
-    DS_ASSERT(n == (ssize_t)sizeof bytes); /* never less for so few */
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(process_key + 2 * i, 3, "%02x", bytes[i]);
-}
 
 static bool name_is_good(const char *name)
 {
@@ -119,17 +105,11 @@ static ds_status parse_tcp(const char *url, const char *rest, bool listening, ds
 
 static ds_status parse_name(const char *url, const char *name, ds_url *address, ds_error *error)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (!name_is_good(name))
         return wrong(error, url, "a name is 1 to 64 letters, digits, '.', '_' or '-'");
     address->local = true;
     snprintf(address->url, sizeof address->url, "%s", url);
-    if (address->transport == DS_TRANSPORT_INPROC) {
-        pthread_once(&once, make_process_key);
-        snprintf(address->real, sizeof address->real, "abstract://%s-%s", process_key, name);
-    } else {
-        snprintf(address->real, sizeof address->real, "%s", url);
-    }
+    snprintf(address->real, sizeof address->real, "%s", url);
     return DS_OK;
 }
 

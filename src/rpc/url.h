@@ -2,7 +2,7 @@
  * Addresses of links: the URLs that rpc/link.h allows, taken apart and checked.
  *
  *     abstract://NAME      letters, digits, '.', '_', '-'; at most 64
- *     inproc://NAME        the same; carried by an abstract socket with a name of this process
+ *     inproc://NAME        the same; within this process, without a socket (rpc/link_inproc.h)
  *     tls+tcp://HOST:PORT  the same over TLS
  *     tcp://HOST:PORT      HOST is an IPv4 address, [an IPv6 address], a name or, to listen
  *                          everywhere, *
@@ -27,7 +27,7 @@ typedef enum ds_transport {
 typedef struct ds_url {
     ds_transport transport;
     char url[DS_ADDRESS_URL];  /* for people and for dialing again */
-    char real[DS_ADDRESS_URL]; /* for the messaging library */
+    char real[DS_ADDRESS_URL]; /* for the messaging library; not inproc */
     bool local;                /* it leads nowhere but to this host */
 } ds_url;
 

@@ -145,14 +145,21 @@ static inline const char *kit_name_url(const char *scheme)
 
 /* One url of each transport; a new one each time. */
 #define KIT_TRANSPORTS 4
+#define KIT_INPROC 1
 static inline const char *kit_url(int transport)
 {
     switch (transport) {
     case 0: return kit_name_url("abstract");
-    case 1: return kit_name_url("inproc");
+    case KIT_INPROC: return kit_name_url("inproc");
     case 2: return "tcp://127.0.0.1:0";
     default: return "tcp://localhost:0";
     }
+}
+
+/* The same but for inproc, where a callback may come from within a call that sends. */
+static inline const char *kit_socket_url(int transport)
+{
+    return kit_url(transport == KIT_INPROC ? 0 : transport);
 }
 
 static inline ds_server *kit_server(const char *url, kit_box *box)

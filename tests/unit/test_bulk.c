@@ -100,7 +100,7 @@ static const ds_ref small_ref = {OWNER, 100, 10};
 START_TEST(ranges_of_all_sizes_come)
 {
     memory m = new_memory();
-    ds_bulk_server *server = open_server(kit_url(_i), &m, &key);
+    ds_bulk_server *server = open_server(kit_socket_url(_i), &m, &key);
     ds_bulk_client *client = new_client(DS_BULK_WAIT_MS);
     const char *url = ds_bulk_server_url(server);
     check_range(client, url, &m, 0, 1);
@@ -175,7 +175,7 @@ END_TEST
 START_TEST(ranges_outside_are_lost_and_the_rest_goes_on)
 {
     memory m = new_memory();
-    ds_bulk_server *server = open_server(kit_url(_i), &m, &key);
+    ds_bulk_server *server = open_server(kit_socket_url(_i), &m, &key);
     ds_bulk_client *client = new_client(DS_BULK_WAIT_MS);
     const char *url = ds_bulk_server_url(server);
     const ds_ref outside[] = {{OWNER, STORE, 1},      {OWNER, STORE - 5, 6},
@@ -195,7 +195,7 @@ END_TEST
 START_TEST(nothing_is_given_without_the_key)
 {
     memory m = new_memory();
-    ds_bulk_server *server = open_server(kit_url(_i), &m, NULL);
+    ds_bulk_server *server = open_server(kit_socket_url(_i), &m, NULL);
     const char *url = ds_bulk_server_url(server);
     ds_bulk_client *client = new_client(DS_BULK_WAIT_MS);
     expect_lost(client, url, small_ref, "does not take our secret"); /* there is none yet */
@@ -499,7 +499,7 @@ START_TEST(many_threads_share_connections)
     memory m = new_memory();
     ds_bulk_server *servers[SERVERS];
     for (int i = 0; i < SERVERS; i++)
-        servers[i] = open_server(kit_url(_i), &m, &key);
+        servers[i] = open_server(kit_socket_url(_i), &m, &key);
     ds_bulk_client *client = new_client(DS_BULK_WAIT_MS);
     fetcher fetchers[THREADS];
     for (uint64_t i = 0; i < THREADS; i++) {

@@ -458,6 +458,89 @@ START_TEST(free_waits_for_a_running_callback)
 }
 END_TEST
 
+/* Within a process what one end sends is the other's callback. */
+
+typedef struct talk {
+    ds_server *server;
+    ds_client *client;
+    uint64_t peer;
+    int depth, deepest, rounds;
+    size_t lost;
+} talk;
+
+static void enter(talk *t)
+{
+    if (++t->depth > t->deepest)
+        t->deepest = t->depth;
+}
+
+static void answer_as_server(void *arg, const ds_link_event *event)
+{
+    talk *t = arg;
+    enter(t);
+    t->peer = event->peer;
+    t->lost += event->kind == DS_LINK_LOST;
+    if (event->kind == DS_LINK_MESSAGE)
+        ds_server_send(t->server, event->peer, event->bytes, event->length);
+    t->depth--;
+}
+
+static void answer_as_client(void *arg, const ds_link_event *event)
+{
+    talk *t = arg;
+    enter(t);
+    t->lost += event->kind == DS_LINK_LOST;
+    if (event->kind == DS_LINK_MESSAGE && ++t->rounds < 1000)
+        ds_client_send(t->client, event->bytes, event->length);
+    t->depth--;
+}
+
+START_TEST(answers_within_a_process_do_not_nest)
+{
+    talk t = {0};
+    const char *url = kit_name_url("inproc");
+    ck_assert_int_eq(ds_server_open(url, answer_as_server, &t, &t.server, NULL), DS_OK);
+    ck_assert_int_eq(ds_client_open(url, 0, answer_as_client, &t, &t.client, NULL), DS_OK);
+    ck_assert_uint_eq(t.peer, 1); /* OPENED */
+    ds_client_send(t.client, "again", 5);
+    ck_assert_int_eq(t.rounds, 1000);
+    ck_assert_int_eq(t.deepest, 2);
+    ds_server_close_peer(t.server, t.peer, true);
+    ck_assert_uint_eq(t.lost, 2);
+    ds_client_send(t.client, "late", 4);
+    ds_server_send(t.server, t.peer, "late", 4);
+    ck_assert_int_eq(t.rounds, 1000);
+    ds_client_free(t.client);
+    ds_server_free(t.server);
+    ck_assert_uint_eq(t.lost, 2);
+    ds_link_fini(); /* the library was never used */
+}
+END_TEST
+
+START_TEST(a_secret_counts_within_a_process)
+{
+    kit_box box;
+    ds_server *server;
+    ds_client *client;
+    ds_error error;
+    const ds_secret ours = ds_secret_of_text("ours"), theirs = ds_secret_of_text("theirs");
+    const ds_link_options with = {.secret = &ours}, other = {.secret = &theirs};
+    const char *url = kit_name_url("inproc");
+    kit_box_init(&box);
+    ck_assert_int_eq(ds_server_open_with(url, &with, kit_collect, &box, &server, NULL), DS_OK);
+    ck_assert_int_eq(ds_client_open_with(url, &other, 10, kit_collect, &box, &client, &error),
+                     DS_ERR_APP);
+    ck_assert_int_eq(ds_client_open(url, 10, kit_collect, &box, &client, &error), DS_ERR_APP);
+    ds_server_set_secret(server, &theirs);
+    ck_assert_int_eq(ds_client_open_with(url, &other, 10, kit_collect, &box, &client, &error),
+                     DS_OK);
+    ds_server_free(server);
+    ck_assert_uint_eq(kit_count(&box), 2); /* OPENED at the server, LOST at the client */
+    ds_client_free(client);
+    kit_box_fini(&box);
+}
+END_TEST
+
 /* Opening */
 
 static ds_status try_server(const char *url, ds_error *error)
@@ -473,7 +556,8 @@ START_TEST(an_address_can_be_had_once)
     char expected[256];
     pair_open(&p, kit_url(_i));
     ck_assert_int_eq(try_server(ds_server_url(p.server), &error), DS_ERR_UNAVAILABLE);
-    snprintf(expected, sizeof expected, "%s is in use by another process", ds_server_url(p.server));
+    snprintf(expected, sizeof expected, "%s is in use%s", ds_server_url(p.server),
+             _i == KIT_INPROC ? "" : " by another process");
     ck_assert_str_eq(error.message, expected);
     pair_close(&p);
 }
@@ -674,6 +758,8 @@ int main(void)
         a_client_may_be_early,
         a_killed_process_is_lost_at_once,
         no_descriptor_is_left_behind,
+        answers_within_a_process_do_not_nest,
+        a_secret_counts_within_a_process,
     };
     return kit_run("link", KIT_TRANSPORTS, each_transport,
                    sizeof each_transport / sizeof *each_transport, once,

@@ -383,40 +383,6 @@ START_TEST(other_users_are_shut_out)
 }
 END_TEST
 
-/* An inproc address is carried by a socket that other processes can see: they are shut out. */
-
-static noreturn void connect_from_elsewhere(int from)
-{
-    char url[DS_ADDRESS_URL] = {0}, byte;
-    if (read(from, url, sizeof url) <= 0)
-        _exit(2);
-    int fd = kit_connect(url);
-    kit_knock(fd, DS_LINK_VERSION);
-    _exit(recv(fd, &byte, 1, 0) > 0 ? 3 : 0);
-}
-
-START_TEST(other_processes_are_shut_out_of_inproc)
-{
-    int to[2], status = 0;
-    ck_assert_int_eq(pipe(to), 0);
-    pid_t child = fork();
-    if (child == 0)
-        connect_from_elsewhere(to[0]);
-    door d;
-    ds_url address;
-    door_open(&d, kit_name_url("inproc"));
-    ck_assert_int_eq(ds_url_parse(d.url, false, &address, NULL), DS_OK);
-    ck_assert_int_gt(write(to[1], address.real, sizeof address.real), 0);
-    waitpid(child, &status, 0);
-    ck_assert(WIFEXITED(status));
-    ck_assert_int_eq(WEXITSTATUS(status), 0);
-    door_still_works(&d);
-    door_close(&d);
-    close(to[0]);
-    close(to[1]);
-}
-END_TEST
-
 /* Doors that are not ours, for clients */
 
 typedef struct fake_door {
@@ -973,7 +939,6 @@ int main(void)
     };
     const TTest *const once[] = {
         other_users_are_shut_out,
-        other_processes_are_shut_out_of_inproc,
     };
     return kit_run("link_hostile", PLAIN_URLS, each, sizeof each / sizeof *each, once,
                    sizeof once / sizeof *once);

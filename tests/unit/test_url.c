@@ -61,17 +61,6 @@ START_TEST(names_have_a_limit)
 }
 END_TEST
 
-START_TEST(inproc_names_are_of_this_process)
-{
-    ds_url a = good("inproc://one", true), b = good("inproc://one", false);
-    ds_url other = good("inproc://two", true);
-    ck_assert_str_eq(a.real, b.real);
-    ck_assert_str_ne(a.real, other.real);
-    ck_assert_int_eq(strncmp(a.real, "abstract://", 11), 0);
-    ck_assert_uint_gt(strlen(a.real), strlen("abstract://") + 32);
-}
-END_TEST
-
 START_TEST(other_addresses_are_usage_errors)
 {
     static const struct {
@@ -237,7 +226,6 @@ START_TEST(port_zero_is_for_listening)
 END_TEST
 
 UNIT_MAIN("address", good_addresses_are_taken_apart, names_have_a_limit,
-          inproc_names_are_of_this_process, other_addresses_are_usage_errors,
-          addresses_beyond_this_host_want_a_secret, who_listens_everywhere_is_reached_somewhere,
-          hosts_are_taken_out, addresses_are_made_of_others, long_addresses_are_usage_errors,
-          port_zero_is_for_listening)
+          other_addresses_are_usage_errors, addresses_beyond_this_host_want_a_secret,
+          who_listens_everywhere_is_reached_somewhere, hosts_are_taken_out,
+          addresses_are_made_of_others, long_addresses_are_usage_errors, port_zero_is_for_listening)
