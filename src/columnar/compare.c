@@ -1,5 +1,7 @@
 #include "columnar/compare.h"
 
+#include "columnar/text_simd.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -63,7 +65,7 @@ AVX2(less_floats, LOAD_FLOATS, LESS_FLOATS, AS_IS)
 
 ds_compare_fn ds_compare_find(ds_compare_op op, ds_kind kind)
 {
-    if (!__builtin_cpu_supports("avx2"))
+    if (ds_simd_level() < DS_SIMD_AVX2)
         return ds_compare_plain(op, kind);
     if (kind == DS_FLOAT)
         return op == DS_COMPARE_EQUAL ? equal_floats_avx2 : less_floats_avx2;

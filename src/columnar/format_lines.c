@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "columnar/text.h"
+#include "columnar/text_simd.h"
 
 #include <string.h>
 
@@ -54,8 +55,7 @@ newlines_avx2(const char *bytes, uint32_t *from, uint32_t to, uint32_t *ends, ui
 
 ds_newlines_fn *ds_newlines_best(void)
 {
-    bool fast = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
-    return fast ? newlines_avx2 : ds_newlines_plain;
+    return ds_simd_level() >= DS_SIMD_AVX2 ? newlines_avx2 : ds_newlines_plain;
 }
 
 #else

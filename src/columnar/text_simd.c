@@ -1,13 +1,15 @@
 #include "columnar/text_simd.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 static _Atomic int limit = DS_SIMD_AVX2;
 
 static ds_simd best(void)
 {
 #if defined(__x86_64__)
-    return __builtin_cpu_supports("avx2") ? DS_SIMD_AVX2 : DS_SIMD_SSE2;
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
+    return avx2 ? DS_SIMD_AVX2 : DS_SIMD_SSE2;
 #else
     return DS_SIMD_PLAIN;
 #endif

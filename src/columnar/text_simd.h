@@ -9,7 +9,7 @@
 typedef enum ds_simd {
     DS_SIMD_PLAIN,
     DS_SIMD_SSE2,
-    DS_SIMD_AVX2,
+    DS_SIMD_AVX2, /* and BMI1, which comes with it */
 } ds_simd;
 
 /* The best level this processor has, or the limit set, if that is lower. Any thread. */

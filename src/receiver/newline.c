@@ -1,5 +1,7 @@
 #include "receiver/newline.h"
 
+#include "columnar/text_simd.h"
+
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -47,7 +49,7 @@ __attribute__((target("avx2"))) static size_t count_avx2(const char *bytes, size
 size_t ds_newline_count(const char *bytes, size_t length)
 {
 #if defined(__x86_64__)
-    if (length >= 32 && __builtin_cpu_supports("avx2"))
+    if (length >= 32 && ds_simd_level() >= DS_SIMD_AVX2)
         return count_avx2(bytes, length);
 #endif
     return ds_newline_count_plain(bytes, length);

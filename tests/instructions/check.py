@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Compares what the hot paths cost in instructions with what was recorded.
+
+    tests/instructions/check.py build/tests/instructions/hot_paths [--record] [--keep FILE]
+
+Runs the program under callgrind, which counts the instructions of each workload. A workload that
+takes 5 % more than tests/instructions/counts.json says fails. --record writes the new counts there;
+--keep leaves callgrind's files, for callgrind_annotate. Status 77: not to be counted here.
+"""
+import argparse
+import glob
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+COUNTS = os.path.join(HERE, "counts.json")
+ALLOWED = 1.05
+
+HELP = """
+The hot paths got slower by more than 5 %. What to do:
+
+  1. See where it goes, for each workload (avx2 grep is one of them):
+         {program} --keep /tmp/counted
+         callgrind_annotate /tmp/counted.N    # "desc: Trigger" in the file names the workload
+     The same on the commit before, in a build folder of its own, shows what is new.
+  2. Make it fast again, if it was not meant; docs/performance.md says what each part costs.
+  3. If it is the price of something that is worth it, record the new counts, and say in the
+     commit message what they pay for:
+         {program} --record
+"""
+
+
+def skip(why):
+    print("the instructions are not counted here:", why)
+    sys.exit(77)
+
+
+def environment():
+    """Nothing from outside that changes which code runs, or where on a page things lie."""
+    return {"CK_FORK": "no", "LC_ALL": "C", "PATH": "/usr/bin:/bin"}
+
+
+def run(program, prefix):
+    """Instructions by workload."""
+    argv = ["valgrind", "--tool=callgrind", "--quiet", "--instr-atstart=no",
+            "--callgrind-out-file=" + prefix, program]
+    done = subprocess.run(argv, env=environment(), cwd="/", stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        sys.exit("%s failed (%d):\n%s" % (" ".join(argv), done.returncode, done.stdout))
+    counts = {}
+    for path in glob.glob(prefix + ".*"):
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        name = re.search(r"^desc: Trigger: Client Request: (.*)$", text, re.M)
+        total = re.search(r"^(?:totals|summary): (\d+)", text, re.M)
+        if name and total:
+            counts[name.group(1)] = int(total.group(1))
+    return counts
+
+
+def compiler(program):
+    """The compiler's name and major version, as the program's debug information has it."""
+    text = subprocess.run(["readelf", "--string-dump=.comment", program], text=True,
+                          stdout=subprocess.PIPE, check=False).stdout
+    found = re.search(r"GCC: \([^)]*\) (\d+)", text)
+    return "gcc " + found.group(1) if found else "unknown"
+
+
+def compare(recorded, counts):
+    """Prints a table; the names of those that rose too much."""
+    risen = []
+    print("%-20s %12s %12s %8s" % ("", "recorded", "now", ""))
+    for name in sorted(set(recorded) | set(counts)):
+        old, new = recorded.get(name), counts.get(name)
+        if old is None or new is None:
+            print("%-20s %12s %12s" % (name, old or "-", new or "-"))
+            risen.append(name)
+            continue
+        print("%-20s %12d %12d %+7.1f%%" % (name, old, new, (new / old - 1) * 100))
+        if new > old * ALLOWED:
+            risen.append(name)
+    if any(name in recorded and counts[name] * ALLOWED < recorded[name] for name in counts):
+        print("Some got faster: record that with --record, so that it stays.")
+    return risen
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("program")
+    parser.add_argument("--record", action="store_true")
+    parser.add_argument("--keep", metavar="FILE")
+    args = parser.parse_args()
+    program = os.path.abspath(args.program)
+    if platform.machine() != "x86_64":
+        skip("they were recorded on x86-64")
+    if shutil.which("valgrind") is None:
+        skip("there is no valgrind")
+    with tempfile.TemporaryDirectory() as folder:
+        counts = run(program, os.path.abspath(args.keep or os.path.join(folder, "out")))
+    if not counts:
+        skip("the program was built without valgrind's headers")
+    if not any(name.startswith("avx2 ") for name in counts):
+        skip("the processor has no AVX2, and the C library takes other ways, too")
+    if args.record:
+        with open(COUNTS, "w", encoding="utf-8") as file:
+            json.dump({"compiler": compiler(program), "instructions": counts}, file, indent=2,
+                      sort_keys=True)
+            file.write("\n")
+        return
+    with open(COUNTS, encoding="utf-8") as file:
+        recorded = json.load(file)
+    if recorded["compiler"] != compiler(program):
+        skip("they were recorded with %s, not %s" % (recorded["compiler"], compiler(program)))
+    if compare(recorded["instructions"], counts):
+        print(HELP.format(program="%s %s" % (os.path.relpath(__file__), args.program)))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
