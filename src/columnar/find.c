@@ -1,22 +1,24 @@
 #include "columnar/find.h"
 
+#include "columnar/text_simd.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #if defined(__x86_64__)
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 /* True if the needle stands at text, given that its first and last bytes do. */
-static bool matches(const char *text, const char *needle, size_t needle_length)
+static inline bool matches(const char *text, const char *needle, size_t needle_length)
 {
     return needle_length <= 2 || memcmp(text + 1, needle + 1, needle_length - 2) == 0;
 }
 
-/* The rest of a search, place by place: n_places of them. */
-static const char *find_slowly(const char *text, size_t n_places, const char *needle,
-                               size_t needle_length)
+/* A search place by place, of n_places of them. */
+static const char *find_plain(const char *text, size_t n_places, const char *needle,
+                              size_t needle_length)
 {
     const char *end = text + n_places;
     while (text < end) {
@@ -31,6 +33,72 @@ static const char *find_slowly(const char *text, size_t n_places, const char *ne
     return NULL;
 }
 
+#if defined(__x86_64__)
+/* The first of the candidates (a bit for each place) that matches, or NULL. */
+static inline const char *first_match(const char *place, uint32_t candidates, const char *needle,
+                                      size_t needle_length)
+{
+    for (; candidates != 0; candidates &= candidates - 1) {
+        const char *found = place + __builtin_ctz(candidates);
+        if (matches(found, needle, needle_length))
+            return found;
+    }
+    return NULL;
+}
+
+static inline uint32_t candidates_16(const char *place, size_t to_last, __m128i first, __m128i last)
+{
+    __m128i starts = _mm_loadu_si128((const void *)place);
+    __m128i ends = _mm_loadu_si128((const void *)(place + to_last));
+    __m128i both = _mm_and_si128(_mm_cmpeq_epi8(starts, first), _mm_cmpeq_epi8(ends, last));
+    return (uint32_t)_mm_movemask_epi8(both);
+}
+
+/* For 16 places and more: the last step looks at some of them again. */
+static const char *find_sse2(const char *text, size_t n_places, const char *needle,
+                             size_t needle_length)
+{
+    size_t to_last = needle_length - 1, at = 0;
+    __m128i first = _mm_set1_epi8(needle[0]), last = _mm_set1_epi8(needle[to_last]);
+    const char *found = NULL;
+    for (; n_places - at > 16 && found == NULL; at += 16)
+        found = first_match(text + at, candidates_16(text + at, to_last, first, last), needle,
+                            needle_length);
+    if (found != NULL)
+        return found;
+    text += n_places - 16;
+    return first_match(text, candidates_16(text, to_last, first, last), needle, needle_length);
+}
+
+__attribute__((target("avx2"))) static inline uint32_t
+candidates_32(const char *place, size_t to_last, __m256i first, __m256i last)
+{
+    __m256i starts = _mm256_loadu_si256((const void *)place);
+    __m256i ends = _mm256_loadu_si256((const void *)(place + to_last));
+    __m256i both =
+        _mm256_and_si256(_mm256_cmpeq_epi8(starts, first), _mm256_cmpeq_epi8(ends, last));
+    return (uint32_t)_mm256_movemask_epi8(both);
+}
+
+/* For 32 places and more, as find_sse2. */
+__attribute__((target("avx2"))) static const char *
+find_avx2(const char *text, size_t n_places, const char *needle, size_t needle_length)
+{
+    size_t to_last = needle_length - 1, at = 0;
+    __m256i first = _mm256_set1_epi8(needle[0]), last = _mm256_set1_epi8(needle[to_last]);
+    for (; n_places - at > 32; at += 32) {
+        uint32_t candidates = candidates_32(text + at, to_last, first, last);
+        if (__builtin_expect(candidates == 0, 1))
+            continue;
+        const char *found = first_match(text + at, candidates, needle, needle_length);
+        if (found != NULL)
+            return found;
+    }
+    text += n_places - 32;
+    return first_match(text, candidates_32(text, to_last, first, last), needle, needle_length);
+}
+#endif
+
 const char *ds_find(const char *text, size_t length, const char *needle, size_t needle_length)
 {
     if (needle_length > length)
@@ -39,20 +107,13 @@ const char *ds_find(const char *text, size_t length, const char *needle, size_t 
         return text;
     if (needle_length > 256) /* the worst case of the simple way would hurt: it is quadratic */
         return memmem(text, length, needle, needle_length);
-    size_t n_places = length - needle_length + 1, at = 0;
+    size_t n_places = length - needle_length + 1;
 #if defined(__x86_64__)
-    __m128i first = _mm_set1_epi8(needle[0]), last = _mm_set1_epi8(needle[needle_length - 1]);
-    for (; n_places - at >= 16; at += 16) {
-        const char *place = text + at;
-        __m128i starts = _mm_loadu_si128((const __m128i *)(const void *)place);
-        __m128i ends = _mm_loadu_si128((const __m128i *)(const void *)(place + needle_length - 1));
-        __m128i both = _mm_and_si128(_mm_cmpeq_epi8(starts, first), _mm_cmpeq_epi8(ends, last));
-        for (uint32_t left = (uint32_t)_mm_movemask_epi8(both); left != 0; left &= left - 1) {
-            const char *found = place + __builtin_ctz(left);
-            if (matches(found, needle, needle_length))
-                return found;
-        }
-    }
+    ds_simd level = n_places < 16 ? DS_SIMD_PLAIN : ds_simd_level();
+    if (level >= DS_SIMD_AVX2 && n_places >= 32)
+        return find_avx2(text, n_places, needle, needle_length);
+    if (level >= DS_SIMD_SSE2)
+        return find_sse2(text, n_places, needle, needle_length);
 #endif
-    return find_slowly(text + at, n_places - at, needle, needle_length);
+    return find_plain(text, n_places, needle, needle_length);
 }

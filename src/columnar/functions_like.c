@@ -12,6 +12,7 @@
 #include "columnar/compare.h"
 #include "columnar/expr_tree.h"
 #include "columnar/find.h"
+#include "columnar/find_rows.h"
 #include "columnar/operators.h"
 
 #include <string.h>
@@ -150,8 +151,23 @@ static bool matches(const ds_heap *heap, const ds_view *view, const like *l)
 LIKE_KERNEL(like_exact, ds_needle_equal(ev->heap, view, &l->needle))
 LIKE_KERNEL(like_start, starts_with(ev->heap, view, &l->needle))
 LIKE_KERNEL(like_end, ends_with(ev->heap, view, &l->needle))
-LIKE_KERNEL(like_contains, contains(ev->heap, view, &l->needle))
+LIKE_KERNEL(like_contains_each, contains(ev->heap, view, &l->needle))
 LIKE_KERNEL(like_any, matches(ev->heap, view, l))
+
+/* Unless few rows are selected all are searched, as that is cheaper than to leave some out. */
+static void like_contains(ds_eval *ev, const void *bound, const ds_column *const *args,
+                          uint32_t n_args, ds_column *out)
+{
+    const like *l = bound;
+    if (ds_bitmap_count(ev->selected, ev->n) < ev->n / 4) {
+        like_contains_each(ev, bound, args, n_args, out);
+        return;
+    }
+    ds_column_init(out, ev->arena, out->type, ev->n);
+    memset(out->bits, 0, ds_bitmap_words(ev->n) * 8);
+    ds_find_rows(ev->heap, args[0]->views, ev->n, l->needle.text, l->needle.length, out->bits);
+    ds_eval_strict(ev, args, 1, out);
+}
 
 static void add_piece(like *l, const char *text, uint32_t length)
 {

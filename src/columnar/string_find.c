@@ -1,16 +1,12 @@
 /* Kernels that look for one text in another (string_kernels.h). */
+#include "columnar/find.h"
 #include "columnar/string_kernels.h"
 #include "columnar/text.h"
 
 const char *ds_string_find(const char *text, uint32_t length, const char *needle,
                            uint32_t needle_length)
 {
-    if (needle_length > length)
-        return NULL;
-    if (needle_length == 0)
-        return text;
-    return needle_length == 1 ? memchr(text, needle[0], length)
-                              : memmem(text, length, needle, needle_length);
+    return ds_find(text, length, needle, needle_length);
 }
 
 static inline bool starts_with(ds_text text, ds_text part)

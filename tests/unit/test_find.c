@@ -2,6 +2,8 @@
 #include "base/random.h"
 #include "columnar/compare.h"
 #include "columnar/find.h"
+#include "columnar/find_rows.h"
+#include "columnar/text_simd.h"
 #include "unit/unit.h"
 
 #include <string.h>
@@ -23,9 +25,10 @@ START_TEST(finds)
 END_TEST
 
 /* Texts over two letters, so that there are many near misses; at the end of their memory. */
-START_TEST(finds_as_memmem)
+static void find_as_memmem(ds_simd level)
 {
     ds_random random;
+    ds_simd_limit(level);
     ds_random_init(&random, 1);
     for (int round = 0; round < 20000; round++) {
         size_t n = ds_random_below(&random, 80), m = ds_random_below(&random, 8);
@@ -43,6 +46,58 @@ START_TEST(finds_as_memmem)
         free(exact);
         free(text);
     }
+    ds_simd_limit(DS_SIMD_AVX2);
+}
+
+START_TEST(finds_as_memmem)
+{
+    find_as_memmem(DS_SIMD_PLAIN);
+    find_as_memmem(DS_SIMD_SSE2);
+    find_as_memmem(DS_SIMD_AVX2);
+}
+END_TEST
+
+/* Rows of a few letters and line ends, some of them with nothing between them, some out of order,
+ * in two buffers, short and long: each must be found as if it were alone. */
+START_TEST(finds_rows_as_each_alone)
+{
+    enum { ROWS = 300, BYTES = 20000 };
+    static const char needles[][6] = {"a", "ab", "\n", "b\na", "abab", "aaaaa", ""};
+    ds_random random;
+    ds_random_init(&random, 3);
+    char *texts[2] = {malloc(BYTES), malloc(BYTES)};
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_heap heap;
+    ds_heap_init(&heap, arena);
+    for (int t = 0; t < 2; t++) {
+        for (int i = 0; i < BYTES; i++)
+            texts[t][i] = "abccccc\n"[ds_random_below(&random, 8)];
+        ds_heap_add(&heap, texts[t]);
+    }
+    for (int round = 0; round < 300; round++) {
+        ds_view views[ROWS];
+        uint64_t bits[(ROWS + 63) / 64] = {0};
+        uint32_t at = 0, buffer = 0, longest = round % 3 == 0 ? 20 : 60;
+        for (uint32_t i = 0; i < ROWS; i++) {
+            uint32_t length = (uint32_t)ds_random_below(&random, longest);
+            if (ds_random_below(&random, 20) == 0)
+                buffer = 1 - buffer, at = (uint32_t)ds_random_below(&random, BYTES / 2);
+            at += (uint32_t)ds_random_below(&random, round % 2 == 0 ? 2 : 30);
+            at = at + length > BYTES ? 0 : at;
+            views[i] = ds_view_at(texts[buffer] + at, length, buffer, at);
+            at += length;
+        }
+        const char *needle = needles[round % 7];
+        uint32_t m = (uint32_t)strlen(needle);
+        ds_find_rows(&heap, views, ROWS, needle, m, bits);
+        for (uint32_t i = 0; i < ROWS; i++)
+            ck_assert_int_eq(ds_bit_get(bits, i), memmem(ds_view_bytes(&heap, &views[i]),
+                                                         views[i].length, needle, m) != NULL);
+    }
+    ds_heap_fini(&heap);
+    ds_arena_free(arena);
+    free(texts[0]);
+    free(texts[1]);
 }
 END_TEST
 
@@ -81,4 +136,4 @@ START_TEST(compares_as_the_plain_way)
 }
 END_TEST
 
-UNIT_MAIN("find", finds, finds_as_memmem, compares_as_the_plain_way)
+UNIT_MAIN("find", finds, finds_as_memmem, finds_rows_as_each_alone, compares_as_the_plain_way)
