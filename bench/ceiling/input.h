@@ -1,0 +1,51 @@
+/* Reads files one after the other, in large pieces of whole lines, for the ceiling programs. */
+#ifndef DS_BENCH_INPUT_H
+#define DS_BENCH_INPUT_H
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PIECE ((size_t)1 << 20)
+
+/* Calls take(text, end, context) for each piece: whole lines, each with its line end. */
+static inline int for_each_piece(char **paths, int count,
+                                 void (*take)(const char *, const char *, void *), void *context)
+{
+    char *buffer = malloc(PIECE * 2 + 1);
+    if (buffer == NULL)
+        return 1;
+    for (int i = 0; i < count; i++) {
+        int fd = open(paths[i], O_RDONLY);
+        size_t kept = 0;
+        ssize_t n;
+        if (fd < 0)
+            return 1;
+        while ((n = read(fd, buffer + kept, PIECE)) > 0) {
+            size_t used = kept + (size_t)n;
+            const char *last = memrchr(buffer, '\n', used);
+            if (last != NULL) {
+                take(buffer, last + 1, context);
+                kept = used - (size_t)(last + 1 - buffer);
+                memmove(buffer, last + 1, kept);
+            } else {
+                kept = used;
+            }
+            if (kept > PIECE)
+                return 1;
+        }
+        if (n < 0)
+            return 1;
+        if (kept > 0) {
+            buffer[kept] = '\n';
+            take(buffer, buffer + kept + 1, context);
+        }
+        close(fd);
+    }
+    free(buffer);
+    return 0;
+}
+
+#endif

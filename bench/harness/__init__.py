@@ -1,0 +1,1 @@
+"""What the workloads of bench/run have in common."""

@@ -1,0 +1,90 @@
+"""Generated input: seeded, in several files of about equal size, cached with what is to come out.
+
+A workload writes a piece of the data at a time and tells what the results for it are; what they
+are for several pieces is the merged results. So slower contestants can be given fewer pieces.
+"""
+import os
+import pickle
+import shutil
+
+from harness import machine
+
+
+class Part:
+    """The first pieces of a data set, and the tables that stand beside it, by name."""
+
+    def __init__(self, folder, paths, records, expected, tables):
+        self.folder, self.paths, self.records = folder, paths, records
+        self.expected, self.tables = expected, tables
+
+    def bytes(self):
+        return sum(os.path.getsize(path) for path in self.paths)
+
+
+class DataSet:
+    """`write_piece(file, number)` writes one piece and returns (records, results by key)."""
+
+    def __init__(self, name, pieces, write_piece, merge):
+        self.folder = os.path.join(machine.DATA, name)
+        self.pieces, self.merge, self.parts, self.tables = pieces, merge, {}, {}
+        if not os.path.exists(self.facts()):
+            self.write(write_piece)
+        with open(self.facts(), "rb") as file:
+            self.known = pickle.load(file)
+
+    def facts(self):
+        return os.path.join(self.folder, "facts")
+
+    def piece(self, number):
+        return os.path.join(self.folder, "piece-%03d" % number)
+
+    def write(self, write_piece):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.makedirs(self.folder)
+        known = []
+        for number in range(self.pieces):
+            with open(self.piece(number), "w", encoding="utf-8", newline="\n") as file:
+                known.append(write_piece(file, number))
+        with open(self.facts() + ".tmp", "wb") as file:
+            pickle.dump(known, file)
+        os.rename(self.facts() + ".tmp", self.facts())
+
+    def part(self, share):
+        """A folder with about that share of the pieces, at least one."""
+        count = max(1, round(self.pieces * share))
+        if count not in self.parts:
+            folder = os.path.join(self.folder, "first-%d" % count)
+            os.makedirs(folder, exist_ok=True)
+            paths = [os.path.join(folder, "piece-%03d" % number) for number in range(count)]
+            for number, path in enumerate(paths):
+                if not os.path.exists(path):
+                    os.link(self.piece(number), path)
+            expected = self.merge([results for _, results in self.known[:count]])
+            records = sum(records for records, _ in self.known[:count])
+            self.parts[count] = Part(folder, paths, records, expected, self.tables)
+        return self.parts[count]
+
+
+def merge(kinds):
+    """Merges dictionaries of tuples of values: each value by sum or max."""
+    def merged(results):
+        total = dict(results[0])
+        for result in results[1:]:
+            for key, values in result.items():
+                old = total.get(key)
+                total[key] = values if old is None else tuple(
+                    kind(pair) for kind, pair in zip(kinds, zip(old, values)))
+        return total
+    return merged
+
+
+def read_rows(lines, kinds):
+    """Rows of text "key,...,value,..." as a dictionary; rows of one key are merged."""
+    total, count = {}, len(kinds)
+    for line in lines:
+        key, *texts = line.rstrip("\n").rsplit(",", count)
+        values = tuple(map(int, texts))
+        old = total.get(key)
+        total[key] = values if old is None else tuple(
+            kind(pair) for kind, pair in zip(kinds, zip(old, values)))
+    return total

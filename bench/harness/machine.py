@@ -1,0 +1,73 @@
+"""Where things are, what is built for the suite, and on what machine it runs."""
+import glob
+import os
+import platform
+import subprocess
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(TOP, "build")
+TOOLS = os.path.join(BUILD, "bench")  # ceilings and peers; never committed
+DATA = os.path.join(TOP, "bench", "data")  # cached; never committed
+DSTREAM = os.environ.get("DSTREAM", os.path.join(BUILD, "dstream"))
+CEILING_FLAGS = ["-O2"]
+
+
+def build():
+    """The release binary and the ceilings; what is up to date is left alone."""
+    if "DSTREAM" not in os.environ:
+        subprocess.run([os.path.join(TOP, "scripts", "build")], check=True,
+                       stdout=subprocess.DEVNULL)
+    os.makedirs(TOOLS, exist_ok=True)
+    sources = os.path.join(TOP, "bench", "ceiling")
+    newest = max(os.path.getmtime(path) for path in glob.glob(os.path.join(sources, "*")))
+    for source in glob.glob(os.path.join(sources, "*.c")):
+        program = ceiling(os.path.basename(source)[:-2])
+        if not os.path.exists(program) or os.path.getmtime(program) < newest:
+            subprocess.run(["cc", *CEILING_FLAGS, "-o", program, source], check=True)
+
+
+def ceiling(name):
+    return os.path.join(TOOLS, "ceiling-" + name)
+
+
+def cores():
+    return sorted(os.sched_getaffinity(0))
+
+
+def one_core():
+    """The core for contestants that get one; the harness and senders have the others."""
+    return {cores()[-1]}
+
+
+def first_line(*argv):
+    try:
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
+        return done.stdout.decode().split("\n")[0].strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def field(path, key):
+    with open(path, encoding="utf-8") as file:
+        return next((line.split(":", 1)[1].strip() for line in file if line.startswith(key)), "?")
+
+
+def description():
+    """(what, value) pairs for the head of a report."""
+    memory = int(field("/proc/meminfo", "MemTotal").split()[0]) / (1 << 20)
+    commit = first_line("git", "-C", TOP, "describe", "--always", "--dirty", "--exclude=*")
+    return [
+        ("processor", "%s, %d cores" % (field("/proc/cpuinfo", "model name"), len(cores()))),
+        ("memory", "%.0f GiB" % memory),
+        ("system", "%s, Linux %s" % (system_name(), platform.release())),
+        ("dstream", "%s, commit %s" % (first_line(DSTREAM, "version"), commit)),
+        ("compiler", first_line("cc", "--version")),
+        ("ceilings", " ".join(CEILING_FLAGS)),
+    ]
+
+
+def system_name():
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        return platform.system()

@@ -1,0 +1,46 @@
+"""Tables, as Markdown, so that they read well on a terminal and in RESULTS.md."""
+
+
+def markdown(head, rows):
+    """The first column is text, the others are numbers."""
+    rows = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    def line(cells):
+        first = cells[0].ljust(widths[0])
+        return "| " + " | ".join([first] + [c.rjust(w) for c, w in zip(cells[1:], widths[1:])]) \
+            + " |"
+    marks = ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]]
+    return "\n".join([line(head), line(marks), *map(line, rows)]) + "\n"
+
+
+def number(value):
+    """With three digits that count, thousands apart."""
+    if value >= 100:
+        return "{:,.0f}".format(float("%.3g" % value))
+    return "%.3g" % value
+
+
+def verdict(reached, goal):
+    return "met" if reached >= goal else "NOT MET"
+
+
+def throughput(workload, lines, absent, whole):
+    """Ratios are dstream's records a second by those of the other (wall), and the other's CPU
+    time for a record by dstream's (CPU)."""
+    by_name = {line.name: line for line in lines}
+    ours = by_name["dstream"]
+    rows = []
+    for line in lines:
+        ratio, goal = ours.rate / line.rate, workload.GOALS.get(line.name)
+        rows.append([line.name, number(line.rate), "%.3f" % line.cpu_per_million,
+                     "%.1f" % line.peak, "" if line is ours else number(ratio),
+                     "" if line is ours else number(line.cpu_per_million / ours.cpu_per_million),
+                     "" if goal is None else "%g" % goal,
+                     "" if goal is None else verdict(ratio, goal)])
+    for name, why in absent.items():
+        rows.append([name + " (absent: %s)" % why] + [""] * 7)
+    text = "%s: %s %s, %s MB, %d keys in the results; %d rounds\n\n" % (
+        workload.TITLE, number(whole.records), workload.UNIT, number(whole.bytes() / 1e6),
+        len(whole.expected), ours.rounds)
+    return text + markdown(["", "records/s", "CPU s/million", "peak MiB", "dstream x",
+                            "CPU x", "goal", ""], rows)

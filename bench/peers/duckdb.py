@@ -1,0 +1,45 @@
+"""DuckDB, the wheel from PyPI in a virtual environment of its own, as a server that stays."""
+import os
+import subprocess
+import sys
+
+from harness import contestants, machine
+
+NAME = "duckdb"
+VERSION = "2.0.0"
+FOLDER = os.path.join(machine.TOOLS, "duckdb")
+PYTHON = os.path.join(FOLDER, "bin", "python")
+SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "duckdb", "server.py")
+LINES = """read_csv({files}, header = false, auto_detect = false, delim = '\\x01', quote = '',
+           escape = '', columns = {{'line': 'VARCHAR'}})"""
+
+
+def install():
+    if absent():
+        subprocess.run([sys.executable, "-m", "venv", FOLDER], check=True)
+        subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+                        "duckdb==" + VERSION], check=True)
+
+
+def absent():
+    try:
+        subprocess.run([PYTHON, "-c", "import duckdb"], check=True, stderr=subprocess.DEVNULL)
+        return None
+    except (OSError, subprocess.CalledProcessError):
+        return "not installed"
+
+
+def version():
+    return "DuckDB " + machine.first_line(PYTHON, "-c", "import duckdb; print(duckdb.__version__)")
+
+
+def takes_part(workload):
+    return hasattr(workload, "SQL")
+
+
+def enter(workload):
+    part = workload.dataset.part(1.0)
+    files = "[" + ", ".join("'%s'" % path for path in part.paths) + "]"
+    sql = workload.SQL.format(lines=LINES.format(files=files), files=files, **part.tables)
+    server = contestants.Server([PYTHON, SERVER], machine.one_core(), FOLDER + ".log")
+    return [contestants.Served(NAME, 1.0, part, server, {"sql": sql})]

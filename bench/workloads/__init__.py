@@ -1,0 +1,10 @@
+"""The workloads by name, in the order of the tables: bench/workloads/NAME.py is one of them."""
+import importlib
+
+NAMES = ["grep", "words", "stateful", "yahoo", "csv", "combined"]
+
+
+def load(name):
+    module = importlib.import_module("workloads." + name)
+    module.NAME = name
+    return module
