@@ -75,6 +75,7 @@ typedef struct mail {
     ds_listed_file *files; /* in arena */
     uint32_t n_files;
     ds_append_end *ends; /* of a commit that was not done; in arena */
+    bool *lost;          /* the same */
     ds_sightings seen;   /* in arena */
     ds_log_found found;
     ds_arena *arena;
@@ -523,14 +524,27 @@ static ds_status lock_folders(const commit_job *job, ds_error *error)
     return status;
 }
 
-static ds_status run_commit_steps(const commit_job *job, ds_append_end *ends, bool *moved,
-                                  ds_error *error)
+static bool any(const bool *list, uint32_t n)
 {
+    for (uint32_t i = 0; i < n; i++)
+        if (list[i])
+            return true;
+    return false;
+}
+
+/* m receives what is not done. */
+static ds_status run_commit_steps(const commit_job *job, mail *m, ds_error *error)
+{
+    const uint32_t n_files = job->commit->n_files, n_appends = job->commit->n_appends;
+    ds_append_end *ends = DS_ARENA_ARRAY(m->arena, ds_append_end, n_appends + 1);
+    bool *lost = DS_ARENA_ARRAY(m->arena, bool, n_files + n_appends + 1), moved = false;
     const bool durable = job->loop->metadata != NULL;
     DS_TRY(lock_folders(job, error));
-    DS_TRY(ds_commit_files(job->commit, durable, error));
-    DS_TRY(ds_append_files(job->commit, durable, ends, moved, error));
-    if (job->commit->n_bytes == 0 || *moved)
+    DS_TRY(ds_commit_files(job->commit, durable, lost, error));
+    DS_TRY(ds_append_files(job->commit, durable, ends, &moved, lost + n_files, error));
+    m->ends = moved ? ends : NULL;
+    m->lost = any(lost, n_files + n_appends) ? lost : NULL;
+    if (job->commit->n_bytes == 0 || moved || m->lost != NULL)
         return DS_OK;
     ds_progress_pause();
     ds_status status = print_all(job, error);
@@ -541,16 +555,13 @@ static ds_status run_commit_steps(const commit_job *job, ds_append_end *ends, bo
 static void run_commit(ds_disk_job *job)
 {
     commit_job *commit = (commit_job *)job;
-    ds_arena *arena = ds_arena_new(NULL);
-    ds_append_end *ends = DS_ARENA_ARRAY(arena, ds_append_end, commit->commit->n_appends + 1);
     ds_error error = {.message = ""};
-    bool moved = false;
     int64_t begun_us = ds_clock_mono_us();
-    ds_status status = run_commit_steps(commit, ends, &moved, &error);
-    mail *m = new_answer(MAIL_COMMITTED, status, &error);
-    m->arena = arena;
+    mail *m = new_mail(MAIL_COMMITTED, NULL, sizeof error.message);
+    m->arena = ds_arena_new(NULL);
+    m->status = run_commit_steps(commit, m, &error);
+    memcpy(m->bytes, error.message, sizeof error.message);
     m->batch_ms = commit->commit->batch_ms;
-    m->ends = moved ? ends : NULL;
     m->took_us = ds_clock_mono_us() - begun_us;
     post(commit->loop, m);
 }
@@ -694,6 +705,7 @@ static void step_mail(driver_loop *loop, mail *m)
         ds_histogram_add(&loop->figures.commit, m->took_us);
         event.batch_ms = m->batch_ms;
         event.ends = m->ends;
+        event.lost = m->lost;
         break;
     }
     ds_driver_step(loop->control, &event);
@@ -932,7 +944,8 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
     if (status == DS_OK)
         status = ds_api_open(plan->app, on_request, &loop, &loop.api, error);
     if (status == DS_OK) {
-        ds_commit_clean(plan, recovered);
+        ds_commit_clean(plan, recovered, recovered != NULL ? recovered->epoch : 0,
+                        ds_clock_wall_ms());
         loop.disk = ds_disk_start();
         loop.follower = ds_follower_start(plan->app, on_seen, &loop);
         make_launcher(&loop);
@@ -948,7 +961,7 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
     ds_recovered_free(recovered);
     close_all(&loop);
     if (status == DS_OK)
-        ds_commit_clean(plan, NULL);
+        ds_commit_clean(plan, NULL, loop.epoch, ds_clock_wall_ms());
     ds_sink_locks_free(loop.locks);
     return status;
 }

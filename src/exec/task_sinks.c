@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "columnar/piece.h"
 #include "dstream/row_buffer.h"
+#include "dstream/staged_name.h"
 #include "exec/shuffle.h"
 
 #include <inttypes.h>
@@ -63,8 +64,9 @@ ds_status ds_sink_stage(const ds_sink_plan *sink, const ds_sink_context *context
     DS_ASSERT(ds_sink_is_staged(sink));
     const ds_task *task = context->task;
     ds_buffer name = {0};
-    ds_buffer_printf(&name, "%" PRIx64 "-%" PRId64 "-%s-%u-%u-%u", context->epoch, task->batch_ms,
-                     sink->name, task->stage, task->partition, task->attempt);
+    ds_staged_name_begin(&name, context->epoch, context->durable);
+    ds_buffer_printf(&name, "%" PRId64 "-%s-%u-%u-%u", task->batch_ms, sink->name, task->stage,
+                     task->partition, task->attempt);
     ds_status status =
         ds_staged_file_new(sink->staging, ds_buffer_text(&name), !sink->hidden, file, error);
     ds_buffer_fini(&name);

@@ -3,8 +3,8 @@
 #include "base/assert.h"
 #include "base/files.h"
 #include "base/inject.h"
-#include "base/log.h"
 #include "base/memory.h"
+#include "scheduler/placed.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #define COPY_BYTES ((size_t)256 << 10)
 
@@ -27,6 +28,7 @@ typedef struct appending {
     uint64_t size;     /* of all parts */
     uint64_t there;    /* bytes of the parts that are in the file already */
     bool complete;     /* nothing is to be written any more */
+    bool lost;         /* nor can it be: it is neither staged nor in the file */
 } appending;
 
 static ds_status failed(ds_error *error, const char *what, const char *path)
@@ -240,20 +242,56 @@ static ds_status look_behind_base(appending *a, ds_error *error)
                         path_of(a), append->base.length);
 }
 
+/* Reads one part in the file, where it should begin. *same: it is there. */
+static ds_status check_part(appending *a, const ds_commit_file *part, uint64_t at, bool *same,
+                            ds_error *error)
+{
+    XXH3_state_t *sum = XXH3_createState();
+    char *bytes = ds_alloc(COPY_BYTES);
+    ds_status status = DS_OK;
+    DS_ASSERT(sum != NULL && at >= a->append->base.length);
+    XXH3_64bits_reset(sum);
+    for (uint64_t done = 0; done < part->length && status == DS_OK;) {
+        uint64_t left = part->length - done;
+        size_t n = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
+        status = read_all(a->fd, bytes, n, at + done, path_of(a), error);
+        if (status == DS_OK)
+            XXH3_64bits_update(sum, bytes, n);
+        done += n;
+    }
+    *same = status == DS_OK && XXH3_64bits_digest(sum) == part->checksum;
+    XXH3_freeState(sum);
+    free(bytes);
+    return status;
+}
+
+/* Parts are gone: whether all of them are in the file, behind the base. */
+static ds_status look_for_parts(appending *a, ds_error *error)
+{
+    const ds_commit_append *append = a->append;
+    uint64_t at = append->base.length;
+    bool same = append->begun && a->end.inode == append->base.inode &&
+                a->end.length >= append->base.length + a->size;
+    for (uint32_t i = 0; i < append->n_parts && same; i++) {
+        DS_TRY(check_part(a, &append->parts[i], at, &same, error));
+        at += append->parts[i].length;
+    }
+    a->complete = same;
+    a->lost = !same;
+    return DS_OK;
+}
+
 /* Whether the append can begin or go on where its base says. */
 static ds_status look(appending *a, bool *moved, ds_error *error)
 {
     const ds_commit_append *append = a->append;
     *moved = false;
     DS_ASSERT(!append->begun || append->base.length != DS_APPEND_UNKNOWN);
-    if (append->begun && !all_staged(append)) {
-        if (a->end.length < append->base.length + a->size)
-            ds_log_warn("%s: a batch was added to it at byte %" PRIu64
-                        ", and it is shorter now: it was cut, or begun anew, since",
-                        append->path, append->base.length);
-        a->complete = true;
+    a->complete = append->begun && ds_placed_is_marked(append->parts[0].staged);
+    if (a->complete)
         return DS_OK;
-    }
+    if (!all_staged(append))
+        return look_for_parts(a, error);
     const bool same = a->end.inode == append->base.inode;
     if (!append->begun) {
         *moved = !same || a->end.length != append->base.length;
@@ -387,36 +425,41 @@ static ds_status complete(appending *a, bool durable, ds_error *error)
     else if (durable)
         status = sync_file(a, error);
     DS_INJECT("append.synced");
-    if (status == DS_OK)
-        remove_parts(a->append);
-    return status;
+    if (status != DS_OK)
+        return status;
+    ds_placed_mark(a->append->parts[0].staged);
+    remove_parts(a->append);
+    return DS_OK;
 }
 
-/* *end receives the end of a file that is not as the base says. */
+/* *end receives the end of a file that is not as the base says. *lost: nothing can be done. */
 static ds_status append_one(const ds_commit_append *append, bool durable, ds_append_end *end,
-                            ds_error *error)
+                            bool *lost, ds_error *error)
 {
     appending a;
     bool moved = false;
     ds_status status = open_append(&a, append, error);
     if (status == DS_OK)
         status = look(&a, &moved, error);
-    if (status == DS_OK)
+    if (status == DS_OK && a.lost)
+        remove_parts(append);
+    else if (status == DS_OK)
         status = moved ? end_line(&a, error) : complete(&a, durable, error);
     if (moved)
         *end = a.end;
+    *lost = a.lost;
     close_append(&a);
     return status;
 }
 
 ds_status ds_append_files(const ds_commit *commit, bool durable, ds_append_end *ends, bool *moved,
-                          ds_error *error)
+                          bool *lost, ds_error *error)
 {
     *moved = false;
     for (uint32_t i = 0; i < commit->n_appends; i++) {
         const ds_append_end base = commit->appends[i].base;
         ends[i] = base;
-        DS_TRY(append_one(&commit->appends[i], durable, &ends[i], error));
+        DS_TRY(append_one(&commit->appends[i], durable, &ends[i], &lost[i], error));
         *moved = *moved || ends[i].length != base.length || ends[i].inode != base.inode;
     }
     return DS_OK;

@@ -119,13 +119,16 @@ typedef struct ds_batch {
     const char *failure_text;
     ds_commit commit;                             /* PREPARED and later */
     int64_t commit_not_before_us, commit_wait_us; /* back-off after a failed commit */
-    uint32_t moves; /* how often a file of its appends was not as it was left */
-    bool recovered; /* prepared before a restart: its commit only has to be done */
-    bool replays;   /* it may be applied again: pieces for keyed stages stay wanted */
-    bool saves;     /* all its keyed stages run: they save what they keep */
-    bool committed; /* all its outputs are in place */
-    bool muted;     /* its tasks give nothing but pieces for keyed stages: it has been committed */
-    bool prints;    /* muted, but for rows of consoles: its files are known, and these are gone */
+    const ds_commit
+        *stays;       /* of a batch that runs again: what of its commit is not lost; or NULL */
+    bool inputs_gone; /* recovered: some of its inputs cannot be read again */
+    uint32_t moves;   /* how often a file of its appends was not as it was left */
+    bool recovered;   /* prepared before a restart: its commit only has to be done */
+    bool replays;     /* it may be applied again: pieces for keyed stages stay wanted */
+    bool saves;       /* all its keyed stages run: they save what they keep */
+    bool committed;   /* all its outputs are in place */
+    bool muted;  /* its tasks give nothing but pieces for keyed stages: it has been committed */
+    bool prints; /* muted, but for rows of consoles: its files are known, and these are gone */
     ds_held_bytes *held; /* RETAINED: its pieces for keyed stages */
     uint32_t n_held;
 } ds_batch;

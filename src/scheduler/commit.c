@@ -3,7 +3,9 @@
 #include "base/assert.h"
 #include "base/files.h"
 #include "base/inject.h"
+#include "dstream/staged_name.h"
 #include "scheduler/journal.h"
+#include "scheduler/placed.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,6 +23,17 @@ static void join(ds_buffer *path, const char *folder, const char *name)
     ds_buffer_text(path);
 }
 
+/* True if a file stands in its place. */
+static bool stands(const ds_commit_file *file)
+{
+    ds_buffer path = {0};
+    struct stat there;
+    join(&path, file->folder, file->name);
+    bool yes = stat(path.data, &there) == 0 && (uint64_t)there.st_size == file->length;
+    ds_buffer_fini(&path);
+    return yes;
+}
+
 static ds_status put_in_place(const ds_commit_file *file, ds_error *error)
 {
     ds_buffer path = {0};
@@ -28,10 +41,7 @@ static ds_status put_in_place(const ds_commit_file *file, ds_error *error)
     ds_status status = DS_OK;
     if (rename(file->staged, path.data) != 0) {
         int reason = errno;
-        struct stat there;
-        bool done = reason == ENOENT && stat(path.data, &there) == 0 &&
-                    (uint64_t)there.st_size == file->length;
-        if (!done)
+        if (reason != ENOENT || !stands(file))
             status = ds_error_set(error, DS_ERR_IO, "cannot rename %s to %s: %s", file->staged,
                                   path.data, strerror(reason));
     }
@@ -40,9 +50,12 @@ static ds_status put_in_place(const ds_commit_file *file, ds_error *error)
     return status;
 }
 
-/* The folder is complete: its files first, then _SUCCESS. */
-static ds_status mark_complete(const char *folder, bool durable, ds_error *error)
+/* The folder is complete: its files first, then _SUCCESS. Whoever waits for that may take it away
+ * at once. */
+static ds_status mark_complete(const ds_commit_file *first, bool durable, ds_error *error)
 {
+    const char *folder = first->folder;
+    ds_placed_mark(first->staged);
     if (durable)
         DS_TRY(ds_sync_folder(folder, error));
     ds_buffer path = {0};
@@ -74,15 +87,87 @@ static ds_status make_folder(const char *path, bool durable, ds_error *error)
     return status;
 }
 
-ds_status ds_commit_files(const ds_commit *commit, bool durable, ds_error *error)
+/* The files of one folder. */
+typedef struct group {
+    const ds_commit_file *files;
+    uint32_t n;
+} group;
+
+static group first_group(const ds_commit_file *files, uint32_t n)
+{
+    group g = {files, 1};
+    while (g.n < n && strcmp(files[g.n].folder, files[0].folder) == 0)
+        g.n++;
+    return g;
+}
+
+static bool is_in(const char *folder, const char *name)
+{
+    ds_buffer path = {0};
+    join(&path, folder, name);
+    bool there = access(path.data, F_OK) == 0;
+    ds_buffer_fini(&path);
+    return there;
+}
+
+/* Some file is neither staged nor in its place. */
+static bool is_lost(const group *g)
+{
+    for (uint32_t i = 0; i < g->n; i++)
+        if (access(g->files[i].staged, F_OK) != 0 && errno == ENOENT && !stands(&g->files[i]))
+            return true;
+    return false;
+}
+
+/* The folder is made anew as a whole, perhaps of other parts. */
+static void remove_rest(const group *g)
+{
+    ds_buffer path = {0};
+    for (uint32_t i = 0; i < g->n; i++) {
+        unlink(g->files[i].staged);
+        join(&path, g->files[i].folder, g->files[i].name);
+        unlink(path.data);
+    }
+    ds_buffer_fini(&path);
+}
+
+static ds_status put_group(const group *g, bool durable, ds_error *error)
+{
+    DS_ASSERT(g->n > 0);
+    DS_TRY(make_folder(g->files[0].folder, durable, error));
+    DS_INJECT("commit.folder_made");
+    for (uint32_t i = 0; i < g->n; i++)
+        DS_TRY(put_in_place(&g->files[i], error));
+    return mark_complete(&g->files[0], durable, error);
+}
+
+/* All of it was in its place once: what is missing was taken away. */
+static bool was_placed(const group *g)
+{
+    return ds_placed_is_marked(g->files[0].staged) || is_in(g->files[0].folder, "_SUCCESS");
+}
+
+static ds_status place(const group *g, bool durable, bool *lost, ds_error *error)
+{
+    *lost = false;
+    if (!is_lost(g))
+        return put_group(g, durable, error);
+    const char *folder = g->files[0].folder;
+    if (was_placed(g))
+        return access(folder, F_OK) == 0 ? mark_complete(&g->files[0], durable, error) : DS_OK;
+    remove_rest(g);
+    *lost = true;
+    return DS_OK;
+}
+
+ds_status ds_commit_files(const ds_commit *commit, bool durable, bool *lost, ds_error *error)
 {
     for (uint32_t i = 0; i < commit->n_files;) {
-        const char *folder = commit->files[i].folder;
-        DS_TRY(make_folder(folder, durable, error));
-        DS_INJECT("commit.folder_made");
-        for (; i < commit->n_files && strcmp(commit->files[i].folder, folder) == 0; i++)
-            DS_TRY(put_in_place(&commit->files[i], error));
-        DS_TRY(mark_complete(folder, durable, error));
+        const group g = first_group(&commit->files[i], commit->n_files - i);
+        bool group_lost;
+        DS_TRY(place(&g, durable, &group_lost, error));
+        for (uint32_t end = i + g.n; i < end; i++)
+            lost[i] = group_lost;
     }
     return DS_OK;
 }
@@ -193,7 +278,39 @@ static bool is_kept(const ds_recovered *keep, const char *path)
     return false;
 }
 
-static void clean(const char *folder, const ds_recovered *keep)
+/* Only the first file of a folder, or of an append, has a mark; one too many does no harm. */
+static bool is_wanted(const ds_recovered *keep, char *path)
+{
+    size_t length = ds_placed_staged_length(path);
+    if (length == 0)
+        return is_kept(keep, path);
+    char end = path[length];
+    path[length] = '\0';
+    bool wanted = is_kept(keep, path);
+    path[length] = end;
+    return wanted;
+}
+
+/* Whether a run with this checkpoint, or one without any, staged it. */
+static bool is_ours(const char *name, uint64_t epoch)
+{
+    ds_buffer own = {0};
+    ds_staged_name_begin(&own, epoch, true);
+    bool ours = epoch != 0 && strncmp(name, ds_buffer_text(&own), own.length) == 0;
+    own.length = 0;
+    ds_staged_name_begin(&own, 0, false);
+    ours = ours || strncmp(name, ds_buffer_text(&own), own.length) == 0;
+    ds_buffer_fini(&own);
+    return ours;
+}
+
+static bool is_old(const char *path, int64_t now_ms)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && now_ms / 1000 - st.st_mtime > DS_STAGED_DAYS * 86400;
+}
+
+static void clean(const char *folder, const ds_recovered *keep, uint64_t epoch, int64_t now_ms)
 {
     ds_buffer path = {0};
     DIR *dir = opendir(folder);
@@ -201,7 +318,8 @@ static void clean(const char *folder, const ds_recovered *keep)
         return;
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         join(&path, folder, entry->d_name);
-        if (entry->d_name[0] != '.' && !is_kept(keep, path.data))
+        if (entry->d_name[0] != '.' && !is_wanted(keep, path.data) &&
+            (is_ours(entry->d_name, epoch) || is_old(path.data, now_ms)))
             unlink(path.data);
     }
     closedir(dir);
@@ -209,14 +327,14 @@ static void clean(const char *folder, const ds_recovered *keep)
 }
 
 /* The staging folder of an append sink is its lock, too (sink_locks.h), which removes it. */
-void ds_commit_clean(const ds_plan *plan, const ds_recovered *keep)
+void ds_commit_clean(const ds_plan *plan, const ds_recovered *keep, uint64_t epoch, int64_t now_ms)
 {
     for (uint32_t i = 0; i < plan->n_sinks; i++) {
         const ds_sink_plan *sink = plan->sinks[i];
         if (!ds_sink_is_staged(sink))
             continue;
         DS_ASSERT(sink->staging != NULL);
-        clean(sink->staging, keep);
+        clean(sink->staging, keep, epoch, now_ms);
         if (sink->kind == DS_TO_FILE)
             rmdir(sink->staging);
     }

@@ -251,6 +251,9 @@ typedef struct ds_driver_event {
     /* COMMITTED: where the files of its appends end before it, by append: those for which this is
      * not the base were left alone. NULL: the commit is done. */
     const ds_append_end *ends;
+    /* COMMITTED: what is neither staged nor in its place, by file, then by append; the rest is in
+     * place (or was left alone, see ends). NULL: nothing. */
+    const bool *lost;
     ds_status status; /* FILES, LOGGED, JOURNALED, COMMITTED */
     const char *text; /* the reason, if status is not OK */
 } ds_driver_event;

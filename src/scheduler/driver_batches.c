@@ -165,6 +165,8 @@ static void prepare(ds_driver *d, ds_batch *batch)
     const ds_commit earlier = batch->commit; /* of a batch that ran again */
     batch->commit = ds_batch_commit(batch, d->plan);
     ds_driver_place_appends(d, batch, &earlier);
+    if (batch->stays != NULL)
+        ds_driver_join_commits(d, batch);
     ds_driver_record_commit(d, batch);
 }
 
@@ -198,7 +200,7 @@ static void report_progress(ds_driver *d, const ds_batch *batch)
     d->ports.progress(d->ports.arg, p);
 }
 
-static void back_off(const ds_driver *d, ds_batch *batch)
+void ds_driver_back_off_commit(const ds_driver *d, ds_batch *batch)
 {
     int64_t wait = batch->commit_wait_us == 0 ? DS_RETRY_US : batch->commit_wait_us * 2;
     batch->commit_wait_us = wait < DS_RETRY_MOST_US ? wait : DS_RETRY_MOST_US;
@@ -213,7 +215,7 @@ static void on_commit_failed(ds_driver *d, ds_batch *batch, const char *why)
         ds_log_error("batch %s cannot be committed: %s; trying again",
                      ds_clock_text(batch->time_ms, time), why);
     ds_driver_figure_commit(d, &batch->commit, true);
-    back_off(d, batch);
+    ds_driver_back_off_commit(d, batch);
     batch->state = DS_BATCH_READY;
     ds_driver_appends_failed(batch);
     ds_driver_check_outputs(d, batch);
@@ -238,9 +240,13 @@ void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
         on_commit_failed(d, batch, event->text);
         return;
     }
+    if (event->lost != NULL) {
+        ds_driver_remake(d, batch, event->ends, event->lost);
+        return;
+    }
     if (event->ends != NULL) {
         if (++batch->moves > DS_APPEND_MOVES)
-            back_off(d, batch);
+            ds_driver_back_off_commit(d, batch);
         ds_driver_move_appends(d, batch, event->ends);
         return;
     }
@@ -248,6 +254,7 @@ void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
     ds_driver_note_rates(d, batch);
     ds_driver_appends_done(d, batch);
     bool retained = ds_driver_retains(d, batch);
+    ds_dropped_marks marks = ds_driver_marks_of(batch);
     remove_first(d);
     if (d->config.checkpoint) {
         ds_buffer line = {0};
@@ -256,6 +263,7 @@ void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
         ds_buffer_fini(&line);
         ds_driver_trim_logs(d);
     }
+    ds_driver_drop_marks(d, &marks);
 }
 
 void ds_driver_fail_batch(ds_driver *d, ds_batch *batch, ds_status status, const char *why)

@@ -163,6 +163,7 @@ static void recover_batch(ds_driver *d, const ds_recovered_batch *recovered)
     DS_ASSERT(recovered->time_ms <= d->last_ms);
     batch->again = true;
     batch->journaled = true;
+    batch->inputs_gone = recovered->has_blocks;
     batch->replays = keeps;
     for (uint32_t i = 0; i < recovered->n_allotments; i++) {
         batch->allotments[batch->n_allotments++] = recovered->allotments[i];

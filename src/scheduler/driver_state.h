@@ -264,6 +264,8 @@ void ds_driver_on_journaled(ds_driver *driver, uint64_t ticket, ds_status status
 void ds_driver_on_committed(ds_driver *driver, const ds_driver_event *event);
 /* Writes down the commit of a prepared batch (again); it waits for that. */
 void ds_driver_record_commit(ds_driver *driver, ds_batch *batch);
+/* The next try comes later than the last one did. */
+void ds_driver_back_off_commit(const ds_driver *driver, ds_batch *batch);
 void ds_driver_fail_batch(ds_driver *driver, ds_batch *batch, ds_status status, const char *why);
 uint64_t ds_driver_journal(ds_driver *driver, ds_buffer *line, bool sync);
 
@@ -293,6 +295,22 @@ void ds_driver_place_appends(const ds_driver *driver, ds_batch *batch, const ds_
 void ds_driver_recover_appends(const ds_driver *driver, ds_batch *batch);
 /* Files are not as they were left: takes their ends as the bases from this batch on. */
 void ds_driver_move_appends(ds_driver *driver, ds_batch *batch, const ds_append_end *ends);
+
+/* driver_remake.c */
+/* The batch runs again, as some of its outputs are lost; see ds_driver_event. ends: NULL, or of
+ * files that are not as they were left. */
+void ds_driver_remake(ds_driver *driver, ds_batch *batch, const ds_append_end *ends,
+                      const bool *lost);
+/* Puts what stays of an earlier commit in the place of what was made again. */
+void ds_driver_join_commits(ds_driver *driver, ds_batch *batch);
+/* The paths of marks (placed.h) of a batch. */
+typedef struct ds_dropped_marks {
+    char **paths;
+    size_t n;
+} ds_dropped_marks;
+ds_dropped_marks ds_driver_marks_of(const ds_batch *batch);
+/* Has them removed, and frees the list. */
+void ds_driver_drop_marks(ds_driver *driver, ds_dropped_marks *marks);
 /* A commit failed (some of it may have been written), or is done. */
 void ds_driver_appends_failed(ds_batch *batch);
 void ds_driver_appends_done(ds_driver *driver, const ds_batch *batch);

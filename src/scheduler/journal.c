@@ -320,6 +320,12 @@ static json_t *source_json(const ds_intake *intake)
     return object;
 }
 
+/* It was prepared, and runs again: some of that may be in its place. */
+static bool may_be_placed(const ds_batch *batch)
+{
+    return batch->commit.n_files > 0 || batch->commit.n_appends > 0;
+}
+
 static json_t *batch_json(const ds_journal_state *state, const ds_batch *batch)
 {
     json_t *object = json_object();
@@ -328,7 +334,7 @@ static json_t *batch_json(const ds_journal_state *state, const ds_batch *batch)
     add_tables(object, state->plan, batch);
     if (batch->committed)
         set(object, "committed", json_true());
-    else if (ds_batch_is_prepared(batch) || batch->recovered)
+    else if (ds_batch_is_prepared(batch) || may_be_placed(batch))
         set_commit(object, &batch->commit);
     return object;
 }

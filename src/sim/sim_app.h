@@ -39,6 +39,7 @@ typedef struct ds_sim_faults {
     double crash;          /* the probability, at every event, that the driver dies, */
     double crash_commit;   /* and that it dies amid a commit, */
     uint32_t most_crashes; /* but not more often */
+    double wipe;           /* the probability that staged files are removed before a commit */
     double kill;           /* the probability, at every event, that some executor vanishes, */
     double hang;           /* or that its control thread hangs */
 } ds_sim_faults;

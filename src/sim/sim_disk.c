@@ -8,6 +8,7 @@
 #include "receiver/block_log_read.h"
 #include "scheduler/append.h"
 #include "scheduler/commit.h"
+#include "scheduler/placed.h"
 #include "sim/sim_state.h"
 
 #include <inttypes.h>
@@ -59,21 +60,61 @@ static ds_status write_record(ds_sim *sim, const ds_sim_job *job, ds_error *erro
     return DS_OK;
 }
 
-/* ends: see ds_append_files. */
-static ds_status commit(ds_sim *sim, const ds_sim_job *job, ds_append_end *ends, bool *moved,
-                        ds_error *error)
+/* What came of a commit. */
+typedef struct outcome {
+    ds_append_end ends[MOST_APPENDS]; /* see ds_append_files */
+    bool moved;
+    bool *lost; /* see ds_driver_event; owned */
+    bool any_lost;
+} outcome;
+
+static void look_for_losses(const ds_commit *commit, outcome *o)
+{
+    for (uint32_t i = 0; i < commit->n_files + commit->n_appends; i++)
+        o->any_lost = o->any_lost || o->lost[i];
+}
+
+static void wipe(ds_sim *sim, const ds_commit_file *files, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (ds_random_below(&sim->random, 2) == 0)
+            continue;
+        ds_buffer mark = {0};
+        ds_placed_path(&mark, files[i].staged);
+        unlink(files[i].staged);
+        unlink(ds_buffer_text(&mark));
+        ds_buffer_fini(&mark);
+    }
+}
+
+/* Somebody removes staged files. */
+static void wipe_some(ds_sim *sim, const ds_commit *what)
+{
+    if (!ds_sim_happens(sim, sim->config.faults.wipe))
+        return;
+    ds_sim_trace(sim, "staged files of batch %" PRId64 " are removed", what->batch_ms);
+    wipe(sim, what->files, what->n_files);
+    for (uint32_t i = 0; i < what->n_appends; i++)
+        wipe(sim, what->appends[i].parts, what->appends[i].n_parts);
+}
+
+static ds_status commit(ds_sim *sim, const ds_sim_job *job, outcome *o, ds_error *error)
 {
     const ds_commit *what = job->commit;
+    wipe_some(sim, what);
+    *o = (outcome){.lost = ds_calloc((size_t)what->n_files + what->n_appends + 1, sizeof *o->lost)};
     ds_status status = fails(sim) ? ds_error_set(error, DS_ERR_IO, "no space left")
-                                  : ds_commit_files(what, false, error);
+                                  : ds_commit_files(what, false, o->lost, error);
     if (status == DS_OK)
-        status = ds_append_files(what, false, ends, moved, error);
+        status = ds_append_files(what, false, o->ends, &o->moved, o->lost + what->n_files, error);
+    look_for_losses(what, o);
     for (uint32_t i = 0; i < what->n_bytes && status == DS_OK; i++)
         if (ds_sim_bytes(sim, &what->bytes[i].ref) == NULL)
             status = ds_error_set(error, DS_ERR_LOST, "rows to look at are gone");
     ds_sim_trace(sim, "batch %" PRId64 " is committed: %s", what->batch_ms,
                  status != DS_OK ? error->message
-                 : *moved        ? "not yet, a file is not as it was left"
+                 : o->any_lost   ? "not yet, outputs are lost"
+                 : o->moved      ? "not yet, a file is not as it was left"
                                  : "done");
     return status;
 }
@@ -128,8 +169,8 @@ static void answer_scan(ds_sim *sim, const ds_sim_job *job)
     ds_log_found_fini(&found);
 }
 
-/* ends: of a commit that is not done. */
-static void answer(ds_sim *sim, const ds_sim_job *job, ds_status status, const ds_append_end *ends,
+/* o: of a commit. */
+static void answer(ds_sim *sim, const ds_sim_job *job, ds_status status, const outcome *o,
                    const ds_error *error)
 {
     const ds_sim_hooks *hooks = &sim->config.hooks;
@@ -159,8 +200,9 @@ static void answer(ds_sim *sim, const ds_sim_job *job, ds_status status, const d
     case JOB_COMMIT:
         event.kind = DS_DRIVER_COMMITTED;
         event.batch_ms = job->commit->batch_ms;
-        event.ends = ends;
-        if (status == DS_OK && ends == NULL && hooks->committed != NULL)
+        event.ends = o->moved ? o->ends : NULL;
+        event.lost = o->any_lost ? o->lost : NULL;
+        if (status == DS_OK && event.ends == NULL && event.lost == NULL && hooks->committed != NULL)
             hooks->committed(hooks->arg, job->commit);
         break;
     }
@@ -183,13 +225,13 @@ static void run_job(void *arg, ds_sim_event *event)
         sim->last_job = &sim->jobs;
     ds_error error;
     ds_status status = DS_OK;
-    ds_append_end ends[MOST_APPENDS];
-    bool moved = false;
+    outcome o = {0};
     if (job->kind == JOB_RECORD)
         status = write_record(sim, job, &error);
     else if (job->kind == JOB_COMMIT)
-        status = commit(sim, job, ends, &moved, &error);
-    answer(sim, job, status, moved ? ends : NULL, &error);
+        status = commit(sim, job, &o, &error);
+    answer(sim, job, status, &o, &error);
+    free(o.lost);
 }
 
 static ds_sim_job *add_job(ds_sim *sim, size_t length)
@@ -272,15 +314,15 @@ void ds_sim_disk_crash(ds_sim *sim)
     for (const ds_sim_job *job = sim->jobs; job != NULL; job = job->next)
         n++;
     uint64_t done = ds_random_below(&sim->random, (uint64_t)n + 1);
-    ds_append_end ends[MOST_APPENDS];
-    bool moved = false;
     ds_error error;
     const ds_sim_job *job = sim->jobs;
     for (; done > 0; done--, job = job->next) {
+        outcome o = {0};
         if (job->kind == JOB_RECORD)
             write_record(sim, job, &error);
         else if (job->kind == JOB_COMMIT)
-            commit(sim, job, ends, &moved, &error);
+            commit(sim, job, &o, &error);
+        free(o.lost);
     }
     if (job != NULL && job->kind == JOB_COMMIT)
         half_append(sim, job->commit);

@@ -344,7 +344,7 @@ void ds_sim_driver_crash(ds_sim *sim)
         port_end(sim, error.status, error.message);
         return;
     }
-    ds_commit_clean(plan, sim->recovered);
+    ds_commit_clean(plan, sim->recovered, sim->recovered != NULL ? sim->recovered->epoch : 0, 0);
     if (sim->kept_folder != NULL)
         ds_kept_folder_open(sim->kept_folder, sim->recovered != NULL ? &sim->recovered->kept : NULL,
                             &error);

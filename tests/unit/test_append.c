@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <xxhash.h>
 
 #define BEFORE "{\"n\":0}\n"
 #define ONE "{\"n\":1}\n{\"n\":2}\n"
@@ -20,15 +21,17 @@ typedef struct kit {
     ds_commit_append append[2];
     ds_commit commit;
     ds_append_end ends[2];
-    bool moved;
+    bool moved, lost[2];
     ds_error error;
 } kit;
 
 static void stage(kit *k, ds_commit_append *append, const char *name, const char *text)
 {
     scratch_write(&k->d, name, text);
-    append->parts[append->n_parts++] = (ds_commit_file){
-        .staged = ds_arena_strdup(k->arena, scratch_path(&k->d, name)), .length = strlen(text)};
+    append->parts[append->n_parts++] =
+        (ds_commit_file){.staged = ds_arena_strdup(k->arena, scratch_path(&k->d, name)),
+                         .length = strlen(text),
+                         .checksum = XXH3_64bits(text, strlen(text))};
 }
 
 static uint64_t inode_of(kit *k, const char *name)
@@ -69,7 +72,7 @@ static void kit_close(kit *k)
 static ds_status run(kit *k)
 {
     k->error.message[0] = '\0';
-    return ds_append_files(&k->commit, true, k->ends, &k->moved, &k->error);
+    return ds_append_files(&k->commit, true, k->ends, &k->moved, k->lost, &k->error);
 }
 
 /* It is done, and `out` holds this. */
@@ -113,11 +116,13 @@ START_TEST(parts_are_added_in_order)
     for (int durable = 0; durable < 2; durable++) {
         kit k;
         kit_open(&k);
-        ck_assert_int_eq(ds_append_files(&k.commit, durable, k.ends, &k.moved, &k.error), DS_OK);
+        ck_assert_int_eq(ds_append_files(&k.commit, durable, k.ends, &k.moved, k.lost, &k.error),
+                         DS_OK);
         ck_assert(!k.moved);
         ck_assert_uint_eq(k.ends[0].length, N_BEFORE);
         scratch_holds(&k.d, "out", WHOLE);
-        ck_assert_int_eq(scratch_entries(&k.d, ""), 1);
+        ck_assert_int_eq(scratch_entries(&k.d, ""), 2); /* and the mark */
+        ck_assert(!k.lost[0]);
         kit_close(&k);
     }
 }
@@ -221,10 +226,56 @@ START_TEST(a_crash_while_staged_files_are_removed)
             unlink(scratch_path(&k.d, "two"));
         k.append[0].begun = true;
         check_done(&k, WHOLE);
+        ck_assert(scratch_exists(&k.d, "one.placed"));
         write_n(&k, "", 0); /* begun anew since: nothing is to be added to that */
         check_done(&k, "");
         kit_close(&k);
     }
+}
+END_TEST
+
+/* Removed by somebody before all was in the file: the batch has to run again. */
+START_TEST(staged_files_that_are_lost)
+{
+    static const char *const holds[] = {BEFORE, BEFORE ONE, "",
+                                        BEFORE "{\"n\":7}\n{\"n\":8}\n{\"n\":9}\n", NULL};
+    for (int missing = 1; missing < 4; missing++) {
+        for (size_t i = 0; i < sizeof holds / sizeof *holds; i++) {
+            kit k;
+            kit_open(&k);
+            for (int part = 0; part < 2; part++)
+                if ((missing >> part & 1) != 0)
+                    unlink(scratch_path(&k.d, part == 0 ? "one" : "two"));
+            if (holds[i] != NULL)
+                scratch_write(&k.d, "out", holds[i]);
+            else
+                unlink(scratch_path(&k.d, "out"));
+            k.append[0].begun = i % 2 == 0 || missing == 2;
+            ck_assert_int_eq(run(&k), DS_OK);
+            ck_assert(k.lost[0] && !k.moved);
+            scratch_holds(&k.d, "out", holds[i] != NULL ? holds[i] : "");
+            ck_assert_int_eq(scratch_entries(&k.d, ""), 1);
+            kit_close(&k);
+        }
+    }
+}
+END_TEST
+
+/* One of two is lost: the other one is done. */
+START_TEST(one_of_two_is_lost)
+{
+    kit k;
+    kit_open(&k);
+    add_append(&k, "more", 0);
+    stage(&k, &k.append[1], "three", TWO);
+    scratch_write(&k.d, "more", "");
+    k.append[1].base.inode = inode_of(&k, "more");
+    unlink(scratch_path(&k.d, "one"));
+    ck_assert_int_eq(run(&k), DS_OK);
+    ck_assert(k.lost[0] && !k.lost[1] && !k.moved);
+    scratch_holds(&k.d, "out", BEFORE);
+    scratch_holds(&k.d, "more", TWO);
+    kit_close(&k);
 }
 END_TEST
 
@@ -465,7 +516,8 @@ END_TEST
 
 UNIT_MAIN("append", a_half_in_a_renamed_file, a_half_in_a_file_that_is_gone,
           parts_are_added_in_order, nothing_to_add, a_new_file, large_parts, any_half_is_completed,
-          holes_are_filled, a_crash_while_staged_files_are_removed, one_of_two_fails, a_full_disk,
-          a_staged_file_of_another_length, the_first_time_it_is_measured, a_file_that_was_changed,
-          a_file_that_was_cut_after_a_crash, others_wrote_where_the_batch_belongs,
-          others_wrote_behind_the_batch, one_of_two_was_changed, what_is_no_file)
+          holes_are_filled, a_crash_while_staged_files_are_removed, staged_files_that_are_lost,
+          one_of_two_is_lost, one_of_two_fails, a_full_disk, a_staged_file_of_another_length,
+          the_first_time_it_is_measured, a_file_that_was_changed, a_file_that_was_cut_after_a_crash,
+          others_wrote_where_the_batch_belongs, others_wrote_behind_the_batch,
+          one_of_two_was_changed, what_is_no_file)

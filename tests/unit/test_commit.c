@@ -16,6 +16,7 @@ typedef struct kit {
     planned p;
     ds_arena *arena;
     ds_commit commit;
+    bool lost[16];
     ds_error error;
 } kit;
 
@@ -76,7 +77,8 @@ static void check_in_place(kit *k)
     scratch_holds(&k->d, "more/deep/5000/_SUCCESS", "");
     ck_assert_int_eq(scratch_entries(&k->d, "out/5000"), 3);
     ck_assert_int_eq(scratch_entries(&k->d, "more/deep/5000"), 2);
-    ck_assert_int_eq(scratch_entries(&k->d, "out/.dstream-x"), 0);
+    ck_assert_int_eq(scratch_entries(&k->d, "out/.dstream-x"), 2); /* marks */
+    ck_assert(scratch_exists(&k->d, "out/.dstream-x/one.placed"));
 }
 
 START_TEST(files_take_their_places)
@@ -85,9 +87,9 @@ START_TEST(files_take_their_places)
         kit k;
         kit_open(&k);
         stage_all(&k);
-        ck_assert_int_eq(ds_commit_files(&k.commit, durable, &k.error), DS_OK);
+        ck_assert_int_eq(ds_commit_files(&k.commit, durable, k.lost, &k.error), DS_OK);
         check_in_place(&k);
-        ck_assert_int_eq(ds_commit_files(&k.commit, durable, &k.error), DS_OK); /* again */
+        ck_assert_int_eq(ds_commit_files(&k.commit, durable, k.lost, &k.error), DS_OK); /* again */
         check_in_place(&k);
         kit_close(&k);
     }
@@ -98,7 +100,7 @@ START_TEST(nothing_to_do)
 {
     kit k;
     kit_open(&k);
-    ck_assert_int_eq(ds_commit_files(&k.commit, true, &k.error), DS_OK);
+    ck_assert_int_eq(ds_commit_files(&k.commit, true, k.lost, &k.error), DS_OK);
     ck_assert_int_eq(scratch_entries(&k.d, ""), 0); /* no folder for a time without rows */
     kit_close(&k);
 }
@@ -139,31 +141,61 @@ START_TEST(every_crash_point_is_rolled_forward)
         stage_all(&k);
         do_steps(&k, n);
         k.commit.again = true;
-        ck_assert_int_eq(ds_commit_files(&k.commit, true, &k.error), DS_OK);
+        ck_assert_int_eq(ds_commit_files(&k.commit, true, k.lost, &k.error), DS_OK);
         check_in_place(&k);
         kit_close(&k);
     }
 }
 END_TEST
 
-/* A staged file that is gone and does not stand in its place is no success. */
+/* A staged file that is gone and does not stand in its place: its folder is lost, and is made anew;
+ * others are done. */
 START_TEST(a_staged_file_vanished)
 {
-    kit k;
-    kit_open(&k);
-    stage_all(&k);
-    unlink(scratch_path(&k.d, "out/.dstream-x/two"));
-    ck_assert_int_eq(ds_commit_files(&k.commit, true, &k.error), DS_ERR_IO);
-    ck_assert_ptr_nonnull(strstr(k.error.message, "cannot rename"));
-    ck_assert_ptr_nonnull(strstr(k.error.message, ".dstream-x/two"));
-    ck_assert(!scratch_exists(&k.d, "out/5000/_SUCCESS"));
-    scratch_write(&k.d, "out/5000/part-00001.json", "another length"); /* not that one */
-    ck_assert_int_eq(ds_commit_files(&k.commit, true, &k.error), DS_ERR_IO);
-    ck_assert(!scratch_exists(&k.d, "out/5000/_SUCCESS"));
-    scratch_write(&k.d, "out/.dstream-x/two", "out/.dstream-x/two"); /* there again */
-    ck_assert_int_eq(ds_commit_files(&k.commit, true, &k.error), DS_OK);
-    check_in_place(&k);
-    kit_close(&k);
+    static const char *const stands[] = {NULL, "another length"};
+    for (size_t i = 0; i < 2; i++) {
+        kit k;
+        kit_open(&k);
+        stage_all(&k);
+        mkdir(scratch_path(&k.d, "out/5000"), 0777);
+        unlink(scratch_path(&k.d, "out/.dstream-x/two"));
+        if (stands[i] != NULL)
+            scratch_write(&k.d, "out/5000/part-00001.json", stands[i]);
+        for (int again = 0; again < 2; again++) {
+            ck_assert_int_eq(ds_commit_files(&k.commit, true, k.lost, &k.error), DS_OK);
+            ck_assert(k.lost[0] && k.lost[1] && !k.lost[2]);
+            ck_assert_int_eq(scratch_entries(&k.d, "out/5000"), 0);
+            ck_assert(!scratch_exists(&k.d, "out/.dstream-x/one"));
+            ck_assert(scratch_exists(&k.d, "more/deep/5000/_SUCCESS"));
+        }
+        kit_close(&k);
+    }
+}
+END_TEST
+
+/* Whoever waits for a folder takes it away, or some of its files: it was there. */
+START_TEST(a_folder_that_was_taken)
+{
+    for (int all = 0; all < 2; all++) {
+        kit k;
+        kit_open(&k);
+        stage_all(&k);
+        ck_assert_int_eq(ds_commit_files(&k.commit, true, k.lost, &k.error), DS_OK);
+        unlink(scratch_path(&k.d, "out/5000/part-00000.json"));
+        if (all) {
+            unlink(scratch_path(&k.d, "out/5000/part-00001.json"));
+            unlink(scratch_path(&k.d, "out/5000/_SUCCESS"));
+            rmdir(scratch_path(&k.d, "out/5000"));
+        } else {
+            unlink(scratch_path(&k.d, "out/.dstream-x/one.placed")); /* _SUCCESS says it as well */
+        }
+        k.commit.again = true;
+        ck_assert_int_eq(ds_commit_files(&k.commit, true, k.lost, &k.error), DS_OK);
+        ck_assert(!k.lost[0] && !k.lost[1] && !k.lost[2]);
+        ck_assert(scratch_exists(&k.d, "out/5000") == !all);
+        ck_assert(!scratch_exists(&k.d, "out/5000/part-00000.json"));
+        kit_close(&k);
+    }
 }
 END_TEST
 
@@ -173,37 +205,56 @@ START_TEST(a_folder_cannot_be_made)
     kit_open(&k);
     stage_all(&k);
     scratch_write(&k.d, "out/5000", "in the way");
-    ck_assert_int_eq(ds_commit_files(&k.commit, false, &k.error), DS_ERR_IO);
+    ck_assert_int_eq(ds_commit_files(&k.commit, false, k.lost, &k.error), DS_ERR_IO);
     ck_assert_ptr_nonnull(strstr(k.error.message, "out/5000"));
     unlink(scratch_path(&k.d, "out/5000"));
-    ck_assert_int_eq(ds_commit_files(&k.commit, false, &k.error), DS_OK); /* tried again */
+    ck_assert_int_eq(ds_commit_files(&k.commit, false, k.lost, &k.error), DS_OK); /* tried again */
     check_in_place(&k);
     kit_close(&k);
 }
 END_TEST
 
-/* What no commit will take is removed at the start; what a recovered one needs is not. */
+#define DAY INT64_C(86400000)
+
+/* What no commit will take is removed at the start; what a recovered one needs is not, nor what may
+ * be of use to another checkpoint. */
 START_TEST(clean_up)
 {
     kit k;
     kit_open(&k);
     stage_all(&k);
-    scratch_write(&k.d, "out/.dstream-x/orphan", "x");
-    scratch_write(&k.d, "out/.dstream-x/.hidden", "x");
+    static const char *const names[] = {"2a-5000-a-0-0-0", "2a-6000-a-0-0-0.placed",
+                                        "once-5000-a-0-0-0"};
+    static const char *const others[] = {".hidden", "2ab-5000-a-0-0-0", "2b-1-a-0-0-0.placed",
+                                         "one.placed"};
+    char path[100];
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "out/.dstream-x/%s", names[i]);
+        scratch_write(&k.d, path, "x");
+    }
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "out/.dstream-x/%s", others[i]);
+        scratch_write(&k.d, path, "x");
+    }
     scratch_write(&k.d, "out/.dstream-y", "of another app");
     ds_recovered_batch batch = {.time_ms = 5000, .prepared = true, .commit = k.commit};
-    ds_recovered keep = {.batches = &batch, .n_batches = 1};
-    ds_commit_clean(k.p.plan, &keep);
-    ck_assert(!scratch_exists(&k.d, "out/.dstream-x/orphan"));
-    ck_assert(scratch_exists(&k.d, "out/.dstream-x/.hidden"));
+    ds_recovered keep = {.batches = &batch, .n_batches = 1, .epoch = 42};
+    struct stat st;
+    ck_assert_int_eq(stat(scratch_path(&k.d, "out/.dstream-y"), &st), 0);
+    const int64_t now_ms = (int64_t)st.st_mtime * 1000;
+    ds_commit_clean(k.p.plan, &keep, 42, now_ms + (DS_STAGED_DAYS - 1) * DAY);
+    ck_assert_int_eq(scratch_entries(&k.d, "out/.dstream-x"), 7);
+    ds_commit_clean(k.p.plan, &keep, 0, now_ms + (DS_STAGED_DAYS + 1) * DAY);
+    ck_assert_int_eq(scratch_entries(&k.d, "out/.dstream-x"), 5); /* what is wanted, and hidden */
+    ck_assert(scratch_exists(&k.d, "out/.dstream-x/one.placed"));
     ck_assert(scratch_exists(&k.d, "out/.dstream-y"));
-    ck_assert(scratch_exists(&k.d, "out/.dstream-x/one"));
-    ck_assert_int_eq(ds_commit_files(&k.commit, true, &k.error), DS_OK);
+    unlink(scratch_path(&k.d, "out/.dstream-x/one.placed"));
+    ck_assert_int_eq(ds_commit_files(&k.commit, true, k.lost, &k.error), DS_OK);
     unlink(scratch_path(&k.d, "out/.dstream-x/.hidden"));
-    ds_commit_clean(k.p.plan, NULL);
+    ds_commit_clean(k.p.plan, NULL, 42, now_ms + (DS_STAGED_DAYS + 1) * DAY);
     ck_assert(!scratch_exists(&k.d, "out/.dstream-x")); /* empty: it goes, too */
     ck_assert(scratch_exists(&k.d, "out/5000/_SUCCESS"));
-    ds_commit_clean(k.p.plan, NULL); /* nothing there */
+    ds_commit_clean(k.p.plan, NULL, 42, now_ms); /* nothing there */
     kit_close(&k);
 }
 END_TEST
@@ -289,22 +340,22 @@ START_TEST(clean_up_of_appends)
     mkdir(scratch_path(&k.d, "out"), 0777);
     mkdir(scratch_path(&k.d, "out/.log.dstream"), 0777);
     scratch_write(&k.d, "out/.log.dstream/kept", "x");
-    scratch_write(&k.d, "out/.log.dstream/orphan", "x");
+    scratch_write(&k.d, "out/.log.dstream/2a-orphan", "x");
     ds_commit_file part = {.staged = kept_path(&k, "out/.log.dstream/kept"), .length = 1};
     ds_commit_append append = {.parts = &part, .n_parts = 1};
     ds_recovered_batch batch = {.prepared = true};
     batch.commit = (ds_commit){.appends = &append, .n_appends = 1};
     ds_recovered keep = {.batches = &batch, .n_batches = 1};
-    ds_commit_clean(k.p.plan, &keep);
+    ds_commit_clean(k.p.plan, &keep, 42, 0);
     ck_assert_int_eq(scratch_entries(&k.d, "out/.log.dstream"), 1);
     ck_assert(scratch_exists(&k.d, "out/.log.dstream/kept"));
-    ds_commit_clean(k.p.plan, NULL);
-    ck_assert_int_eq(scratch_entries(&k.d, "out/.log.dstream"), 0);
+    ds_commit_clean(k.p.plan, NULL, 42, 0);
+    ck_assert_int_eq(scratch_entries(&k.d, "out/.log.dstream"), 1); /* of somebody else */
     kit_close(&k);
 }
 END_TEST
 
 UNIT_MAIN("commit", files_are_looked_at_before_the_start, clean_up_of_appends,
           files_take_their_places, nothing_to_do, every_crash_point_is_rolled_forward,
-          a_staged_file_vanished, a_folder_cannot_be_made, clean_up, the_newest_output,
-          folders_are_looked_at_before_the_start)
+          a_staged_file_vanished, a_folder_that_was_taken, a_folder_cannot_be_made, clean_up,
+          the_newest_output, folders_are_looked_at_before_the_start)
