@@ -26,6 +26,13 @@ static struct {
     pthread_mutex_t lock;
 } config = {.level = DS_LOG_INFO, .who = "dstream", .lock = PTHREAD_MUTEX_INITIALIZER};
 
+static _Thread_local const char *who_here; /* NULL: who everybody is */
+
+void ds_log_name_thread(const char *who)
+{
+    who_here = who;
+}
+
 void ds_log_setup(ds_log_level level, bool json, const char *who)
 {
     config.level = level;
@@ -130,7 +137,7 @@ void ds_log(ds_log_level level, const char *format, ...)
     append_time(&line);
     ds_buffer_printf(
         &line, config.json ? "\",\"level\":\"%s\",\"process\":\"%s\",\"message\":\"" : " %-5s %s: ",
-        level_names[level], config.who);
+        level_names[level], who_here != NULL ? who_here : config.who);
     append_escaped(&line, text.data, config.json);
     ds_buffer_append_text(&line, config.json ? "\"}\n" : "\n");
 

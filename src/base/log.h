@@ -20,6 +20,9 @@ typedef enum ds_log_level {
 /* Sets what is shown; before other threads start. who: "driver", "executor 3" (borrowed). */
 void ds_log_setup(ds_log_level level, bool json, const char *who);
 
+/* Another name for the lines of this thread (borrowed until the next; NULL: none). */
+void ds_log_name_thread(const char *who);
+
 /* "debug", "info", "warn", "error", "off". False if it is none. */
 bool ds_log_level_parse(const char *name, ds_log_level *level);
 

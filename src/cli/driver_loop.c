@@ -19,6 +19,7 @@
 #include "cli/follower.h"
 #include "cli/guard.h"
 #include "cli/launcher.h"
+#include "cli/limits.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "cli/stores.h"
@@ -40,6 +41,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdnoreturn.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -765,6 +767,12 @@ static uint64_t random_number(void)
     return number;
 }
 
+/* True if our executors are threads. */
+static bool has_threads(const driver_loop *loop)
+{
+    return loop->plan->app->executors_mode == DS_MODE_THREADS;
+}
+
 static ds_status open_servers(driver_loop *loop, ds_error *error)
 {
     char url[128];
@@ -772,7 +780,8 @@ static ds_status open_servers(driver_loop *loop, ds_error *error)
                                   .tls = loop->guard.tls,
                                   .epoch = loop->epoch,
                                   .introduced = true};
-    snprintf(url, sizeof url, "abstract://dstream-%d-%016" PRIx64, (int)getpid(), random_number());
+    snprintf(url, sizeof url, "%s://dstream-%d-%016" PRIx64,
+             has_threads(loop) ? "inproc" : "abstract", (int)getpid(), random_number());
     DS_TRY(ds_server_open_with(url, &link, on_local_link, loop, &loop->server, error));
     const char *listen = loop->plan->app->executors_listen;
     if (listen == NULL)
@@ -808,14 +817,23 @@ static uint64_t executor_spill(const ds_app *app)
     return (uint64_t)app->limits_spill / (app->executors_count > 0 ? app->executors_count : 1);
 }
 
+static void on_thread_ended(void *arg)
+{
+    post(arg, new_mail(MAIL_CHILD, NULL, 0));
+}
+
 static void make_launcher(driver_loop *loop)
 {
     const ds_app *app = loop->plan->app;
     static ds_launch_spec spec;
-    spec = (ds_launch_spec){.url = ds_server_url(loop->server),
+    spec = (ds_launch_spec){.threads = has_threads(loop),
+                            .ended = on_thread_ended,
+                            .ended_arg = loop,
+                            .url = ds_server_url(loop->server),
                             .bulk = loop->outside_bulk,
                             .secret = loop->guard.secret,
                             .tls = loop->guard.files,
+                            .own_tls = loop->guard.tls,
                             .app_id = app->name,
                             .cores = app->executors_cores,
                             .memory_bytes = executor_memory(app),
@@ -859,6 +877,7 @@ static void make_control(driver_loop *loop, const ds_recovered *recovered)
                                .kept_folder = loop->kept_folder,
                                .not_before_ms = ds_commit_newest(loop->plan),
                                .external_executors = loop->outside != NULL,
+                               .one_process = has_threads(loop),
                                .folder = loop->folder,
                                .bulk_url = ds_stores_url(loop->stores),
                                .heartbeat_ms = (uint32_t)app->executors_heartbeat_ms,
@@ -891,19 +910,36 @@ static void make_control(driver_loop *loop, const ds_recovered *recovered)
     loop->control = ds_driver_new(&config, &ports);
 }
 
-/* Executors were told to stop: they get a moment, then they are killed. */
+/* Executors were told to stop: they get a moment, then they are killed. Threads end when they are
+ * told, or hear that their link is closed, and their tasks are done. False if some did not. */
+static bool end_executors(driver_loop *loop)
+{
+    if (loop->launcher == NULL)
+        return true;
+    if (has_threads(loop)) {
+        ds_server_free(loop->server);
+        loop->server = NULL;
+    }
+    if (!ds_launcher_wait(loop->launcher, GOODBYE_MS))
+        ds_log_debug("some executors did not stop by themselves");
+    return ds_launcher_free(loop->launcher);
+}
+
+/* Threads of executors that still run use what we have: it stays until the process is gone. */
+static noreturn void leave(ds_status status, const ds_error *error)
+{
+    ds_progress_end();
+    if (status != DS_OK)
+        ds_log_error("%s", error->message);
+    _exit(ds_status_exit(status));
+}
+
 static void close_all(driver_loop *loop)
 {
-    if (loop->launcher != NULL && !ds_launcher_wait(loop->launcher, GOODBYE_MS))
-        ds_log_debug("some executors did not stop by themselves");
-    ds_launcher_free(loop->launcher);
     ds_api_close(loop->api);
     ds_follower_stop(loop->follower);
-    ds_disk_stop(loop->disk);
-    if (loop->server != NULL)
-        ds_server_free(loop->server);
-    if (loop->outside != NULL)
-        ds_server_free(loop->outside);
+    ds_server_free(loop->server);
+    ds_server_free(loop->outside);
     ds_stores_free(loop->stores);
     ds_guard_close(&loop->guard);
     ds_link_fini();
@@ -919,11 +955,20 @@ static void close_all(driver_loop *loop)
     ds_buffer_fini(&loop->log_folder);
 }
 
+/* What executors do for a process of their own. */
+static void prepare_process(const ds_app *app)
+{
+    ds_limits_raise();
+    ds_memory_setup((uint64_t)app->limits_memory, app->executors_count * app->executors_cores);
+}
+
 ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_error *error)
 {
     driver_loop loop = {.plan = plan, .options = options};
     ds_recovered *recovered = NULL;
     ds_signals_block();
+    if (has_threads(&loop))
+        prepare_process(plan->app);
     loop.mailbox = ds_mailbox_new();
     loop.figures.started_ms = ds_clock_wall_ms();
     loop.figures.executor_memory_bytes = executor_memory(plan->app);
@@ -959,9 +1004,13 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
             ds_error_set(error, status, "%s", loop.message);
     }
     ds_recovered_free(recovered);
-    close_all(&loop);
+    bool alone = end_executors(&loop);
+    ds_disk_stop(loop.disk);
     if (status == DS_OK)
         ds_commit_clean(plan, NULL, loop.epoch, ds_clock_wall_ms());
+    if (!alone)
+        leave(status, error);
+    close_all(&loop);
     ds_sink_locks_free(loop.locks);
     return status;
 }

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/limits.h"
 #include "cli/secret.h"
 #include "exec/executor_loop.h"
 #include "rpc/tls.h"
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* Those of the help are for people; the others are how a driver starts its own. */
@@ -115,16 +115,6 @@ static void tie_to_parent(pid_t parent)
         _exit(0); /* it is gone already */
 }
 
-/* Clients of a receiver may be many: as many descriptors as are allowed. */
-static void raise_limits(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 int ds_command_executor(int argc, char **argv)
 {
     executor_arguments args = {.options = {.app_id = "",
@@ -141,7 +131,7 @@ int ds_command_executor(int argc, char **argv)
         return ds_usage_error("executor", "--driver URL is wanted, and nothing else");
     if (args.parent != 0)
         tie_to_parent(args.parent);
-    raise_limits();
+    ds_limits_raise();
     ds_memory_setup(args.options.memory_bytes, args.options.cores);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error of the one who writes */

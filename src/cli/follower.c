@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "cli/limits.h"
 #include "receiver/tail.h"
 
 #include <limits.h>
@@ -11,7 +12,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 typedef struct question {
@@ -104,16 +104,6 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* Every file that is followed is open. */
-static void raise_limits(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static ds_tail *new_tail(const ds_app_source *source)
 {
     ds_tail *tail = ds_tail_new(source->glob, source->spec.record_limit);
@@ -131,7 +121,7 @@ ds_follower *ds_follower_start(const ds_app *app, ds_follower_fn fn, void *arg)
         n += app->sources[i].type == DS_SOURCE_TAIL;
     if (n == 0)
         return NULL;
-    raise_limits();
+    ds_limits_raise();
     ds_follower *f = ds_calloc(1, sizeof *f);
     f->fn = fn;
     f->arg = arg;

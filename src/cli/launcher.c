@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "cli/executor_threads.h"
 #include "cli/secret.h"
 
 #include <errno.h>
@@ -27,6 +28,7 @@ typedef struct process {
 
 struct ds_launcher {
     ds_launch_spec spec;
+    ds_executor_threads *threads; /* or NULL: processes */
     process *list;
     size_t n;
 };
@@ -35,19 +37,24 @@ ds_launcher *ds_launcher_new(const ds_launch_spec *spec)
 {
     ds_launcher *launcher = ds_calloc(1, sizeof *launcher);
     launcher->spec = *spec;
+    if (spec->threads)
+        launcher->threads = ds_executor_threads_new(spec);
     return launcher;
 }
 
-void ds_launcher_free(ds_launcher *launcher)
+bool ds_launcher_free(ds_launcher *launcher)
 {
     if (launcher == NULL)
-        return;
+        return true;
+    if (launcher->threads != NULL && !ds_executor_threads_free(launcher->threads))
+        return false;
     for (size_t i = 0; i < launcher->n; i++)
         kill(launcher->list[i].pid, SIGKILL);
     for (size_t i = 0; i < launcher->n; i++)
         waitpid(launcher->list[i].pid, NULL, 0);
     free(launcher->list);
     free(launcher);
+    return true;
 }
 
 /* Signals are blocked in the driver's threads; a child begins with none blocked. Its standard
@@ -130,8 +137,8 @@ static void add_options(const ds_launch_spec *spec, const char **argv, size_t ro
     argv[n] = NULL;
 }
 
-ds_status ds_launcher_start(ds_launcher *launcher, uint64_t executor_id, const uint8_t *token,
-                            ds_error *error)
+static ds_status start_process(ds_launcher *launcher, uint64_t executor_id, const uint8_t *token,
+                               ds_error *error)
 {
     const ds_launch_spec *spec = &launcher->spec;
     char id[24], cores[16], memory[24], spill[24], parent[16];
@@ -163,6 +170,14 @@ ds_status ds_launcher_start(ds_launcher *launcher, uint64_t executor_id, const u
     return DS_OK;
 }
 
+ds_status ds_launcher_start(ds_launcher *launcher, uint64_t executor_id, const uint8_t *token,
+                            ds_error *error)
+{
+    return launcher->threads != NULL
+               ? ds_executor_threads_start(launcher->threads, executor_id, token, error)
+               : start_process(launcher, executor_id, token, error);
+}
+
 void ds_launcher_kill(ds_launcher *launcher, uint64_t executor_id)
 {
     for (size_t i = 0; i < launcher->n; i++)
@@ -187,6 +202,8 @@ static char state_of(pid_t pid)
 
 bool ds_launcher_can_run(const ds_launcher *launcher, uint64_t executor_id)
 {
+    if (launcher->threads != NULL)
+        return true; /* as we can */
     for (size_t i = 0; i < launcher->n; i++)
         if (launcher->list[i].executor_id == executor_id)
             return strchr("RSDI", state_of(launcher->list[i].pid)) != NULL;
@@ -204,6 +221,8 @@ static void describe(int status, char *text, size_t size)
 
 void ds_launcher_reap(ds_launcher *launcher, ds_exited_fn fn, void *arg)
 {
+    if (launcher->threads != NULL)
+        ds_executor_threads_reap(launcher->threads, fn, arg);
     for (size_t i = 0; i < launcher->n;) {
         int status;
         process ended = launcher->list[i];
@@ -221,6 +240,8 @@ void ds_launcher_reap(ds_launcher *launcher, ds_exited_fn fn, void *arg)
 
 bool ds_launcher_wait(ds_launcher *launcher, int timeout_ms)
 {
+    if (launcher->threads != NULL)
+        return ds_executor_threads_wait(launcher->threads, timeout_ms);
     int64_t deadline_us = ds_clock_mono_us() + (int64_t)timeout_ms * 1000;
     while (launcher->n > 0 && ds_clock_mono_us() < deadline_us) {
         ds_launcher_reap(launcher, NULL, NULL);

@@ -172,6 +172,11 @@ typedef struct ds_app_speculation {
     int64_t interval_ms, min_runtime_ms;
 } ds_app_speculation;
 
+typedef enum ds_executors_mode {
+    DS_MODE_PROCESSES,
+    DS_MODE_THREADS /* of the driver's process */
+} ds_executors_mode;
+
 typedef struct ds_app {
     const char *name;
     int64_t interval_ms;
@@ -179,6 +184,7 @@ typedef struct ds_app {
     int64_t checkpoint_every_ms;
     int64_t checkpoint_retain;
     uint32_t executors_count, executors_cores;
+    ds_executors_mode executors_mode; /* of those that the driver starts */
     int64_t executors_memory;
     uint32_t key_partitions; /* after defaults */
     bool key_partitions_given;

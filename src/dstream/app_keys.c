@@ -9,7 +9,6 @@
 #include "dstream/units.h"
 
 #define REQUIRED DS_KEY_REQUIRED
-#define LATER DS_KEY_LATER
 #define MAX_DURATION INT64_C(3153600000000) /* 100 years */
 #define BATCHES_MAX 1000000                 /* of a queue or a test */
 #define GIB (INT64_C(1) << 30)
@@ -40,13 +39,6 @@ static const ds_shape column_type = {.kind = DS_SHAPE_TYPE};
 
 INT_SHAPE(one, 1, 1);
 INT_SHAPE(count_or_zero, 0, INT64_MAX);
-
-/* Something of a later version: any value, as it is refused anyway. */
-static const ds_shape anything = {.kind = DS_SHAPE_TEXT};
-#define LATER_KEY(key_name)                                                                        \
-    {                                                                                              \
-        .name = (key_name), .shape = &anything, .flags = LATER                                     \
-    }
 
 /* ---- sources ---- */
 
@@ -496,8 +488,14 @@ static const ds_shape speculation = {.kind = DS_SHAPE_EITHER,
                                      .item = &boolean,
                                      .other = &ds_speculation_shape};
 static const ds_shape heartbeat = {.kind = DS_SHAPE_DURATION, .min = 10, .max = 86400000};
+static const ds_choice modes[] = {
+    [DS_MODE_PROCESSES] = {.name = "processes", .doc = "one that dies is replaced"},
+    [DS_MODE_THREADS] = {.name = "threads", .doc = "the least memory, and the fastest batches"},
+    {.name = NULL},
+};
+static const ds_shape executors_mode = {.kind = DS_SHAPE_CHOICE, .choices = modes};
 static const ds_key executors_keys[] = {
-    {"count", &executors_count, 0, {0, 0}, "2", "How many processes; 0 only with listen."},
+    {"count", &executors_count, 0, {0, 0}, "2", "How many there are; 0 only with listen."},
     {"cores", &executors_cores, 0, {0, 0}, "1", "Task threads in each."},
     {"memory", &memory_size, 0, {0, 0}, "1GiB", "The memory limit of each; 16MiB or more."},
     {"key_partitions",
@@ -539,7 +537,12 @@ static const ds_key executors_keys[] = {
      {0, 0},
      "false",
      "Slow tasks get a second copy elsewhere."},
-    LATER_KEY("mode"),
+    {"mode",
+     &executors_mode,
+     DS_KEY_NOT_CANONICAL,
+     {0, 0},
+     "processes",
+     "Whether executors are processes, or threads of the driver."},
     END_OF_KEYS,
 };
 const ds_shape ds_executors_shape = {

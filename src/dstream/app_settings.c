@@ -101,6 +101,8 @@ static void build_executors(ds_app_builder *builder, const json_t *executors)
     const ds_shape *shape = &ds_executors_shape;
     app->executors_count = (uint32_t)ds_shape_number(shape, executors, "count");
     app->executors_cores = (uint32_t)ds_shape_number(shape, executors, "cores");
+    app->executors_mode = (ds_executors_mode)ds_shape_choice(
+        ds_shape_key(shape, "mode")->shape, ds_shape_string(shape, executors, "mode"));
     app->executors_memory = ds_shape_number(shape, executors, "memory");
     build_speculation(builder, ds_shape_get(executors, "speculation"));
     app->executors_heartbeat_ms = ds_shape_number(shape, executors, "heartbeat");

@@ -268,6 +268,14 @@ void ds_collection_set_patient(ds_collection *collection)
     collection->patient = true;
 }
 
+void ds_collection_end_patience(ds_collection *collection)
+{
+    pthread_mutex_lock(&collection->lock);
+    collection->patient = false;
+    pthread_cond_broadcast(&collection->written);
+    pthread_mutex_unlock(&collection->lock);
+}
+
 void ds_collection_add(ds_collection *collection, ds_collected *collected)
 {
     DS_ASSERT(collected->room.collection == collection && !collected->added);

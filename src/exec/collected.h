@@ -84,6 +84,8 @@ void ds_collected_forget_bytes(ds_collected *collected);
 ds_collection *ds_collection_new(void);
 /* From now on tasks may wait for what was added to be written: another thread does that. */
 void ds_collection_set_patient(ds_collection *collection);
+/* Nothing is written any more: whoever waits gives up. */
+void ds_collection_end_patience(ds_collection *collection);
 void ds_collection_free(ds_collection *collection); /* with what is in it */
 /* Takes it over. */
 void ds_collection_add(ds_collection *collection, ds_collected *collected);

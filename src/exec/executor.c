@@ -121,6 +121,12 @@ void ds_executor_free(ds_executor *e)
     free(e);
 }
 
+void ds_executor_hurry(ds_executor *e)
+{
+    DS_ASSERT(e->ended);
+    ds_collection_end_patience(e->collection);
+}
+
 ds_saved_ranges *ds_executor_saved_ranges(ds_executor *e)
 {
     return e->saved_ranges;

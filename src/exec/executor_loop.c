@@ -5,6 +5,10 @@
  * of those links give others bytes of the store. When the driver is lost, or the control ends while
  * tasks run, the process leaves by _exit: nothing it holds has a name but files of a save, which
  * the next driver clears away, so the kernel cleans up.
+ *
+ * In the driver's process (options->in_driver) events of the link come on the driver's thread, bulk
+ * is only for executors that joined from outside, and all is stopped and freed in the end
+ * (close_all): first who gives work, then who does it, then what it is done on.
  */
 #include "exec/executor_loop.h"
 
@@ -71,7 +75,9 @@ typedef struct executor_loop {
     ds_receivers *receivers; /* started with the first receiver */
     ds_save_thread *saver;   /* started with the first save */
     ds_log_writer *log;      /* before this loop as the receivers' sink */
-    _Atomic bool acks;       /* some peer is told what is in the log */
+    pthread_mutex_t acking;  /* guards acks, and receivers when they are told of it */
+    bool acks;               /* some peer is told what is in the log */
+    uint32_t helpers;        /* threads that load tables */
     ds_spill *spill;
     ds_store *store;
     ds_bulk_server *bulk_server;
@@ -141,8 +147,12 @@ static void on_block(void *arg, uint64_t receiver_id, const ds_block_room *room,
     m->receiver_id = receiver_id;
     m->block = *block;
     ds_mailbox_post(loop->mailbox, &m->link);
-    if (block->log.receiver_id != 0 && atomic_load(&loop->acks))
+    if (block->log.receiver_id == 0)
+        return;
+    pthread_mutex_lock(&loop->acking);
+    if (loop->acks)
         ds_receivers_durable(loop->receivers, receiver_id, block->block_id);
+    pthread_mutex_unlock(&loop->acking);
 }
 
 static void on_give_back(void *arg, uint64_t receiver_id, const ds_block_room *room)
@@ -188,7 +198,9 @@ static void port_run(void *arg, const ds_task_env *env, const ds_task *task)
 
 static void port_load(void *arg, const ds_task_env *env, const ds_msg_table_load *load)
 {
-    ds_table_load_start(env, load, on_table_loaded, arg);
+    executor_loop *loop = arg;
+    loop->helpers++;
+    ds_table_load_start(env, load, on_table_loaded, loop);
 }
 
 static void on_table_prepared(void *arg)
@@ -199,7 +211,9 @@ static void on_table_prepared(void *arg)
 
 static void port_prepare(void *arg, const ds_task_env *env, const ds_table_use *use)
 {
-    ds_table_prepare_start(env, use, on_table_prepared, arg);
+    executor_loop *loop = arg;
+    loop->helpers++;
+    ds_table_prepare_start(env, use, on_table_prepared, loop);
 }
 
 static void on_saved(void *arg, ds_collected *collected)
@@ -232,17 +246,19 @@ static void port_welcomed(void *arg, const ds_msg_welcome *welcome)
     executor_loop *loop = arg;
     char why[DS_ERROR_TEXT];
     atomic_store(&loop->id, welcome->executor_id);
-    const ds_secret key = ds_bulk_key(&loop->options->secret, welcome->key);
-    ds_bulk_client_set_key(loop->bulk_client, &key);
-    ds_bulk_server_set_key(loop->bulk_server, &key);
-    if (welcome->folder[0] == '\0' || chdir(welcome->folder) == 0)
+    if (loop->bulk_server != NULL) {
+        const ds_secret key = ds_bulk_key(&loop->options->secret, welcome->key);
+        ds_bulk_client_set_key(loop->bulk_client, &key);
+        ds_bulk_server_set_key(loop->bulk_server, &key);
+    }
+    if (loop->options->in_driver || welcome->folder[0] == '\0' || chdir(welcome->folder) == 0)
         return;
     snprintf(why, sizeof why, "cannot enter the driver's folder %s: %s", welcome->folder,
              strerror(errno));
     port_end(loop, DS_ERR_UNAVAILABLE, why);
 }
 
-static _Atomic bool rests;
+static _Atomic bool rests; /* of the process, whoever asked */
 
 static void *rest(void *arg)
 {
@@ -279,8 +295,11 @@ static void port_receiver_add(void *arg, const ds_receiver_spec *spec)
     ds_status status = DS_OK;
     if (loop->receivers == NULL)
         status = start_receivers(loop, &error);
-    if (spec->ack)
-        atomic_store(&loop->acks, true);
+    if (spec->ack && status == DS_OK) {
+        pthread_mutex_lock(&loop->acking);
+        loop->acks = true;
+        pthread_mutex_unlock(&loop->acking);
+    }
     if (status == DS_OK && spec->log_folder != NULL && spec->log_folder[0] != '\0')
         status = ds_log_writer_add(loop->log, spec->receiver_id, spec->log_folder, &error);
     if (status == DS_OK)
@@ -341,6 +360,8 @@ static ds_status fetch(void *arg, const char *url, const ds_bulk_item *items, si
 {
     executor_loop *loop = arg;
     char reached[DS_ADDRESS_URL];
+    if (loop->bulk_client == NULL)
+        return ds_error_set(error, DS_ERR_LOST, "nothing is fetched within a process");
     ds_url_reach(url, loop->options->url, reached);
     return ds_bulk_client_fetch(loop->bulk_client, reached, items, n_items, error);
 }
@@ -349,6 +370,8 @@ static void drop(void *arg, const char *url)
 {
     executor_loop *loop = arg;
     char reached[DS_ADDRESS_URL];
+    if (loop->bulk_client == NULL)
+        return;
     ds_url_reach(url, loop->options->url, reached);
     ds_bulk_client_drop(loop->bulk_client, reached);
 }
@@ -361,6 +384,8 @@ static ds_status open_bulk(executor_loop *loop, const ds_executor_options *optio
     ds_url driver;
     DS_TRY(ds_url_parse(options->url, false, &driver, error));
     DS_TRY(ds_url_check_secret(&driver, options->secret.given, error));
+    if (options->in_driver && options->bulk == NULL)
+        return DS_OK; /* who is in the same process opens the store itself */
     if (options->bulk == NULL)
         DS_TRY(ds_bulk_url(options->url, url, error));
     loop->bulk_client = ds_bulk_client_new(DS_BULK_WAIT_MS);
@@ -402,8 +427,12 @@ static void step_mail(executor_loop *loop, mail *m)
         event.kind = DS_EXECUTOR_SAVED;
         event.saved = &m->collected->saved;
         break;
-    case MAIL_PREPARED: event.kind = DS_EXECUTOR_TABLE_PREPARED; break;
+    case MAIL_PREPARED:
+        loop->helpers--;
+        event.kind = DS_EXECUTOR_TABLE_PREPARED;
+        break;
     case MAIL_TABLE:
+        loop->helpers--;
         DS_ASSERT(m->loaded != NULL);
         event.kind = DS_EXECUTOR_TABLE_LOADED;
         event.loaded = &m->loaded->loaded;
@@ -423,12 +452,28 @@ static void step_mail(executor_loop *loop, mail *m)
         break;
     }
     ds_executor_step(loop->control, &event);
+}
+
+static void free_mail(mail *m)
+{
     if (m->kind == MAIL_TASK)
         ds_task_done_free(m->done);
     if (m->kind == MAIL_TABLE)
         ds_table_load_free(m->loaded);
     if (m->kind == MAIL_SAVED)
         ds_collected_free(m->collected);
+    free(m);
+}
+
+/* Frees what nobody reads any more. */
+static void drop_mail(executor_loop *loop, ds_mail *items)
+{
+    while (items != NULL) {
+        mail *m = (mail *)items;
+        items = items->next;
+        loop->helpers -= m->kind == MAIL_TABLE || m->kind == MAIL_PREPARED;
+        free_mail(m);
+    }
 }
 
 static void run(executor_loop *loop)
@@ -441,8 +486,9 @@ static void run(executor_loop *loop)
             mail *m = (mail *)items;
             items = items->next;
             step_mail(loop, m);
-            free(m);
+            free_mail(m);
         }
+        drop_mail(loop, items);
         ds_executor_step(loop->control, &(ds_executor_event){.kind = DS_EXECUTOR_TIME,
                                                              .now_us = ds_clock_mono_us()});
     }
@@ -461,29 +507,65 @@ static void read_boot_id(char *text, size_t size)
     fclose(file);
 }
 
-ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
+static void stop_receivers(executor_loop *loop)
 {
-    executor_loop loop = {.options = options, .error = error};
+    pthread_mutex_lock(&loop->acking);
+    loop->acks = false;
+    pthread_mutex_unlock(&loop->acking);
+    if (loop->receivers != NULL)
+        ds_receivers_stop(loop->receivers);
+    ds_log_writer_free(loop->log);
+}
+
+/* Leaves nothing behind, whether it was opened as a whole or not. Waits for running tasks. */
+static void close_all(executor_loop *loop)
+{
+    ds_client_free(loop->client);
+    stop_receivers(loop);
+    if (loop->ended)
+        ds_executor_hurry(loop->control);
+    if (loop->pool != NULL)
+        ds_task_pool_stop(loop->pool);
+    while (loop->helpers > 0)
+        drop_mail(loop, ds_mailbox_take(loop->mailbox, INT64_MAX));
+    ds_save_thread_stop(loop->saver);
+    ds_bulk_server_free(loop->bulk_server);
+    ds_bulk_client_free(loop->bulk_client);
+    if (loop->mailbox != NULL)
+        drop_mail(loop, ds_mailbox_take(loop->mailbox, 0));
+    ds_mailbox_free(loop->mailbox);
+    ds_executor_free(loop->control);
+    ds_store_free(loop->store);
+    ds_spill_free(loop->spill);
+    ds_buffer_fini(&loop->out);
+    pthread_mutex_destroy(&loop->acking);
+}
+
+static ds_status open_and_run(executor_loop *loop)
+{
+    const ds_executor_options *options = loop->options;
+    ds_error *error = loop->error;
     char host[64];
     read_boot_id(host, sizeof host);
     uint64_t budget_bytes = (options->memory_bytes - options->memory_bytes / UNCHARGED) / 2;
-    loop.spill = ds_spill_new(options->spill_folder, options->spill_bytes);
-    DS_TRY(ds_store_new_spilling(budget_bytes, loop.spill, &loop.store, error));
-    DS_TRY(open_bulk(&loop, options, error));
-    ds_executor_config config = {.app_id = options->app_id,
-                                 .executor_id = options->executor_id,
-                                 .cores = options->cores,
-                                 .pid = getpid(),
-                                 .host = host,
-                                 .memory_bytes = (int64_t)budget_bytes,
-                                 .store = loop.store,
-                                 .private_memory = !ds_store_shares(),
-                                 .bulk_url = ds_bulk_server_url(loop.bulk_server),
-                                 .fetcher = {&loop, fetch, drop},
-                                 .has_stdin = options->has_stdin,
-                                 .patient = true};
+    loop->spill = ds_spill_new(options->spill_folder, options->spill_bytes);
+    DS_TRY(ds_store_new_spilling(budget_bytes, loop->spill, &loop->store, error));
+    DS_TRY(open_bulk(loop, options, error));
+    ds_executor_config config = {
+        .app_id = options->app_id,
+        .executor_id = options->executor_id,
+        .cores = options->cores,
+        .pid = getpid(),
+        .host = host,
+        .memory_bytes = (int64_t)budget_bytes,
+        .store = loop->store,
+        .private_memory = !options->in_driver && !ds_store_shares(),
+        .bulk_url = loop->bulk_server != NULL ? ds_bulk_server_url(loop->bulk_server) : NULL,
+        .fetcher = {loop, fetch, drop},
+        .has_stdin = options->has_stdin,
+        .patient = true};
     memcpy(config.token, options->token, sizeof config.token);
-    const ds_executor_ports ports = {.arg = &loop,
+    const ds_executor_ports ports = {.arg = loop,
                                      .send = port_send,
                                      .run = port_run,
                                      .load = port_load,
@@ -497,15 +579,23 @@ ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
                                      .rest = port_rest,
                                      .welcomed = port_welcomed,
                                      .end = port_end};
-    loop.mailbox = ds_mailbox_new();
-    loop.control = ds_executor_new(&config, &ports);
-    loop.pool = ds_task_pool_start(options->cores, on_task_done, &loop);
+    loop->mailbox = ds_mailbox_new();
+    loop->control = ds_executor_new(&config, &ports);
+    loop->pool = ds_task_pool_start(options->cores, on_task_done, loop);
     const ds_link_options link = {.secret = &options->secret, .tls = options->tls};
-    ds_status status =
-        ds_client_open_with(options->url, &link, CONNECT_MS, on_link, &loop, &loop.client, error);
-    if (status != DS_OK)
-        return status; /* the process ends: the kernel frees what it has */
-    run(&loop);
-    ds_client_flush(loop.client, 1000);
-    return loop.status;
+    DS_TRY(
+        ds_client_open_with(options->url, &link, CONNECT_MS, on_link, loop, &loop->client, error));
+    run(loop);
+    ds_client_flush(loop->client, 1000);
+    return loop->status;
+}
+
+ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
+{
+    executor_loop loop = {.options = options, .error = error};
+    pthread_mutex_init(&loop.acking, NULL);
+    ds_status status = open_and_run(&loop);
+    if (options->in_driver)
+        close_all(&loop);
+    return status;
 }

@@ -1,5 +1,6 @@
 /*
- * An executor process: the real loop around the control (executor.h).
+ * An executor: the real loop around the control (executor.h), in a process of its own or on a
+ * thread of its driver's.
  */
 #ifndef DS_EXEC_EXECUTOR_LOOP_H
 #define DS_EXEC_EXECUTOR_LOOP_H
@@ -23,6 +24,9 @@ typedef struct ds_executor_options {
     const char *spill_folder; /* where what finds no memory goes; NULL: a temporary one */
     uint64_t spill_bytes;     /* the most that may go there */
     bool has_stdin;
+    /* It is a thread of the driver's process, reached by inproc: it gives back all it has before it
+     * ends, which waits for running tasks. Otherwise the process is to end after it. */
+    bool in_driver;
 } ds_executor_options;
 
 /*

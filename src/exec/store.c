@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -312,10 +313,20 @@ static bool is_spill(int fd, uint64_t bytes)
     return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == bytes;
 }
 
+/* A descriptor of our own needs no /proc. */
+static int open_path(const char *path)
+{
+    int pid, fd, end = 0;
+    if (sscanf(path, "/proc/%d/fd/%d%n", &pid, &fd, &end) == 2 && path[end] == '\0' &&
+        pid == (int)getpid())
+        return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
 static ds_status open_part(const char *path, uint64_t bytes, bool (*fits)(int fd, uint64_t bytes),
                            int *result, ds_error *error)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = open_path(path);
     if (fd < 0)
         return ds_error_set(error, DS_ERR_LOST, "cannot open the block store %s: %s", path,
                             strerror(errno));

@@ -211,6 +211,7 @@ typedef struct ds_driver_config {
     uint32_t n_batches;      /* virtual time: run exactly so many; 0: until the input ends */
     int64_t not_before_ms;   /* batch times are later than this (outputs are there already) */
     bool external_executors; /* executors may join by URL */
+    bool one_process;        /* its own executors are threads of it: none is silent alone */
     const char *kept_folder; /* where executors save what is kept; borrowed; NULL: in stores */
     bool saves;              /* what is kept is saved, and batches since then can run again */
     const char *folder;      /* where relative paths begin; borrowed; NULL: where executors are */

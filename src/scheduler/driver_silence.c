@@ -6,7 +6,8 @@
  * plan, which may take its time: it is given a minute.
  *
  * On a machine with far too much to do, beats come late: an executor of this host whose process can
- * run is only lost after ten heartbeats. One that was stopped by a signal cannot.
+ * run is only lost after ten heartbeats. One that was stopped by a signal cannot. An executor that
+ * is a thread of this process is never lost for its silence: what could stop it stops us, too.
  *
  * The driver looks four times in a heartbeat. If it comes late by half of one, it stood still
  * itself (it was stopped, or the machine was), and what others said meanwhile may still be on its
@@ -38,6 +39,8 @@ static int64_t most_of(const ds_driver *d, const ds_executor_entry *entry)
 /* It is only slow, as far as one can see. */
 static bool is_slow(const ds_driver *d, const ds_executor_entry *entry)
 {
+    if (entry->local && d->config.one_process)
+        return true;
     return entry->local && d->ports.can_run != NULL &&
            d->now_us - entry->heard_us < DS_SLOW_BEATS * heartbeat_us(d) &&
            d->ports.can_run(d->ports.arg, entry->id);

@@ -123,7 +123,7 @@ class WrongApps(scenario.Scenario):
         self.refuse(changed("streams/by/window", "150ms"), "multiple")
 
     def test_what_is_not_available_yet(self):
-        self.refuse(changed("executors/mode", "threads"), "not available yet")
+        self.refuse(changed("concurrent_jobs", 2), "not available yet")
 
     def test_a_missing_file(self):
         for command in ("run", "validate", "explain"):

@@ -507,10 +507,13 @@ START_TEST(how_executors_are_watched)
 {
     loaded l = load_good(HEAD RATE "}");
     ck_assert_int_eq(l.app->executors_heartbeat_ms, 300);
+    ck_assert_int_eq(l.app->executors_mode, DS_MODE_PROCESSES);
     ck_assert(!l.app->speculation.enabled);
     unit_unload(&l);
-    l = load_good(HEAD RATE ",'executors':{'count':3,'heartbeat':'2s','speculation':true}}");
+    l = load_good(HEAD RATE
+                  ",'executors':{'count':3,'heartbeat':'2s','mode':'threads','speculation':true}}");
     ck_assert_int_eq(l.app->executors_heartbeat_ms, 2000);
+    ck_assert_int_eq(l.app->executors_mode, DS_MODE_THREADS);
     ck_assert(l.app->speculation.enabled);
     ck_assert_double_eq(l.app->speculation.multiplier, 1.5);
     ck_assert_double_eq(l.app->speculation.quantile, 0.75);

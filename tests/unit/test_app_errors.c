@@ -68,18 +68,19 @@ END_TEST
 
 START_TEST(not_available_yet)
 {
-    CHECK(HEAD RATE ",\n", "}",
-          {"'executors':{'mode':'threads'}",
-           "app.json:3:14: executors.mode: \"mode\" is not available yet\n"},
-          {"'executors':{'mode':'processes'}",
-           "app.json:3:14: executors.mode: \"mode\" is not available yet\n"},
-          {"'executors':{'heartbeat':'9ms'}",
-           "app.json:3:26: executors.heartbeat: must be 10ms or more, not \"9ms\"\n"},
-          {"'log':{}, 'tls':2, 'concurrent_jobs':4, 'block_interval':5",
-           "app.json:3:1: log: unknown key \"log\"\n"
-           "app.json:3:11: tls: unknown key \"tls\"\n"
-           "app.json:3:20: concurrent_jobs: \"concurrent_jobs\" is not available yet\n"
-           "app.json:3:41: block_interval: unknown key \"block_interval\"\n"});
+    CHECK(
+        HEAD RATE ",\n", "}",
+        {"'executors':{'mode':'thread'}",
+         "app.json:3:21: executors.mode: \"thread\" is not one of processes, threads (did you mean "
+         "\"threads\"?)\n"},
+        {"'executors':{'mode':2}", "app.json:3:21: executors.mode: must be a string, not 2\n"},
+        {"'executors':{'heartbeat':'9ms'}",
+         "app.json:3:26: executors.heartbeat: must be 10ms or more, not \"9ms\"\n"},
+        {"'log':{}, 'tls':2, 'concurrent_jobs':4, 'block_interval':5",
+         "app.json:3:1: log: unknown key \"log\"\n"
+         "app.json:3:11: tls: unknown key \"tls\"\n"
+         "app.json:3:20: concurrent_jobs: \"concurrent_jobs\" is not available yet\n"
+         "app.json:3:41: block_interval: unknown key \"block_interval\"\n"});
     CHECK(HEAD "'sources':{\n", "}}",
           {"'a':{'type':'stdin','on_error':'dead_letter','concurrent_jobs':4}",
            "app.json:3:32: sources.a.on_error: needs \"dead_letters\" in the app: the path of the "

@@ -119,7 +119,9 @@ START_TEST(paths_that_name_nothing)
          "\"k\"?)\n"},
         {"executors.secret=wonderful", "--set executors.secret: a secret does not belong on a "
                                        "command line, which everybody can read\n"},
-        {"executors.mode=threads", "--set executors.mode: not available yet\n"},
+        {"executors.mode=thread",
+         "--set executors.mode: \"thread\" is not one of processes, threads "
+         "(did you mean \"threads\"?)\n"},
         {"streams.all.from[2]=q",
          "--set streams.all.from[2]: there is no element of this index in the file\n"},
         {"streams.top.from[0]=q",

@@ -3,6 +3,8 @@
 
 #define HEARTBEAT 300
 
+static bool one_process; /* of one test */
+
 static void open_executors(driver_kit *k, const char *executors)
 {
     char *app = NULL;
@@ -16,6 +18,7 @@ static void open_executors(driver_kit *k, const char *executors)
     kit_open(k, app);
     free(app);
     k->config.heartbeat_ms = HEARTBEAT;
+    k->config.one_process = one_process;
     kit_start(k);
 }
 
@@ -81,6 +84,20 @@ START_TEST(one_that_can_run_has_more_time)
     k.can_run = false; /* it is stopped */
     pass_ms(&k, HEARTBEAT / 4, 1);
     ck_assert_uint_eq(lost(&k), 2);
+    kit_close(&k);
+}
+END_TEST
+
+/* What would stop a thread of this process would stop us, too. */
+START_TEST(one_of_this_process_is_never_lost_for_its_silence)
+{
+    driver_kit k;
+    one_process = true;
+    open_executors(&k, "'count': 2");
+    kit_join(&k, 1);
+    kit_join(&k, 2);
+    pass_ms(&k, 100 * HEARTBEAT, 1);
+    ck_assert_uint_eq(lost(&k), 0);
     kit_close(&k);
 }
 END_TEST
@@ -184,5 +201,6 @@ START_TEST(one_that_dies_young_waits_a_little)
 END_TEST
 
 UNIT_MAIN("driver_silence", a_silent_executor_is_lost, one_that_can_run_has_more_time,
-          everything_that_is_said_counts, the_start_may_take_longer, a_driver_that_stood_still,
-          a_replacement_comes_at_once, one_that_dies_young_waits_a_little)
+          one_of_this_process_is_never_lost_for_its_silence, everything_that_is_said_counts,
+          the_start_may_take_longer, a_driver_that_stood_still, a_replacement_comes_at_once,
+          one_that_dies_young_waits_a_little)

@@ -4,6 +4,7 @@
 #include "unit/unit.h"
 
 #include <jansson.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -170,6 +171,32 @@ START_TEST(the_hook_stands_around_each_line)
 }
 END_TEST
 
-UNIT_MAIN("log", levels_have_names, text_lines, text_lines_escape_what_is_not_text,
-          json_lines_are_json, json_lines_of_broken_text, long_lines_come_whole, off_says_nothing,
-          the_hook_stands_around_each_line)
+static void *log_as_another(void *arg)
+{
+    ds_log_name_thread(arg);
+    ds_log_info("one");
+    ds_log_name_thread(NULL);
+    ds_log_info("two");
+    return NULL;
+}
+
+START_TEST(a_thread_may_have_a_name)
+{
+    pthread_t thread;
+    ds_log_setup(DS_LOG_INFO, false, "driver");
+    catch_begin();
+    ck_assert_int_eq(pthread_create(&thread, NULL, log_as_another, "executor 7"), 0);
+    pthread_join(thread, NULL);
+    ds_log_info("three");
+    catch_end();
+    ck_assert_str_eq(said + 24 + strlen(" info  executor 7: one\n") + 24 +
+                         strlen(" info  driver: two\n") + 24,
+                     " info  driver: three\n");
+    ck_assert_ptr_nonnull(strstr(said, " info  executor 7: one\n"));
+    ck_assert_ptr_nonnull(strstr(said, " info  driver: two\n"));
+}
+END_TEST
+
+UNIT_MAIN("log", a_thread_may_have_a_name, levels_have_names, text_lines,
+          text_lines_escape_what_is_not_text, json_lines_are_json, json_lines_of_broken_text,
+          long_lines_come_whole, off_says_nothing, the_hook_stands_around_each_line)

@@ -528,6 +528,14 @@ START_TEST(tasks_wait_for_what_is_being_written)
     ck_assert_int_eq(second.status, DS_OK);
     ds_collected *third = ds_collected_new(&order, 1, &room);
     ck_assert_int_eq(add(third, 0, 0, much, sizeof much), DS_ERR_NO_MEMORY); /* none is added */
+    ds_collection_add(list, second.collected); /* which nobody writes, but the executor ends */
+    collector fourth = {ds_collected_new(&order, 1, &room), DS_OK};
+    ck_assert_int_eq(pthread_create(&thread, NULL, collect_much, &fourth), 0);
+    ds_collection_end_patience(list);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(fourth.status, DS_ERR_NO_MEMORY);
+    ck_assert_ptr_eq(ds_collection_take(list), second.collected);
+    ds_collected_free(fourth.collected);
     ds_collected_free(first);
     ds_collected_free(second.collected);
     ds_collected_free(third);
