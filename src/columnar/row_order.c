@@ -80,19 +80,28 @@ void ds_row_order_prefixes(const ds_row_order *order, const ds_heap *heap,
 
 /* ---- Comparing ---- */
 
-static int compare_values(const ds_heap *heap, const ds_column *a, uint32_t i, const ds_column *b,
-                          uint32_t j)
+static int compare_texts(const ds_heap *heap_a, const ds_view *a, const ds_heap *heap_b,
+                         const ds_view *b)
+{
+    uint32_t least = a->length < b->length ? a->length : b->length;
+    int order = memcmp(ds_view_bytes(heap_a, a), ds_view_bytes(heap_b, b), least);
+    return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
+}
+
+static int compare_values(const ds_heap *heap_a, const ds_column *a, uint32_t i,
+                          const ds_heap *heap_b, const ds_column *b, uint32_t j)
 {
     switch (a->type.kind) {
     case DS_BOOL: return (int)ds_bit_get(a->bits, i) - (int)ds_bit_get(b->bits, j);
-    case DS_STRING: return ds_view_compare(heap, &a->views[i], &b->views[j]);
+    case DS_STRING: return compare_texts(heap_a, &a->views[i], heap_b, &b->views[j]);
     case DS_FLOAT: return (a->floats[i] > b->floats[j]) - (a->floats[i] < b->floats[j]);
     default: return (a->ints[i] > b->ints[j]) - (a->ints[i] < b->ints[j]);
     }
 }
 
-int ds_row_order_compare(const ds_row_order *order, const ds_heap *heap, ds_column *const *a,
-                         uint32_t i, ds_column *const *b, uint32_t j)
+int ds_row_order_compare_apart(const ds_row_order *order, const ds_heap *heap_a,
+                               const ds_column *const *a, uint32_t i, const ds_heap *heap_b,
+                               const ds_column *const *b, uint32_t j)
 {
     for (uint32_t k = 0; k < order->n_keys; k++) {
         const ds_sort_key *key = &order->keys[k];
@@ -103,9 +112,16 @@ int ds_row_order_compare(const ds_row_order *order, const ds_heap *heap, ds_colu
                 continue;
             return null_c == key->nulls_first ? -1 : 1;
         }
-        int difference = compare_values(heap, c, i, d, j);
+        int difference = compare_values(heap_a, c, i, heap_b, d, j);
         if (difference != 0)
             return key->descending ? -difference : difference;
     }
     return 0;
+}
+
+int ds_row_order_compare(const ds_row_order *order, const ds_heap *heap, ds_column *const *a,
+                         uint32_t i, ds_column *const *b, uint32_t j)
+{
+    return ds_row_order_compare_apart(order, heap, (const ds_column *const *)a, i, heap,
+                                      (const ds_column *const *)b, j);
 }

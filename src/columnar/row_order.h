@@ -40,5 +40,9 @@ void ds_row_order_prefixes(const ds_row_order *order, const ds_heap *heap,
  * at prefixes: for rows that have the same one. */
 int ds_row_order_compare(const ds_row_order *order, const ds_heap *heap, ds_column *const *a,
                          uint32_t i, ds_column *const *b, uint32_t j);
+/* The same for rows whose text is in heaps of their own. */
+int ds_row_order_compare_apart(const ds_row_order *order, const ds_heap *heap_a,
+                               const ds_column *const *a, uint32_t i, const ds_heap *heap_b,
+                               const ds_column *const *b, uint32_t j);
 
 #endif

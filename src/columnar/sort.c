@@ -3,8 +3,9 @@
  * entries that name a row, and begin with its prefix (row_order.h).
  *
  * With a limit, rows are pruned whenever there are twice as many as wanted: the best stay, as
- * new pieces. From then on a row whose prefix is behind that of the worst one kept is not
- * even copied.
+ * new pieces. From then on a row that is behind the worst one kept is not even copied. That is
+ * mostly seen from its prefix; where many have the same (counts do) rows are compared, and the best
+ * are selected before they are sorted.
  */
 #include "columnar/sort.h"
 
@@ -17,7 +18,9 @@
 
 #include <stdlib.h>
 
-#define SLACK ((int64_t)DS_CHUNK_ROWS * 2) /* rows kept beyond a small limit */
+#define SLACK ((int64_t)DS_CHUNK_ROWS / 2) /* rows kept beyond a small limit */
+#define FEW_ENTRIES 16u                    /* are sorted where more would be parted */
+#define MOST_PARTINGS 40u                  /* by a bad choice each; then they are sorted, too */
 #define MOST_PIECE ((size_t)256 << 20)     /* of a block, unless it is one row */
 
 typedef struct entry {
@@ -45,7 +48,7 @@ struct ds_sorter {
     entry *entries;
     uint32_t n_entries, entries_room;
     bool pruned;
-    uint64_t worst; /* prefix of the worst row kept, once pruned */
+    entry worst; /* of the rows kept, once pruned */
 };
 
 ds_sorter *ds_sorter_new(const ds_type *types, uint32_t n_columns, const ds_sort_key *keys,
@@ -106,12 +109,60 @@ static int compare_entries(const void *x, const void *y, void *arg)
     return (e->row > f->row) - (e->row < f->row);
 }
 
+/* The middle one of three. */
+static entry middle(const ds_sorter *sorter, const entry *entries, uint32_t n)
+{
+    void *arg = (void *)(uintptr_t)sorter;
+    entry a = entries[0], b = entries[n / 2], c = entries[n - 1];
+    bool ab = compare_entries(&a, &b, arg) < 0, bc = compare_entries(&b, &c, arg) < 0;
+    if (ab == bc)
+        return b;
+    bool ac = compare_entries(&a, &c, arg) < 0;
+    return ab == ac ? c : a;
+}
+
+/* Moves the entries before one of them to the front; returns how many that are. */
+static uint32_t part(const ds_sorter *sorter, entry *entries, uint32_t n, entry by)
+{
+    uint32_t front = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        entry e = entries[i];
+        if (compare_entries(&e, &by, (void *)(uintptr_t)sorter) >= 0)
+            continue;
+        entries[i] = entries[front];
+        entries[front++] = e;
+    }
+    return front;
+}
+
+/* Moves the first `most` entries to the front, in no order. No two are equal, so of three or more
+ * some are before the middle one of three, and some are not. */
+static void select_first(ds_sorter *sorter, uint32_t most)
+{
+    entry *from = sorter->entries;
+    uint32_t n = sorter->n_entries;
+    for (uint32_t i = 0; n > FEW_ENTRIES && i < MOST_PARTINGS; i++) {
+        uint32_t front = part(sorter, from, n, middle(sorter, from, n));
+        DS_ASSERT(front > 0 && front < n);
+        if (most > front) {
+            from += front;
+            most -= front;
+            n -= front;
+        } else {
+            n = front;
+        }
+    }
+    qsort_r(from, n, sizeof(entry), compare_entries, sorter);
+}
+
 static void sort_entries(ds_sorter *sorter)
 {
+    if (sorter->limit >= 0 && sorter->n_entries > sorter->limit) {
+        select_first(sorter, (uint32_t)sorter->limit);
+        sorter->n_entries = (uint32_t)sorter->limit;
+    }
     if (sorter->n_entries > 1)
         qsort_r(sorter->entries, sorter->n_entries, sizeof(entry), compare_entries, sorter);
-    if (sorter->limit >= 0 && sorter->n_entries > sorter->limit)
-        sorter->n_entries = (uint32_t)sorter->limit;
 }
 
 /* ---- Gathering rows of several blocks ---- */
@@ -220,7 +271,7 @@ static void prune(ds_sorter *sorter, int64_t more)
     sort_entries(sorter);
     rewrite(sorter);
     sorter->pruned = true;
-    sorter->worst = sorter->entries[sorter->n_entries - 1].prefix;
+    sorter->worst = sorter->entries[sorter->n_entries - 1];
 }
 
 size_t ds_sorter_prune(ds_sorter *sorter)
@@ -236,6 +287,18 @@ size_t ds_sorter_bytes(const ds_sorter *sorter)
            (size_t)sorter->blocks_room * sizeof(block);
 }
 
+/* Equal rows stay in the order in which they come: one that is equal to the worst is behind it. */
+static bool is_behind(const ds_sorter *sorter, const ds_heap *heap, const ds_column *const *columns,
+                      uint32_t row, uint64_t prefix)
+{
+    const entry *worst = &sorter->worst;
+    if (prefix != worst->prefix)
+        return prefix > worst->prefix;
+    return ds_row_order_compare_apart(
+               &sorter->order, heap, columns, row, &sorter->text.heap,
+               (const ds_column *const *)sorter->blocks[worst->block].columns, worst->row) >= 0;
+}
+
 /* Adds up to a chunk of rows, without those that are surely not among the first. */
 static void add_rows(ds_sorter *sorter, const ds_heap *heap, const ds_column *const *columns,
                      uint32_t n)
@@ -246,7 +309,7 @@ static void add_rows(ds_sorter *sorter, const ds_heap *heap, const ds_column *co
     for (uint32_t row = 0; row < n; row++) {
         prefixes[n_rows] = prefixes[row];
         rows[n_rows] = row;
-        n_rows += !sorter->pruned || prefixes[row] <= sorter->worst;
+        n_rows += !sorter->pruned || !is_behind(sorter, heap, columns, row, prefixes[row]);
     }
     if (n_rows == n) {
         add_blocks(sorter, heap, columns, n, prefixes);

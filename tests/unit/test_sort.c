@@ -135,8 +135,8 @@ START_TEST(limits)
 }
 END_TEST
 
-/* Many random rows, with and without a limit, against each other. */
-START_TEST(the_first_of_many)
+/* Many random rows, with and without a limit, against each other; with so many numbers. */
+static void compare_the_first(uint32_t n_numbers)
 {
     enum { ROWS = 60000, LIMIT = 150 };
     desk d;
@@ -159,7 +159,7 @@ START_TEST(the_first_of_many)
         int length = snprintf(text, sizeof text, "%s%u", i % 2 ? "some text that is long " : "",
                               (uint32_t)ds_random_below(&random, 100));
         s->views[i] = ds_view_copy(&d.heap, text, (uint32_t)length);
-        n->ints[i] = (int64_t)ds_random_below(&random, 3000);
+        n->ints[i] = (int64_t)ds_random_below(&random, n_numbers);
         ds_bit_put(n->validity, i, ds_random_below(&random, 1000) > 0);
         l->offsets[i + 1] = i + 1;
         l->child->ints[i] = i;
@@ -191,6 +191,18 @@ START_TEST(the_first_of_many)
     ck_assert_int_eq(top_budget.used_bytes, 0);
     desk_close(&d);
 }
+
+START_TEST(the_first_of_many)
+{
+    compare_the_first(3000);
+}
+END_TEST
+
+START_TEST(the_first_of_many_ties)
+{
+    compare_the_first(1); /* the text decides, and then the order in which they came */
+    compare_the_first(2);
+}
 END_TEST
 
 START_TEST(adding_after_reading)
@@ -215,4 +227,4 @@ END_TEST
 
 UNIT_MAIN("sort", every_type_both_ways, nulls_where_they_are_wanted, neighbours_that_share_a_prefix,
           several_keys_and_ties, rows_of_lists_alone_stay_as_they_came, limits, the_first_of_many,
-          adding_after_reading)
+          the_first_of_many_ties, adding_after_reading)
