@@ -67,16 +67,23 @@ static void call_hooks(ds_arena *arena)
     arena->hooks = NULL;
 }
 
-void ds_arena_free(ds_arena *arena)
+void ds_arena_empty(ds_arena *arena)
 {
-    if (arena == NULL)
-        return;
     call_hooks(arena);
     while (arena->pieces != NULL) {
         piece *p = arena->pieces;
         arena->pieces = p->next;
         piece_free(arena, p);
     }
+    arena->used = 0;
+    arena->next_size = FIRST_PIECE;
+}
+
+void ds_arena_free(ds_arena *arena)
+{
+    if (arena == NULL)
+        return;
+    ds_arena_empty(arena);
     free(arena);
 }
 

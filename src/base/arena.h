@@ -37,6 +37,9 @@ void ds_arena_on_free(ds_arena *arena, void (*fn)(void *arg), void *arg);
 /* Takes back everything handed out, and keeps one piece of memory for what comes next. */
 void ds_arena_reset(ds_arena *arena);
 
+/* The same, and keeps nothing: for what is needed now and then, in many places. */
+void ds_arena_empty(ds_arena *arena);
+
 /* Bytes reserved from the system by this arena. */
 size_t ds_arena_bytes(const ds_arena *arena);
 

@@ -235,7 +235,7 @@ static void count_rows(ds_agg_state *state, const ds_heap *heap, const ds_column
     ds_column *values = ds_column_gather(t->scratch, column, rows, n);
     values->validity = NULL; /* nulls were left out */
     count_block(state, heap, values, ids, times, n);
-    ds_arena_reset(t->scratch);
+    ds_arena_empty(t->scratch);
 }
 
 static void update(ds_agg_state *state, const ds_agg_rows *in)
@@ -308,7 +308,7 @@ static void add_record(ds_agg_state *state, top_record *to, const top_record *fr
         count_block(state, &heap, columns[1], ids, times, n_block);
         ds_heap_fini(&heap);
     }
-    ds_arena_reset(t->scratch);
+    ds_arena_empty(t->scratch);
 }
 
 static void combine(ds_agg_state *state, void *to, const void *older, const void *newer)

@@ -126,7 +126,7 @@ static void count_rows(ds_agg_state *state, const ds_heap *heap, const ds_column
     ds_column *values = ds_column_gather(c->scratch, column, rows, n);
     values->validity = NULL; /* nulls were left out */
     count_block(state, heap, values, ids, times, n, down);
-    ds_arena_reset(c->scratch);
+    ds_arena_empty(c->scratch); /* every table of groups has one */
 }
 
 static void update(ds_agg_state *state, const ds_agg_rows *in)

@@ -355,6 +355,7 @@ void ds_window_close_pane(ds_window *window)
     uint32_t n = ds_groups_count(window->open);
     for (uint32_t from = 0; from < n; from += DS_PART_KEYS)
         close_part(window, from, n - from < DS_PART_KEYS ? n - from : DS_PART_KEYS);
+    ds_arena_empty(window->scratch); /* there are many windows, and each would keep some */
     window->n_panes++;
     if (logs(window))
         ds_window_log_pane(window);
@@ -430,6 +431,8 @@ void ds_window_drop_parts(ds_window *window, uint64_t n)
         window->first_part++;
         window->n_parts--;
     }
+    if (n > 0)
+        ds_arena_empty(window->scratch);
     if (window->n_parts == 0)
         window->first_part = 0;
     window->gone += n;

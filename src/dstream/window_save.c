@@ -413,7 +413,7 @@ static ds_status load_part(loading *l, const char *bytes, size_t length, ds_erro
     if (kept == NULL)
         return wrong(error, "a part of a pane that cannot be read");
     ds_window_run_in(window, p, kept);
-    ds_arena_reset(window->scratch);
+    ds_arena_empty(window->scratch);
     count_part(l, p);
     return DS_OK;
 }
@@ -498,7 +498,7 @@ static ds_status load_states(loading *l, char **bytes, size_t length, ds_error *
     status = load_queues(l, (const ds_column *const *)shape, n, &types, states, n_states, error);
     free(l->shapes);
     l->shapes = NULL;
-    ds_arena_reset(window->scratch);
+    ds_arena_empty(window->scratch);
     return status;
 }
 

@@ -73,6 +73,28 @@ START_TEST(reserve_is_refused_without_a_trace)
 }
 END_TEST
 
+START_TEST(empty_keeps_nothing)
+{
+    ds_budget budget;
+    ds_budget_init(&budget, NULL, 0);
+    ds_arena *arena = ds_arena_new(&budget);
+    for (int round = 0; round < 3; round++) {
+        ds_arena_empty(arena); /* nothing was taken from it, or all of it went */
+        ck_assert_int_eq(budget.used_bytes, 0);
+        ck_assert_uint_eq(ds_arena_bytes(arena), 0);
+        for (int i = 0; i < 100; i++)
+            memset(ds_arena_alloc(arena, 50000), i, 50000);
+        memset(ds_arena_alloc(arena, 3000000), 1, 3000000);
+        ck_assert_int_ge(budget.used_bytes, 8000000);
+    }
+    ds_arena_empty(arena);
+    ds_arena_alloc(arena, 1); /* what comes next is small again */
+    ck_assert_int_lt(budget.used_bytes, 20000);
+    ds_arena_free(arena);
+    ck_assert_int_eq(budget.used_bytes, 0);
+}
+END_TEST
+
 typedef struct called {
     int order[4];
     int n;
@@ -112,4 +134,4 @@ START_TEST(hooks_run_once_newest_first)
 END_TEST
 
 UNIT_MAIN("arena", memory_is_aligned_and_separate, budget_follows_the_arena, reset_keeps_one_piece,
-          reserve_is_refused_without_a_trace, hooks_run_once_newest_first)
+          empty_keeps_nothing, reserve_is_refused_without_a_trace, hooks_run_once_newest_first)

@@ -576,6 +576,33 @@ START_TEST(memory_stays_flat)
 }
 END_TEST
 
+/* There is a window for each key partition: what is needed for a moment must not stay in each. */
+START_TEST(nothing_stays_beside_what_is_kept)
+{
+    pane_view v;
+    paged_kit k;
+    ds_budget executor;
+    paged_open(&k, (uint64_t)64 << 20, 65536, 32768);
+    view_open(&v);
+    ds_budget_init(&executor, NULL, 0);
+    v.b.budget.parent = &executor;
+    v.b.budget.paged = k.paged;
+    bench_key(&v.b, INT);
+    bench_call(&v.b, "median", FLOAT);
+    bench_call(&v.b, "collect_list", INT);
+    bench_number(&v.b, "approx_top_k", STRING, DS_INT, 3);
+    view_start(&v, 2000, 1000, 1000);
+    for (int64_t t = 1000; t <= 6000; t += 1000) {
+        if (t <= 4000)
+            add(&v, t, "1 2 3 4 1", "1.5 2.5 3.5 4.5 5.5", "1 2 3 4 5", "a b c d e");
+        ds_window_slide(v.window, t);
+        ck_assert_int_eq(executor.used_bytes, v.b.budget.used_bytes);
+    }
+    view_close(&v);
+    paged_close(&k);
+}
+END_TEST
+
 static int run_all(void)
 {
     Suite *suite = suite_create("window");
@@ -598,6 +625,7 @@ static int run_all(void)
     tcase_add_loop_test(tcase, the_same_on_disk, 0, 8);
     tcase_add_test(tcase, work_does_not_grow_with_the_window);
     tcase_add_test(tcase, memory_stays_flat);
+    tcase_add_test(tcase, nothing_stays_beside_what_is_kept);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
