@@ -100,6 +100,13 @@ ds_paged *ds_paged_new(ds_spill *spill, uint64_t share_bytes, uint64_t resident_
     return paged;
 }
 
+void ds_paged_share(ds_paged *paged, uint64_t share_bytes, uint64_t resident_bytes)
+{
+    DS_ASSERT(resident_bytes < share_bytes && ds_paged_used(paged) == 0);
+    paged->share_bytes = share_bytes;
+    paged->resident_bytes = resident_bytes;
+}
+
 uint64_t ds_paged_used(const ds_paged *paged)
 {
     return atomic_load(&paged->used);

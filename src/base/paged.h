@@ -30,6 +30,8 @@ typedef struct ds_paged ds_paged;
  */
 ds_paged *ds_paged_new(ds_spill *spill, uint64_t share_bytes, uint64_t resident_bytes);
 void ds_paged_free(ds_paged *paged);
+/* Other shares, before anything is allocated. */
+void ds_paged_share(ds_paged *paged, uint64_t share_bytes, uint64_t resident_bytes);
 
 /* Asks for room for so many bytes more, in the budget's share or on disk, before work that cannot
  * fail. Others may take the room meanwhile. paged may be NULL: then only the budget counts.

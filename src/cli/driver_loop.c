@@ -23,6 +23,7 @@
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "cli/stores.h"
+#include "dstream/memory_shares.h"
 #include "exec/bulk_server.h"
 #include "receiver/block_log_read.h"
 #include "receiver/files.h"
@@ -46,8 +47,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define DRIVER_LEAST (INT64_C(4) << 20) /* of limits.memory is for the driver itself ... */
-#define DRIVER_MOST (INT64_C(64) << 20) /* ... a sixteenth, within these */
 #define GOODBYE_MS 2000
 #define LOG_WAIT_MS 3000                  /* for the end of whoever wrote a log: it was killed */
 #define MAIL_MOST 4096u                   /* waiting events; beyond, heartbeats are dropped */
@@ -801,16 +800,6 @@ static bool uses_stdin(const ds_plan *plan)
     return false;
 }
 
-/* What each executor may use: its own limit, and its share of what the driver leaves. */
-static uint64_t executor_memory(const ds_app *app)
-{
-    uint32_t count = app->executors_count > 0 ? app->executors_count : 1;
-    int64_t own = app->limits_memory / 16;
-    own = own < DRIVER_LEAST ? DRIVER_LEAST : own > DRIVER_MOST ? DRIVER_MOST : own;
-    int64_t share = (app->limits_memory - own) / count;
-    return (uint64_t)(app->executors_memory < share ? app->executors_memory : share);
-}
-
 /* Its share of the disk. */
 static uint64_t executor_spill(const ds_app *app)
 {
@@ -836,7 +825,7 @@ static void make_launcher(driver_loop *loop)
                             .own_tls = loop->guard.tls,
                             .app_id = app->name,
                             .cores = app->executors_cores,
-                            .memory_bytes = executor_memory(app),
+                            .memory_bytes = (uint64_t)ds_memory_of_executor(app),
                             .spill_folder = app->checkpoint_dir != NULL ? app->checkpoint_dir : "",
                             .spill_bytes = executor_spill(app),
                             .with_stdin = uses_stdin(loop->plan),
@@ -971,7 +960,7 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
         prepare_process(plan->app);
     loop.mailbox = ds_mailbox_new();
     loop.figures.started_ms = ds_clock_wall_ms();
-    loop.figures.executor_memory_bytes = executor_memory(plan->app);
+    loop.figures.executor_memory_bytes = (uint64_t)ds_memory_of_executor(plan->app);
     ds_random_bytes(loop.key, sizeof loop.key);
     loop.epoch = random_number();
     ds_status status = ds_guard_open(plan->app, &loop.guard, error);

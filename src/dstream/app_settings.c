@@ -1,6 +1,7 @@
 #include "dstream/app_build.h"
 
 #include "dstream/address.h"
+#include "dstream/memory_shares.h"
 #include "dstream/units.h"
 
 #include <inttypes.h>
@@ -143,6 +144,24 @@ static void check_not_less(ds_app_builder *builder, const char *path, int64_t va
                       factor, of, needs);
 }
 
+/* Memory that cannot do, whatever the app is, is an error now and not in some batch. */
+static void check_memory(ds_app_builder *builder)
+{
+    ds_app *app = builder->app;
+    const char *which;
+    if (ds_diagnostics_errors(builder->diagnostics) > 0)
+        return; /* numbers may be anything */
+    int64_t least = ds_memory_lacks(app, &which);
+    char needs[DS_UNIT_TEXT];
+    ds_size_format(least, needs);
+    if (least > 0)
+        ds_diag_error(builder->diagnostics, which,
+                      "is too little: %" PRIu32 " executors with %" PRIu32
+                      " cores need %s at least",
+                      app->executors_count, app->executors_cores, needs);
+    app->limits_block = ds_memory_block(app);
+}
+
 static void build_limits(ds_app_builder *builder, const json_t *limits)
 {
     ds_app *app = builder->app;
@@ -158,6 +177,7 @@ static void build_limits(ds_app_builder *builder, const json_t *limits)
                    app->limits_block);
     check_not_less(builder, "executors.memory", app->executors_memory, "limits.block", 4,
                    app->limits_block);
+    check_memory(builder);
 }
 
 static void build_backpressure(ds_app_builder *builder, const json_t *value)

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/paged.h"
+#include "dstream/memory_shares.h"
 #include "exec/batch_set.h"
 #include "exec/known_tasks.h"
 
@@ -12,12 +13,8 @@
 #define MOST_RESULTS 256u   /* and at most so many ... */
 #define MOST_RESULT_BYTES ((size_t)4 << 20) /* ... of about this size: a message has more room */
 #define MOST_PLANS 8u
-#define LEAST_SHARE ((int64_t)1 << 20)
 #define REST_US INT64_C(300000) /* between two looks at what is not needed any more */
 #define UNFINISHED_PART 8       /* of the budget, which is about half of the memory */
-/* Of the budget, where something is kept from batch to batch; tasks have the other half. */
-#define KEPT_EIGHTHS 3 /* one of them for pages that are on disk, too */
-#define SAVING_PART 8
 #define RECEIVER_GIVE_UP_MS 10000
 #define RECEIVER_IDLE_MS 500
 
@@ -70,10 +67,11 @@ ds_executor *ds_executor_new(const ds_executor_config *config, const ds_executor
     e->ports = *ports;
     ds_budget_init(&e->budget, NULL, config->memory_bytes);
     ds_budget_init(&e->kept, &e->budget, 0);
-    ds_budget_init(&e->saving, &e->budget, config->memory_bytes / SAVING_PART);
-    uint64_t eighth = (uint64_t)config->memory_bytes / 8;
-    if (eighth > 0)
-        e->kept.paged = ds_paged_new(ds_store_spill(config->store), KEPT_EIGHTHS * eighth, eighth);
+    const ds_memory_shares shares = ds_memory_divide(config->memory_bytes, config->cores, 0, true);
+    ds_budget_init(&e->saving, &e->budget, shares.saving);
+    if (shares.pages > 0)
+        e->kept.paged = ds_paged_new(ds_store_spill(config->store), (uint64_t)shares.kept,
+                                     (uint64_t)shares.pages);
     e->ranges = ds_batch_ranges_new(config->store);
     e->saved_ranges = ds_saved_ranges_new(config->store);
     e->collection = ds_collection_new();
@@ -264,14 +262,19 @@ static ds_status compile(ds_executor *e, const ds_msg_plan *text, held_plan *hel
     return status;
 }
 
-/* What a task may have besides the pieces of files that it reads and what functions in Lua need:
- * what is kept from batch to batch gets half of the memory where there is anything. */
-static size_t share_of(const ds_executor *e, const ds_plan *plan)
+/* Shares memory out as the plan wants it. Returns what a task may have besides the pieces of files
+ * that it reads and what functions in Lua need. */
+static size_t share_out(ds_executor *e, const ds_plan *plan)
 {
-    int64_t bytes = e->config.memory_bytes / (plan->has_windows ? 2 : 1);
-    bytes = bytes / (e->config.cores > 0 ? e->config.cores : 1) - plan->app->limits_block;
-    bytes -= ds_plan_functions_need(plan);
-    return (size_t)(bytes > LEAST_SHARE ? bytes : LEAST_SHARE);
+    const ds_memory_shares shares = ds_memory_divide(e->config.memory_bytes, e->config.cores,
+                                                     plan->app->limits_block, plan->has_windows);
+    if (e->n_plans == 0) {
+        e->saving.limit_bytes = shares.saving;
+        if (e->kept.paged != NULL)
+            ds_paged_share(e->kept.paged, (uint64_t)shares.kept, (uint64_t)shares.pages);
+    }
+    int64_t bytes = shares.task - ds_plan_functions_need(plan);
+    return (size_t)(bytes > DS_LEAST_SHARE ? bytes : DS_LEAST_SHARE);
 }
 
 static ds_status hold_plan(ds_executor *e, const ds_msg_plan *text, ds_error *error)
@@ -295,7 +298,7 @@ static ds_status hold_plan(ds_executor *e, const ds_msg_plan *text, ds_error *er
                              .budget = &e->budget,
                              .kept = &e->kept,
                              .saving = &e->saving,
-                             .share_bytes = share_of(e, held.plan),
+                             .share_bytes = share_out(e, held.plan),
                              .executor_id = e->id,
                              .epoch = e->epoch,
                              .collection = e->collection,

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mailbox.h"
+#include "dstream/memory_shares.h"
 #include "exec/bulk_client.h"
 #include "exec/bulk_server.h"
 #include "exec/executor.h"
@@ -37,9 +38,6 @@
 #include <unistd.h>
 
 #define CONNECT_MS 10000
-/* One part in so many is for what no budget counts: the program, its stacks, what the allocator
- * keeps. Store and tasks have half of the rest each. */
-#define UNCHARGED 8u
 
 typedef enum mail_kind {
     MAIL_MESSAGE,
@@ -547,7 +545,7 @@ static ds_status open_and_run(executor_loop *loop)
     ds_error *error = loop->error;
     char host[64];
     read_boot_id(host, sizeof host);
-    uint64_t budget_bytes = (options->memory_bytes - options->memory_bytes / UNCHARGED) / 2;
+    uint64_t budget_bytes = (uint64_t)ds_memory_of_tasks((int64_t)options->memory_bytes);
     loop->spill = ds_spill_new(options->spill_folder, options->spill_bytes);
     DS_TRY(ds_store_new_spilling(budget_bytes, loop->spill, &loop->store, error));
     DS_TRY(open_bulk(loop, options, error));

@@ -90,7 +90,7 @@ START_TEST(key_partitions_follow_the_cores)
         {"{'count':3,'cores':2}", 24},
         {"{'cores':5}", 40},
         {"{'count':0,'cores':2,'listen':'tcp://[::1]:7'}", 8},
-        {"{'count':1000,'cores':256}", 65536},
+        {"{'count':1000,'cores':256},'limits':{'memory':'1024GiB'}", 65536},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[300];
