@@ -18,7 +18,8 @@ struct ds_collection {
     pthread_mutex_t lock;
     pthread_cond_t written;
     ds_collected *first, **last;
-    int64_t charged; /* of all that were added, and are not written */
+    int64_t charged; /* of all that were added, and are not written ... */
+    int64_t writing; /* ... and of those that were taken */
     bool patient;
 };
 
@@ -48,6 +49,8 @@ static void tell_written(const ds_collected *collected)
     pthread_mutex_lock(&collection->lock);
     DS_ASSERT(collection->charged >= collected->charged);
     collection->charged -= collected->charged;
+    collection->writing -= collected->taken ? collected->charged : 0;
+    DS_ASSERT(collection->writing >= 0);
     pthread_cond_broadcast(&collection->written);
     pthread_mutex_unlock(&collection->lock);
 }
@@ -124,6 +127,14 @@ static bool add_piece(ds_collected *collected, ds_collected_bytes *bytes)
     return add_in_memory(collected, bytes) || add_in_store(collected, bytes);
 }
 
+static struct timespec end_of_patience(void)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_S;
+    return until;
+}
+
 /* Finds room for more bytes, as soon as there is some: while others are being written there may
  * be. */
 static bool find_room(ds_collected *collected, ds_collected_bytes *bytes)
@@ -133,9 +144,7 @@ static bool find_room(ds_collected *collected, ds_collected_bytes *bytes)
         return true;
     if (collection == NULL)
         return false;
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE_S;
+    const struct timespec until = end_of_patience();
     bool found = false;
     pthread_mutex_lock(&collection->lock);
     while (!(found = add_piece(collected, bytes)) && collection->patient && collection->charged > 0)
@@ -292,8 +301,26 @@ ds_collected *ds_collection_take(ds_collection *collection)
 {
     pthread_mutex_lock(&collection->lock);
     ds_collected *list = collection->first;
+    for (ds_collected *c = list; c != NULL; c = c->next) {
+        c->taken = true;
+        collection->writing += c->charged;
+    }
     collection->first = NULL;
     collection->last = &collection->first;
     pthread_mutex_unlock(&collection->lock);
     return list;
+}
+
+bool ds_collection_wait(ds_collection *collection)
+{
+    if (collection == NULL || !collection->patient)
+        return false;
+    const struct timespec until = end_of_patience();
+    pthread_mutex_lock(&collection->lock);
+    bool any = collection->writing > 0;
+    while (collection->writing > 0)
+        if (pthread_cond_timedwait(&collection->written, &collection->lock, &until) != 0)
+            break;
+    pthread_mutex_unlock(&collection->lock);
+    return any;
 }

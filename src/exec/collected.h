@@ -54,7 +54,8 @@ typedef struct ds_collected {
     ds_collected_bytes *bytes; /* by part */
     uint32_t most_parts;
     ds_collected_room room;
-    bool added;      /* to its collection */
+    bool added;      /* to its collection ... */
+    bool taken;      /* ... and taken from there */
     int64_t charged; /* to the budget */
     char *path;      /* of the file where it is */
     char why[DS_ERROR_TEXT];
@@ -91,5 +92,8 @@ void ds_collection_free(ds_collection *collection); /* with what is in it */
 void ds_collection_add(ds_collection *collection, ds_collected *collected);
 /* All that were added, in order, for the caller to free; NULL: none. */
 ds_collected *ds_collection_take(ds_collection *collection);
+/* Waits, but not for ever, until what was taken and has memory of the budget is written. False:
+ * there is nothing to wait for. collection may be NULL. */
+bool ds_collection_wait(ds_collection *collection);
 
 #endif

@@ -108,4 +108,59 @@ START_TEST(an_end_with_tasks_that_wait)
 }
 END_TEST
 
-UNIT_MAIN("task_pool", every_task_is_run_once, an_end_with_tasks_that_wait)
+/* ---- little memory ---- */
+
+#define LARGE_ROWS 30000u
+#define LARGE_TASKS 24u
+
+/* Runs large tasks in so much memory (0: any); returns how many found none. */
+static uint32_t run_large(int64_t limit_bytes, uint32_t threads, int64_t *peak)
+{
+    engine e;
+    uint32_t n_failed = 0, n = 0;
+    open_rate(&e);
+    e.budget.limit_bytes = limit_bytes;
+    ds_task_pool *pool = ds_task_pool_start(threads, on_done, mailbox);
+    for (uint32_t i = 0; i < LARGE_TASKS; i++) {
+        ds_input input = {.kind = DS_INPUT_RATE, .from = 0, .to = LARGE_ROWS, .path = ""};
+        ds_task task = {.batch_ms = 1000, .partition = i, .inputs = &input, .n_inputs = 1};
+        ds_task_pool_add(pool, &e.env, &task);
+    }
+    while (n < LARGE_TASKS)
+        for (ds_mail *items = ds_mailbox_take(mailbox, INT64_MAX); items != NULL; n++) {
+            letter *l = (letter *)items;
+            items = items->next;
+            const ds_task_result *result = ds_task_done_result(l->done);
+            ck_assert(result->status == DS_OK || result->status == DS_ERR_NO_MEMORY);
+            n_failed += result->status != DS_OK;
+            ck_assert(result->status != DS_OK || result->rows_in == LARGE_ROWS);
+            ds_task_done_free(l->done);
+            free(l);
+        }
+    ds_task_pool_stop(pool);
+    *peak = ds_budget_recent_peak(&e.budget);
+    ck_assert_int_eq(e.budget.used_bytes, 0);
+    close_rate(&e);
+    return n_failed;
+}
+
+START_TEST(who_finds_no_memory_has_a_turn_alone)
+{
+    int64_t one, peak;
+    ck_assert_uint_eq(run_large(0, 1, &one), 0);
+    for (uint32_t threads = 2; threads <= 5; threads++)
+        ck_assert_uint_eq(run_large(one + one / 4, threads, &peak), 0);
+}
+END_TEST
+
+START_TEST(what_finds_none_alone_fails)
+{
+    int64_t one, peak;
+    ck_assert_uint_eq(run_large(0, 1, &one), 0);
+    for (uint32_t threads = 1; threads <= 3; threads++)
+        ck_assert_uint_eq(run_large(one / 3, threads, &peak), LARGE_TASKS);
+}
+END_TEST
+
+UNIT_MAIN("task_pool", every_task_is_run_once, an_end_with_tasks_that_wait,
+          who_finds_no_memory_has_a_turn_alone, what_finds_none_alone_fails)
