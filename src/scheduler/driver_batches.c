@@ -251,6 +251,8 @@ void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
         return;
     }
     report_progress(d, batch);
+    if (batch->rows_in > 0)
+        d->n_short = 0;
     ds_driver_note_rates(d, batch);
     ds_driver_appends_done(d, batch);
     bool retained = ds_driver_retains(d, batch);
@@ -266,18 +268,29 @@ void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
     ds_driver_drop_marks(d, &marks);
 }
 
+/* Some batches cannot be given up. What is kept would lack one that was committed before, and its
+ * outputs are there. And where one after the other finds no memory, those that come would not
+ * either: the app ends, before it has thrown all its input away. */
+static bool ends_with(ds_driver *d, const ds_batch *batch, ds_status status, const char *why)
+{
+    char text[DS_ERROR_TEXT], at[DS_CLOCK_TEXT];
+    if (!batch->muted && (status != DS_ERR_NO_MEMORY || ++d->n_short < DS_SHORT_BATCHES))
+        return false;
+    ds_clock_text(batch->time_ms, at);
+    if (batch->muted)
+        snprintf(text, sizeof text, "batch %s cannot be applied again: %s", at, why);
+    else
+        snprintf(text, sizeof text, "batch %s, too, as those before it, found no memory: %s", at,
+                 why);
+    ds_driver_end(d, status, text);
+    return true;
+}
+
 void ds_driver_fail_batch(ds_driver *d, ds_batch *batch, ds_status status, const char *why)
 {
     DS_ASSERT(status != DS_OK && batch->state != DS_BATCH_COMMITTING);
-    if (batch->state == DS_BATCH_FAILED)
+    if (batch->state == DS_BATCH_FAILED || ends_with(d, batch, status, why))
         return;
-    if (batch->muted) { /* what is kept would lack it, and its outputs are there */
-        char text[DS_ERROR_TEXT], at[DS_CLOCK_TEXT];
-        snprintf(text, sizeof text, "batch %s cannot be applied again: %s",
-                 ds_clock_text(batch->time_ms, at), why);
-        ds_driver_end(d, status, text);
-        return;
-    }
     batch->state = DS_BATCH_FAILED;
     if (batch->saves && batch->time_ms == d->save.batch_ms)
         ds_driver_fail_save(d, "its batch was given up");

@@ -13,6 +13,7 @@
 #include "scheduler/retained.h"
 #include "scheduler/tables.h"
 
+#define DS_SHORT_BATCHES 3u                /* in a row that find no memory: the app ends */
 #define DS_QUEUED_BATCHES 4u               /* ticks wait while so many batches are not committed */
 #define DS_START_WAIT_US INT64_C(10000000) /* for all executors; then one is enough */
 #define DS_SILENT_US INT64_C(60000000)     /* one that starts, and says nothing, is lost */
@@ -130,6 +131,7 @@ struct ds_driver {
     uint64_t last_load; /* id of the newest load of one */
 
     int64_t zero_ms, last_ms; /* the newest batch time that was passed */
+    uint32_t n_short;         /* batches in a row that found no memory, and were given up */
     int64_t last_input_ms;    /* the newest batch that was given rows, or DS_NO_BATCH */
     ds_copies copies;         /* of tasks */
     int64_t copies_due_us;    /* when it is looked for slow tasks */

@@ -395,6 +395,36 @@ START_TEST(memory_is_waited_for)
 }
 END_TEST
 
+/* Fails the task that was sent last as often as a batch has attempts. */
+static void find_no_memory(driver_kit *k)
+{
+    for (uint32_t i = 0; i < 4 && !k->ended; i++) {
+        kit_fail(k, kit_last(k, DS_MSG_TASKS), DS_ERR_NO_MEMORY);
+        kit_wait_ms(k, 200 << i);
+    }
+}
+
+/* One batch after the other that finds no memory: the app ends, before all of its input is gone. */
+START_TEST(input_is_not_raced_through)
+{
+    driver_kit k;
+    open_files(&k, ONE);
+    kit_start(&k);
+    kit_join(&k, 1);
+    find_no_memory(&k);
+    find_no_memory(&k);
+    ck_assert(!k.ended);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, 2);
+    ck_assert_int_eq(kit_last(&k, DS_MSG_TASKS)->task.batch_ms, 3000);
+    find_no_memory(&k);
+    ck_assert(k.ended);
+    ck_assert_int_eq(k.status, DS_ERR_NO_MEMORY);
+    ck_assert_ptr_nonnull(strstr(k.message, "found no memory: so"));
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, 2); /* a restart has it again */
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(a_failed_task_goes_elsewhere)
 {
     driver_kit k;
@@ -848,10 +878,10 @@ UNIT_MAIN("driver_life", it_waits_for_all_executors, after_a_while_one_is_enough
           executors_that_never_start, a_plan_that_does_not_compile_there, who_is_rejected,
           executors_from_outside, messages_that_mean_nothing, tasks_with_many_inputs,
           lost_before_it_is_ready, tasks_of_a_lost_executor_run_again, a_task_that_loses_executors,
-          stores_of_lost_executors_are_held, memory_is_waited_for, a_failed_task_goes_elsewhere,
-          a_full_disk_is_waited_for, bad_data_ends_the_app, outputs_that_do_not_fit,
-          outputs_for_no_input, a_stage_with_too_many_inputs, a_batch_given_up_waits_for_its_tasks,
-          a_batch_given_up_does_not_wait_for_the_lost, partitions_have_owners,
-          a_replacement_has_its_part, a_partition_that_is_not_there,
+          stores_of_lost_executors_are_held, memory_is_waited_for, input_is_not_raced_through,
+          a_failed_task_goes_elsewhere, a_full_disk_is_waited_for, bad_data_ends_the_app,
+          outputs_that_do_not_fit, outputs_for_no_input, a_stage_with_too_many_inputs,
+          a_batch_given_up_waits_for_its_tasks, a_batch_given_up_does_not_wait_for_the_lost,
+          partitions_have_owners, a_replacement_has_its_part, a_partition_that_is_not_there,
           a_commit_that_fails_is_tried_again, batches_of_the_driver_before,
           lists_keep_their_batches)
