@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -162,6 +163,18 @@ static void cut_back(ds_block_log *log, uint64_t length)
     log->length = length;
 }
 
+/* What is written to a file that somebody removed is not to be found again. */
+static ds_status check_name(const ds_block_log *log, ds_error *error)
+{
+    struct stat st;
+    if (fstat(log->fd, &st) != 0)
+        return failed(log, "look at", error);
+    if (st.st_nlink > 0)
+        return DS_OK;
+    errno = ENOENT;
+    return failed(log, "go on in", error);
+}
+
 static ds_status sync_segment(ds_block_log *log, ds_error *error)
 {
     if (log->fd < 0 || log->synced == log->length)
@@ -170,6 +183,8 @@ static ds_status sync_segment(ds_block_log *log, ds_error *error)
     ds_status status = fdatasync(log->fd) == 0 ? DS_OK : failed(log, "sync", error);
     if (status == DS_OK && !log->named)
         status = ds_sync_folder(log->folder, error);
+    if (status == DS_OK)
+        status = check_name(log, error);
     DS_INJECT("log.synced");
     if (status == DS_OK) {
         log->named = true;

@@ -554,6 +554,31 @@ START_TEST(a_segment_that_is_not_there)
 }
 END_TEST
 
+/* Nothing is durable in a file without a name: it is written to another one. */
+START_TEST(a_segment_that_is_removed_while_it_is_written)
+{
+    scratch_dir d;
+    scratch_open(&d);
+    ds_error error;
+    char name[DS_LOG_NAME];
+    ds_block_log *log = ds_block_log_new(d.path, 1, LARGE);
+    ds_block block = put(log, 1, 10);
+    sync_log(log);
+    ds_log_place_name(name, &block.log);
+    ck_assert_int_eq(remove(scratch_path(&d, name)), 0);
+    sync_log(log); /* nothing was written since */
+    put(log, 2, 20);
+    ck_assert_int_eq(ds_block_log_sync(log, &error), DS_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(error.message, name));
+    block = put(log, 2, 20);
+    sync_log(log);
+    ck_assert_uint_eq(block.log.segment, 2);
+    check_found(&d, &nowhere, &block, 1);
+    ds_block_log_free(log);
+    scratch_close(&d);
+}
+END_TEST
+
 /* ---- writers that live ---- */
 
 START_TEST(a_living_writer_is_waited_for)
@@ -586,4 +611,5 @@ UNIT_MAIN("block_log", names_of_segments, places_are_ordered, what_is_written_is
           receivers_come_in_their_order, cut_at_every_byte, another_byte_anywhere,
           what_stands_behind_damage, a_record_belongs_to_its_segment, places_that_are_none,
           a_full_disk_at_every_byte, the_later_copy_counts, one_copy_is_enough,
-          a_segment_that_is_not_there, a_living_writer_is_waited_for)
+          a_segment_that_is_not_there, a_segment_that_is_removed_while_it_is_written,
+          a_living_writer_is_waited_for)
