@@ -140,6 +140,18 @@ static ds_status check_recovered(const ds_recovered *recovered, const ds_plan *p
     return ds_recovered_check_kept(recovered, plan, dir, error);
 }
 
+static void warn_unlogged(const ds_recovered *recovered, const ds_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->app->n_sources; i++) {
+        ds_loss loss = ds_recovered_unlogged(recovered, plan, i);
+        if (loss.blocks > 0)
+            fprintf(stderr,
+                    "source %s: %" PRIu64 " blocks, %" PRIu64 " records that batches need again "
+                    "were in no log (\"log\": false); a restart goes on without them\n",
+                    plan->app->sources[i].name, loss.blocks, loss.records);
+    }
+}
+
 /* Would the app go on from there? */
 static ds_status try_plan(const ds_plan *plan, const char *dir, ds_error *error)
 {
@@ -150,8 +162,10 @@ static ds_status try_plan(const ds_plan *plan, const char *dir, ds_error *error)
         status = ds_metadata_peek(dir, plan, &recovered, error);
     if (status == DS_OK)
         status = check_recovered(recovered, plan, dir, error);
-    if (status == DS_OK)
+    if (status == DS_OK) {
         ds_logs_warn(dir, &view);
+        warn_unlogged(recovered, plan);
+    }
     ds_recovered_free(recovered);
     ds_checkpoint_view_fini(&view);
     return status;

@@ -8,9 +8,11 @@
  * others run as if nothing had happened.
  */
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "scheduler/driver_state.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -144,6 +146,31 @@ static void find_logged(const ds_driver *d, ds_batch *batch, const ds_allotment 
                 ds_input_log_path(batch->arena, folder, &allotment->inputs[i].log);
 }
 
+/* What was received without a log went with the driver before this one. */
+static void drop_unlogged(ds_driver *d, const ds_batch *batch, ds_allotment *allotment)
+{
+    ds_loss loss = {0};
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < allotment->n_inputs; i++) {
+        const ds_input *input = &allotment->inputs[i];
+        if (input->kind == DS_INPUT_BLOCK)
+            ds_loss_add(&loss, &(ds_loss){1, input->to - input->from, input->ref.length});
+        else
+            allotment->inputs[kept++] = *input;
+    }
+    allotment->n_inputs = kept;
+    if (loss.blocks == 0)
+        return;
+    char time[DS_CLOCK_TEXT];
+    ds_driver_count_loss(d, DS_LOST_UNLOGGED, &loss, 0);
+    ds_log_error("source %s: %" PRIu64 " received records (%" PRIu64 " blocks, %" PRIu64
+                 " bytes) of batch %s were in no log (\"log\": false), and went with the driver "
+                 "before this one: the batch runs again without them%s",
+                 d->plan->app->sources[allotment->source].name, loss.records, loss.blocks,
+                 loss.bytes, ds_clock_text(batch->time_ms, time),
+                 batch->muted && batch->replays ? ", and windows and state lack them" : "");
+}
+
 static bool prints(const ds_plan *plan)
 {
     for (uint32_t i = 0; i < plan->n_sinks; i++)
@@ -187,6 +214,8 @@ static void recover_batch(ds_driver *d, const ds_recovered_batch *recovered)
         ds_driver_add_batch(d, batch);
         return;
     }
+    for (uint32_t i = 0; i < batch->n_allotments; i++)
+        drop_unlogged(d, batch, &batch->allotments[i]);
     batch->unsettled = d->n_tables > 0;
     if (!batch->unsettled)
         ds_batch_make_stages(batch, d->plan, (uint64_t)d->plan->app->limits_block);

@@ -34,7 +34,7 @@ typedef struct ds_recovered_batch {
     uint32_t n_allotments;
     ds_batch_table *tables;
     uint32_t n_tables;
-    bool has_blocks; /* received bytes belong to it that are not in the log: they are gone */
+    bool has_blocks; /* received bytes belong to it that are in no log: they are gone */
     bool prepared;   /* its files only have to be put in place */
     bool committed;  /* they are; it only has to be applied to what is kept */
     ds_commit commit;
@@ -95,6 +95,13 @@ void ds_recovered_free(ds_recovered *recovered);
 
 /* Says that the checkpoint in dir cannot be continued, why, and how to start anew: DS_ERR_APP. */
 ds_status ds_recovered_refuse(const char *dir, const char *why, ds_error *error);
+
+/* Whether a batch has to run again, be it only for what the plan keeps. */
+bool ds_recovered_runs(const ds_recovered_batch *batch, const ds_plan *plan);
+
+/* What batches that have to run again were given of a source of the plan and is in no log, so that
+ * they run without it. */
+ds_loss ds_recovered_unlogged(const ds_recovered *recovered, const ds_plan *plan, uint32_t source);
 
 /* Whether the plan can go on from there. DS_ERR_APP with the reason, and what to do. */
 ds_status ds_recovered_check(const ds_recovered *recovered, const ds_plan *plan, const char *dir,

@@ -94,14 +94,12 @@ static bool read_place(const json_t *object, ds_log_place *place)
            ds_journal_number(object, "log_offset", &place->offset);
 }
 
-/* A received block that is in the log. Its path is that of the driver's log folder (driver.c). */
-static bool read_logged(const json_t *object, ds_input *input)
+/* A received block. If it is in the log its path is that of the driver's log folder (driver.c). */
+static bool read_block(const json_t *object, ds_input *input)
 {
     uint64_t records = 0, header = 0;
-    input->kind = DS_INPUT_LOG;
     ds_journal_number(object, "header", &header);
-    if (!read_place(object, &input->log) ||
-        !ds_journal_number(object, "length", &input->ref.length) ||
+    if (!ds_journal_number(object, "length", &input->ref.length) ||
         !ds_journal_number(object, "first_record", &input->position) ||
         !ds_journal_number(object, "records", &records) || header > input->ref.length ||
         header > UINT32_MAX || records > input->ref.length)
@@ -138,11 +136,13 @@ static bool read_input(ds_arena *arena, const json_t *object, ds_input *input, b
         input->to = input->from + 1;
         return fine;
     }
-    if (json_object_get(object, "log") != NULL)
-        return read_logged(object, input);
+    if (json_object_get(object, "log") != NULL) {
+        input->kind = DS_INPUT_LOG;
+        return read_place(object, &input->log) && read_block(object, input);
+    }
     input->kind = DS_INPUT_BLOCK;
     *has_blocks = true;
-    return json_object_get(object, "executor") != NULL;
+    return json_object_get(object, "executor") != NULL && read_block(object, input);
 }
 
 static int source_index(const ds_plan *plan, const char *name)

@@ -125,19 +125,36 @@ static ds_status check_times(const checking *c)
     return DS_OK;
 }
 
-/* Received records that are in no log are gone. */
-static ds_status check_blocks(const checking *c)
+/* ---- what is gone ---- */
+
+static ds_loss loss_of(const ds_allotment *allotment)
 {
-    for (uint32_t i = 0; i < c->recovered->n_batches; i++) {
-        const ds_recovered_batch *batch = &c->recovered->batches[i];
-        bool runs = c->keeps || !(batch->prepared || batch->committed);
-        if (batch->has_blocks && runs)
-            return refuse(c,
-                          "batch %" PRId64 " has to run again and holds received records that "
-                          "were not in a log (\"log\": false)",
-                          batch->time_ms);
+    ds_loss loss = {0};
+    for (uint32_t i = 0; i < allotment->n_inputs; i++) {
+        const ds_input *input = &allotment->inputs[i];
+        if (input->kind == DS_INPUT_BLOCK)
+            ds_loss_add(&loss, &(ds_loss){1, input->to - input->from, input->ref.length});
     }
-    return DS_OK;
+    return loss;
+}
+
+bool ds_recovered_runs(const ds_recovered_batch *batch, const ds_plan *plan)
+{
+    return plan->has_windows || plan->has_state || !(batch->prepared || batch->committed);
+}
+
+ds_loss ds_recovered_unlogged(const ds_recovered *recovered, const ds_plan *plan, uint32_t source)
+{
+    ds_loss loss = {0};
+    for (uint32_t b = 0; b < recovered->n_batches; b++) {
+        const ds_recovered_batch *batch = &recovered->batches[b];
+        for (uint32_t a = 0; a < batch->n_allotments && ds_recovered_runs(batch, plan); a++) {
+            ds_loss more = loss_of(&batch->allotments[a]);
+            if (batch->allotments[a].source == source)
+                ds_loss_add(&loss, &more);
+        }
+    }
+    return loss;
 }
 
 /* ---- the log ---- */
@@ -238,7 +255,6 @@ ds_status ds_recovered_check(const ds_recovered *recovered, const ds_plan *plan,
         return refuse(&c, "it belongs to the app \"%.100s\"", recovered->app);
     DS_TRY(check_format(&c));
     DS_TRY(check_times(&c));
-    DS_TRY(check_blocks(&c));
     DS_TRY(check_logs(&c));
     DS_TRY(check_partitions(&c));
     DS_TRY(check_interval(&c));

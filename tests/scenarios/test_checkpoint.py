@@ -267,20 +267,6 @@ class Refused(Checkpoint):
         self.refuse(self.files_app(executors={"key_partitions": 16}), words=("8", "16"))
         self.finish_app(self.files_app(executors={"key_partitions": 8}))
 
-    def test_received_records_without_a_log(self):
-        port = self.free_port()
-        app = self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port, "log": False}},
-                       {"x": {"from": "in"}},
-                       {"out": {"from": "x", "type": "file", "dir": "out"}},
-                       checkpoint={"dir": "state"})
-        run = self.start(app)
-        run.until_log("listening")
-        self.write("out", "in the way")
-        self.send(port, "word\n")
-        run.until_log("Not a directory")
-        run.kill()
-        self.refuse(app, words=("received",))
-
     def test_in_use(self):
         os.mkdir(self.path("in"))
         app = self.files_app()

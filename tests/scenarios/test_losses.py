@@ -105,6 +105,42 @@ class Losses(Scenario):
         shutil.rmtree(self.path("state/log"))
         self.check_missing(app, port, 2, 3, 6)
 
+    def test_windows_and_state_without_a_log(self):
+        # Whoever does without it may lose what is received: not the app.
+        app, port = self.killed("a\n", "b\nc\n", log=False)
+        compat = self.command("checkpoint", "compat", app, "state")
+        self.assertIn("2 blocks, 3 records that batches need again were in no log", compat.err())
+        self.assertIn("can go on", compat.out())
+        run = self.go_on(app, port, 1)
+        self.assertLost(run, 2, 3, 6)
+        self.assertIn("windows and state lack them", run.log())
+        self.assertIn("3 received records (2 blocks, 6 bytes) were lost with the driver before",
+                      run.log())
+
+    def test_a_batch_without_a_log(self):
+        port = self.free_port()
+        app = self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port, "log": False}},
+                       {"x": {"from": "in"}},
+                       {"out": {"from": "x", "type": "file", "dir": "out"}},
+                       checkpoint={"dir": "state"})
+        run = self.start(app)
+        run.until_log("listening")
+        self.write("out", "in the way")
+        self.send(port, "word\n")
+        run.until_log("Not a directory")
+        run.kill()
+        os.remove(self.path("out"))
+        self.assertIn("1 records that batches need again were in no log",
+                      self.command("checkpoint", "compat", app, "state").err())
+        run = self.start(app)
+        run.until_log("the batch runs again without them")
+        run.until_log("listening")
+        self.send(port, "more\n")
+        run.until(lambda: os.path.isdir(self.path("out")) and self.collect_rows(), "it goes on")
+        run.stop()
+        self.assertRows(self.collect_rows(), [{"line": "more"}])
+        self.assertLost(run, 1, 1, 5)
+
 
 if __name__ == "__main__":
     scenario.main()

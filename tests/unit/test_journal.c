@@ -622,16 +622,23 @@ START_TEST(received_records_are_gone)
     journal_kit k;
     journal_open(&k, JOURNAL_APP("x", ""));
     ds_batch *batch = journal_batch(&k, 2000);
-    journal_allot(batch, JOURNAL_S, (ds_input){.kind = DS_INPUT_BLOCK, .ref = {1, 0, 9}});
+    const ds_input block = {.kind = DS_INPUT_BLOCK, .ref = {1, 0, 9}, .from = 3, .to = 7};
+    journal_allot(batch, JOURNAL_S, block);
     journal_commit(batch, 1);
     journal_whole(&k);
     journal_read(&k);
-    check_refusal(&k, JOURNAL_APP("x", ""), "holds received records");
+    check_refusal(&k, JOURNAL_APP("x", ""), NULL); /* it runs without them */
+    ds_loss loss = ds_recovered_unlogged(k.recovered, k.plan, JOURNAL_S);
+    ck_assert_uint_eq(loss.blocks, 1);
+    ck_assert_uint_eq(loss.records, 4);
+    ck_assert_uint_eq(loss.bytes, 9);
+    ck_assert_uint_eq(ds_recovered_unlogged(k.recovered, k.plan, JOURNAL_F).blocks, 0);
     k.text.length = 0;
     batch->state = DS_BATCH_PREPARED; /* its outputs only have to be put in place */
     journal_whole(&k);
     journal_read(&k);
     check_refusal(&k, JOURNAL_APP("x", ""), NULL);
+    ck_assert_uint_eq(ds_recovered_unlogged(k.recovered, k.plan, JOURNAL_S).blocks, 0);
     journal_close(&k);
 }
 END_TEST
