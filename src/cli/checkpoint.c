@@ -7,6 +7,7 @@
 #include "scheduler/journal.h"
 #include "scheduler/kept_check.h"
 #include "scheduler/metadata.h"
+#include "scheduler/recovered_sources.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -140,6 +141,12 @@ static ds_status check_recovered(const ds_recovered *recovered, const ds_plan *p
     return ds_recovered_check_kept(recovered, plan, dir, error);
 }
 
+static void warn(void *arg, const char *text)
+{
+    (void)arg;
+    fprintf(stderr, "%s\n", text);
+}
+
 static void warn_unlogged(const ds_recovered *recovered, const ds_plan *plan)
 {
     for (uint32_t i = 0; i < plan->app->n_sources; i++) {
@@ -165,6 +172,7 @@ static ds_status try_plan(const ds_plan *plan, const char *dir, ds_error *error)
     if (status == DS_OK) {
         ds_logs_warn(dir, &view);
         warn_unlogged(recovered, plan);
+        ds_recovered_tell_sources(recovered, plan, warn, NULL);
     }
     ds_recovered_free(recovered);
     ds_checkpoint_view_fini(&view);

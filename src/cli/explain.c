@@ -38,15 +38,6 @@ static void print_schema(const ds_schema *schema)
 
 /* ---- streams ---- */
 
-static const char *source_kind(const ds_app_source *source)
-{
-    static const char *const names[] = {
-        [DS_SOURCE_SOCKET] = "socket", [DS_SOURCE_FILES] = "files", [DS_SOURCE_STDIN] = "stdin",
-        [DS_SOURCE_RATE] = "rate",     [DS_SOURCE_QUEUE] = "queue", [DS_SOURCE_TABLE] = "table",
-        [DS_SOURCE_TAIL] = "tail"};
-    return names[source->type];
-}
-
 static bool is_cached(const ds_app *app, const char *name)
 {
     for (uint32_t i = 0; i < app->n_streams; i++)
@@ -116,7 +107,7 @@ static void print_root(const ds_node *node)
     char size[32], slide[32];
     switch (node->kind) {
     case DS_NODE_SOURCE: {
-        printf("read source %s (%s): ", node->stream, source_kind(node->source));
+        printf("read source %s (%s): ", node->stream, ds_source_type_name(node->source->type));
         bool first = true;
         for (uint32_t c = 0; c < node->schema.n_fields; c++) {
             if (!node->wanted[c])

@@ -21,6 +21,10 @@ typedef enum ds_source_type {
     DS_SOURCE_TABLE,
     DS_SOURCE_TAIL,
 } ds_source_type;
+
+/* As the app file has it. */
+const char *ds_source_type_name(ds_source_type type);
+
 typedef enum ds_on_error {
     DS_ON_ERROR_SKIP,
     DS_ON_ERROR_FAIL,

@@ -53,6 +53,11 @@ static const ds_choice source_types[] = {
     [DS_SOURCE_TAIL] = {.name = "tail", .doc = "files that grow, through rotation"},
     {.name = NULL},
 };
+const char *ds_source_type_name(ds_source_type type)
+{
+    return source_types[type].name;
+}
+
 static const ds_choice starts[] = {
     {.name = "beginning", .doc = "all that is in the files"},
     {.name = "end", .doc = "what is added from now on"},

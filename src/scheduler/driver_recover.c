@@ -11,18 +11,19 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "scheduler/driver_state.h"
+#include "scheduler/recovered_sources.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-static void recover_source(ds_driver *d, ds_intake *intake, const ds_recovered_source *source)
+static void recover_source(ds_intake *intake, const ds_recovered_source *source)
 {
+    if (!ds_recovered_fits(source, intake->source))
+        return;
     intake->next = source->next;
     intake->records = source->records;
     intake->log_taken = intake->log_end = source->log;
-    if (source->log.receiver_id > d->next_receiver) /* its segments may be gone */
-        d->next_receiver = source->log.receiver_id;
     intake->ever_listed = intake->tail.seen = source->listed;
     for (uint32_t f = 0; f < source->tail.n; f++)
         ds_tail_files_recover(&intake->tail, &source->tail.files[f]);
@@ -31,12 +32,23 @@ static void recover_source(ds_driver *d, ds_intake *intake, const ds_recovered_s
                         source->files[f].taken);
 }
 
+static void warn(void *arg, const char *text)
+{
+    (void)arg;
+    ds_log_warn("%s", text);
+}
+
 static void recover_sources(ds_driver *d, const ds_recovered *recovered)
 {
-    for (uint32_t i = 0; i < recovered->n_sources; i++)
+    ds_recovered_tell_sources(recovered, d->plan, warn, NULL);
+    for (uint32_t i = 0; i < recovered->n_sources; i++) {
+        /* Its segments may be gone, or belong to a source that comes back. */
+        if (recovered->sources[i].log.receiver_id > d->next_receiver)
+            d->next_receiver = recovered->sources[i].log.receiver_id;
         for (uint32_t k = 0; k < d->n_intakes; k++)
             if (strcmp(d->intakes[k].source->name, recovered->sources[i].name) == 0)
-                recover_source(d, &d->intakes[k], &recovered->sources[i]);
+                recover_source(&d->intakes[k], &recovered->sources[i]);
+    }
 }
 
 /* The n-th list of a queue is the n-th batch, and one that was empty may have left no trace. */

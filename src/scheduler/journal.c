@@ -288,6 +288,7 @@ static json_t *tail_json(const ds_tail_files *tail)
 static json_t *source_json(const ds_intake *intake)
 {
     json_t *object = json_object();
+    set(object, "type", json_string(ds_source_type_name(intake->source->type)));
     if (intake->source->type == DS_SOURCE_TABLE)
         set(object, "version", json_integer((json_int_t)intake->next));
     else if (intake->source->batches != NULL || intake->source->type == DS_SOURCE_RATE)

@@ -42,6 +42,7 @@ typedef struct ds_recovered_batch {
 
 typedef struct ds_recovered_source {
     const char *name;
+    const char *type;    /* as the app file had it; NULL: not known */
     ds_seen_file *files; /* sorted by name; size 0: not known */
     size_t n_files, files_capacity;
     bool listed;        /* what was there at the very first start is among the files */

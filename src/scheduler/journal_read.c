@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "scheduler/journal_lines.h"
+#include "scheduler/recovered_sources.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -110,7 +111,7 @@ static bool read_block(const json_t *object, ds_input *input)
     return true;
 }
 
-static bool read_input(ds_arena *arena, const json_t *object, ds_input *input, bool *has_blocks)
+static bool read_input(ds_arena *arena, const json_t *object, ds_input *input)
 {
     *input = (ds_input){.path = ""};
     if (json_object_get(object, "file") != NULL) {
@@ -141,7 +142,6 @@ static bool read_input(ds_arena *arena, const json_t *object, ds_input *input, b
         return read_place(object, &input->log) && read_block(object, input);
     }
     input->kind = DS_INPUT_BLOCK;
-    *has_blocks = true;
     return json_object_get(object, "executor") != NULL && read_block(object, input);
 }
 
@@ -158,6 +158,26 @@ static bool is_table(const ds_plan *plan, int source)
     return plan->app->sources[source].type == DS_SOURCE_TABLE;
 }
 
+/* Inputs of one source; those that one of another type had are left out. */
+static bool read_inputs(ds_arena *arena, const ds_app_source *source, json_t *inputs,
+                        ds_allotment *allotment, bool *has_blocks)
+{
+    allotment->inputs = DS_ARENA_ARRAY(arena, ds_input, json_array_size(inputs) + 1);
+    size_t i;
+    json_t *object;
+    json_array_foreach(inputs, i, object)
+    {
+        ds_input *input = &allotment->inputs[allotment->n_inputs];
+        if (!read_input(arena, object, input))
+            return false;
+        if (!ds_source_gives(source, (ds_input_kind)input->kind))
+            continue;
+        allotment->n_inputs++;
+        *has_blocks = *has_blocks || input->kind == DS_INPUT_BLOCK;
+    }
+    return true;
+}
+
 /* Sources that the app has no more are left out. */
 static bool read_allotments(ds_arena *arena, const ds_plan *plan, json_t *sources,
                             ds_recovered_batch *batch)
@@ -172,15 +192,8 @@ static bool read_allotments(ds_arena *arena, const ds_plan *plan, json_t *source
             continue;
         ds_allotment *allotment = &batch->allotments[batch->n_allotments++];
         allotment->source = (uint32_t)index;
-        allotment->inputs = DS_ARENA_ARRAY(arena, ds_input, json_array_size(inputs) + 1);
-        size_t i;
-        json_t *input;
-        json_array_foreach(inputs, i, input)
-        {
-            if (!read_input(arena, input, &allotment->inputs[allotment->n_inputs++],
-                            &batch->has_blocks))
-                return false;
-        }
+        if (!read_inputs(arena, &plan->app->sources[index], inputs, allotment, &batch->has_blocks))
+            return false;
     }
     return true;
 }
@@ -322,6 +335,7 @@ static bool read_sources(ds_recovered *recovered, json_t *sources)
     {
         ds_recovered_source *source = &recovered->sources[recovered->n_sources++];
         source->name = ds_arena_strdup(recovered->arena, name);
+        source->type = get_text(recovered->arena, object, "type");
         ds_journal_number(object, "next", &source->next);
         ds_journal_number(object, "version", &source->next); /* of a table */
         ds_journal_number(object, "records", &source->records);
@@ -509,8 +523,7 @@ static void merge_files(ds_recovered_source *source)
 static void note_tail(ds_recovered *recovered, ds_recovered_source *source, const json_t *object)
 {
     ds_input input;
-    bool has_blocks;
-    if (!read_input(recovered->arena, object, &input, &has_blocks))
+    if (!read_input(recovered->arena, object, &input))
         return; /* the record as a whole was read before: it is fine */
     bool cut = input.to == input.tail.stop;
     ds_tail_file file = {.number = input.tail.number,

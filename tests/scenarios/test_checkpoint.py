@@ -267,6 +267,38 @@ class Refused(Checkpoint):
         self.refuse(self.files_app(executors={"key_partitions": 16}), words=("8", "16"))
         self.finish_app(self.files_app(executors={"key_partitions": 8}))
 
+    def two_sources(self, **sources):
+        return self.app(sources, {"all": {"from": list(sources)}},
+                        {"rows": {"from": "all", "type": "file", "dir": "rows"}},
+                        checkpoint={"dir": "state"})
+
+    def test_sources_come_and_go(self):
+        # Nothing is refused, and what begins anew for that is told: before, and by the run.
+        one, two = {"type": "files", "dir": "in"}, {"type": "files", "dir": "in2"}
+        tail = {"type": "tail", "path": "in2/*"}
+        self.write("in/a", "a\n")
+        self.write("in2/b", "b\n")
+        steps = [({"one": one, "two": two}, None, ["a", "b"]),
+                 ({"one": one}, "source two: the app has it no more", []),
+                 ({"one": one, "two": two}, "source two: the checkpoint does not know it", ["b"]),
+                 ({"one": one, "two": two}, None, []),
+                 ({"one": one, "two": tail},
+                  "source two: it was of type files, and now is of type tail", ["b"])]
+        lines = []
+        for i, (sources, told, added) in enumerate(steps):
+            app = self.two_sources(**sources)
+            if i > 0:
+                compat = self.command("checkpoint", "compat", app, "state")
+                self.assertIn("can go on", compat.out())
+                self.assertIn(told or "", compat.err())
+                self.assertEqual(compat.err().count("source "), 1 if told else 0)
+            run = self.run_now(app)
+            self.assertIn(told or "", run.log())
+            self.assertEqual(run.log().count("warn"), 1 if told else 0)
+            lines += added
+            self.assertEqual(sorted(row["line"] for row in self.collect_rows("rows")),
+                             sorted(lines))
+
     def test_in_use(self):
         os.mkdir(self.path("in"))
         app = self.files_app()

@@ -1,4 +1,6 @@
 /* The checkpoint's journal: round trips, what a crash or a flipped bit leaves of it, refusals. */
+#include "scheduler/recovered_sources.h"
+
 #include "unit/journal_kit.h"
 
 #include <xxhash.h>
@@ -486,6 +488,61 @@ START_TEST(sources_that_are_gone)
 }
 END_TEST
 
+/* What one of another type gave, and where it was, is not for it. */
+START_TEST(sources_of_another_type)
+{
+    journal_kit k;
+    journal_open(&k, JOURNAL_APP("x", ""));
+    add_line(&k, WHOLE ",'sources':{'q':{'type':'rate','next':6},'f':{'type':'files'}},'batches':"
+                       "[{'batch_ms':2000,'sources':{'q':[{'first_row':0,'end_row':6,'time_us':0},"
+                       "{'list':5}],'f':[{'list':1},{'executor':1,'length':2,'first_record':0,"
+                       "'records':1}]}}]}");
+    journal_read(&k);
+    ck_assert_ptr_null(k.recovered->warning);
+    const ds_recovered_batch *batch = &k.recovered->batches[0];
+    for (uint32_t i = 0; i < batch->n_allotments; i++) {
+        const ds_allotment *allotment = &batch->allotments[i];
+        ck_assert_uint_eq(allotment->n_inputs, allotment->source == JOURNAL_Q);
+    }
+    ck_assert(!batch->has_blocks);
+    const ds_app_source *sources = k.plan->app->sources;
+    ck_assert(!ds_recovered_fits(journal_source(&k, "q"), &sources[JOURNAL_Q]));
+    ck_assert(ds_recovered_fits(journal_source(&k, "f"), &sources[JOURNAL_F]));
+    const ds_recovered_source unknown = {.name = "q"}, received = {.name = "s", .type = "stdin"};
+    ck_assert(ds_recovered_fits(&unknown, &sources[JOURNAL_Q]));
+    ck_assert(ds_recovered_fits(&received, &sources[JOURNAL_S]));
+    ck_assert(!ds_recovered_fits(&received, &sources[JOURNAL_F]));
+    journal_close(&k);
+}
+END_TEST
+
+static void add_told(void *arg, const char *text)
+{
+    ds_buffer_append_text(arg, text);
+    ds_buffer_append_char(arg, '\n');
+}
+
+START_TEST(sources_that_begin_anew_are_told)
+{
+    journal_kit k;
+    journal_open(&k, JOURNAL_APP("x", ""));
+    add_line(&k, WHOLE ",'sources':{'q':{'type':'rate','next':6},'gone':{'type':'tail'},"
+                       "'f':{'type':'files'},'r':{'next':5},'table':{'type':'table'}}}");
+    journal_read(&k);
+    ds_buffer told = {0};
+    ds_recovered_tell_sources(k.recovered, k.plan, add_told, &told);
+    const char *text = ds_buffer_text(&told);
+    ck_assert_ptr_nonnull(strstr(text, "source q: it was of type rate, and now is of type queue"));
+    ck_assert_ptr_nonnull(strstr(text, "source gone: the app has it no more"));
+    ck_assert_ptr_nonnull(strstr(text, "source s: the checkpoint does not know it"));
+    ck_assert_ptr_null(strstr(text, "source f:"));
+    ck_assert_ptr_null(strstr(text, "source r:"));
+    ck_assert_ptr_null(strstr(text, "table"));
+    ds_buffer_fini(&told);
+    journal_close(&k);
+}
+END_TEST
+
 /* A path that fits into no message. */
 START_TEST(a_path_that_is_too_long)
 {
@@ -646,6 +703,7 @@ END_TEST
 UNIT_MAIN("journal", a_whole_record_without_batches, batches_of_a_whole_record, steps_of_batches,
           every_truncation, every_flipped_bit, lines_that_mean_nothing,
           prepared_records_that_mean_nothing, appends_of_a_commit, whole_records_that_mean_nothing,
-          an_unknown_format, sources_that_are_gone, tables_that_are_none, a_path_that_is_too_long,
+          an_unknown_format, sources_that_are_gone, sources_of_another_type,
+          sources_that_begin_anew_are_told, tables_that_are_none, a_path_that_is_too_long,
           a_long_journal, what_fits_and_what_does_not, records_that_do_not_fit_together,
           received_records_are_gone)
