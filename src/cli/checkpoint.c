@@ -1,5 +1,6 @@
 /* dstream checkpoint: what a driver left behind, looked at without changing it. */
 #include "base/clock.h"
+#include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/load.h"
 #include "cli/log_check.h"
@@ -9,8 +10,10 @@
 #include "scheduler/metadata.h"
 #include "scheduler/recovered_sources.h"
 
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *time_text(int64_t ms, char text[DS_CLOCK_TEXT])
@@ -179,10 +182,10 @@ static ds_status try_plan(const ds_plan *plan, const char *dir, ds_error *error)
     return status;
 }
 
-static int compat(const char *app, const char *dir)
+static int compat(const char *app, const char *dir, const ds_app_options *options)
 {
     ds_loaded loaded;
-    ds_status status = ds_load_on_checkpoint(app, &(ds_app_options){0}, true, dir, &loaded);
+    ds_status status = ds_load_on_checkpoint(app, options, true, dir, &loaded);
     ds_error error;
     if (status == DS_OK) {
         status = try_plan(loaded.plan, dir, &error);
@@ -195,12 +198,34 @@ static int compat(const char *app, const char *dir)
     return status == DS_OK ? flushed(0) : ds_status_exit(status);
 }
 
+/* The arguments behind "compat": an app file, a folder, and anywhere what changes the app, as for
+ * run. */
+static int parse_compat(int argc, char **argv)
+{
+    static const struct option known[] = {{"set", required_argument, NULL, 's'}, {0}};
+    const char **sets = ds_calloc((size_t)argc, sizeof *sets);
+    ds_app_options options = {.sets = sets};
+    int option, result;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":", known, NULL)) == 's')
+        sets[options.n_sets++] = optarg;
+    if (option != -1)
+        result = ds_usage_error("checkpoint",
+                                option == ':' ? "%s wants a value" : "compat has no option %s",
+                                argv[optind - 1]);
+    else if (argc - optind != 2)
+        result = ds_usage_error("checkpoint", "compat takes an app file and a folder");
+    else
+        result = compat(argv[optind], argv[optind + 1], &options);
+    free((void *)sets);
+    return result;
+}
+
 int ds_command_checkpoint(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
     if (strcmp(what, "compat") == 0)
-        return argc == 4 ? compat(argv[2], argv[3])
-                         : ds_usage_error("checkpoint", "compat takes an app file and a folder");
+        return parse_compat(argc - 1, argv + 1);
     if (strcmp(what, "ls") != 0 && strcmp(what, "show") != 0 && strcmp(what, "verify") != 0)
         return ds_usage_error("checkpoint", "ls, show, verify or compat is wanted");
     return argc == 3 ? look(what, argv[2])

@@ -46,7 +46,8 @@ static const struct {
      "  show DIR                 what a restart would go on from, as JSON\n"
      "  verify DIR               checks every record and file; exits with 74 if one is damaged\n"
      "                           or gone\n"
-     "  compat app.json DIR      whether the app can go on from there; exits with 78 if not\n"},
+     "  compat app.json DIR      whether the app can go on from there; exits with 78 if not\n"
+     "    --set PATH=VALUE       replace one value of the app file first, as for run\n"},
     {"schema", "dstream schema", "prints the JSON Schema of the app file, for editors", ""},
     {"version", "dstream version", "prints the version", ""},
     {"help", "dstream help [command]", "this", ""},

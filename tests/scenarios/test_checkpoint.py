@@ -361,6 +361,24 @@ class Command(scenario.Scenario):
         self.assertIn(": ", self.command("checkpoint", "verify", "state").out())
         self.assertIn("can go on", self.command("checkpoint", "compat", app, "state").out())
 
+    def test_the_app_that_is_run(self):
+        # What `run` is told on its command line counts: compat takes it, too.
+        app = self.left_behind()
+        compat = ["checkpoint", "compat"]
+        run = self.command(*compat, "--set", "name=other", app, "state", status=scenario.WRONG_APP)
+        self.assertIn('it belongs to the app "app"', run.err())
+        for change, status in (("executors.key_partitions=16", scenario.WRONG_APP),
+                               ("executors.count=3", scenario.DONE),
+                               ("executors.nothing=3", scenario.USAGE),
+                               ("nonsense", scenario.USAGE)):
+            self.command(*compat, app, "state", "--set", change, status=status)
+            self.command(*compat, app, "--set=" + change, "state", status=status)
+            if status == scenario.WRONG_APP:
+                self.start(app, "--available-now", "--set", change).wait(status)
+        for arguments in (["--set"], [app, "state", "--sett", "x=y"], [app, "--set", "x=y"],
+                          [app, "state", "state"]):
+            self.command(*compat, *arguments, status=scenario.USAGE)
+
     def test_what_is_wrong(self):
         app = self.left_behind()
         other = self.app({"in": {"type": "files", "dir": "in"}}, name="other")
