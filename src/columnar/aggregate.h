@@ -114,6 +114,10 @@ uint64_t ds_groups_overflows(const ds_groups *groups);
 /* The stored hash of each group (as ds_hash_rows). */
 const uint64_t *ds_groups_hashes(const ds_groups *groups);
 
+/* The key columns of the groups ids[0..n), as ds_groups_results gives them. */
+void ds_groups_keys(ds_groups *groups, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
+                    uint32_t n, ds_column **columns);
+
 /* Partial columns of the groups ids[0..n) (n may exceed a chunk), in arena, with text in heap
  * or in the table's memory added to heap: valid while the table is unchanged. */
 void ds_groups_partials(ds_groups *groups, ds_arena *arena, ds_heap *heap, const uint32_t *ids,

@@ -170,6 +170,12 @@ static void check_budget(ds_frame *frame)
                  "the memory limit is reached (executors.memory or limits.memory)");
 }
 
+ds_status ds_frame_check(ds_frame *frame)
+{
+    check_budget(frame);
+    return frame->status;
+}
+
 void ds_frame_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
 {
     if (chunk->n_rows == 0)

@@ -71,6 +71,7 @@ typedef struct ds_frame {
     bool timed_out;        /* the rows that are pushed are those of keys that time out */
     ds_budget *budget;     /* of the task */
     ds_budget *kept;       /* of what its partition keeps; NULL: nothing */
+    ds_budget *wide;       /* with paged memory, for groups that are large alone; NULL: nowhere */
     ds_arena *arena;       /* as long as the task */
     ds_arena *chunk_arena; /* emptied after each chunk of the root */
     ds_arena *text_arena;  /* of text that was made: emptied between two chunks when it is large */
@@ -153,6 +154,9 @@ static inline bool ds_frame_is_root(const ds_frame *frame, const ds_node *node)
 /* True if memory is short, even without the garbage that functions of the user's own have left. Who
  * can do with less does; otherwise the task fails at the next chunk. */
 bool ds_frame_is_short(ds_frame *frame);
+
+/* Fails the task if it is over its budget: amid a chunk, where much was made of few rows. */
+ds_status ds_frame_check(ds_frame *frame);
 
 /* Records a failure (the first one counts). */
 void ds_frame_fail(ds_frame *frame, ds_status status, const ds_error *error);

@@ -12,11 +12,13 @@
  *
  * Where a pass ends depends on the rows and the share alone, so a task that runs again gives its
  * rows in the same order; but where others have taken what was meant to be shared, a table that is
- * worth it is cut rather than that the task fails. A few groups that are larger than the share may
- * take what memory there is: less at a time would not help.
+ * worth it is cut rather than that the task fails. A few groups that are larger than the share are
+ * made in paged memory (base/paged.h), where there is any: less at a time would not help. They are
+ * handed out one by one, so that it is known which it is whose result does not fit.
  */
 #include "base/assert.h"
 #include "columnar/piece.h"
+#include "dstream/group_name.h"
 #include "dstream/op_group.h"
 
 #define FEW_GROUPS 8u
@@ -31,7 +33,8 @@ typedef struct passes {
     uint64_t n_bytes;   /* of all pieces */
     ds_arena *loaded;   /* a piece that is not in memory */
     ds_groups **groups; /* in the frame's arena */
-    bool full;          /* the pass has to be cut */
+    bool full;          /* the table is: the pass has to be made in another way */
+    bool wide;          /* it is made in paged memory */
     ds_take_pass_fn take;
     void *arg;
 } passes;
@@ -54,17 +57,24 @@ static void next_place(passes *p)
 }
 
 /* Begins with an empty table of new memory: the arrays of the old one are as large as they were. */
-static void renew_table(passes *p)
+static void renew_table(passes *p, bool wide)
 {
     ds_groups_free(*p->groups);
-    *p->groups = ds_groups_new(&p->node->group->spec, p->frame->budget);
+    *p->groups = ds_groups_new(&p->node->group->spec, wide ? p->frame->wide : p->frame->budget);
     p->full = false;
+    p->wide = wide;
 }
 
-/* Whether the table is as large as it may be, and less could be taken at a time. */
+/* Whether less could be taken at a time. */
+static bool can_cut(const passes *p, range r)
+{
+    return r.width > 1 && ds_groups_count(*p->groups) > FEW_GROUPS;
+}
+
+/* Whether the table is as large as it may be, and there is another way. */
 static bool is_full(const passes *p, range r)
 {
-    if (r.width == 1 || ds_groups_count(*p->groups) <= FEW_GROUPS)
+    if (p->wide || (p->frame->wide == NULL && !can_cut(p, r)))
         return false;
     size_t bytes = ds_groups_bytes(*p->groups), most = p->frame->table_bytes;
     return bytes > most || (bytes > most / WORTH && ds_frame_is_short(p->frame));
@@ -73,12 +83,16 @@ static bool is_full(const passes *p, range r)
 /* Memory is short, and there is no less to take at a time. */
 static ds_status few_groups(const passes *p, ds_status status)
 {
+    char name[DS_GROUP_NAME];
     uint32_t n = ds_groups_count(*p->groups);
-    if (status == DS_ERR_NO_MEMORY && n <= FEW_GROUPS)
-        ds_error_set(&p->frame->error, status,
-                     "stream %s: %u group%s alone need%s more memory than there is "
-                     "(executors.memory or limits.memory)",
-                     p->node->stream, n, n == 1 ? "" : "s", n == 1 ? "s" : "");
+    if (status != DS_ERR_NO_MEMORY || n == 0 || (n > FEW_GROUPS && !p->wide))
+        return status;
+    ds_group_name(p->frame, p->node, *p->groups, 0, name);
+    ds_error_set(&p->frame->error, status,
+                 "stream %s: %s%s alone need%s more memory than there is (executors.memory or "
+                 "limits.memory)",
+                 p->node->stream, n > 1 ? "some groups, one of them " : "", name,
+                 n == 1 ? "s" : "");
     return status;
 }
 
@@ -129,13 +143,31 @@ static ds_status merge_pass(passes *p, range r, uint64_t *done, ds_error *error)
     return DS_OK;
 }
 
+/* Pushes groups that are large one by one. */
+static ds_status push_each(passes *p, ds_groups *groups)
+{
+    char name[DS_GROUP_NAME];
+    ds_status status = DS_OK;
+    for (uint32_t id = 0; id < ds_groups_count(groups) && status == DS_OK; id++) {
+        status = ds_group_push_some(p->frame, p->node, groups, id, 1);
+        if (status != DS_ERR_NO_MEMORY)
+            continue;
+        ds_group_name(p->frame, p->node, groups, id, name);
+        ds_error_set(&p->frame->error, status,
+                     "stream %s: the result of %s needs more memory than a task has "
+                     "(executors.memory or limits.memory)",
+                     p->node->stream, name);
+    }
+    return status;
+}
+
 /* Pushes the groups of a pass; what comes next begins with an empty table. */
 static ds_status push_pass(void *arg, ds_groups *groups, uint64_t first, uint64_t end,
                            ds_error *error)
 {
     (void)first, (void)error;
     passes *p = arg;
-    DS_TRY(ds_group_push_results(p->frame, p->node, groups));
+    DS_TRY(p->wide ? push_each(p, groups) : ds_group_push_results(p->frame, p->node, groups));
     if (end == DS_ALL_HASHES)
         return DS_OK; /* the last one: text of the results may stay where it is */
     if (!ds_frame_settle(p->frame) && p->frame->status == DS_OK)
@@ -166,11 +198,15 @@ static ds_status cut_range(passes *p, range r, uint64_t n, ds_error *error)
 static ds_status run_range(passes *p, range r, ds_error *error)
 {
     uint64_t done;
-    renew_table(p);
+    renew_table(p, false);
     DS_TRY(merge_pass(p, r, &done, error));
-    if (done == p->n_bytes)
-        return p->take(p->arg, *p->groups, r.first, r.first + r.width, error);
-    return cut_range(p, r, parts_of(p, r, done), error); /* nothing was handed out */
+    if (done < p->n_bytes && can_cut(p, r))
+        return cut_range(p, r, parts_of(p, r, done), error); /* nothing was handed out */
+    if (done < p->n_bytes) {
+        renew_table(p, true);
+        DS_TRY(merge_pass(p, r, &done, error));
+    }
+    return p->take(p->arg, *p->groups, r.first, r.first + r.width, error);
 }
 
 static ds_status run_from(passes *p, uint64_t from, ds_error *error)

@@ -324,19 +324,29 @@ static void take_window(void *from, ds_arena *arena, ds_heap *heap, uint32_t at,
     ds_window_results(from, arena, heap, at, rows->n, rows->columns, rows->overflows);
 }
 
-static ds_status push_all(ds_frame *frame, const ds_node *node, take_fn take, void *from,
-                          uint32_t total)
+/* Results that are large themselves are known here, before they are written, which takes as much
+ * again. */
+static ds_status push_some(ds_frame *frame, const ds_node *node, take_fn take, void *from,
+                           uint32_t at, uint32_t n, bool careful)
 {
     uint32_t n_calls = node->group->spec.n_calls, n_columns = node->group->n_keys + n_calls;
     ds_arena *arena = frame->chunk_arena;
+    group_rows rows = {.n = n,
+                       .columns = DS_ARENA_ARRAY(arena, ds_column *, n_columns + 1),
+                       .overflows = DS_ARENA_ARRAY(arena, uint64_t *, n_calls + 1)};
+    take(from, arena, &frame->heap, at, &rows);
+    if (careful)
+        DS_TRY(ds_frame_check(frame));
+    return push_results(frame, node, &rows);
+}
+
+static ds_status push_all(ds_frame *frame, const ds_node *node, take_fn take, void *from,
+                          uint32_t total)
+{
     for (uint32_t at = 0, n; at < total; at += n) {
         uint32_t most = ds_budget_step(frame->kept, DS_CHUNK_ROWS);
         n = total - at < most ? total - at : most;
-        group_rows rows = {.n = n,
-                           .columns = DS_ARENA_ARRAY(arena, ds_column *, n_columns + 1),
-                           .overflows = DS_ARENA_ARRAY(arena, uint64_t *, n_calls + 1)};
-        take(from, arena, &frame->heap, at, &rows);
-        DS_TRY(push_results(frame, node, &rows));
+        DS_TRY(push_some(frame, node, take, from, at, n, false));
     }
     return DS_OK;
 }
@@ -344,6 +354,12 @@ static ds_status push_all(ds_frame *frame, const ds_node *node, take_fn take, vo
 ds_status ds_group_push_results(ds_frame *frame, const ds_node *node, ds_groups *groups)
 {
     return push_all(frame, node, take_groups, groups, ds_groups_count(groups));
+}
+
+ds_status ds_group_push_some(ds_frame *frame, const ds_node *node, ds_groups *groups, uint32_t from,
+                             uint32_t n)
+{
+    return push_some(frame, node, take_groups, groups, from, n, true);
 }
 
 static ds_status only_check(void *arg, const ds_column *const *columns, uint32_t n)

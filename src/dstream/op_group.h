@@ -87,6 +87,10 @@ ds_status ds_group_each_pass(ds_frame *frame, const ds_node *node, const ds_piec
 /* Pushes the results of all groups of a table. */
 ds_status ds_group_push_results(ds_frame *frame, const ds_node *node, ds_groups *groups);
 
+/* The same for n of them, from number `from` on, which are less than a chunk, and may be large. */
+ds_status ds_group_push_some(ds_frame *frame, const ds_node *node, ds_groups *groups, uint32_t from,
+                             uint32_t n);
+
 /* Parts of the second half. */
 
 /* The keys, old state and calls of n groups. */

@@ -324,6 +324,7 @@ void ds_task_run(const ds_task_env *env, const ds_task *task, ds_scratch *scratc
     ds_frame_init(&run.frame, env->plan, &env->plan->stages[task->stage], &due, task->batch_ms,
                   task->partition, &budget, &out);
     run.frame.zero_ms = task->zero_ms;
+    run.frame.wide = env->kept != NULL && env->kept->paged != NULL ? env->kept : NULL;
     if (env->share_bytes > 0)
         ds_frame_share(&run.frame, env->share_bytes);
     ds_sink_context context = {.store = env->store,
