@@ -19,6 +19,7 @@ void ds_placed_path(ds_buffer *path, const char *staged);
 /* Makes the mark. If the folder of staged files is gone there is none. */
 void ds_placed_mark(const char *staged);
 
+/* Whether there is a mark for them. */
 bool ds_placed_is_marked(const char *staged);
 
 /* The length of a path without what makes it one of a mark; 0 if it is none. */
