@@ -20,6 +20,9 @@ class Append(scenario.Scenario):
         streams = {"by": {"from": "in", "group_by": ["k"],
                           "aggregate": {"n": "count()", "s": "sum(n)"}},
                    "top": {"from": "by", "order_by": "k"}}
+        if sinks and "by" in sinks and sinks["by"]["from"] == "sums":
+            streams["sums"] = {"from": "in", "state": {
+                "key": ["k"], "set": {"n": "coalesce(state.n, 0) + count()"}}}
         if checkpoint:
             more["checkpoint"] = {"dir": "state"}
         sinks = sinks or {"log": {"from": "in", "type": "append", "path": "log"}}
@@ -250,6 +253,84 @@ class Crashes(Append):
                 self.run_now(self.numbers_app())
                 self.check(2)
                 self.nothing_beside()
+
+    def both_sinks(self, **more):
+        return self.numbers_app(sinks={
+            "log": {"from": "in", "type": "append", "path": "log"},
+            "f": {"from": "in", "type": "file", "dir": "f"},
+            "by": {"from": "sums", "type": "append", "path": "by"}}, **more)
+
+    def leave_both_pending(self):
+        """As leave_pending, with a folder of files; `log` cannot be appended to."""
+        for name in ("in", "state", "f"):
+            shutil.rmtree(self.path(name), ignore_errors=True)
+        self.write("log", "")
+        self.write("by", "")
+        self.add_file(0)
+        run = self.start(self.both_sinks())
+        self.until_written(run, 1)
+        os.rename(self.path("log"), self.path("away"))
+        os.mkdir(self.path("log"))
+        self.add_file(1)
+        run.until_log("cannot be committed")
+        return run
+
+    def free_log(self):
+        os.rmdir(self.path("log"))
+        os.rename(self.path("away"), self.path("log"))
+
+    def lose_folder(self):
+        """The newest folder was never complete, and its staged files are gone."""
+        shutil.rmtree(self.path("f/" + max(name for name in os.listdir(self.path("f"))
+                                           if name[0] != ".")))
+        for name in os.listdir(self.path("f")):
+            if name[0] == ".":
+                shutil.rmtree(self.path("f/" + name))
+
+    def check_both(self, n_files):
+        self.check(n_files)
+        rows = [row["n"] for rows in self.collect("f").values() for row in rows]
+        self.assertEqual(sorted(rows), list(range(n_files * LINES)))
+        self.assertEqual(sum(row["n"] for row in self.rows_of("by")[-7:]), n_files * LINES)
+        self.assertEqual(len(self.rows_of("by")), n_files * 7)
+
+    def test_staged_files_are_gone(self):
+        def log():
+            shutil.rmtree(self.path(".log.dstream"))
+
+        for lost in ((log,), (self.lose_folder,), (log, self.lose_folder)):
+            with self.subTest(lost=[lose.__name__ for lose in lost]):
+                self.leave_both_pending().kill()
+                self.free_log()
+                for lose in lost:
+                    lose()
+                run = self.run_now(self.both_sinks())
+                self.assertIn("it runs again for them", run.log())
+                self.assertNotIn("it was cut", run.log())
+                self.check_both(2)
+                self.nothing_beside()
+
+    def test_staged_files_go_while_it_runs(self):
+        run = self.leave_both_pending()
+        shutil.rmtree(self.path(".log.dstream"))
+        self.free_log()
+        run.until_log("it runs again for them")
+        self.add_file(2)
+        self.until_written(run, 3)
+        run.stop()
+        self.check_both(3)
+
+    def test_another_checkpoint_in_between(self):
+        self.leave_both_pending().kill()
+        self.free_log()
+        os.makedirs(self.path("nothing"))
+        for name in ("app", "other"):
+            self.run_now("app.json", "--set", "checkpoint.dir=" + name, "--set", "name=" + name,
+                         "--set", "sources.in.dir=nothing")
+        run = self.run_now(self.both_sinks())
+        self.assertNotIn("runs again for them", run.log())
+        self.check_both(2)
+        self.nothing_beside()
 
     def test_others_wrote_where_the_batch_belongs(self):
         batch = self.leave_pending()

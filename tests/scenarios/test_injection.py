@@ -72,7 +72,18 @@ class Injection(counted.Counted):
         run.stop()
         self.check_sender(sender)
 
-    def dies_with_files(self, point, time):
+    def remove_staged(self):
+        """Somebody removes all staged files."""
+        for path in glob.glob(self.path("*/.dstream-*")) + glob.glob(self.path(".*.dstream")):
+            shutil.rmtree(path)
+
+    def run_another(self):
+        """Another app of the same name, with a checkpoint of its own, begins and ends."""
+        os.makedirs(self.path("nothing"), exist_ok=True)
+        self.run_now("app.json", "--set", "checkpoint.dir=another", "--set",
+                     "sources.in.dir=nothing")
+
+    def dies_with_files(self, point, time, between=None):
         app = self.counting({"type": "files", "dir": "in"})
         stop = threading.Event()
         feeder = self.background(self.feed, stop)
@@ -80,6 +91,8 @@ class Injection(counted.Counted):
             run = self.start(app, env={"DSTREAM_INJECT": "%s:%d" % (point, time)})
             self.dies(run, time)
             run.kill()
+            if between is not None:
+                between()
             run = self.start(app)
             run.until_batches(3)
         finally:
@@ -95,6 +108,14 @@ class Injection(counted.Counted):
             for time in (1, 4):
                 with self.subTest(point=point, time=time):
                     self.dies_at(point, time)
+
+    def test_staged_files_are_gone(self):
+        for point in points():
+            if point.startswith(("commit.", "append.")):
+                for between in (self.remove_staged, self.run_another):
+                    with self.subTest(point=point, between=between.__name__):
+                        self.fresh()
+                        self.dies_with_files(point, 2, between)
 
 
 if __name__ == "__main__":

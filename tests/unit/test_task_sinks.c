@@ -66,14 +66,15 @@ START_TEST(files_are_staged)
     engine_batch(&k.e);
     ck_assert_uint_eq(k.e.commit.n_files, 2);
     const ds_commit_file *a = &k.e.commit.files[0], *b = &k.e.commit.files[1];
-    /* Epoch, batch, sink, stage, partition and attempt make the name: the second run's. */
-    ck_assert_str_eq(a->staged, scratch_path(&k.d, "a/.dstream-x/e1-1000-a-1-0-1"));
-    ck_assert_str_eq(b->staged, scratch_path(&k.d, "b/.dstream-x/e1-1000-b-1-0-1"));
+    /* Epoch (with a checkpoint), batch, sink, stage, partition and attempt make the name: the
+     * second run's. */
+    ck_assert_str_eq(a->staged, scratch_path(&k.d, "a/.dstream-x/once-1000-a-1-0-1"));
+    ck_assert_str_eq(b->staged, scratch_path(&k.d, "b/.dstream-x/once-1000-b-1-0-1"));
     ck_assert_uint_eq(a->rows, 3);
-    scratch_holds(&k.d, "a/.dstream-x/e1-1000-a-1-0-1",
+    scratch_holds(&k.d, "a/.dstream-x/once-1000-a-1-0-1",
                   "{\"n\":1,\"s\":\"a \\\"q\\\"\"}\n{\"n\":2,\"s\":\"b\"}\n{\"n\":3,\"s\":null}\n");
     size_t length;
-    char *text = scratch_read(&k.d, "b/.dstream-x/e1-1000-b-1-0-1", &length);
+    char *text = scratch_read(&k.d, "b/.dstream-x/once-1000-b-1-0-1", &length);
     ck_assert_uint_eq(length, b->length);
     ck_assert_uint_eq(b->checksum, XXH3_64bits(text, length));
     free(text);
