@@ -20,6 +20,7 @@
 #include "cli/guard.h"
 #include "cli/launcher.h"
 #include "cli/limits.h"
+#include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "cli/stores.h"
@@ -38,7 +39,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -436,36 +436,13 @@ static void free_commit_job(ds_disk_job *job)
     free(job);
 }
 
-/* Standard output may be a pipe whose reader is slow or does not block: whole rows come out.
- * *printed counts what came out. DS_ERR_CLOSED: nobody reads any more. */
-static ds_status print(const char *bytes, size_t length, uint64_t *printed, ds_error *error)
-{
-    while (length > 0) {
-        ssize_t n = write(STDOUT_FILENO, bytes, length);
-        if (n < 0 && errno == EAGAIN) {
-            struct pollfd ready = {.fd = STDOUT_FILENO, .events = POLLOUT};
-            poll(&ready, 1, 1000);
-            continue;
-        }
-        if (n < 0 && errno != EINTR)
-            return ds_error_set(error, errno == EPIPE || errno == EBADF ? DS_ERR_CLOSED : DS_ERR_IO,
-                                "cannot write to standard output: %s", strerror(errno));
-        if (n > 0) {
-            bytes += n;
-            length -= (size_t)n;
-            *printed += (uint64_t)n;
-        }
-    }
-    return DS_OK;
-}
-
 static ds_status print_fetched(driver_loop *loop, const char *url, const ds_ref *ref, uint64_t skip,
                                ds_error *error)
 {
     char *bytes = ds_alloc(ref->length);
     ds_status status = ds_stores_fetch(loop->stores, url, ref, bytes, error);
     if (status == DS_OK)
-        status = print(bytes + skip, ref->length - skip, &loop->printed, error);
+        status = ds_print(bytes + skip, ref->length - skip, &loop->printed, error);
     free(bytes);
     return status;
 }
@@ -477,7 +454,7 @@ static ds_status print_held(driver_loop *loop, const char *bytes, const ds_ref *
     ds_status status = DS_OK;
     for (uint64_t at = skip, n; at < ref->length && status == DS_OK; at += n) {
         n = ref->length - at < PRINTED_BYTES ? ref->length - at : PRINTED_BYTES;
-        status = print(bytes + at, n, &loop->printed, error);
+        status = ds_print(bytes + at, n, &loop->printed, error);
         ds_stores_forget(loop->stores, ref);
     }
     return status;
