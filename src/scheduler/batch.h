@@ -9,7 +9,7 @@
 #define DS_TASK_ATTEMPTS 4u
 #define DS_TASK_LOSSES 16u   /* how often the executor of a task may be lost while it has it */
 #define DS_TASK_INPUTS 1024u /* of one map task: its message has a limit */
-#define DS_BATCH_LOSSES 4u   /* how often outputs may be lost with executors; then it is given up */
+#define DS_BATCH_LOSSES 4u   /* how often lost outputs are made again at once; then it backs off */
 
 typedef enum ds_task_state {
     DS_TASK_WAITING, /* to be handed out */
@@ -115,6 +115,7 @@ typedef struct ds_batch {
     uint64_t rows_in, rows_out, dead_letters;
     uint64_t *bad;     /* records, by source of the app */
     uint32_t losses;   /* how often outputs were lost with an executor */
+    bool unchecked;    /* COMMITTING: some may have been lost since; it is looked at afterwards */
     ds_status failure; /* FAILED: why */
     const char *failure_text;
     ds_commit commit;                             /* PREPARED and later */

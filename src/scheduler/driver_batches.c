@@ -248,6 +248,7 @@ void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
         if (++batch->moves > DS_APPEND_MOVES)
             ds_driver_back_off_commit(d, batch);
         ds_driver_move_appends(d, batch, event->ends);
+        ds_driver_check_outputs(d, batch);
         return;
     }
     report_progress(d, batch);

@@ -62,20 +62,37 @@ bool ds_driver_lose_blocks(ds_driver *d, ds_batch *batch, uint32_t stage)
     return lost.blocks + lost.logged > 0;
 }
 
+/* Executors vanish again and again. It is not the fault of the batch, and what it was given is
+ * still there: it goes on, but not at once for ever. */
+static void wait_longer(const ds_driver *d, ds_batch *batch, const char *time)
+{
+    const uint32_t more = batch->losses - DS_BATCH_LOSSES - 1;
+    const int64_t wait = DS_RETRY_US << (more < 6 ? more : 6);
+    const int64_t at = d->now_us + (wait < DS_RETRY_MOST_US ? wait : DS_RETRY_MOST_US);
+    for (uint32_t s = 0; s < d->plan->n_stages; s++) {
+        ds_batch_stage *stage = &batch->stages[s];
+        for (uint32_t p = 0; p < stage->n_tasks && p < stage->fresh; p++)
+            if (stage->tasks[p].state == DS_TASK_WAITING)
+                stage->tasks[p].not_before_us = at;
+        stage->again_us = 0;
+    }
+    if ((batch->losses & (batch->losses - 1)) == 0)
+        ds_log_error("batch %s: outputs of its tasks were lost with executors %u times: executors "
+                     "are lost again and again; it waits longer before it tries again",
+                     time, batch->losses);
+}
+
 static void run_again(ds_driver *d, ds_batch *batch, uint32_t n_tasks)
 {
     DS_ASSERT(n_tasks > 0 && !ds_batch_is_done(batch));
-    char time[DS_CLOCK_TEXT], why[DS_ERROR_TEXT];
+    char time[DS_CLOCK_TEXT];
     ds_clock_text(batch->time_ms, time);
     d->progress.retries += n_tasks;
-    if (++batch->losses > DS_BATCH_LOSSES && batch->state != DS_BATCH_RETAINED) {
-        snprintf(why, sizeof why, "output of its tasks was lost with executors %u times",
-                 batch->losses);
-        ds_driver_fail_batch(d, batch, DS_ERR_LOST, why);
-        return;
-    }
+    batch->losses++;
     ds_log_warn("batch %s: %u tasks run again, as their output was lost with an executor", time,
                 n_tasks);
+    if (batch->losses > DS_BATCH_LOSSES)
+        wait_longer(d, batch, time);
     if (batch->state == DS_BATCH_RUNNING || batch->state == DS_BATCH_RETAINED)
         return;
     DS_ASSERT(batch->state == DS_BATCH_PREPARED || batch->state == DS_BATCH_READY);
@@ -86,9 +103,9 @@ static void run_again(ds_driver *d, ds_batch *batch, uint32_t n_tasks)
 
 void ds_driver_check_outputs(ds_driver *d, ds_batch *batch)
 {
-    /* While it commits the disk works with it; if that fails we come here again. */
-    if (batch->state == DS_BATCH_COMMITTING || batch->state == DS_BATCH_FAILED ||
-        (batch->recovered && !batch->muted))
+    /* While it commits the disk works with it; afterwards we come here again. */
+    batch->unchecked = batch->state == DS_BATCH_COMMITTING;
+    if (batch->unchecked || batch->state == DS_BATCH_FAILED || (batch->recovered && !batch->muted))
         return;
     bool was_open = !ds_batch_is_done(batch);
     uint32_t n = ds_batch_lose_outputs(batch, d->plan, is_gone, d);

@@ -80,7 +80,7 @@ static ds_commit *what_stays(ds_batch *batch, const ds_append_end *ends, const b
 static void begin_again(ds_driver *d, ds_batch *batch)
 {
     const bool has_stages = !batch->recovered || batch->muted;
-    batch->recovered = batch->muted = batch->prints = false;
+    batch->recovered = batch->muted = batch->prints = batch->unchecked = false;
     batch->state = DS_BATCH_ALLOTTED;
     batch->ticket = 0;
     batch->unsettled = !has_stages && d->n_tables > 0; /* else with the versions that it has */
@@ -108,6 +108,7 @@ void ds_driver_remake(ds_driver *d, ds_batch *batch, const ds_append_end *ends, 
     ds_driver_back_off_commit(d, batch);
     if (ds_copies_of(&d->copies, batch->time_ms)) { /* they end soon; then it is found once more */
         batch->state = DS_BATCH_READY;
+        ds_driver_check_outputs(d, batch);
         return;
     }
     batch->stays = what_stays(batch, ends, lost, &rows);

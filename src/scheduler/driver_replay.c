@@ -220,7 +220,7 @@ static bool can_replay(const ds_driver *d, const ds_batch *batch, uint32_t stage
                        uint32_t partition)
 {
     return is_applied(batch, stage, partition) && !batch->stages[stage].stale &&
-           !batch->unsettled && !is_leaving(d, batch);
+           !batch->unsettled && !batch->unchecked && !is_leaving(d, batch);
 }
 
 static void hand_out(ds_bundles *round, const ds_batch *batch, uint32_t stage_id,

@@ -479,9 +479,6 @@ static void settle(ds_driver *d, ds_batch *batch)
     ds_batch_restart(batch, d->plan, (uint64_t)d->plan->app->limits_block);
     if (d->config.checkpoint && !batch->muted) /* a person sees what it uses */
         ds_driver_journal(d, NULL, false);
-    if (++batch->losses > DS_BATCH_LOSSES)
-        ds_driver_fail_batch(d, batch, DS_ERR_LOST,
-                             "a table that it reads was lost with executors too often");
 }
 
 /* ---- loss, time ---- */

@@ -406,8 +406,8 @@ static void make_sim(run *r, ds_random *random)
         fprintf(r->trace, "clock %d, by number %d (%u), checkpoint %d, start %" PRId64 "\n",
                 r->clock, r->by_number, config.n_batches, config.checkpoint, config.start_ms);
     config.faults.wipe = r->files && config.seed % 3 == 0 ? 0.2 : 0;
-    config.remote = r->files && dies ? 0 : ONE_OF(random, 0, 0, 0.3, 1);
-    r->may_give_up = faults.task_fails > 0 || config.remote > 0;
+    config.remote = ONE_OF(random, 0, 0, 0.3, 1);
+    r->may_give_up = faults.task_fails > 0;
     r->may_lose = config.remote > 0;
     r->zero_ms = config.start_ms;
     r->rotates = r->files && chance(random, 2);

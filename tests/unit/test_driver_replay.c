@@ -307,6 +307,35 @@ START_TEST(pieces_that_are_gone)
 }
 END_TEST
 
+/* While the disk is at work with the batch (nobody reads the console, say) its tasks stay as they
+ * are, and what needs its pieces waits. */
+START_TEST(pieces_that_are_gone_while_it_commits)
+{
+    for (int fails = 0; fails < 2; fails++) {
+        driver_kit k;
+        open_copied(&k, "1h");
+        uint64_t mapper = kit_task(&k, 1000, 0, 0)->peer - 100;
+        saves_run(&k, 1000);
+        ck_assert_uint_eq(k.n_commits, 1);
+        uint32_t from = k.n_sent;
+        kit_lose(&k, mapper);
+        kit_wait_ms(&k, 60000);
+        ck_assert_uint_eq(saves_count_replays(&k), 0);
+        ck_assert(kit_task(&k, 1000, 0, 0) < &k.sent[from]);
+        kit_committed(&k, fails ? DS_ERR_IO : DS_OK);
+        const kit_sent *again = kit_task(&k, 1000, 0, 0);
+        ck_assert(again >= &k.sent[from]);
+        kit_done_for(&k, again, 1);
+        ck_assert_uint_eq(saves_count_replays(&k), 2);
+        kit_settle_from(&k, from);
+        ck_assert(k.ended);
+        ck_assert_int_eq(k.status, DS_OK);
+        ck_assert_uint_eq(ds_driver_progress(k.driver)->panes_lost, 0);
+        kit_close(&k);
+    }
+}
+END_TEST
+
 /* Answers the map task of batch 1, and the replays that come of it. Returns who ran it. */
 static uint64_t map_again(driver_kit *k)
 {
@@ -376,4 +405,4 @@ UNIT_MAIN("driver_replay", what_was_applied_is_applied_again, others_do_not_wait
           it_begins_with_what_was_saved, a_chain_without_replays, its_new_owner_is_lost_too,
           a_save_goes_on_elsewhere, a_save_overtakes_a_replay, an_executor_does_not_have_it,
           a_chain_that_is_of_no_use, a_replay_that_never_succeeds, pieces_that_are_gone,
-          pieces_that_are_gone_twice, chains_that_are_gone)
+          pieces_that_are_gone_while_it_commits, pieces_that_are_gone_twice, chains_that_are_gone)
