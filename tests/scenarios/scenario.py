@@ -291,6 +291,8 @@ class Scenario(unittest.TestCase):
     # executors.heartbeat of all runs: on a machine with very much to do nobody is to be given up for
     # it. None: what the app says.
     HEARTBEAT = "20s"
+    # executors.mode of all runs; None: what the app says.
+    MODE = None
 
     def setUp(self):
         # `outside` is for the harness; `dir` is all that the app knows.
@@ -350,6 +352,8 @@ class Scenario(unittest.TestCase):
             arguments += ["--progress", "json"]
         if self.HEARTBEAT and not any("executors.heartbeat" in option for option in options):
             arguments += ["--set", "executors.heartbeat=" + self.HEARTBEAT]
+        if self.MODE:
+            arguments += ["--set", "executors.mode=" + self.MODE]
         return Run(self, arguments, **popen)
 
     def run_now(self, app, *options, status=DONE, text=None, **popen):

@@ -78,6 +78,9 @@ class Stop(scenario.Scenario):
         self.assertEqual(self.collect_rows("lines"), [{"line": "a"}])
         self.assertNotIn("lost", run.log().replace("windows are lost at a restart", ""))
 
+    def until_up(self, run):
+        run.until(run.executors, "executors")
+
     def stuck(self):
         """A run whose batch cannot be committed, as a file is in the way of its folder."""
         os.makedirs(self.path("in"), exist_ok=True)
@@ -85,7 +88,7 @@ class Stop(scenario.Scenario):
             os.remove(self.path("in/" + name))
         run = self.start(self.app({"in": {"type": "files", "dir": "in"}}, None,
                                   {"out": {"from": "in", "type": "file", "dir": "out"}}))
-        run.until(run.executors, "executors")  # the folder was looked at before
+        self.until_up(run)  # the folder was looked at before
         self.write("out", "in the way")
         self.write("in/a", "x\n")
         run.until_log("Not a directory")
