@@ -590,10 +590,15 @@ static ds_status open_and_run(executor_loop *loop)
 
 ds_status ds_executor_loop(const ds_executor_options *options, ds_error *error)
 {
-    executor_loop loop = {.options = options, .error = error};
-    pthread_mutex_init(&loop.acking, NULL);
-    ds_status status = open_and_run(&loop);
-    if (options->in_driver)
-        close_all(&loop);
+    /* Where the process ends after this, other threads use it until then. */
+    executor_loop *loop = ds_calloc(1, sizeof *loop);
+    loop->options = options;
+    loop->error = error;
+    pthread_mutex_init(&loop->acking, NULL);
+    ds_status status = open_and_run(loop);
+    if (!options->in_driver)
+        return status;
+    close_all(loop);
+    free(loop);
     return status;
 }
