@@ -2,7 +2,7 @@
 """usage: property.py [--seeds FIRST..LAST | --seed N] [--seconds S] [--ways a,b] [--keep]
 
 Random small apps with random inputs, run by the real binary in several ways (one executor, four,
-two cores, ...) and compared, output time by output time, with a plain evaluation (evaluate.py).
+threads, ...) and compared, output time by output time, with a plain evaluation (evaluate.py).
 
 A seed that fails is made smaller, and its app, what was expected and what came out are printed.
 `property.py --seed N` runs that seed alone. The binary is named by DSTREAM, or is build/dstream.

@@ -28,7 +28,8 @@ FOLDERS = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 WAYS = {
     "one": ["--executors", "1", "--set", "executors.key_partitions=1"],
     "four": ["--executors", "4"],
-    "cores": ["--executors", "1", "--cores", "2", "--set", "executors.key_partitions=7"],
+    "threads": ["--executors", "2", "--cores", "2", "--set", "executors.mode=threads",
+                "--set", "executors.key_partitions=7"],
     "test": None,
 }
 
