@@ -29,9 +29,6 @@ class Program:
         with open(path, encoding="utf-8") as file:
             return figures, file.readlines()
 
-    def close(self):
-        pass
-
 
 class Dstream:
     """The release binary, from the exec to the end, with all that it writes."""
@@ -53,9 +50,6 @@ class Dstream:
             cores=machine.one_core() if self.cores == 1 else None)
         return figures, rows_of_sink(os.path.join(work, "out"))
 
-    def close(self):
-        pass
-
 
 def rows_of_sink(folder):
     rows = []
@@ -67,6 +61,21 @@ def rows_of_sink(folder):
 
 class Server:
     """A peer that stays: one line of JSON asks for a turn, one line answers."""
+
+    running = {}
+
+    @classmethod
+    def of(cls, argv, cores, log):
+        """There is one of a kind, for all workloads."""
+        if log not in cls.running:
+            cls.running[log] = cls(argv, cores, log)
+        return cls.running[log]
+
+    @classmethod
+    def close_all(cls):
+        for server in cls.running.values():
+            server.close()
+        cls.running.clear()
 
     def __init__(self, argv, cores, log):
         self.name = os.path.basename(argv[0])
@@ -130,6 +139,3 @@ class Served:
         with open(path, encoding="utf-8") as file:
             rows = file.readlines()
         return measure.Figures(self.part.records, answer.get("seconds", wall), cpu, most), rows
-
-    def close(self):
-        pass

@@ -4,7 +4,7 @@
 def markdown(head, rows):
     """The first column is text, the others are numbers."""
     rows = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    widths = [max(3, *(len(row[i]) for row in [head, *rows])) for i in range(len(head))]
     def line(cells):
         first = cells[0].ljust(widths[0])
         return "| " + " | ".join([first] + [c.rjust(w) for c, w in zip(cells[1:], widths[1:])]) \
@@ -24,14 +24,15 @@ def verdict(reached, goal):
     return "met" if reached >= goal else "NOT MET"
 
 
-def throughput(workload, lines, absent, whole):
+def throughput(workload, lines, absent, whole, judged):
     """Ratios are dstream's records a second by those of the other (wall), and the other's CPU
-    time for a record by dstream's (CPU)."""
+    time for a record by dstream's (CPU). Goals are about data of full size (`judged`)."""
     by_name = {line.name: line for line in lines}
     ours = by_name["dstream"]
     rows = []
     for line in lines:
-        ratio, goal = ours.rate / line.rate, workload.GOALS.get(line.name)
+        ratio = ours.rate / line.rate
+        goal = workload.GOALS.get(line.name) if judged else None
         rows.append([line.name, number(line.rate), "%.3f" % line.cpu_per_million,
                      "%.1f" % line.peak, "" if line is ours else number(ratio),
                      "" if line is ours else number(line.cpu_per_million / ours.cpu_per_million),

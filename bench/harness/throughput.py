@@ -78,8 +78,6 @@ def run(workload, options):
     workload.dataset = workload.make(options.size(workload))
     everybody, absent = field(workload, options)
     figures = play(workload, everybody, options.rounds, options.warm_up)
-    for one in everybody:
-        one.close()
     lines = [summed_up(one, figures[one.name]) for one in everybody]
     whole = workload.dataset.part(1.0)
-    return table.throughput(workload, lines, absent, whole)
+    return table.throughput(workload, lines, absent, whole, not options.smoke)

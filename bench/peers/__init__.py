@@ -13,7 +13,7 @@ import importlib
 import subprocess
 import sys
 
-NAMES = ["mawk", "duckdb"]
+NAMES = ["mawk", "duckdb", "spark"]
 
 
 def load(name):
@@ -24,9 +24,9 @@ PEERS = [load(name) for name in NAMES]
 
 
 
-def install_all():
+def install_all(chosen):
     """Installs those that are absent; one that cannot be stays absent."""
-    for peer in PEERS:
+    for peer in chosen:
         if peer.absent():
             try:
                 peer.install()

@@ -15,6 +15,7 @@ WORDS, TOP = 100_000, 100
 
 CEILING = ["words"]
 SPARK = ["dstream", "structured"]
+BATCH_FOR_EACH_FILE, SPARK_SHARE = True, 1.0
 
 
 def make(size):

@@ -1,0 +1,27 @@
+package bench;
+
+import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
+import java.util.List;
+import java.util.Map;
+
+/** What is asked for. */
+@JsonIgnoreProperties(ignoreUnknown = true)
+public final class Job {
+    public String api;
+    public String workload;
+
+    /** The folder of the input, and its files by batch. */
+    public String folder;
+    public List<List<String>> batches;
+
+    public Map<String, String> tables;
+    public String output;
+    public String work;
+
+    /** Of empty batches and of latency. */
+    public int tasks;
+    public int stages;
+    public int count;
+    public int port;
+    public int intervalMs;
+}
