@@ -14,7 +14,7 @@
 static inline int for_each_piece(char **paths, int count,
                                  void (*take)(const char *, const char *, void *), void *context)
 {
-    char *buffer = malloc(PIECE * 2 + 1);
+    char *buffer = calloc(1, PIECE * 2 + 64); /* room to look ahead */
     if (buffer == NULL)
         return 1;
     for (int i = 0; i < count; i++) {

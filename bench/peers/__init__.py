@@ -13,7 +13,7 @@ import importlib
 import subprocess
 import sys
 
-NAMES = ["mawk", "duckdb", "spark"]
+NAMES = ["mawk", "duckdb", "spark", "flink"]
 
 
 def load(name):

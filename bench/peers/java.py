@@ -38,7 +38,7 @@ class Project:
 
     def version(self, library):
         """Of a library, by the name of its file."""
-        paths = glob.glob(os.path.join(self.out, "lib", library + "*-[0-9]*.jar"))
+        paths = glob.glob(os.path.join(self.out, "lib", library + "[-_][0-9]*.jar"))
         return os.path.basename(paths[0])[:-4].rsplit("-", 1)[1] if paths else "unknown"
 
     def command(self):
