@@ -42,8 +42,7 @@ class Dstream:
     def turn(self, work):
         with open(os.path.join(work, "app.json"), "w", encoding="utf-8") as file:
             json.dump(self.app, file)
-        for folder in "out", "state":
-            shutil.rmtree(os.path.join(work, folder), ignore_errors=True)
+        clear(work)
         figures = measure.run(
             [machine.DSTREAM, "run", "--available-now", "--log-level", "error", "--progress",
              "none", "--executors", str(self.executors), "app.json"], self.part.records, work,
@@ -52,11 +51,22 @@ class Dstream:
 
 
 def rows_of_sink(folder):
-    rows = []
+    return [row for rows in rows_of_sink_by_time(folder).values() for row in rows]
+
+
+def rows_of_sink_by_time(folder):
+    """Of a `file` sink: lists of lines by milliseconds since 1970."""
+    found = {}
     for path in sorted(glob.glob(os.path.join(folder, "*", "part-*"))):
         with open(path, encoding="utf-8") as file:
-            rows += file.readlines()
-    return rows
+            found.setdefault(int(path.split(os.sep)[-2]), []).extend(file)
+    return found
+
+
+def clear(work):
+    """What a run leaves behind."""
+    for folder in "out", "state":
+        shutil.rmtree(os.path.join(work, folder), ignore_errors=True)
 
 
 class Server:

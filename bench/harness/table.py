@@ -45,3 +45,19 @@ def throughput(workload, lines, absent, whole, judged):
         len(whole.expected), ours.rounds)
     return text + markdown(["", "records/s", "CPU s/million", "peak MiB", "dstream x",
                             "CPU x", "goal", ""], rows)
+
+
+def figures(title, rows, judged):
+    """`rows`: (what, value, unit, goal, whether more is better), or (what, None, why) for what is
+    missing."""
+    cells = []
+    for row in rows:
+        if row[1] is None:
+            cells.append([row[0], "absent", row[2], "", ""])
+            continue
+        what, value, unit, goal, more = row
+        judgement = ""
+        if goal is not None and judged:
+            judgement = verdict(value, goal) if more else verdict(-value, -goal)
+        cells.append([what, number(value), unit, "" if goal is None else "%g" % goal, judgement])
+    return title + "\n\n" + markdown(["", "", "unit", "goal", ""], cells)

@@ -50,19 +50,19 @@ def check(workload, contestant, rows):
             workload.NAME, contestant.name, len(wrong), wrong[:4]))
 
 
-def play(workload, everybody, rounds, warm_up):
-    """The figures of each; the first round, in which files come into memory, does not count."""
+def play(workload, everybody, options):
+    """The figures of each, without those of the first round."""
     figures = {one.name: [] for one in everybody}
     with tempfile.TemporaryDirectory() as work:
         for one in everybody:
             if isinstance(one, contestants.Served):
-                for _ in range(warm_up):
+                for _ in range(options.warm_up):
                     one.turn(work)
-        for number in range(rounds + 1):
+        for number in range(options.uncounted + options.rounds):
             for one in everybody:
                 measured, rows = one.turn(work)
                 check(workload, one, rows)
-                if number > 0:
+                if number >= options.uncounted:
                     figures[one.name].append(measured)
     return figures
 
@@ -77,7 +77,7 @@ def summed_up(one, figures):
 def run(workload, options):
     workload.dataset = workload.make(options.size(workload))
     everybody, absent = field(workload, options)
-    figures = play(workload, everybody, options.rounds, options.warm_up)
+    figures = play(workload, everybody, options)
     lines = [summed_up(one, figures[one.name]) for one in everybody]
     whole = workload.dataset.part(1.0)
     return table.throughput(workload, lines, absent, whole, not options.smoke)

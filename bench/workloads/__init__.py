@@ -1,7 +1,8 @@
 """The workloads by name, in the order of the tables: bench/workloads/NAME.py is one of them."""
 import importlib
 
-NAMES = ["grep", "words", "stateful", "yahoo", "csv", "combined"]
+NAMES = ["grep", "words", "stateful", "yahoo", "csv", "combined", "window", "empty",
+         "interval", "latency"]
 
 
 def load(name):

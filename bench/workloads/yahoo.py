@@ -15,8 +15,9 @@ START_MS = 1_700_000_000_000
 PER_SECOND = 10_000
 
 CEILING = ["yahoo", "{ads}"]
-MAWK = r"""BEGIN{FS="\""; while((getline a < ads)>0){split(a,f,","); campaign[f[1]]=f[2]}}
-           $20=="view"{c[campaign[$12] "," int($24/10000)]++}
+MAWK = r"""BEGIN{while((getline a < ads)>0){split(a,f,","); campaign[f[1]]=f[2]}}
+           /"event_type": "view"/{
+              c[campaign[substr($6,2,36)] "," int(substr($12,2,13)/10000)]++}
            END{for(k in c) printf "%s,%d\n", k, c[k]}"""
 SQL = """SELECT campaign, event_time::BIGINT // 10000 AS slot, count(*)
          FROM read_json({files}, format = 'newline_delimited', columns = {{

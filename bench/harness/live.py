@@ -1,0 +1,112 @@
+"""A running app: its progress, its processes, its output."""
+import datetime
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from harness import machine, measure
+
+PATIENCE = 120  # seconds
+
+
+class App:
+    """`dstream run` with --progress json. What it writes to standard output goes to `on_row`."""
+
+    def __init__(self, work, app, options=(), on_row=None, cores=None):
+        os.makedirs(work, exist_ok=True)
+        with open(os.path.join(work, "app.json"), "w", encoding="utf-8") as file:
+            json.dump(app, file)
+        self.lines, self.log = [], []
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(
+            [machine.DSTREAM, "run", "--progress", "json", "--log-level", "warn", *options,
+             "app.json"], cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, preexec_fn=measure.pinned(cores))
+        self.threads = [threading.Thread(target=target, daemon=True) for target in
+                        (self.listen, lambda: self.read(on_row))]
+        for thread in self.threads:
+            thread.start()
+
+    def listen(self):
+        for line in self.process.stderr:
+            if line.startswith('{"batch_time"'):
+                self.lines.append(json.loads(line))
+            else:
+                self.log.append(line)
+
+    def read(self, on_row):
+        for row in self.process.stdout:
+            if on_row is not None:
+                on_row(row)
+
+    def until(self, condition, patience=PATIENCE):
+        """Waits until it holds; whether it does."""
+        end = time.monotonic() + patience
+        while not condition():
+            if time.monotonic() > end:
+                return False
+            if self.process.poll() is not None:
+                sys.exit("the app ended (%d):\n%s" % (self.process.returncode, "".join(self.log)))
+            time.sleep(0.002)
+        return True
+
+    def until_batches(self, count):
+        if not self.until(lambda: self.lines and self.lines[-1]["batches"] >= count):
+            sys.exit("%d batches did not come:\n%s" % (count, "".join(self.log)))
+
+    def driver_cpu(self):
+        return measure.exact_cpu_of(self.process.pid)
+
+    def pss(self):
+        """MiB, of all its processes."""
+        return measure.pss_of_tree(self.process.pid) / 1024
+
+    def stop(self):
+        """Lets it end; its lines are whole then."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.finish()
+
+    def finish(self):
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            sys.exit("the app does not end:\n" + "".join(self.log))
+        for thread in self.threads:
+            thread.join()
+        if self.process.returncode != 0:
+            sys.exit("the app failed (%d):\n%s" % (self.process.returncode, "".join(self.log)))
+
+
+def run_to_end(work, app, options=()):
+    """The progress of all batches of an app with --available-now."""
+    running = App(work, app, ["--available-now", "--executors", "1", *options], cores=machine.one_core())
+    running.finish()
+    return running.lines
+
+
+def end_of(line):
+    """When a batch was committed, in seconds since 1970."""
+    time_of_batch = datetime.datetime.fromisoformat(line["batch_time"].replace("Z", "+00:00"))
+    return time_of_batch.timestamp() + line["delay_us"] / 1e6
+
+
+def quantile(values, q):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+
+
+def threads_mode():
+    """Whether this dstream can run its executors as threads of the driver."""
+    app = {"version": 1, "name": "a", "batch": {"interval": "1s"},
+           "executors": {"mode": "threads"}, "sources": {"s": {"type": "stdin"}},
+           "sinks": {"o": {"from": "s", "type": "console"}}}
+    done = subprocess.run([machine.DSTREAM, "validate", "/dev/stdin"], input=json.dumps(app),
+                          text=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          check=False)
+    return done.returncode == 0

@@ -1,0 +1,66 @@
+"""Sends lines over TCP to whoever connects, in a process of its own.
+
+    sender.py flood SECONDS FILE          the file, again and again
+    sender.py count TIMES FILE            the file, so many times
+    sender.py paced RATE SECONDS FILE     its lines, so many a second
+
+Prints its port, and at the end how many lines it sent. `paced`: line i is due at start + i / RATE,
+whatever became of those before. In ticks of a millisecond all lines that are due are sent; one of
+them, at random, is "p DUE", the microseconds since 1970 for which it was due. A receiver that does
+not keep up makes later lines late, and that counts.
+"""
+import random
+import socket
+import sys
+import time
+
+TICK = 0.001
+
+
+def flood(connection, seconds, text):
+    end, times = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        connection.sendall(text)
+        times += 1
+    return times * text.count(b"\n")
+
+
+def count(connection, times, text):
+    for _ in range(int(times)):
+        connection.sendall(text)
+    return int(times) * text.count(b"\n")
+
+
+def paced(connection, rate, seconds, text):
+    lines = text.splitlines(keepends=True)
+    per_tick = max(1, round(rate * TICK))
+    ticks = [b"".join(lines[at:at + per_tick - 1])
+             for at in range(0, len(lines) - per_tick, per_tick)]
+    choose, start, sent = random.Random(1), time.time() + 0.05, 0
+    for tick in range(int(seconds / TICK)):
+        due = start + (tick + 1) * TICK
+        wait = due - time.time()
+        if wait > 0:
+            time.sleep(wait)
+        marked = start + tick * TICK + choose.randrange(per_tick) / rate
+        connection.sendall(b"p %016d %s\n" % (round(marked * 1e6), b"." * 12)
+                           + ticks[tick % len(ticks)])
+        sent += per_tick
+    return sent
+
+
+def main():
+    way, *numbers, path = sys.argv[1:]
+    with open(path, "rb") as file:
+        text = file.read()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        print(server.getsockname()[1], flush=True)
+        connection, _ = server.accept()
+        with connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            print({"flood": flood, "count": count, "paced": paced}[way](
+                connection, *map(float, numbers), text), flush=True)
+            sys.stdin.readline()  # stays until told
+
+
+main()

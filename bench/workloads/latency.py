@@ -1,0 +1,89 @@
+"""From the time a line was to be sent to its arrival at whoever reads the output.
+
+Lines come over TCP at a fixed rate. One in each millisecond is marked with the time at which it
+was due, not with the one at which it was sent: a receiver that holds the sender up does not
+make its own delay look smaller (no coordinated omission). Marked lines go to standard output, and
+count when they are read there.
+"""
+import sys
+import tempfile
+import time
+
+from harness import data, feed, live, table
+
+TITLE = "Latency: batches of 10 ms, from the time of sending that was due to the output's reader"
+INTERVAL_MS = 10
+SPARK_INTERVAL_MS = 100
+WARM_UP = 1.0  # seconds that do not count
+
+
+def lines_file():
+    """32 bytes a line, none of which is marked."""
+    def write(file, _):
+        file.writelines("n %029d\n" % number for number in range(200_000))
+        return 200_000, {}
+    return data.DataSet("lines-32", 1, write, lambda results: results[0]).part(1.0).paths[0]
+
+
+def app(address, mode):
+    return {"version": 1, "name": "latency", "batch": {"interval": "%dms" % INTERVAL_MS},
+            "executors": {"count": 2, **mode},
+            "sources": {"lines": {"type": "socket", "connect": address,
+                                  "block_interval": "1ms"}},
+            "streams": {"marked": {"from": "lines", "where": "line like 'p%'"}},
+            "sinks": {"out": {"from": "marked", "type": "console", "format": "csv"}}}
+
+
+def dstream(name, rate, seconds, mode):
+    found = []
+
+    def on_row(row):
+        now = time.time() * 1e6
+        found.append((now, int(row[2:18])))
+
+    sender = feed.Sender("paced", rate, seconds, lines_file())
+    with tempfile.TemporaryDirectory() as work:
+        running = live.App(work, app(sender.address(), mode), on_row=on_row)
+        sent, marks = sender.sent(), int(seconds / 0.001)
+        whole = running.until(lambda: len(found) >= marks, 60)
+        running.stop()
+        sender.close()
+    rows_in = running.lines[-1]["rows_in"]
+    if not whole or len(found) != marks or rows_in != sent:
+        sys.exit("latency: %d of %d marked lines arrived, %d of %d lines" % (
+            len(found), marks, rows_in, sent))
+    start = found[0][1] + WARM_UP * 1e6
+    late = [(now - due) / 1000 for now, due in found if due > start]
+    yield "%s, %s records/s, median" % (name, "{:,}".format(rate)), live.quantile(late, 0.5), \
+        "ms", None, False
+    yield "the same, p99", live.quantile(late, 0.99), "ms", 15, False
+    yield "the same, p99.9", live.quantile(late, 0.999), "ms", None, False
+
+
+def spark(rates, seconds, server):
+    for rate in rates:
+        sender = feed.Sender("paced", rate, seconds, lines_file())
+        answer = server.ask({"api": "latency", "port": sender.port, "count": int(seconds / 0.001),
+                             "intervalMs": SPARK_INTERVAL_MS})
+        sender.close()
+        late = [value / 1000 for value in answer["latencies"]][int(WARM_UP * 1000):]
+        what = "spark dstream, batches of %d ms, %s records/s" % (SPARK_INTERVAL_MS,
+                                                                  "{:,}".format(rate))
+        if len(late) < int(seconds / 0.001) - WARM_UP * 1000:
+            yield what, None, "does not keep up: %d of %d marked lines within 90 s" % (
+                len(late), int(seconds / 0.001))
+            continue
+        yield what + ", median", live.quantile(late, 0.5), "ms", None, False
+        yield "the same, p99", live.quantile(late, 0.99), "ms", None, False
+    server.pause()
+
+
+def run(options):
+    rates, seconds = ([20_000], 2) if options.smoke else ([100_000, 1_000_000], 6)
+    rows = []
+    for rate in rates:
+        rows += dstream("dstream", rate, seconds, {})
+        if live.threads_mode():
+            rows += dstream("dstream with threads", rate, seconds, {"mode": "threads"})
+    rows += options.spark_rows(lambda server: spark(rates, seconds, server))
+    return table.figures(TITLE, rows, not options.smoke)

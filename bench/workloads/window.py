@@ -1,0 +1,137 @@
+"""Counts over 30 s that slide by 1 s, top 100: 5,000 keys in each pane, 100,000 in the window."""
+import collections
+import random
+import statistics
+import sys
+import tempfile
+
+from harness import contestants, data, live, table
+
+TITLE = "Window: counts over 30 panes, top 100 of each slide"
+KEYS, KEYS_OF_PANE, PANES = 100_000, 5_000, 30
+LINE = 11  # bytes; all have as many, so that batches do
+AGGREGATES = {"count": "count()", "sum": "sum(v)", "max": "max(v)"}
+
+
+def write_rows(file, panes, rows, keys, keys_of_pane):
+    """Panes go round over the keys; every one has all of its keys if it has that many rows."""
+    choose = random.Random(1)
+    for pane in range(panes):
+        first = pane * keys_of_pane % keys
+        for row in range(rows):
+            key = first + (row if row < keys_of_pane else choose.randrange(keys_of_pane))
+            file.write("%05d,%04d\n" % (key, choose.randrange(10_000)))
+    return panes * rows, {"all": (panes * rows,)}
+
+
+def make(panes, rows, keys=KEYS, keys_of_pane=KEYS_OF_PANE):
+    return data.DataSet("window-%d-%d-%d" % (panes, rows, keys), 1, lambda file, _: write_rows(
+        file, panes, rows, keys, keys_of_pane), data.merge((sum,))).part(1.0)
+
+
+def app(part, rows, aggregate, panes):
+    """`panes` 0: without a window."""
+    stream = {"from": "rows", "group_by": ["k"], "aggregate": {"n": AGGREGATES[aggregate]},
+              "order_by": "n desc", "limit": 100}
+    if panes > 0:
+        stream["window"] = {"size": "%ds" % panes, "slide": "1s"}
+    return {"version": 1, "name": "window", "batch": {"interval": "1s"},
+            "sources": {"rows": {"type": "files", "dir": part.folder, "format": "csv",
+                                 "max_rate": rows, "schema": {"k": "int", "v": "int"}}},
+            "streams": {"top": stream},
+            "sinks": {"out": {"from": "top", "type": "file", "dir": "out", "format": "csv"}}}
+
+
+def rows_of(part):
+    with open(part.paths[0], encoding="utf-8") as file:
+        return [(int(line[:5]), int(line[6:10])) for line in file]
+
+
+def expected_top(rows, aggregate):
+    values = collections.defaultdict(int)
+    for key, value in rows:
+        if aggregate == "max":
+            values[key] = max(values[key], value)
+        else:
+            values[key] += 1 if aggregate == "count" else value
+    return sorted(((k, n) for k, n in values.items()), key=lambda item: (-item[1], item[0]))[:100]
+
+
+def check(part, work, lines, aggregate, panes):
+    """What batches had is known from their progress: the last full window and one in the middle
+    are computed again."""
+    ends, total = [], 0
+    for line in lines:
+        total += line["batch_rows_in"]
+        ends.append(total)
+    rows, found = rows_of(part), contestants.rows_of_sink_by_time(work + "/out")
+    if total != len(rows):
+        sys.exit("window: %d of %d rows were read" % (total, len(rows)))
+    times = sorted(found)
+    for last in (len(times) // 2, len(times) - 1):
+        first = max(0, last + 1 - max(1, panes))
+        inside = rows[ends[first - 1] if first > 0 else 0:ends[last]]
+        got = [tuple(map(int, row.split(","))) for row in found[times[last]]]
+        if got != expected_top(inside, aggregate):
+            sys.exit("window: %s over %d panes has a wrong result at %d" % (
+                aggregate, panes, times[last]))
+
+
+def measured(work, part, rows, aggregate, panes, checked):
+    lines = live.run_to_end(work, app(part, rows, aggregate, panes))
+    if checked:
+        check(part, work, lines, aggregate, panes)
+    contestants.clear(work)
+    return [line for line in lines if line["batch_rows_in"] > 0]
+
+
+def throughput(work, options):
+    """Records a second with and without the window, in turns; by the time that batches took."""
+    batches, rows = (36, 5_000) if options.smoke else (60, int(200_000 * options.scale))
+    part, found = make(batches, rows), collections.defaultdict(list)
+    ways = [("without a window", "count", 0)] + [(name, name, PANES) for name in AGGREGATES]
+    for number in range(options.uncounted + options.rounds):
+        for what, aggregate, panes in ways:
+            lines = measured(work, part, rows, aggregate, panes, number == 0)
+            late = lines[PANES:]  # the window is full
+            seconds = sum(line["processing_us"] for line in late) / 1e6
+            found[what].append(sum(line["batch_rows_in"] for line in late) / seconds)
+    rates = {what: statistics.median(values[options.uncounted:]) for what, values in found.items()}
+    base = rates["without a window"]
+    title = "{:,} rows a batch".format(rows)
+    yield "records/s, %s, without a window" % title, base, "1/s", None, True
+    for name in AGGREGATES:
+        yield "the same with a window, %s" % name, rates[name] / base, "of that", 0.8, True
+
+
+def slides(work, options):
+    """What a batch of 5,000 rows takes, all told."""
+    batches, rows = (40 if options.smoke else 200), KEYS_OF_PANE
+    part = make(batches, rows)
+    for name in AGGREGATES:
+        lines = measured(work, part, rows, name, PANES, True)[PANES:]
+        times = [line["processing_us"] / 1000 for line in lines]
+        yield "a batch of 5,000 rows with its slide, %s, median" % name, \
+            statistics.median(times), "ms", 5, False
+        yield "the same, p99", live.quantile(times, 0.99), "ms", None, False
+
+
+def panes(work, options):
+    """What the slowest batches take, whatever the number of panes: 1,000 keys in all of them."""
+    counts = [2, 30] if options.smoke else [2, 30, 300, 3600]
+    part, base = make(counts[-1] + (20 if options.smoke else 400), 1000, 1000, 1000), {}
+    for aggregate in "count", "max":
+        for count in counts:
+            lines = measured(work, part, 1000, aggregate, count, count == 30)[count:]
+            times = [line["processing_us"] / 1000 for line in lines]
+            slow = live.quantile(times, 0.99)
+            base.setdefault(aggregate, slow)
+            yield "1,000 rows, %s over %d panes, p99 of a batch" % (aggregate, count), slow, "ms", \
+                None if count == 2 else round(2 * base[aggregate], 1), False
+
+
+def run(options):
+    with tempfile.TemporaryDirectory() as work:
+        rows = [*throughput(work, options), *slides(work, options), *panes(work, options)]
+    return table.figures(TITLE + " (dstream alone: one executor, one task thread)", rows,
+                         not options.smoke)
