@@ -9,6 +9,7 @@
  * one counts; whether it makes the record bad shows when the object is at its end.
  */
 #include "columnar/format_internal.h"
+#include "columnar/format_json_guide.h"
 #include "columnar/format_json_scan.h"
 #include "columnar/format_key.h"
 #include "columnar/text.h"
@@ -43,6 +44,7 @@ typedef struct json_state {
     json_cell *cells;
     uint32_t *list_room; /* for each column of lists: how many elements fit in its child */
     uint32_t n_columns;
+    ds_json_guide guide;
 } json_state;
 
 /* The tree of keys. */
@@ -466,6 +468,14 @@ DS_ALWAYS_INLINE const char *walk_after(ds_json_scanner *scanner, const char *p,
     }
 }
 
+/* Puts a value into the columns of its node, if it has one. */
+DS_ALWAYS_INLINE void set_cells(ds_decoder *decoder, const ds_record *record, const json_node *node,
+                                const ds_json_token *token)
+{
+    for (uint32_t i = 0; node != NULL && i < node->n_columns; i++)
+        set_cell(decoder, record, node->columns[i], token);
+}
+
 /* Reads the value at p, which belongs to a node of the tree. *node becomes that node if the
  * walk goes on inside of the value. */
 DS_ALWAYS_INLINE const char *walk_value(ds_decoder *decoder, ds_json_scanner *scanner,
@@ -481,8 +491,8 @@ DS_ALWAYS_INLINE const char *walk_value(ds_decoder *decoder, ds_json_scanner *sc
         if (p == NULL)
             return NULL;
     }
-    for (uint32_t i = 0; i < child->n_columns; i++)
-        set_cell(decoder, record, child->columns[i], &token);
+    set_cells(decoder, record, child, &token);
+    ((json_state *)decoder->state)->guide.from = token.end;
     if (!inside)
         return walk_after(scanner, p, node, depth);
     *node = child;
@@ -491,30 +501,114 @@ DS_ALWAYS_INLINE const char *walk_value(ds_decoder *decoder, ds_json_scanner *sc
     return p < scanner->end && *p == '}' ? walk_after(scanner, p, node, depth) : p;
 }
 
+typedef enum lead { LED_NOWHERE, LED_BEHIND_VALUE, LED_TO_END, LED_ASTRAY } lead;
+
+/* The column of a node that is read by nothing else and holds strings, or -1. */
+static int32_t text_column(const ds_decoder *decoder, const json_node *node)
+{
+    if (node == NULL || node->n_columns != 1)
+        return -1;
+    uint32_t column = node->columns[0];
+    return decoder->format->schema.fields[column].type.kind == DS_STRING ? (int32_t)column : -1;
+}
+
+/* The value that a step leads to, at p. Returns what is behind its text, or NULL. */
+DS_ALWAYS_INLINE const char *led_value(ds_decoder *decoder, ds_json_scanner *scanner,
+                                       const ds_record *record, const ds_json_step *step,
+                                       const char *p)
+{
+    json_state *state = decoder->state;
+    ds_json_token token;
+    if (!step->string) {
+        if (ds_json_value_scan(scanner, p, 1, &token) == NULL)
+            return NULL;
+    } else if (ds_json_string_scan(scanner, p, &token) == NULL) {
+        return NULL;
+    } else if (step->node == NULL) {
+        return token.end;
+    } else if (step->text_column >= 0 && !token.escaped) {
+        uint32_t column = (uint32_t)step->text_column;
+        state->states[column] = CELL_SET;
+        if (decoder->columns[column] != NULL)
+            decoder->columns[column]->views[decoder->n_rows] =
+                ds_record_view(record, p, (uint32_t)(token.end - p));
+        return token.end;
+    }
+    set_cells(decoder, record, step->node, &token);
+    return token.end;
+}
+
+/*
+ * Reads as much of the record as the guide leads through. *at becomes the place that was reached:
+ * right behind a value or behind everything. LED_ASTRAY: a value is not JSON.
+ */
+DS_ALWAYS_INLINE lead follow(ds_decoder *decoder, ds_json_scanner *scanner, const ds_record *record,
+                             const char **at)
+{
+    ds_json_guide *guide = &((json_state *)decoder->state)->guide;
+    const ds_json_step *step = guide->steps;
+    const char *p = record->text, *end = record->end;
+    uint32_t left = record->limit - end >= (ptrdiff_t)DS_GLUE_BYTES ? guide->n_steps : 0;
+    guide->learning = false;
+    for (; left > 0 && ds_json_glue_at(step, p, end); left--, step++) {
+        const char *value = p + step->length;
+        if (step->last && value == end) {
+            *at = end;
+            return LED_TO_END;
+        }
+        if (step->last || (!step->string && (*value == '"' || ds_is_space(*value))))
+            break;
+        p = led_value(decoder, scanner, record, step, value);
+        if (DS_UNLIKELY(p == NULL))
+            return LED_ASTRAY;
+    }
+    uint32_t n = (uint32_t)(step - guide->steps);
+    ds_json_guide_learn(guide, n, p);
+    *at = n > 0 && step[-1].string ? p + 1 : p;
+    return n > 0 ? LED_BEHIND_VALUE : LED_NOWHERE;
+}
+
 /* Reads the object that the record has to be. Returns what is behind it. */
 DS_ALWAYS_INLINE const char *walk(ds_decoder *decoder, ds_json_scanner *scanner,
                                   const ds_record *record)
 {
+    ds_json_guide *guide = &((json_state *)decoder->state)->guide;
     const json_node *node = decoder->format->plan;
-    const char *p = ds_json_space(record->text, scanner->end);
     unsigned depth = 1;
-    if (p == scanner->end || *p != '{')
-        return fail(scanner, "not an object");
-    p = ds_json_space(p + 1, scanner->end);
-    if (p < scanner->end && *p == '}')
-        return p + 1;
+    const char *p = NULL;
+    lead led = follow(decoder, scanner, record, &p);
+    if (DS_LIKELY(led == LED_TO_END))
+        return p;
+    if (led == LED_ASTRAY)
+        return NULL;
+    if (led == LED_BEHIND_VALUE) {
+        p = walk_after(scanner, p, &node, &depth);
+    } else {
+        p = ds_json_space(record->text, scanner->end);
+        if (p == scanner->end || *p != '{')
+            return fail(scanner, "not an object");
+        p = ds_json_space(p + 1, scanner->end);
+        if (p < scanner->end && *p == '}')
+            return p + 1;
+    }
     while (p != NULL && node != NULL) {
         json_node *child;
         ds_json_token passed_over;
         p = walk_key(decoder, scanner, p, node, &child);
         if (p == NULL)
             break;
+        bool string = p < scanner->end && *p == '"';
+        if (child != NULL && child->below != NULL)
+            ds_json_guide_stop(guide);
+        ds_json_guide_add(guide, p + string, string, false, child, text_column(decoder, child));
         if (child != NULL) {
             p = walk_value(decoder, scanner, record, p, child, &node, &depth);
         } else {
             p = ds_json_value_scan_fast(scanner, p, depth, &passed_over);
-            if (p != NULL)
+            if (p != NULL) {
+                guide->from = passed_over.end;
                 p = walk_after(scanner, p, &node, &depth);
+            }
         }
     }
     return p;
@@ -530,6 +624,7 @@ DS_ALWAYS_INLINE bool decode_record(ds_decoder *decoder, const ds_record *record
         p = fail(&scanner, "more behind the object");
     if (DS_UNLIKELY(p == NULL))
         return ds_record_bad(decoder, record, DS_BAD_SYNTAX, "not valid JSON: %s", scanner.error);
+    ds_json_guide_add(&state->guide, record->end, false, true, NULL, -1);
     return finish_row(decoder, record);
 }
 

@@ -1,4 +1,5 @@
 /* The format json: app-format, section 3. */
+#include "base/random.h"
 #include "unit/format_fixture.h"
 
 static fixture_spec made;
@@ -445,6 +446,95 @@ START_TEST(schemas_that_do_not_suit_are_refused)
 }
 END_TEST
 
+/* ---- Records that are like the one before (format_json_guide.h) ---- */
+
+#define LINES 40
+
+/* A record written as one program would, with values of many lengths; at times other keys. */
+static void like_the_last(ds_buffer *line, ds_random *random)
+{
+    static const char *const numbers[] = {"0", "-12", "99999999999", "1.5", "null", "[1,2]", "{}"};
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz";
+    static const char *const others[] = {"", "\"z\": 1, ", "\"s\": \"twice\", "};
+    ds_buffer_printf(line, "{\"s\": \"%.*s\", %s\"n\": %s, ", (int)ds_random_below(random, 40),
+                     letters,
+                     ds_random_below(random, 5) > 0 ? "" : others[ds_random_below(random, 3)],
+                     numbers[ds_random_below(random, 3 + 4 * (ds_random_below(random, 8) == 0))]);
+    ds_buffer_printf(
+        line, "\"other\": \"%.*s%s\",\"x\":%s , \"l\": [%s]%s", (int)ds_random_below(random, 20),
+        letters, ds_random_below(random, 6) == 0 ? "\\n\\\"" : "",
+        numbers[ds_random_below(random, 5)], ds_random_below(random, 4) == 0 ? "" : "3, 4",
+        ds_random_below(random, 9) == 0 ? ", \"u\": {\"k\": \"deep\"}}" : "}");
+}
+
+static void spoil(ds_buffer *line, ds_random *random)
+{
+    static const char bytes[] = "\"\\{}[],: 0ae\t\x01\xc3";
+    size_t at = ds_random_below(random, line->length);
+    switch (ds_random_below(random, 3)) {
+    case 0: line->data[at] = bytes[ds_random_below(random, sizeof bytes - 1)]; break;
+    case 1: line->length = at; break;
+    default: memmove(line->data + at, line->data + at + 1, line->length - at - 1); line->length--;
+    }
+}
+
+/* What the lines give one by one, each in an input of its own, at its end: so no guide leads. */
+static void expect_alone(const ds_format_spec *spec, const char *text, decoded *all)
+{
+    for (const char *line = text, *end; *line != '\0'; line = end + 1) {
+        end = strchr(line, '\n');
+        decoded one = run_decoder(spec, true, NULL, line, (size_t)(end - line));
+        const char *bad = ds_buffer_text(&one.bad), *behind = strstr(bad, " 0 ");
+        ds_buffer_append_text(&all->rows, ds_buffer_text(&one.rows));
+        if (behind != NULL)
+            ds_buffer_printf(&all->bad, "%.*s %d %s", (int)(behind - bad), bad, (int)(line - text),
+                             behind + 3);
+        decoded_fini(&one);
+    }
+}
+
+START_TEST(records_like_the_one_before_are_read_as_if_alone)
+{
+    const ds_format_spec *spec = json("s:string n:int x:float l:list<int> k:string@u.k m:int@n");
+    ds_random random;
+    ds_random_init(&random, 7);
+    for (int round = 0; round < 300; round++) {
+        ds_buffer text = {0}, line = {0};
+        for (int i = 0; i < LINES; i++) {
+            line.length = 0;
+            like_the_last(&line, &random);
+            if (ds_random_below(&random, 4) == 0)
+                spoil(&line, &random);
+            ds_buffer_printf(&text, "%.*s\n", (int)line.length, line.data);
+        }
+        decoded alone = {0}, together = decode_bytes(spec, NULL, text.data, text.length);
+        expect_alone(spec, ds_buffer_text(&text), &alone);
+        ck_assert_str_eq(ds_buffer_text(&together.rows), ds_buffer_text(&alone.rows));
+        ck_assert_str_eq(ds_buffer_text(&together.bad), ds_buffer_text(&alone.bad));
+        decoded_fini(&alone);
+        decoded_fini(&together);
+        ds_buffer_fini(&text);
+        ds_buffer_fini(&line);
+    }
+}
+END_TEST
+
+/* The bytes behind a value are those that were behind a string, but the value is none. */
+START_TEST(a_number_does_not_end_like_a_string)
+{
+    const ds_format_spec *spec = json("a:int b:string");
+    expect(spec,
+           "{\"a\": \"x\", \"b\": \"1\"}\n{\"a\": 5, \"b\": \"2\"}\n"
+           "{\"a\": \"x\", \"b\": \"3\"}\n{\"a\": 5\", \"b\": \"4\"}\n"
+           "{\"a\": 6, \"b\": \"5\"}\n{\"a\": \"7, \"b\": \"6\"}\n                              \n",
+           "{\"a\":5,\"b\":\"2\"}\n{\"a\":6,\"b\":\"5\"}\n",
+           "type 0 {\"a\": \"x\", \"b\": \"1\"}: \"\\\"x\\\"\" is not an int (column a)\n"
+           "type 40 {\"a\": \"x\", \"b\": \"3\"}: \"\\\"x\\\"\" is not an int (column a)\n"
+           "syntax 61 {\"a\": 5\", \"b\": \"4\"}: not valid JSON: no comma between two values\n"
+           "syntax 100 {\"a\": \"7, \"b\": \"6\"}: not valid JSON: no comma between two values\n");
+}
+END_TEST
+
 UNIT_MAIN("format json", columns_are_found_by_key, null_and_missing_are_null,
           blank_lines_count_as_positions, of_a_repeated_key_the_last_counts,
           paths_reach_into_objects, a_repeated_object_counts_whole,
@@ -455,4 +545,5 @@ UNIT_MAIN("format json", columns_are_found_by_key, null_and_missing_are_null,
           other_values_are_passed_over, lists_hold_scalars_and_nulls,
           lists_survive_bad_records_and_repeated_keys, long_lists_grow, nesting_has_a_limit,
           keys_of_any_length_are_told_apart, only_wanted_columns_are_made, too_long_is_bad,
-          schemas_that_do_not_suit_are_refused)
+          schemas_that_do_not_suit_are_refused, records_like_the_one_before_are_read_as_if_alone,
+          a_number_does_not_end_like_a_string)
