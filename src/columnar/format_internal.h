@@ -9,6 +9,7 @@
 #ifndef DS_COLUMNAR_FORMAT_INTERNAL_H
 #define DS_COLUMNAR_FORMAT_INTERNAL_H
 
+#include "columnar/digits.h"
 #include "columnar/format.h"
 #include "columnar/format_lines.h"
 
@@ -228,15 +229,11 @@ bool ds_field_int_slow(const char *text, size_t length, int64_t *value, ds_bad_r
 static inline bool ds_field_int(const char *text, size_t length, int64_t *value,
                                 ds_bad_reason *reason)
 {
-    uint64_t number = 0;
-    for (size_t i = 0; i < length; i++) {
-        unsigned digit = (unsigned)(unsigned char)text[i] - '0';
-        if (DS_UNLIKELY(digit > 9 || i == 18))
-            return ds_field_int_slow(text, length, value, reason);
-        number = number * 10 + digit;
-    }
+    uint64_t number;
+    if (DS_UNLIKELY(length - 1 >= DS_DIGITS_MOST || !ds_digits_read(text, length, &number)))
+        return ds_field_int_slow(text, length, value, reason);
     *value = (int64_t)number;
-    return length > 0 || ds_field_int_slow(text, length, value, reason);
+    return true;
 }
 
 /* A float as in ds_parse_float; *reason tells a wrong shape from one out of range. */

@@ -1,5 +1,6 @@
 /* Ints, floats and bools as text and back (text.h), without the locale anywhere. */
 #include "base/assert.h"
+#include "columnar/digits.h"
 #include "columnar/text.h"
 #include "columnar/text_shortest.h"
 
@@ -12,27 +13,13 @@ static bool is_digit(char c)
     return (unsigned char)(c - '0') <= 9;
 }
 
-/* Writes the digits of value; returns how many (1 to 20). */
-static size_t put_digits(uint64_t value, char *text)
-{
-    char backwards[20];
-    size_t n = 0;
-    do {
-        backwards[n++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    for (size_t i = 0; i < n; i++)
-        text[i] = backwards[n - 1 - i];
-    return n;
-}
-
 size_t ds_format_int(int64_t value, char text[static 24])
 {
     size_t n = 0;
     if (value < 0)
         text[n++] = '-';
     uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    return n + put_digits(magnitude, text + n);
+    return n + ds_digits_write(magnitude, text + n);
 }
 
 /* The largest float below which every whole number is a float of its own. */
@@ -53,7 +40,7 @@ static size_t put_scientific(const char *digits, size_t n, int exponent, char *t
     unsigned magnitude = (unsigned)abs(exponent);
     if (magnitude < 10)
         text[at++] = '0';
-    return at + put_digits(magnitude, text + at);
+    return at + ds_digits_write(magnitude, text + at);
 }
 
 /* The same number with the point in place; exponent is that of the first digit. */
@@ -81,7 +68,7 @@ static size_t put_fixed(const char *digits, size_t n, int exponent, char *text)
 static size_t put_magnitude(double value, char *text)
 {
     if (value < WHOLE_LIMIT && value == (double)(uint64_t)value) {
-        size_t n = put_digits((uint64_t)value, text);
+        size_t n = ds_digits_write((uint64_t)value, text);
         memcpy(text + n, ".0", 2);
         return n + 2;
     }
@@ -92,7 +79,7 @@ static size_t put_magnitude(double value, char *text)
         power++;
     }
     char digits[20];
-    size_t n = put_digits(significand, digits);
+    size_t n = ds_digits_write(significand, digits);
     int exponent = power + (int)n - 1;
     return exponent >= -4 && exponent < 16 ? put_fixed(digits, n, exponent, text)
                                            : put_scientific(digits, n, exponent, text);
@@ -118,6 +105,13 @@ bool ds_parse_int(const char *text, size_t length, int64_t *value, bool *overflo
     bool negative = at == 1 && text[0] == '-';
     if (at == length)
         return false;
+    if (length - at <= DS_DIGITS_MOST) {
+        uint64_t number;
+        if (!ds_digits_read(text + at, length - at, &number))
+            return false;
+        *value = (int64_t)(negative ? 0 - number : number);
+        return true;
+    }
     uint64_t magnitude = 0, limit = (uint64_t)INT64_MAX + negative;
     bool over = false;
     for (; at < length; at++) {

@@ -334,6 +334,63 @@ START_TEST(text_as_ints)
 }
 END_TEST
 
+/* Digit by digit: what ds_parse_int does eight at a time. */
+static bool plain_int(const char *text, size_t length, int64_t *value)
+{
+    size_t at = length > 0 && (text[0] == '+' || text[0] == '-');
+    bool negative = at == 1 && text[0] == '-', fine = length > at;
+    __int128 number = 0;
+    for (; at < length && fine; at++) {
+        fine = text[at] >= '0' && text[at] <= '9';
+        number = number * 10 + (text[at] - '0');
+        fine = fine && number <= (__int128)INT64_MAX + negative;
+    }
+    *value = (int64_t)(negative ? -number : number);
+    return fine;
+}
+
+/* At the end of their memory, with any byte in any place. */
+START_TEST(ints_are_read_as_digit_by_digit)
+{
+    ds_random random;
+    ds_random_init(&random, 3);
+    for (size_t length = 0; length <= 22; length++)
+        for (int round = 0; round < 3000; round++) {
+            char *text = malloc(length > 0 ? length : 1);
+            for (size_t i = 0; i < length; i++)
+                text[i] = (char)('0' + ds_random_below(&random, 10));
+            if (length > 0 && round % 3 == 0)
+                text[ds_random_below(&random, length)] = (char)ds_random_below(&random, 256);
+            if (length > 0 && round % 5 == 0)
+                text[0] = "+-019"[ds_random_below(&random, 5)];
+            int64_t expected, value = 0;
+            bool overflow, fine = plain_int(text, length, &expected);
+            ck_assert_int_eq(ds_parse_int(text, length, &value, &overflow), fine);
+            if (fine)
+                ck_assert_int_eq(value, expected);
+            free(text);
+        }
+}
+END_TEST
+
+START_TEST(ints_of_all_lengths_survive)
+{
+    uint64_t power = 1;
+    for (int digits = 1; digits <= 19; digits++, power *= 10)
+        for (int off = -1; off <= 1; off++)
+            for (int sign = -1; sign <= 1; sign += 2) {
+                char text[24], expected[24];
+                int64_t value = sign * ((int64_t)power + off), back = 0;
+                size_t n = ds_format_int(value, text);
+                snprintf(expected, sizeof expected, "%lld", (long long)value);
+                ck_assert_uint_eq(n, strlen(expected));
+                ck_assert_mem_eq(text, expected, n);
+                ck_assert(ds_parse_int(text, n, &back, NULL));
+                ck_assert_int_eq(back, value);
+            }
+}
+END_TEST
+
 START_TEST(text_as_bools)
 {
     bool value = false;
@@ -351,4 +408,5 @@ END_TEST
 UNIT_MAIN("text_number", floats_have_the_documented_layout, random_floats_survive_and_are_shortest,
           everyday_floats_survive_and_are_shortest, of_the_shortest_the_nearest_is_taken,
           floats_are_read_as_documented, what_is_no_float_is_refused, very_long_digits_are_exact,
-          random_texts_are_read_as_strtod_reads_them, ints_as_text, text_as_ints, text_as_bools)
+          random_texts_are_read_as_strtod_reads_them, ints_as_text, text_as_ints,
+          ints_are_read_as_digit_by_digit, ints_of_all_lengths_survive, text_as_bools)
