@@ -826,6 +826,10 @@ static ds_status open_checkpoint(driver_loop *loop, ds_recovered **recovered, ds
         ds_log_warn("%s", (*recovered)->warning);
     DS_TRY(ds_recovered_check(*recovered, loop->plan, app->checkpoint_dir, error));
     DS_TRY(ds_recovered_check_kept(*recovered, loop->plan, app->checkpoint_dir, error));
+    if ((*recovered)->failed.n > 0)
+        ds_log_warn("%zu batches were given up before, and are missing in the output: dstream "
+                    "checkpoint show %s says which, and what they held",
+                    (*recovered)->failed.n, app->checkpoint_dir);
     ds_log_info("going on from the checkpoint in %s: %u batches to finish", app->checkpoint_dir,
                 (*recovered)->n_batches);
     return ds_kept_folder_open(loop->kept_folder, &(*recovered)->kept, error);

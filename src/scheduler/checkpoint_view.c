@@ -162,6 +162,13 @@ static void fold_saved(json_t *state, const json_t *record)
             json_array_remove(batches, i);
 }
 
+static void fold_failed(json_t *state, json_t *batch)
+{
+    if (json_object_get(state, "failed") == NULL)
+        json_object_set_new(state, "failed", json_array());
+    json_array_append(json_object_get(state, "failed"), batch);
+}
+
 /* Takes a record that follows a whole one into what is known. */
 static void fold(json_t *state, json_t *record)
 {
@@ -190,6 +197,8 @@ static void fold(json_t *state, json_t *record)
     } else if (strcmp(kind, "committed") == 0 || strcmp(kind, "failed") == 0) {
         json_array_remove(batches, place);
     }
+    if (strcmp(kind, "failed") == 0)
+        fold_failed(state, copy);
     json_decref(copy);
 }
 

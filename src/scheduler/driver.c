@@ -122,6 +122,7 @@ void ds_driver_free(ds_driver *d)
     ds_driver_forget_releases(d);
     ds_copies_fini(&d->copies);
     ds_retained_fini(&d->retained);
+    ds_failed_fini(&d->failed);
     ds_driver_free_save(d);
     ds_registry_fini(&d->registry);
     ds_arena_free(d->round_arena);

@@ -39,6 +39,7 @@ static void write_whole(ds_driver *d, bool sync, uint64_t ticket)
                               .chains = &d->chains,
                               .intakes = d->intakes,
                               .n_intakes = d->n_intakes,
+                              .failed = &d->failed,
                               .batches = d->batches};
     ds_buffer line = {0};
     ds_journal_whole(&line, &state);
@@ -303,10 +304,13 @@ void ds_driver_fail_batch(ds_driver *d, ds_batch *batch, ds_status status, const
         snprintf(d->end_message, sizeof d->end_message, "batch %s was given up: %s", time, why);
     }
     if (d->config.checkpoint) {
+        char *text = ds_journal_describe(d->plan, batch, why);
         ds_buffer line = {0};
-        ds_journal_failed(&line, batch->time_ms, why);
+        ds_failed_add(&d->failed, text);
+        ds_journal_failed(&line, text);
         ds_driver_journal(d, &line, false);
         ds_buffer_fini(&line);
+        free(text);
     }
 }
 

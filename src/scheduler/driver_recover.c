@@ -239,6 +239,7 @@ void ds_driver_recover(ds_driver *d, const ds_recovered *recovered)
     recover_times(d, recovered);
     recover_sources(d, recovered);
     recover_lists(d);
+    ds_failed_add_all(&d->failed, &recovered->failed);
     if (d->config.saves)
         recover_kept(d, &recovered->kept);
 }

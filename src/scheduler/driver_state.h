@@ -111,6 +111,7 @@ struct ds_driver {
     ds_sink_counts *sink_counts;
     int64_t behind_shown_us; /* 0: batches keep up */
 
+    ds_failed_batches failed; /* of this run, and before */
     ds_registry registry;
     ds_arena *round_arena; /* of the tasks that leave together (bundles.h) */
     int64_t started_us;

@@ -251,11 +251,30 @@ void ds_journal_committed(ds_buffer *out, int64_t batch_ms, bool retained)
     ds_journal_write(out, object);
 }
 
-void ds_journal_failed(ds_buffer *out, int64_t batch_ms, const char *reason)
+/* Its words are others than those of a batch that is to run: no position goes by them. */
+char *ds_journal_describe(const ds_plan *plan, const ds_batch *batch, const char *reason)
 {
-    json_t *object = record("failed");
-    set(object, "batch_ms", time_of(batch_ms));
+    json_t *object = json_object(), *uses = json_object();
+    set(object, "batch_ms", time_of(batch->time_ms));
     set(object, "reason", text_of(reason));
+    set(object, "inputs", allotments_json(plan, batch));
+    add_tables(uses, plan, batch);
+    json_t *tables = json_object_get(uses, "tables");
+    if (tables != NULL)
+        json_object_set(object, "versions", tables);
+    json_decref(uses);
+    char *text = json_dumps(object, JSON_COMPACT);
+    DS_ASSERT(text != NULL);
+    json_decref(object);
+    return text;
+}
+
+void ds_journal_failed(ds_buffer *out, const char *text)
+{
+    json_t *object = record("failed"), *known = json_loads(text, 0, NULL);
+    DS_ASSERT(json_is_object(known));
+    json_object_update(object, known);
+    json_decref(known);
     ds_journal_write(out, object);
 }
 
@@ -353,6 +372,17 @@ static json_t *batches_json(const ds_journal_state *state)
     return batches;
 }
 
+static json_t *failed_json(const ds_failed_batches *failed)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < failed->n; i++) {
+        json_t *object = json_loads(failed->texts[i], 0, NULL);
+        DS_ASSERT(json_is_object(object));
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
 void ds_journal_whole(ds_buffer *out, const ds_journal_state *state)
 {
     json_t *object = record("whole");
@@ -374,5 +404,7 @@ void ds_journal_whole(ds_buffer *out, const ds_journal_state *state)
     set(object, "batches", batches_json(state));
     if (state->chains != NULL)
         ds_journal_put_chains(object, state->chains);
+    if (state->failed != NULL && state->failed->n > 0)
+        set(object, "failed", failed_json(state->failed));
     ds_journal_write(out, object);
 }

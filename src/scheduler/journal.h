@@ -19,6 +19,7 @@
 #ifndef DS_SCHEDULER_JOURNAL_H
 #define DS_SCHEDULER_JOURNAL_H
 
+#include "scheduler/failed_batches.h"
 #include "scheduler/intake.h"
 #include "scheduler/journal_kept.h"
 #include "scheduler/retained.h"
@@ -64,7 +65,8 @@ typedef struct ds_recovered {
     uint32_t n_sources;
     ds_recovered_batch *batches; /* in the order of time */
     uint32_t n_batches;
-    const char *warning; /* NULL, or that the end of the journal was cut off */
+    ds_failed_batches failed; /* given up, then or before; not in the arena */
+    const char *warning;      /* NULL, or that the end of the journal was cut off */
     ds_arena *arena;
 } ds_recovered;
 
@@ -75,9 +77,10 @@ typedef struct ds_journal_state {
     int64_t zero_ms, last_ms, last_input_ms;
     const ds_intake *intakes;
     uint32_t n_intakes;
-    const ds_retained *retained; /* NULL: there are none */
-    const ds_chains *chains;     /* NULL: nothing is saved */
-    const ds_batch *batches;     /* with the commit records of those that are prepared */
+    const ds_retained *retained;     /* NULL: there are none */
+    const ds_chains *chains;         /* NULL: nothing is saved */
+    const ds_failed_batches *failed; /* NULL: there are none */
+    const ds_batch *batches;         /* with the commit records of those that are prepared */
 } ds_journal_state;
 
 /* Each appends one line (with its end) to out. */
@@ -85,7 +88,10 @@ void ds_journal_whole(ds_buffer *out, const ds_journal_state *state);
 void ds_journal_allotted(ds_buffer *out, const ds_plan *plan, const ds_batch *batch);
 void ds_journal_prepared(ds_buffer *out, int64_t batch_ms, const ds_commit *commit);
 void ds_journal_committed(ds_buffer *out, int64_t batch_ms, bool retained);
-void ds_journal_failed(ds_buffer *out, int64_t batch_ms, const char *reason);
+/* text: of ds_journal_describe. */
+void ds_journal_failed(ds_buffer *out, const char *text);
+/* What is known of a batch that is given up, as JSON: free it. */
+char *ds_journal_describe(const ds_plan *plan, const ds_batch *batch, const char *reason);
 
 /* Reads the text of one journal file. If even its first record cannot be used: DS_ERR_APP if it is
  * of a format that is not known here, else (cut short, a flipped bit) DS_ERR_IO, as for a damaged

@@ -409,6 +409,37 @@ static bool read_saved(ds_recovered *recovered, const json_t *object)
     return true;
 }
 
+/* A batch that was given up; earlier versions noted when and why only. */
+static bool add_failed(ds_recovered *recovered, const json_t *object)
+{
+    int64_t time_ms;
+    if (!json_is_object(object) || !get_time(object, "batch_ms", &time_ms))
+        return false;
+    json_t *copy = json_copy((json_t *)(uintptr_t)object);
+    json_object_del(copy, "record");
+    json_object_del(copy, "check");
+    char *text = json_dumps(copy, JSON_COMPACT);
+    DS_ASSERT(text != NULL);
+    ds_failed_add(&recovered->failed, text);
+    free(text);
+    json_decref(copy);
+    return true;
+}
+
+static bool read_failed(ds_recovered *recovered, const json_t *list)
+{
+    size_t i;
+    const json_t *object;
+    if (list != NULL && !json_is_array(list))
+        return false;
+    json_array_foreach(list, i, object)
+    {
+        if (!add_failed(recovered, object))
+            return false;
+    }
+    return true;
+}
+
 static bool read_whole(ds_recovered *recovered, const ds_plan *plan, const json_t *object)
 {
     uint64_t partitions;
@@ -433,7 +464,7 @@ static bool read_whole(ds_recovered *recovered, const ds_plan *plan, const json_
         if (!add_batch(recovered, plan, batch))
             return false;
     }
-    return true;
+    return read_failed(recovered, json_object_get(object, "failed"));
 }
 
 static bool read_delta(ds_recovered *recovered, const ds_plan *plan, const json_t *object)
@@ -452,6 +483,8 @@ static bool read_delta(ds_recovered *recovered, const ds_plan *plan, const json_
     if (strcmp(kind, "prepared") == 0)
         return batch != NULL && read_commit(recovered->arena, object, batch);
     if (strcmp(kind, "committed") != 0 && strcmp(kind, "failed") != 0)
+        return false;
+    if (kind[0] == 'f' && !add_failed(recovered, object))
         return false;
     if (batch != NULL && json_is_true(json_object_get(object, "retained")))
         batch->committed = true;
@@ -708,5 +741,6 @@ void ds_recovered_free(ds_recovered *recovered)
         return;
     for (uint32_t i = 0; i < recovered->n_sources; i++)
         ds_tail_files_fini(&recovered->sources[i].tail);
+    ds_failed_fini(&recovered->failed);
     ds_arena_free(recovered->arena);
 }

@@ -1,4 +1,5 @@
 """Odd surroundings and limits that are reached: each has a defined outcome."""
+import json
 import os
 import resource
 import shutil
@@ -20,7 +21,8 @@ class Memory(scenario.Scenario):
                        {"l": {"from": "in", "aggregate": {"n": "count()",
                                                           "l": "collect_list(line)"}},
                         "n": {"from": "l", "select": {"n": "n"}}},
-                       executors={"memory": "32MiB"}, limits={"memory": "64MiB", "block": "1MiB"})
+                       executors={"memory": "32MiB"}, limits={"memory": "64MiB", "block": "1MiB"},
+                       checkpoint={"dir": "state"})
         run = self.start(app)
         run.until(lambda: {"n": 1} in run.rows(), "the small one is there")
         self.write("in/b", ("x" * 99 + "\n") * 600000)
@@ -31,6 +33,14 @@ class Memory(scenario.Scenario):
         self.assertEqual(run.last()["failed_batches"], 1)
         self.assertEqual(run.last()["executors_lost"], 0)
         self.assertEqual([row["n"] for row in run.rows() if row["n"] > 2], [])
+        for _ in range(2):  # what it held is known, also after the next run
+            shown = self.command("checkpoint", "show", "state").out()
+            failed, = json.loads(shown)["failed"]
+            self.assertIn("memory", failed["reason"])
+            self.assertEqual([(part["file"], part["from"]) for part in failed["inputs"]["in"]][:1],
+                             [("in/b", 0)])
+            again = self.run_now(app)
+            self.assertIn("1 batches were given up before", again.log())
 
     def test_more_rows_for_the_console_than_the_store(self):
         app = self.app({"in": {"type": "stdin"}}, executors={"memory": "16MiB", "count": 1},

@@ -217,9 +217,14 @@ START_TEST(steps_of_batches)
     ck_assert_uint_eq(k.recovered->batches[0].commit.n_files, 0);
 
     ds_journal_committed(&k.text, 2000, false); /* twice: no effect */
-    ds_journal_failed(&k.text, 3000, "because \"so\"\n");
+    char *text = ds_journal_describe(k.plan, two, "because \"so\"\n");
+    ds_journal_failed(&k.text, text);
     journal_read(&k);
     ck_assert_uint_eq(k.recovered->n_batches, 0);
+    ck_assert_uint_eq(k.recovered->failed.n, 1);
+    ck_assert_str_eq(k.recovered->failed.texts[0], text);
+    ck_assert_ptr_nonnull(strstr(text, "\"batch_ms\":3000,\"reason\":\"because"));
+    free(text);
     ck_assert_int_eq(k.recovered->last_ms, 3000);
     ck_assert_ptr_null(k.recovered->warning);
     journal_close(&k);
