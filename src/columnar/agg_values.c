@@ -15,6 +15,8 @@
 #include <stdlib.h>
 
 #define BLOCK 1024u
+#define PAGED_BLOCK (8 * BLOCK) /* where the table is in paged memory */
+#define RELIEF 4096u            /* keys in order, before pages may have to go */
 
 typedef struct counted {
     ds_keys *keys;   /* columns: group (int), value */
@@ -143,33 +145,110 @@ static void update(ds_agg_state *state, const ds_agg_rows *in)
     }
 }
 
-/* Partials are lists of values and lists of counts. Elements are collected to blocks; what no
- * table of ours writes (nulls, counts of nothing, lists of two lengths) is passed over. */
-static void take_lists(ds_agg_state *state, const ds_agg_partials *in, bool down)
+/* Elements of a column of values. */
+typedef struct elements {
+    uint32_t n, room;
+    uint32_t *rows;
+    int64_t *ids, *times; /* the group, and how often */
+    ds_arena *sorting;    /* NULL: they are counted as they come */
+} elements;
+
+static void make_room(elements *e, ds_arena *arena, uint32_t room)
+{
+    e->room = room;
+    e->rows = ds_arena_alloc(arena, room * sizeof *e->rows);
+    e->ids = ds_arena_alloc(arena, room * sizeof *e->ids);
+    e->times = ds_arena_alloc(arena, room * sizeof *e->times);
+}
+
+/* Puts elements into the order in which the table holds their keys. */
+static void sort_elements(const ds_heap *heap, const ds_column *column, elements *e)
+{
+    ds_arena *arena = e->sorting;
+    const ds_column *values = ds_column_gather(arena, column, e->rows, e->n);
+    const ds_column groups = {.type = DS_TYPE(DS_INT), .length = e->n, .ints = e->ids};
+    const ds_column *columns[2] = {&groups, values};
+    uint64_t *hashes = ds_arena_alloc(arena, e->n * sizeof *hashes);
+    uint64_t *sorted = ds_arena_alloc(arena, e->n * sizeof *sorted);
+    uint32_t *order = ds_arena_alloc(arena, e->n * sizeof *order);
+    elements before = *e;
+    ds_hash_rows(heap, columns, 2, e->n, hashes);
+    ds_keys_order(hashes, e->n, sorted, order);
+    make_room(e, arena, before.n);
+    for (e->n = 0; e->n < before.n; e->n++) {
+        uint32_t from = order[e->n];
+        e->rows[e->n] = before.rows[from];
+        e->ids[e->n] = before.ids[from];
+        e->times[e->n] = before.times[from];
+    }
+}
+
+/* Counts elements and forgets them. A table in paged memory is gone through from one end to the
+ * other, for many at a time. */
+static void count_elements(ds_agg_state *state, const ds_heap *heap, const ds_column *column,
+                           elements *e, bool down)
+{
+    elements all = *e;
+    if (e->sorting != NULL && e->n > 0)
+        sort_elements(heap, column, &all);
+    for (uint32_t from = 0, n; from < all.n; from += n) {
+        n = all.n - from < BLOCK ? all.n - from : BLOCK;
+        count_rows(state, heap, column, all.rows + from, all.ids + from, all.times + from, n, down);
+        ds_budget_relieve(state->budget);
+    }
+    e->n = 0;
+    if (e->sorting != NULL)
+        ds_arena_reset(e->sorting);
+}
+
+static void count_lists(ds_agg_state *state, const ds_agg_partials *in, elements *e, bool down)
 {
     const ds_column *values = in->columns[0], *counts = in->columns[1];
-    uint32_t elements[BLOCK], n = 0;
-    int64_t ids[BLOCK], times[BLOCK];
     for (uint32_t row = 0; row < in->n; row++) {
         uint32_t from = values->offsets[row], from_count = counts->offsets[row];
         uint32_t length = values->offsets[row + 1] - from;
         if (ds_column_is_null(values, row) || ds_column_is_null(counts, row) ||
             counts->offsets[row + 1] - from_count != length)
             continue;
-        for (uint32_t e = 0; e < length; e++) {
-            int64_t count = counts->child->ints[from_count + e];
-            if (ds_column_is_null(values->child, from + e) || count <= 0)
+        for (uint32_t i = 0; i < length; i++) {
+            int64_t count = counts->child->ints[from_count + i];
+            if (ds_column_is_null(values->child, from + i) || count <= 0)
                 continue;
-            elements[n] = from + e;
-            times[n] = count;
-            ids[n++] = in->ids[row];
-            if (n == BLOCK) {
-                count_rows(state, in->heap, values->child, elements, ids, times, n, down);
-                n = 0;
-            }
+            e->rows[e->n] = from + i;
+            e->times[e->n] = count;
+            e->ids[e->n++] = in->ids[row];
+            if (e->n == e->room)
+                count_elements(state, in->heap, values->child, e, down);
         }
     }
-    count_rows(state, in->heap, values->child, elements, ids, times, n, down);
+    count_elements(state, in->heap, values->child, e, down);
+}
+
+static void count_lists_sorted(ds_agg_state *state, const ds_agg_partials *in, bool down)
+{
+    ds_budget *budget = ds_budget_plain(state->budget);
+    ds_arena *arena = ds_arena_new(budget);
+    elements e = {.sorting = ds_arena_new(budget)};
+    make_room(&e, arena, PAGED_BLOCK);
+    count_lists(state, in, &e, down);
+    ds_arena_free(e.sorting);
+    ds_arena_free(arena);
+}
+
+/* Partials are lists of values and lists of counts. Elements are collected to blocks; what no
+ * table of ours writes (nulls, counts of nothing, lists of two lengths) is passed over. */
+static void take_lists(ds_agg_state *state, const ds_agg_partials *in, bool down)
+{
+    const ds_column *values = in->columns[0];
+    if (in->n > 0 && values->offsets[in->n] - values->offsets[0] > BLOCK &&
+        ds_budget_step(state->budget, BLOCK) < BLOCK) {
+        count_lists_sorted(state, in, down);
+        return;
+    }
+    uint32_t rows[BLOCK];
+    int64_t ids[BLOCK], times[BLOCK];
+    elements e = {.room = BLOCK, .rows = rows, .ids = ids, .times = times};
+    count_lists(state, in, &e, down);
 }
 
 static void merge(ds_agg_state *state, const ds_agg_partials *in)
@@ -195,14 +274,20 @@ static void make_index(ds_agg_state *state, counted *c)
     c->order = ds_grow(c->order, &c->order_room, limit, sizeof *c->order, state->budget);
     memset(c->starts, 0, ((size_t)groups + 2) * sizeof *c->starts);
     uint32_t *next = c->starts + 1;
-    for (uint32_t key = 0; key < limit; key++)
+    for (uint32_t key = 0; key < limit; key++) {
         if (c->counts[key] > 0)
             next[group_of[key] + 1]++;
+        if (key % RELIEF == 0)
+            ds_budget_relieve(state->budget);
+    }
     for (uint32_t g = 0; g < groups; g++)
         next[g + 1] += next[g];
-    for (uint32_t key = 0; key < limit; key++)
+    for (uint32_t key = 0; key < limit; key++) {
         if (c->counts[key] > 0)
             c->order[next[group_of[key]]++] = key; /* next[g] ends as starts[g + 1] */
+        if (key % RELIEF == 0)
+            ds_budget_relieve(state->budget);
+    }
     c->indexed = true;
     c->groups = groups;
 }
@@ -253,8 +338,17 @@ static void sort_keys(const ds_agg_state *state, counted *c, uint32_t *keys, uin
 
 /* ---- Giving out ---- */
 
+/* The values of keys as the elements of lists. */
+static void put_values(const counted *c, const ds_agg_out *out, ds_column *lists,
+                       const uint32_t *keys, uint32_t n)
+{
+    ds_column *columns[2];
+    ds_keys_columns(c->keys, out->arena, out->heap, keys, n, columns);
+    lists->child = columns[1];
+}
+
 /* Makes out->columns[0] a list of the values of each group, sorted if wanted; returns the
- * keys of all elements, in the arena. */
+ * keys of all elements, valid until something changes. */
 static uint32_t *put_lists(ds_agg_state *state, const ds_agg_out *out, bool sorted)
 {
     counted *c = state->extra;
@@ -267,6 +361,13 @@ static uint32_t *put_lists(ds_agg_state *state, const ds_agg_out *out, bool sort
         DS_ASSERT(total <= UINT32_MAX);
         lists->offsets[i + 1] = (uint32_t)total;
     }
+    if (out->n == 1) { /* they lie together already */
+        uint32_t n = keys_of(c, out->ids[0], &keys);
+        if (sorted)
+            sort_keys(state, c, keys, n);
+        put_values(c, out, lists, keys, n);
+        return keys;
+    }
     uint32_t *all = ds_arena_alloc(out->arena, total * sizeof *all);
     for (uint32_t i = 0; i < out->n; i++) {
         uint32_t n = keys_of(c, out->ids[i], &keys);
@@ -275,9 +376,7 @@ static uint32_t *put_lists(ds_agg_state *state, const ds_agg_out *out, bool sort
         if (n > 0)
             memcpy(all + lists->offsets[i], keys, n * sizeof *keys);
     }
-    ds_column *columns[2];
-    ds_keys_columns(c->keys, out->arena, out->heap, all, (uint32_t)total, columns);
-    lists->child = columns[1];
+    put_values(c, out, lists, all, (uint32_t)total);
     return all;
 }
 
