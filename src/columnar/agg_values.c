@@ -338,15 +338,6 @@ static void sort_keys(const ds_agg_state *state, counted *c, uint32_t *keys, uin
 
 /* ---- Giving out ---- */
 
-/* The values of keys as the elements of lists. */
-static void put_values(const counted *c, const ds_agg_out *out, ds_column *lists,
-                       const uint32_t *keys, uint32_t n)
-{
-    ds_column *columns[2];
-    ds_keys_columns(c->keys, out->arena, out->heap, keys, n, columns);
-    lists->child = columns[1];
-}
-
 /* Makes out->columns[0] a list of the values of each group, sorted if wanted; returns the
  * keys of all elements, valid until something changes. */
 static uint32_t *put_lists(ds_agg_state *state, const ds_agg_out *out, bool sorted)
@@ -365,7 +356,7 @@ static uint32_t *put_lists(ds_agg_state *state, const ds_agg_out *out, bool sort
         uint32_t n = keys_of(c, out->ids[0], &keys);
         if (sorted)
             sort_keys(state, c, keys, n);
-        put_values(c, out, lists, keys, n);
+        lists->child = ds_keys_column(c->keys, 1, out->arena, out->heap, keys, n);
         return keys;
     }
     uint32_t *all = ds_arena_alloc(out->arena, total * sizeof *all);
@@ -376,7 +367,7 @@ static uint32_t *put_lists(ds_agg_state *state, const ds_agg_out *out, bool sort
         if (n > 0)
             memcpy(all + lists->offsets[i], keys, n * sizeof *keys);
     }
-    put_values(c, out, lists, all, (uint32_t)total);
+    lists->child = ds_keys_column(c->keys, 1, out->arena, out->heap, all, (uint32_t)total);
     return all;
 }
 

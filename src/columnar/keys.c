@@ -517,15 +517,20 @@ static void fill_validity(const ds_keys *keys, uint32_t c, ds_arena *arena, cons
         }
 }
 
+ds_column *ds_keys_column(ds_keys *keys, uint32_t c, ds_arena *arena, ds_heap *heap,
+                          const uint32_t *ids, uint32_t n)
+{
+    ds_column *column = ds_column_new(arena, keys->types[c], n);
+    fill_column(keys, c, ds_text_store_export(&keys->text, heap), ids, n, column);
+    fill_validity(keys, c, arena, ids, n, column);
+    return column;
+}
+
 void ds_keys_columns(ds_keys *keys, ds_arena *arena, ds_heap *heap, const uint32_t *ids, uint32_t n,
                      ds_column **columns)
 {
-    uint32_t base = ds_text_store_export(&keys->text, heap);
-    for (uint32_t c = 0; c < keys->n_columns; c++) {
-        columns[c] = ds_column_new(arena, keys->types[c], n);
-        fill_column(keys, c, base, ids, n, columns[c]);
-        fill_validity(keys, c, arena, ids, n, columns[c]);
-    }
+    for (uint32_t c = 0; c < keys->n_columns; c++)
+        columns[c] = ds_keys_column(keys, c, arena, heap, ids, n);
 }
 
 size_t ds_keys_bytes(const ds_keys *keys)

@@ -56,6 +56,10 @@ const ds_heap *ds_keys_heap(const ds_keys *keys);
 void ds_keys_columns(ds_keys *keys, ds_arena *arena, ds_heap *heap, const uint32_t *ids, uint32_t n,
                      ds_column **columns);
 
+/* One of them. */
+ds_column *ds_keys_column(ds_keys *keys, uint32_t c, ds_arena *arena, ds_heap *heap,
+                          const uint32_t *ids, uint32_t n);
+
 /* The memory that the keys hold. */
 size_t ds_keys_bytes(const ds_keys *keys);
 

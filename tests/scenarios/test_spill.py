@@ -132,6 +132,32 @@ class Aggregates(Spilling):
         self.assertEqual(sum(row["c"] for row in rows.values()), n // 2)
         self.assertEqual(sum(row["s"] for row in rows.values()), sum(range(1, n, 2)))
 
+    def values_of_one_key(self, aggregates, n, memory="32MiB"):
+        app = self.app(
+            {"in": {"type": "rate", "rows_per_second": n}},
+            {"a": {"from": "in", "select": {
+                "k": "if(value %% 2 = 0, -1, value %% %d)" % (n // 8), "v": "value * 7 %% %d" % n}},
+             "b": {"from": "a", "group_by": ["k"], "aggregate": aggregates},
+             "c": {"from": "b", "where": "k < 0"}},
+            {"out": {"from": "c", "type": "file", "dir": "out"}}, interval="1s",
+            limits={"memory": memory, "block": "1MiB"})
+        return app
+
+    def test_more_values_of_one_key_than_memory(self):
+        n = 20000 if FEW else 400000
+        app = self.values_of_one_key({"d": "count_distinct(v)", "m": "median(v)"}, n)
+        run = self.run_within(app, 32 * MIB)
+        self.assertRows(self.collect_rows(), [{"k": -1, "d": n // 2, "m": n / 2 - 1}])
+        self.assertEqual(run.last()["failed_batches"], 0)
+
+    @unittest.skipIf(FEW, "it is about memory")
+    def test_a_list_that_is_larger_than_memory(self):
+        app = self.values_of_one_key({"l": "collect_list(v)"}, 3000000)
+        run = self.start(app, "--available-now")
+        run.wait(BUG)
+        self.assertIn("stream b: the result of the group k = -1 needs more memory than a task has",
+                      run.log())
+
     def test_an_aggregate_in_lua(self):
         n = 20000 if FEW else 400000
         app = self.app(
@@ -147,6 +173,29 @@ class Aggregates(Spilling):
                                  " merge = function(a, b) return a + b end}"}})
         run = self.run_within(app, 32 * MIB)
         self.assertRows(self.collect_rows(), [{"n": n // 2, "s": n * (n - 1) // 2}])
+        self.assertEqual(run.last()["failed_batches"], 0)
+
+
+class States(Spilling):
+    def test_keys_of_a_megabyte(self):
+        n, size = 8 if FEW else 35, 1 << 20
+        with open(self.path("rows"), "w", encoding="ascii") as file:
+            for i in list(range(n)) + list(range(n)):
+                file.write("%06d" % i + "x" * (size - 6) + "\n")
+        os.mkdir(self.path("in"))
+        os.rename(self.path("rows"), self.path("in", "rows"))
+        app = self.app({"in": {"type": "files", "dir": "in"}},
+                       {"s": {"from": "in", "state": {
+                           "key": ["line"], "set": {"n": "coalesce(state.n, 0) + count()"}}},
+                        "short": {"from": "s", "select": {"k": "left(line, 6)", "n": "n"}}},
+                       {"out": {"from": "short", "type": "file", "dir": "out"}}, interval="1s",
+                       executors={"key_partitions": 4},
+                       limits={"memory": "64MiB", "record": "2MiB", "block": "4MiB"})
+        run = self.run_within(app, 64 * MIB)
+        got = {}
+        for row in self.collect_rows():
+            got[row["k"]] = max(got.get(row["k"], 0), row["n"])
+        self.assertEqual(got, {"%06d" % i: 2 for i in range(n)})
         self.assertEqual(run.last()["failed_batches"], 0)
 
 
