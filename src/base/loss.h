@@ -8,6 +8,7 @@ typedef struct ds_loss {
     uint64_t blocks, records, bytes;
 } ds_loss;
 
+/* Adds what more is lost. */
 static inline void ds_loss_add(ds_loss *to, const ds_loss *more)
 {
     to->blocks += more->blocks;

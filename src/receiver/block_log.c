@@ -205,6 +205,11 @@ ds_status ds_block_log_sync(ds_block_log *log, ds_error *error)
     return status;
 }
 
+bool ds_block_log_is_closed(const ds_block_log *log)
+{
+    return log->fd < 0 || log->closing || log->length == DS_LOG_HEAD;
+}
+
 /* ---- records ---- */
 
 static void put(char *to, uint64_t value)
@@ -247,8 +252,10 @@ ds_status ds_block_log_append(ds_block_log *log, const char *bytes, ds_block *bl
     make_head(log, head, bytes, block);
     struct iovec parts[] = {{head, sizeof head}, {(char *)(uintptr_t)bytes, block->length}};
     if (!write_all(log->fd, parts, block->length > 0 ? 2 : 1)) {
+        const bool full = errno == ENOSPC || errno == EDQUOT;
         ds_status status = failed(log, "write", error);
         cut_back(log, log->length);
+        log->closing = log->closing || (full && log->length > DS_LOG_HEAD);
         return status;
     }
     block->log = (ds_log_place){log->receiver_id, log->segment, log->length};

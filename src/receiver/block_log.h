@@ -41,7 +41,8 @@ void ds_block_log_free(ds_block_log *log);
 /*
  * Writes a block, whose bytes are borrowed, and says in block->log where. It is durable after
  * the next ds_block_log_sync. DS_ERR_IO if it cannot be written (a full disk): then it is not in
- * the log, what was written before is as it was, and it may be tried again.
+ * the log, what was written before is as it was, and it may be tried again: on a full disk in
+ * another segment, so that this one can go when nobody needs it any more.
  */
 ds_status ds_block_log_append(ds_block_log *log, const char *bytes, ds_block *block,
                               ds_error *error);
@@ -51,6 +52,9 @@ ds_status ds_block_log_append(ds_block_log *log, const char *bytes, ds_block *bl
  * be written again, and will stand in another segment.
  */
 ds_status ds_block_log_sync(ds_block_log *log, ds_error *error);
+
+/* Whether all segments that have blocks are closed: nothing will be added to them. */
+bool ds_block_log_is_closed(const ds_block_log *log);
 
 /* The numbers of a record's head and of a segment's head, as they are written. */
 uint64_t ds_log_seed(uint64_t receiver_id, uint64_t segment);

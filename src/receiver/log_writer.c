@@ -236,15 +236,25 @@ static size_t write_group(ds_log_writer *w, uint64_t *failed_id, ds_error *error
     return sync_group(w, failed_id, error) == DS_OK ? n : 0;
 }
 
-static void fail(ds_log_writer *w, uint64_t receiver_id, const ds_error *error)
+/* Says it once; and once more, without a word for people, when blocks were handed on since then:
+ * the driver hears that their segment is closed. */
+static void tell_failure(ds_log_writer *w, uint64_t receiver_id, const ds_error *error)
 {
-    if (!w->failing) {
-        char text[DS_ERROR_TEXT];
+    char text[DS_ERROR_TEXT] = "";
+    const bool closed = ds_block_log_is_closed(find(w, receiver_id)->log);
+    if (!w->failing)
         snprintf(text, sizeof text, "%.900s; nothing more is read until it can", error->message);
-        w->sink.state(w->sink.arg, receiver_id, DS_RECEIVER_RETRYING, DS_ERR_IO, text);
+    w->sink.state(w->sink.arg, receiver_id, DS_RECEIVER_RETRYING,
+                  closed ? DS_ERR_IO : DS_ERR_UNAVAILABLE, text);
+}
+
+static void fail(ds_log_writer *w, uint64_t receiver_id, bool handed_on, const ds_error *error)
+{
+    if (!w->failing || handed_on)
+        tell_failure(w, receiver_id, error);
+    if (!w->failing)
         w->failed_id = receiver_id;
-    }
-    w->wait_us = !w->failing || w->wait_us == 0 ? FIRST_WAIT_US : w->wait_us * 2;
+    w->wait_us = !w->failing || handed_on || w->wait_us == 0 ? FIRST_WAIT_US : w->wait_us * 2;
     if (w->wait_us > LAST_WAIT_US)
         w->wait_us = LAST_WAIT_US;
     w->failing = true;
@@ -261,13 +271,14 @@ static void write_items(ds_log_writer *w)
         w->sink.state(w->sink.arg, w->failed_id, DS_RECEIVER_RUNNING, DS_OK,
                       "the log can be written again");
     }
+    const bool handed_on = n > 0;
     for (; n > 0; n--) {
         item *it = unlink_item(w, &w->first);
         hand_on(w, it);
         free(it);
     }
     if (failed_id != 0)
-        fail(w, failed_id, &error);
+        fail(w, failed_id, handed_on, &error);
 }
 
 /* The next batch does not wait for a disk that is full. */

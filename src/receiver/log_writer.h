@@ -8,7 +8,9 @@
  *
  * A block that waits holds its room, and room is bounded by credit: a slow disk stops the
  * receivers, and they the senders. If the disk is full the writer says RETRYING, once, tries again
- * and again, and says RUNNING when it goes on; meanwhile only "all have cut" passes by.
+ * and again, and says RUNNING when it goes on (and RETRYING again, without a text, when it wrote a
+ * little in between: message.h says what the driver makes of that); meanwhile only "all have cut"
+ * passes by.
  */
 #ifndef DS_RECEIVER_LOG_WRITER_H
 #define DS_RECEIVER_LOG_WRITER_H

@@ -315,7 +315,9 @@ typedef enum ds_receiver_phase {
 typedef struct ds_msg_receiver_state {
     uint64_t receiver_id;
     uint8_t phase;
-    uint32_t status; /* ds_status for RETRYING and FAILED */
+    /* ds_status for RETRYING and FAILED. RETRYING with DS_ERR_IO: the log cannot be written, and
+     * nothing is added any more to segments of blocks that were reported. */
+    uint32_t status;
     const char *message;
 } ds_msg_receiver_state;
 

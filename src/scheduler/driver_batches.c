@@ -92,6 +92,7 @@ void ds_driver_on_journaled(ds_driver *d, uint64_t ticket, ds_status status, con
         ds_log_info("the checkpoint can be written again");
         d->journal_retry_us = d->journal_wait_us = 0;
     }
+    d->journaled_ticket = ticket;
     ds_driver_save_durable(d, ticket);
     for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
         if (batch->ticket == 0 || batch->ticket > ticket)

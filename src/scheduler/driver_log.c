@@ -114,6 +114,8 @@ void ds_driver_on_logged(ds_driver *d, const ds_driver_event *event)
     }
     if (found->last_receiver > d->next_receiver)
         d->next_receiver = found->last_receiver;
+    if (!found->locked) /* no receiver works before this is answered */
+        intake->log_closed = (ds_log_place){d->next_receiver, UINT64_MAX, 0};
     uint32_t taken = 0;
     for (uint32_t i = 0; i < found->n_blocks; i++) {
         const ds_block *block = &found->blocks[i];
@@ -142,8 +144,18 @@ static const ds_log_place *first_place(const ds_batch *batch, uint32_t source)
     return NULL;
 }
 
+/* Behind all that is known. A segment that is closed may go as a whole: on a full disk the block
+ * that would come behind it cannot be written before. */
+static ds_log_place end_place(const ds_intake *intake)
+{
+    ds_log_place end = intake->log_end;
+    if (end.receiver_id != 0 && !ds_log_segment_before(&intake->log_closed, &end))
+        end = (ds_log_place){end.receiver_id, end.segment + 1, 0};
+    return end;
+}
+
 /* What is needed begins there: in the oldest batch, or in what waits for one. */
-static const ds_log_place *oldest_place(const ds_driver *d, const ds_intake *intake)
+static ds_log_place oldest_place(const ds_driver *d, const ds_intake *intake)
 {
     const ds_log_place *place = NULL;
     const ds_retained *retained = &d->retained;
@@ -154,23 +166,34 @@ static const ds_log_place *oldest_place(const ds_driver *d, const ds_intake *int
     for (size_t i = 0; i < intake->n_blocks && place == NULL; i++)
         if (intake->blocks[i].block.log.receiver_id != 0)
             place = &intake->blocks[i].block.log;
-    return place != NULL ? place : &intake->log_end;
+    return place != NULL ? *place : end_place(intake);
 }
 
 void ds_driver_trim_logs(ds_driver *d)
 {
     for (uint32_t i = 0; i < d->n_intakes; i++) {
         ds_intake *intake = &d->intakes[i];
+        const ds_log_place end = end_place(intake);
         if (intake->log_folder == NULL || intake->scanning || intake->trim_ticket != 0 ||
-            !ds_log_segment_before(&intake->log_begin, &intake->log_end))
+            !ds_log_segment_before(&intake->log_begin, &end))
             continue;
-        const ds_log_place *place = oldest_place(d, intake);
-        if (!ds_log_segment_before(&intake->log_begin, place))
+        const ds_log_place place = oldest_place(d, intake);
+        if (!ds_log_segment_before(&intake->log_begin, &place))
             continue;
-        DS_ASSERT(ds_log_place_compare(place, &intake->log_end) <= 0);
-        intake->log_begin = *place;
+        DS_ASSERT(ds_log_place_compare(&place, &end) <= 0);
+        intake->log_begin = place;
         intake->trim_ticket = d->next_ticket;
+        if (d->journaled_ticket == d->next_ticket) /* it is written already */
+            ds_driver_logs_journaled(d, d->next_ticket);
     }
+}
+
+void ds_driver_log_full(ds_driver *d, ds_intake *intake)
+{
+    DS_ASSERT(ds_intake_has_receiver(intake));
+    if (ds_log_segment_before(&intake->log_closed, &intake->log_end))
+        intake->log_closed = intake->log_end;
+    ds_driver_trim_logs(d);
 }
 
 void ds_driver_logs_journaled(ds_driver *d, uint64_t ticket)

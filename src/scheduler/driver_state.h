@@ -169,8 +169,9 @@ struct ds_driver {
     uint64_t faults_shown, faults_hidden;
 
     uint64_t next_ticket;
-    uint32_t deltas;          /* since the last whole record */
-    int64_t journal_retry_us; /* 0: it can be written; else when the whole is tried again */
+    uint64_t journaled_ticket; /* the newest of a record that is in the checkpoint */
+    uint32_t deltas;           /* since the last whole record */
+    int64_t journal_retry_us;  /* 0: it can be written; else when the whole is tried again */
     int64_t journal_wait_us;
     uint64_t journal_retry_ticket;
 
@@ -259,6 +260,8 @@ void ds_driver_on_logged(ds_driver *driver, const ds_driver_event *event);
  */
 void ds_driver_trim_logs(ds_driver *driver);
 void ds_driver_logs_journaled(ds_driver *driver, uint64_t ticket);
+/* Its receiver cannot write to the log, and has closed the segments of all blocks it reported. */
+void ds_driver_log_full(ds_driver *driver, ds_intake *intake);
 
 /* batches side: driver_batches.c */
 void ds_driver_add_batch(ds_driver *driver, ds_batch *batch);

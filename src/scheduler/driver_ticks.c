@@ -235,7 +235,12 @@ void ds_driver_on_receiver_state(ds_driver *d, ds_executor_entry *from,
         intake->retry_us = intake->retry_wait_us = 0;
         ds_log_info("source %s: %s", name, state->message);
         break;
-    case DS_RECEIVER_RETRYING: ds_log_warn("source %s: %s", name, state->message); break;
+    case DS_RECEIVER_RETRYING:
+        if (state->message[0] != '\0')
+            ds_log_warn("source %s: %s", name, state->message);
+        if (state->status == DS_ERR_IO && intake->log_folder != NULL)
+            ds_driver_log_full(d, intake);
+        break;
     case DS_RECEIVER_ENDED:
         DS_ASSERT(from->receivers > 0);
         intake->phase = DS_INTAKE_ENDED;

@@ -56,12 +56,13 @@ typedef struct ds_intake {
     uint64_t most_records; /* for one batch: blocks until there are so many */
     uint64_t too_long;     /* dropped by the receiver, not yet counted in a batch */
     /* With a checkpoint: the log (driver_log.c). */
-    char *log_folder;       /* NULL: none */
-    bool scanning;          /* it is being looked through */
-    ds_log_place log_end;   /* of the newest block that is known, */
-    ds_log_place log_taken; /* of the newest that was given to a batch, */
-    ds_log_place log_begin; /* and of the oldest that may be needed: what is before it goes */
-    uint64_t trim_ticket;   /* when the journal has this record; 0: it is gone */
+    char *log_folder;        /* NULL: none */
+    bool scanning;           /* it is being looked through */
+    ds_log_place log_end;    /* of the newest block that is known, */
+    ds_log_place log_taken;  /* of the newest that was given to a batch, */
+    ds_log_place log_begin;  /* and of the oldest that may be needed: what is before it goes */
+    ds_log_place log_closed; /* segments up to this one are not written to any more */
+    uint64_t trim_ticket;    /* when the journal has this record; 0: it is gone */
     /* files */
     ds_seen_file *files; /* sorted by name */
     size_t n_files, files_capacity;

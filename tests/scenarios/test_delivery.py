@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import socket
+import subprocess
 import time
 import unittest
 
@@ -326,6 +327,56 @@ class FullDisk(Delivery):
         run.stop()
         self.assertEqual(sum(row["n"] for row in self.collect_rows()), lines)
         self.assertEqual(run.log().count("nothing more is read until it can"), 1)
+
+    def test_a_disk_that_is_too_small(self):
+        # Room for a part of it: what is in committed batches makes room for what comes next.
+        disk, port = self.path("state/log"), self.free_port()
+        os.makedirs(disk)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700,size=300k", "none", disk],
+                          stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("a small tmpfs cannot be mounted here")
+        self.addCleanup(subprocess.run, ["umount", "-l", disk])
+        app = self.socket_app(port, "append", limits={"memory": "64MiB", "block": "64KiB"})
+        run = self.start(app)
+        run.until_log("listening")
+        os.mkdir(self.path("out.jsonl"))  # in the way: nothing is committed
+        lines = [b"%099d\n" % i for i in range(10000)]
+        safe = self.send_all(port, lines, run)
+        run.kill()
+        os.rmdir(self.path("out.jsonl"))
+        run = self.start(app)
+        run.until_log("listening")
+        self.assertEqual(self.send_all(port, lines[safe:]), len(lines) - safe)
+        run.stop()
+        self.assertEqual(sorted(map(int, self.lines("append"))), list(range(len(lines))))
+        self.assertEqual(run.last()["blocks_lost"], 0)
+
+    def send_all(self, port, lines, run=None):
+        """Returns how many are safe in the end; with a run when its disk is full."""
+        peer = self.connect(port)
+        peer.settimeout(None)
+
+        def send():
+            try:
+                peer.sendall(b"".join(lines))
+                peer.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+        self.background(send)
+        if run is not None:
+            run.until_log("No space left on device; nothing more is read")
+            peer.settimeout(1)  # for what is under way
+        else:
+            peer.settimeout(scenario.PATIENCE)
+        safe = 0
+        try:
+            for number in peer.makefile("rb"):
+                safe = int(number)
+        except TimeoutError:
+            if run is None:
+                raise
+        peer.close()
+        return safe
 
     def is_still(self, sent):
         before = sum(sent)

@@ -330,6 +330,36 @@ START_TEST(a_segment_stays_for_the_oldest_batch)
 }
 END_TEST
 
+/* A disk that is full of what nobody needs any more: it goes, though nothing comes behind it. */
+START_TEST(a_closed_segment_goes)
+{
+    driver_kit k;
+    open_logged(&k, LOGGED_APP(""));
+    uint64_t id = run_logged(&k);
+    kit_block(&k, 1, id, block_of(id, 1, 1));
+    const kit_sent *first = pass(&k);
+    kit_receiver(&k, 1, id, DS_RECEIVER_RETRYING, DS_ERR_UNAVAILABLE); /* something else */
+    kit_receiver(&k, 1, id, DS_RECEIVER_RETRYING, DS_ERR_IO);
+    commit(&k, first);
+    ck_assert_uint_eq(k.trims[k.n_trims - 1].place.segment, 1); /* the batch needs it */
+    kit_journaled(&k, k.n_journal - 1, DS_OK);
+    uint32_t n = k.n_trims;
+    ck_assert_uint_eq(k.trims[n - 1].place.receiver_id, id);
+    ck_assert_uint_eq(k.trims[n - 1].place.segment, 2);
+    /* It goes on in the next one; when that is closed later, all is in the journal already. */
+    kit_receiver(&k, 1, id, DS_RECEIVER_RUNNING, DS_OK);
+    kit_block(&k, 1, id, block_of(id, 2, 2));
+    const kit_sent *second = pass(&k);
+    commit(&k, second);
+    kit_journaled(&k, k.n_journal - 1, DS_OK);
+    ck_assert_uint_eq(k.n_trims, n);
+    kit_receiver(&k, 1, id, DS_RECEIVER_RETRYING, DS_ERR_IO);
+    ck_assert_uint_eq(k.n_trims, n + 1);
+    ck_assert_uint_eq(k.trims[n].place.segment, 3);
+    kit_close(&k);
+}
+END_TEST
+
 /* ---- after a restart ---- */
 
 START_TEST(a_restart_goes_on_behind_what_batches_had)
@@ -386,4 +416,4 @@ UNIT_MAIN("driver_log", receivers_start_when_the_log_was_looked_through,
           what_is_found_comes_first, places_go_up, a_receiver_is_lost, blocks_of_a_batch_are_gone,
           what_the_log_lacks_is_counted, a_stop_waits_for_what_is_found,
           segments_go_when_the_journal_says_so, a_segment_stays_for_the_oldest_batch,
-          a_restart_goes_on_behind_what_batches_had)
+          a_closed_segment_goes, a_restart_goes_on_behind_what_batches_had)
