@@ -2,9 +2,10 @@
 
 #include "base/assert.h"
 
-#define DRIVER_LEAST (INT64_C(4) << 20)   /* of limits.memory is for the driver itself ... */
-#define DRIVER_MOST (INT64_C(64) << 20)   /* ... a sixteenth, within these */
-#define UNCHARGED 8                       /* the program, stacks, what the allocator keeps */
+#define DRIVER_LEAST (INT64_C(4) << 20) /* of limits.memory is for the driver itself ... */
+#define DRIVER_MOST (INT64_C(64) << 20) /* ... a sixteenth, within these */
+#define UNCHARGED 8                     /* the program, stacks, what the allocator keeps */
+#define BLOCKS 4 /* the bytes, the end of a long record, the rows, and where those are written */
 #define LEAST_AT_ALL (INT64_C(512) << 10) /* below it a task cannot even begin */
 
 static int64_t less(int64_t a, int64_t b)
@@ -47,7 +48,7 @@ int64_t ds_memory_of_tasks(int64_t executor_bytes)
 int64_t ds_memory_block(const ds_app *app)
 {
     int64_t bytes = ds_memory_of_tasks(ds_memory_of_executor(app)) / cores_of(app);
-    return more(less(app->limits_block, bytes - app->limits_record - DS_LEAST_SHARE),
+    return more(less(app->limits_block, bytes / BLOCKS),
                 less(app->limits_record, app->limits_block));
 }
 
@@ -55,7 +56,7 @@ int64_t ds_memory_block(const ds_app *app)
 static int64_t least_of_executor(const ds_app *app)
 {
     const int64_t mib = INT64_C(1) << 20;
-    int64_t bytes = cores_of(app) * (LEAST_AT_ALL + app->limits_record);
+    int64_t bytes = cores_of(app) * (LEAST_AT_ALL + 2 * app->limits_record);
     bytes = bytes * 2 / (UNCHARGED - 1) * UNCHARGED;
     return (bytes + mib - 1) / mib * mib;
 }

@@ -17,7 +17,7 @@ int64_t ds_memory_of_executor(const ds_app *app);
  */
 int64_t ds_memory_of_tasks(int64_t executor_bytes);
 
-/* limits.block, or less: so much that each task thread has its least share beside it. */
+/* limits.block, or less: so much that each task thread can make something of it, but a record. */
 int64_t ds_memory_block(const ds_app *app);
 /* The least limits.memory, or executors.memory if the app has more than enough of the former, with
  * which its executors can do anything; 0: it has that. *which: the key. */

@@ -123,6 +123,66 @@ class Batches(Kept):
         self.assertGreater(found, 3)
 
 
+class Little(Kept):
+    """Windows that slide in 32 MiB, several executors: memory is short at all times, and nothing
+    may be lost for it."""
+    ROWS, KEYS = 30000 if FEW else 200000, 100000
+
+    def slide(self, count, aggregate, total):
+        """Runs the app; returns what each window gives, and its rows (numbers, in order)."""
+        self.write("in/a", "".join("%d is a key,%d\n" % (i * 7919 % self.KEYS, i)
+                                   for i in range(self.ROWS)))
+        app = self.app(
+            {"in": {"type": "files", "dir": "in", "format": "csv", "max_rate": self.ROWS * 5 // 4,
+                    "schema": {"k": "string", "v": "int"}}},
+            {"w": {"from": "in", "window": {"size": "1s", "slide": "400ms"}, "group_by": ["k"],
+                   "aggregate": aggregate},
+             "total": {"from": "w", "aggregate": total},
+             "b": {"from": "in", "aggregate": {"n": "count()"}}},
+            {"out": {"from": "total", "type": "file", "dir": "out"},
+             "rows": {"from": "b", "type": "file", "dir": "rows"}}, interval="200ms",
+            checkpoint={"dir": "state", "every": "1s"},
+            executors={"count": count}, limits={"memory": "32MiB", "block": "1MiB"})
+        run = self.run_within(app, 32 * MIB)
+        self.assertEqual(run.last()["failed_batches"], 0)
+        if not FEW:
+            self.assertGreater(run.last()["spilled_bytes"], MIB)
+        batches, end = {}, 0
+        for time_ms, (row,) in sorted(self.collect("rows").items()):
+            batches[time_ms] = range(end, end + row["n"])
+            end += row["n"]
+        self.assertEqual(end, self.ROWS)
+        for time_ms, (row,) in self.collect().items():
+            held = [i for t, rows in batches.items() if time_ms - 1000 < t <= time_ms for i in rows]
+            if held:
+                yield row, held
+
+    def test_wide_aggregates(self):
+        found = 0
+        for row, held in self.slide(
+                2, {"m": "median(v)", "c": "count_distinct(v)", "l": "collect_list(v)"},
+                {"keys": "count()", "c": "sum(c)", "n": "sum(size(l))", "m": "sum(m)"}):
+            self.assertEqual([row["c"], row["n"]], [len(held)] * 2)
+            self.assertEqual(row["keys"], len({i % self.KEYS for i in held}))
+            middles = {}
+            for i in held:
+                middles.setdefault(i % self.KEYS, []).append(i)
+            self.assertEqual(row["m"], sum(sum(of) / len(of) for of in middles.values()))
+            found += 1
+        self.assertGreater(found, 2)
+
+    def test_in_four_executors(self):
+        found = 0
+        for row, held in self.slide(
+                4, {"n": "count()", "s": "sum(v)", "least": "min(v)", "most": "max(v)",
+                    "mean": "avg(v)"},
+                {"n": "sum(n)", "s": "sum(s)", "least": "min(least)", "most": "max(most)"}):
+            self.assertEqual(row, {"n": len(held), "s": sum(held), "least": held[0],
+                                   "most": held[-1]})
+            found += 1
+        self.assertGreater(found, 2)
+
+
 class Limits(Kept):
     @unittest.skipIf(FEW, "there is less than memory")
     def test_a_limit_that_is_reached(self):
