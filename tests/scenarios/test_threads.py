@@ -3,13 +3,14 @@ checkpoint in turn, and an end in order. Some classes of other files run here in
 import itertools
 import os
 import random
+import time
 
 import scenario
 import test_append
 import test_lifecycle
 import test_recovery
 import test_samples
-from scenario import DATA, read
+from scenario import DATA, IO_ERROR, read
 
 
 def only(*names):
@@ -24,6 +25,11 @@ def only(*names):
 
 def threads(run):
     return len(os.listdir("/proc/%d/task" % run.pid))
+
+
+def cpu_seconds(run):
+    fields = read("/proc/%d/stat" % run.pid).rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Same(scenario.Scenario):
@@ -107,6 +113,27 @@ class Same(scenario.Scenario):
                                "schema": {"n": "int"}}})
         run = self.run_now(app, "--set", "executors.mode=threads", status=DATA)
         self.assertIn("in/a", run.log())
+
+
+    def test_a_long_task_does_not_hold_up_the_end(self):
+        # A process of an executor would be killed; a thread goes with the driver, which ends as
+        # nobody reads the first batch's rows, while the second one computes for some 10 s.
+        app = self.app({"in": {"type": "queue", "schema": {"n": "int"},
+                               "batches": [[{"n": 0}] * 5000, [{"n": 1}]]}},
+                       {"slow": {"from": "in", "select": {"n": "spin(n)",
+                                                              "text": "lpad('', 99, 'x')"}}},
+                       functions={"spin": {"args": ["int"], "returns": "int", "lua":
+                           "return function(x) for i = 1, x * 1e12 do end return x end"}},
+                       executors={"mode": "threads", "count": 2, "cores": 1},
+                       limits={"lua_instructions": 1000000000})
+        ours, theirs = os.pipe()
+        run = self.start(app, stdout=theirs)
+        os.close(theirs)
+        run.until(lambda: cpu_seconds(run) > 0.5, "the second batch runs")
+        begin = time.monotonic()
+        os.close(ours)
+        run.wait(IO_ERROR)
+        self.assertLess(time.monotonic() - begin, 7)
 
 
 @only("test_last_batch_and_open_windows", "test_at_once_after_the_start",
