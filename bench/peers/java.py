@@ -49,6 +49,10 @@ class Project:
         """On all cores."""
         return contestants.Server.of(self.command(), None, self.out + ".log")
 
+    def fresh_server(self):
+        """One more, that is the caller's to close."""
+        return contestants.Server(self.command(), None, self.out + "-fresh.log")
+
 
 def java_version():
     return machine.first_line("java", "-version").replace('"', "")

@@ -80,5 +80,5 @@ def run(options):
         rows += dstream(options, "dstream with threads", {"mode": "threads"}, 0.15)
     else:
         rows.append(("dstream with threads", None, "not in this version"))
-    rows += options.spark_rows(lambda server: spark(options, server))
+    rows += options.rows_of("spark", lambda peer: spark(options, peer.PROJECT.server()))
     return table.figures(TITLE, rows, not options.smoke)

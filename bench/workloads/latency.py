@@ -85,5 +85,5 @@ def run(options):
         rows += dstream("dstream", rate, seconds, {})
         if live.threads_mode():
             rows += dstream("dstream with threads", rate, seconds, {"mode": "threads"})
-    rows += options.spark_rows(lambda server: spark(rates, seconds, server))
+    rows += options.rows_of("spark", lambda peer: spark(rates, seconds, peer.PROJECT.server()))
     return table.figures(TITLE, rows, not options.smoke)

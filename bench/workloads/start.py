@@ -1,0 +1,94 @@
+"""From the exec to the first row, with two executors and batches of 10 ms, and what memory it
+takes: idle, and with a million keys."""
+import os
+import statistics
+import tempfile
+import time
+
+from harness import live, measure, table
+
+TITLE = "Start and memory: two executors, batches of 10 ms"
+KEYS = 1_000_000
+
+
+def rows_app(mode):
+    return {"version": 1, "name": "start", "batch": {"interval": "10ms"},
+            "executors": {"count": 2, **mode},
+            "sources": {"rows": {"type": "rate", "rows_per_second": 1000}},
+            "streams": {"some": {"from": "rows", "group_by": ["value"],
+                                 "aggregate": {"n": "count()"}}},
+            "sinks": {"out": {"from": "some", "type": "console"}}}
+
+
+def keys_app(mode):
+    return {"version": 1, "name": "keys", "batch": {"interval": "10ms"},
+            "executors": {"count": 2, **mode},
+            "sources": {"rows": {"type": "files", "dir": "in", "format": "csv",
+                                 "schema": {"k": "int"}}},
+            "streams": {"counts": {"from": "rows", "state": {
+                "key": ["k"], "set": {"n": "coalesce(state.n, 0) + count()"}},
+                "having": "n < 0"}},
+            "sinks": {"out": {"from": "counts", "type": "file", "dir": "out"}}}
+
+
+def first_row(mode):
+    """Milliseconds."""
+    rows = []
+    with tempfile.TemporaryDirectory() as work:
+        running = live.App(work, rows_app(mode), on_row=lambda _: rows.append(time.monotonic()))
+        running.until(lambda: rows)
+        running.stop()
+    return (rows[0] - running.began) * 1000
+
+
+def memory(mode, keys):
+    """MiB, a second after the keys were read."""
+    with tempfile.TemporaryDirectory() as work:
+        os.mkdir(os.path.join(work, "in"))
+        running = live.App(work, keys_app(mode))
+        if keys > 0:
+            with open(os.path.join(work, "in", ".keys"), "w", encoding="utf-8") as file:
+                file.writelines("%d\n" % key for key in range(keys))
+            os.rename(os.path.join(work, "in", ".keys"), os.path.join(work, "in", "keys"))
+            running.until(lambda: running.lines and running.lines[-1]["rows_in"] >= keys)
+        time.sleep(1)
+        taken = running.pss()
+        running.stop()
+    return taken
+
+
+def dstream(options, name, mode, goals):
+    starts = [first_row(mode) for _ in range(3 if options.smoke else 15)]
+    keys = 10_000 if options.smoke else KEYS
+    yield "%s, exec to first row, median" % name, statistics.median(starts), "ms", goals[0], False
+    yield "%s, idle, all processes" % name, memory(mode, 0), "MiB", goals[1], False
+    yield "%s, state of %s keys" % (name, "{:,}".format(keys)), memory(mode, keys), "MiB", \
+        goals[2], False
+
+
+def spark(options, spark_peer):
+    """A server of its own: from the exec to the first counted words."""
+    from workloads import words
+    part = words.make(words.SIZES["smoke"]).part(1.0)
+    began = time.monotonic()
+    server = spark_peer.PROJECT.fresh_server()
+    with tempfile.TemporaryDirectory() as work:
+        server.ask({"api": "dstream", "workload": "words", "folder": part.folder, "tables": {},
+                    "batches": [part.paths[:1]], "output": os.path.join(work, "out"),
+                    "work": work})
+    first = (time.monotonic() - began) * 1000
+    time.sleep(1)
+    taken = measure.pss_of_tree(server.process.pid) / 1024
+    server.close()
+    yield "spark dstream, exec to first row", first, "ms", None, False
+    yield "spark dstream, idle", taken, "MiB", None, False
+
+
+def run(options):
+    rows = list(dstream(options, "dstream", {}, (100, 20, 120)))
+    if live.threads_mode():
+        rows += dstream(options, "dstream with threads", {"mode": "threads"}, (20, 8, None))
+    else:
+        rows.append(("dstream with threads", None, "not in this version"))
+    rows += options.rows_of("spark", lambda peer: spark(options, peer))
+    return table.figures(TITLE, rows, not options.smoke)
