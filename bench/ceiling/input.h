@@ -3,12 +3,26 @@
 #define DS_BENCH_INPUT_H
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define PIECE ((size_t)1 << 20)
+
+/* A file, or "tcp:PORT" on this host. */
+static inline int open_input(const char *path)
+{
+    if (strncmp(path, "tcp:", 4) != 0)
+        return open(path, O_RDONLY);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)atoi(path + 4)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    return fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0 ? fd : -1;
+}
 
 /* Calls take(text, end, context) for each piece: whole lines, each with its line end. */
 static inline int for_each_piece(char **paths, int count,
@@ -18,7 +32,7 @@ static inline int for_each_piece(char **paths, int count,
     if (buffer == NULL)
         return 1;
     for (int i = 0; i < count; i++) {
-        int fd = open(paths[i], O_RDONLY);
+        int fd = open_input(paths[i]);
         size_t kept = 0;
         ssize_t n;
         if (fd < 0)

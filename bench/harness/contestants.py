@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from harness import machine, measure
+from harness import feed, machine, measure
 
 
 class Program:
@@ -24,8 +24,9 @@ class Program:
 
     def turn(self, work):
         path = os.path.join(work, "result")
-        with open(path, "wb") as file:
-            figures = measure.run(self.argv, self.part.records, work, file, machine.one_core())
+        with open(path, "wb") as file, feed.port_of(self.part) as port:
+            argv = [word.replace("{port}", str(port)) for word in self.argv]
+            figures = measure.run(argv, self.part.records, work, file, machine.one_core())
         with open(path, encoding="utf-8") as file:
             return figures, file.readlines()
 
@@ -40,13 +41,14 @@ class Dstream:
         self.executors, self.cores = executors, cores
 
     def turn(self, work):
-        with open(os.path.join(work, "app.json"), "w", encoding="utf-8") as file:
-            json.dump(self.app, file)
         clear(work)
-        figures = measure.run(
-            [machine.DSTREAM, "run", "--available-now", "--log-level", "error", "--progress",
-             "none", "--executors", str(self.executors), "app.json"], self.part.records, work,
-            cores=machine.one_core() if self.cores == 1 else None)
+        with feed.port_of(self.part) as port:
+            with open(os.path.join(work, "app.json"), "w", encoding="utf-8") as file:
+                file.write(json.dumps(self.app).replace("{port}", str(port)))
+            figures = measure.run(
+                [machine.DSTREAM, "run", "--available-now", "--log-level", "error", "--progress",
+                 "none", "--executors", str(self.executors), "app.json"], self.part.records, work,
+                cores=machine.one_core() if self.cores == 1 else None)
         return figures, rows_of_sink(os.path.join(work, "out"))
 
 
@@ -140,7 +142,9 @@ class Served:
         self.server.resume()
         pid = self.server.process.pid
         cpu, began, peak = measure.cpu_of(pid), time.monotonic(), measure.Peak(pid)
-        answer = self.server.ask({**self.request, "output": path, "work": work})
+        with feed.port_of(self.part) as port:
+            answer = self.server.ask({**self.request, "output": path, "work": work,
+                                      "port": port or 0})
         wall, most = time.monotonic() - began, peak.stop()
         cpu = measure.cpu_of(pid) - cpu
         self.server.pause()

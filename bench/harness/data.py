@@ -13,9 +13,9 @@ from harness import machine
 class Part:
     """The first pieces of a data set, and the tables that stand beside it, by name."""
 
-    def __init__(self, folder, paths, records, expected, tables):
+    def __init__(self, folder, paths, records, expected, dataset):
         self.folder, self.paths, self.records = folder, paths, records
-        self.expected, self.tables = expected, tables
+        self.expected, self.tables, self.over_tcp = expected, dataset.tables, dataset.over_tcp
 
     def bytes(self):
         return sum(os.path.getsize(path) for path in self.paths)
@@ -27,6 +27,7 @@ class DataSet:
     def __init__(self, name, pieces, write_piece, merge):
         self.folder = os.path.join(machine.DATA, name)
         self.pieces, self.merge, self.parts, self.tables = pieces, merge, {}, {}
+        self.over_tcp = False
         if not os.path.exists(self.facts()):
             self.write(write_piece)
         with open(self.facts(), "rb") as file:
@@ -61,7 +62,7 @@ class DataSet:
                     os.link(self.piece(number), path)
             expected = self.merge([results for _, results in self.known[:count]])
             records = sum(records for records, _ in self.known[:count])
-            self.parts[count] = Part(folder, paths, records, expected, self.tables)
+            self.parts[count] = Part(folder, paths, records, expected, self)
         return self.parts[count]
 
 

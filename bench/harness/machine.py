@@ -39,6 +39,11 @@ def one_core():
     return {cores()[-1]}
 
 
+def other_cores():
+    """For senders; there may be none but that one."""
+    return set(cores()[:-1]) or one_core()
+
+
 def first_line(*argv):
     try:
         done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)

@@ -1,7 +1,7 @@
 """Sends lines over TCP to whoever connects, in a process of its own.
 
     sender.py flood SECONDS FILE          the file, again and again
-    sender.py count TIMES FILE            the file, so many times
+    sender.py files FILE ...              the files, and hangs up
     sender.py paced RATE SECONDS FILE     its lines, so many a second
 
 Prints its port, and at the end how many lines it sent. `paced`: line i is due at start + i / RATE,
@@ -17,27 +17,33 @@ import time
 TICK = 0.001
 
 
-def flood(connection, seconds, text):
-    end, times = time.monotonic() + seconds, 0
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def flood(connection, seconds, path):
+    text, times = read(path), 0
+    end = time.monotonic() + float(seconds)
     while time.monotonic() < end:
         connection.sendall(text)
         times += 1
     return times * text.count(b"\n")
 
 
-def count(connection, times, text):
-    for _ in range(int(times)):
+def files(connection, *paths):
+    for text in map(read, paths):  # they are in memory: they were read before
         connection.sendall(text)
-    return int(times) * text.count(b"\n")
+    return 0
 
 
-def paced(connection, rate, seconds, text):
-    lines = text.splitlines(keepends=True)
+def paced(connection, rate, seconds, path):
+    rate, lines = float(rate), read(path).splitlines(keepends=True)
     per_tick = max(1, round(rate * TICK))
     ticks = [b"".join(lines[at:at + per_tick - 1])
              for at in range(0, len(lines) - per_tick, per_tick)]
     choose, start, sent = random.Random(1), time.time() + 0.05, 0
-    for tick in range(int(seconds / TICK)):
+    for tick in range(int(float(seconds) / TICK)):
         due = start + (tick + 1) * TICK
         wait = due - time.time()
         if wait > 0:
@@ -50,17 +56,16 @@ def paced(connection, rate, seconds, text):
 
 
 def main():
-    way, *numbers, path = sys.argv[1:]
-    with open(path, "rb") as file:
-        text = file.read()
+    way, *arguments = sys.argv[1:]
     with socket.create_server(("127.0.0.1", 0)) as server:
         print(server.getsockname()[1], flush=True)
         connection, _ = server.accept()
         with connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            print({"flood": flood, "count": count, "paced": paced}[way](
-                connection, *map(float, numbers), text), flush=True)
-            sys.stdin.readline()  # stays until told
+            print(WAYS[way](connection, *arguments), flush=True)
+            if way != "files":
+                sys.stdin.readline()  # stays until told
 
 
+WAYS = {"flood": flood, "files": files, "paced": paced}
 main()

@@ -26,7 +26,7 @@ def field(workload, options):
     whole = workload.dataset.part(1.0)
     ceiling, *arguments = [word.format(**whole.tables) for word in workload.CEILING]
     found = [contestants.Program("plain C", 1.0, whole,
-                                 [machine.ceiling(ceiling), *arguments, *whole.paths]),
+                                 [machine.ceiling(ceiling), *arguments, *inputs(whole)]),
              contestants.Dstream("dstream", whole, workload.app(whole))]
     absent = {}
     for peer in options.peers:
@@ -38,6 +38,11 @@ def field(workload, options):
         else:
             found += peer.enter(workload)
     return found, absent
+
+
+def inputs(part):
+    """What a ceiling is told to read."""
+    return ["tcp:{port}"] if part.over_tcp else part.paths
 
 
 def check(workload, contestant, rows):

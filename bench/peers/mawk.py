@@ -28,5 +28,8 @@ def takes_part(workload):
 def enter(workload):
     part = workload.dataset.part(SHARE)
     tables = [word for name, path in part.tables.items() for word in ("-v", name + "=" + path)]
-    return [contestants.Program(NAME, SHARE, part,
-                                ["mawk", *tables, workload.MAWK, *part.paths])]
+    argv = ["mawk", *tables, workload.MAWK, *part.paths]
+    if part.over_tcp:
+        argv = ["bash", "-c", 'exec "$@" < /dev/tcp/127.0.0.1/{port}', "bash",
+                *argv[:-len(part.paths)]]
+    return [contestants.Program(NAME, SHARE, part, argv)]

@@ -1,8 +1,8 @@
 """The workloads by name, in the order of the tables: bench/workloads/NAME.py is one of them."""
 import importlib
 
-NAMES = ["grep", "words", "stateful", "yahoo", "csv", "combined", "window", "scaling",
-         "empty", "interval", "latency", "start", "checkpoint"]
+NAMES = ["grep", "grep_tcp", "words", "stateful", "yahoo", "yahoo_tcp", "csv", "combined",
+         "window", "scaling", "empty", "interval", "latency", "start", "checkpoint"]
 
 
 def load(name):

@@ -1,0 +1,19 @@
+"""As grep, but the lines come over TCP as fast as they are taken."""
+from workloads import grep
+
+TITLE = "Grep: lines with '%needle%', over TCP"
+UNIT, GOALS, MERGE, SIZES = grep.UNIT, grep.GOALS, grep.MERGE, grep.SIZES
+CEILING, MAWK = grep.CEILING, grep.MAWK
+SPARK = ["dstream"]
+SPARK_SHARE = 0.25
+
+
+def make(size):
+    dataset = grep.make(size)
+    dataset.over_tcp = True
+    return dataset
+
+
+def app(part):
+    files = grep.app(part)
+    return {**files, "sources": {"lines": {"type": "socket", "connect": "127.0.0.1:{port}"}}}

@@ -1,0 +1,23 @@
+"""As yahoo, but the events come over TCP as fast as they are taken."""
+from workloads import yahoo
+
+TITLE = "Yahoo: views per campaign and 10 s, over TCP"
+UNIT, MERGE, SIZES = yahoo.UNIT, yahoo.MERGE, yahoo.SIZES
+GOALS = {name: goal for name, goal in yahoo.GOALS.items() if name != "duckdb"}
+CEILING, MAWK = yahoo.CEILING, yahoo.MAWK
+SPARK, FLINK = ["dstream", "structured"], True
+SPARK_SHARE = 0.25
+
+
+def make(size):
+    dataset = yahoo.make(size)
+    dataset.over_tcp = True
+    return dataset
+
+
+def app(part):
+    app_of_files = yahoo.app(part)
+    events, ads = app_of_files["sources"]["events"], app_of_files["sources"]["ads"]
+    socket = {"type": "socket", "connect": "127.0.0.1:{port}"}
+    return {**app_of_files, "sources": {
+        "events": {**socket, "format": "json", "schema": events["schema"]}, "ads": ads}}
