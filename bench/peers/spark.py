@@ -35,5 +35,6 @@ def enter(workload):
     share = getattr(workload, "SPARK_SHARE", SHARE)
     part, server = workload.dataset.part(share), PROJECT.server()
     return [contestants.Served("%s %s" % (NAME, api), share, part, server, {
-        "api": api, "workload": workload.NAME, "folder": part.folder, "tables": part.tables,
-        "batches": batches(workload, part)}) for api in workload.SPARK]
+        "api": api, "workload": workload.NAME.removesuffix("_tcp"), "folder": part.folder,
+        "tables": part.tables, "batches": batches(workload, part),
+        "total": sum(values[0] for values in part.expected.values())}) for api in workload.SPARK]

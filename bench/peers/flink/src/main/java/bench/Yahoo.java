@@ -56,6 +56,10 @@ final class Yahoo {
     }
 
     private static DataStream<String> lines(StreamExecutionEnvironment flink, JsonNode request) {
+        int port = request.path("port").asInt();
+        if (port > 0) {
+            return flink.socketTextStream("127.0.0.1", port);
+        }
         JsonNode files = request.path("files");
         Path[] paths = new Path[files.size()];
         for (int i = 0; i < paths.length; i++) {

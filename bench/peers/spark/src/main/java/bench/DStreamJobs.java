@@ -17,6 +17,7 @@ import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.api.java.Optional;
 import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.SparkSession;
+import org.apache.spark.storage.StorageLevel;
 import org.apache.spark.streaming.Durations;
 import org.apache.spark.streaming.api.java.JavaDStream;
 import org.apache.spark.streaming.api.java.JavaPairDStream;
@@ -34,23 +35,35 @@ final class DStreamJobs {
 
     private DStreamJobs() {}
 
+    /** Seconds: of the batches, or over TCP from the start to the last result. */
     static double run(SparkSession session, Job job) throws Exception {
         JavaSparkContext spark = JavaSparkContext.fromSparkContext(session.sparkContext());
         JavaStreamingContext streaming =
                 new JavaStreamingContext(spark, Durations.milliseconds(INTERVAL_MS));
-        Output.open(job.output, job.batches.size());
+        long began;
         try {
-            JavaDStream<String> lines =
-                    JavaDStream.fromDStream(
-                            new FileBatches(streaming.ssc(), job.batches),
-                            ClassTag$.MODULE$.apply(String.class));
-            define(job, spark, streaming, lines);
+            define(job, spark, streaming, lines(job, streaming));
+            began = System.nanoTime();
             streaming.start();
             Output.await();
         } finally {
             streaming.stop(false, false);
         }
-        return Output.close();
+        double seconds = job.port > 0 ? (System.nanoTime() - began) / 1e9 : Output.seconds();
+        Output.write(job.output);
+        return seconds;
+    }
+
+    private static JavaDStream<String> lines(Job job, JavaStreamingContext streaming) {
+        if (job.port > 0) {
+            Output.expectTotal(job.total);
+            return streaming.socketTextStream(
+                    "127.0.0.1", job.port, StorageLevel.MEMORY_ONLY());
+        }
+        Output.expectBatches(job.batches.size());
+        return JavaDStream.fromDStream(
+                new FileBatches(streaming.ssc(), job.batches),
+                ClassTag$.MODULE$.apply(String.class));
     }
 
     private static void define(
@@ -80,7 +93,7 @@ final class DStreamJobs {
         found.foreachRDD(
                 rdd -> {
                     long began = System.nanoTime();
-                    Output.row("all", rdd.count());
+                    Output.add("all", rdd.count());
                     Output.batch(began);
                 });
     }
@@ -99,7 +112,7 @@ final class DStreamJobs {
         counts.foreachRDD(
                 rdd -> {
                     long began = System.nanoTime();
-                    rdd.collect().forEach(pair -> Output.row(pair._1, pair._2));
+                    rdd.collect().forEach(pair -> Output.add(pair._1, pair._2));
                     Output.batch(began);
                 });
     }
@@ -121,7 +134,7 @@ final class DStreamJobs {
         state.foreachRDD(
                 rdd -> {
                     long began = System.nanoTime();
-                    rdd.top(100, new ByCount()).forEach(pair -> Output.row(pair._1, pair._2));
+                    rdd.top(100, new ByCount()).forEach(pair -> Output.put(pair._1, pair._2));
                     Output.batch(began);
                 });
     }

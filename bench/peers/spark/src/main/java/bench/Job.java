@@ -15,6 +15,10 @@ public final class Job {
     public List<List<String>> batches;
 
     public Map<String, String> tables;
+    /** If the input comes over TCP: from where, and what all values of the result add up to. */
+    public int port;
+    public long total;
+
     public String output;
     public String work;
 
@@ -22,6 +26,5 @@ public final class Job {
     public int tasks;
     public int stages;
     public int count;
-    public int port;
     public int intervalMs;
 }

@@ -1,46 +1,73 @@
 package bench;
 
 import java.io.PrintWriter;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /** The results of the running job. There is one at a time: Spark serializes what closures hold. */
 final class Output {
-    private static PrintWriter writer;
-    private static CountDownLatch batchesLeft;
+    private static final Map<String, Long> VALUES = new HashMap<>();
+    private static long total;
+    private static long totalAwaited;
+    private static CountDownLatch left;
     private static long nanos;
 
     private Output() {}
 
-    static synchronized void open(String path, int batches) throws Exception {
-        writer = new PrintWriter(path, "UTF-8");
-        batchesLeft = new CountDownLatch(batches);
+    /** A job of so many batches. */
+    static synchronized void expectBatches(int batches) {
+        reset(Long.MAX_VALUE, batches);
+    }
+
+    /** A job that is done when all values add up to so much. */
+    static synchronized void expectTotal(long awaited) {
+        reset(awaited, 1);
+    }
+
+    private static void reset(long awaited, int count) {
+        VALUES.clear();
+        total = 0;
+        totalAwaited = awaited;
+        left = new CountDownLatch(count);
         nanos = 0;
     }
 
-    static synchronized void row(Object... cells) {
-        for (int i = 0; i < cells.length; i++) {
-            writer.print(i == 0 ? "" : ",");
-            writer.print(cells[i]);
-        }
-        writer.print('\n');
+    /** Adds to a key's value. */
+    static synchronized void add(String key, long value) {
+        VALUES.merge(key, value, Long::sum);
+        total += value;
+    }
+
+    /** Replaces a key's value. */
+    static synchronized void put(String key, long value) {
+        Long old = VALUES.put(key, value);
+        total += value - (old == null ? 0 : old);
     }
 
     /** A batch is done that began at that nanoTime. */
     static synchronized void batch(long began) {
         nanos += System.nanoTime() - began;
-        batchesLeft.countDown();
+        if (totalAwaited == Long.MAX_VALUE || total >= totalAwaited) {
+            left.countDown();
+        }
     }
 
     static void await() throws Exception {
-        if (!batchesLeft.await(5, TimeUnit.MINUTES)) {
-            throw new IllegalStateException("not done after five minutes");
+        if (!left.await(3, TimeUnit.MINUTES)) {
+            throw new IllegalStateException("not done after three minutes, at " + total);
         }
     }
 
     /** Seconds that the batches took. */
-    static synchronized double close() {
-        writer.close();
+    static synchronized double seconds() {
         return nanos / 1e9;
+    }
+
+    static synchronized void write(String path) throws Exception {
+        try (PrintWriter writer = new PrintWriter(path, "UTF-8")) {
+            VALUES.forEach((key, value) -> writer.print(key + "," + value + "\n"));
+        }
     }
 }

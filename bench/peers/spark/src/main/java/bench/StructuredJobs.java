@@ -4,34 +4,43 @@ import static org.apache.spark.sql.functions.broadcast;
 import static org.apache.spark.sql.functions.col;
 import static org.apache.spark.sql.functions.desc;
 import static org.apache.spark.sql.functions.explode;
+import static org.apache.spark.sql.functions.from_json;
 import static org.apache.spark.sql.functions.split;
 import static org.apache.spark.sql.functions.timestamp_millis;
 import static org.apache.spark.sql.functions.window;
 
-import java.util.Arrays;
+import java.util.StringJoiner;
+import java.util.function.BiConsumer;
 import org.apache.spark.api.java.function.VoidFunction2;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.streaming.DataStreamReader;
+import org.apache.spark.sql.streaming.DataStreamWriter;
 import org.apache.spark.sql.streaming.StreamingQuery;
 import org.apache.spark.sql.streaming.StreamingQueryProgress;
 import org.apache.spark.sql.streaming.Trigger;
+import org.apache.spark.sql.types.StructType;
 
 /** The jobs with Structured Streaming. */
 final class StructuredJobs {
     private StructuredJobs() {}
 
+    /** Seconds: of the batches, or over TCP from the start to the last result. */
     static double run(SparkSession session, Job job) throws Exception {
-        Output.open(job.output, 0);
-        StreamingQuery query =
-                start(session, job)
+        DataStreamWriter<Row> writer =
+                define(session, job)
                         .outputMode("update")
-                        .option("checkpointLocation", job.work + "/structured-" + System.nanoTime())
-                        .trigger(Trigger.AvailableNow())
-                        .start();
+                        .option("checkpointLocation", job.work + "/structured-" + System.nanoTime());
+        double seconds = job.port > 0 ? overTcp(writer, job) : fromFiles(writer);
+        Output.write(job.output);
+        return seconds;
+    }
+
+    private static double fromFiles(DataStreamWriter<Row> writer) throws Exception {
+        Output.expectBatches(Integer.MAX_VALUE);
+        StreamingQuery query = writer.trigger(Trigger.AvailableNow()).start();
         query.awaitTermination();
-        Output.close();
         double seconds = 0;
         for (StreamingQueryProgress progress : query.recentProgress()) {
             if (progress.numInputRows() > 0) {
@@ -41,40 +50,72 @@ final class StructuredJobs {
         return seconds;
     }
 
-    private static org.apache.spark.sql.streaming.DataStreamWriter<Row> start(
-            SparkSession session, Job job) {
+    private static double overTcp(DataStreamWriter<Row> writer, Job job) throws Exception {
+        Output.expectTotal(job.total);
+        long began = System.nanoTime();
+        StreamingQuery query = writer.start();
+        Output.await();
+        double seconds = (System.nanoTime() - began) / 1e9;
+        query.stop();
+        return seconds;
+    }
+
+    private static DataStreamWriter<Row> define(SparkSession session, Job job) {
+        switch (job.workload) {
+            case "grep":
+                return each(
+                        text(session, job),
+                        batch ->
+                                Output.add(
+                                        "all", batch.filter(col("value").like("%needle%")).count()));
+            case "words":
+                return each(
+                        text(session, job),
+                        batch -> rows(words(batch).groupBy("word").count(), Output::add));
+            case "stateful":
+                return each(
+                        words(text(session, job)).groupBy("word").count(),
+                        batch ->
+                                rows(
+                                        batch.orderBy(desc("count"), col("word")).limit(100),
+                                        Output::put));
+            case "yahoo":
+                return each(yahoo(session, job), batch -> rows(batch, Output::put));
+            default:
+                throw new IllegalArgumentException(job.workload);
+        }
+    }
+
+    private static DataStreamReader files(SparkSession session, Job job) {
         DataStreamReader reader = session.readStream();
         if (job.batches.size() > 1) {
             reader = reader.option("maxFilesPerTrigger", job.batches.get(0).size());
         }
-        switch (job.workload) {
-            case "grep":
-                return each(
-                        reader.text(job.folder),
-                        batch ->
-                                Output.row(
-                                        "all", batch.filter(col("value").like("%needle%")).count()));
-            case "words":
-                return each(
-                        reader.text(job.folder), batch -> write(words(batch).groupBy("word").count()));
-            case "stateful":
-                return each(
-                        words(reader.text(job.folder)).groupBy("word").count(),
-                        batch -> write(batch.orderBy(desc("count"), col("word")).limit(100)));
-            case "yahoo":
-                return each(yahoo(session, reader, job), StructuredJobs::write);
-            default:
-                throw new IllegalArgumentException(job.workload);
+        return reader;
+    }
+
+    private static Dataset<Row> text(SparkSession session, Job job) {
+        if (job.port == 0) {
+            return files(session, job).text(job.folder);
         }
+        return session.readStream()
+                .format("socket")
+                .option("host", "127.0.0.1")
+                .option("port", job.port)
+                .load();
     }
 
     private interface Batch {
         void take(Dataset<Row> batch);
     }
 
-    private static org.apache.spark.sql.streaming.DataStreamWriter<Row> each(
-            Dataset<Row> stream, Batch batch) {
-        VoidFunction2<Dataset<Row>, Long> take = (rows, number) -> batch.take(rows);
+    private static DataStreamWriter<Row> each(Dataset<Row> stream, Batch batch) {
+        VoidFunction2<Dataset<Row>, Long> take =
+                (rows, number) -> {
+                    long began = System.nanoTime();
+                    batch.take(rows);
+                    Output.batch(began);
+                };
         return stream.writeStream().foreachBatch(take);
     }
 
@@ -82,19 +123,32 @@ final class StructuredJobs {
         return lines.select(explode(split(col("value"), " ")).as("word"));
     }
 
-    private static void write(Dataset<Row> rows) {
-        for (Row row : rows.collectAsList()) {
-            Object[] cells = new Object[row.size()];
-            Arrays.setAll(cells, row::get);
-            Output.row(cells);
+    /** The last column is the value, those before it are the key. */
+    private static void rows(Dataset<Row> batch, BiConsumer<String, Long> take) {
+        for (Row row : batch.collectAsList()) {
+            StringJoiner key = new StringJoiner(",");
+            for (int i = 0; i < row.size() - 1; i++) {
+                key.add(row.get(i).toString());
+            }
+            take.accept(key.toString(), row.getLong(row.size() - 1));
         }
     }
 
-    private static Dataset<Row> yahoo(SparkSession session, DataStreamReader reader, Job job) {
+    private static final String EVENT = "ad_id STRING, event_type STRING, event_time STRING";
+
+    private static Dataset<Row> events(SparkSession session, Job job) {
+        if (job.port == 0) {
+            return files(session, job).schema(EVENT).json(job.folder);
+        }
+        return text(session, job)
+                .select(from_json(col("value"), StructType.fromDDL(EVENT)).as("event"))
+                .select("event.*");
+    }
+
+    private static Dataset<Row> yahoo(SparkSession session, Job job) {
         Dataset<Row> ads =
                 session.read().schema("ad_id STRING, campaign STRING").csv(job.tables.get("ads"));
-        return reader.schema("ad_id STRING, event_type STRING, event_time STRING")
-                .json(job.folder)
+        return events(session, job)
                 .filter(col("event_type").equalTo("view"))
                 .select(
                         col("ad_id"),
