@@ -3,16 +3,20 @@
 
 typedef struct kept {
     ds_scalar value;
-    uint64_t has;
+    uint64_t has; /* 0 or 1 */
 } kept;
 
 DS_SCALAR_INLINE void take(ds_kind kind, ds_text_store *text, kept *record, const ds_heap *heap,
                            const ds_scalar *value, int sign)
 {
-    if (record->has != 0 &&
-        ds_scalar_compare(kind, heap, value, &text->heap, &record->value) * sign >= 0)
-        return;
-    ds_scalar_replace(kind, text, &record->value, heap, value);
+    bool worse = ds_scalar_compare(kind, heap, value, &text->heap, &record->value) * sign >= 0;
+    if (kind != DS_STRING) { /* no branch: which of two is taken is hard to foresee */
+        uint64_t kept_bits = 0 - ((uint64_t)worse & record->has);
+        uint64_t both = (uint64_t)record->value.i ^ (uint64_t)value->i;
+        record->value.i = (int64_t)((uint64_t)value->i ^ (both & kept_bits));
+    } else if (record->has == 0 || !worse) {
+        ds_scalar_replace(kind, text, &record->value, heap, value);
+    }
     record->has = 1;
 }
 

@@ -10,6 +10,9 @@
 
 #include <stdlib.h>
 
+#define FETCH_FROM ((size_t)256 << 10) /* bytes of records, from where on they are fetched ahead   \
+                                        */
+
 struct ds_groups {
     const ds_group_spec *spec;
     ds_budget *budget;
@@ -97,14 +100,27 @@ static void select_rows(ds_agg_rows *in, uint32_t n_args, const ds_column *filte
     }
 }
 
+/* Fetches the records of a large state into the cache, all at once, before they are needed one by
+ * one. */
+static void fetch_records(const ds_agg_state *state, const uint32_t *ids, uint32_t n)
+{
+    size_t record = state->kernels->record;
+    if (state->n * record < FETCH_FROM)
+        return;
+    for (uint32_t i = 0; i < n; i++)
+        __builtin_prefetch(state->records + ids[i] * record, 1);
+}
+
 static void update_call(ds_groups *groups, uint32_t c, ds_agg_rows *in, const ds_column *filter,
                         uint32_t n)
 {
     ds_agg_state *state = &groups->states[c];
     uint32_t rows[DS_CHUNK_ROWS];
     select_rows(in, state->call->n_args, filter, n, rows);
-    if (in->n > 0)
+    if (in->n > 0) {
+        fetch_records(state, in->ids, n);
         state->kernels->update(state, in);
+    }
     ds_agg_state_tidy(state);
 }
 
@@ -171,6 +187,7 @@ static void merge_rows(ds_groups *groups, const ds_heap *heap, const ds_column *
         ds_type types[DS_MAX_PARTIAL];
         uint32_t n_columns = state->call->aggregate->partial(state->call, types);
         ds_agg_partials in = {.heap = heap, .columns = partials, .ids = ids, .n = n};
+        fetch_records(state, ids, n);
         ds_agg_state_merge(state, &in);
         ds_agg_state_tidy(state);
         partials += n_columns;
