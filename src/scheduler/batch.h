@@ -93,9 +93,8 @@ typedef struct ds_batch {
     struct ds_batch *next; /* by time */
     int64_t time_ms;
     ds_batch_state state;
-    bool journaled;  /* the allotment is in the checkpoint */
     bool again;      /* recovered: its commit may have been begun before */
-    uint64_t ticket; /* of the journal record it waits for */
+    uint64_t ticket; /* PREPARED: of the journal record it waits for */
     bool waited;     /* for memory; that was logged */
     ds_arena *arena;
     ds_due due;

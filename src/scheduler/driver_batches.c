@@ -98,9 +98,7 @@ void ds_driver_on_journaled(ds_driver *d, uint64_t ticket, ds_status status, con
         if (batch->ticket == 0 || batch->ticket > ticket)
             continue;
         batch->ticket = 0;
-        if (batch->state == DS_BATCH_ALLOTTED)
-            batch->journaled = true;
-        else if (batch->state == DS_BATCH_PREPARED)
+        if (batch->state == DS_BATCH_PREPARED)
             batch->state = DS_BATCH_READY;
     }
     ds_driver_logs_journaled(d, ticket);
@@ -332,15 +330,19 @@ ds_batch_phase ds_driver_batch_phase(const ds_driver *d, int64_t batch_ms)
 
 /* ---- all ---- */
 
-/* One batch runs at a time; the next begins when it is prepared. */
+/* One batch runs at a time; the next begins when it is prepared. It does not wait until its
+ * allotment is on the disk: nothing of it is seen before its commit record is, which stands behind
+ * that, so that both are made durable together. While the journal cannot be written none begins. */
 static void start_next(ds_driver *d)
 {
+    if (d->journal_retry_us != 0)
+        return;
     for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
         if (batch->state == DS_BATCH_RUNNING)
             return;
         if (batch->state != DS_BATCH_ALLOTTED)
             continue;
-        if (batch->journaled && !batch->unsettled) {
+        if (!batch->unsettled) {
             batch->state = DS_BATCH_RUNNING;
             batch->started_us = d->now_us;
         }

@@ -201,7 +201,6 @@ static void recover_batch(ds_driver *d, const ds_recovered_batch *recovered)
     ds_batch *batch = ds_batch_new(d->plan, recovered->time_ms);
     DS_ASSERT(recovered->time_ms <= d->last_ms);
     batch->again = true;
-    batch->journaled = true;
     batch->inputs_gone = recovered->has_blocks;
     batch->replays = keeps;
     for (uint32_t i = 0; i < recovered->n_allotments; i++) {

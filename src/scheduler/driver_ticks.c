@@ -459,13 +459,11 @@ static void pass(ds_driver *d, int64_t time_ms, bool given)
         ds_driver_begin_save(d, batch);
     ds_batch_make_stages(batch, d->plan, (uint64_t)d->plan->app->limits_block);
     ds_driver_add_batch(d, batch);
+    if (!d->config.checkpoint)
+        return;
     ds_buffer line = {0};
-    if (d->config.checkpoint) {
-        ds_journal_allotted(&line, d->plan, batch);
-        batch->ticket = ds_driver_journal(d, &line, true);
-    } else {
-        batch->journaled = true;
-    }
+    ds_journal_allotted(&line, d->plan, batch);
+    ds_driver_journal(d, &line, false); /* made durable with its commit record */
     ds_buffer_fini(&line);
 }
 

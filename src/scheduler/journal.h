@@ -5,14 +5,14 @@
  * It is a journal of lines, each one JSON object with a checksum of itself. A file begins with
  * a `whole` record, from which everything can be known, and goes on with one delta for each step:
  *
- *     allotted   a batch and what belongs to it (before it runs)
- *     prepared   its outputs: the commit record (before any file is renamed)
+ *     allotted   a batch and what belongs to it (when it begins to run)
+ *     prepared   its outputs: the commit record (synced before anything of them is seen)
  *     committed  all of its outputs are in place; if it is retained it may have to run again
  *     failed     it was given up
  *     saved      what is kept was saved (journal_kept.h): batches up to a time need not run again
  *
  * A line that was cut short, or whose checksum is wrong, ends the journal: what it says did not
- * happen yet. If whole lines stand behind it that were synced, it is no remnant of a crash, but
+ * happen yet. If lines behind it tell that it was on the disk, it is no remnant of a crash, but
  * damage, and the journal is of no use: batches would be run, and output, twice. Reading it gives
  * a ds_recovered.
  */

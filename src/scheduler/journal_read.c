@@ -654,20 +654,34 @@ static ds_status read_first(const char *name, const char *line, size_t length, c
     return status;
 }
 
-/* True if records stand there that were synced, and so all before them: then what does not hold is
- * no remnant of a crash. Those that say that a batch is over are not synced. */
-static bool goes_on(const char *at, const char *end)
+/* True for a record that was written when all before it was on the disk, or made it so: a commit
+ * record, what tells that a save is finished; and of a batch that is committed, if its commit
+ * record was not seen. */
+static bool proves(ds_recovered *recovered, const json_t *object)
+{
+    const char *kind = json_string_value(json_object_get(object, "record"));
+    int64_t time_ms;
+    if (kind == NULL)
+        return false;
+    if (strcmp(kind, "committed") != 0 || !get_time(object, "batch_ms", &time_ms))
+        return strcmp(kind, "prepared") == 0 || strcmp(kind, "saved") == 0;
+    const ds_recovered_batch *batch = find_batch(recovered, time_ms);
+    return batch == NULL || !(batch->prepared || batch->committed);
+}
+
+/* True if records stand there that tell that all before them was on the disk: then what does not
+ * hold is no remnant of a crash. */
+static bool goes_on(ds_recovered *recovered, const char *at, const char *end)
 {
     const char *line;
     size_t length;
-    bool synced = false;
-    while (!synced && ds_journal_next(&at, end, &line, &length)) {
+    bool proved = false;
+    while (!proved && ds_journal_next(&at, end, &line, &length)) {
         json_t *object = ds_journal_line(line, length);
-        const char *kind = json_string_value(json_object_get(object, "record"));
-        synced = kind != NULL && strcmp(kind, "committed") != 0 && strcmp(kind, "failed") != 0;
+        proved = proves(recovered, object);
         json_decref(object);
     }
-    return synced;
+    return proved;
 }
 
 /* Where a line stands. */
@@ -681,7 +695,7 @@ typedef struct place {
 static ds_status end_at(ds_recovered *recovered, const place *here, ds_error *error)
 {
     DS_ASSERT(recovered->warning == NULL);
-    if (goes_on(here->next, here->end))
+    if (goes_on(recovered, here->next, here->end))
         return ds_error_set(error, DS_ERR_IO,
                             "%s: the record at byte %zu is damaged, and whole ones stand behind it",
                             here->name, here->byte);

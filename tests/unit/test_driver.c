@@ -19,7 +19,7 @@ typedef struct sent {
 
 typedef struct record {
     uint64_t ticket;
-    bool whole;
+    bool whole, sync;
     char text[2000];
 } record;
 
@@ -95,11 +95,10 @@ static void port_list(void *arg, uint32_t source)
 static void port_journal(void *arg, const char *line, size_t length, bool whole, bool sync,
                          uint64_t ticket)
 {
-    (void)sync;
     kit *k = arg;
     ck_assert_uint_lt(k->n_records, MOST);
     record *r = &k->records[k->n_records++];
-    *r = (record){.ticket = ticket, .whole = whole};
+    *r = (record){.ticket = ticket, .whole = whole, .sync = sync};
     snprintf(r->text, sizeof r->text, "%.*s", (int)length, line);
 }
 
@@ -391,7 +390,9 @@ END_TEST
 
 /* ---- the journal ---- */
 
-START_TEST(batches_wait_for_the_journal)
+/* A batch runs when its allotment is being written, and is output when its commit record, and with
+ * it all that stands before it, is on the disk. */
+START_TEST(commits_wait_for_the_journal)
 {
     kit k;
     start(&k, QUEUE("1", "[[{\"n\":1}]]"), true);
@@ -399,12 +400,13 @@ START_TEST(batches_wait_for_the_journal)
     ck_assert_uint_eq(k.n_records, 2); /* the whole, and the first batch */
     ck_assert(k.records[0].whole && !k.records[1].whole);
     ck_assert_ptr_nonnull(strstr(k.records[1].text, "\"allotted\""));
-    ck_assert_uint_eq(count(&k, DS_MSG_TASKS), 0);
-    journaled(&k, k.records[0].ticket, DS_OK);
-    ck_assert_uint_eq(count(&k, DS_MSG_TASKS), 0);
-    journaled(&k, k.records[1].ticket, DS_OK);
+    ck_assert(!k.records[1].sync);
+    ck_assert_uint_eq(count(&k, DS_MSG_TASKS), 1);
     result(&k, 1, last_tasks(&k), DS_OK);
     ck_assert_ptr_nonnull(strstr(k.records[2].text, "\"prepared\""));
+    ck_assert(k.records[2].sync);
+    journaled(&k, k.records[0].ticket, DS_OK);
+    journaled(&k, k.records[1].ticket, DS_OK);
     ck_assert_uint_eq(k.n_commits, 0);
     journaled(&k, k.records[2].ticket, DS_OK);
     ck_assert_uint_eq(k.n_commits, 1);
@@ -523,4 +525,4 @@ UNIT_MAIN("driver", empty_lists_are_passed_in_the_checkpoint, a_restart_waits_qu
           batches_run_one_by_one_and_commit_in_order, strangers_and_second_comers_are_rejected,
           a_lost_executor_is_replaced_and_its_task_runs_again,
           a_batch_that_is_given_up_frees_its_executors, given_up_with_tasks_that_run,
-          batches_wait_for_the_journal, nothing_is_missed_when_the_journal_fails)
+          commits_wait_for_the_journal, nothing_is_missed_when_the_journal_fails)

@@ -335,6 +335,39 @@ START_TEST(every_flipped_bit)
 }
 END_TEST
 
+/* Where a line begins. */
+static char *line_at(journal_kit *k, int line)
+{
+    char *at = k->text.data;
+    for (; line > 0; line--)
+        at = strchr(at, '\n') + 1;
+    return at;
+}
+
+/* Records that were not synced may be damaged by a crash while those behind them are whole. What is
+ * behind a commit record was written when that was on the disk. */
+START_TEST(what_tells_that_records_were_on_the_disk)
+{
+    enum { PREPARED = 5, COMMITTED = 6, ALLOTTED = 7, END = 8 };
+    journal_kit k;
+    open_some(&k);
+    ds_buffer_append(&k.text, "", 1);
+    k.text.length = (size_t)(line_at(&k, END) - k.text.data);
+    *line_at(&k, COMMITTED) ^= 1; /* an allotment is behind it: that proves nothing */
+    journal_read(&k);
+    ck_assert_ptr_nonnull(k.recovered->warning);
+    check_lines(&k, COMMITTED);
+    *line_at(&k, COMMITTED) ^= 1;
+    *line_at(&k, PREPARED) ^= 1; /* its batch is committed */
+    journal_read_bytes(&k, k.text.data, k.text.length);
+    ck_assert_int_eq(k.status, DS_ERR_IO);
+    *line_at(&k, COMMITTED) ^= 1; /* that cannot be read either */
+    journal_read(&k);
+    check_lines(&k, PREPARED);
+    journal_close(&k);
+}
+END_TEST
+
 /* Appends a line with a checksum of its own. */
 static void add_line(journal_kit *k, const char *text)
 {
@@ -706,9 +739,9 @@ START_TEST(received_records_are_gone)
 END_TEST
 
 UNIT_MAIN("journal", a_whole_record_without_batches, batches_of_a_whole_record, steps_of_batches,
-          every_truncation, every_flipped_bit, lines_that_mean_nothing,
-          prepared_records_that_mean_nothing, appends_of_a_commit, whole_records_that_mean_nothing,
-          an_unknown_format, sources_that_are_gone, sources_of_another_type,
-          sources_that_begin_anew_are_told, tables_that_are_none, a_path_that_is_too_long,
-          a_long_journal, what_fits_and_what_does_not, records_that_do_not_fit_together,
-          received_records_are_gone)
+          every_truncation, every_flipped_bit, what_tells_that_records_were_on_the_disk,
+          lines_that_mean_nothing, prepared_records_that_mean_nothing, appends_of_a_commit,
+          whole_records_that_mean_nothing, an_unknown_format, sources_that_are_gone,
+          sources_of_another_type, sources_that_begin_anew_are_told, tables_that_are_none,
+          a_path_that_is_too_long, a_long_journal, what_fits_and_what_does_not,
+          records_that_do_not_fit_together, received_records_are_gone)
