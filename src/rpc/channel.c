@@ -16,6 +16,12 @@
  * meanwhile, and they change places when the first is done. So many small frames are again
  * one system call, and no frame needs an allocation of its own.
  *
+ * A completed operation is reported by another thread of nng, and to wake it costs more than the
+ * write. So what is small is first written by an operation that reports nothing: nng does it on the
+ * calling thread, if the system takes the bytes at once, as it nearly always does. If not, that
+ * operation is taken back (nothing of it was written then), and one that reports takes its place.
+ * Not over TLS, which has begun to encrypt what it was given.
+ *
  * The lock guards `closed` and everything about sending. It is held while an operation is
  * started: nng completes none on the calling thread (its callbacks are dispatched), and an
  * operation started on a closed stream would never complete at all. No call to the user is
@@ -40,6 +46,7 @@
 
 #define READ_BYTES ((size_t)64 << 10)
 #define KEPT_BYTES ((size_t)256 << 10) /* a send buffer that grew larger is not kept */
+#define SMALL_BYTES ((size_t)64 << 10) /* the system mostly has room for so much */
 
 struct ds_channel {
     nng_stream *stream;
@@ -56,6 +63,7 @@ struct ds_channel {
     bool closed;
     bool sending; /* a write is in flight */
     nng_aio *writing;
+    nng_aio *trying; /* reports nothing; NULL: over TLS */
     ds_buffer going;
     size_t gone; /* bytes of going that were written */
     ds_buffer waiting;
@@ -151,12 +159,29 @@ static void on_read(void *arg)
 
 /* Sending; lock held in all of these */
 
-static void write_rest(ds_channel *channel)
+static void begin_write(ds_channel *channel, nng_aio *aio)
 {
     nng_iov iov = {.iov_buf = channel->going.data + channel->gone,
                    .iov_len = channel->going.length - channel->gone};
-    nng_aio_set_iov(channel->writing, 1, &iov);
-    nng_stream_send(channel->stream, channel->writing);
+    nng_aio_set_iov(aio, 1, &iov);
+    nng_stream_send(channel->stream, aio);
+}
+
+/* Writes what the system takes without waiting. False if that was all, or the connection is gone;
+ * true if an operation that reports has to go on. */
+static bool write_at_once(ds_channel *channel)
+{
+    if (channel->trying == NULL || channel->going.length > SMALL_BYTES)
+        return true;
+    begin_write(channel, channel->trying);
+    nng_aio_cancel(channel->trying); /* without effect if it is done */
+    nng_aio_wait(channel->trying);
+    int rv = nng_aio_result(channel->trying);
+    if (rv == 0)
+        channel->gone += nng_aio_count(channel->trying);
+    else if (rv != NNG_ECANCELED)
+        shut(channel);
+    return !channel->closed && channel->gone < channel->going.length;
 }
 
 static void empty(ds_buffer *buffer)
@@ -167,16 +192,16 @@ static void empty(ds_buffer *buffer)
 }
 
 /* Begins to write what waits, if anything does. */
-static void write_next(ds_channel *channel)
+static void write_waiting(ds_channel *channel)
 {
     ds_buffer written = channel->going;
     empty(&written);
     channel->going = channel->waiting;
     channel->waiting = written;
     channel->gone = 0;
-    channel->sending = channel->going.length > 0;
+    channel->sending = channel->going.length > 0 && write_at_once(channel);
     if (channel->sending)
-        write_rest(channel);
+        begin_write(channel, channel->writing);
 }
 
 static void on_written(void *arg)
@@ -188,9 +213,9 @@ static void on_written(void *arg)
     if (!channel->closed) {
         channel->gone += nng_aio_count(channel->writing);
         if (channel->gone < channel->going.length)
-            write_rest(channel);
+            begin_write(channel, channel->writing);
         else
-            write_next(channel);
+            write_waiting(channel);
     }
     pthread_mutex_unlock(&channel->lock);
 }
@@ -205,7 +230,7 @@ void ds_channel_send(ds_channel *channel, ds_frame_kind kind, const void *bytes,
     if (!channel->closed) {
         ds_frame_append(&channel->waiting, kind, bytes, length);
         if (!channel->sending)
-            write_next(channel);
+            write_waiting(channel);
     }
     pthread_mutex_unlock(&channel->lock);
 }
@@ -220,8 +245,8 @@ static nng_aio *new_aio(void (*callback)(void *), void *arg)
     return aio;
 }
 
-ds_channel *ds_channel_new(nng_stream *stream, size_t queue_bytes, const ds_channel_ops *ops,
-                           void *arg)
+ds_channel *ds_channel_new(nng_stream *stream, ds_transport transport, size_t queue_bytes,
+                           const ds_channel_ops *ops, void *arg)
 {
     ds_channel *channel = ds_calloc(1, sizeof *channel);
     channel->stream = stream;
@@ -230,6 +255,8 @@ ds_channel *ds_channel_new(nng_stream *stream, size_t queue_bytes, const ds_chan
     channel->arg = arg;
     channel->reading = new_aio(on_read, channel);
     channel->writing = new_aio(on_written, channel);
+    if (transport != DS_TRANSPORT_TLS)
+        channel->trying = new_aio(NULL, NULL);
     resize_in(channel, 0);
     pthread_mutex_init(&channel->lock, NULL);
     return channel;
@@ -263,6 +290,7 @@ void ds_channel_free(ds_channel *channel)
     nng_aio_stop(channel->writing);
     nng_aio_free(channel->reading);
     nng_aio_free(channel->writing);
+    nng_aio_free(channel->trying);
     nng_stream_free(channel->stream);
     pthread_mutex_destroy(&channel->lock);
     ds_buffer_fini(&channel->going);

@@ -30,10 +30,10 @@ typedef struct ds_channel_ops {
     void (*end)(void *arg, bool broken);
 } ds_channel_ops;
 
-/* Makes a channel over stream (taken); ops and arg are borrowed. At most queue_bytes wait to be
- * sent. Nothing is reported before ds_channel_start. */
-ds_channel *ds_channel_new(nng_stream *stream, size_t queue_bytes, const ds_channel_ops *ops,
-                           void *arg);
+/* Makes a channel over stream (taken), which is of that transport; ops and arg are borrowed. At
+ * most queue_bytes wait to be sent. Nothing is reported before ds_channel_start. */
+ds_channel *ds_channel_new(nng_stream *stream, ds_transport transport, size_t queue_bytes,
+                           const ds_channel_ops *ops, void *arg);
 /* Begins to receive: from here on `end` comes sooner or later. */
 void ds_channel_start(ds_channel *channel);
 /* Allows messages of up to so many bytes; none are at first. Any thread. */

@@ -193,7 +193,8 @@ static answer knock(ds_client *client, nng_stream *stream, int64_t deadline_us)
     ds_handshake_dial(&client->handshake, &client->secret, nonce, &out);
     client->answer = NO_ANSWER; /* there is no channel, so nobody else looks */
     client->ended = false;
-    client->channel = ds_channel_new(stream, DS_LINK_QUEUE_BYTES, &channel_ops, client);
+    client->channel = ds_channel_new(stream, client->address.transport, DS_LINK_QUEUE_BYTES,
+                                     &channel_ops, client);
     ds_channel_start(client->channel);
     ds_channel_send(client->channel, out.kind, out.bytes, out.length);
 

@@ -319,7 +319,8 @@ static void add_peer(ds_server *server, nng_stream *stream)
     ds_origin origin = origin_of(server, stream);
     peer *p = ds_calloc(1, sizeof *p);
     p->server = server;
-    p->channel = ds_channel_new(stream, server->limits.queue_bytes, &channel_ops, p);
+    p->channel = ds_channel_new(stream, server->address.transport, server->limits.queue_bytes,
+                                &channel_ops, p);
     ds_random_bytes(nonce, sizeof nonce);
     pthread_mutex_lock(&server->lock);
     ds_handshake_listen(&p->handshake, &server->secret, server->epoch, nonce);

@@ -424,6 +424,38 @@ START_TEST(closing_a_peer_does_not_wait_for_its_callback)
 }
 END_TEST
 
+/* More than the system has room for is sent while nobody reads, then it is read. */
+START_TEST(a_peer_that_stood_still_gets_all)
+{
+    enum { N = 3000, BYTES = 4000 };
+    gate g;
+    ds_server *server;
+    ds_client *client;
+    kit_box at_client;
+    gate_open(&g, &server, &at_client, &client);
+    char *bytes = ds_alloc(BYTES);
+    for (unsigned i = 0; i < N; i++) {
+        fill(bytes, BYTES, i);
+        ds_client_send(client, bytes, BYTES - i % 7);
+    }
+    gate_set(&g, &g.open);
+    kit_next(&g.box, DS_LINK_OPENED);
+    kit_next(&g.box, DS_LINK_MESSAGE);
+    for (unsigned i = 0; i < N; i++) {
+        kit_event event = kit_next(&g.box, DS_LINK_MESSAGE);
+        fill(bytes, BYTES, i);
+        ck_assert_uint_eq(event.length, BYTES - i % 7);
+        ck_assert_mem_eq(event.bytes, bytes, event.length);
+    }
+    free(bytes);
+    ds_client_free(client);
+    ds_server_free(server);
+    kit_box_fini(&g.box);
+    kit_box_fini(&at_client);
+    ds_link_fini();
+}
+END_TEST
+
 typedef struct freeing {
     ds_server *server;
     gate *gate;
@@ -752,6 +784,7 @@ int main(void)
         ids_are_never_used_twice,
         sending_to_nobody_has_no_effect,
         closing_a_peer_does_not_wait_for_its_callback,
+        a_peer_that_stood_still_gets_all,
         free_waits_for_a_running_callback,
         the_url_has_the_real_port,
         wrong_urls_are_usage_errors,
