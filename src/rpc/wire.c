@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 
+#include <endian.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -60,20 +61,18 @@ static void put(ds_wire *wire, const void *bytes, size_t n)
 }
 
 /* A number of n bytes, least significant first. */
-static uint64_t number(ds_wire *wire, uint64_t value, size_t n)
+static inline uint64_t number(ds_wire *wire, uint64_t value, size_t n)
 {
-    unsigned char bytes[8];
+    uint64_t word = htole64(value);
     if (!reading(wire)) {
-        for (size_t i = 0; i < n; i++)
-            bytes[i] = (unsigned char)(value >> (8 * i));
-        put(wire, bytes, n);
+        put(wire, &word, n);
         return value;
     }
     const unsigned char *from = next(wire, n);
-    value = 0;
-    for (size_t i = 0; from != NULL && i < n; i++)
-        value |= (uint64_t)from[i] << (8 * i);
-    return value;
+    word = 0;
+    if (from != NULL)
+        memcpy(&word, from, n);
+    return le64toh(word);
 }
 
 /* A description is shown what is written through pointers that it could write to: it does not,
@@ -185,8 +184,9 @@ void ds_wire_list(ds_wire *wire, void *items, uint32_t *n, uint32_t limit, size_
     bool fits = check(wire, *n <= limit, "a list is too long");
     if (reading(wire)) {
         size_t left = wire->length - wire->at;
-        fits = fits && check(wire, *n <= left / least_bytes(item_size, fn),
-                             "a list is longer than what is left of the message");
+        if (fits && *n > 0) /* most are empty */
+            fits = check(wire, *n <= left / least_bytes(item_size, fn),
+                         "a list is longer than what is left of the message");
         if (!fits || wire->problem != NULL)
             *n = 0;
         item = *n == 0 ? NULL : ds_arena_calloc(wire->arena, *n, item_size);
