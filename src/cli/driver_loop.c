@@ -15,12 +15,12 @@
 #include "base/mailbox.h"
 #include "cli/api.h"
 #include "cli/disk.h"
-#include "cli/drop_files.h"
 #include "cli/follower.h"
 #include "cli/guard.h"
 #include "cli/launcher.h"
 #include "cli/limits.h"
-#include "cli/print.h"
+#include "cli/loop_jobs.h"
+#include "cli/loop_state.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "cli/stores.h"
@@ -49,96 +49,14 @@
 #include <unistd.h>
 
 #define GOODBYE_MS 2000
-#define LOG_WAIT_MS 3000                  /* for the end of whoever wrote a log: it was killed */
-#define MAIL_MOST 4096u                   /* waiting events; beyond, heartbeats are dropped */
-#define TIMER_SLACK_NS 1ul                /* the system's own choice would be 50 us late */
-#define PRINTED_BYTES ((uint64_t)4 << 20) /* between two looks at what was read */
-
-typedef enum mail_kind {
-    MAIL_MESSAGE,
-    MAIL_LOST,
-    MAIL_STOP,
-    MAIL_CHILD,
-    MAIL_FILES,
-    MAIL_FOLLOWED,
-    MAIL_LOGGED,
-    MAIL_JOURNALED,
-    MAIL_COMMITTED,
-    MAIL_REQUEST, /* over HTTP: ticket; page in source */
-} mail_kind;
-
-typedef struct mail {
-    ds_mail link;
-    mail_kind kind;
-    uint64_t peer, ticket;
-    uint32_t source;
-    int64_t batch_ms;
-    int64_t took_us; /* JOURNALED, COMMITTED: on the disk thread */
-    ds_status status;
-    ds_listed_file *files; /* in arena */
-    uint32_t n_files;
-    ds_append_end *ends; /* of a commit that was not done; in arena */
-    bool *lost;          /* the same */
-    ds_sightings seen;   /* in arena */
-    ds_log_found found;
-    ds_arena *arena;
-    size_t length;
-    char bytes[];
-} mail;
-
-typedef struct driver_loop {
-    const ds_plan *plan;
-    const ds_run_options *options;
-    ds_driver *control;
-    ds_mailbox *mailbox;
-    ds_server *server;  /* where our executors connect */
-    ds_server *outside; /* executors.listen; or NULL */
-    ds_launcher *launcher;
-    ds_disk *disk;
-    ds_follower *follower; /* or NULL */
-    ds_metadata *metadata;
-    ds_sink_locks *locks;
-    int64_t printed_ms; /* of the disk thread: the batch whose rows were printed last, */
-    uint64_t printed;   /* and how many bytes of them */
-    uint64_t epoch;
-    ds_guard guard;
-    uint8_t key[DS_TOKEN_BYTES]; /* of this run: what WELCOME says */
-    /* With executors from outside, who may be of another user, bulk is reached over tcp too: at
-     * this address, with any port. */
-    char outside_bulk[DS_ADDRESS_URL];
-    ds_stores *stores;
-    ds_api *api; /* or NULL */
-    ds_loop_figures figures;
-    atomic_uint_fast64_t beats_dropped;
-    char folder[DS_MESSAGE_TEXT_LIMIT];          /* the current one */
-    char kept_folder[DS_MESSAGE_TEXT_LIMIT / 2]; /* of the checkpoint */
-    ds_buffer log_folder;                        /* of the logs of what is received; empty: none */
-    ds_buffer out;
-    bool ended, again; /* again: a launch failed within a step */
-    ds_status status;
-    char message[DS_ERROR_TEXT];
-} driver_loop;
-
-static mail *new_mail(mail_kind kind, const void *bytes, size_t length)
-{
-    mail *m = ds_calloc(1, sizeof *m + length + 1);
-    m->kind = kind;
-    m->length = length;
-    if (bytes != NULL)
-        memcpy(m->bytes, bytes, length);
-    return m;
-}
-
-static void post(driver_loop *loop, mail *m)
-{
-    ds_mailbox_post(loop->mailbox, &m->link);
-}
+#define MAIL_MOST 4096u    /* waiting events; beyond, heartbeats are dropped */
+#define TIMER_SLACK_NS 1ul /* the system's own choice would be 50 us late */
 
 /* ---- links ---- */
 
 /* Heartbeats come unasked. When the control stands still (nobody reads its standard error) they do
  * not pile up: the executor lives all the same, as others of its wait. */
-static bool is_too_much(driver_loop *loop, const ds_link_event *event)
+static bool is_too_much(ds_loop *loop, const ds_link_event *event)
 {
     if (event->kind != DS_LINK_MESSAGE ||
         ds_message_peek(event->bytes, event->length) != DS_MSG_HEARTBEAT ||
@@ -149,16 +67,17 @@ static bool is_too_much(driver_loop *loop, const ds_link_event *event)
 }
 
 /* Peers of the two servers are told apart by the lowest bit. */
-static void on_link(driver_loop *loop, const ds_link_event *event, uint64_t bit)
+static void on_link(ds_loop *loop, const ds_link_event *event, uint64_t bit)
 {
     if (event->kind == DS_LINK_OPENED)
         return; /* HELLO comes next */
     if (is_too_much(loop, event))
         return;
-    mail *m = event->kind == DS_LINK_LOST ? new_mail(MAIL_LOST, NULL, 0)
-                                          : new_mail(MAIL_MESSAGE, event->bytes, event->length);
+    ds_loop_mail *m = event->kind == DS_LINK_LOST
+                          ? ds_loop_mail_new(DS_MAIL_LOST, NULL, 0)
+                          : ds_loop_mail_new(DS_MAIL_MESSAGE, event->bytes, event->length);
     m->peer = event->peer << 1 | bit;
-    post(loop, m);
+    ds_loop_post(loop, m);
 }
 
 static void on_local_link(void *arg, const ds_link_event *event)
@@ -171,14 +90,14 @@ static void on_outside_link(void *arg, const ds_link_event *event)
     on_link(arg, event, 1);
 }
 
-static ds_server *server_of(driver_loop *loop, uint64_t peer)
+static ds_server *server_of(ds_loop *loop, uint64_t peer)
 {
     return (peer & 1) != 0 ? loop->outside : loop->server;
 }
 
 static void port_send(void *arg, uint64_t peer, const ds_message *message)
 {
-    driver_loop *loop = arg;
+    ds_loop *loop = arg;
     loop->out.length = 0;
     ds_message_encode(&loop->out, message);
     if (message->type == DS_MSG_WELCOME)
@@ -188,7 +107,7 @@ static void port_send(void *arg, uint64_t peer, const ds_message *message)
 
 static void port_close_peer(void *arg, uint64_t peer)
 {
-    driver_loop *loop = arg;
+    ds_loop *loop = arg;
     ds_server_close_peer(server_of(loop, peer), peer >> 1, true);
 }
 
@@ -196,25 +115,25 @@ static void port_close_peer(void *arg, uint64_t peer)
 
 static void port_launch(void *arg, uint64_t executor_id, const uint8_t *token)
 {
-    driver_loop *loop = arg;
+    ds_loop *loop = arg;
     ds_error error;
     if (ds_launcher_start(loop->launcher, executor_id, token, &error) == DS_OK)
         return;
     ds_log_error("%s", error.message);
-    mail *m = new_mail(MAIL_CHILD, NULL, 0);
+    ds_loop_mail *m = ds_loop_mail_new(DS_MAIL_CHILD, NULL, 0);
     m->ticket = executor_id; /* it never lived */
-    post(loop, m);
+    ds_loop_post(loop, m);
 }
 
 static void port_kill(void *arg, uint64_t executor_id)
 {
-    driver_loop *loop = arg;
+    ds_loop *loop = arg;
     ds_launcher_kill(loop->launcher, executor_id);
 }
 
 static bool port_can_run(void *arg, uint64_t executor_id)
 {
-    const driver_loop *loop = arg;
+    const ds_loop *loop = arg;
     return ds_launcher_can_run(loop->launcher, executor_id);
 }
 
@@ -226,7 +145,7 @@ static ds_driver_event new_event(ds_driver_event_kind kind)
 
 static void on_exited(void *arg, uint64_t executor_id, const char *why)
 {
-    driver_loop *loop = arg;
+    ds_loop *loop = arg;
     ds_driver_event event = new_event(DS_DRIVER_EXECUTOR_EXITED);
     event.executor_id = executor_id;
     event.text = why;
@@ -238,62 +157,14 @@ static void on_exited(void *arg, uint64_t executor_id, const char *why)
 static ds_status port_open_store(void *arg, uint64_t executor_id, const ds_msg_hello *hello,
                                  ds_store_paths *paths, ds_error *error)
 {
-    driver_loop *loop = arg;
+    ds_loop *loop = arg;
     return ds_stores_open(loop->stores, executor_id, hello, paths, error);
 }
 
 static void port_close_store(void *arg, uint64_t executor_id)
 {
-    driver_loop *loop = arg;
+    ds_loop *loop = arg;
     ds_stores_close(loop->stores, executor_id);
-}
-
-/* ---- jobs of the disk thread ---- */
-
-typedef struct list_job {
-    ds_disk_job job;
-    driver_loop *loop;
-    uint32_t source;
-    mail *m;
-    uint32_t capacity;
-} list_job;
-
-static void free_job(ds_disk_job *job)
-{
-    free(job);
-}
-
-static void on_file(void *arg, const ds_file_info *file)
-{
-    list_job *list = arg;
-    mail *m = list->m;
-    if (m->n_files == list->capacity) {
-        list->capacity = list->capacity == 0 ? 64 : list->capacity * 2;
-        m->files = ds_realloc(m->files, list->capacity, sizeof *m->files);
-    }
-    m->files[m->n_files++] = (ds_listed_file){ds_arena_strdup(m->arena, file->name), file->size};
-}
-
-static void run_list(ds_disk_job *job)
-{
-    list_job *list = (list_job *)job;
-    const ds_app_source *source = &list->loop->plan->app->sources[list->source];
-    ds_error error = {.message = ""};
-    mail *m = new_mail(MAIL_FILES, NULL, sizeof error.message);
-    m->arena = ds_arena_new(NULL);
-    m->source = list->source;
-    list->m = m;
-    m->status = ds_files_list(source->dir, source->pattern, on_file, list, &error);
-    if (m->status != DS_OK)
-        memcpy(m->bytes, error.message, sizeof error.message);
-    post(list->loop, m);
-}
-
-static void port_list_files(void *arg, uint32_t source)
-{
-    list_job *job = ds_calloc(1, sizeof *job);
-    *job = (list_job){.job = {.run = run_list, .free = free_job}, .loop = arg, .source = source};
-    ds_disk_add(job->loop->disk, &job->job);
 }
 
 /* ---- files that grow ---- */
@@ -301,7 +172,7 @@ static void port_list_files(void *arg, uint32_t source)
 /* On the follower's thread. */
 static void on_seen(void *arg, uint32_t source, const ds_sightings *seen)
 {
-    mail *m = new_mail(MAIL_FOLLOWED, NULL, 0);
+    ds_loop_mail *m = ds_loop_mail_new(DS_MAIL_FOLLOWED, NULL, 0);
     m->arena = ds_arena_new(NULL);
     m->source = source;
     ds_sighting *list = DS_ARENA_ARRAY(m->arena, ds_sighting, seen->n + 1);
@@ -311,275 +182,14 @@ static void on_seen(void *arg, uint32_t source, const ds_sightings *seen)
         list[i].why = ds_arena_strdup(m->arena, seen->list[i].why != NULL ? seen->list[i].why : "");
     }
     m->seen = (ds_sightings){list, seen->n, seen->beyond};
-    post(arg, m);
+    ds_loop_post(arg, m);
 }
 
 static void port_follow(void *arg, uint32_t source, const ds_follow_request *request,
                         ds_arena *arena)
 {
-    driver_loop *loop = arg;
+    ds_loop *loop = arg;
     ds_follower_ask(loop->follower, source, request, arena);
-}
-
-/* ---- the log of what is received ---- */
-
-typedef struct log_job {
-    ds_disk_job job;
-    driver_loop *loop;
-    uint32_t source;
-    ds_log_place place;
-    char folder[];
-} log_job;
-
-static void run_scan_log(ds_disk_job *job)
-{
-    log_job *log = (log_job *)job;
-    ds_error error = {.message = ""};
-    mail *m = new_mail(MAIL_LOGGED, NULL, sizeof error.message);
-    m->source = log->source;
-    /* What batches were given was there. Without the folder it would merely be out of sight, as it
-     * is for an executor elsewhere, and be waited for. */
-    if (log->place.receiver_id != 0)
-        (void)ds_make_private_folders(log->folder, NULL);
-    m->status = ds_block_log_scan(log->folder, &log->place, LOG_WAIT_MS, &m->found, &error);
-    memcpy(m->bytes, error.message, sizeof error.message);
-    post(log->loop, m);
-}
-
-static void run_trim_log(ds_disk_job *job)
-{
-    const log_job *log = (const log_job *)job;
-    ds_block_log_trim(log->folder, &log->place);
-}
-
-static void add_log_job(driver_loop *loop, void (*run)(ds_disk_job *job), uint32_t source,
-                        const char *folder, const ds_log_place *place)
-{
-    log_job *job = ds_calloc(1, sizeof *job + strlen(folder) + 1);
-    *job = (log_job){
-        .job = {.run = run, .free = free_job}, .loop = loop, .source = source, .place = *place};
-    memcpy(job->folder, folder, strlen(folder));
-    ds_disk_add(loop->disk, &job->job);
-}
-
-static void port_scan_log(void *arg, uint32_t source, const char *folder, const ds_log_place *after)
-{
-    add_log_job(arg, run_scan_log, source, folder, after);
-}
-
-static void port_trim_log(void *arg, const char *folder, const ds_log_place *before)
-{
-    add_log_job(arg, run_trim_log, 0, folder, before);
-}
-
-typedef struct journal_job {
-    ds_disk_job job;
-    driver_loop *loop;
-    bool whole, sync;
-    uint64_t ticket;
-    size_t length;
-    char line[];
-} journal_job;
-
-static mail *new_answer(mail_kind kind, ds_status status, const ds_error *error)
-{
-    const char *text = status == DS_OK ? "" : error->message;
-    mail *m = new_mail(kind, text, strlen(text));
-    m->status = status;
-    return m;
-}
-
-static void run_journal(ds_disk_job *job)
-{
-    journal_job *journal = (journal_job *)job;
-    int64_t begun_us = ds_clock_mono_us();
-    ds_error error;
-    ds_status status = ds_metadata_append(journal->loop->metadata, journal->line, journal->length,
-                                          journal->whole, journal->sync, &error);
-    mail *m = new_answer(MAIL_JOURNALED, status, &error);
-    m->ticket = journal->ticket;
-    m->took_us = ds_clock_mono_us() - begun_us;
-    post(journal->loop, m);
-}
-
-static void port_journal(void *arg, const char *line, size_t length, bool whole, bool sync,
-                         uint64_t ticket)
-{
-    driver_loop *loop = arg;
-    journal_job *job = ds_calloc(1, sizeof *job + length);
-    *job = (journal_job){.job = {.run = run_journal, .free = free_job},
-                         .loop = loop,
-                         .whole = whole,
-                         .sync = sync,
-                         .ticket = ticket,
-                         .length = length};
-    memcpy(job->line, line, length);
-    ds_disk_add(loop->disk, &job->job);
-}
-
-/* The commit stays the batch's until it is answered; the console's bytes stay in their stores.
- * Those of stores that are not held open are fetched. */
-typedef struct commit_job {
-    ds_disk_job job;
-    driver_loop *loop;
-    const ds_commit *commit;
-    uint32_t n_bytes;   /* of commit, which may be gone when the job is freed */
-    const char **bytes; /* by commit->bytes; NULL: not here */
-    char **urls;        /* where to fetch these; NULL: nowhere */
-} commit_job;
-
-static void free_commit_job(ds_disk_job *job)
-{
-    commit_job *commit = (commit_job *)job;
-    for (uint32_t i = 0; i < commit->n_bytes; i++)
-        free(commit->urls[i]);
-    free(commit->urls);
-    free(commit->bytes);
-    free(job);
-}
-
-static ds_status print_fetched(driver_loop *loop, const char *url, const ds_ref *ref, uint64_t skip,
-                               ds_error *error)
-{
-    char *bytes = ds_alloc(ref->length);
-    ds_status status = ds_stores_fetch(loop->stores, url, ref, bytes, error);
-    if (status == DS_OK)
-        status = ds_print(bytes + skip, ref->length - skip, &loop->printed, error);
-    free(bytes);
-    return status;
-}
-
-/* Prints bytes of a held store, and lets go of what was on disk as it goes on. */
-static ds_status print_held(driver_loop *loop, const char *bytes, const ds_ref *ref, uint64_t skip,
-                            ds_error *error)
-{
-    ds_status status = DS_OK;
-    for (uint64_t at = skip, n; at < ref->length && status == DS_OK; at += n) {
-        n = ref->length - at < PRINTED_BYTES ? ref->length - at : PRINTED_BYTES;
-        status = ds_print(bytes + at, n, &loop->printed, error);
-        ds_stores_forget(loop->stores, ref);
-    }
-    return status;
-}
-
-/* Prints all but the first `skip` bytes of an output. */
-static ds_status print_output(const commit_job *job, uint32_t i, uint64_t skip, ds_error *error)
-{
-    const ds_ref *ref = &job->commit->bytes[i].ref;
-    if (skip == ref->length)
-        return DS_OK;
-    if (job->bytes[i] != NULL)
-        return print_held(job->loop, job->bytes[i], ref, skip, error);
-    if (job->urls[i] != NULL)
-        return print_fetched(job->loop, job->urls[i], ref, skip, error);
-    return ds_error_set(error, DS_ERR_LOST, "rows for the console are gone");
-}
-
-/* Goes on where an attempt before this one had to stop (a full disk), even within a row. */
-static ds_status print_all(const commit_job *job, ds_error *error)
-{
-    driver_loop *loop = job->loop;
-    const ds_commit *commit = job->commit;
-    if (loop->printed_ms != commit->batch_ms)
-        loop->printed = 0;
-    loop->printed_ms = commit->batch_ms;
-    uint64_t done = loop->printed;
-    for (uint32_t i = 0; i < commit->n_bytes; i++) {
-        uint64_t length = commit->bytes[i].ref.length;
-        uint64_t skip = done < length ? done : length;
-        DS_TRY(print_output(job, i, skip, error));
-        done -= skip;
-    }
-    return DS_OK;
-}
-
-/* The folders that this commit is the first to write into are locked before it does. */
-static ds_status lock_folders(const commit_job *job, ds_error *error)
-{
-    bool *make = ds_calloc(job->loop->plan->n_sinks, sizeof *make);
-    for (uint32_t i = 0; i < job->commit->n_files && !job->commit->again; i++)
-        make[job->commit->files[i].sink] = true;
-    ds_status status = ds_sink_locks_take(job->loop->locks, make, error);
-    free(make);
-    return status;
-}
-
-static bool any(const bool *list, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (list[i])
-            return true;
-    return false;
-}
-
-/* m receives what is not done. */
-static ds_status run_commit_steps(const commit_job *job, mail *m, ds_error *error)
-{
-    const uint32_t n_files = job->commit->n_files, n_appends = job->commit->n_appends;
-    ds_append_end *ends = DS_ARENA_ARRAY(m->arena, ds_append_end, n_appends + 1);
-    bool *lost = DS_ARENA_ARRAY(m->arena, bool, n_files + n_appends + 1), moved = false;
-    const bool durable = job->loop->metadata != NULL;
-    DS_TRY(lock_folders(job, error));
-    DS_TRY(ds_commit_files(job->commit, durable, lost, error));
-    DS_TRY(ds_append_files(job->commit, durable, ends, &moved, lost + n_files, error));
-    m->ends = moved ? ends : NULL;
-    m->lost = any(lost, n_files + n_appends) ? lost : NULL;
-    if (job->commit->n_bytes == 0 || moved || m->lost != NULL)
-        return DS_OK;
-    ds_progress_pause();
-    ds_status status = print_all(job, error);
-    ds_progress_resume();
-    return status;
-}
-
-static void run_commit(ds_disk_job *job)
-{
-    commit_job *commit = (commit_job *)job;
-    ds_error error = {.message = ""};
-    int64_t begun_us = ds_clock_mono_us();
-    mail *m = new_mail(MAIL_COMMITTED, NULL, sizeof error.message);
-    m->arena = ds_arena_new(NULL);
-    m->status = run_commit_steps(commit, m, &error);
-    memcpy(m->bytes, error.message, sizeof error.message);
-    m->batch_ms = commit->commit->batch_ms;
-    m->took_us = ds_clock_mono_us() - begun_us;
-    post(commit->loop, m);
-}
-
-/* Nothing is to be put in place: that needs no disk. */
-static void post_empty_commit(driver_loop *loop, const ds_commit *commit)
-{
-    mail *m = new_answer(MAIL_COMMITTED, DS_OK, NULL);
-    m->batch_ms = commit->batch_ms;
-    post(loop, m);
-}
-
-static void port_commit(void *arg, const ds_commit *commit)
-{
-    driver_loop *loop = arg;
-    if (commit->n_files == 0 && commit->n_appends == 0 && commit->n_bytes == 0) {
-        post_empty_commit(loop, commit);
-        return;
-    }
-    commit_job *job = ds_calloc(1, sizeof *job);
-    *job = (commit_job){.job = {.run = run_commit, .free = free_commit_job},
-                        .loop = loop,
-                        .commit = commit,
-                        .n_bytes = commit->n_bytes,
-                        .bytes = ds_calloc(commit->n_bytes, sizeof *job->bytes),
-                        .urls = ds_calloc(commit->n_bytes, sizeof *job->urls)};
-    for (uint32_t i = 0; i < commit->n_bytes; i++) {
-        const ds_ref *ref = &commit->bytes[i].ref;
-        const char *url = ds_driver_bulk_url(loop->control, ref->executor_id);
-        job->bytes[i] = ds_stores_bytes(loop->stores, ref);
-        job->urls[i] = url != NULL ? ds_strdup(url) : NULL;
-    }
-    ds_disk_add(loop->disk, &job->job);
-}
-
-static void port_drop_files(void *arg, const char *const *paths, size_t n_paths)
-{
-    ds_drop_files(((driver_loop *)arg)->disk, paths, n_paths);
 }
 
 static void port_progress(void *arg, const ds_progress *progress)
@@ -590,7 +200,7 @@ static void port_progress(void *arg, const ds_progress *progress)
 
 static void port_end(void *arg, ds_status status, const char *message)
 {
-    driver_loop *loop = arg;
+    ds_loop *loop = arg;
     loop->ended = true;
     loop->status = status;
     snprintf(loop->message, sizeof loop->message, "%s", message);
@@ -600,12 +210,12 @@ static void port_end(void *arg, ds_status status, const char *message)
 
 static void on_signal(void *arg, bool stop)
 {
-    post(arg, new_mail(stop ? MAIL_STOP : MAIL_CHILD, NULL, 0));
+    ds_loop_post(arg, ds_loop_mail_new(stop ? DS_MAIL_STOP : DS_MAIL_CHILD, NULL, 0));
 }
 
 /* ---- the loop ---- */
 
-static void step_message(driver_loop *loop, const mail *m, ds_driver_event *event)
+static void step_message(ds_loop *loop, const ds_loop_mail *m, ds_driver_event *event)
 {
     ds_arena *arena = ds_arena_new(NULL);
     ds_message message;
@@ -622,7 +232,7 @@ static void step_message(driver_loop *loop, const mail *m, ds_driver_event *even
     ds_arena_free(arena);
 }
 
-static ds_logged_blocks logged_of(const mail *m)
+static ds_logged_blocks logged_of(const ds_loop_mail *m)
 {
     return (ds_logged_blocks){.blocks = m->found.blocks,
                               .n_blocks = (uint32_t)m->found.n_blocks,
@@ -638,13 +248,13 @@ static ds_logged_blocks logged_of(const mail *m)
 
 static void on_request(void *arg, uint64_t request, uint32_t page)
 {
-    mail *m = new_mail(MAIL_REQUEST, NULL, 0);
+    ds_loop_mail *m = ds_loop_mail_new(DS_MAIL_REQUEST, NULL, 0);
     m->ticket = request;
     m->source = page;
-    post(arg, m);
+    ds_loop_post(arg, m);
 }
 
-static void answer_request(driver_loop *loop, const mail *m)
+static void answer_request(ds_loop *loop, const ds_loop_mail *m)
 {
     loop->figures.mail_waiting = ds_mailbox_waiting(loop->mailbox);
     loop->figures.disk_jobs = ds_disk_waiting(loop->disk);
@@ -652,47 +262,47 @@ static void answer_request(driver_loop *loop, const mail *m)
     ds_api_answer(loop->api, m->ticket, m->source, loop->plan, loop->control, &loop->figures);
 }
 
-static void step_mail(driver_loop *loop, mail *m)
+static void step_mail(ds_loop *loop, ds_loop_mail *m)
 {
     const ds_logged_blocks logged = logged_of(m);
     ds_driver_event event = new_event(DS_DRIVER_TIME);
     event.status = m->status;
     event.text = m->bytes;
     switch (m->kind) {
-    case MAIL_MESSAGE: step_message(loop, m, &event); return;
-    case MAIL_LOST:
+    case DS_MAIL_MESSAGE: step_message(loop, m, &event); return;
+    case DS_MAIL_LOST:
         event.kind = DS_DRIVER_PEER_LOST;
         event.peer = m->peer;
         break;
-    case MAIL_STOP: event.kind = DS_DRIVER_STOP; break;
-    case MAIL_REQUEST: answer_request(loop, m); return;
-    case MAIL_CHILD:
+    case DS_MAIL_STOP: event.kind = DS_DRIVER_STOP; break;
+    case DS_MAIL_REQUEST: answer_request(loop, m); return;
+    case DS_MAIL_CHILD:
         if (m->ticket != 0)
             on_exited(loop, m->ticket, "it could not be started");
         ds_launcher_reap(loop->launcher, on_exited, loop);
         return;
-    case MAIL_FILES:
+    case DS_MAIL_FILES:
         event.kind = DS_DRIVER_FILES;
         event.source = m->source;
         event.files = m->files;
         event.n_files = m->n_files;
         break;
-    case MAIL_FOLLOWED:
+    case DS_MAIL_FOLLOWED:
         event.kind = DS_DRIVER_FOLLOWED;
         event.source = m->source;
         event.seen = &m->seen;
         break;
-    case MAIL_LOGGED:
+    case DS_MAIL_LOGGED:
         event.kind = DS_DRIVER_LOGGED;
         event.source = m->source;
         event.logged = &logged;
         break;
-    case MAIL_JOURNALED:
+    case DS_MAIL_JOURNALED:
         event.kind = DS_DRIVER_JOURNALED;
         event.ticket = m->ticket;
         ds_histogram_add(&loop->figures.journal, m->took_us);
         break;
-    case MAIL_COMMITTED:
+    case DS_MAIL_COMMITTED:
         event.kind = DS_DRIVER_COMMITTED;
         ds_histogram_add(&loop->figures.commit, m->took_us);
         event.batch_ms = m->batch_ms;
@@ -703,16 +313,8 @@ static void step_mail(driver_loop *loop, mail *m)
     ds_driver_step(loop->control, &event);
 }
 
-static void free_mail(mail *m)
-{
-    free(m->files);
-    ds_log_found_fini(&m->found);
-    ds_arena_free(m->arena);
-    free(m);
-}
-
 /* When to wake at the latest, on the monotonic clock. */
-static int64_t next_wake_us(const driver_loop *loop)
+static int64_t next_wake_us(const ds_loop *loop)
 {
     int64_t mono_us, wall_ms;
     ds_driver_deadline(loop->control, &mono_us, &wall_ms);
@@ -726,7 +328,7 @@ static int64_t next_wake_us(const driver_loop *loop)
     return at_us < mono_us ? at_us : mono_us;
 }
 
-static void run(driver_loop *loop)
+static void run(ds_loop *loop)
 {
     prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
     ds_driver_event started = new_event(DS_DRIVER_STARTED);
@@ -734,11 +336,11 @@ static void run(driver_loop *loop)
     while (!loop->ended) {
         ds_mail *items = ds_mailbox_take(loop->mailbox, next_wake_us(loop));
         while (items != NULL) {
-            mail *m = (mail *)items;
+            ds_loop_mail *m = (ds_loop_mail *)items;
             items = items->next;
             if (!loop->ended)
                 step_mail(loop, m);
-            free_mail(m);
+            ds_loop_mail_free(m);
         }
         if (!loop->ended) {
             ds_driver_event tick = new_event(DS_DRIVER_TIME);
@@ -759,12 +361,12 @@ static uint64_t random_number(void)
 }
 
 /* True if our executors are threads. */
-static bool has_threads(const driver_loop *loop)
+static bool has_threads(const ds_loop *loop)
 {
     return loop->plan->app->executors_mode == DS_MODE_THREADS;
 }
 
-static ds_status open_servers(driver_loop *loop, ds_error *error)
+static ds_status open_servers(ds_loop *loop, ds_error *error)
 {
     char url[128];
     const ds_link_options link = {.secret = &loop->guard.secret,
@@ -800,10 +402,10 @@ static uint64_t executor_spill(const ds_app *app)
 
 static void on_thread_ended(void *arg)
 {
-    post(arg, new_mail(MAIL_CHILD, NULL, 0));
+    ds_loop_post(arg, ds_loop_mail_new(DS_MAIL_CHILD, NULL, 0));
 }
 
-static void make_launcher(driver_loop *loop)
+static void make_launcher(ds_loop *loop)
 {
     const ds_app *app = loop->plan->app;
     static ds_launch_spec spec;
@@ -826,7 +428,7 @@ static void make_launcher(driver_loop *loop)
     loop->launcher = ds_launcher_new(&spec);
 }
 
-static ds_status open_checkpoint(driver_loop *loop, ds_recovered **recovered, ds_error *error)
+static ds_status open_checkpoint(ds_loop *loop, ds_recovered **recovered, ds_error *error)
 {
     const ds_app *app = loop->plan->app;
     *recovered = NULL;
@@ -850,7 +452,7 @@ static ds_status open_checkpoint(driver_loop *loop, ds_recovered **recovered, ds
     return ds_kept_folder_open(loop->kept_folder, &(*recovered)->kept, error);
 }
 
-static void make_control(driver_loop *loop, const ds_recovered *recovered)
+static void make_control(ds_loop *loop, const ds_recovered *recovered)
 {
     const ds_app *app = loop->plan->app;
     ds_driver_config config = {.plan = loop->plan,
@@ -883,13 +485,13 @@ static void make_control(driver_loop *loop, const ds_recovered *recovered)
                                    .can_run = port_can_run,
                                    .open_store = port_open_store,
                                    .close_store = port_close_store,
-                                   .list_files = port_list_files,
+                                   .list_files = ds_loop_list_files,
                                    .follow = port_follow,
-                                   .scan_log = port_scan_log,
-                                   .trim_log = port_trim_log,
-                                   .journal = port_journal,
-                                   .commit = port_commit,
-                                   .drop_files = port_drop_files,
+                                   .scan_log = ds_loop_scan_log,
+                                   .trim_log = ds_loop_trim_log,
+                                   .journal = ds_loop_journal,
+                                   .commit = ds_loop_commit,
+                                   .drop_files = ds_loop_drop_files,
                                    .progress = port_progress,
                                    .end = port_end};
     loop->control = ds_driver_new(&config, &ports);
@@ -897,7 +499,7 @@ static void make_control(driver_loop *loop, const ds_recovered *recovered)
 
 /* Executors were told to stop: they get a moment, then they are killed. Threads end when they are
  * told, or hear that their link is closed, and their tasks are done. False if some did not. */
-static bool end_executors(driver_loop *loop)
+static bool end_executors(ds_loop *loop)
 {
     if (loop->launcher == NULL)
         return true;
@@ -919,7 +521,7 @@ static noreturn void leave(ds_status status, const ds_error *error)
     _exit(ds_status_exit(status));
 }
 
-static void close_all(driver_loop *loop)
+static void close_all(ds_loop *loop)
 {
     ds_api_close(loop->api);
     ds_follower_stop(loop->follower);
@@ -931,9 +533,9 @@ static void close_all(driver_loop *loop)
     ds_driver_free(loop->control);
     ds_metadata_close(loop->metadata);
     for (ds_mail *items = ds_mailbox_take(loop->mailbox, 0); items != NULL;) {
-        mail *m = (mail *)items;
+        ds_loop_mail *m = (ds_loop_mail *)items;
         items = items->next;
-        free_mail(m);
+        ds_loop_mail_free(m);
     }
     ds_mailbox_free(loop->mailbox);
     ds_buffer_fini(&loop->out);
@@ -949,7 +551,7 @@ static void prepare_process(const ds_app *app)
 
 ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_error *error)
 {
-    driver_loop loop = {.plan = plan, .options = options};
+    ds_loop loop = {.plan = plan, .options = options};
     ds_recovered *recovered = NULL;
     ds_signals_block();
     if (has_threads(&loop))

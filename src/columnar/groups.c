@@ -10,8 +10,9 @@
 
 #include <stdlib.h>
 
-#define FETCH_FROM ((size_t)256 << 10) /* bytes of records, from where on they are fetched ahead   \
-                                        */
+#define FETCH_FROM                                                                                 \
+    ((size_t)256 << 10) /* bytes of records, from where on they are fetched ahead                  \
+                         */
 
 struct ds_groups {
     const ds_group_spec *spec;
