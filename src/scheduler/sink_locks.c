@@ -34,6 +34,24 @@ static bool is_there(int fd, const char *path)
            opened.st_ino == found.st_ino;
 }
 
+/* What is locked for a sink. */
+static const char *locked_path(const ds_sink_plan *sink)
+{
+    DS_ASSERT(ds_sink_is_staged(sink));
+    return sink->kind == DS_TO_APPEND ? sink->staging : sink->dir;
+}
+
+/* A folder that somebody removed, or moved away, locks nothing any more once there is another. */
+static void let_go_of_lost(ds_sink_locks *locks, const ds_sink_plan *sink)
+{
+    int *fd = &locks->fds[sink->index];
+    const char *path = locked_path(sink);
+    if (*fd < 0 || access(path, F_OK) != 0 || is_there(*fd, path))
+        return;
+    close(*fd);
+    *fd = -1;
+}
+
 /* Before it is unlocked, so that nobody else's folder is taken away. */
 static void release(const ds_sink_plan *sink, int fd)
 {
@@ -106,7 +124,10 @@ ds_status ds_sink_locks_take(ds_sink_locks *locks, const bool *make, ds_error *e
 {
     for (uint32_t i = 0; i < locks->plan->n_sinks; i++) {
         const ds_sink_plan *sink = locks->plan->sinks[i];
-        if (!ds_sink_is_staged(sink) || locks->fds[i] >= 0)
+        if (!ds_sink_is_staged(sink))
+            continue;
+        let_go_of_lost(locks, sink);
+        if (locks->fds[i] >= 0)
             continue;
         if (sink->kind == DS_TO_APPEND) {
             DS_TRY(take_file(locks, sink, error));

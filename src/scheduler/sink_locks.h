@@ -17,9 +17,9 @@ typedef struct ds_sink_locks ds_sink_locks;
 ds_sink_locks *ds_sink_locks_new(const ds_plan *plan);
 void ds_sink_locks_free(ds_sink_locks *locks);
 
-/* Locks every folder that is there and not locked yet; `make` makes those of file sink i first if
- * make[i]. DS_ERR_UNAVAILABLE if another driver (or sink) has one; DS_ERR_IO. One thread at a
- * time. */
+/* Locks every folder that is there and not locked yet, or not any more (somebody replaced it);
+ * `make` makes those of file sink i first if make[i]. DS_ERR_UNAVAILABLE if another driver (or
+ * sink) has one; DS_ERR_IO. One thread at a time. */
 ds_status ds_sink_locks_take(ds_sink_locks *locks, const bool *make, ds_error *error);
 
 #endif

@@ -81,10 +81,30 @@ START_TEST(a_folder_that_was_removed)
     ds_sink_locks *first = ds_sink_locks_new(k.p.plan), *second = ds_sink_locks_new(k.p.plan);
     ck_assert_int_eq(ds_sink_locks_take(first, NULL, &k.error), DS_OK);
     rmdir(scratch_path(&k.d, ".log.dstream"));
+    ck_assert_int_eq(ds_sink_locks_take(first, NULL, &k.error), DS_OK);
+    ck_assert(!scratch_exists(&k.d, ".log.dstream"));
     ck_assert_int_eq(ds_sink_locks_take(second, NULL, &k.error), DS_OK);
+    ck_assert_int_eq(ds_sink_locks_take(first, NULL, &k.error), DS_ERR_UNAVAILABLE);
     ds_sink_locks_free(first);
     check_taken(&k, "sink a");
     ds_sink_locks_free(second);
+    kit_close(&k);
+}
+END_TEST
+
+/* Its own executors make it again: it is locked again. */
+START_TEST(a_folder_that_was_replaced)
+{
+    kit k;
+    kit_open(&k);
+    ds_sink_locks *locks = ds_sink_locks_new(k.p.plan);
+    ck_assert_int_eq(ds_sink_locks_take(locks, NULL, &k.error), DS_OK);
+    rename(scratch_path(&k.d, ".log.dstream"), scratch_path(&k.d, "away"));
+    mkdir(scratch_path(&k.d, ".log.dstream"), 0777);
+    ck_assert_int_eq(ds_sink_locks_take(locks, NULL, &k.error), DS_OK);
+    check_taken(&k, "sink a");
+    ds_sink_locks_free(locks);
+    ck_assert(!scratch_exists(&k.d, ".log.dstream"));
     kit_close(&k);
 }
 END_TEST
@@ -123,5 +143,5 @@ START_TEST(folders_are_locked_when_they_are_there)
 END_TEST
 
 UNIT_MAIN("sink_locks", a_file_is_locked_from_the_start, a_folder_that_was_left_behind,
-          a_folder_that_was_removed, a_file_whose_folder_is_gone,
+          a_folder_that_was_removed, a_folder_that_was_replaced, a_file_whose_folder_is_gone,
           folders_are_locked_when_they_are_there)
