@@ -121,7 +121,7 @@ typedef struct ds_batch {
     int64_t commit_not_before_us, commit_wait_us; /* back-off after a failed commit */
     const ds_commit
         *stays;       /* of a batch that runs again: what of its commit is not lost; or NULL */
-    bool inputs_gone; /* recovered: some of its inputs cannot be read again */
+    bool inputs_gone; /* recovered: some of its inputs were in no log */
     uint32_t moves;   /* how often a file of its appends was not as it was left */
     bool recovered;   /* prepared before a restart: its commit only has to be done */
     bool replays;     /* it may be applied again: pieces for keyed stages stay wanted */

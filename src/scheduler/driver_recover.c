@@ -183,6 +183,12 @@ static void drop_unlogged(ds_driver *d, const ds_batch *batch, ds_allotment *all
                  batch->muted && batch->replays ? ", and windows and state lack them" : "");
 }
 
+void ds_driver_drop_unlogged(ds_driver *d, ds_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->n_allotments; i++)
+        drop_unlogged(d, batch, &batch->allotments[i]);
+}
+
 static bool prints(const ds_plan *plan)
 {
     for (uint32_t i = 0; i < plan->n_sinks; i++)
@@ -225,8 +231,7 @@ static void recover_batch(ds_driver *d, const ds_recovered_batch *recovered)
         ds_driver_add_batch(d, batch);
         return;
     }
-    for (uint32_t i = 0; i < batch->n_allotments; i++)
-        drop_unlogged(d, batch, &batch->allotments[i]);
+    ds_driver_drop_unlogged(d, batch);
     batch->unsettled = d->n_tables > 0;
     if (!batch->unsettled)
         ds_batch_make_stages(batch, d->plan, (uint64_t)d->plan->app->limits_block);

@@ -83,20 +83,11 @@ static void begin_again(ds_driver *d, ds_batch *batch)
     batch->recovered = batch->muted = batch->prints = batch->unchecked = false;
     batch->state = DS_BATCH_ALLOTTED;
     batch->ticket = 0;
+    if (batch->inputs_gone)
+        ds_driver_drop_unlogged(d, batch);
     batch->unsettled = !has_stages && d->n_tables > 0; /* else with the versions that it has */
     if (!batch->unsettled)
         ds_batch_restart(batch, d->plan, (uint64_t)d->plan->app->limits_block);
-}
-
-/* Nothing can make them again: they are told, and left out. */
-static void leave_out(ds_driver *d, ds_batch *batch, const char *time, uint64_t rows)
-{
-    ds_log_error("batch %s: %" PRIu64 " rows of its outputs are lost: their staged files are gone, "
-                 "and what it received was in no log",
-                 time, rows);
-    batch->commit = *batch->stays;
-    batch->stays = NULL;
-    ds_driver_record_commit(d, batch);
 }
 
 void ds_driver_remake(ds_driver *d, ds_batch *batch, const ds_append_end *ends, const bool *lost)
@@ -112,10 +103,6 @@ void ds_driver_remake(ds_driver *d, ds_batch *batch, const ds_append_end *ends, 
         return;
     }
     batch->stays = what_stays(batch, ends, lost, &rows);
-    if (batch->inputs_gone) {
-        leave_out(d, batch, time, rows);
-        return;
-    }
     ds_log_warn("batch %s: staged files with %" PRIu64
                 " rows of its outputs are gone, and were not "
                 "in their place: it runs again for them",

@@ -302,6 +302,9 @@ void ds_driver_recover_appends(const ds_driver *driver, ds_batch *batch);
 /* Files are not as they were left: takes their ends as the bases from this batch on. */
 void ds_driver_move_appends(ds_driver *driver, ds_batch *batch, const ds_append_end *ends);
 
+/* Takes blocks that were in no log out of what a recovered batch is given, and counts them. */
+void ds_driver_drop_unlogged(ds_driver *driver, ds_batch *batch);
+
 /* driver_remake.c */
 /* The batch runs again, as some of its outputs are lost; see ds_driver_event. ends: NULL, or of
  * files that are not as they were left. */
