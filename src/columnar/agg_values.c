@@ -10,12 +10,14 @@
 #include "columnar/agg_scalar.h"
 #include "columnar/growable.h"
 #include "columnar/keys.h"
+#include "columnar/quantile.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #define BLOCK 1024u
 #define PAGED_BLOCK (8 * BLOCK) /* where the table is in paged memory */
+#define MANY 2048u              /* values from which a quantile is not found by sorting them */
 #define RELIEF 4096u            /* keys in order, before pages may have to go */
 
 typedef struct counted {
@@ -417,6 +419,19 @@ static double quantile(const counted *c, const uint32_t *keys, uint32_t n, doubl
     return ds_agg_between(values[keys[k]], next, at - low);
 }
 
+/* Many values may lie in paged memory, where sorting would touch all of them at once. */
+static double quantile_of(ds_agg_state *state, counted *c, uint32_t *keys, uint32_t n)
+{
+    double q = state->call->quantile;
+    if (n < MANY) {
+        sort_keys(state, c, keys, n);
+        return quantile(c, keys, n, q);
+    }
+    const double *values = (const double *)(const void *)ds_keys_words(c->keys, 1);
+    const ds_counted_values v = {keys, n, values, c->counts, state->budget};
+    return ds_quantile_select(&v, q);
+}
+
 static void quantile_results(ds_agg_state *state, const ds_agg_out *out)
 {
     counted *c = state->extra;
@@ -428,8 +443,7 @@ static void quantile_results(ds_agg_state *state, const ds_agg_out *out)
             ds_agg_null(out, column, i);
             continue;
         }
-        sort_keys(state, c, keys, n);
-        ds_agg_put_float(out, column, i, quantile(c, keys, n, state->call->quantile));
+        ds_agg_put_float(out, column, i, quantile_of(state, c, keys, n));
     }
 }
 
