@@ -313,12 +313,12 @@ ds_collected *ds_collection_take(ds_collection *collection)
 
 bool ds_collection_wait(ds_collection *collection)
 {
-    if (collection == NULL || !collection->patient)
+    if (collection == NULL)
         return false;
     const struct timespec until = end_of_patience();
     pthread_mutex_lock(&collection->lock);
-    bool any = collection->writing > 0;
-    while (collection->writing > 0)
+    bool any = collection->patient && collection->writing > 0;
+    while (collection->patient && collection->writing > 0)
         if (pthread_cond_timedwait(&collection->written, &collection->lock, &until) != 0)
             break;
     pthread_mutex_unlock(&collection->lock);

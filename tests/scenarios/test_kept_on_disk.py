@@ -126,7 +126,7 @@ class Batches(Kept):
 class Little(Kept):
     """Windows that slide in 32 MiB, several executors: memory is short at all times, and nothing
     may be lost for it."""
-    ROWS, KEYS = 30000 if FEW else 200000, 100000
+    ROWS, KEYS = 20000 if FEW else 150000, 75000
 
     def slide(self, count, aggregate, total):
         """Runs the app; returns what each window gives, and its rows (numbers, in order)."""

@@ -4,6 +4,7 @@
 #include "unit/scratch_dir.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <xxhash.h>
@@ -544,6 +545,70 @@ START_TEST(tasks_wait_for_what_is_being_written)
 }
 END_TEST
 
+typedef struct waiter {
+    ds_collection *list;
+    _Atomic bool waits;
+} waiter;
+
+static void *wait_for_writing(void *arg)
+{
+    waiter *w = arg;
+    w->waits = true;
+    ds_collection_wait(w->list);
+    return NULL;
+}
+
+/* Waits in another thread until `written` (or nothing: the list's patience) ends. */
+static void wait_until(ds_collection *list, ds_collected *written)
+{
+    waiter w = {.list = list};
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, wait_for_writing, &w), 0);
+    while (!w.waits)
+        sched_yield();
+    if (written != NULL)
+        ds_collected_forget_bytes(written);
+    else
+        ds_collection_end_patience(list);
+    pthread_join(thread, NULL);
+}
+
+START_TEST(memory_that_is_being_saved_is_waited_for)
+{
+    ds_budget budget;
+    ds_budget_init(&budget, NULL, 0);
+    const ds_save_order order = {EPOCH, ID, 1, 1, ""};
+    ds_collection *list = ds_collection_new();
+    const ds_collected_room room = {&budget, NULL, list};
+    ck_assert(!ds_collection_wait(NULL));
+    ds_collection_set_patient(list);
+    ck_assert(!ds_collection_wait(list));
+    ds_collected *parts[2];
+    for (int i = 0; i < 2; i++) {
+        parts[i] = ds_collected_new(&order, 1, &room);
+        ck_assert_int_eq(add(parts[i], 0, 0, much, sizeof much), DS_OK);
+        ds_collection_add(list, parts[i]);
+    }
+    ck_assert(!ds_collection_wait(list)); /* its own may be among them: nobody has taken them */
+    ck_assert_ptr_eq(ds_collection_take(list), parts[0]);
+    ds_collected_forget_bytes(parts[0]);
+    wait_until(list, parts[1]); /* written before it could be waited for, or not */
+    ck_assert_int_eq(budget.used_bytes, 0);
+    ck_assert(!ds_collection_wait(list));
+    ds_collected *last = ds_collected_new(&order, 1, &room);
+    ck_assert_int_eq(add(last, 0, 0, much, sizeof much), DS_OK);
+    ds_collection_add(list, last);
+    ck_assert_ptr_eq(ds_collection_take(list), last);
+    wait_until(list, NULL); /* nobody writes it, but the executor ends */
+    ck_assert(!ds_collection_wait(list));
+    for (int i = 0; i < 2; i++)
+        ds_collected_free(parts[i]);
+    ds_collected_free(last);
+    ds_collection_free(list);
+    ck_assert_int_eq(budget.used_bytes, 0);
+}
+END_TEST
+
 START_TEST(the_list_of_tasks)
 {
     ds_budget budget;
@@ -577,4 +642,5 @@ UNIT_MAIN("saver", a_group_goes_to_one_file, each_save_has_its_file,
           what_cannot_be_afforded_is_not_collected, what_finds_no_memory_waits_in_the_store,
           large_parts, without_a_folder_parts_go_to_the_store, a_full_store_fails_the_save,
           the_disk_behind_the_store_comes_first, the_thread_writes_all_in_order,
-          tasks_wait_for_what_is_being_written, the_list_of_tasks)
+          tasks_wait_for_what_is_being_written, memory_that_is_being_saved_is_waited_for,
+          the_list_of_tasks)
