@@ -5,10 +5,11 @@ import platform
 import subprocess
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(TOP, "build")
-TOOLS = os.path.join(BUILD, "bench")  # ceilings and peers; never committed
+DSTREAM = os.environ.get("DSTREAM", os.path.join(TOP, "build", "dstream"))
+BUILD = os.path.dirname(os.path.abspath(DSTREAM))
+LOGGEN = os.path.join(BUILD, "samples", "loggen")
+TOOLS = os.path.join(TOP, "build", "bench")  # ceilings and peers; never committed
 DATA = os.path.join(TOP, "bench", "data")  # cached; never committed
-DSTREAM = os.environ.get("DSTREAM", os.path.join(BUILD, "dstream"))
 CEILING_FLAGS = ["-O2"]
 
 

@@ -1,6 +1,5 @@
 """A web server's access log in the Combined Log Format: requests by status and path."""
 import collections
-import os
 import re
 import subprocess
 
@@ -24,8 +23,7 @@ SQL = r"""SELECT m.status, m.path, count(*) FROM (
 
 
 def write_piece(file, lines, seed):
-    program = os.path.join(machine.BUILD, "samples", "loggen")
-    subprocess.run([program, "--lines", str(lines), "--rate", "0", "--seed", str(seed + 1),
+    subprocess.run([machine.LOGGEN, "--lines", str(lines), "--rate", "0", "--seed", str(seed + 1),
                     "--time", "1763600000"], stdout=file, check=True)
     counts = collections.Counter()
     with open(file.name, encoding="utf-8") as written:
