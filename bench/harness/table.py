@@ -24,15 +24,15 @@ def verdict(reached, goal):
     return "met" if reached >= goal else "NOT MET"
 
 
-def throughput(workload, lines, absent, whole, judged):
+def throughput(workload, lines, absent, whole, options):
     """Ratios are dstream's records a second by those of the other (wall), and the other's CPU
-    time for a record by dstream's (CPU). Goals are about data of full size (`judged`)."""
+    time for a record by dstream's (CPU). Goals are about data of full size."""
     by_name = {line.name: line for line in lines}
     ours = by_name["dstream"]
     rows = []
     for line in lines:
         ratio = ours.rate / line.rate
-        goal = workload.GOALS.get(line.name) if judged else None
+        goal = workload.GOALS.get(line.name) if not options.smoke else None
         rows.append([line.name, number(line.rate), "%.3f" % line.cpu_per_million,
                      "%.1f" % line.peak, "" if line is ours else number(ratio),
                      "" if line is ours else number(line.cpu_per_million / ours.cpu_per_million),
@@ -40,9 +40,11 @@ def throughput(workload, lines, absent, whole, judged):
                      "" if goal is None else verdict(ratio, goal)])
     for name, why in absent.items():
         rows.append([name + " (absent: %s)" % why] + [""] * 7)
-    text = "%s: %s %s, %s MB, %d keys in the results; %d rounds\n\n" % (
+    skipped = options.rounds - ours.rounds
+    text = "%s: %s %s, %s MB, %d keys in the results; %d rounds%s\n\n" % (
         workload.TITLE, number(whole.records), workload.UNIT, number(whole.bytes() / 1e6),
-        len(whole.expected), ours.rounds)
+        len(whole.expected), ours.rounds,
+        ", no time for %d more" % skipped if skipped > 0 else "")
     return text + markdown(["", "records/s", "CPU s/million", "peak MiB", "dstream x",
                             "CPU x", "goal", ""], rows)
 

@@ -9,6 +9,7 @@ Such a workload is a module with
     app(folder)   the app file
     CEILING       the program's arguments before the files
     MAWK, SQL, SPARK, FLINK     what the peers run (each of them may be absent)
+    VARIANTS      further apps of dstream's for the same, by name
     final(result)               what is compared of results, if not all: any object
 """
 import collections
@@ -28,6 +29,8 @@ def field(workload, options):
     found = [contestants.Program("plain C", 1.0, whole,
                                  [machine.ceiling(ceiling), *arguments, *inputs(whole)]),
              contestants.Dstream("dstream", whole, workload.app(whole))]
+    found += [contestants.Dstream(name, whole, app(whole))
+              for name, app in getattr(workload, "VARIANTS", {}).items()]
     absent = {}
     for peer in options.peers:
         if not peer.takes_part(workload):
@@ -69,6 +72,8 @@ def play(workload, everybody, options):
                 check(workload, one, rows)
                 if number >= options.uncounted:
                     figures[one.name].append(measured)
+            if number >= options.uncounted and options.is_late():
+                break
     return figures
 
 
@@ -85,4 +90,4 @@ def run(workload, options):
     figures = play(workload, everybody, options)
     lines = [summed_up(one, figures[one.name]) for one in everybody]
     whole = workload.dataset.part(1.0)
-    return table.throughput(workload, lines, absent, whole, not options.smoke)
+    return table.throughput(workload, lines, absent, whole, options)

@@ -39,10 +39,16 @@ def make(size):
                         data.merge(MERGE))
 
 
-def app(part):
+def app(part, log_format=None):
     return {"version": 1, "name": "combined", "batch": {"interval": "1s"},
-            "sources": {"log": {"type": "files", "dir": part.folder, "format": "combined"}},
+            "sources": {"log": {"type": "files", "dir": part.folder,
+                                **(log_format or {"format": "combined"})}},
             "streams": {
                 "result": {"from": "log", "group_by": ["status", "path"],
                            "aggregate": {"n": "count()"}}},
             "sinks": {"out": {"from": "result", "type": "file", "dir": "out", "format": "csv"}}}
+
+
+VARIANTS = {"dstream, format regex": lambda part: app(part, {
+    "format": "regex", "schema": {"status": "int"},
+    "regex": r'^\S+ \S+ \S+ \[[^]]*\] "\S+ (?<path>\S+) \S+" (?<status>\d+) '})}

@@ -13,7 +13,6 @@ from harness import live, table
 
 TITLE = "Empty batch: one and two stages, two executors with one task thread each"
 INTERVAL_MS = 20
-SPARK = ["dstream"]
 
 
 def app(folder, tasks, stages, mode):
@@ -65,7 +64,7 @@ def dstream(options, name, mode, goal_ms):
             cpu / (most - 1) / stages, "us", 1 if not mode else None, False
 
 
-def spark(options, server):
+def spark(server):
     for stages in 1, 2:
         for tasks in 1, 64:
             answer = server.ask({"api": "empty", "tasks": tasks, "stages": stages, "count": 100})
@@ -80,5 +79,5 @@ def run(options):
         rows += dstream(options, "dstream with threads", {"mode": "threads"}, 0.15)
     else:
         rows.append(("dstream with threads", None, "not in this version"))
-    rows += options.rows_of("spark", lambda peer: spark(options, peer.PROJECT.server()))
+    rows += options.rows_of("spark", lambda peer: spark(peer.PROJECT.server()))
     return table.figures(TITLE, rows, not options.smoke)

@@ -5,6 +5,7 @@ batches of 100 ms. An interval holds if, in the second half of some seconds at h
 median batch takes less than the interval, and 99 of 100 batches end within two more intervals of
 their time.
 """
+import os
 import tempfile
 
 from harness import feed, live, table
@@ -12,6 +13,8 @@ from workloads import words
 
 TITLE = "Interval: the smallest that holds at half load, words over TCP, two executors"
 INTERVALS_MS = [1, 2, 3, 5, 10, 20, 50, 100]
+SPARK_INTERVALS_MS = [50, 100, 200, 500, 1000, 2000]
+SPARK_SECONDS = 10
 
 
 def app(address, interval_ms, mode):
@@ -69,8 +72,45 @@ def dstream(options, name, mode):
     yield name, None, "no interval held"
 
 
+def spark_capacity(server, work):
+    """Lines a second, of the first that it has compiled its code for."""
+    part = words.make(words.SIZES["full"] // 4).part(0.5)
+    request = {"api": "dstream", "workload": "words", "total": part.records, "work": work,
+               "output": os.path.join(work, "result")}
+    for _ in range(3):
+        sender = feed.Sender("files", *part.paths)
+        seconds = server.ask({**request, "port": sender.port})["seconds"]
+        sender.close()
+    return part.records / 10 / seconds
+
+
+def spark_holds(server, path, rate, interval_ms):
+    sender = feed.Sender("paced", rate, SPARK_SECONDS, path)
+    answer = server.ask({"api": "interval", "port": sender.port, "intervalMs": interval_ms,
+                         "count": SPARK_SECONDS})
+    sender.close()
+    late = answer["batches"][len(answer["batches"]) // 2:]
+    return len(late) > 2 and \
+        live.quantile([processing for processing, _ in late], 0.5) < interval_ms and \
+        live.quantile([delay for _, delay in late], 0.99) < 3 * interval_ms
+
+
+def spark(server):
+    path = words.make(words.SIZES["smoke"]).part(1.0).paths[0]
+    with tempfile.TemporaryDirectory() as work:
+        rate = spark_capacity(server, work)
+    yield "spark dstream, what it can take", rate, "lines/s", None, True
+    held = next((ms for ms in SPARK_INTERVALS_MS if spark_holds(server, path, rate / 2, ms)), None)
+    if held is None:
+        yield "spark dstream", None, "no interval held"
+    else:
+        yield "spark dstream, smallest interval at half of that", held, "ms", None, False
+    server.pause()
+
+
 def run(options):
     rows = list(dstream(options, "dstream", {}))
     if live.threads_mode():
         rows += dstream(options, "dstream with threads", {"mode": "threads"})
+    rows += options.rows_of("spark", lambda peer: spark(peer.PROJECT.server()))
     return table.figures(TITLE, rows, not options.smoke)

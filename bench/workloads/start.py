@@ -6,6 +6,7 @@ import tempfile
 import time
 
 from harness import live, measure, table
+from workloads import words
 
 TITLE = "Start and memory: two executors, batches of 10 ms"
 KEYS = 1_000_000
@@ -66,12 +67,11 @@ def dstream(options, name, mode, goals):
         goals[2], False
 
 
-def spark(options, spark_peer):
+def spark(peer):
     """A server of its own: from the exec to the first counted words."""
-    from workloads import words
     part = words.make(words.SIZES["smoke"]).part(1.0)
     began = time.monotonic()
-    server = spark_peer.PROJECT.fresh_server()
+    server = peer.PROJECT.fresh_server()
     with tempfile.TemporaryDirectory() as work:
         server.ask({"api": "dstream", "workload": "words", "folder": part.folder, "tables": {},
                     "batches": [part.paths[:1]], "output": os.path.join(work, "out"),
@@ -90,5 +90,5 @@ def run(options):
         rows += dstream(options, "dstream with threads", {"mode": "threads"}, (20, 8, None))
     else:
         rows.append(("dstream with threads", None, "not in this version"))
-    rows += options.rows_of("spark", lambda peer: spark(options, peer))
+    rows += options.rows_of("spark", lambda peer: spark(peer))
     return table.figures(TITLE, rows, not options.smoke)

@@ -98,7 +98,7 @@ final class DStreamJobs {
                 });
     }
 
-    private static JavaPairDStream<String, Long> counted(JavaDStream<String> lines) {
+    static JavaPairDStream<String, Long> counted(JavaDStream<String> lines) {
         return lines.flatMap(line -> Arrays.asList(line.split(" ")).iterator())
                 .mapToPair(word -> new Tuple2<>(word, 1L))
                 .reduceByKey(Long::sum, 2);

@@ -55,6 +55,9 @@ public final class Server {
             case "latency":
                 answer.set("latencies", JSON.valueToTree(Latency.run(session, job)));
                 break;
+            case "interval":
+                answer.set("batches", JSON.valueToTree(Interval.run(session, job)));
+                break;
             default:
                 answer.put("error", "no such api: " + job.api);
         }
