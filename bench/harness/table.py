@@ -55,7 +55,7 @@ def figures(title, rows, judged):
     cells = []
     for row in rows:
         if row[1] is None:
-            cells.append([row[0], "absent", row[2], "", ""])
+            cells.append([row[0], "-", row[2], "", ""])
             continue
         what, value, unit, goal, more = row
         judgement = ""

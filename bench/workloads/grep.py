@@ -8,7 +8,7 @@ TITLE = "Grep: lines with '%needle%', from files"
 UNIT = "lines"
 GOALS = {"spark dstream": 20, "plain C": 0.3}
 MERGE = (sum,)
-SIZES = {"full": 4_000_000, "smoke": 100_000}
+SIZES = {"full": 6_000_000, "smoke": 100_000}
 PIECES = 8
 NEEDLE = "needle"
 

@@ -74,7 +74,7 @@ def dstream(options, name, mode):
 
 def spark_capacity(server, work):
     """Lines a second, of the first that it has compiled its code for."""
-    part = words.make(words.SIZES["full"] // 4).part(0.5)
+    part = words.make(words.SIZES["full"] // 8).part(0.5)
     request = {"api": "dstream", "workload": "words", "total": part.records, "work": work,
                "output": os.path.join(work, "result")}
     for _ in range(3):

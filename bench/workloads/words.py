@@ -8,7 +8,7 @@ TITLE = "Words: word count"
 UNIT = "words"
 GOALS = {"duckdb": 1.5, "mawk": 4, "spark dstream": 20, "plain C": 0.4}
 MERGE = (sum,)
-SIZES = {"full": 12_000_000, "smoke": 400_000}
+SIZES = {"full": 24_000_000, "smoke": 400_000}
 PIECES = 8
 
 CEILING = ["words"]
@@ -16,6 +16,7 @@ MAWK = r'{for(i=1;i<=NF;i++)c[$i]++} END{for(w in c) printf "%s,%d\n", w, c[w]}'
 SQL = """SELECT word, count(*) FROM (SELECT unnest(string_split(line, ' ')) AS word FROM {lines})
          GROUP BY word"""
 SPARK = ["dstream", "structured"]
+SPARK_SHARE = 0.25
 
 
 def vocabulary(count):
