@@ -99,6 +99,24 @@ static inline const char *ds_scan_logfmt(const char *p, const char *end, const c
     return p < end ? ds_scan_logfmt_plain(p, end) : end;
 }
 
+#define DS_SCAN_HAS_BITS
+
+/* Where a and b are among the 64 bytes at p, all of which may be read: a bit for each place. */
+static inline void ds_scan_bits(const char *p, char a, char b, uint64_t *a_bits, uint64_t *b_bits)
+{
+    const __m128i first = _mm_set1_epi8(a), second = _mm_set1_epi8(b);
+    uint64_t found_a = 0, found_b = 0;
+    for (unsigned i = 0; i < 64; i += 16) {
+        __m128i text = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+        unsigned in_a = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(text, first));
+        unsigned in_b = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(text, second));
+        found_a |= (uint64_t)in_a << i;
+        found_b |= (uint64_t)in_b << i;
+    }
+    *a_bits = found_a;
+    *b_bits = found_b;
+}
+
 #else
 
 static inline const char *ds_scan_either(const char *p, const char *end, const char *limit, char a,

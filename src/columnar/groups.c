@@ -10,9 +10,8 @@
 
 #include <stdlib.h>
 
-#define FETCH_FROM                                                                                 \
-    ((size_t)256 << 10) /* bytes of records, from where on they are fetched ahead                  \
-                         */
+/* Bytes of records from where on they are fetched ahead. */
+#define FETCH_FROM ((size_t)256 << 10)
 
 struct ds_groups {
     const ds_group_spec *spec;
@@ -248,12 +247,6 @@ void ds_groups_merge(ds_groups *groups, const ds_heap *heap, const ds_column *co
                      uint32_t n_rows)
 {
     ds_groups_merge_range(groups, NULL, heap, partials, n_rows, 0, UINT32_MAX);
-}
-
-void ds_groups_keys(ds_groups *groups, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
-                    uint32_t n, ds_column **columns)
-{
-    ds_keys_columns(groups->keys, arena, heap, ids, n, columns);
 }
 
 void ds_groups_partials(ds_groups *groups, ds_arena *arena, ds_heap *heap, const uint32_t *ids,

@@ -32,24 +32,6 @@ static void compare_with_jansson(const ds_format *format, const uint8_t *data, s
         DS_ASSERT(counts.records == 0 || strstr(error.text, "\\u") != NULL);
 }
 
-/* The lines count the same together, where each is read along the one before, as one by one. */
-static void compare_with_each_alone(const ds_format *format, const uint8_t *data, size_t size)
-{
-    ds_decoder_counts together, one, sum = {0};
-    const char *text = (const char *)data, *end = text + size;
-    fuzz_decode(format, NULL, text, size, &together);
-    for (const char *line = text; line < end;) {
-        const char *stop = memchr(line, '\n', (size_t)(end - line));
-        stop = stop == NULL ? end : stop + 1;
-        fuzz_decode(format, NULL, line, (size_t)(stop - line), &one);
-        sum.records += one.records;
-        for (int i = 0; i < DS_BAD_REASONS; i++)
-            sum.bad[i] += one.bad[i];
-        line = stop;
-    }
-    DS_ASSERT(memcmp(&together, &sum, sizeof sum) == 0);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ds_format_spec spec = {
@@ -58,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const ds_format *format;
     DS_ASSERT(ds_format_new(plan, &spec, &format, NULL) == DS_OK);
     compare_with_jansson(format, data, size);
-    compare_with_each_alone(format, data, size);
+    fuzz_each_alone(&spec, data, size);
     ds_arena_free(plan);
     return fuzz_format(&spec, data, size);
 }

@@ -6,6 +6,7 @@
 #ifndef DS_TESTS_FORMAT_FIXTURE_H
 #define DS_TESTS_FORMAT_FIXTURE_H
 
+#include "base/random.h"
 #include "columnar/format.h"
 
 #include "unit/unit.h"
@@ -178,6 +179,48 @@ static inline ds_status refused(const ds_format_spec *spec, const char *needle)
     ck_assert_msg(strstr(error.message, needle) != NULL, "%s", error.message);
     ds_arena_free(arena);
     return status;
+}
+
+/* ---- Records together and alone ---- */
+
+/* Changes, cuts or leaves out a byte of the line; bytes: what it may become. */
+static inline void spoil(ds_buffer *line, ds_random *random, const char *bytes)
+{
+    size_t at = ds_random_below(random, line->length);
+    switch (ds_random_below(random, 3)) {
+    case 0: line->data[at] = bytes[ds_random_below(random, strlen(bytes))]; break;
+    case 1: line->length = at; break;
+    default: memmove(line->data + at, line->data + at + 1, line->length - at - 1); line->length--;
+    }
+}
+
+/* What the lines give one by one, each in an input of its own, at its end. */
+static inline decoded decode_alone(const ds_format_spec *spec, const char *text)
+{
+    decoded all = {0};
+    for (const char *line = text, *end; *line != '\0'; line = end + 1) {
+        end = strchr(line, '\n');
+        decoded one = run_decoder(spec, true, NULL, line, (size_t)(end - line) + 1);
+        const char *bad = ds_buffer_text(&one.bad), *behind = strstr(bad, " 0 ");
+        ds_buffer_append_text(&all.rows, ds_buffer_text(&one.rows));
+        if (behind != NULL)
+            ds_buffer_printf(&all.bad, "%.*s %d %s", (int)(behind - bad), bad, (int)(line - text),
+                             behind + 3);
+        decoded_fini(&one);
+    }
+    return all;
+}
+
+/* The lines give the same together, where decoders may read far behind a record and keep what they
+ * know of the one before. */
+static inline void expect_as_alone(const ds_format_spec *spec, ds_buffer *text)
+{
+    decoded alone = decode_alone(spec, ds_buffer_text(text));
+    decoded together = decode_bytes(spec, NULL, text->data, text->length);
+    ck_assert_str_eq(ds_buffer_text(&together.rows), ds_buffer_text(&alone.rows));
+    ck_assert_str_eq(ds_buffer_text(&together.bad), ds_buffer_text(&alone.bad));
+    decoded_fini(&alone);
+    decoded_fini(&together);
 }
 
 #endif

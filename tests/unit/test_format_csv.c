@@ -15,6 +15,9 @@ static ds_format_spec *with_header(const char *columns)
     return spec;
 }
 
+#define TEN "abcdefghij"
+#define LONG_TEXT TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
 START_TEST(fields_are_columns_in_order)
 {
     expect(csv("s:string i:int f:float b:bool t:timestamp"),
@@ -270,6 +273,34 @@ START_TEST(schemas_that_do_not_suit_are_refused)
 }
 END_TEST
 
+/* Without quotes and far from the end records are split another way. */
+START_TEST(records_in_a_block_are_read_as_if_alone)
+{
+    static const char *const fields[] = {
+        "", "1", "-12", "abcdefghijklm", "\"q\"", "\"\"", "\"a,b\"", "\"do\"\"ble\"", "x y", "2.5"};
+    const ds_format_spec *spec = csv("a:string b:int c:string d:float");
+    ds_random random;
+    ds_random_init(&random, 11);
+    for (int round = 0; round < 300; round++) {
+        ds_buffer text = {0}, line = {0};
+        for (int i = 0; i < 40; i++) {
+            line.length = 0;
+            ds_buffer_printf(&line, "%s,%d,%s%.*s,%s", fields[ds_random_below(&random, 10)],
+                             (int)ds_random_below(&random, 1000),
+                             fields[ds_random_below(&random, 4)],
+                             (int)ds_random_below(&random, 5) * 30, LONG_TEXT,
+                             fields[ds_random_below(&random, 3)]);
+            if (ds_random_below(&random, 3) == 0)
+                spoil(&line, &random, ",,\"\"1 \r\xc3");
+            ds_buffer_printf(&text, "%.*s\n", (int)line.length, line.data);
+        }
+        expect_as_alone(spec, &text);
+        ds_buffer_fini(&text);
+        ds_buffer_fini(&line);
+    }
+}
+END_TEST
+
 UNIT_MAIN("format csv", fields_are_columns_in_order,
           an_empty_field_is_null_and_quotes_are_the_empty_string, blank_lines_are_no_records,
           quotes_are_those_of_rfc_4180, other_quotes_make_the_record_bad,
@@ -279,4 +310,5 @@ UNIT_MAIN("format csv", fields_are_columns_in_order,
           a_header_without_a_column_makes_all_records_bad,
           a_header_that_is_too_long_makes_all_records_bad, a_header_can_come_from_elsewhere,
           a_header_holds_until_it_is_replaced, bytes_that_are_not_utf8_are_replaced,
-          what_is_shown_is_cut, schemas_that_do_not_suit_are_refused)
+          what_is_shown_is_cut, schemas_that_do_not_suit_are_refused,
+          records_in_a_block_are_read_as_if_alone)
