@@ -24,10 +24,14 @@ static const ds_field columns[N_COLUMNS] = {
     [AGENT] = {"agent", {DS_STRING, 0}},
 };
 
-/* The date of the line before, which is mostly that of the next line, too. */
+#define DATE_BYTES 11u /* 17/May/2015 */
+#define TIME_BYTES 26u /* 17/May/2015:10:05:03 +0000 */
+
+/* The time of the line before: its date, and often all of it, is that of the next line, too. */
 typedef struct combined_state {
-    char date[11]; /* 17/May/2015; zeros at first */
-    int64_t seconds;
+    char text[TIME_BYTES]; /* zeros if there is none */
+    int64_t us;
+    int64_t date_seconds;
 } combined_state;
 
 static ds_status prepare(ds_arena *arena, const ds_format_spec *spec, ds_format *format,
@@ -122,11 +126,23 @@ DS_ALWAYS_INLINE const char *take_blank(const char *p, const ds_record *record)
             return "no blank behind the " what;                                                    \
     } while (0)
 
-/* Cuts the record into fields. Returns NULL, or what is wrong. */
-DS_ALWAYS_INLINE const char *cut(const ds_record *record, log_line *line)
+/* Takes ` - - [time] "` with the time of the line before, up to the quote. NULL: it is not that. */
+DS_ALWAYS_INLINE const char *take_as_before(const char *p, const ds_record *record,
+                                            const combined_state *state, log_line *line)
 {
-    const char *p = record->text;
-    TAKE(take_token, host, "host");
+    if (record->end - p < (ptrdiff_t)TIME_BYTES + 9 || memcmp(p, " - - [", 6) != 0 ||
+        memcmp(p + 6, state->text, TIME_BYTES) != 0 || memcmp(p + 6 + TIME_BYTES, "] \"", 3) != 0)
+        return NULL;
+    line->ident = (span){p + 1, 1};
+    line->user = (span){p + 3, 1};
+    line->time = (span){p + 6, TIME_BYTES};
+    return p + TIME_BYTES + 8;
+}
+
+/* Takes what stands between the host and the request. Returns NULL, or what is wrong. */
+DS_ALWAYS_INLINE const char *cut_middle(const char **at, const ds_record *record, log_line *line)
+{
+    const char *p = *at;
     TAKE_BLANK("host");
     TAKE(take_token, ident, "ident");
     TAKE_BLANK("ident");
@@ -134,6 +150,21 @@ DS_ALWAYS_INLINE const char *cut(const ds_record *record, log_line *line)
     TAKE_BLANK("user");
     TAKE(take_time, time, "time");
     TAKE_BLANK("time");
+    *at = p;
+    return NULL;
+}
+
+/* Cuts the record into fields. Returns NULL, or what is wrong. */
+DS_ALWAYS_INLINE const char *cut(const ds_record *record, const combined_state *state,
+                                 log_line *line)
+{
+    const char *p = record->text;
+    TAKE(take_token, host, "host");
+    const char *request = take_as_before(p, record, state, line), *wrong;
+    if (request != NULL)
+        p = request;
+    else if ((wrong = cut_middle(&p, record, line)) != NULL)
+        return wrong;
     TAKE(take_quoted, request, "request");
     TAKE_BLANK("request");
     TAKE(take_token, status, "status");
@@ -197,31 +228,46 @@ static bool read_date(const char *text, int64_t *seconds)
     return true;
 }
 
+/* Sets the date of text, if it is another than that of the line before. */
+static inline bool use_date(combined_state *state, const char *text)
+{
+    return memcmp(text, state->text, DATE_BYTES) == 0 || read_date(text, &state->date_seconds);
+}
+
 /* 17/May/2015:10:05:03 +0000 to microseconds since 1970. */
-static bool read_time(combined_state *state, const span *field, int64_t *us)
+static bool read_new_time(combined_state *state, const span *field, int64_t *us)
 {
     const char *text = field->text;
-    if (field->length != 26)
+    if (field->length != TIME_BYTES)
         return false;
-    if (memcmp(text, state->date, sizeof state->date) != 0) {
-        if (!read_date(text, &state->seconds)) {
-            state->date[0] = 0;
-            return false;
-        }
-        memcpy(state->date, text, sizeof state->date);
+    if (!use_date(state, text)) {
+        memset(state->text, 0, sizeof state->text);
+        return false;
     }
     unsigned hour = two_digits(text + 12), minute = two_digits(text + 15);
     unsigned second = two_digits(text + 18);
     unsigned zone_hour = two_digits(text + 22), zone_minute = two_digits(text + 24);
     bool colons = text[11] == ':' && text[14] == ':' && text[17] == ':' && text[20] == ' ';
     bool sign = text[21] == '+' || text[21] == '-';
-    if (!colons || !sign || hour > 23 || minute > 59 || second > 59 || zone_hour > 23 ||
-        zone_minute > 59)
-        return false;
     int64_t zone = (int64_t)(zone_hour * 3600 + zone_minute * 60);
-    int64_t seconds = state->seconds + (int64_t)(hour * 3600 + minute * 60 + second) -
+    int64_t seconds = state->date_seconds + (int64_t)(hour * 3600 + minute * 60 + second) -
                       (text[21] == '-' ? -zone : zone);
     *us = seconds * 1000000;
+    bool good = colons && sign && hour <= 23 && minute <= 59 && second <= 59 && zone_hour <= 23 &&
+                zone_minute <= 59;
+    if (good)
+        memcpy(state->text, text, TIME_BYTES);
+    else
+        memset(state->text, 0, sizeof state->text);
+    state->us = *us;
+    return good;
+}
+
+static inline bool read_time(combined_state *state, const span *field, int64_t *us)
+{
+    if (field->length != TIME_BYTES || memcmp(field->text, state->text, TIME_BYTES) != 0)
+        return read_new_time(state, field, us);
+    *us = state->us;
     return true;
 }
 
@@ -230,6 +276,8 @@ static bool read_time(combined_state *state, const span *field, int64_t *us)
 static inline void put_span(ds_decoder *decoder, const ds_record *record, uint32_t column,
                             const span *field)
 {
+    if (decoder->columns[column] == NULL)
+        return;
     if (is_dash(field))
         ds_put_null(decoder, column);
     else
@@ -273,6 +321,9 @@ static inline bool put_time(ds_decoder *decoder, const ds_record *record, const 
 static inline void put_request(ds_decoder *decoder, const ds_record *record, const span *request)
 {
     const char *from = request->text, *end = from + request->length;
+    ds_column *const *wanted = decoder->columns;
+    if (wanted[METHOD] == NULL && wanted[PATH] == NULL && wanted[PROTOCOL] == NULL)
+        return;
     const char *first = ds_scan_for(from, end, record->limit, ' ');
     const char *second = first < end ? ds_scan_for(first + 1, end, record->limit, ' ') : end;
     const char *third = second < end ? ds_scan_for(second + 1, end, record->limit, ' ') : end;
@@ -294,7 +345,7 @@ static inline void put_request(ds_decoder *decoder, const ds_record *record, con
 DS_ALWAYS_INLINE bool decode_line(ds_decoder *decoder, const ds_record *record)
 {
     log_line line;
-    const char *wrong = cut(record, &line);
+    const char *wrong = cut(record, decoder->state, &line);
     if (DS_UNLIKELY(wrong != NULL))
         return ds_record_bad(decoder, record, DS_BAD_SYNTAX, "not a log line: %s", wrong);
     if (!put_time(decoder, record, &line.time) ||

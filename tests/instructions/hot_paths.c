@@ -102,7 +102,7 @@ static void log_line(ds_buffer *out, ds_random *random, uint32_t number)
                      "10.%u.%u.7 - - [20/Nov/2026:10:%02u:%02u +0000] 'GET /products/%u HTTP/1.1' "
                      "%u %u 'https://www.example.org/start' 'Mozilla/5.0 (X11; Linux x86_64; "
                      "rv:128.0) Gecko/20100101 Firefox/128.0'",
-                     pick(random, 256), pick(random, 256), number / 1000 % 60, number % 60,
+                     pick(random, 256), pick(random, 256), number / 600 % 60, number / 10 % 60,
                      pick(random, 500), status[pick(random, 7)], pick(random, 20000));
 }
 

@@ -276,9 +276,38 @@ START_TEST(invalid_utf8_is_replaced)
 }
 END_TEST
 
+/* Times that are those of the line before or nearly so, and lines that are spoilt. */
+START_TEST(lines_in_a_block_are_read_as_if_alone)
+{
+    static const char *const times[] = {"17/May/2015:10:05:03 +0000", "17/May/2015:10:05:04 +0000",
+                                        "18/May/2015:10:05:03 -0130", "31/Apr/2015:10:05:03 +0000",
+                                        "18/May/2015:24:05:03 +0000"};
+    fixture_spec made;
+    const ds_format_spec *spec = make_spec(&made, DS_FORMAT_COMBINED, "");
+    ds_random random;
+    ds_random_init(&random, 5);
+    for (int round = 0; round < 200; round++) {
+        ds_buffer text = {0}, line = {0};
+        for (int i = 0; i < 40; i++) {
+            line.length = 0;
+            ds_buffer_printf(&line, "10.0.0.%d - - [%s] \"GET /%d HTTP/1.1\" 200 %d", i,
+                             times[ds_random_below(&random, i % 4 == 0 ? 5 : 1)], i, i * 100);
+            if (i % 3 == 0)
+                ds_buffer_append_text(&line, " \"-\" \"an \\\"agent\\\"\"");
+            if (ds_random_below(&random, 3) == 0)
+                spoil(&line, &random, "-- []\"\\:/1a");
+            ds_buffer_printf(&text, "%.*s\n", (int)line.length, line.data);
+        }
+        expect_as_alone(spec, &text);
+        ds_buffer_fini(&text);
+        ds_buffer_fini(&line);
+    }
+}
+END_TEST
+
 UNIT_MAIN("format combined", combined_and_common_lines, the_columns_are_those_of_the_contract,
           a_dash_is_null_in_every_column, empty_quotes_are_the_empty_string,
           a_request_of_another_shape_is_null, escapes_are_left_as_written,
           lines_of_another_shape_are_bad, numbers_have_to_be_ints, times_have_zones,
           times_are_checked, days_change_from_line_to_line, nulls_of_a_bad_record_do_not_stay,
-          invalid_utf8_is_replaced)
+          invalid_utf8_is_replaced, lines_in_a_block_are_read_as_if_alone)
