@@ -249,6 +249,12 @@ void ds_groups_merge(ds_groups *groups, const ds_heap *heap, const ds_column *co
     ds_groups_merge_range(groups, NULL, heap, partials, n_rows, 0, UINT32_MAX);
 }
 
+void ds_groups_keys(ds_groups *groups, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
+                    uint32_t n, ds_column **columns)
+{
+    ds_keys_columns(groups->keys, arena, heap, ids, n, columns);
+}
+
 void ds_groups_partials(ds_groups *groups, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
                         uint32_t n, ds_column **columns)
 {
