@@ -443,6 +443,7 @@ static ds_status open_checkpoint(ds_loop *loop, ds_recovered **recovered, ds_err
         ds_log_warn("%s", (*recovered)->warning);
     DS_TRY(ds_recovered_check(*recovered, loop->plan, app->checkpoint_dir, error));
     DS_TRY(ds_recovered_check_kept(*recovered, loop->plan, app->checkpoint_dir, error));
+    loop->epoch = (*recovered)->epoch >> 32 << 32 | (loop->epoch & UINT32_MAX);
     if ((*recovered)->failed.n > 0)
         ds_log_warn("%zu batches were given up before, and are missing in the output: dstream "
                     "checkpoint show %s says which, and what they held",
@@ -576,8 +577,7 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
     if (status == DS_OK)
         status = ds_api_open(plan->app, on_request, &loop, &loop.api, error);
     if (status == DS_OK) {
-        ds_commit_clean(plan, recovered, recovered != NULL ? recovered->epoch : 0,
-                        ds_clock_wall_ms());
+        ds_commit_clean(plan, recovered, loop.epoch, ds_clock_wall_ms());
         loop.disk = ds_disk_start();
         loop.follower = ds_follower_start(plan->app, on_seen, &loop);
         make_launcher(&loop);

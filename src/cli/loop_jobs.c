@@ -236,14 +236,6 @@ static ds_status lock_folders(const commit_job *job, ds_error *error)
     return status;
 }
 
-static bool any(const bool *list, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (list[i])
-            return true;
-    return false;
-}
-
 /* m receives what is not done. */
 static ds_status run_commit_steps(const commit_job *job, ds_loop_mail *m, ds_error *error)
 {
@@ -255,7 +247,7 @@ static ds_status run_commit_steps(const commit_job *job, ds_loop_mail *m, ds_err
     DS_TRY(ds_commit_files(job->commit, durable, lost, error));
     DS_TRY(ds_append_files(job->commit, durable, ends, &moved, lost + n_files, error));
     m->ends = moved ? ends : NULL;
-    m->lost = any(lost, n_files + n_appends) ? lost : NULL;
+    m->lost = memchr(lost, true, n_files + n_appends) != NULL ? lost : NULL;
     if (job->commit->n_bytes == 0 || moved || m->lost != NULL)
         return DS_OK;
     ds_progress_pause();

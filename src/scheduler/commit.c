@@ -294,14 +294,13 @@ static bool is_wanted(const ds_recovered *keep, char *path)
 /* Whether a run with this checkpoint, or one without any, staged it. */
 static bool is_ours(const char *name, uint64_t epoch)
 {
-    ds_buffer own = {0};
-    ds_staged_name_begin(&own, epoch, true);
-    bool ours = epoch != 0 && strncmp(name, ds_buffer_text(&own), own.length) == 0;
-    own.length = 0;
-    ds_staged_name_begin(&own, 0, false);
-    ours = ours || strncmp(name, ds_buffer_text(&own), own.length) == 0;
-    ds_buffer_fini(&own);
-    return ours;
+    ds_buffer once = {0};
+    ds_staged_name_begin(&once, 0, false);
+    bool ours = strncmp(name, ds_buffer_text(&once), once.length) == 0;
+    ds_buffer_fini(&once);
+    char *end;
+    uint64_t of = strtoull(name, &end, 16);
+    return ours || (*end == '-' && epoch != 0 && of >> 32 == epoch >> 32);
 }
 
 static bool is_old(const char *path, int64_t now_ms)

@@ -26,7 +26,8 @@ ds_status ds_commit_files(const ds_commit *commit, bool durable, bool *lost, ds_
 ds_status ds_commit_prepare(const ds_plan *plan, ds_error *error);
 
 /* Removes staged files that no commit will take (left behind by a crash), and their folder if
- * it is empty then: those of an epoch (0: none) of this app's checkpoint, and of runs without one.
+ * it is empty then: those of epochs with the upper half of this one (0: none), which all runs with
+ * one checkpoint have, and of runs without one.
  * Others may belong to a checkpoint that somebody goes on from; they stay for DS_STAGED_DAYS.
  * `keep` are the files of recovered commits, or NULL. */
 void ds_commit_clean(const ds_plan *plan, const struct ds_recovered *keep, uint64_t epoch,

@@ -215,6 +215,7 @@ START_TEST(a_folder_cannot_be_made)
 END_TEST
 
 #define DAY INT64_C(86400000)
+#define EPOCH UINT64_C(0x2a00000001)
 
 /* What no commit will take is removed at the start; what a recovered one needs is not, nor what may
  * be of use to another checkpoint. */
@@ -223,10 +224,10 @@ START_TEST(clean_up)
     kit k;
     kit_open(&k);
     stage_all(&k);
-    static const char *const names[] = {"2a-5000-a-0-0-0", "2a-6000-a-0-0-0.placed",
+    static const char *const names[] = {"2a00000001-5000-a-0-0-0", "2a00000002-6000-a-0-0-0.placed",
                                         "once-5000-a-0-0-0"};
-    static const char *const others[] = {".hidden", "2ab-5000-a-0-0-0", "2b-1-a-0-0-0.placed",
-                                         "one.placed"};
+    static const char *const others[] = {".hidden", "2ab00000001-5000-a-0-0-0",
+                                         "2b00000001-1-a-0-0-0.placed", "one.placed"};
     char path[100];
     for (size_t i = 0; i < 3; i++) {
         snprintf(path, sizeof path, "out/.dstream-x/%s", names[i]);
@@ -238,11 +239,11 @@ START_TEST(clean_up)
     }
     scratch_write(&k.d, "out/.dstream-y", "of another app");
     ds_recovered_batch batch = {.time_ms = 5000, .prepared = true, .commit = k.commit};
-    ds_recovered keep = {.batches = &batch, .n_batches = 1, .epoch = 42};
+    ds_recovered keep = {.batches = &batch, .n_batches = 1, .epoch = EPOCH};
     struct stat st;
     ck_assert_int_eq(stat(scratch_path(&k.d, "out/.dstream-y"), &st), 0);
     const int64_t now_ms = (int64_t)st.st_mtime * 1000;
-    ds_commit_clean(k.p.plan, &keep, 42, now_ms + (DS_STAGED_DAYS - 1) * DAY);
+    ds_commit_clean(k.p.plan, &keep, EPOCH, now_ms + (DS_STAGED_DAYS - 1) * DAY);
     ck_assert_int_eq(scratch_entries(&k.d, "out/.dstream-x"), 7);
     ds_commit_clean(k.p.plan, &keep, 0, now_ms + (DS_STAGED_DAYS + 1) * DAY);
     ck_assert_int_eq(scratch_entries(&k.d, "out/.dstream-x"), 5); /* what is wanted, and hidden */
@@ -251,10 +252,10 @@ START_TEST(clean_up)
     unlink(scratch_path(&k.d, "out/.dstream-x/one.placed"));
     ck_assert_int_eq(ds_commit_files(&k.commit, true, k.lost, &k.error), DS_OK);
     unlink(scratch_path(&k.d, "out/.dstream-x/.hidden"));
-    ds_commit_clean(k.p.plan, NULL, 42, now_ms + (DS_STAGED_DAYS + 1) * DAY);
+    ds_commit_clean(k.p.plan, NULL, EPOCH, now_ms + (DS_STAGED_DAYS + 1) * DAY);
     ck_assert(!scratch_exists(&k.d, "out/.dstream-x")); /* empty: it goes, too */
     ck_assert(scratch_exists(&k.d, "out/5000/_SUCCESS"));
-    ds_commit_clean(k.p.plan, NULL, 42, now_ms); /* nothing there */
+    ds_commit_clean(k.p.plan, NULL, EPOCH, now_ms); /* nothing there */
     kit_close(&k);
 }
 END_TEST
@@ -340,16 +341,16 @@ START_TEST(clean_up_of_appends)
     mkdir(scratch_path(&k.d, "out"), 0777);
     mkdir(scratch_path(&k.d, "out/.log.dstream"), 0777);
     scratch_write(&k.d, "out/.log.dstream/kept", "x");
-    scratch_write(&k.d, "out/.log.dstream/2a-orphan", "x");
+    scratch_write(&k.d, "out/.log.dstream/2a00000007-orphan", "x");
     ds_commit_file part = {.staged = kept_path(&k, "out/.log.dstream/kept"), .length = 1};
     ds_commit_append append = {.parts = &part, .n_parts = 1};
     ds_recovered_batch batch = {.prepared = true};
     batch.commit = (ds_commit){.appends = &append, .n_appends = 1};
     ds_recovered keep = {.batches = &batch, .n_batches = 1};
-    ds_commit_clean(k.p.plan, &keep, 42, 0);
+    ds_commit_clean(k.p.plan, &keep, EPOCH, 0);
     ck_assert_int_eq(scratch_entries(&k.d, "out/.log.dstream"), 1);
     ck_assert(scratch_exists(&k.d, "out/.log.dstream/kept"));
-    ds_commit_clean(k.p.plan, NULL, 42, 0);
+    ds_commit_clean(k.p.plan, NULL, EPOCH, 0);
     ck_assert_int_eq(scratch_entries(&k.d, "out/.log.dstream"), 1); /* of somebody else */
     kit_close(&k);
 }
