@@ -102,6 +102,20 @@ static void add_slot(ds_keys *keys, slot added)
     keys->slots[at] = added;
 }
 
+/* Adds those of FIRST_SLOTS slots that are taken. Which ones are cannot be foreseen, so they are
+ * put together without a branch. */
+static void add_slots(ds_keys *keys, const slot *some)
+{
+    slot taken[FIRST_SLOTS];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < FIRST_SLOTS; i++) {
+        taken[n] = some[i];
+        n += some[i].id != NONE;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        add_slot(keys, taken[i]);
+}
+
 /* Doubles the slots; numbers that wait to be given out again are passed over. */
 static void grow_slots(ds_keys *keys)
 {
@@ -109,9 +123,8 @@ static void grow_slots(ds_keys *keys)
     uint32_t n = keys->mask + 1;
     DS_ASSERT(n <= UINT32_MAX / 2);
     make_slots(keys, n * 2);
-    for (uint32_t i = 0; i < n; i++) {
-        if (old[i].id != NONE)
-            add_slot(keys, old[i]);
+    for (uint32_t i = 0; i < n; i += FIRST_SLOTS) {
+        add_slots(keys, old + i);
         if (i % SLOTS_STEP == 0)
             ds_budget_relieve(keys->budget);
     }
