@@ -181,6 +181,24 @@ static void saved_part_fields(ds_wire *wire, void *item)
     ds_wire_u64(wire, &part->checksum);
 }
 
+/* The tasks of a stage that reads pieces all read the same ones: these stand in a message once. */
+static void task_inputs(ds_wire *wire, ds_task *task)
+{
+    const ds_task *before = wire->before;
+    const bool has = before != NULL && before->n_inputs > 0;
+    bool same = has && task->inputs == before->inputs && task->n_inputs == before->n_inputs;
+    ds_wire_bool(wire, &same);
+    wire->before = task;
+    if (!same) {
+        LIST(wire, task, inputs, n_inputs, input_fields);
+    } else if (!has) {
+        ds_wire_fail(wire, "a task has the inputs of one that has none");
+    } else if (wire->arena != NULL) {
+        task->inputs = before->inputs;
+        task->n_inputs = before->n_inputs;
+    }
+}
+
 static void task_fields(ds_wire *wire, void *item)
 {
     ds_task *task = item;
@@ -191,7 +209,7 @@ static void task_fields(ds_wire *wire, void *item)
     ds_wire_u32(wire, &task->attempt);
     ds_wire_i64(wire, &task->zero_ms);
     ds_wire_i64(wire, &task->keyed_ms);
-    LIST(wire, task, inputs, n_inputs, input_fields);
+    task_inputs(wire, task);
     LIST(wire, task, tables, n_tables, table_use_fields);
     ds_wire_enum8(wire, &task->mode, DS_TASK_REPLAY + 1);
     ds_wire_u64(wire, &task->save);

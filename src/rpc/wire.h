@@ -34,6 +34,7 @@ typedef struct ds_wire {
     size_t length;              /* of bytes */
     size_t at;                  /* bytes passed so far */
     const char *problem;        /* reading: the first thing wrong (static), or NULL */
+    const void *before;         /* a description's own: the item before, or NULL at first */
 } ds_wire;
 
 /* Begins to append to out (borrowed). */

@@ -32,13 +32,21 @@ static void send_bundle(ds_driver *d, ds_bundle *b)
     b->bytes = 0;
 }
 
-/* About what a task takes in a message. Inputs are of one kind, and pieces have no paths. */
-static size_t bytes_of(const ds_task *task)
+/* The inputs of a task that are not those of the one before it: these stand in a message once. */
+static uint32_t own_inputs(const ds_bundle *b, const ds_task *task)
 {
-    size_t bytes = task->n_inputs * INPUT_BYTES + task->n_saved * SAVED_BYTES;
+    const ds_task *before = b->n > 0 ? &b->tasks[b->n - 1] : NULL;
+    bool same = before != NULL && before->inputs == task->inputs;
+    return same && before->n_inputs == task->n_inputs ? 0 : task->n_inputs;
+}
+
+/* About what a task takes in a message. Inputs are of one kind, and pieces have no paths. */
+static size_t bytes_of(const ds_task *task, uint32_t n_inputs)
+{
+    size_t bytes = n_inputs * INPUT_BYTES + task->n_saved * SAVED_BYTES;
     for (uint32_t i = 0; i < task->n_saved; i++)
         bytes += strlen(task->saved[i].path);
-    if (task->n_inputs == 0 || task->inputs[0].kind == DS_INPUT_PIECES)
+    if (n_inputs == 0 || task->inputs[0].kind == DS_INPUT_PIECES)
         return bytes;
     for (uint32_t i = 0; i < task->n_inputs; i++)
         bytes += strlen(task->inputs[i].path) + sizeof(ds_log_place) +
@@ -77,22 +85,26 @@ static void make_room(ds_bundles *bundles, ds_bundle *b)
     b->tasks = more;
 }
 
-static bool has_room(const ds_bundle *b, const ds_task *task, size_t bytes)
+static bool has_room(const ds_bundle *b, const ds_task *task, uint32_t n_inputs, size_t bytes)
 {
     return b->n == 0 ||
-           (b->n < BUNDLE_TASKS && b->n_inputs + task->n_inputs <= BUNDLE_INPUTS &&
+           (b->n < BUNDLE_TASKS && b->n_inputs + n_inputs <= BUNDLE_INPUTS &&
             b->n_saved + task->n_saved <= BUNDLE_SAVED && b->bytes + bytes <= BUNDLE_BYTES);
 }
 
 void ds_bundles_add(ds_bundles *bundles, ds_executor_entry *to, const ds_task *task)
 {
     ds_bundle *b = bundle_of(bundles, to);
-    size_t bytes = bytes_of(task);
-    if (!has_room(b, task, bytes))
+    uint32_t n_inputs = own_inputs(b, task);
+    size_t bytes = bytes_of(task, n_inputs);
+    if (!has_room(b, task, n_inputs, bytes)) {
         send_bundle(bundles->driver, b);
+        n_inputs = task->n_inputs;
+        bytes = bytes_of(task, n_inputs);
+    }
     make_room(bundles, b);
     b->tasks[b->n++] = *task;
-    b->n_inputs += task->n_inputs;
+    b->n_inputs += n_inputs;
     b->n_saved += task->n_saved;
     b->bytes += bytes;
 }

@@ -573,8 +573,9 @@ static void spoil_status(ds_buffer *b) { put_u32(b, HEADER + 9, DS_ERR_LOST + 1)
 static void spoil_list_longer(ds_buffer *b) { put_u32(b, HEADER, 3); }
 static void spoil_list_over_limit(ds_buffer *b) { put_u32(b, HEADER, DS_MESSAGE_LIST_LIMIT + 1); }
 static void spoil_list_huge(ds_buffer *b) { put_u32(b, HEADER, UINT32_MAX); }
-static void spoil_input_kind(ds_buffer *b) { b->data[HEADER + 4 + 44] = DS_INPUT_KINDS; }
-static void spoil_inner_list(ds_buffer *b) { put_u32(b, HEADER + 4 + 40, 60000); }
+static void spoil_input_kind(ds_buffer *b) { b->data[HEADER + 4 + 45] = DS_INPUT_KINDS; }
+static void spoil_inner_list(ds_buffer *b) { put_u32(b, HEADER + 4 + 41, 60000); }
+static void spoil_same_inputs(ds_buffer *b) { b->data[HEADER + 4 + 40] = 1; }
 /* clang-format on */
 
 START_TEST(broken_fields_are_refused)
@@ -594,6 +595,35 @@ START_TEST(broken_fields_are_refused)
     check_refused(&tasks, spoil_list_longer, "ends too early");
     check_refused(&tasks, spoil_input_kind, "not one of the known");
     check_refused(&tasks, spoil_inner_list, "longer than what is left");
+    check_refused(&tasks, spoil_same_inputs, "inputs of one that has none");
+}
+END_TEST
+
+/* Inputs that tasks share are sent once, and shared where they arrive. */
+START_TEST(tasks_share_their_inputs)
+{
+    ds_task tasks[] = {some_tasks[0], some_tasks[0], some_tasks[1], some_tasks[0], some_tasks[0]};
+    tasks[4].n_inputs--;
+    ds_message message = {.type = DS_MSG_TASKS, .tasks = {tasks, 1}}, got;
+    ds_buffer one = {0}, two = {0};
+    ds_message_encode(&one, &message);
+    message.tasks.n_tasks = 2;
+    ds_message_encode(&two, &message);
+    ck_assert_uint_lt(two.length, one.length + one.length / 2);
+    message.tasks.n_tasks = 5;
+    check_round_trip(&message);
+    two.length = 0;
+    ds_message_encode(&two, &message);
+    ds_arena *arena = ds_arena_new(NULL);
+    ck_assert_int_eq(decode(arena, &two, &got), DS_OK);
+    const ds_task *read = got.tasks.tasks;
+    ck_assert_ptr_eq(read[0].inputs, read[1].inputs);
+    ck_assert_uint_eq(read[2].n_inputs, 0);
+    ck_assert_ptr_ne(read[3].inputs, read[0].inputs); /* another is between them */
+    ck_assert_ptr_ne(read[4].inputs, read[3].inputs);
+    ds_arena_free(arena);
+    ds_buffer_fini(&one);
+    ds_buffer_fini(&two);
 }
 END_TEST
 
@@ -752,8 +782,8 @@ START_TEST(reading_on_after_a_problem_gives_nothing)
 END_TEST
 
 UNIT_MAIN("message", every_field_comes_back, the_wire_format_is_fixed, every_cut_is_refused,
-          broken_headers_and_ends_are_refused, broken_fields_are_refused, fetches_are_bounded,
-          tokens_are_compared_whole, texts_reach_their_limits, texts_over_the_limit_are_refused,
-          lists_reach_their_limit, messages_over_the_limit_are_refused,
-          counts_without_items_take_no_memory, types_have_names,
-          reading_on_after_a_problem_gives_nothing)
+          broken_headers_and_ends_are_refused, broken_fields_are_refused, tasks_share_their_inputs,
+          fetches_are_bounded, tokens_are_compared_whole, texts_reach_their_limits,
+          texts_over_the_limit_are_refused, lists_reach_their_limit,
+          messages_over_the_limit_are_refused, counts_without_items_take_no_memory,
+          types_have_names, reading_on_after_a_problem_gives_nothing)
