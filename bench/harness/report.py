@@ -2,7 +2,7 @@
 import datetime
 import os
 
-from harness import machine
+from harness import machine, table
 
 PATH = os.path.join(machine.TOP, "bench", "RESULTS.md")
 
@@ -18,12 +18,27 @@ def head(options, seconds):
     return "".join("- %s: %s\n" % line for line in lines)
 
 
+WHY = "\n## Goals that are not met, and why\n"
+
+
+def reasons():
+    """What people wrote below that line stays."""
+    try:
+        with open(PATH, encoding="utf-8") as file:
+            return file.read().partition(WHY)[2]
+    except OSError:
+        return ""
+
+
 def write(texts, options, seconds):
     """`texts`: (name, table as Markdown) of each workload."""
+    why = reasons()
     with open(PATH, "w", encoding="utf-8") as file:
         file.write("# Results\n\nWritten by `bench/run --record`; [README.md](README.md) tells what "
                    "is measured and how, [peers/README.md](peers/README.md) how the peers are set.\n"
                    "\n" + head(options, seconds))
+        file.write("\n## All goals\n\n" + table.overview())
         for name, text in texts:
             title, body = text.split("\n\n", 1)
             file.write("\n## %s\n\n%s\n\n%s" % (name, title, body))
+        file.write(WHY + (why or "\n"))

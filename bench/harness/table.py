@@ -20,8 +20,18 @@ def number(value):
     return "%.3g" % value
 
 
-def verdict(reached, goal):
-    return "met" if reached >= goal else "NOT MET"
+judged = []  # (title, what, reached, goal, verdict) of all tables so far
+
+
+def verdict(title, what, reached, goal, more_is_better=True):
+    met = reached >= goal if more_is_better else reached <= goal
+    judged.append((title, what, number(reached), "%g" % goal, "met" if met else "NOT MET"))
+    return judged[-1][-1]
+
+
+def overview():
+    """All goals, as Markdown."""
+    return markdown(["", "", "reached", "goal", ""], judged)
 
 
 def throughput(workload, lines, absent, whole, options):
@@ -37,7 +47,8 @@ def throughput(workload, lines, absent, whole, options):
                      "%.1f" % line.peak, "" if line is ours else number(ratio),
                      "" if line is ours else number(line.cpu_per_million / ours.cpu_per_million),
                      "" if goal is None else "%g" % goal,
-                     "" if goal is None else verdict(ratio, goal)])
+                     "" if goal is None else verdict(workload.TITLE, "against " + line.name, ratio,
+                                                     goal)])
     for name, why in absent.items():
         rows.append([name + " (absent: %s)" % why] + [""] * 7)
     skipped = options.rounds - ours.rounds
@@ -49,7 +60,7 @@ def throughput(workload, lines, absent, whole, options):
                             "CPU x", "goal", ""], rows)
 
 
-def figures(title, rows, judged):
+def figures(title, rows, options):
     """`rows`: (what, value, unit, goal, whether more is better), or (what, None, why) for what is
     missing."""
     cells = []
@@ -59,7 +70,7 @@ def figures(title, rows, judged):
             continue
         what, value, unit, goal, more = row
         judgement = ""
-        if goal is not None and judged:
-            judgement = verdict(value, goal) if more else verdict(-value, -goal)
+        if goal is not None and not options.smoke:
+            judgement = verdict(title, what, value, goal, more)
         cells.append([what, number(value), unit, "" if goal is None else "%g" % goal, judgement])
     return title + "\n\n" + markdown(["", "", "unit", "goal", ""], cells)

@@ -81,4 +81,4 @@ def written(keys, counts):
 def run(options):
     keys, counts = (10_000, [1000]) if options.smoke else (1_000_000, CHANGED)
     rows = [*added(options, keys), *written(keys, counts)]
-    return table.figures(TITLE, rows, not options.smoke)
+    return table.figures(TITLE, rows, options)

@@ -113,4 +113,4 @@ def run(options):
     if live.threads_mode():
         rows += dstream(options, "dstream with threads", {"mode": "threads"})
     rows += options.rows_of("spark", lambda peer: spark(peer.PROJECT.server()))
-    return table.figures(TITLE, rows, not options.smoke)
+    return table.figures(TITLE, rows, options)

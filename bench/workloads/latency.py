@@ -54,10 +54,9 @@ def dstream(name, rate, seconds, mode):
             len(found), marks, rows_in, sent))
     start = found[0][1] + WARM_UP * 1e6
     late = [(now - due) / 1000 for now, due in found if due > start]
-    yield "%s, %s records/s, median" % (name, "{:,}".format(rate)), live.quantile(late, 0.5), \
-        "ms", None, False
-    yield "the same, p99", live.quantile(late, 0.99), "ms", 15, False
-    yield "the same, p99.9", live.quantile(late, 0.999), "ms", None, False
+    what = "%s, %s records/s" % (name, "{:,}".format(rate))
+    for title, part, goal in ("median", 0.5, None), ("p99", 0.99, 15), ("p99.9", 0.999, None):
+        yield "%s, %s" % (what, title), live.quantile(late, part), "ms", goal, False
 
 
 def spark(rates, seconds, server):
@@ -86,4 +85,4 @@ def run(options):
         if live.threads_mode():
             rows += dstream("dstream with threads", rate, seconds, {"mode": "threads"})
     rows += options.rows_of("spark", lambda peer: spark(rates, seconds, peer.PROJECT.server()))
-    return table.figures(TITLE, rows, not options.smoke)
+    return table.figures(TITLE, rows, options)

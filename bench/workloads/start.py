@@ -91,4 +91,4 @@ def run(options):
     else:
         rows.append(("dstream with threads", None, "not in this version"))
     rows += options.rows_of("spark", lambda peer: spark(peer))
-    return table.figures(TITLE, rows, not options.smoke)
+    return table.figures(TITLE, rows, options)
