@@ -283,11 +283,11 @@ static uint32_t add_key(ds_keys *keys, const ds_heap *heap, const ds_column *con
     return id;
 }
 
-/* The slot of a row's key, or the free one where it would be. */
+/* The slot of a row's key, or the free one where it would be; searched from slot `at` on. */
 static slot *find_slot(const ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
-                       uint32_t row, uint64_t hash)
+                       uint32_t row, uint64_t hash, uint32_t at)
 {
-    uint32_t tag = tag_of(hash), at = home_of(keys, tag);
+    uint32_t tag = tag_of(hash);
     for (; keys->slots[at].id != NONE; at = (at + 1) & keys->mask)
         if (keys->slots[at].tag == tag && row_equal(keys, heap, columns, row, keys->slots[at].id))
             break;
@@ -295,9 +295,9 @@ static slot *find_slot(const ds_keys *keys, const ds_heap *heap, const ds_column
 }
 
 static uint32_t find_or_add(ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
-                            uint32_t row, uint64_t hash)
+                            uint32_t row, uint64_t hash, uint32_t at)
 {
-    slot *found = find_slot(keys, heap, columns, row, hash);
+    slot *found = find_slot(keys, heap, columns, row, hash, at);
     if (found->id != NONE)
         return found->id;
     uint32_t id = add_key(keys, heap, columns, row, hash);
@@ -309,9 +309,9 @@ static uint32_t find_or_add(ds_keys *keys, const ds_heap *heap, const ds_column 
 
 /* ---- Looking up a block ---- */
 
-/* Step 1: the first key with each row's tag, or NONE. */
+/* Step 1: the first key with each row's tag, or NONE; and the slot at which the search ended. */
 static void find_candidates(const ds_keys *keys, const uint64_t *hashes, uint32_t n,
-                            uint32_t *candidates)
+                            uint32_t *candidates, uint32_t *places)
 {
     const slot *slots = keys->slots;
     uint32_t mask = keys->mask, shift = keys->shift;
@@ -324,6 +324,7 @@ static void find_candidates(const ds_keys *keys, const uint64_t *hashes, uint32_
         while (slots[at].tag != tag && slots[at].id != NONE)
             at = (at + 1) & mask;
         candidates[i] = slots[at].id;
+        places[i] = at;
         if (candidates[i] != NONE)
             __builtin_prefetch(first + candidates[i] * step);
     }
@@ -373,6 +374,22 @@ static void compare(const ds_keys *keys, const ds_heap *heap, const ds_column *c
     }
 }
 
+/* Step 3. What was added since step 1 lies in slots that were free, so the search goes on where it
+ * ended then; unless the table has grown. */
+static void add_others(ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
+                       const uint64_t *hashes, uint32_t from, uint32_t n, const bool *same,
+                       const uint32_t *places, uint32_t *ids)
+{
+    uint32_t mask = keys->mask;
+    for (uint32_t i = 0; i < n; i++) {
+        if (same[i])
+            continue;
+        uint64_t hash = hashes[from + i];
+        uint32_t at = keys->mask == mask ? places[i] : home_of(keys, tag_of(hash));
+        ids[from + i] = find_or_add(keys, heap, columns, from + i, hash, at);
+    }
+}
+
 void ds_keys_put(ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
                  const uint64_t *hashes, uint32_t n_rows, uint32_t *ids)
 {
@@ -381,14 +398,13 @@ void ds_keys_put(ds_keys *keys, const ds_heap *heap, const ds_column *const *col
         return;
     }
     bool same[BLOCK];
+    uint32_t places[BLOCK];
     for (uint32_t from = 0, n; from < n_rows; from += n) {
         uint32_t most = ds_budget_step(keys->budget, BLOCK);
         n = n_rows - from < most ? n_rows - from : most;
-        find_candidates(keys, hashes + from, n, ids + from);
+        find_candidates(keys, hashes + from, n, ids + from, places);
         compare(keys, heap, columns, from, n, ids + from, same);
-        for (uint32_t i = 0; i < n; i++)
-            if (!same[i])
-                ids[from + i] = find_or_add(keys, heap, columns, from + i, hashes[from + i]);
+        add_others(keys, heap, columns, hashes, from, n, same, places, ids);
     }
 }
 
@@ -397,13 +413,15 @@ void ds_keys_find(const ds_keys *keys, const ds_heap *heap, const ds_column *con
 {
     DS_ASSERT(keys->n_columns > 0 && NONE == DS_NO_KEY);
     bool same[BLOCK];
+    uint32_t places[BLOCK];
     for (uint32_t from = 0; from < n_rows; from += BLOCK) {
         uint32_t n = n_rows - from < BLOCK ? n_rows - from : BLOCK;
-        find_candidates(keys, hashes + from, n, ids + from);
+        find_candidates(keys, hashes + from, n, ids + from, places);
         compare(keys, heap, columns, from, n, ids + from, same);
         for (uint32_t i = 0; i < n; i++)
             if (!same[i] && ids[from + i] != NONE)
-                ids[from + i] = find_slot(keys, heap, columns, from + i, hashes[from + i])->id;
+                ids[from + i] =
+                    find_slot(keys, heap, columns, from + i, hashes[from + i], places[i])->id;
     }
 }
 
