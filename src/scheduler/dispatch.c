@@ -18,9 +18,14 @@
 #include <string.h>
 
 /* Tasks that an executor is given ahead, for each thread: of sources, which may be of any size, and
- * of key partitions, four for a thread (executors.key_partitions): all of them in one message. */
+ * of key partitions, four for a thread (executors.key_partitions): all of them in one message. Of
+ * these as many more as take no more than a moment, going by those before: else a stage of many
+ * small tasks takes as many round trips. */
 #define SOURCE_TASKS 2u
 #define KEY_TASKS 4u
+#define MOST_TASKS 64u
+#define AHEAD_US 1000u
+#define TASK_TIME_PART 8u /* of a stage's mean, that a task makes */
 
 #define MOST_COPIES 16u /* of a stage, in one go */
 #define WHERE_TEXT 512  /* of what names a place in the log */
@@ -153,7 +158,22 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static uint32_t ahead_of(const ds_driver *d, uint32_t stage_id)
 {
-    return d->plan->stages[stage_id].root->kind == DS_NODE_SOURCE ? SOURCE_TASKS : KEY_TASKS;
+    if (d->plan->stages[stage_id].root->kind == DS_NODE_SOURCE)
+        return SOURCE_TASKS;
+    uint64_t task_us = d->task_us[stage_id]; /* 0: not known */
+    uint64_t fit = task_us == 0 ? 0 : AHEAD_US / task_us;
+    return fit < KEY_TASKS ? KEY_TASKS : fit > MOST_TASKS ? MOST_TASKS : (uint32_t)fit;
+}
+
+/* How long tasks of a stage take; one that takes much longer than those before is believed. */
+static void note_time(ds_driver *d, const ds_task_result *result)
+{
+    DS_ASSERT(result->stage < d->plan->n_stages);
+    uint64_t *mean_us = &d->task_us[result->stage];
+    if (*mean_us == 0 || result->busy_us > *mean_us * TASK_TIME_PART)
+        *mean_us = result->busy_us;
+    else
+        *mean_us = (*mean_us * (TASK_TIME_PART - 1) + result->busy_us) / TASK_TIME_PART + 1;
 }
 
 /* False if nobody has room for it. */
@@ -496,6 +516,7 @@ static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *resu
         const ds_node *root = d->plan->stages[result->stage].root;
         count_result(d, batch, result);
         ds_driver_figure_result(d, result);
+        note_time(d, result);
         if (root->kind == DS_NODE_SOURCE)
             show_samples(d, &d->intakes[root->source - d->plan->app->sources], result);
         show_errors(d, result);

@@ -36,6 +36,7 @@ static ds_append_end *unknown_ends(uint32_t n)
 static void make_keyed(ds_driver *d)
 {
     d->owners = ds_calloc(d->plan->key_partitions, sizeof *d->owners);
+    d->task_us = ds_calloc(d->plan->n_stages, sizeof *d->task_us);
     d->keyed = ds_calloc(d->plan->n_stages, sizeof *d->keyed);
     ds_chains_init(&d->chains, d->plan);
     d->stage_input_ms = no_batches(d->plan->n_stages);
@@ -112,6 +113,7 @@ void ds_driver_free(ds_driver *d)
     free(d->acts_ms);
     free(d->stage_input_ms);
     free(d->owners);
+    free(d->task_us);
     free(d->append_ends);
     free(d->intakes);
     free(d->counts);

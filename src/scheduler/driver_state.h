@@ -157,6 +157,7 @@ struct ds_driver {
     ds_chains chains;     /* what is saved of the keyed stages */
     ds_save save;
 
+    uint64_t *task_us;          /* by stage: how long its tasks take lately; 0: not known */
     uint64_t *owners;           /* by key partition: executor, or 0 */
     ds_keyed **keyed;           /* by stage, partition; NULL: the stage keeps nothing */
     uint32_t n_behind;          /* of them */

@@ -85,6 +85,7 @@ typedef struct driver_kit {
     bool ended;
     ds_status status;
     char message[DS_ERROR_TEXT];
+    uint64_t busy_us; /* what tasks are said to have taken */
 } driver_kit;
 
 /* ---- ports ---- */
@@ -480,6 +481,7 @@ static inline void kit_result(driver_kit *k, const kit_sent *to, ds_status statu
                         .status = (uint32_t)status,
                         .message = "so",
                         .rows_in = status == DS_OK ? 1 : 0,
+                        .busy_us = k->busy_us,
                         .outputs = outputs,
                         .n_outputs = n_outputs};
     ds_message m = {.type = DS_MSG_TASK_RESULTS};

@@ -559,6 +559,46 @@ START_TEST(a_stage_with_too_many_inputs)
 }
 END_TEST
 
+/* How many tasks of stage 1 of a batch were handed out, once its map task is done. */
+static uint32_t handed_out(driver_kit *k, int64_t batch_ms)
+{
+    uint32_t n = 0;
+    kit_done_for(k, kit_task(k, batch_ms, 0, 0), 1);
+    while (kit_task(k, batch_ms, 1, n) != NULL)
+        n++;
+    return n;
+}
+
+static void finish_all(driver_kit *k, int64_t batch_ms, uint32_t n_tasks, uint64_t busy_us)
+{
+    k->busy_us = busy_us;
+    for (uint32_t p = 0; p < n_tasks; p++)
+        kit_done(k, kit_task(k, batch_ms, 1, p));
+}
+
+/* An executor has a few tasks ahead; of those that take but a moment as many as take a millisecond.
+ */
+START_TEST(small_tasks_leave_together)
+{
+    driver_kit k;
+    kit_open(&k,
+             KIT_APP("'count': 1, 'key_partitions': 20",
+                     KIT_QUEUE("[ { 'n': 1 } ], [ { 'n': 2 } ], [ { 'n': 3 } ], [ { 'n': 4 } ]"),
+                     "'g': { 'from': 'q', 'group_by': ['n'] }", KIT_CONSOLE("g")));
+    k.config.virtual_time = true;
+    kit_start(&k);
+    kit_join(&k, 1);
+    ck_assert_uint_eq(handed_out(&k, 1000), 4); /* not known yet */
+    finish_all(&k, 1000, 20, 100);
+    ck_assert_uint_eq(handed_out(&k, 2000), 9);
+    finish_all(&k, 2000, 20, 1);
+    ck_assert_uint_eq(handed_out(&k, 3000), 20);
+    finish_all(&k, 3000, 20, 5000);
+    ck_assert_uint_eq(handed_out(&k, 4000), 4);
+    kit_close(&k);
+}
+END_TEST
+
 /* ---- given up with tasks that run ---- */
 
 /* What a batch used goes back only when none of its tasks can read it any more, wherever they run:
@@ -881,7 +921,8 @@ UNIT_MAIN("driver_life", it_waits_for_all_executors, after_a_while_one_is_enough
           stores_of_lost_executors_are_held, memory_is_waited_for, input_is_not_raced_through,
           a_failed_task_goes_elsewhere, a_full_disk_is_waited_for, bad_data_ends_the_app,
           outputs_that_do_not_fit, outputs_for_no_input, a_stage_with_too_many_inputs,
-          a_batch_given_up_waits_for_its_tasks, a_batch_given_up_does_not_wait_for_the_lost,
-          partitions_have_owners, a_replacement_has_its_part, a_partition_that_is_not_there,
+          small_tasks_leave_together, a_batch_given_up_waits_for_its_tasks,
+          a_batch_given_up_does_not_wait_for_the_lost, partitions_have_owners,
+          a_replacement_has_its_part, a_partition_that_is_not_there,
           a_commit_that_fails_is_tried_again, batches_of_the_driver_before,
           lists_keep_their_batches)
