@@ -83,9 +83,9 @@ class App:
             sys.exit("the app failed (%d):\n%s" % (self.process.returncode, "".join(self.log)))
 
 
-def run_to_end(work, app, options=()):
+def run_to_end(work, app, on_row=None):
     """The progress of all batches of an app with --available-now."""
-    running = App(work, app, ["--available-now", "--executors", "1", *options], cores=machine.one_core())
+    running = App(work, app, ["--available-now", "--executors", "1"], on_row, cores=machine.one_core())
     running.finish()
     return running.lines
 

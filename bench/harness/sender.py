@@ -49,8 +49,11 @@ def paced(connection, rate, seconds, path):
         if wait > 0:
             time.sleep(wait)
         marked = start + tick * TICK + choose.randrange(per_tick) / rate
-        connection.sendall(b"p %016d %s\n" % (round(marked * 1e6), b"." * 12)
-                           + ticks[tick % len(ticks)])
+        try:
+            connection.sendall(b"p %016d %s\n" % (round(marked * 1e6), b"." * 12)
+                               + ticks[tick % len(ticks)])
+        except OSError:  # the receiver had enough
+            break
         sent += per_tick
     return sent
 

@@ -67,7 +67,7 @@ def dstream(options, name, mode, goal_ms):
 def spark(server):
     for stages in 1, 2:
         for tasks in 1, 64:
-            answer = server.ask({"api": "empty", "tasks": tasks, "stages": stages, "count": 100})
+            answer = server.ask({"api": "empty", "tasks": tasks, "stages": stages, "count": 300})
             yield "spark, stages %d, tasks %d: a batch, median" % (stages, tasks), \
                 answer["seconds"] * 1000, "ms", None, False
     server.pause()
