@@ -74,7 +74,7 @@ def written(keys, counts):
         yield "a save, {:,} keys of {:,} changed".format(changed, keys), size / 1000, "kB", None, \
             False
         if before is not None:
-            yield "as many times as before", size / before, "times", 11, False
+            yield "that save by the one before", size / before, "times", 11, False
         before = size
 
 
