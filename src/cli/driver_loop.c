@@ -547,7 +547,8 @@ static void close_all(ds_loop *loop)
 static void prepare_process(const ds_app *app)
 {
     ds_limits_raise();
-    ds_memory_setup((uint64_t)app->limits_memory, app->executors_count * app->executors_cores);
+    ds_memory_setup((uint64_t)ds_memory_of_executor(app),
+                    app->executors_count * app->executors_cores);
 }
 
 ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_error *error)
