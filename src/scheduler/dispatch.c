@@ -318,6 +318,7 @@ int64_t ds_driver_dispatch_deadline(const ds_driver *d)
         return deadline; /* batches of a checkpoint wait for executors */
     if (d->journal_retry_us != 0)
         deadline = d->journal_retry_us;
+    deadline = earlier(deadline, ds_driver_marks_deadline(d));
     for (const ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
         if (batch->state == DS_BATCH_READY && batch == d->batches)
             deadline = earlier(deadline, batch->commit_not_before_us);

@@ -115,6 +115,8 @@ void ds_driver_free(ds_driver *d)
     free(d->owners);
     free(d->task_us);
     free(d->append_ends);
+    ds_marks_fini(&d->marks);
+    ds_marks_fini(&d->covered_marks);
     free(d->intakes);
     free(d->counts);
     free(d->rates);
@@ -172,6 +174,7 @@ static void end_well(ds_driver *d)
         ds_driver_name_open_windows(d);
     ds_driver_give_up_saved(d);
     ds_driver_release_all(d);
+    ds_driver_end_marks(d);
     ds_driver_end(d, d->end_status, d->end_message);
 }
 

@@ -55,6 +55,8 @@ uint64_t ds_driver_journal(ds_driver *d, ds_buffer *line, bool sync)
     uint64_t ticket = ++d->next_ticket;
     if (d->journal_retry_us != 0)
         return ticket; /* the whole record that is being tried will hold it */
+    if (sync)
+        ds_driver_cover_marks(d, ticket);
     if (line == NULL || d->deltas >= DS_JOURNAL_DELTAS)
         write_whole(d, sync, ticket);
     else
@@ -69,6 +71,7 @@ static void write_retry(ds_driver *d)
     DS_ASSERT(d->journal_retry_us != 0);
     d->journal_retry_us = INT64_MAX; /* until it is answered */
     d->journal_retry_ticket = ++d->next_ticket;
+    ds_driver_cover_marks(d, d->journal_retry_ticket);
     write_whole(d, true, d->journal_retry_ticket);
 }
 
@@ -94,6 +97,7 @@ void ds_driver_on_journaled(ds_driver *d, uint64_t ticket, ds_status status, con
     }
     d->journaled_ticket = ticket;
     ds_driver_save_durable(d, ticket);
+    ds_driver_marks_journaled(d, ticket);
     for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
         if (batch->ticket == 0 || batch->ticket > ticket)
             continue;
@@ -257,7 +261,7 @@ void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
     ds_driver_note_rates(d, batch);
     ds_driver_appends_done(d, batch);
     bool retained = ds_driver_retains(d, batch);
-    ds_dropped_marks marks = ds_driver_marks_of(batch);
+    ds_driver_note_marks(d, batch);
     remove_first(d);
     if (d->config.checkpoint) {
         ds_buffer line = {0};
@@ -266,7 +270,6 @@ void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
         ds_buffer_fini(&line);
         ds_driver_trim_logs(d);
     }
-    ds_driver_drop_marks(d, &marks);
 }
 
 /* Some batches cannot be given up. What is kept would lack one that was committed before, and its
@@ -365,6 +368,7 @@ static bool is_over(const ds_driver *d, const ds_batch *batch)
 void ds_driver_batches(ds_driver *d)
 {
     retry_journal(d);
+    ds_driver_tend_marks(d);
     for (bool again = true; again;) {
         again = false;
         start_next(d);

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "scheduler/driver_state.h"
-#include "scheduler/placed.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -191,37 +190,4 @@ void ds_driver_join_commits(ds_driver *d, ds_batch *batch)
         d->ports.drop_files(d->ports.arg, files.paths, files.n);
     free(files.paths);
     batch->stays = NULL;
-}
-
-/* ---- marks ---- */
-
-static void add_mark(ds_dropped_marks *marks, const char *staged)
-{
-    ds_buffer path = {0};
-    ds_placed_path(&path, staged);
-    marks->paths[marks->n++] = ds_strdup(ds_buffer_text(&path));
-    ds_buffer_fini(&path);
-}
-
-ds_dropped_marks ds_driver_marks_of(const ds_batch *batch)
-{
-    const ds_commit *commit = &batch->commit;
-    ds_dropped_marks marks = {
-        ds_calloc((size_t)commit->n_files + commit->n_appends + 1, sizeof *marks.paths), 0};
-    for (uint32_t i = 0; i < commit->n_files; i++)
-        if (i == 0 || strcmp(commit->files[i].folder, commit->files[i - 1].folder) != 0)
-            add_mark(&marks, commit->files[i].staged);
-    for (uint32_t i = 0; i < commit->n_appends; i++)
-        add_mark(&marks, commit->appends[i].parts[0].staged);
-    return marks;
-}
-
-void ds_driver_drop_marks(ds_driver *d, ds_dropped_marks *marks)
-{
-    if (marks->n > 0)
-        d->ports.drop_files(d->ports.arg, (const char *const *)marks->paths, marks->n);
-    for (size_t i = 0; i < marks->n; i++)
-        free(marks->paths[i]);
-    free(marks->paths);
-    *marks = (ds_dropped_marks){0};
 }

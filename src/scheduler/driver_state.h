@@ -94,6 +94,12 @@ typedef struct ds_save {
     int64_t wait_us;
 } ds_save;
 
+/* The paths of marks (placed.h). */
+typedef struct ds_marks {
+    char **paths;
+    size_t n;
+} ds_marks;
+
 struct ds_driver {
     ds_driver_config config;
     ds_driver_ports ports;
@@ -175,6 +181,9 @@ struct ds_driver {
     int64_t journal_retry_us;  /* 0: it can be written; else when the whole is tried again */
     int64_t journal_wait_us;
     uint64_t journal_retry_ticket;
+    ds_marks marks, covered_marks; /* the latter go with covered_ticket; driver_marks.c */
+    uint64_t covered_ticket;
+    int64_t marks_since_us;
 
     ds_status end_status;
     char end_message[DS_ERROR_TEXT];
@@ -313,17 +322,22 @@ void ds_driver_remake(ds_driver *driver, ds_batch *batch, const ds_append_end *e
                       const bool *lost);
 /* Puts what stays of an earlier commit in the place of what was made again. */
 void ds_driver_join_commits(ds_driver *driver, ds_batch *batch);
-/* The paths of marks (placed.h) of a batch. */
-typedef struct ds_dropped_marks {
-    char **paths;
-    size_t n;
-} ds_dropped_marks;
-ds_dropped_marks ds_driver_marks_of(const ds_batch *batch);
-/* Has them removed, and frees the list. */
-void ds_driver_drop_marks(ds_driver *driver, ds_dropped_marks *marks);
 /* A commit failed (some of it may have been written), or is done. */
 void ds_driver_appends_failed(ds_batch *batch);
 void ds_driver_appends_done(ds_driver *driver, const ds_batch *batch);
+
+/* driver_marks.c */
+/* The marks of a batch whose `committed` record is the next to be written. */
+void ds_driver_note_marks(ds_driver *driver, const ds_batch *batch);
+/* A record that is synced has this ticket: it will prove those before it. */
+void ds_driver_cover_marks(ds_driver *driver, uint64_t ticket);
+void ds_driver_marks_journaled(ds_driver *driver, uint64_t ticket);
+/* Syncs a record for marks that have waited for long; when that is. */
+void ds_driver_tend_marks(ds_driver *driver);
+int64_t ds_driver_marks_deadline(const ds_driver *driver);
+/* A graceful end leaves none. */
+void ds_driver_end_marks(ds_driver *driver);
+void ds_marks_fini(ds_marks *marks);
 
 /* tasks side: dispatch.c */
 void ds_driver_dispatch(ds_driver *driver);

@@ -20,11 +20,16 @@ static void open_kit(driver_kit *k)
     k->config.checkpoint = true;
 }
 
+static void answer_journal_with(driver_kit *k, ds_status status)
+{
+    for (uint32_t i = 0, n = k->n_journal; i < n; i++)
+        if (!k->journal[i].answered)
+            kit_journaled(k, i, status);
+}
+
 static void answer_journal(driver_kit *k)
 {
-    for (uint32_t i = 0; i < k->n_journal; i++)
-        if (!k->journal[i].answered)
-            kit_journaled(k, i, DS_OK);
+    answer_journal_with(k, DS_OK);
 }
 
 /* The newest task is done, with a staged file RUN/SINK for each sink. */
@@ -155,22 +160,49 @@ START_TEST(a_crash_in_between)
 }
 END_TEST
 
+/* The files of appends are measured once; then it is done. */
+static void commit(driver_kit *k)
+{
+    const ds_append_end ends[] = {{70, 1}, {50, 2}};
+    int64_t batch_ms = k->commits[k->n_committed++]->batch_ms;
+    kit_step(k, (ds_driver_event){.kind = DS_DRIVER_COMMITTED, .batch_ms = batch_ms, .ends = ends});
+    answer_journal(k);
+    kit_committed(k, DS_OK);
+}
+
 START_TEST(marks_go_once_it_is_committed)
 {
     driver_kit k;
     begin(&k);
     ck_assert_uint_eq(k.n_dropped_files, 0);
-    const ds_append_end ends[] = {{70, 1}, {50, 2}};
-    int64_t batch_ms = k.commits[k.n_committed++]->batch_ms;
-    kit_step(&k,
-             (ds_driver_event){.kind = DS_DRIVER_COMMITTED, .batch_ms = batch_ms, .ends = ends});
+    commit(&k);
+    answer_journal(&k); /* `committed` was written, but is not synced yet */
+    ck_assert_uint_eq(k.n_dropped_files, 0);
+    kit_wait_ms(&k, 1000);
+    ck_assert_uint_eq(k.n_dropped_files, 0); /* a synced record was sent */
     answer_journal(&k);
-    kit_committed(&k, DS_OK);
     ck_assert(was_dropped(&k, "1/a.placed") && was_dropped(&k, "1/b.placed"));
     ck_assert(was_dropped(&k, "1/c.placed") && was_dropped(&k, "1/d.placed"));
     kit_close(&k);
 }
 END_TEST
 
+START_TEST(marks_stay_while_nothing_can_be_noted)
+{
+    driver_kit k;
+    begin(&k);
+    commit(&k);
+    answer_journal_with(&k, DS_ERR_IO);
+    kit_wait_ms(&k, 1500);
+    ck_assert_uint_eq(k.n_dropped_files, 0);
+    answer_journal_with(&k, DS_ERR_IO); /* the whole record, tried again */
+    ck_assert_uint_eq(k.n_dropped_files, 0);
+    kit_wait_ms(&k, 10000);
+    answer_journal(&k);
+    ck_assert(was_dropped(&k, "1/a.placed"));
+    kit_close(&k);
+}
+END_TEST
+
 UNIT_MAIN("driver_remake", what_is_lost_is_made_again, lost_again_and_again, a_crash_in_between,
-          marks_go_once_it_is_committed)
+          marks_go_once_it_is_committed, marks_stay_while_nothing_can_be_noted)
