@@ -105,8 +105,8 @@ typedef struct ds_executor_event {
 ds_executor *ds_executor_new(const ds_executor_config *config, const ds_executor_ports *ports);
 void ds_executor_free(ds_executor *executor);
 
-/* It has ended, and is to be freed when its tasks are done: none of them waits for what will not
- * come any more. */
+/* It ends, if it has not, and is to be freed when its tasks are done: none of them waits for what
+ * will not come any more. */
 void ds_executor_hurry(ds_executor *executor);
 
 /* The one function that advances it. One thread. */

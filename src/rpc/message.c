@@ -189,6 +189,8 @@ static void task_inputs(ds_wire *wire, ds_task *task)
     bool same = has && task->inputs == before->inputs && task->n_inputs == before->n_inputs;
     ds_wire_bool(wire, &same);
     wire->before = task;
+    if (ds_wire_measures(wire))
+        return; /* the fewest bytes has one that shares them */
     if (!same) {
         LIST(wire, task, inputs, n_inputs, input_fields);
     } else if (!has) {

@@ -42,6 +42,12 @@ ds_wire ds_wire_write(ds_buffer *out);
 /* Begins to read bytes (borrowed); copies of texts and lists live in arena. */
 ds_wire ds_wire_read(ds_arena *arena, const void *bytes, size_t length);
 
+/* Neither writes nor reads: it is seen how few bytes an item may take. */
+static inline bool ds_wire_measures(const ds_wire *wire)
+{
+    return wire->out == NULL && wire->arena == NULL;
+}
+
 /* Notes a problem (a static text) unless there is one already. Reading only. */
 void ds_wire_fail(ds_wire *wire, const char *problem);
 

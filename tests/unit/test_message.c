@@ -627,6 +627,20 @@ START_TEST(tasks_share_their_inputs)
 }
 END_TEST
 
+/* Many tasks that share few inputs take fewer bytes each than one without inputs alone. */
+START_TEST(many_tasks_share_few_inputs)
+{
+    ds_input input = {.kind = DS_INPUT_PIECES, .path = ""};
+    ds_task tasks[256] = {{0}};
+    for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++)
+        tasks[i] = (ds_task){.partition = (uint32_t)i, .inputs = &input, .n_inputs = 1};
+    for (uint32_t n = 1; n <= sizeof tasks / sizeof tasks[0]; n++) {
+        ds_message message = {.type = DS_MSG_TASKS, .tasks = {tasks, n}};
+        check_round_trip(&message);
+    }
+}
+END_TEST
+
 /* clang-format off */
 static void spoil_fetch_length(ds_buffer *b) { put_u32(b, HEADER + 24, DS_FETCH_LIMIT + 1); }
 static void spoil_fetch_huge(ds_buffer *b) { b->data[HEADER + 31] = (char)0x80; }
@@ -783,7 +797,7 @@ END_TEST
 
 UNIT_MAIN("message", every_field_comes_back, the_wire_format_is_fixed, every_cut_is_refused,
           broken_headers_and_ends_are_refused, broken_fields_are_refused, tasks_share_their_inputs,
-          fetches_are_bounded, tokens_are_compared_whole, texts_reach_their_limits,
-          texts_over_the_limit_are_refused, lists_reach_their_limit,
+          many_tasks_share_few_inputs, fetches_are_bounded, tokens_are_compared_whole,
+          texts_reach_their_limits, texts_over_the_limit_are_refused, lists_reach_their_limit,
           messages_over_the_limit_are_refused, counts_without_items_take_no_memory,
           types_have_names, reading_on_after_a_problem_gives_nothing)
