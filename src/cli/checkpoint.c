@@ -8,6 +8,7 @@
 #include "scheduler/journal.h"
 #include "scheduler/kept_check.h"
 #include "scheduler/metadata.h"
+#include "scheduler/placed_check.h"
 #include "scheduler/recovered_sources.h"
 
 #include <getopt.h>
@@ -141,7 +142,8 @@ static ds_status check_recovered(const ds_recovered *recovered, const ds_plan *p
     if (recovered->warning != NULL)
         fprintf(stderr, "%s\n", recovered->warning);
     DS_TRY(ds_recovered_check(recovered, plan, dir, error));
-    return ds_recovered_check_kept(recovered, plan, dir, error);
+    DS_TRY(ds_recovered_check_kept(recovered, plan, dir, error));
+    return ds_recovered_check_placed(recovered, plan, dir, error);
 }
 
 static void warn(void *arg, const char *text)

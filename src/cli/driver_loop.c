@@ -35,6 +35,7 @@
 #include "scheduler/kept_check.h"
 #include "scheduler/kept_folder.h"
 #include "scheduler/metadata.h"
+#include "scheduler/placed_check.h"
 #include "scheduler/sink_locks.h"
 
 #include <errno.h>
@@ -443,6 +444,7 @@ static ds_status open_checkpoint(ds_loop *loop, ds_recovered **recovered, ds_err
         ds_log_warn("%s", (*recovered)->warning);
     DS_TRY(ds_recovered_check(*recovered, loop->plan, app->checkpoint_dir, error));
     DS_TRY(ds_recovered_check_kept(*recovered, loop->plan, app->checkpoint_dir, error));
+    DS_TRY(ds_recovered_check_placed(*recovered, loop->plan, app->checkpoint_dir, error));
     loop->epoch = (*recovered)->epoch >> 32 << 32 | (loop->epoch & UINT32_MAX);
     if ((*recovered)->failed.n > 0)
         ds_log_warn("%zu batches were given up before, and are missing in the output: dstream "

@@ -298,9 +298,10 @@ static bool is_ours(const char *name, uint64_t epoch)
     ds_staged_name_begin(&once, 0, false);
     bool ours = strncmp(name, ds_buffer_text(&once), once.length) == 0;
     ds_buffer_fini(&once);
-    char *end;
-    uint64_t of = strtoull(name, &end, 16);
-    return ours || (*end == '-' && epoch != 0 && of >> 32 == epoch >> 32);
+    uint64_t of;
+    int64_t batch_ms;
+    return ours || (epoch != 0 && ds_staged_name_read(name, &of, &batch_ms) &&
+                    ds_epochs_share_checkpoint(of, epoch));
 }
 
 static bool is_old(const char *path, int64_t now_ms)

@@ -1,5 +1,6 @@
 /* Commits: staged files take their places, however often and from wherever it is begun again. */
 #include "scheduler/commit.h"
+#include "scheduler/placed_check.h"
 
 #include "unit/journal_kit.h"
 #include "unit/scratch_dir.h"
@@ -333,6 +334,39 @@ START_TEST(files_are_looked_at_before_the_start)
 }
 END_TEST
 
+/* Outputs are in their place only after their commit was noted. */
+START_TEST(marks_that_the_checkpoint_does_not_know)
+{
+    static const struct {
+        const char *name;
+        bool known;
+    } marks[] = {{"2a00000002-5000-a-0-0-0.placed", true},  /* prepared */
+                 {"2a00000002-4000-a-0-0-0.placed", true},  /* and done */
+                 {"2a00000002-6000-a-0-0-0.placed", false}, /* only allotted */
+                 {"2a00000002-6000-a-0-0-0", true},         /* staged, no mark */
+                 {"2a00000002-7000-a-0-0-0.placed", false}, /* never heard of */
+                 {"2ab00000002-7000-a-0-0-0.placed", true}, /* of another checkpoint */
+                 {"once-7000-a-0-0-0.placed", true},        {"7000.placed", true}};
+    kit k;
+    kit_open(&k);
+    stage_all(&k);
+    ds_recovered_batch batches[] = {{.time_ms = 5000, .prepared = true}, {.time_ms = 6000}};
+    ds_recovered r = {.batches = batches, .n_batches = 2, .epoch = EPOCH, .last_ms = 6000};
+    ck_assert_int_eq(ds_recovered_check_placed(&r, k.p.plan, "state", &k.error), DS_OK);
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        char path[100];
+        snprintf(path, sizeof path, "out/.dstream-x/%s", marks[i].name);
+        scratch_write(&k.d, path, "");
+        ds_status status = ds_recovered_check_placed(&r, k.p.plan, "state", &k.error);
+        ck_assert_msg(status == (marks[i].known ? DS_OK : DS_ERR_APP), "%s", marks[i].name);
+        if (!marks[i].known)
+            ck_assert_ptr_nonnull(strstr(k.error.message, "it lacks the commit of batch 1970-"));
+        unlink(scratch_path(&k.d, path));
+    }
+    kit_close(&k);
+}
+END_TEST
+
 /* The staging folder stays: it is the lock. */
 START_TEST(clean_up_of_appends)
 {
@@ -341,7 +375,7 @@ START_TEST(clean_up_of_appends)
     mkdir(scratch_path(&k.d, "out"), 0777);
     mkdir(scratch_path(&k.d, "out/.log.dstream"), 0777);
     scratch_write(&k.d, "out/.log.dstream/kept", "x");
-    scratch_write(&k.d, "out/.log.dstream/2a00000007-orphan", "x");
+    scratch_write(&k.d, "out/.log.dstream/2a00000007-1-orphan", "x");
     ds_commit_file part = {.staged = kept_path(&k, "out/.log.dstream/kept"), .length = 1};
     ds_commit_append append = {.parts = &part, .n_parts = 1};
     ds_recovered_batch batch = {.prepared = true};
@@ -356,7 +390,8 @@ START_TEST(clean_up_of_appends)
 }
 END_TEST
 
-UNIT_MAIN("commit", files_are_looked_at_before_the_start, clean_up_of_appends,
-          files_take_their_places, nothing_to_do, every_crash_point_is_rolled_forward,
-          a_staged_file_vanished, a_folder_that_was_taken, a_folder_cannot_be_made, clean_up,
-          the_newest_output, folders_are_looked_at_before_the_start)
+UNIT_MAIN("commit", files_are_looked_at_before_the_start, marks_that_the_checkpoint_does_not_know,
+          clean_up_of_appends, files_take_their_places, nothing_to_do,
+          every_crash_point_is_rolled_forward, a_staged_file_vanished, a_folder_that_was_taken,
+          a_folder_cannot_be_made, clean_up, the_newest_output,
+          folders_are_looked_at_before_the_start)
