@@ -207,11 +207,8 @@ ds_status ds_group_flush(ds_frame *frame, const ds_node *node, ds_error *error)
     ds_status status = frame->out.shuffle(frame->out.arg, node, &frame->heap, rows, n_partitions,
                                           n_columns, error);
     ds_arena_free(arena);
-    if (ds_frame_is_short(frame)) { /* an empty table keeps its memory */
-        ds_groups_free(state->groups);
-        state->groups = ds_groups_new(&node->group->spec, frame->budget);
-    }
-    ds_groups_clear(state->groups);
+    ds_group_state_free(state); /* mostly nothing follows: to empty it would be in vain */
+    frame->states[node->id] = NULL;
     return status;
 }
 
