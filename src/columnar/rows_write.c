@@ -24,34 +24,30 @@ static size_t scalar_text(char *to, const ds_column *column, uint32_t row)
     }
 }
 
-static void append_scalar(ds_buffer *out, const ds_column *column, uint32_t row)
+/* Values whose text has a limit are written into room that is made once for a row. */
+static bool is_short(const ds_column *column)
 {
-    out->length += scalar_text(ds_buffer_reserve(out, DS_TIMESTAMP_TEXT), column, row);
+    return column->type.kind != DS_STRING && column->type.kind != DS_LIST;
+}
+
+/* Room for the short values of a row, with quotes, what separates them, and the end of the row. */
+static size_t row_room(const ds_schema *schema)
+{
+    return (size_t)schema->n_fields * (DS_TIMESTAMP_TEXT + 3) + 3;
 }
 
 /* JSON. */
 
+/* A string or a list. */
 static void json_value(ds_buffer *out, const ds_heap *heap, const ds_column *column, uint32_t row)
 {
     if (ds_column_is_null(column, row)) {
         ds_buffer_append(out, "null", 4);
-        return;
-    }
-    switch ((ds_kind)column->type.kind) {
-    case DS_STRING: {
+    } else if (column->type.kind == DS_STRING) {
         const ds_view *view = &column->views[row];
         ds_json_string(out, ds_view_bytes(heap, view), view->length);
-        break;
-    }
-    case DS_BOOL:
-    case DS_INT:
-    case DS_FLOAT: append_scalar(out, column, row); break;
-    case DS_TIMESTAMP:
-        ds_buffer_append_char(out, '"');
-        append_scalar(out, column, row);
-        ds_buffer_append_char(out, '"');
-        break;
-    default: ds_json_value(out, heap, column, row); break;
+    } else {
+        ds_json_value(out, heap, column, row);
     }
 }
 
@@ -74,21 +70,48 @@ static void make_keys(json_keys *keys, const ds_schema *schema)
     }
 }
 
+/* A value of fixed width, at `at`, which has room for any. Returns what is behind it. */
+static char *put_json_scalar(char *at, const ds_column *column, uint32_t row)
+{
+    bool quoted = column->type.kind == DS_TIMESTAMP;
+    if (ds_column_is_null(column, row)) {
+        memcpy(at, "null", 4);
+        return at + 4;
+    }
+    if (quoted)
+        *at++ = '"';
+    at += scalar_text(at, column, row);
+    if (quoted)
+        *at++ = '"';
+    return at;
+}
+
 static void write_json(ds_buffer *out, const ds_schema *schema, const ds_heap *heap,
                        const ds_chunk *chunk)
 {
     json_keys keys;
     make_keys(&keys, schema);
+    size_t room = row_room(schema) + keys.text.length;
     for (uint32_t row = 0; row < chunk->n_rows; row++) {
+        char *at = ds_buffer_reserve(out, room);
         size_t from = 0;
         for (uint32_t i = 0; i < schema->n_fields; i++) {
-            ds_buffer_append(out, keys.text.data + from, keys.ends[i] - from);
-            json_value(out, heap, chunk->columns[i], row);
+            const ds_column *column = chunk->columns[i];
+            memcpy(at, keys.text.data + from, keys.ends[i] - from);
+            at += keys.ends[i] - from;
             from = keys.ends[i];
+            if (is_short(column)) {
+                at = put_json_scalar(at, column, row);
+                continue;
+            }
+            out->length = (size_t)(at - out->data);
+            json_value(out, heap, column, row);
+            at = ds_buffer_reserve(out, room);
         }
         if (schema->n_fields == 0)
-            ds_buffer_append_char(out, '{');
-        ds_buffer_append(out, "}\n", 2);
+            *at++ = '{';
+        memcpy(at, "}\n", 2);
+        out->length = (size_t)(at + 2 - out->data);
     }
     free(keys.ends);
     ds_buffer_fini(&keys.text);
@@ -125,6 +148,7 @@ static void csv_text(ds_buffer *out, const char *text, size_t length)
     ds_buffer_append_char(out, '"');
 }
 
+/* A string or a list. */
 static void csv_value(ds_buffer *out, const ds_heap *heap, const ds_column *column, uint32_t row,
                       ds_buffer *scratch)
 {
@@ -133,26 +157,34 @@ static void csv_value(ds_buffer *out, const ds_heap *heap, const ds_column *colu
     if (column->type.kind == DS_STRING) {
         const ds_view *view = &column->views[row];
         csv_text(out, ds_view_bytes(heap, view), view->length);
-    } else if (column->type.kind == DS_LIST) {
-        scratch->length = 0;
-        ds_json_value(scratch, heap, column, row);
-        csv_text(out, scratch->data, scratch->length);
-    } else {
-        append_scalar(out, column, row);
+        return;
     }
+    scratch->length = 0;
+    ds_json_value(scratch, heap, column, row);
+    csv_text(out, scratch->data, scratch->length);
 }
 
 static void write_csv(ds_buffer *out, const ds_schema *schema, const ds_heap *heap,
                       const ds_chunk *chunk)
 {
     ds_buffer scratch = {0};
+    size_t room = row_room(schema);
     for (uint32_t row = 0; row < chunk->n_rows; row++) {
+        char *at = ds_buffer_reserve(out, room);
         for (uint32_t i = 0; i < schema->n_fields; i++) {
+            const ds_column *column = chunk->columns[i];
             if (i > 0)
-                ds_buffer_append_char(out, ',');
-            csv_value(out, heap, chunk->columns[i], row, &scratch);
+                *at++ = ',';
+            if (is_short(column)) {
+                at += ds_column_is_null(column, row) ? 0 : scalar_text(at, column, row);
+                continue;
+            }
+            out->length = (size_t)(at - out->data);
+            csv_value(out, heap, column, row, &scratch);
+            at = ds_buffer_reserve(out, room);
         }
-        ds_buffer_append_char(out, '\n');
+        *at++ = '\n';
+        out->length = (size_t)(at - out->data);
     }
     ds_buffer_fini(&scratch);
 }
