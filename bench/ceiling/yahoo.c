@@ -38,25 +38,36 @@ static void take_ads(const char *at, const char *end, void *context)
     }
 }
 
-/* The text of a key's value, in quotes, somewhere behind `at`. */
-static const char *value_of(const char *at, const char *end, const char *key, size_t length)
+/* The text of a key's value, in quotes: where it is expected, or somewhere behind. */
+static inline const char *value_of(const char *at, const char *end, const char *key, size_t length)
 {
+    if ((size_t)(end - at) > length && memcmp(at, key, length) == 0)
+        return at + length;
     const char *found = memmem(at, (size_t)(end - at), key, length);
     return found == NULL ? NULL : found + length;
 }
 #define VALUE(at, end, key) value_of(at, end, "\"" key "\": \"", sizeof key + 4)
+#define BEFORE_AD 103 /* bytes; ids have 36 */
+
+/* What stands behind the value at a place, and the comma. */
+static inline const char *next_key(const char *value, const char *end)
+{
+    const char *quote = memchr(value, '"', (size_t)(end - value));
+    return quote == NULL || end - quote < 3 ? end : quote + 3;
+}
 
 static void take_event(job *j, const char *line, const char *end)
 {
-    const char *ad = VALUE(line, end, "ad_id");
-    const char *type = ad == NULL ? NULL : VALUE(ad, end, "event_type");
+    const char *ad = end - line < BEFORE_AD ? NULL : VALUE(line + BEFORE_AD, end, "ad_id");
+    const char *after = ad == NULL ? end : next_key(ad, end);
+    const char *kind = VALUE(after, end, "ad_type");
+    const char *type = kind == NULL ? NULL : VALUE(next_key(kind, end), end, "event_type");
     if (type == NULL || memcmp(type, "view\"", 5) != 0)
         return;
-    const char *time = VALUE(type, end, "event_time");
-    const char *quote = memchr(ad, '"', (size_t)(end - ad));
-    if (time == NULL || quote == NULL)
+    const char *time = VALUE(type + 7, end, "event_time");
+    if (time == NULL)
         return;
-    entry *found = table_at(&j->ads, ad, (size_t)(quote - ad));
+    entry *found = table_at(&j->ads, ad, (size_t)(after - 3 - ad));
     if (found->sum == 0)
         return;
     int64_t ms = 0;
