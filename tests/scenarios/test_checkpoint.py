@@ -356,7 +356,7 @@ class Command(scenario.Scenario):
         self.assertRegex(run.out(), r"\n0000000001\.jsonl +\d+ +[1-9]\d* +20")
         state = json.loads(self.command("checkpoint", "show", "state").out())
         self.assertEqual(state["app"], "app")
-        self.assertEqual(state["sources"]["in"]["files"], [{"name": "a.txt", "taken": 6}])
+        self.assertEqual(state["sources"]["in"]["files"], [{"name": "a.txt", "bytes": 6, "taken": 6}])
         self.assertEqual(state["batches"], [])
         self.assertIn(": ", self.command("checkpoint", "verify", "state").out())
         self.assertIn("can go on", self.command("checkpoint", "compat", app, "state").out())
@@ -388,7 +388,7 @@ class Command(scenario.Scenario):
             self.command("checkpoint", *arguments, status=scenario.NO_INPUT)
         for arguments in ([], ["ls"], ["compat", "state"], ["list", "state"]):
             self.command("checkpoint", *arguments, status=scenario.USAGE)
-        path = self.path("state/metadata/0000000001.jsonl")
+        path = max(glob.glob(self.path("state/metadata/*.jsonl")))
         with open(path, "r+b") as file:
             file.seek(30)
             file.write(b"#")
