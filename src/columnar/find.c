@@ -105,6 +105,8 @@ const char *ds_find(const char *text, size_t length, const char *needle, size_t 
         return NULL;
     if (needle_length == 0)
         return text;
+    if (needle_length == 1) /* the C library has all versions of that */
+        return memchr(text, needle[0], length);
     if (needle_length > 256) /* the worst case of the simple way would hurt: it is quadratic */
         return memmem(text, length, needle, needle_length);
     size_t n_places = length - needle_length + 1;
