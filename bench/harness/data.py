@@ -65,6 +65,19 @@ class DataSet:
             self.parts[count] = Part(folder, paths, records, expected, self)
         return self.parts[count]
 
+    def repeated(self, times):
+        """All pieces, each so many times, under other names, where values are sums."""
+        folder, paths = os.path.join(self.folder, "times-%d" % times), []
+        os.makedirs(folder, exist_ok=True)
+        for number in range(self.pieces * times):
+            paths.append(os.path.join(folder, "piece-%03d" % number))
+            if not os.path.exists(paths[-1]):
+                os.link(self.piece(number % self.pieces), paths[-1])
+        whole = self.part(1.0)
+        expected = {key: tuple(value * times for value in values)
+                    for key, values in whole.expected.items()}
+        return Part(folder, paths, whole.records * times, expected, self)
+
 
 def merge(kinds):
     """Merges dictionaries of tuples of values: each value by sum or max."""

@@ -5,6 +5,7 @@ from harness import contestants, table, throughput
 from workloads import words, yahoo
 
 TITLE = "Scaling: two executors, each with a core, against one; file source"
+TIMES = 4  # the data, so that a turn takes a second
 
 
 def run(options):
@@ -12,7 +13,7 @@ def run(options):
     for name, workload in ("words", words), ("yahoo", yahoo):
         workload.NAME = name
         workload.dataset = workload.make(options.size(workload))
-        part = workload.dataset.part(1.0)
+        part = workload.dataset.repeated(TIMES)
         both = [contestants.Dstream("%d executors" % count, part, workload.app(part), count, None)
                 for count in (1, 2)]
         figures = throughput.play(workload, both, options)
