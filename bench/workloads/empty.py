@@ -35,7 +35,7 @@ def measured(tasks, stages, batches, mode):
     with tempfile.TemporaryDirectory() as work:
         os.mkdir(os.path.join(work, "in"))
         running = live.App(work, app("in", tasks, stages, mode))
-        running.until_batches(20)
+        running.until_batches(batches // 4)
         before, cpu = running.lines[-1]["batches"], running.driver_cpu()
         running.until_batches(before + batches)
         cpu, count = running.driver_cpu() - cpu, running.lines[-1]["batches"] - before

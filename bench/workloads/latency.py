@@ -69,7 +69,7 @@ def spark(rates, seconds, server):
         what = "spark dstream, batches of %d ms, %s records/s" % (SPARK_INTERVAL_MS,
                                                                   "{:,}".format(rate))
         if len(late) < int(seconds / 0.001) - WARM_UP * 1000:
-            yield what, None, "does not keep up: %d of %d marked lines within 90 s" % (
+            yield what, None, "does not keep up: %d of %d marked lines within 40 s" % (
                 len(late), int(seconds / 0.001))
             continue
         yield what + ", median", live.quantile(late, 0.5), "ms", None, False

@@ -1,4 +1,4 @@
-"""Word count into a state: 100,000 words by Zipf's law, in batches of a second of 500,000 words,
+"""Word count into a state: 100,000 words by Zipf's law, in batches of a second of 350,000 words,
 saved every ten; of every batch the 100 most frequent words are written."""
 import itertools
 
@@ -9,7 +9,7 @@ TITLE = "Stateful words: running word count, 12 batches, checkpoint every 10"
 UNIT = "words"
 GOALS = {"spark dstream": 50, "plain C": 0.3}
 MERGE = (max,)  # a later count replaces the one before
-SIZES = {"full": 6_000_000, "smoke": 240_000}
+SIZES = {"full": 4_200_000, "smoke": 240_000}
 PIECES = 12
 WORDS, TOP = 100_000, 100
 
