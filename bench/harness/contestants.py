@@ -4,7 +4,6 @@ A contestant has a `name`, a `share` of the data, and `turn(work)`, which does t
 folder `work` and returns (figures, rows of text). A server has started, loaded its code and
 compiled it before the turns that count, and stands still while others have theirs.
 """
-import ctypes
 import glob
 import json
 import os
@@ -15,8 +14,6 @@ import sys
 import time
 
 from harness import feed, machine, measure
-
-PR_SET_PDEATHSIG = 1
 
 
 class Program:
@@ -93,15 +90,8 @@ class Server:
         self.log = open(log, "wb")
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.log, text=True, start_new_session=True,
-                                        preexec_fn=lambda: self.begin(cores))
+                                        preexec_fn=measure.pinned(cores))
         self.stopped = False
-
-    @staticmethod
-    def begin(cores):
-        """In the new process. It goes with this one, also while it stands still."""
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if cores:
-            os.sched_setaffinity(0, cores)
 
     def ask(self, request):
         self.resume()

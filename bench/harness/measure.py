@@ -1,12 +1,15 @@
 """Wall time, CPU time and memory of processes and all below them."""
 import collections
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 
 Figures = collections.namedtuple("Figures", "records wall cpu peak")  # seconds, MiB
+LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -84,7 +87,13 @@ class Peak:
 
 
 def pinned(cores):
-    return (lambda: os.sched_setaffinity(0, cores)) if cores else None
+    """What a new process does first: it keeps to these cores, if any are given, and it ends with
+    this process, however that ends, also while it stands still."""
+    def begin():
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if cores:
+            os.sched_setaffinity(0, cores)
+    return begin
 
 
 def run(argv, records, cwd=None, stdout=subprocess.DEVNULL, cores=None):
