@@ -174,7 +174,6 @@ static void end_well(ds_driver *d)
         ds_driver_name_open_windows(d);
     ds_driver_give_up_saved(d);
     ds_driver_release_all(d);
-    ds_driver_end_marks(d);
     ds_driver_end(d, d->end_status, d->end_message);
 }
 
@@ -249,7 +248,7 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
         ds_driver_dispatch(d);
         /* A batch without tasks is done at once, and may let the next tick begin. */
         ds_driver_ticks(d);
-        if (is_finished(d) && ds_driver_save_ends(d))
+        if (is_finished(d) && ds_driver_save_ends(d) && ds_driver_marks_end(d))
             end_well(d);
     }
 }

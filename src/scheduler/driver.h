@@ -184,7 +184,8 @@ typedef struct ds_driver_ports {
     /* Deletes the segments before that of a place. */
     void (*trim_log)(void *arg, const char *folder, const ds_log_place *before);
     /* Appends a record (one line) to the checkpoint's metadata, in a new file if `whole`, which
-     * becomes durable before DS_DRIVER_JOURNALED answers if `sync`. */
+     * becomes durable, with those before it, before DS_DRIVER_JOURNALED answers if `sync`. Length
+     * 0: no record, only that. */
     void (*journal)(void *arg, const char *line, size_t length, bool whole, bool sync,
                     uint64_t ticket);
     /* Answered by DS_DRIVER_COMMITTED. A commit that fails is tried again, but for

@@ -65,6 +65,16 @@ uint64_t ds_driver_journal(ds_driver *d, ds_buffer *line, bool sync)
     return ticket;
 }
 
+void ds_driver_sync_journal(ds_driver *d)
+{
+    DS_ASSERT(d->config.checkpoint);
+    if (d->journal_retry_us != 0)
+        return;
+    uint64_t ticket = ++d->next_ticket;
+    ds_driver_cover_marks(d, ticket);
+    d->ports.journal(d->ports.arg, "", 0, false, true, ticket);
+}
+
 /* The whole record holds all that there was to note when it was written. */
 static void write_retry(ds_driver *d)
 {
@@ -231,6 +241,28 @@ static bool is_final(ds_status status)
     return status == DS_ERR_CLOSED || status == DS_ERR_UNAVAILABLE || status == DS_ERR_APP;
 }
 
+/* How much a batch was given: bytes, rows or lists, as its sources count. */
+static uint64_t input_of(const ds_batch *batch)
+{
+    uint64_t sum = 0;
+    for (uint32_t a = 0; a < batch->n_allotments; a++)
+        for (uint32_t i = 0; i < batch->allotments[a].n_inputs; i++) {
+            const ds_input *input = &batch->allotments[a].inputs[i];
+            bool ranged = input->to > input->from;
+            sum += input->ref.length > 0 ? input->ref.length : ranged ? input->to - input->from : 1;
+        }
+    return sum;
+}
+
+/* A small batch that finds memory does not say that the next large one will. */
+static void note_memory(ds_driver *d, const ds_batch *batch)
+{
+    if (batch->rows_in == 0 || input_of(batch) < d->short_input / 2)
+        return;
+    d->n_short = 0;
+    d->short_input = 0;
+}
+
 void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
 {
     ds_batch *batch = d->batches;
@@ -256,8 +288,7 @@ void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
         return;
     }
     report_progress(d, batch);
-    if (batch->rows_in > 0)
-        d->n_short = 0;
+    note_memory(d, batch);
     ds_driver_note_rates(d, batch);
     ds_driver_appends_done(d, batch);
     bool retained = ds_driver_retains(d, batch);
@@ -278,6 +309,8 @@ void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
 static bool ends_with(ds_driver *d, const ds_batch *batch, ds_status status, const char *why)
 {
     char text[DS_ERROR_TEXT], at[DS_CLOCK_TEXT];
+    if (status == DS_ERR_NO_MEMORY && input_of(batch) > d->short_input)
+        d->short_input = input_of(batch);
     if (!batch->muted && (status != DS_ERR_NO_MEMORY || ++d->n_short < DS_SHORT_BATCHES))
         return false;
     ds_clock_text(batch->time_ms, at);

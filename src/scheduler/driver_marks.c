@@ -1,6 +1,6 @@
 /*
  * When the marks of a batch (placed.h) may go: once its `committed` record is durable. That record
- * is not synced by itself; the next synced one stands behind it, and so proves it. Marks wait in
+ * is not synced by itself, but with the next one that is. Marks wait in
  * two lists: those behind which no synced record was sent yet, and those behind which one was that
  * is not answered yet. Where nothing follows for a while, a record is synced for them.
  */
@@ -78,16 +78,14 @@ int64_t ds_driver_marks_deadline(const ds_driver *d)
 void ds_driver_tend_marks(ds_driver *d)
 {
     if (d->now_us >= ds_driver_marks_deadline(d))
-        ds_driver_journal(d, NULL, true);
+        ds_driver_sync_journal(d);
 }
 
-/* Jobs of the disk are done one after the other. If the last record cannot be written the marks
- * stay for the next start. */
-void ds_driver_end_marks(ds_driver *d)
+/* An end that does not wait would remove them whatever becomes of the record: on a full disk the
+ * next start would take the batch for one that is not committed. */
+bool ds_driver_marks_end(ds_driver *d)
 {
-    if (d->marks.n + d->covered_marks.n == 0 || d->journal_retry_us != 0)
-        return;
-    ds_driver_journal(d, NULL, true);
-    drop(d, &d->covered_marks);
-    drop(d, &d->marks);
+    if (d->marks.n > 0 && d->covered_marks.n == 0 && d->journal_retry_us == 0)
+        ds_driver_sync_journal(d);
+    return d->marks.n + d->covered_marks.n == 0;
 }

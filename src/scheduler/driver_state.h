@@ -138,7 +138,8 @@ struct ds_driver {
     uint64_t last_load; /* id of the newest load of one */
 
     int64_t zero_ms, last_ms; /* the newest batch time that was passed */
-    uint32_t n_short;         /* batches in a row that found no memory, and were given up */
+    uint32_t n_short;         /* batches that found no memory, and were given up, since one ... */
+    uint64_t short_input;     /* ... of at least half the input of the largest was committed */
     int64_t last_input_ms;    /* the newest batch that was given rows, or DS_NO_BATCH */
     ds_copies copies;         /* of tasks */
     int64_t copies_due_us;    /* when it is looked for slow tasks */
@@ -284,6 +285,8 @@ void ds_driver_record_commit(ds_driver *driver, ds_batch *batch);
 void ds_driver_back_off_commit(const ds_driver *driver, ds_batch *batch);
 void ds_driver_fail_batch(ds_driver *driver, ds_batch *batch, ds_status status, const char *why);
 uint64_t ds_driver_journal(ds_driver *driver, ds_buffer *line, bool sync);
+/* Syncs what was written to the checkpoint, unless that failed and is tried again. */
+void ds_driver_sync_journal(ds_driver *driver);
 
 /* of the driver before: driver_recover.c */
 /* Takes over positions and what is kept; and then, once tables are made, its batches. */
@@ -332,11 +335,11 @@ void ds_driver_note_marks(ds_driver *driver, const ds_batch *batch);
 /* A record that is synced has this ticket: it will prove those before it. */
 void ds_driver_cover_marks(ds_driver *driver, uint64_t ticket);
 void ds_driver_marks_journaled(ds_driver *driver, uint64_t ticket);
-/* Syncs a record for marks that have waited for long; when that is. */
+/* Syncs the journal for marks that have waited for long; when that is. */
 void ds_driver_tend_marks(ds_driver *driver);
 int64_t ds_driver_marks_deadline(const ds_driver *driver);
-/* A graceful end leaves none. */
-void ds_driver_end_marks(ds_driver *driver);
+/* Whether none is left, so that the app may end well; it has them go. */
+bool ds_driver_marks_end(ds_driver *driver);
 void ds_marks_fini(ds_marks *marks);
 
 /* tasks side: dispatch.c */

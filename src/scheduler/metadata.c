@@ -261,7 +261,7 @@ static ds_status write_new(ds_metadata *m, const char *line, size_t length, ds_e
 ds_status ds_metadata_append(ds_metadata *m, const char *line, size_t length, bool whole, bool sync,
                              ds_error *error)
 {
-    DS_ASSERT(length > 0 && line[length - 1] == '\n');
+    DS_ASSERT(length > 0 ? line[length - 1] == '\n' : !whole);
     if (whole)
         return write_new(m, line, length, error);
     if (m->fd < 0)

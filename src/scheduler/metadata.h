@@ -29,8 +29,9 @@ ds_status ds_metadata_recover(ds_metadata *metadata, const ds_plan *plan, ds_rec
 ds_status ds_metadata_peek(const char *dir, const ds_plan *plan, ds_recovered **recovered,
                            ds_error *error);
 
-/* Appends a record, in a new file if `whole`; durable when it returns if sync. After a failure
- * only a whole record may follow. DS_ERR_IO, also if somebody removed the folder or the file. */
+/* Appends a record, in a new file if `whole`; durable, with those before it, when it returns if
+ * sync (length 0: no record, only that). After a failure only a whole record may follow.
+ * DS_ERR_IO, also if somebody removed the folder or the file. */
 ds_status ds_metadata_append(ds_metadata *metadata, const char *line, size_t length, bool whole,
                              bool sync, ds_error *error);
 

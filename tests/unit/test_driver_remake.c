@@ -204,5 +204,31 @@ START_TEST(marks_stay_while_nothing_can_be_noted)
 }
 END_TEST
 
+/* The end waits until the record is there: what is in place may have been taken away. */
+START_TEST(a_graceful_end_waits_for_the_marks)
+{
+    driver_kit k;
+    begin(&k);
+    kit_step(&k, (ds_driver_event){.kind = DS_DRIVER_STOP});
+    commit(&k);
+    if (k.n_commits > k.n_committed) { /* the other list is the last batch */
+        run_task(&k, "2");
+        kit_committed(&k, DS_OK);
+    }
+    ck_assert(!k.ended);
+    answer_journal_with(&k, DS_ERR_IO);
+    kit_wait_ms(&k, 10000);
+    ck_assert(!k.ended);
+    ck_assert_uint_eq(k.n_dropped_files, 0);
+    for (uint32_t i = 0; i < 3; i++) /* there may be more to note than when it was tried again */
+        answer_journal(&k);
+    kit_settle(&k);
+    ck_assert(k.ended);
+    ck_assert(was_dropped(&k, "1/a.placed") && was_dropped(&k, "1/d.placed"));
+    kit_close(&k);
+}
+END_TEST
+
 UNIT_MAIN("driver_remake", what_is_lost_is_made_again, lost_again_and_again, a_crash_in_between,
-          marks_go_once_it_is_committed, marks_stay_while_nothing_can_be_noted)
+          marks_go_once_it_is_committed, marks_stay_while_nothing_can_be_noted,
+          a_graceful_end_waits_for_the_marks)

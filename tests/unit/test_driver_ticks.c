@@ -431,6 +431,40 @@ START_TEST(a_folder_that_is_not_there_at_the_start)
 }
 END_TEST
 
+/* A batch of one file of so many bytes: it finds memory, or not. */
+static void run_one(driver_kit *k, const char *name, uint64_t bytes, bool fits)
+{
+    const ds_listed_file file = {name, bytes};
+    kit_wait_ms(k, 1000);
+    kit_listed(k, 0, &file, 1, DS_OK);
+    for (uint32_t i = 0; i < 4 && !fits && !k->ended; i++) {
+        kit_fail(k, kit_last(k, DS_MSG_TASKS), DS_ERR_NO_MEMORY);
+        kit_wait_ms(k, 200 << i);
+    }
+    if (fits)
+        kit_settle(k);
+}
+
+/* Small batches between large ones that find no memory do not let input be raced through. */
+START_TEST(small_batches_say_nothing_about_memory)
+{
+    driver_kit k;
+    run_app(&k, FILES, "", "f");
+    run_one(&k, "a", 10000, false);
+    run_one(&k, "b", 5000, true); /* this one does */
+    run_one(&k, "c", 10000, false);
+    run_one(&k, "d", 10, true);
+    run_one(&k, "e", 10000, false);
+    run_one(&k, "f", 4000, true);
+    ck_assert(!k.ended);
+    run_one(&k, "g", 10000, false);
+    ck_assert(k.ended);
+    ck_assert_int_eq(k.status, DS_ERR_NO_MEMORY);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, 3);
+    kit_close(&k);
+}
+END_TEST
+
 /* ---- the end ---- */
 
 /* What is there now, in as many batches as it takes, without waiting; then it ends. */
@@ -630,7 +664,8 @@ UNIT_MAIN("driver_ticks", batches_come_at_their_times, batch_times_are_later_tha
           blocks_that_mean_nothing, credits_are_shared, standard_input_is_local,
           a_receiver_that_fails_ends_the_app, a_receiver_that_moves_tries_again,
           records_that_are_too_long, folders_are_listed_at_each_batch,
-          a_folder_that_is_not_there_at_the_start, available_now, standard_input_ends,
-          stopped_before_the_first_batch, a_stop_runs_one_last_batch, a_receiver_that_does_not_end,
-          stopped_amid_a_tick, stopped_with_batches_under_way, stopped_while_a_commit_fails,
+          a_folder_that_is_not_there_at_the_start, small_batches_say_nothing_about_memory,
+          available_now, standard_input_ends, stopped_before_the_first_batch,
+          a_stop_runs_one_last_batch, a_receiver_that_does_not_end, stopped_amid_a_tick,
+          stopped_with_batches_under_way, stopped_while_a_commit_fails,
           stopped_while_folders_are_listed)
