@@ -7,6 +7,8 @@
 #define UNCHARGED 8                     /* the program, stacks, what the allocator keeps */
 #define BLOCKS 4 /* the bytes, the end of a long record, the rows, and where those are written */
 #define LEAST_AT_ALL (INT64_C(512) << 10) /* below it a task cannot even begin */
+#define LEAST_PROCESS (INT64_C(2) << 20)  /* what nobody counts takes that much with little ... */
+#define LEAST_THREAD (INT64_C(512) << 10) /* ... memory, too, and this for each task thread */
 
 static int64_t less(int64_t a, int64_t b)
 {
@@ -57,7 +59,7 @@ static int64_t least_of_executor(const ds_app *app)
 {
     const int64_t mib = INT64_C(1) << 20;
     int64_t bytes = cores_of(app) * (LEAST_AT_ALL + 2 * app->limits_record);
-    bytes = bytes * 2 / (UNCHARGED - 1) * UNCHARGED;
+    bytes = bytes * 2 / (UNCHARGED - 1) * UNCHARGED + LEAST_PROCESS + cores_of(app) * LEAST_THREAD;
     return (bytes + mib - 1) / mib * mib;
 }
 

@@ -70,6 +70,8 @@ static ds_status mark_complete(const ds_commit_file *first, bool durable, ds_err
     DS_INJECT("commit.marked");
     if (status == DS_OK && durable)
         status = ds_sync_folder(folder, error);
+    if (fd >= 0 && status != DS_OK && access(folder, F_OK) != 0)
+        status = DS_OK; /* somebody took it away already */
     return status;
 }
 

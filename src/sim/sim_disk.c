@@ -326,7 +326,8 @@ void ds_sim_disk_crash(ds_sim *sim)
     }
     if (job != NULL && job->kind == JOB_COMMIT)
         half_append(sim, job->commit);
-    if (job != NULL && job->kind == JOB_RECORD && !job->whole && !sim->journal_broken)
+    bool torn = job != NULL && job->kind == JOB_RECORD && !job->whole && job->length > 0;
+    if (torn && !sim->journal_broken)
         ds_buffer_append(&sim->journal, job->line, ds_random_below(&sim->random, job->length));
     sim->jobs = NULL;
     sim->last_job = &sim->jobs;
