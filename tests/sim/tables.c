@@ -23,6 +23,7 @@
 #define MOST_VERSIONS 400u
 #define KEYS 40u /* each stands in every batch once */
 #define STREAMS 3u
+#define IN_A_ROW 8u                   /* so many batches may be under way */
 #define GOOD_FROM_US INT64_C(3500000) /* from then on the file is good */
 
 typedef struct tabled {
@@ -35,7 +36,8 @@ typedef struct tabled {
     XXH3_state_t *digest;
     ds_random random;
     uint32_t rows[MOST_VERSIONS]; /* of each version */
-    uint32_t n_versions, seen;    /* written; the newest that a batch used */
+    uint32_t n_versions;          /* written */
+    uint32_t seen[IN_A_ROW];      /* by the last batches, the last one first */
     int64_t change_us;            /* when the file changes next */
     int64_t newest_ms;
     run_result *result;
@@ -145,7 +147,15 @@ static uint32_t rows_of(uint32_t number, uint32_t rows)
     }
 }
 
-/* The newest version that was seen, or one after it: the first that fits. */
+static void note_seen(tabled *r, uint32_t version)
+{
+    memmove(r->seen + 1, r->seen, sizeof r->seen - sizeof r->seen[0]);
+    r->seen[0] = version;
+}
+
+/* The version of the batch before, or one after it: the first that fits. Where the only copy of a
+ * version was lost, batches are made again with the newest one, while those behind them may have
+ * been done with theirs. */
 static void check_batch(tabled *r, int64_t batch_ms, const said *streams)
 {
     for (uint32_t s = 0; s < STREAMS; s++)
@@ -154,21 +164,23 @@ static void check_batch(tabled *r, int64_t batch_ms, const said *streams)
                   streams[s].low, streams[s].high);
             return;
         }
-    for (uint32_t v = r->seen; v < r->n_versions; v++) {
+    uint32_t from = r->seen[0];
+    for (uint32_t i = 1; i < IN_A_ROW && ds_sim_result(r->sim)->vanished > 0; i++)
+        from = r->seen[i] < from ? r->seen[i] : from;
+    for (uint32_t v = from; v < r->n_versions; v++) {
         bool fits = true;
         for (uint32_t s = 0; s < STREAMS; s++)
             fits = fits && streams[s].n == rows_of(s, r->rows[v]) &&
                    (streams[s].null ? r->rows[v] == 0 : streams[s].low == v);
         if (fits) {
-            r->seen = v;
+            note_seen(r, v);
             return;
         }
     }
     wrong(r,
           "batch %" PRId64 ": no version from %u to %u has %" PRId64 ", %" PRId64 ", %" PRId64
           " rows (it says %" PRId64 ")",
-          batch_ms, r->seen, r->n_versions, streams[0].n, streams[1].n, streams[2].n,
-          streams[0].low);
+          batch_ms, from, r->n_versions, streams[0].n, streams[1].n, streams[2].n, streams[0].low);
 }
 
 static void on_committed(void *arg, const ds_commit *commit)
@@ -182,7 +194,7 @@ static void on_committed(void *arg, const ds_commit *commit)
     for (uint32_t i = 0; i < commit->n_bytes; i++)
         streams[commit->bytes[i].target] = read_figures(r, &commit->bytes[i]);
     check_batch(r, commit->batch_ms, streams);
-    XXH3_64bits_update(r->digest, &r->seen, sizeof r->seen);
+    XXH3_64bits_update(r->digest, r->seen, sizeof r->seen);
 }
 
 /* ---- the run ---- */
