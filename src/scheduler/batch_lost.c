@@ -93,7 +93,7 @@ static void wait_for_parents(ds_batch_stage *stage)
     DS_ASSERT(!stage->done);
     stage->ready = false;
     for (uint32_t p = 0; p < stage->n_tasks; p++)
-        stage->tasks[p].failures = 0;
+        stage->tasks[p].failures = 0, stage->tasks[p].not_before_us = 0;
 }
 
 uint32_t ds_batch_lose_outputs(ds_batch *batch, const ds_plan *plan, ds_gone_fn gone,

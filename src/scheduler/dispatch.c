@@ -547,12 +547,16 @@ static void back_off(const ds_driver *d, ds_batch_task *task)
     task->not_before_us = d->now_us + (wait < DS_RETRY_MOST_US ? wait : DS_RETRY_MOST_US);
 }
 
+static bool is_unread(const ds_task_result *result)
+{
+    return result->status == DS_ERR_LOST || result->status == DS_ERR_UNAVAILABLE;
+}
+
 /* True if a task failed for want of inputs that are gone: pieces that are made again, and wait
  * for it, or blocks that are left out from now on. */
 static bool lacked_inputs(ds_driver *d, ds_batch *batch, const ds_task_result *result)
 {
-    bool unread = result->status == DS_ERR_LOST || result->status == DS_ERR_UNAVAILABLE;
-    if (!unread)
+    if (!is_unread(result))
         return false;
     if (!batch->stages[result->stage].ready || batch->unsettled)
         return true;
@@ -634,8 +638,9 @@ static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *resu
     task->avoid = task->executor_id;
     show_failure(d, batch, result);
     /* A full disk: the batch waits until there is room. Want of memory may pass, too: other tasks
-     * end, and what is being saved gets written. But it has only so many attempts. */
-    if (result->status == DS_ERR_IO || result->status == DS_ERR_NO_MEMORY)
+     * end, and what is being saved gets written; and who has inputs that nobody can read may be
+     * lost without our knowing it yet. But these have only so many attempts. */
+    if (result->status == DS_ERR_IO || result->status == DS_ERR_NO_MEMORY || is_unread(result))
         back_off(d, task);
     if (result->status != DS_ERR_IO && task->failures >= DS_TASK_ATTEMPTS)
         give_up(d, batch, result);

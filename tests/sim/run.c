@@ -171,7 +171,8 @@ static int64_t count_of(const char *line, size_t *key_length)
 }
 
 /* Whatever was lost, no key has more rows than came. */
-static void check_too_low(run *r, const stream *s, const text_rows *rows, const text_rows *expected)
+static void check_too_low(run *r, const stream *s, int64_t t_ms, const text_rows *rows,
+                          const text_rows *expected)
 {
     for (uint32_t i = 0; i < rows->n; i++) {
         size_t length, other;
@@ -182,8 +183,8 @@ static void check_too_low(run *r, const stream *s, const text_rows *rows, const 
                 most = count;
         }
         if (n > most)
-            wrong(r, "stream %s: %" PRId64 " rows of key %.*s, of which there are %" PRId64,
-                  s->name, n, (int)length, rows->lines[i], most);
+            wrong(r, "stream %s at %" PRId64 ": there are %" PRId64 " rows of the key in %.200s",
+                  s->name, t_ms, most, rows->lines[i]);
     }
 }
 
@@ -191,7 +192,7 @@ static void check_rows(run *r, const stream *s, int64_t t_ms, const text_rows *r
 {
     text_rows expected = world_expect(&r->world, s, r->zero_ms, t_ms);
     if (s->kind == KIND_WORDS || s->kind == KIND_GROUP || s->kind == KIND_UNION)
-        check_too_low(r, s, rows, &expected);
+        check_too_low(r, s, t_ms, rows, &expected);
     if (!text_rows_equal(rows, &expected) && !may_differ(r, s, t_ms)) {
         wrong(r, "stream %s (kind %d) differs at %" PRId64 " ms: %u rows, %u expected", s->name,
               (int)s->kind, t_ms - r->zero_ms, rows->n, expected.n);
@@ -450,11 +451,16 @@ static void check_file(run *r, const stream *s, const int64_t *times, uint32_t n
 {
     text_rows all = append_rows_of(r->world.dir, s->name);
     uint32_t at = 0;
+    bool told_apart = true;
     for (uint32_t i = 0; i < all.n; i++)
         digest_text(r, all.lines[i]);
     for (uint32_t k = 0; k < n_times; k++) {
         if (times[k] % s->slide_ms != 0)
             continue;
+        /* A window that lacks rows may lack keys: whose time the next row is nobody can tell. */
+        told_apart = s->size_ms == 0 || !may_differ(r, s, times[k]);
+        if (!told_apart)
+            break;
         text_rows expected = world_expect(&r->world, s, r->zero_ms, times[k]);
         uint32_t n = expected.n < all.n - at ? expected.n : all.n - at;
         text_rows rows = {all.lines + at, n};
@@ -466,7 +472,7 @@ static void check_file(run *r, const stream *s, const int64_t *times, uint32_t n
     }
     /* A key that lost some of its rows may be there when it was to be removed. */
     bool differs = n_times > 0 && s->kind == KIND_STATE && may_differ(r, s, times[n_times - 1]);
-    if (at != all.n && !differs)
+    if (told_apart && at != all.n && !differs)
         wrong(r, "stream %s: %u rows in its file, %u expected", s->name, all.n, at);
     text_rows_free(&all);
 }

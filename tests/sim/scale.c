@@ -75,11 +75,12 @@ static void remove_files(scale *s)
 
 static void make_text(const scale *s, uint32_t executors, uint32_t sources, ds_buffer *text)
 {
-    ds_buffer_printf(text,
-                     "{\"version\":1,\"name\":\"scale\",\"batch\":{\"interval\":\"1s\"},"
-                     "\"executors\":{\"count\":%u,\"cores\":1,\"key_partitions\":1},"
-                     "\"limits\":{\"record\":\"200B\",\"block\":\"%uB\"},\"sources\":{",
-                     executors, FILE_BYTES);
+    ds_buffer_printf(
+        text,
+        "{\"version\":1,\"name\":\"scale\",\"batch\":{\"interval\":\"1s\"},"
+        "\"executors\":{\"count\":%u,\"cores\":1,\"key_partitions\":1},"
+        "\"limits\":{\"memory\":\"16GiB\",\"record\":\"200B\",\"block\":\"%uB\"},\"sources\":{",
+        executors, FILE_BYTES);
     for (uint32_t i = 0; i < sources; i++)
         ds_buffer_printf(text, "%s\"s%u\":{\"type\":\"files\",\"dir\":\"%s\"}", i > 0 ? "," : "", i,
                          s->dir);

@@ -584,14 +584,20 @@ START_TEST(failures_before_the_loss_is_known_are_forgiven)
     start_words(&k, false);
     finish_maps(&k, offsets);
     uint32_t here = find_task(&k, 1000, 1, 0)->executor_id == 2 ? 0 : 1;
-    for (uint32_t failures = 0; failures < 3; failures++)
+    for (uint32_t failures = 0; failures < 3; failures++) {
+        uint32_t before = k.n_sent;
         answer(&k, find_task(&k, 1000, 1, here), DS_ERR_UNAVAILABLE, NULL, 0);
+        ck_assert_uint_eq(tasks_since(&k, before), 0); /* not at once: a loss may become known */
+        wait_us(&k, 200000 << failures);
+    }
     lose(&k, 1);
     finish(&k, find_task(&k, 1000, 0, 0), DS_OUTPUT_PIECES, 1);
     answer(&k, find_task(&k, 1000, 1, here), DS_ERR_UNAVAILABLE, NULL, 0); /* of before */
+    wait_us(&k, 200000);
     for (uint32_t failures = 0; failures < 3; failures++) {
         ck_assert_uint_eq(progress(&k)->failed_batches, 0);
         answer(&k, find_task(&k, 1000, 1, here), DS_ERR_UNAVAILABLE, NULL, 0);
+        wait_us(&k, 400000 << failures);
     }
     ck_assert_uint_eq(progress(&k)->failed_batches, 1); /* these are its own: four */
     stop(&k);

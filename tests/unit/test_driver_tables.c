@@ -487,7 +487,7 @@ START_TEST(tasks_name_versions)
     ck_assert_uint_eq(first->task.tables[0].version, 1);
     kit_wait_ms(&k, 1);
     load(&k, 22, 1);
-    kit_fail(&k, first, DS_ERR_UNAVAILABLE);
+    kit_fail(&k, first, DS_ERR_PROTOCOL);
     ck_assert_uint_eq(kit_task(&k, 1000, 0, 0)->task.tables[0].version, 1);
     kit_settle(&k);
     ck_assert(k.ended);
