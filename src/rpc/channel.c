@@ -301,16 +301,20 @@ void ds_channel_free(ds_channel *channel)
 
 /* ---- the library ---- */
 
-static atomic_bool used;
+static atomic_bool used, used_tls;
 
-void ds_channels_used(void)
+void ds_channels_used(ds_transport transport)
 {
     atomic_store(&used, true);
+    if (transport == DS_TRANSPORT_TLS)
+        atomic_store(&used_tls, true);
 }
 
-/* It starts threads and takes memory when it is used first, and must not be ended before. */
+/* It starts threads and takes memory when it is used first, and must not be ended before. With TLS
+ * it is not ended at all: it frees connections of TLS on a thread of its own, for which nobody can
+ * wait, and aborts the process if that meets its end (nng 1.5.2). */
 void ds_link_fini(void)
 {
-    if (atomic_exchange(&used, false))
+    if (atomic_exchange(&used, false) && !atomic_load(&used_tls))
         nng_fini();
 }

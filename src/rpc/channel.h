@@ -48,7 +48,8 @@ void ds_channel_close(ds_channel *channel);
  * may use the channel. */
 void ds_channel_free(ds_channel *channel);
 
-/* To be called before the library is used: ds_link_fini then ends it. Any thread. */
-void ds_channels_used(void);
+/* To be called before the library is used for a transport: ds_link_fini then ends it. Any thread.
+ */
+void ds_channels_used(ds_transport transport);
 
 #endif

@@ -293,7 +293,7 @@ static ds_status connect_until(ds_client *client, int64_t deadline_us, ds_error 
     if (client->address.transport == DS_TRANSPORT_INPROC)
         return ds_inproc_dial(client->address.url, &client->secret, deadline_us, client->fn,
                               client->arg, &client->inproc, error);
-    ds_channels_used();
+    ds_channels_used(client->address.transport);
     return open_until(client, deadline_us, error);
 }
 

@@ -477,7 +477,7 @@ static int set_tls(nng_stream_listener *listener, const ds_tls *tls)
 
 static ds_status open_door(ds_server *server, const ds_tls *tls, ds_error *error)
 {
-    ds_channels_used();
+    ds_channels_used(server->address.transport);
     ds_url *address = &server->address;
     if (address->transport == DS_TRANSPORT_TLS && tls == NULL)
         return ds_error_set(error, DS_ERR_APP, "%s needs certificates", address->url);
