@@ -257,19 +257,23 @@ static void pause_until(int64_t time_us)
         ;
 }
 
+/* Of many tries the last one that reached somebody tells most. */
 static ds_status open_until(ds_client *client, int64_t deadline_us, ds_error *error)
 {
     const int64_t pause_us =
         client->address.transport == DS_TRANSPORT_TLS ? TLS_PAUSE_US : PAUSE_US;
+    ds_error why = {.message = ""}, now;
     for (;;) {
-        ds_status status = try_open(client, deadline_us, error);
+        ds_status status = try_open(client, deadline_us, &now);
         int64_t now_us = ds_clock_mono_us();
         if (status == DS_OK)
             return DS_OK;
+        if (client->channel != NULL || why.message[0] == '\0')
+            why = now;
         ds_channel_free(client->channel);
         client->channel = NULL;
         if (status != DS_ERR_UNAVAILABLE || now_us + pause_us >= deadline_us)
-            return status;
+            return ds_error_set(error, status, "%s", why.message);
         pause_until(now_us + pause_us);
     }
 }
