@@ -517,7 +517,10 @@ static void check_end(run *r, ds_status status, const ds_error *error)
     r->stops = r->stops && status == DS_OK;
     if (status != DS_OK && progress->failed_batches == 0)
         wrong(r, "the app ended: %s", error->message);
-    if (progress->failed_batches > 0 && !r->may_give_up)
+    /* A task that so many executors had when they were lost is taken for the reason. */
+    bool deadly = status != DS_OK &&
+                  strstr(error->message, "executors were lost while they had a task") != NULL;
+    if (progress->failed_batches > 0 && !r->may_give_up && !deadly)
         wrong(r, "%" PRIu64 " batches were given up", progress->failed_batches);
     if (figures->leaked_bytes > 0 || figures->leaked_tasks > 0)
         wrong(r, "%" PRIu64 " bytes and %" PRIu64 " tasks were still held by executors",

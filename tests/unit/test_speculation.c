@@ -225,7 +225,7 @@ START_TEST(one_of_them_fails)
     kit_fail(&k, &own, DS_ERR_IO);
     ck_assert_ptr_eq(kit_task(&k, 1000, 1, 3)->text, copy.text); /* no other was handed out */
     ck_assert_uint_eq(kit_task(&k, 1000, 1, 3)->task.attempt, 1);
-    kit_fail(&k, &copy, DS_ERR_UNAVAILABLE); /* both: it begins again */
+    kit_fail(&k, &copy, DS_ERR_PROTOCOL); /* both: it begins again */
     ck_assert_uint_eq(kit_task(&k, 1000, 1, 3)->task.attempt, 3);
     kit_done(&k, kit_task(&k, 1000, 1, 3));
     ck_assert_uint_eq(k.n_commits, 1);
