@@ -48,6 +48,8 @@ ds_executor_threads *ds_executor_threads_new(const ds_launch_spec *spec)
 bool ds_executor_threads_free(ds_executor_threads *threads)
 {
     ds_executor_threads_reap(threads, NULL, NULL);
+    for (const executor *e = threads->first; e != NULL; e = e->next)
+        pthread_detach(e->thread); /* nobody will wait for it any more */
     if (threads->first != NULL)
         return false;
     pthread_cond_destroy(&threads->changed);
