@@ -432,6 +432,24 @@ static ds_status complete(appending *a, bool durable, ds_error *error)
     return DS_OK;
 }
 
+/* Measures the file that has the name now, whichever was looked at. *moved: to be false if ending
+ * its last line, which was cut by no more than that, made it what the base says. */
+static ds_status measure(appending *a, bool *moved, ds_error *error)
+{
+    const ds_append_end *base = &a->append->base;
+    DS_ASSERT(*moved);
+    if (a->renamed) {
+        close(a->fd);
+        a->fd = -1;
+        a->renamed = false;
+        DS_TRY(open_file(a, a->append->path, mode_for(a->append), error));
+    }
+    DS_TRY(end_line(a, error));
+    *moved = a->end.length != base->length || a->end.inode != base->inode;
+    a->there = 0;
+    return DS_OK;
+}
+
 /* *end receives the end of a file that is not as the base says. *lost: nothing can be done. */
 static ds_status append_one(const ds_commit_append *append, bool durable, ds_append_end *end,
                             bool *lost, ds_error *error)
@@ -441,10 +459,12 @@ static ds_status append_one(const ds_commit_append *append, bool durable, ds_app
     ds_status status = open_append(&a, append, error);
     if (status == DS_OK)
         status = look(&a, &moved, error);
+    if (status == DS_OK && moved)
+        status = measure(&a, &moved, error);
     if (status == DS_OK && a.lost)
         remove_parts(append);
-    else if (status == DS_OK)
-        status = moved ? end_line(&a, error) : complete(&a, durable, error);
+    else if (status == DS_OK && !moved)
+        status = complete(&a, durable, error);
     if (moved)
         *end = a.end;
     *lost = a.lost;
