@@ -93,9 +93,10 @@ typedef struct ds_batch {
     struct ds_batch *next; /* by time */
     int64_t time_ms;
     ds_batch_state state;
-    bool again;      /* recovered: its commit may have been begun before */
-    uint64_t ticket; /* PREPARED: of the journal record it waits for */
-    bool waited;     /* for memory; that was logged */
+    bool again;            /* recovered: its commit may have been begun before */
+    uint64_t ticket;       /* PREPARED: of the journal record it waits for */
+    uint64_t bases_ticket; /* of the record that has where its appends begin; none does before */
+    bool waited;           /* for memory; that was logged */
     ds_arena *arena;
     ds_due due;
     ds_allotment *allotments;

@@ -7,6 +7,10 @@
  * that; and a file may be renamed or cut by others. Then the disk leaves the file alone and tells
  * what it is now; that goes into the commit records of all batches that are prepared, and the
  * commit goes on.
+ *
+ * These records are written one after the other, so a crash may leave only the first of them. But
+ * no batch is begun before those before it are done: a base that is not where the append before it
+ * ends is out of date, and nothing of that batch is in the file.
  */
 #include "base/assert.h"
 #include "base/clock.h"
@@ -109,6 +113,58 @@ void ds_driver_appends_done(ds_driver *d, const ds_batch *batch)
     }
 }
 
+/* ---- one behind the other ---- */
+
+static bool same(const ds_append_end *a, const ds_append_end *b)
+{
+    return a->length == b->length && a->inode == b->inode;
+}
+
+/* What the batches from `first` on and before `batch` add last to a file, or NULL. */
+static const ds_commit_append *append_before(const ds_batch *first, const ds_batch *batch,
+                                             const char *path)
+{
+    const ds_commit_append *last = NULL;
+    for (; first != batch; first = first->next)
+        for (uint32_t i = 0; i < first->commit.n_appends && first->state != DS_BATCH_FAILED; i++)
+            if (strcmp(first->commit.appends[i].path, path) == 0)
+                last = &first->commit.appends[i];
+    return last;
+}
+
+/* Gives a batch the bases that it has behind the batches from `first` on. True if it had others. */
+static bool follow(const ds_batch *first, ds_batch *batch)
+{
+    bool changed = false;
+    DS_ASSERT(first->time_ms < batch->time_ms);
+    for (uint32_t i = 0; i < batch->commit.n_appends && batch->state != DS_BATCH_FAILED; i++) {
+        ds_commit_append *append = &batch->commit.appends[i];
+        const ds_commit_append *before = append_before(first, batch, append->path);
+        const ds_append_end end = before != NULL ? end_of(before) : append->base;
+        if (same(&end, &append->base))
+            continue;
+        append->base = end;
+        append->begun = false;
+        changed = true;
+    }
+    return changed;
+}
+
+void ds_driver_follow_appends(ds_driver *d, const ds_batch *batch)
+{
+    for (ds_batch *later = batch->next; later != NULL; later = later->next)
+        if (follow(batch, later) && d->config.checkpoint)
+            ds_driver_note_bases(d, later);
+}
+
+void ds_driver_recovered_appends(ds_driver *d)
+{
+    DS_ASSERT(d->next_ticket == 0); /* the first record is a whole one, and has all bases */
+    for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
+        if (batch != d->batches && follow(d->batches, batch))
+            batch->bases_ticket = 1;
+}
+
 /* ---- a file that is not as it was left ---- */
 
 static void tell(const ds_commit_append *append, int64_t batch_ms, const ds_append_end *end)
@@ -131,11 +187,6 @@ static void tell(const ds_commit_append *append, int64_t batch_ms, const ds_appe
                     append->path, end->length, time);
 }
 
-static bool same(const ds_append_end *a, const ds_append_end *b)
-{
-    return a->length == b->length && a->inode == b->inode;
-}
-
 void ds_driver_move_appends(ds_driver *d, ds_batch *batch, const ds_append_end *ends)
 {
     DS_ASSERT(batch == d->batches);
@@ -151,10 +202,5 @@ void ds_driver_move_appends(ds_driver *d, ds_batch *batch, const ds_append_end *
         append->begun = false;
     }
     ds_driver_record_commit(d, batch);
-    for (ds_batch *later = batch->next; later != NULL; later = later->next) {
-        if (!ds_batch_is_prepared(later) || later->commit.n_appends == 0)
-            continue;
-        ds_driver_place_appends(d, later, NULL);
-        ds_driver_record_commit(d, later);
-    }
+    ds_driver_follow_appends(d, batch);
 }

@@ -140,18 +140,28 @@ static void remove_first(ds_driver *d)
 
 /* ---- commit ---- */
 
-void ds_driver_record_commit(ds_driver *d, ds_batch *batch)
+static uint64_t journal_commit(ds_driver *d, const ds_batch *batch)
 {
     DS_ASSERT(batch->commit.batch_ms == batch->time_ms);
-    batch->state = DS_BATCH_PREPARED;
-    if (!d->config.checkpoint) {
-        batch->state = DS_BATCH_READY;
-        return;
-    }
     ds_buffer line = {0};
     ds_journal_prepared(&line, batch->time_ms, &batch->commit);
-    batch->ticket = ds_driver_journal(d, &line, true);
+    uint64_t ticket = ds_driver_journal(d, &line, true);
     ds_buffer_fini(&line);
+    return ticket;
+}
+
+void ds_driver_record_commit(ds_driver *d, ds_batch *batch)
+{
+    DS_ASSERT(batch->state != DS_BATCH_FAILED);
+    batch->state = d->config.checkpoint ? DS_BATCH_PREPARED : DS_BATCH_READY;
+    if (d->config.checkpoint)
+        batch->ticket = journal_commit(d, batch);
+}
+
+void ds_driver_note_bases(ds_driver *d, ds_batch *batch)
+{
+    DS_ASSERT(d->config.checkpoint && batch->state != DS_BATCH_COMMITTING);
+    batch->bases_ticket = journal_commit(d, batch);
 }
 
 static void note_inputs(ds_driver *d, const ds_batch *batch)
@@ -182,12 +192,13 @@ static void prepare(ds_driver *d, ds_batch *batch)
     if (batch->stays != NULL)
         ds_driver_join_commits(d, batch);
     ds_driver_record_commit(d, batch);
+    ds_driver_follow_appends(d, batch);
 }
 
 static void begin_commit(ds_driver *d, ds_batch *batch)
 {
     DS_ASSERT(batch == d->batches && batch->state == DS_BATCH_READY);
-    if (d->now_us < batch->commit_not_before_us)
+    if (d->now_us < batch->commit_not_before_us || batch->bases_ticket > d->journaled_ticket)
         return;
     batch->state = DS_BATCH_COMMITTING;
     d->ports.commit(d->ports.arg, &batch->commit);

@@ -281,6 +281,9 @@ void ds_driver_on_journaled(ds_driver *driver, uint64_t ticket, ds_status status
 void ds_driver_on_committed(ds_driver *driver, const ds_driver_event *event);
 /* Writes down the commit of a prepared batch (again); it waits for that. */
 void ds_driver_record_commit(ds_driver *driver, ds_batch *batch);
+/* The same for a batch that was recorded before, and whose appends begin elsewhere now: whatever it
+ * does at the time, its commit waits for that. */
+void ds_driver_note_bases(ds_driver *driver, ds_batch *batch);
 /* The next try comes later than the last one did. */
 void ds_driver_back_off_commit(const ds_driver *driver, ds_batch *batch);
 void ds_driver_fail_batch(ds_driver *driver, ds_batch *batch, ds_status status, const char *why);
@@ -312,6 +315,10 @@ void ds_driver_forget_releases(ds_driver *driver);
 void ds_driver_place_appends(const ds_driver *driver, ds_batch *batch, const ds_commit *earlier);
 /* Of a commit from the checkpoint: some of it may have been written. */
 void ds_driver_recover_appends(const ds_driver *driver, ds_batch *batch);
+/* Once all batches are recovered: what a crash left out of date is put right. */
+void ds_driver_recovered_appends(ds_driver *driver);
+/* The commit of a batch is another one: batches behind it begin where it ends, which is noted. */
+void ds_driver_follow_appends(ds_driver *driver, const ds_batch *batch);
 /* Files are not as they were left: takes their ends as the bases from this batch on. */
 void ds_driver_move_appends(ds_driver *driver, ds_batch *batch, const ds_append_end *ends);
 

@@ -295,7 +295,68 @@ START_TEST(a_prepared_batch_without_a_base)
 }
 END_TEST
 
+/* A driver goes on from what the last but `missing` records say. */
+static ds_recovered *go_on(driver_kit *k, driver_kit *next, uint32_t missing)
+{
+    k->n_journal -= missing;
+    ds_recovered *recovered = recover(k);
+    k->n_journal += missing;
+    open_appends(next);
+    next->config.recovered = recovered;
+    kit_start(next);
+    kit_join(next, 1);
+    return recovered;
+}
+
+/* The first batch moved, and the record that the second one does, too, was not written any more: it
+ * was not begun where it was to begin before. */
+START_TEST(a_crash_between_two_that_move)
+{
+    driver_kit k, next;
+    open_appends(&k);
+    start(&k, "a");
+    measured(&k, 70, 0);
+    answer_journal(&k);
+    run_task(&k, "a");
+    answer_journal(&k);
+    measured(&k, 3, 0); /* renamed */
+    ds_recovered *recovered = go_on(&k, &next, 1);
+    ck_assert_ptr_nonnull(strstr(next.journal[0].text, "\"base\":3,"));
+    ck_assert_ptr_nonnull(strstr(next.journal[0].text, "\"base\":13,"));
+    ck_assert_ptr_null(strstr(next.journal[0].text, "\"base\":80,"));
+    check_append(&next, 0, "a", 3, true);
+    kit_committed(&next, DS_OK);
+    ck_assert_uint_eq(next.n_commits, 1); /* its base is not noted yet */
+    answer_journal(&next);
+    check_append(&next, 0, "a", 3 + ROWS, false);
+    kit_close(&next);
+    ds_recovered_free(recovered);
+    kit_close(&k);
+}
+END_TEST
+
+/* The machine died, and the last records of commits were not on the disk: where bases follow each
+ * other both may have been begun. */
+START_TEST(two_that_were_begun)
+{
+    driver_kit k, next;
+    open_appends(&k);
+    start(&k, "a");
+    measured(&k, 70, 0);
+    answer_journal(&k);
+    run_task(&k, "a");
+    answer_journal(&k);
+    ds_recovered *recovered = go_on(&k, &next, 0);
+    check_append(&next, 0, "a", 70, true);
+    kit_committed(&next, DS_OK);
+    check_append(&next, 0, "a", 70 + ROWS, true);
+    kit_close(&next);
+    ds_recovered_free(recovered);
+    kit_close(&k);
+}
+END_TEST
+
 UNIT_MAIN("driver_appends", a_base_is_noted_before_it_is_used, bases_follow_each_other,
           later_batches_move_too, a_commit_that_failed_was_begun, a_file_that_never_rests,
           others_in_the_file_end_the_app, without_a_checkpoint, a_prepared_batch_goes_on,
-          a_prepared_batch_without_a_base)
+          a_prepared_batch_without_a_base, a_crash_between_two_that_move, two_that_were_begun)

@@ -32,18 +32,23 @@ static void answer_journal(driver_kit *k)
     answer_journal_with(k, DS_OK);
 }
 
-/* The newest task is done, with a staged file RUN/SINK for each sink. */
-static void run_task(driver_kit *k, const char *run)
+/* The newest task is done, with a staged file RUN/SINK of so many bytes for each sink. */
+static void run_task_of(driver_kit *k, const char *run, uint64_t length)
 {
     ds_output outputs[4];
     char paths[4][32];
     for (uint32_t i = 0; i < 4; i++) {
         snprintf(paths[i], sizeof paths[i], "%s/%c", run, (char)('a' + i));
         outputs[i] = (ds_output){
-            .kind = DS_OUTPUT_FILE, .target = i, .rows = 1, .length = 10, .path = paths[i]};
+            .kind = DS_OUTPUT_FILE, .target = i, .rows = 1, .length = length, .path = paths[i]};
     }
     kit_result(k, kit_last(k, DS_MSG_TASKS), DS_OK, outputs, 4);
     answer_journal(k);
+}
+
+static void run_task(driver_kit *k, const char *run)
+{
+    run_task_of(k, run, 10);
 }
 
 static const ds_commit *commit_of(const driver_kit *k)
@@ -170,6 +175,32 @@ static void commit(driver_kit *k)
     kit_committed(k, DS_OK);
 }
 
+/* What is made again may be of another length: then the next batch begins elsewhere, which is noted
+ * before it does. */
+START_TEST(the_next_batch_begins_where_it_ends)
+{
+    driver_kit k;
+    begin(&k);
+    run_task(&k, "2");
+    const ds_append_end ends[] = {{70, 1}, {50, 2}};
+    int64_t batch_ms = k.commits[k.n_committed++]->batch_ms;
+    kit_step(&k,
+             (ds_driver_event){.kind = DS_DRIVER_COMMITTED, .batch_ms = batch_ms, .ends = ends});
+    answer_journal(&k);
+    ck_assert_ptr_nonnull(strstr(k.journal[k.n_journal - 1].text, "\"base\":80,"));
+    lose(&k, "a", NULL);
+    run_task_of(&k, "3", 15);
+    ck_assert_ptr_nonnull(strstr(k.journal[k.n_journal - 1].text, "\"2/a\""));
+    ck_assert_ptr_nonnull(strstr(k.journal[k.n_journal - 1].text, "\"base\":85,"));
+    ck_assert_ptr_nonnull(strstr(k.journal[k.n_journal - 1].text, "\"base\":60,"));
+    kit_wait_ms(&k, 10000);
+    kit_committed(&k, DS_OK);
+    ck_assert_uint_eq(append_of(commit_of(&k), "a")->base.length, 85);
+    ck_assert_uint_eq(append_of(commit_of(&k), "b")->base.length, 60);
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(marks_go_once_it_is_committed)
 {
     driver_kit k;
@@ -230,5 +261,5 @@ START_TEST(a_graceful_end_waits_for_the_marks)
 END_TEST
 
 UNIT_MAIN("driver_remake", what_is_lost_is_made_again, lost_again_and_again, a_crash_in_between,
-          marks_go_once_it_is_committed, marks_stay_while_nothing_can_be_noted,
-          a_graceful_end_waits_for_the_marks)
+          the_next_batch_begins_where_it_ends, marks_go_once_it_is_committed,
+          marks_stay_while_nothing_can_be_noted, a_graceful_end_waits_for_the_marks)
