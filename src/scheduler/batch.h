@@ -93,6 +93,7 @@ typedef struct ds_batch {
     struct ds_batch *next; /* by time */
     int64_t time_ms;
     ds_batch_state state;
+    bool begun;            /* once its tasks might be handed out: for good, see driver_replay.c */
     bool again;            /* recovered: its commit may have been begun before */
     uint64_t ticket;       /* PREPARED: of the journal record it waits for */
     uint64_t bases_ticket; /* of the record that has where its appends begin; none does before */

@@ -294,6 +294,7 @@ void ds_driver_dispatch(ds_driver *d)
     for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
         if (batch->state == DS_BATCH_RUNNING && !batch->unsettled)
             dispatch_batch(&round, batch);
+    ds_driver_replay(d, &round); /* of those that had to go back for one of these */
     if (is_time_for_copies(d))
         copy_all_slow_tasks(&round);
     ds_bundles_send(&round);

@@ -391,6 +391,7 @@ static void start_next(ds_driver *d)
             continue;
         if (!batch->unsettled) {
             batch->state = DS_BATCH_RUNNING;
+            batch->begun = true;
             batch->started_us = d->now_us;
         }
         return;

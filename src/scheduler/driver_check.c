@@ -18,6 +18,7 @@ static uint32_t count_state(const ds_batch_stage *stage, ds_task_state state)
 static void check_task(const ds_driver *d, const ds_batch *batch, const ds_batch_task *task)
 {
     DS_ASSERT(task->state == DS_TASK_DONE || task->n_outputs == 0);
+    DS_ASSERT(task->state == DS_TASK_WAITING || batch->begun);
     if (task->state != DS_TASK_RUNNING)
         return;
     DS_ASSERT(batch->state == DS_BATCH_RUNNING || batch->state == DS_BATCH_FAILED ||
@@ -57,6 +58,7 @@ static void check_batch(const ds_driver *d, const ds_batch *batch)
     DS_ASSERT(batch->time_ms <= d->last_ms);
     DS_ASSERT(batch->ticket <= d->next_ticket);
     DS_ASSERT(!batch->unsettled || !ds_batch_is_prepared(batch));
+    DS_ASSERT(batch->state != DS_BATCH_RUNNING || batch->begun);
     switch (batch->state) {
     case DS_BATCH_ALLOTTED:
     case DS_BATCH_RUNNING: DS_ASSERT(batch->ticket == 0); break;
@@ -185,6 +187,23 @@ static bool is_ready(const ds_driver *d, uint64_t executor_id)
     return entry != NULL && entry->state == DS_EXECUTOR_READY;
 }
 
+/* The newest batch of which the partition's task is done; of those that can be applied again. */
+static int64_t applied_ms(const ds_driver *d, uint32_t stage, uint32_t partition)
+{
+    int64_t newest_ms = DS_NO_BATCH;
+    for (const ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
+        const ds_batch_stage *of = &batch->stages[stage];
+        if (batch->state != DS_BATCH_FAILED && partition < of->n_tasks &&
+            of->tasks[partition].state == DS_TASK_DONE)
+            newest_ms = batch->time_ms;
+    }
+    for (size_t i = d->retained.n; newest_ms == DS_NO_BATCH && i-- > d->retained.first;)
+        if (d->retained.list[i]->stages[stage].n_tasks > 0)
+            newest_ms = d->retained.list[i]->time_ms;
+    return newest_ms;
+}
+
+/* Somebody is responsible for what was applied before and is not in it now (driver_replay.c). */
 static void check_keyed(const ds_driver *d, uint32_t stage, uint32_t partition)
 {
     const ds_keyed *k = &d->keyed[stage][partition];
@@ -193,6 +212,7 @@ static void check_keyed(const ds_driver *d, uint32_t stage, uint32_t partition)
     DS_ASSERT(k->loaded || k->stands_ms == DS_NO_BATCH || k->stands_ms == d->chains.batch_ms);
     DS_ASSERT(!k->replaying || (k->busy && k->behind && k->replay_ms > k->stands_ms));
     DS_ASSERT(!k->behind || d->config.saves);
+    DS_ASSERT(!d->config.saves || k->behind || k->stands_ms >= applied_ms(d, stage, partition));
 }
 
 static void check_partitions(const ds_driver *d)

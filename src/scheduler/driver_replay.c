@@ -11,6 +11,23 @@
  * The same happens when it does not stand where it should (its executor says so, or a task of an
  * earlier batch has to run again). If that happens again and again, its chain is of no use: it
  * is counted as lost, and begins with the batches that are there.
+ *
+ * What holds for each partition: it has in it all batches up to the one where it stands that were
+ * begun and concern its stage, each once. A batch is begun when its tasks may be handed out for
+ * the first time. From then on it has its place in that order until it is given up or a save
+ * covers it: while it runs, is prepared, is being committed, is retained, and also while it waits
+ * to run again from the beginning, because its outputs are lost or its table is. Behind the
+ * place where a partition stands one is responsible for each of these batches:
+ *
+ *     its own task of the partition   as long as that is not done: it never ran, its output is
+ * gone, or all of the batch runs again a replay                        once it is: then the
+ * partition is `behind`
+ *
+ * and neither goes out before the partition has all that comes before. If a batch runs again while
+ * a partition stands beyond it, that goes back, and is applied again what comes later; if it
+ * stands right there, its executor makes the results of what it has. A second loss in the midst
+ * of this lets the partition begin once more with its chain. A new driver has every partition do
+ * so, and begins all batches of the checkpoint anew, in order.
  */
 #include "base/assert.h"
 #include "base/log.h"
@@ -117,15 +134,11 @@ void ds_driver_keyed_lost(ds_driver *d, uint32_t stage, uint32_t partition)
 
 /* ---- what comes next ---- */
 
-static bool is_applied(const ds_batch *batch, uint32_t stage, uint32_t partition)
-{
-    const ds_batch_stage *of = &batch->stages[stage];
-    return partition < of->n_tasks && of->tasks[partition].state == DS_TASK_DONE;
-}
-
+/* True for a batch that partitions were, or are to be, applied: one that runs again because its
+ * outputs are lost has its place while it waits for that, too. */
 static bool is_under_way(const ds_batch *batch)
 {
-    return batch->state != DS_BATCH_ALLOTTED && batch->state != DS_BATCH_FAILED;
+    return batch->begun && batch->state != DS_BATCH_FAILED;
 }
 
 /* True if the batch is, or will be, applied to partitions of the stage. */
@@ -135,14 +148,33 @@ static bool concerns(const ds_batch *batch, uint32_t stage)
     return of->n_tasks > 0 || (of->runs && !of->done);
 }
 
-/* The first batch after a time that concerns the stage, of those that were begun; or NULL. */
-static ds_batch *next_batch(const ds_driver *d, uint32_t stage, int64_t after_ms)
+static bool is_applied(const ds_batch *batch, uint32_t stage, uint32_t partition)
 {
-    for (size_t i = ds_retained_after(&d->retained, after_ms); i < d->retained.n; i++)
-        if (concerns(d->retained.list[i], stage))
+    const ds_batch_stage *of = &batch->stages[stage];
+    return partition < of->n_tasks && of->tasks[partition].state == DS_TASK_DONE;
+}
+
+/* True if the batch comes after where the partition stands, or is there and has to run once more
+ * for its results. */
+static bool is_to_come(const ds_driver *d, const ds_batch *batch, uint32_t stage,
+                       uint32_t partition)
+{
+    const int64_t stands_ms = d->keyed[stage][partition].stands_ms;
+    return concerns(batch, stage) &&
+           (batch->time_ms > stands_ms ||
+            (batch->time_ms == stands_ms && !is_applied(batch, stage, partition)));
+}
+
+/* The next batch for a partition, of those that were begun; or NULL. */
+static ds_batch *next_batch(const ds_driver *d, uint32_t stage, uint32_t partition)
+{
+    const int64_t stands_ms = d->keyed[stage][partition].stands_ms;
+    const int64_t before_ms = stands_ms == DS_NO_BATCH ? DS_NO_BATCH : stands_ms - 1;
+    for (size_t i = ds_retained_after(&d->retained, before_ms); i < d->retained.n; i++)
+        if (is_to_come(d, d->retained.list[i], stage, partition))
             return d->retained.list[i];
     for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
-        if (batch->time_ms > after_ms && is_under_way(batch) && concerns(batch, stage))
+        if (is_under_way(batch) && is_to_come(d, batch, stage, partition))
             return batch;
     return NULL;
 }
@@ -173,7 +205,7 @@ bool ds_driver_may_apply(ds_driver *d, const ds_batch *batch, uint32_t stage, ui
         ds_driver_fail_save_of(d, stage, partition);
         fall_back(d, stage, partition);
     }
-    if (k->behind && next_batch(d, stage, k->stands_ms) != batch)
+    if (k->behind && next_batch(d, stage, partition) != batch)
         return false;
     if (batch->state == DS_BATCH_RETAINED)
         return true;
@@ -186,10 +218,26 @@ bool ds_driver_may_apply(ds_driver *d, const ds_batch *batch, uint32_t stage, ui
 
 /* ---- tasks ---- */
 
+/* True if some batch would be missing from the partition from now on. */
+static bool passes_over(const ds_driver *d, const ds_task *task)
+{
+    const int64_t stands_ms = d->keyed[task->stage][task->partition].stands_ms;
+    for (size_t i = ds_retained_after(&d->retained, stands_ms);
+         i < d->retained.n && d->retained.list[i]->time_ms < task->batch_ms; i++)
+        if (concerns(d->retained.list[i], task->stage))
+            return true;
+    for (const ds_batch *batch = d->batches; batch != NULL && batch->time_ms < task->batch_ms;
+         batch = batch->next)
+        if (batch->time_ms > stands_ms && is_under_way(batch) && concerns(batch, task->stage))
+            return true;
+    return false;
+}
+
 void ds_driver_keyed_begins(ds_driver *d, ds_arena *arena, ds_task *task)
 {
     ds_keyed *k = &d->keyed[task->stage][task->partition];
     DS_ASSERT(!k->busy && k->stands_ms <= task->batch_ms && d->owners[task->partition] != 0);
+    DS_ASSERT(!d->config.saves || !passes_over(d, task));
     k->busy = true;
     task->keyed_ms = k->stands_ms;
     if (!k->loaded && k->stands_ms != DS_NO_BATCH)
@@ -256,7 +304,7 @@ static void replay_partition(ds_bundles *round, uint32_t stage, uint32_t partiti
     ds_keyed *k = &d->keyed[stage][partition];
     if (!k->behind || k->busy || k->not_before_us > d->now_us)
         return;
-    const ds_batch *batch = next_batch(d, stage, k->stands_ms);
+    const ds_batch *batch = next_batch(d, stage, partition);
     if (batch == NULL || !was_applied_since(batch, stage, partition))
         catch_up(d, k);
     else if (can_replay(d, batch, stage, partition))
