@@ -529,9 +529,7 @@ static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *resu
     task->took_us = d->now_us - task->handed_us;
     ds_driver_outrun_copy(d, result, task);
     if (d->keyed[result->stage] != NULL)
-        ds_driver_keyed_done(d, result->stage, result->partition, result->batch_ms);
-    if (d->acts_ms[result->stage] != NULL)
-        d->acts_ms[result->stage][result->partition] = result->acts_ms;
+        ds_driver_keyed_done(d, result);
     if (!ds_batch_task_done(batch, d->plan, result->stage, result->partition, result->outputs,
                             result->n_outputs))
         return;

@@ -167,7 +167,8 @@ void ds_driver_note_bases(ds_driver *d, ds_batch *batch)
 static void note_inputs(ds_driver *d, const ds_batch *batch)
 {
     for (uint32_t s = 0; s < d->plan->n_stages; s++)
-        if (batch->stages[s].n_inputs > 0 && d->plan->stages[s].keyed)
+        if (batch->stages[s].n_inputs > 0 && d->plan->stages[s].keyed &&
+            d->stage_input_ms[s] < batch->time_ms) /* it may run again, after later ones */
             d->stage_input_ms[s] = batch->time_ms;
 }
 

@@ -251,11 +251,12 @@ void ds_driver_keyed_ends(ds_driver *d, uint32_t stage, uint32_t partition)
     d->keyed[stage][partition].busy = false;
 }
 
-void ds_driver_keyed_done(ds_driver *d, uint32_t stage, uint32_t partition, int64_t batch_ms)
+void ds_driver_keyed_done(ds_driver *d, const ds_task_result *result)
 {
-    ds_keyed *k = &d->keyed[stage][partition];
-    DS_ASSERT(!k->busy && k->stands_ms <= batch_ms);
-    k->stands_ms = batch_ms;
+    ds_keyed *k = &d->keyed[result->stage][result->partition];
+    DS_ASSERT(!k->busy && k->stands_ms <= result->batch_ms);
+    d->acts_ms[result->stage][result->partition] = result->acts_ms;
+    k->stands_ms = result->batch_ms;
     k->loaded = true;
     if (!k->behind)
         k->losses = 0;
@@ -368,7 +369,7 @@ void ds_driver_on_replayed(ds_driver *d, ds_executor_entry *from, const ds_task_
         return;
     }
     k->failures = 0;
-    ds_driver_keyed_done(d, result->stage, result->partition, result->batch_ms);
+    ds_driver_keyed_done(d, result);
 }
 
 /* ---- what is gone ---- */

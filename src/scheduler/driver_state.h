@@ -149,7 +149,7 @@ struct ds_driver {
     bool gap_is_long;
     bool gap_waits;       /* for batches under way */
     int64_t recovered_ms; /* the last batch time of the driver before, or DS_NO_BATCH */
-    int64_t **acts_ms;    /* by stage, partition: as told by its last task (ds_task_result) */
+    int64_t **acts_ms;    /* by stage, partition: as told by its last task, or replay */
     bool input_ended;
     bool last_batch;   /* the one after which a graceful stop ends */
     uint32_t n_passed; /* virtual time: batch times passed */
@@ -371,7 +371,7 @@ bool ds_driver_may_apply(ds_driver *driver, const ds_batch *batch, uint32_t stag
 void ds_driver_keyed_begins(ds_driver *driver, ds_arena *arena, ds_task *task);
 /* It came back, or was lost; and if it was good. */
 void ds_driver_keyed_ends(ds_driver *driver, uint32_t stage, uint32_t partition);
-void ds_driver_keyed_done(ds_driver *driver, uint32_t stage, uint32_t partition, int64_t batch_ms);
+void ds_driver_keyed_done(ds_driver *driver, const ds_task_result *result);
 /* The partition is not where it should be. */
 void ds_driver_keyed_lost(ds_driver *driver, uint32_t stage, uint32_t partition);
 void ds_driver_replay(ds_driver *driver, struct ds_bundles *round);

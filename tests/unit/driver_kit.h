@@ -86,6 +86,7 @@ typedef struct driver_kit {
     ds_status status;
     char message[DS_ERROR_TEXT];
     uint64_t busy_us; /* what tasks are said to have taken */
+    int64_t acts_ms;  /* and when their state acts next */
 } driver_kit;
 
 /* ---- ports ---- */
@@ -482,6 +483,7 @@ static inline void kit_result(driver_kit *k, const kit_sent *to, ds_status statu
                         .message = "so",
                         .rows_in = status == DS_OK ? 1 : 0,
                         .busy_us = k->busy_us,
+                        .acts_ms = k->acts_ms,
                         .outputs = outputs,
                         .n_outputs = n_outputs};
     ds_message m = {.type = DS_MSG_TASK_RESULTS};

@@ -223,5 +223,31 @@ START_TEST(it_goes_back)
 }
 END_TEST
 
+/* What is known of the newest batch that was applied is not overwritten by one before it. */
+START_TEST(what_is_known_of_later_ones)
+{
+    driver_kit k;
+    begin(&k);
+    lose_files(&k, 2000);
+    run_others(&k);
+    stage_file(&k, newest(&k)); /* batch 4 */
+    ck_assert_int_eq(k.driver->stage_input_ms[1], 4000);
+    kit_done(&k, newest(&k)); /* batch 1 */
+    check_newest(&k, 2000, 1000, false);
+    k.acts_ms = INT64_MAX; /* without batch 3 it had never acted */
+    stage_file(&k, newest(&k));
+    run_others(&k);
+    ck_assert(ds_batch_is_prepared(k.driver->batches));
+    ck_assert_int_eq(k.driver->stage_input_ms[1], 4000);
+    check_newest(&k, 3000, 2000, true);
+    k.acts_ms = 7000;
+    kit_done(&k, newest(&k));
+    check_newest(&k, 4000, 3000, true);
+    ck_assert_int_eq(k.driver->acts_ms[1][0], 7000);
+    check_end(&k);
+    kit_close(&k);
+}
+END_TEST
+
 UNIT_MAIN("driver_remade", none_behind_it_overtakes_it, it_moves_twice, it_is_being_applied_again,
-          it_goes_back)
+          it_goes_back, what_is_known_of_later_ones)
