@@ -228,7 +228,8 @@ static bool passes_over(const ds_driver *d, const ds_task *task)
             return true;
     for (const ds_batch *batch = d->batches; batch != NULL && batch->time_ms < task->batch_ms;
          batch = batch->next)
-        if (batch->time_ms > stands_ms && is_under_way(batch) && concerns(batch, task->stage))
+        if (batch->time_ms > stands_ms && batch->begun && batch->state != DS_BATCH_FAILED &&
+            concerns(batch, task->stage))
             return true;
     return false;
 }
