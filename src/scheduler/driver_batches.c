@@ -316,18 +316,22 @@ void ds_driver_on_committed(ds_driver *d, const ds_driver_event *event)
 }
 
 /* Some batches cannot be given up. What is kept would lack one that was committed before, and its
- * outputs are there. And where one after the other finds no memory, those that come would not
- * either: the app ends, before it has thrown all its input away. */
+ * outputs are there; or some of them may be, and later batches have it, if it runs again for those
+ * that were lost (a start on the checkpoint tries again). And where one after the other finds no
+ * memory, those that come would not either: the app ends, before it has thrown all its input away.
+ */
 static bool ends_with(ds_driver *d, const ds_batch *batch, ds_status status, const char *why)
 {
     char text[DS_ERROR_TEXT], at[DS_CLOCK_TEXT];
     if (status == DS_ERR_NO_MEMORY && input_of(batch) > d->short_input)
         d->short_input = input_of(batch);
-    if (!batch->muted && (status != DS_ERR_NO_MEMORY || ++d->n_short < DS_SHORT_BATCHES))
+    const bool remade = batch->stays != NULL && d->config.checkpoint;
+    if (!batch->muted && !remade && (status != DS_ERR_NO_MEMORY || ++d->n_short < DS_SHORT_BATCHES))
         return false;
     ds_clock_text(batch->time_ms, at);
-    if (batch->muted)
-        snprintf(text, sizeof text, "batch %s cannot be applied again: %s", at, why);
+    if (batch->muted || remade)
+        snprintf(text, sizeof text, "batch %s cannot be %s again: %s", at,
+                 batch->muted ? "applied" : "made", why);
     else
         snprintf(text, sizeof text, "batch %s, too, as those before it, found no memory: %s", at,
                  why);

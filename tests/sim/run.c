@@ -515,11 +515,11 @@ static void check_end(run *r, ds_status status, const ds_error *error)
     if (result->never_started)
         return;
     r->stops = r->stops && status == DS_OK;
-    if (status != DS_OK && progress->failed_batches == 0)
-        wrong(r, "the app ended: %s", error->message);
     /* A task that so many executors had when they were lost is taken for the reason. */
     bool deadly = status != DS_OK &&
                   strstr(error->message, "executors were lost while they had a task") != NULL;
+    if (status != DS_OK && progress->failed_batches == 0 && !deadly)
+        wrong(r, "the app ended: %s", error->message);
     if (progress->failed_batches > 0 && !r->may_give_up && !deadly)
         wrong(r, "%" PRIu64 " batches were given up", progress->failed_batches);
     if (figures->leaked_bytes > 0 || figures->leaked_tasks > 0)
@@ -533,7 +533,7 @@ static void check_end(run *r, ds_status status, const ds_error *error)
         r->lost_to_ms = INT64_MAX / 2;
         /* Stopped before it could go on: what the driver before it had begun may be half done. */
         bool half = r->stops && progress->batches == 0;
-        if (progress->failed_batches == 0 && !half)
+        if (progress->failed_batches == 0 && !half && !deadly)
             check_folders(r);
         return;
     }

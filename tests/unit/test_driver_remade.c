@@ -249,5 +249,30 @@ START_TEST(what_is_known_of_later_ones)
 }
 END_TEST
 
+/* Some of its outputs may be in their place, and what comes behind it has it: it is not given up.
+ */
+START_TEST(it_cannot_be_made_again)
+{
+    driver_kit k;
+    begin(&k);
+    lose_files(&k, 2000);
+    run_others(&k);
+    stage_file(&k, newest(&k)); /* batch 4 */
+    kit_done(&k, newest(&k));
+    check_newest(&k, 2000, 1000, false);
+    for (int i = 0; i < 4; i++) {
+        ck_assert(!k.ended);
+        kit_fail(&k, newest(&k), DS_ERR_INTERNAL);
+        kit_wait_ms(&k, 1000);
+    }
+    ck_assert(k.ended);
+    ck_assert_int_eq(k.status, DS_ERR_INTERNAL);
+    ck_assert_ptr_nonnull(strstr(k.message, "cannot be made again"));
+    ck_assert_ptr_null(saves_record(&k, "failed"));
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, 0);
+    kit_close(&k);
+}
+END_TEST
+
 UNIT_MAIN("driver_remade", none_behind_it_overtakes_it, it_moves_twice, it_is_being_applied_again,
-          it_goes_back, what_is_known_of_later_ones)
+          it_goes_back, what_is_known_of_later_ones, it_cannot_be_made_again)
