@@ -37,6 +37,7 @@ typedef struct tabled {
     ds_random random;
     uint32_t rows[MOST_VERSIONS]; /* of each version */
     uint32_t n_versions;          /* written */
+    bool remote;                  /* some executors have memory that nobody else can open */
     uint32_t seen[IN_A_ROW];      /* by the last batches, the last one first */
     int64_t change_us;            /* when the file changes next */
     int64_t newest_ms;
@@ -153,6 +154,12 @@ static void note_seen(tabled *r, uint32_t version)
     r->seen[0] = version;
 }
 
+/* Only bytes that no other process can open go with their executor, however that is lost. */
+static bool may_lose_versions(const tabled *r)
+{
+    return r->remote && ds_driver_progress(ds_sim_driver(r->sim))->executors_lost > 0;
+}
+
 /* The version of the batch before, or one after it: the first that fits. Where the only copy of a
  * version was lost, batches are made again with the newest one, while those behind them may have
  * been done with theirs. */
@@ -165,7 +172,7 @@ static void check_batch(tabled *r, int64_t batch_ms, const said *streams)
             return;
         }
     uint32_t from = r->seen[0];
-    for (uint32_t i = 1; i < IN_A_ROW && ds_sim_result(r->sim)->vanished > 0; i++)
+    for (uint32_t i = 1; i < IN_A_ROW && may_lose_versions(r); i++)
         from = r->seen[i] < from ? r->seen[i] : from;
     for (uint32_t v = from; v < r->n_versions; v++) {
         bool fits = true;
@@ -249,6 +256,7 @@ static void make_sim(tabled *r)
         .remote = ds_random_below(random, 2) == 0 ? 0.5 : 0,
         .faults = faults,
         .hooks = {.arg = r, .committed = on_committed, .trace = on_trace}};
+    r->remote = config.remote > 0;
     r->sim = ds_sim_new(&config);
     ds_sim_stop_at(r->sim, 500000 + (int64_t)ds_random_below(random, 4000000));
 }
