@@ -322,7 +322,7 @@ int64_t ds_driver_dispatch_deadline(const ds_driver *d)
     deadline = earlier(deadline, ds_driver_marks_deadline(d));
     for (const ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
         if (batch->state == DS_BATCH_READY && batch == d->batches)
-            deadline = earlier(deadline, batch->commit_not_before_us);
+            deadline = earlier(deadline, ds_driver_commit_due(d, batch));
         if (batch->state == DS_BATCH_RUNNING)
             deadline = earlier(deadline, batch_deadline(d, batch));
     }

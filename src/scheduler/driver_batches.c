@@ -196,10 +196,17 @@ static void prepare(ds_driver *d, ds_batch *batch)
     ds_driver_follow_appends(d, batch);
 }
 
+int64_t ds_driver_commit_due(const ds_driver *d, const ds_batch *batch)
+{
+    DS_ASSERT(batch->state == DS_BATCH_READY);
+    bool noted = batch->bases_ticket <= d->journaled_ticket;
+    return noted ? batch->commit_not_before_us : INT64_MAX;
+}
+
 static void begin_commit(ds_driver *d, ds_batch *batch)
 {
     DS_ASSERT(batch == d->batches && batch->state == DS_BATCH_READY);
-    if (d->now_us < batch->commit_not_before_us || batch->bases_ticket > d->journaled_ticket)
+    if (d->now_us < ds_driver_commit_due(d, batch))
         return;
     batch->state = DS_BATCH_COMMITTING;
     d->ports.commit(d->ports.arg, &batch->commit);

@@ -284,6 +284,8 @@ void ds_driver_record_commit(ds_driver *driver, ds_batch *batch);
 /* The same for a batch that was recorded before, and whose appends begin elsewhere now: whatever it
  * does at the time, its commit waits for that. */
 void ds_driver_note_bases(ds_driver *driver, ds_batch *batch);
+/* When a READY batch may be committed; INT64_MAX: not before something is noted. */
+int64_t ds_driver_commit_due(const ds_driver *driver, const ds_batch *batch);
 /* The next try comes later than the last one did. */
 void ds_driver_back_off_commit(const ds_driver *driver, ds_batch *batch);
 void ds_driver_fail_batch(ds_driver *driver, ds_batch *batch, ds_status status, const char *why);

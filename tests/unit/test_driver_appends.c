@@ -327,6 +327,7 @@ START_TEST(a_crash_between_two_that_move)
     check_append(&next, 0, "a", 3, true);
     kit_committed(&next, DS_OK);
     ck_assert_uint_eq(next.n_commits, 1); /* its base is not noted yet */
+    ck_assert_int_gt(kit_wants_ms(&next), 0);
     answer_journal(&next);
     check_append(&next, 0, "a", 3 + ROWS, false);
     kit_close(&next);
