@@ -19,9 +19,9 @@
  * to run again from the beginning, because its outputs are lost or its table is. Behind the
  * place where a partition stands one is responsible for each of these batches:
  *
- *     its own task of the partition   as long as that is not done: it never ran, its output is
- * gone, or all of the batch runs again a replay                        once it is: then the
- * partition is `behind`
+ *   - its own task of the partition, as long as that is not done: it never ran, its output is gone,
+ *     or all of the batch runs again;
+ *   - a replay, once it is: then the partition is `behind`;
  *
  * and neither goes out before the partition has all that comes before. If a batch runs again while
  * a partition stands beyond it, that goes back, and is applied again what comes later; if it
