@@ -40,6 +40,7 @@ def files(connection, *paths):
 def paced(connection, rate, seconds, path):
     rate, lines = float(rate), read(path).splitlines(keepends=True)
     per_tick = max(1, round(rate * TICK))
+    lines *= 2 + per_tick // len(lines)  # a tick may have more than the file
     ticks = [b"".join(lines[at:at + per_tick - 1])
              for at in range(0, len(lines) - per_tick, per_tick)]
     choose, start, sent = random.Random(1), time.time() + 0.05, 0
