@@ -8,7 +8,7 @@
 
 #include <inttypes.h>
 
-static void open_app(driver_kit *k)
+static void make_app(driver_kit *k)
 {
     ds_log_setup(DS_LOG_OFF, false, "test");
     kit_open(k, "{ 'version': 1, 'name': 'x', 'batch': { 'interval': '1s' },"
@@ -22,13 +22,16 @@ static void open_app(driver_kit *k)
     k->config.virtual_time = k->config.saves = k->config.checkpoint = true;
     k->config.kept_folder = "kept";
     k->config.n_batches = 5;
-    saves_start(k);
 }
 
-/* A keyed task is done, with a staged file. */
+/* A keyed task is done, with a staged file if it is to have one. */
 static void stage_file(driver_kit *k, const kit_sent *to)
 {
     ck_assert_ptr_nonnull(to);
+    if (to->task.mode != DS_TASK_NORMAL) {
+        kit_done(k, to);
+        return;
+    }
     char path[64];
     snprintf(path, sizeof path, "%" PRId64 "/%u.%u", to->task.batch_ms, to->task.partition,
              to->task.attempt);
@@ -62,7 +65,8 @@ static void lose_files(driver_kit *k, int64_t batch_ms)
 /* Batch 1 is committed, 2 is about to be, 3 waits for its record, and 4 runs. */
 static void begin(driver_kit *k)
 {
-    open_app(k);
+    make_app(k);
+    saves_start(k);
     run_batch(k, 1000);
     saves_write(k);
     kit_committed(k, DS_OK);
@@ -101,8 +105,6 @@ static void run_others(driver_kit *k)
             continue;
         if (s->task.stage == 0)
             kit_done_for(k, s, 1);
-        else if (s->task.mode == DS_TASK_REPLAY)
-            kit_done(k, s);
         else
             stage_file(k, s);
     }
@@ -114,10 +116,7 @@ static void check_end(driver_kit *k)
     for (int i = 0; !k->ended && i < 20; i++) {
         kit_wait_ms(k, 1000);
         run_others(k);
-        if (newest(k)->task.mode == DS_TASK_REPLAY)
-            kit_done(k, newest(k));
-        else
-            stage_file(k, newest(k));
+        stage_file(k, newest(k));
         saves_write(k);
         while (k->n_committed < k->n_commits && !k->ended) {
             ck_assert_uint_eq(k->commits[k->n_committed]->n_files, SAVES_PARTITIONS);
@@ -178,6 +177,53 @@ START_TEST(it_moves_twice)
     check_newest(&k, 3000, 2000, true);
     check_end(&k);
     kit_close(&k);
+}
+END_TEST
+
+/* What the driver before left in its journal. */
+static ds_recovered *read_journal(const driver_kit *from, const ds_plan *plan)
+{
+    ds_buffer text = {0};
+    ds_error error = {0};
+    ds_recovered *recovered = NULL;
+    for (uint32_t i = 0; i < from->n_journal; i++) {
+        text.length = from->journal[i].whole ? 0 : text.length;
+        ds_buffer_append_text(&text, from->journal[i].text);
+    }
+    ds_status status =
+        ds_journal_read("1.jsonl", ds_buffer_text(&text), text.length, plan, &recovered, &error);
+    ck_assert_msg(status == DS_OK, "%s", error.message);
+    ds_buffer_fini(&text);
+    return recovered;
+}
+
+/* The driver dies when it has found out; the next one applies the batches again, and finds it, too,
+ * while an executor is lost and the checkpoint cannot be written. */
+START_TEST(a_driver_dies_in_between)
+{
+    driver_kit first, k;
+    begin(&first);
+    lose_files(&first, 2000);
+    make_app(&k);
+    ds_recovered *recovered = read_journal(&first, k.p.plan);
+    k.config.recovered = recovered;
+    saves_start(&k);
+    for (int64_t t = 1000; t <= 4000; t += 1000)
+        run_batch(&k, t);
+    ck_assert_uint_eq(kit_task(&k, 3000, 0, 0)->task.mode, DS_TASK_MUTED);
+    lose_while_full(&k);
+    kit_done(&k, newest(&k));
+    check_newest(&k, 1000, DS_NO_BATCH, true);
+    kit_wait_ms(&k, 20000);
+    run_others(&k);
+    check_newest(&k, 2000, 1000, false);
+    ck_assert_uint_eq(newest(&k)->task.mode, DS_TASK_NORMAL);
+    stage_file(&k, newest(&k));
+    check_newest(&k, 3000, 2000, true);
+    check_end(&k);
+    ds_recovered_free(recovered);
+    kit_close(&k);
+    kit_close(&first);
 }
 END_TEST
 
@@ -274,5 +320,6 @@ START_TEST(it_cannot_be_made_again)
 }
 END_TEST
 
-UNIT_MAIN("driver_remade", none_behind_it_overtakes_it, it_moves_twice, it_is_being_applied_again,
-          it_goes_back, what_is_known_of_later_ones, it_cannot_be_made_again)
+UNIT_MAIN("driver_remade", none_behind_it_overtakes_it, it_moves_twice, a_driver_dies_in_between,
+          it_is_being_applied_again, it_goes_back, what_is_known_of_later_ones,
+          it_cannot_be_made_again)
