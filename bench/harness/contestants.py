@@ -2,7 +2,8 @@
 
 A contestant has a `name`, a `share` of the data, and `turn(work)`, which does the job once in the
 folder `work` and returns (figures, rows of text). A server has started, loaded its code and
-compiled it before the turns that count, and stands still while others have theirs.
+compiled it before the turns that count, and stands still while others have theirs. Whoever cannot
+do it says so with `Failed`, or with another of failed.ERRORS.
 """
 import glob
 import json
@@ -10,17 +11,28 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 from harness import feed, machine, measure
+from harness.failed import Failed
 
 
-class Program:
+class Contestant:
+    is_ours = False  # what goes wrong is a fault of this project
+
+    def prepare(self, work, turns):
+        """Before each turn: whoever has to warm up, and has not yet, does so."""
+
+    def end(self):
+        """It failed, and has no more turns in this workload."""
+
+
+class Program(Contestant):
     """Started anew for every turn; its time counts from the exec to the end."""
 
-    def __init__(self, name, share, part, argv):
+    def __init__(self, name, share, part, argv, is_ours=False):
         self.name, self.share, self.part, self.argv = name, share, part, argv
+        self.is_ours = is_ours
 
     def turn(self, work):
         path = os.path.join(work, "result")
@@ -31,10 +43,10 @@ class Program:
             return figures, file.readlines()
 
 
-class Dstream:
+class Dstream(Contestant):
     """The release binary, from the exec to the end, with all that it writes."""
 
-    share = 1.0
+    share, is_ours = 1.0, True
 
     def __init__(self, name, part, app, executors=1, cores=1):
         self.name, self.part, self.app = name, part, app
@@ -68,39 +80,57 @@ def clear(work):
 
 
 class Server:
-    """A peer that stays: one line of JSON asks for a turn, one line answers."""
+    """A peer that stays: one line of JSON asks for a turn, one line answers. One that does not
+    answer as it should is killed; whoever wants it then gets a new one."""
 
     running = {}
 
     @classmethod
     def of(cls, argv, cores, log):
-        """There is one of a kind, for all workloads."""
+        """There is one of a kind, for all workloads; a new one if that ended."""
+        old = cls.running.get(log)
+        if old is not None and old.process.poll() is not None:
+            old.close()
         if log not in cls.running:
             cls.running[log] = cls(argv, cores, log)
         return cls.running[log]
 
     @classmethod
-    def close_all(cls):
+    def pause_all(cls):
         for server in cls.running.values():
+            server.pause()
+
+    @classmethod
+    def close_all(cls):
+        for server in list(cls.running.values()):
             server.close()
-        cls.running.clear()
 
     def __init__(self, argv, cores, log):
-        self.name = os.path.basename(argv[0])
         self.log = open(log, "wb")
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.log, text=True, start_new_session=True,
                                         preexec_fn=measure.pinned(cores))
         self.stopped = False
 
-    def ask(self, request):
+    def ask(self, request, patience=measure.PATIENCE):
+        """The answer; it is awaited for so many seconds."""
         self.resume()
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            sys.exit("%s ended; see %s" % (self.name, self.log.name))
-        return json.loads(answer)
+        limit = measure.Limit(self.process.pid, patience)
+        try:
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+            answer = json.loads(self.process.stdout.readline() or "null")
+        except (OSError, ValueError):  # it hung up, or wrote something else
+            answer = None
+        late = limit.lift()
+        if isinstance(answer, dict) and "error" not in answer and not late:
+            return answer
+        self.kill()
+        if late:
+            raise Failed("no answer after %g s" % patience)
+        if answer is None:
+            raise Failed("it ended; see %s" % os.path.basename(self.log.name))
+        raise Failed(answer["error"])
 
     def resume(self):
         if self.stopped:
@@ -108,12 +138,23 @@ class Server:
             self.stopped = False
 
     def pause(self):
-        self.process.send_signal(signal.SIGSTOP)
-        self.stopped = True
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGSTOP)
+            self.stopped = True
+
+    def kill(self):
+        self.process.kill()
+        self.close()
 
     def close(self):
+        """Lets it end; it is nobody's any more."""
+        for log in [log for log, server in self.running.items() if server is self]:
+            del self.running[log]
         self.resume()
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except OSError:  # it ended before it read all
+            pass
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
@@ -123,13 +164,26 @@ class Server:
         self.log.close()
 
 
-class Served:
-    """A job of a server. What it says of its own time counts if it says anything: then waiting
-    for the next batch does not. The CPU time is that of its process, all of the turn."""
+class Served(Contestant):
+    """A job of a server, which `start()` finds or starts. What it says of its own time counts if it
+    says anything: then waiting for the next batch does not. The CPU time is that of its process,
+    all of the turn."""
 
-    def __init__(self, name, share, part, server, request):
+    def __init__(self, name, share, part, start, request):
         self.name, self.share, self.part = name, share, part
-        self.server, self.request = server, request
+        self.start, self.request, self.server = start, request, None
+
+    def prepare(self, work, turns):
+        """Also if another job of the server's failed, so that it is a new one."""
+        server = self.start()
+        if server is not self.server:
+            self.server = server
+            for _ in range(turns):
+                self.turn(work)
+
+    def end(self):
+        if self.server is not None and self.server.process.returncode is None:
+            self.server.kill()
 
     def turn(self, work):
         path = os.path.join(work, "result")
@@ -138,14 +192,14 @@ class Served:
         self.server.resume()
         pid = self.server.process.pid
         cpu, began, peak = measure.cpu_of(pid), time.monotonic(), measure.Peak(pid)
-        with feed.port_of(self.part) as port:
-            answer = self.server.ask({**self.request, "output": path, "work": work,
-                                      "port": port or 0})
-        wall, most = time.monotonic() - began, peak.stop()
+        try:
+            with feed.port_of(self.part) as port:
+                answer = self.server.ask({**self.request, "output": path, "work": work,
+                                          "port": port or 0})
+        finally:
+            wall, most = time.monotonic() - began, peak.stop()
         cpu = measure.cpu_of(pid) - cpu
         self.server.pause()
-        if "error" in answer:
-            sys.exit("%s: %s" % (self.name, answer["error"]))
         with open(path, encoding="utf-8") as file:
             rows = file.readlines()
         return measure.Figures(self.part.records, answer.get("seconds", wall), cpu, most), rows

@@ -3,8 +3,10 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 
 from harness import machine, measure
+from harness.failed import Failed
 
 PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sender.py")
 
@@ -19,15 +21,27 @@ class Sender:
     def address(self):
         return "127.0.0.1:%d" % self.port
 
-    def sent(self):
-        """Waits until all is sent; how many lines."""
-        return int(self.process.stdout.readline() or 0)
+    def sent(self, patience=measure.PATIENCE):
+        """Waits until all is sent, for so many seconds; how many lines."""
+        timer = threading.Timer(patience, self.process.kill)
+        timer.start()
+        line = self.process.stdout.readline()
+        timer.cancel()
+        if not line:
+            raise Failed("what was sent was not taken within %g s" % patience)
+        return int(line)
 
     def close(self):
         self.process.kill()
         self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
 
 @contextlib.contextmanager
@@ -36,8 +50,5 @@ def port_of(part):
     if not part.over_tcp:
         yield None
         return
-    sender = Sender("files", *part.paths)
-    try:
+    with Sender("files", *part.paths) as sender:
         yield sender.port
-    finally:
-        sender.close()

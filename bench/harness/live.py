@@ -4,11 +4,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 
-from harness import machine, measure
+from harness import machine, measure, parts
+from harness.failed import Failed
 
 PATIENCE = 120  # seconds
 
@@ -50,13 +50,18 @@ class App:
             if time.monotonic() > end:
                 return False
             if self.process.poll() is not None:
-                sys.exit("the app ended (%d):\n%s" % (self.process.returncode, "".join(self.log)))
+                self.fail("the app ended (%d)" % self.process.returncode)
             time.sleep(0.002)
         return True
 
     def until_batches(self, count):
         if not self.until(lambda: self.lines and self.lines[-1]["batches"] >= count):
-            sys.exit("%d batches did not come:\n%s" % (count, "".join(self.log)))
+            self.fail("%d batches did not come" % count)
+
+    def fail(self, why):
+        self.process.kill()
+        self.process.wait()
+        raise Failed("%s: %s" % (why, "".join(self.log[-20:])))
 
     def driver_cpu(self):
         return measure.exact_cpu_of(self.process.pid)
@@ -75,12 +80,11 @@ class App:
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            sys.exit("the app does not end:\n" + "".join(self.log))
+            self.fail("the app does not end")
         for thread in self.threads:
             thread.join()
         if self.process.returncode != 0:
-            sys.exit("the app failed (%d):\n%s" % (self.process.returncode, "".join(self.log)))
+            self.fail("the app failed (%d)" % self.process.returncode)
 
 
 def run_to_end(work, app, on_row=None):
@@ -110,3 +114,11 @@ def threads_mode():
                           text=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                           check=False)
     return done.returncode == 0
+
+
+def part_with_threads(rows):
+    """Of rows(name, mode), with the executors as threads."""
+    name = "dstream with threads"
+    if not threads_mode():
+        return parts.ours(name, [(name, None, "not in this version")])
+    return parts.ours(name, rows(name, {"mode": "threads"}))

@@ -58,15 +58,18 @@ def field(path, key):
         return next((line.split(":", 1)[1].strip() for line in file if line.startswith(key)), "?")
 
 
+def commit():
+    return first_line("git", "-C", TOP, "describe", "--always", "--dirty", "--exclude=*")
+
+
 def description():
     """(what, value) pairs for the head of a report."""
     memory = int(field("/proc/meminfo", "MemTotal").split()[0]) / (1 << 20)
-    commit = first_line("git", "-C", TOP, "describe", "--always", "--dirty", "--exclude=*")
     return [
         ("processor", "%s, %d cores" % (field("/proc/cpuinfo", "model name"), len(cores()))),
         ("memory", "%.0f GiB" % memory),
         ("system", "%s, Linux %s" % (system_name(), platform.release())),
-        ("dstream", "%s, commit %s" % (first_line(DSTREAM, "version"), commit)),
+        ("dstream", "%s, commit %s" % (first_line(DSTREAM, "version"), commit())),
         ("compiler", first_line("cc", "--version")),
         ("ceilings", " ".join(CEILING_FLAGS)),
     ]

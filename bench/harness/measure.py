@@ -4,13 +4,15 @@ import ctypes
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
+
+from harness.failed import Failed
 
 Figures = collections.namedtuple("Figures", "records wall cpu peak")  # seconds, MiB
 LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
 TICK = os.sysconf("SC_CLK_TCK")
+PATIENCE = 120  # seconds, for one turn
 
 
 def tree(root):
@@ -96,19 +98,44 @@ def pinned(cores):
     return begin
 
 
-def run(argv, records, cwd=None, stdout=subprocess.DEVNULL, cores=None):
+class Limit:
+    """Kills the process group of a process that takes longer than so many seconds."""
+
+    def __init__(self, pid, seconds):
+        self.pid, self.over = pid, False
+        self.timer = threading.Timer(seconds, self.end)
+        self.timer.start()
+
+    def end(self):
+        self.over = True
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def lift(self):
+        """Whether it was passed."""
+        self.timer.cancel()
+        self.timer.join()
+        return self.over
+
+
+def run(argv, records, cwd=None, stdout=subprocess.DEVNULL, cores=None, patience=PATIENCE):
     """Runs a program to its end. The CPU time is that of all its processes."""
     began = time.monotonic()
     process = subprocess.Popen(argv, cwd=cwd, stdout=stdout, stderr=subprocess.PIPE,
-                               preexec_fn=pinned(cores))
-    peak = Peak(process.pid)
+                               preexec_fn=pinned(cores), start_new_session=True)
+    peak, limit = Peak(process.pid), Limit(process.pid, patience)
     errors = process.stderr.read()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    late = limit.lift()  # while the process id is still its own
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.monotonic() - began
     most = peak.stop()
     process.returncode = os.waitstatus_to_exitcode(status)
     process.stderr.close()
+    if late:
+        raise Failed("not done after %g s" % patience)
     if process.returncode != 0:
-        sys.exit("%s failed (%d):\n%s" % (" ".join(argv), process.returncode,
-                                         errors.decode(errors="replace")))
+        raise Failed("status %d: %s" % (process.returncode, errors.decode(errors="replace")))
     return Figures(records, wall, usage.ru_utime + usage.ru_stime, most)

@@ -1,4 +1,12 @@
 """Tables, as Markdown, so that they read well on a terminal and in RESULTS.md."""
+import collections
+
+OURS, CEILING = "dstream", "plain C"
+
+# `reached`: text. `state`: MET, NOT_MET, or UNKNOWN where there was nothing to judge.
+Goal = collections.namedtuple("Goal", "what goal reached state")
+Section = collections.namedtuple("Section", "title table goals")
+MET, NOT_MET, UNKNOWN = "met", "NOT MET", "not measured"
 
 
 def markdown(head, rows):
@@ -20,50 +28,65 @@ def number(value):
     return "%.3g" % value
 
 
-judged = []  # (title, what, reached, goal, verdict) of all tables so far
+def verdict(reached, goal, more_is_better=True):
+    return MET if (reached >= goal if more_is_better else reached <= goal) else NOT_MET
 
 
-def verdict(title, what, reached, goal, more_is_better=True):
-    met = reached >= goal if more_is_better else reached <= goal
-    judged.append((title, what, number(reached), "%g" % goal, "met" if met else "NOT MET"))
-    return judged[-1][-1]
+def ratios(ours, other):
+    """Ours by the other's: records a second, and the other's CPU time by ours for a record."""
+    return ours.rate / other.rate, other.cpu_per_million / ours.cpu_per_million
 
 
-def overview():
-    """All goals, as Markdown."""
-    return markdown(["", "", "reached", "goal", ""], judged)
-
-
-def throughput(workload, lines, absent, whole, options):
-    """Ratios are dstream's records a second by those of the other (wall), and the other's CPU
-    time for a record by dstream's (CPU). Goals are about data of full size."""
+def throughput(workload, lines, missing, options):
+    """`lines`: of those who have figures, the others are `missing`, with the reason. Goals are
+    about data of full size."""
     by_name = {line.name: line for line in lines}
-    ours = by_name["dstream"]
+    ours, goals = by_name.get(OURS), {} if options.smoke else workload.GOALS
     rows = []
     for line in lines:
-        ratio = ours.rate / line.rate
-        goal = workload.GOALS.get(line.name) if not options.smoke else None
+        cells = [""] * 5
+        if ours is not None and line is not ours:
+            wall, cpu = ratios(ours, line)
+            goal = goals.get(line.name)
+            judged = [""] * 3 if goal is None else ["%g" % goal, verdict(wall, goal),
+                                                    verdict(cpu, goal)]
+            cells = [number(wall), number(cpu), *judged]
         rows.append([line.name, number(line.rate), "%.3f" % line.cpu_per_million,
-                     "%.1f" % line.peak, "" if line is ours else number(ratio),
-                     "" if line is ours else number(line.cpu_per_million / ours.cpu_per_million),
-                     "" if goal is None else "%g" % goal,
-                     "" if goal is None else verdict(workload.TITLE, "against " + line.name, ratio,
-                                                     goal)])
-    for name, why in absent.items():
-        rows.append([name + " (absent: %s)" % why] + [""] * 7)
-    skipped = options.rounds - ours.rounds
-    text = "%s: %s %s, %s MB, %d keys in the results; %d rounds%s\n\n" % (
+                     "%.1f" % line.peak, *cells])
+    rows += [["%s (%s)" % item] + [""] * 8 for item in missing.items()]
+    head = ["", "records/s", "CPU s/million", "peak MiB", "dstream x", "CPU x", "goal",
+            "records/s", "CPU"]
+    return Section(title(workload, lines, options), markdown(head, rows),
+                   [goal_of(name, goal, by_name, missing) for name, goal in goals.items()])
+
+
+def title(workload, lines, options):
+    whole, rounds = workload.dataset.part(1.0), max((line.rounds for line in lines), default=0)
+    skipped = options.rounds - rounds
+    return "%s: %s %s, %s MB, %d keys in the results; %d rounds%s" % (
         workload.TITLE, number(whole.records), workload.UNIT, number(whole.bytes() / 1e6),
-        len(whole.expected), ours.rounds,
-        ", no time for %d more" % skipped if skipped > 0 else "")
-    return text + markdown(["", "records/s", "CPU s/million", "peak MiB", "dstream x",
-                            "CPU x", "goal", ""], rows)
+        len(whole.expected), rounds, ", no time for %d more" % skipped if skipped > 0 else "")
 
 
-def figures(title, rows, options):
+def goal_of(name, goal, by_name, missing):
+    """Judged by records a second and by CPU time; and what plain C has of both, as a system that
+    does as well as that cannot do better."""
+    what, ours, other = "against " + name, by_name.get(OURS), by_name.get(name)
+    if ours is None or other is None:
+        why = missing.get(name) or missing.get(OURS) or "absent"
+        return Goal(what, "%g x" % goal, why, UNKNOWN)
+    wall, cpu = ratios(ours, other)
+    text = "%s by records/s, %s by CPU (%s)" % (number(wall), number(cpu), verdict(cpu, goal))
+    ceiling = by_name.get(CEILING)
+    if name != CEILING and ceiling is not None:
+        text += "; plain C itself: %s, %s" % tuple(map(number, ratios(ceiling, other)))
+    return Goal(what, "%g x" % goal, text, verdict(wall, goal))
+
+
+def figures(heading, rows, options):
     """`rows`: (what, value, unit, goal, whether more is better), or (what, None, why) for what is
     missing."""
-    cells = []
+    cells, goals = [], []
     for row in rows:
         if row[1] is None:
             cells.append([row[0], "-", row[2], "", ""])
@@ -71,6 +94,8 @@ def figures(title, rows, options):
         what, value, unit, goal, more = row
         judgement = ""
         if goal is not None and not options.smoke:
-            judgement = verdict(title, what, value, goal, more)
+            judgement = verdict(value, goal, more)
+            goals.append(Goal(what, "%g %s" % (goal, unit), "%s %s" % (number(value), unit),
+                              judgement))
         cells.append([what, number(value), unit, "" if goal is None else "%g" % goal, judgement])
-    return title + "\n\n" + markdown(["", "", "unit", "goal", ""], cells)
+    return Section(heading, markdown(["", "", "unit", "goal", ""], cells), goals)

@@ -3,6 +3,7 @@
 Such a workload is a module with
 
     TITLE, UNIT   what it is, and what its records are
+    WEIGHT        its share of the time, as seconds that all of it takes or so
     GOALS         contestant -> how many times its records a second dstream is to have
     MERGE         for each value of a result: sum or max
     make(size)    the data set
@@ -11,36 +12,37 @@ Such a workload is a module with
     MAWK, SQL, SPARK, FLINK     what the peers run (each of them may be absent)
     VARIANTS      further apps of dstream's for the same, by name
     final(result)               what is compared of results, if not all: any object
+
+A contestant that fails, or has a wrong result, is out: its row says why, and the others go on.
 """
 import collections
 import statistics
-import sys
 import tempfile
 
-from harness import contestants, data, machine, table
+from harness import contestants, data, failed, machine, table
 
 Line = collections.namedtuple("Line", "name share rate cpu_per_million peak rounds")
 
 
 def field(workload, options):
-    """All who take part in a workload, in the order of their turns, and who is absent."""
+    """All who take part in a workload, in the order of their turns, and why others do not."""
     whole = workload.dataset.part(1.0)
     ceiling, *arguments = [word.format(**whole.tables) for word in workload.CEILING]
-    found = [contestants.Program("plain C", 1.0, whole,
-                                 [machine.ceiling(ceiling), *arguments, *inputs(whole)]),
-             contestants.Dstream("dstream", whole, workload.app(whole))]
+    found = [contestants.Program(table.CEILING, 1.0, whole,
+                                 [machine.ceiling(ceiling), *arguments, *inputs(whole)], True),
+             contestants.Dstream(table.OURS, whole, workload.app(whole))]
     found += [contestants.Dstream(name, whole, app(whole))
               for name, app in getattr(workload, "VARIANTS", {}).items()]
-    absent = {}
+    missing = {}
     for peer in options.peers:
         if not peer.takes_part(workload):
             continue
         why = peer.absent()
         if why:
-            absent[peer.NAME] = why
+            missing[peer.NAME] = "absent: " + why
         else:
             found += peer.enter(workload)
-    return found, absent
+    return found, missing
 
 
 def inputs(part):
@@ -54,27 +56,35 @@ def check(workload, contestant, rows):
     expected = final(contestant.part.expected)
     if found != expected:
         wrong = sorted(set(dict(found).items()) ^ set(dict(expected).items()))
-        sys.exit("%s: %s has a wrong result, of %d keys that are not alike the first are %r" % (
-            workload.NAME, contestant.name, len(wrong), wrong[:4]))
+        raise failed.Failed("a wrong result, of %d keys that are not alike the first are %r" % (
+            len(wrong), wrong[:4]))
+
+
+def take_turn(workload, one, work, options):
+    one.prepare(work, options.warm_up)
+    measured, rows = one.turn(work)
+    check(workload, one, rows)
+    return measured
 
 
 def play(workload, everybody, options):
-    """The figures of each, without those of the first round."""
-    figures = {one.name: [] for one in everybody}
+    """The figures of each, without those of the first round, and why those failed that did."""
+    figures, out = {one.name: [] for one in everybody}, {}
     with tempfile.TemporaryDirectory() as work:
-        for one in everybody:
-            if isinstance(one, contestants.Served):
-                for _ in range(options.warm_up):
-                    one.turn(work)
         for number in range(options.uncounted + options.rounds):
             for one in everybody:
-                measured, rows = one.turn(work)
-                check(workload, one, rows)
-                if number >= options.uncounted:
-                    figures[one.name].append(measured)
+                if one.name in out:
+                    continue
+                try:
+                    measured = take_turn(workload, one, work, options)
+                    if number >= options.uncounted:
+                        figures[one.name].append(measured)
+                except failed.ERRORS as error:
+                    one.end()
+                    out[one.name] = failed.told(one.name, error, one.is_ours)
             if number >= options.uncounted and options.is_late():
                 break
-    return figures
+    return figures, out
 
 
 def summed_up(one, figures):
@@ -85,9 +95,9 @@ def summed_up(one, figures):
 
 
 def run(workload, options):
+    """A section of the results."""
     workload.dataset = workload.make(options.size(workload))
-    everybody, absent = field(workload, options)
-    figures = play(workload, everybody, options)
-    lines = [summed_up(one, figures[one.name]) for one in everybody]
-    whole = workload.dataset.part(1.0)
-    return table.throughput(workload, lines, absent, whole, options)
+    everybody, missing = field(workload, options)
+    figures, out = play(workload, everybody, options)
+    lines = [summed_up(one, figures[one.name]) for one in everybody if one.name not in out]
+    return table.throughput(workload, lines, {**missing, **out}, options)

@@ -41,5 +41,8 @@ def enter(workload):
     part = workload.dataset.part(1.0)
     files = "[" + ", ".join("'%s'" % path for path in part.paths) + "]"
     sql = workload.SQL.format(lines=LINES.format(files=files), files=files, **part.tables)
-    server = contestants.Server.of([PYTHON, SERVER], machine.one_core(), FOLDER + ".log")
     return [contestants.Served(NAME, 1.0, part, server, {"sql": sql})]
+
+
+def server():
+    return contestants.Server.of([PYTHON, SERVER], machine.one_core(), FOLDER + ".log")

@@ -22,5 +22,5 @@ def takes_part(workload):
 
 def enter(workload):
     part = workload.dataset.part(SHARE)
-    return [contestants.Served(NAME, SHARE, part, PROJECT.server(),
+    return [contestants.Served(NAME, SHARE, part, PROJECT.server,
                                {"files": part.paths, "tables": part.tables})]

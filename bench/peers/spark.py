@@ -33,8 +33,8 @@ def batches(workload, part):
 
 def enter(workload):
     share = getattr(workload, "SPARK_SHARE", SHARE)
-    part, server = workload.dataset.part(share), PROJECT.server()
-    return [contestants.Served("%s %s" % (NAME, api), share, part, server, {
+    part = workload.dataset.part(share)
+    return [contestants.Served("%s %s" % (NAME, api), share, part, PROJECT.server, {
         "api": api, "workload": workload.NAME.removesuffix("_tcp"), "folder": part.folder,
         "tables": part.tables, "batches": batches(workload, part),
         "total": sum(values[0] for values in part.expected.values())}) for api in workload.SPARK]

@@ -9,9 +9,10 @@ import os
 import statistics
 import tempfile
 
-from harness import live, table
+from harness import live, parts
 
 TITLE = "Checkpoint: one executor, one task thread, a save every ten batches"
+WEIGHT = 90
 CHANGED = [1_000, 10_000, 100_000]
 EVERY = 10  # batches
 
@@ -80,5 +81,5 @@ def written(keys, counts):
 
 def run(options):
     keys, counts = (10_000, [1000]) if options.smoke else (1_000_000, CHANGED)
-    rows = [*added(options, keys), *written(keys, counts)]
-    return table.figures(TITLE, rows, options)
+    return parts.run(TITLE, [parts.ours("what it adds", added(options, keys)),
+                             parts.ours("what is written", written(keys, counts))], options)

@@ -6,12 +6,13 @@ which drop them.
 """
 import os
 import statistics
-import sys
 import tempfile
 
-from harness import live, table
+from harness import live, parts
+from harness.failed import Failed
 
 TITLE = "Empty batch: one and two stages, two executors with one task thread each"
+WEIGHT = 60
 INTERVAL_MS = 20
 
 
@@ -43,7 +44,7 @@ def measured(tasks, stages, batches, mode):
         tasks_run = (running.lines[-1]["tasks"] - running.lines[0]["tasks"]) / (
             running.lines[-1]["batches"] - running.lines[0]["batches"])
         if not 0.9 < tasks_run / (tasks * stages) < 1.1:  # a few may have run twice
-            sys.exit("empty: a batch has %g tasks, and not %d" % (tasks_run, tasks * stages))
+            raise Failed("a batch has %g tasks, and not %d" % (tasks_run, tasks * stages))
         times = [line["processing_us"] for line in running.lines if line["batches"] > before]
     return statistics.median(times) / 1000, cpu / count * 1e6
 
@@ -66,18 +67,14 @@ def dstream(options, name, mode, goal_ms):
 
 def spark(server):
     for stages in 1, 2:
-        for tasks in 1, 64:
+        for tasks in 1, 8, 64:
             answer = server.ask({"api": "empty", "tasks": tasks, "stages": stages, "count": 300})
             yield "spark, stages %d, tasks %d: a batch, median" % (stages, tasks), \
                 answer["seconds"] * 1000, "ms", None, False
-    server.pause()
 
 
 def run(options):
-    rows = list(dstream(options, "dstream", {}, 0.5))
-    if live.threads_mode():
-        rows += dstream(options, "dstream with threads", {"mode": "threads"}, 0.15)
-    else:
-        rows.append(("dstream with threads", None, "not in this version"))
-    rows += options.rows_of("spark", lambda peer: spark(peer.PROJECT.server()))
-    return table.figures(TITLE, rows, options)
+    every = [parts.ours("dstream", dstream(options, "dstream", {}, 0.5)),
+             *parts.of_peer("spark", options, lambda peer: spark(peer.PROJECT.server())),
+             live.part_with_threads(lambda name, mode: dstream(options, name, mode, 0.15))]
+    return parts.run(TITLE, every, options)

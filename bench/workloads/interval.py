@@ -8,10 +8,11 @@ their time.
 import os
 import tempfile
 
-from harness import feed, live, table
+from harness import feed, live, parts
 from workloads import words
 
 TITLE = "Interval: the smallest that holds at half load, words over TCP, two executors"
+WEIGHT = 150
 INTERVALS_MS = [1, 2, 3, 5, 10, 20, 50, 100]
 SPARK_INTERVALS_MS = [50, 100, 200, 500, 1000, 2000]
 SPARK_SECONDS = 10
@@ -31,8 +32,7 @@ def app(address, interval_ms, mode):
 
 def capacity(path, seconds, mode):
     """Lines a second."""
-    sender = feed.Sender("flood", seconds, path)
-    with tempfile.TemporaryDirectory() as work:
+    with feed.Sender("flood", seconds, path) as sender, tempfile.TemporaryDirectory() as work:
         running = live.App(work, app(sender.address(), 100, mode))
         running.until_batches(3)
         first = running.lines[-1]
@@ -40,18 +40,16 @@ def capacity(path, seconds, mode):
         running.until(lambda: running.lines[-1]["rows_in"] >= sent)
         last = next(line for line in running.lines if line["rows_in"] >= sent)
         running.stop()
-    sender.close()
     return (last["rows_in"] - first["rows_in"]) / (live.end_of(last) - live.end_of(first))
 
 
 def holds(path, rate, seconds, interval_ms, mode):
-    sender = feed.Sender("paced", rate, seconds, path)
-    with tempfile.TemporaryDirectory() as work:
+    with feed.Sender("paced", rate, seconds, path) as sender, \
+            tempfile.TemporaryDirectory() as work:
         running = live.App(work, app(sender.address(), interval_ms, mode))
         sent = sender.sent()
         running.until(lambda: running.lines and running.lines[-1]["rows_in"] >= sent, 20)
         running.stop()
-    sender.close()
     busy = [line for line in running.lines if line["batch_rows_in"] > 0]
     busy = busy[len(busy) // 2:]
     limit = interval_ms * 1000
@@ -78,17 +76,15 @@ def spark_capacity(server, work):
     request = {"api": "dstream", "workload": "words", "total": part.records, "work": work,
                "output": os.path.join(work, "result")}
     for _ in range(3):
-        sender = feed.Sender("files", *part.paths)
-        seconds = server.ask({**request, "port": sender.port})["seconds"]
-        sender.close()
+        with feed.Sender("files", *part.paths) as sender:
+            seconds = server.ask({**request, "port": sender.port})["seconds"]
     return part.records / 10 / seconds
 
 
 def spark_holds(server, path, rate, interval_ms):
-    sender = feed.Sender("paced", rate, SPARK_SECONDS, path)
-    answer = server.ask({"api": "interval", "port": sender.port, "intervalMs": interval_ms,
-                         "count": SPARK_SECONDS})
-    sender.close()
+    with feed.Sender("paced", rate, SPARK_SECONDS, path) as sender:
+        answer = server.ask({"api": "interval", "port": sender.port, "intervalMs": interval_ms,
+                             "count": SPARK_SECONDS})
     late = answer["batches"][len(answer["batches"]) // 2:]
     return len(late) > 2 and \
         live.quantile([processing for processing, _ in late], 0.5) < interval_ms and \
@@ -105,12 +101,10 @@ def spark(server):
         yield "spark dstream", None, "no interval held"
     else:
         yield "spark dstream, smallest interval at half of that", held, "ms", None, False
-    server.pause()
 
 
 def run(options):
-    rows = list(dstream(options, "dstream", {}))
-    if live.threads_mode():
-        rows += dstream(options, "dstream with threads", {"mode": "threads"})
-    rows += options.rows_of("spark", lambda peer: spark(peer.PROJECT.server()))
-    return table.figures(TITLE, rows, options)
+    every = [parts.ours("dstream", dstream(options, "dstream", {})),
+             *parts.of_peer("spark", options, lambda peer: spark(peer.PROJECT.server())),
+             live.part_with_threads(lambda name, mode: dstream(options, name, mode))]
+    return parts.run(TITLE, every, options)

@@ -5,13 +5,14 @@ was due, not with the one at which it was sent: a receiver that holds the sender
 make its own delay look smaller (no coordinated omission). Marked lines go to standard output, and
 count when they are read there.
 """
-import sys
 import tempfile
 import time
 
-from harness import data, feed, live, table
+from harness import data, feed, live, parts
+from harness.failed import Failed
 
 TITLE = "Latency: batches of 10 ms, from the time of sending that was due to the output's reader"
+WEIGHT = 100
 INTERVAL_MS = 10
 SPARK_INTERVAL_MS = 100
 WARM_UP = 1.0  # seconds that do not count
@@ -41,16 +42,15 @@ def dstream(name, rate, seconds, mode):
         now = time.time() * 1e6
         found.append((now, int(row[2:18])))
 
-    sender = feed.Sender("paced", rate, seconds, lines_file())
-    with tempfile.TemporaryDirectory() as work:
+    with feed.Sender("paced", rate, seconds, lines_file()) as sender, \
+            tempfile.TemporaryDirectory() as work:
         running = live.App(work, app(sender.address(), mode), on_row=on_row)
         sent, marks = sender.sent(), int(seconds / 0.001)
         whole = running.until(lambda: len(found) >= marks, 60)
         running.stop()
-        sender.close()
     rows_in = running.lines[-1]["rows_in"]
     if not whole or len(found) != marks or rows_in != sent:
-        sys.exit("latency: %d of %d marked lines arrived, %d of %d lines" % (
+        raise Failed("%d of %d marked lines arrived, %d of %d lines" % (
             len(found), marks, rows_in, sent))
     start = found[0][1] + WARM_UP * 1e6
     late = [(now - due) / 1000 for now, due in found if due > start]
@@ -61,10 +61,9 @@ def dstream(name, rate, seconds, mode):
 
 def spark(rates, seconds, server):
     for rate in rates:
-        sender = feed.Sender("paced", rate, seconds, lines_file())
-        answer = server.ask({"api": "latency", "port": sender.port, "count": int(seconds / 0.001),
-                             "intervalMs": SPARK_INTERVAL_MS})
-        sender.close()
+        with feed.Sender("paced", rate, seconds, lines_file()) as sender:
+            answer = server.ask({"api": "latency", "port": sender.port,
+                                 "count": int(seconds / 0.001), "intervalMs": SPARK_INTERVAL_MS})
         late = [value / 1000 for value in answer["latencies"]][int(WARM_UP * 1000):]
         what = "spark dstream, batches of %d ms, %s records/s" % (SPARK_INTERVAL_MS,
                                                                   "{:,}".format(rate))
@@ -74,15 +73,14 @@ def spark(rates, seconds, server):
             continue
         yield what + ", median", live.quantile(late, 0.5), "ms", None, False
         yield "the same, p99", live.quantile(late, 0.99), "ms", None, False
-    server.pause()
 
 
 def run(options):
     rates, seconds = ([20_000], 2) if options.smoke else ([100_000, 1_000_000], 6)
-    rows = []
-    for rate in rates:
-        rows += dstream("dstream", rate, seconds, {})
-        if live.threads_mode():
-            rows += dstream("dstream with threads", rate, seconds, {"mode": "threads"})
-    rows += options.rows_of("spark", lambda peer: spark(rates, seconds, peer.PROJECT.server()))
-    return table.figures(TITLE, rows, options)
+    every = [parts.ours("dstream, {:,} records/s".format(rate),
+                        dstream("dstream", rate, seconds, {})) for rate in rates]
+    every += parts.of_peer("spark", options,
+                           lambda peer: spark(rates, seconds, peer.PROJECT.server()))
+    every += [live.part_with_threads(lambda name, mode: dstream(name, rate, seconds, mode))
+              for rate in rates]
+    return parts.run(TITLE, every, options)

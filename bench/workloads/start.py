@@ -5,10 +5,11 @@ import statistics
 import tempfile
 import time
 
-from harness import live, measure, table
+from harness import live, measure, parts
 from workloads import words
 
 TITLE = "Start and memory: two executors, batches of 10 ms"
+WEIGHT = 40
 KEYS = 1_000_000
 
 
@@ -85,10 +86,7 @@ def spark(peer):
 
 
 def run(options):
-    rows = list(dstream(options, "dstream", {}, (100, 20, 120)))
-    if live.threads_mode():
-        rows += dstream(options, "dstream with threads", {"mode": "threads"}, (20, 8, None))
-    else:
-        rows.append(("dstream with threads", None, "not in this version"))
-    rows += options.rows_of("spark", lambda peer: spark(peer))
-    return table.figures(TITLE, rows, options)
+    every = [parts.ours("dstream", dstream(options, "dstream", {}, (100, 20, 120))),
+             *parts.of_peer("spark", options, spark),
+             live.part_with_threads(lambda name, mode: dstream(options, name, mode, (20, 8, None)))]
+    return parts.run(TITLE, every, options)

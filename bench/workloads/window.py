@@ -2,12 +2,14 @@
 import collections
 import random
 import statistics
-import sys
 import tempfile
 
-from harness import data, live, table
+from harness import data, live, parts
+from harness.failed import Failed
 
-TITLE = "Window: counts over 30 panes, top 100 of each slide"
+TITLE = ("Window: counts over 30 panes, top 100 of each slide (dstream alone: one executor, one "
+         "task thread)")
+WEIGHT = 90
 KEYS, KEYS_OF_PANE, PANES = 100_000, 5_000, 30
 LINE = 11  # bytes; all have as many, so that batches do
 AGGREGATES = {"count": "count()", "sum": "sum(v)", "max": "max(v)"}
@@ -69,7 +71,7 @@ def check(part, output, lines, aggregate, panes):
         total += line["batch_rows_in"]
         ends.append(total)
     if total != part.records:
-        sys.exit("window: %d of %d rows were read" % (total, part.records))
+        raise Failed("%d of %d rows were read" % (total, part.records))
     found = collections.defaultdict(list)
     for key, value, at in (row.rstrip("\n").split(",") for row in output):
         found[at].append((int(key), int(value)))
@@ -78,7 +80,7 @@ def check(part, output, lines, aggregate, panes):
         first = max(0, last + 1 - max(1, panes))
         inside = rows_between(part, ends[first - 1] if first > 0 else 0, ends[last])
         if found[times[last]] != expected_top(inside, aggregate):
-            sys.exit("window: %s over %d panes has a wrong result at %s" % (
+            raise Failed("%s over %d panes has a wrong result at %s" % (
                 aggregate, panes, times[last]))
 
 
@@ -110,34 +112,32 @@ def throughput(work, options):
         yield "with a window, %s, of those without" % name, rates[name] / base, "of that", 0.8, True
 
 
-def slides(work, options):
+def slides(work, options, aggregate):
     """What a batch of 5,000 rows takes, all told."""
-    batches, rows = (40 if options.smoke else 200), KEYS_OF_PANE
-    part = make(batches, rows)
-    for name in AGGREGATES:
-        lines = measured(work, part, rows, name, PANES, True)[PANES:]
-        times = [line["processing_us"] / 1000 for line in lines]
-        yield "a batch of 5,000 rows with its slide, %s, median" % name, \
-            statistics.median(times), "ms", 5, False
-        yield "the same, p99", live.quantile(times, 0.99), "ms", None, False
+    part = make(40 if options.smoke else 200, KEYS_OF_PANE)
+    lines = measured(work, part, KEYS_OF_PANE, aggregate, PANES, True)[PANES:]
+    times = [line["processing_us"] / 1000 for line in lines]
+    what = "a batch of 5,000 rows, 100,000 keys in the window, with its slide, " + aggregate
+    yield what + ", median", statistics.median(times), "ms", 5, False
+    yield "the same, p99", live.quantile(times, 0.99), "ms", None, False
 
 
-def panes(work, options):
+def panes(work, options, aggregate):
     """What the slowest batches take, whatever the number of panes: 1,000 keys in all of them."""
     counts = [2, 30] if options.smoke else [2, 30, 300, 3600]
-    part, base = make(counts[-1] + (20 if options.smoke else 400), 1000, 1000, 1000), {}
-    for aggregate in ["count"] if options.smoke else ["count", "max"]:
-        for count in counts:
-            lines = measured(work, part, 1000, aggregate, count, count == 30)[count:]
-            times = [line["processing_us"] / 1000 for line in lines]
-            slow = live.quantile(times, 0.99)
-            base.setdefault(aggregate, slow)
-            yield "1,000 rows, %s over %d panes, p99 of a batch" % (aggregate, count), slow, "ms", \
-                None if count == 2 else round(2 * base[aggregate], 1), False
+    part, goal = make(counts[-1] + (20 if options.smoke else 400), 1000, 1000, 1000), None
+    for count in counts:
+        lines = measured(work, part, 1000, aggregate, count, count == 30)[count:]
+        slow = live.quantile([line["processing_us"] / 1000 for line in lines], 0.99)
+        yield "1,000 rows, %s over %s panes, p99 of a batch" % (aggregate, "{:,}".format(count)), \
+            slow, "ms", goal, False
+        goal = goal or round(2 * slow, 1)
 
 
 def run(options):
     with tempfile.TemporaryDirectory() as work:
-        rows = [*throughput(work, options), *slides(work, options), *panes(work, options)]
-    return table.figures(TITLE + " (dstream alone: one executor, one task thread)", rows,
-                         options)
+        return parts.run(TITLE, [
+            parts.ours("records/s", throughput(work, options)),
+            *(parts.ours("slide, " + name, slides(work, options, name)) for name in AGGREGATES),
+            *(parts.ours("panes, " + name, panes(work, options, name))
+              for name in (["count"] if options.smoke else ["count", "max"]))], options)
