@@ -98,6 +98,7 @@ void ds_decoder_free(ds_decoder *decoder)
     if (decoder->state != NULL)
         decoder->format->ops->state_free(decoder->state);
     free(decoder->wanted);
+    ds_lines_fini(&decoder->lines);
     ds_buffer_fini(&decoder->scratch);
     ds_buffer_fini(&decoder->detail);
     ds_buffer_fini(&decoder->shown);
@@ -136,7 +137,7 @@ void ds_decoder_open(ds_decoder *decoder, ds_heap *heap, const char *bytes, size
                      int64_t first_position)
 {
     DS_ASSERT(length < UINT32_MAX);
-    ds_lines_open(&decoder->lines, bytes, (uint32_t)length);
+    ds_lines_open(&decoder->lines, bytes, (uint32_t)length, decoder->format->marks);
     decoder->heap = heap;
     decoder->buffer = ds_heap_add(heap, bytes);
     decoder->position = first_position;
@@ -258,6 +259,7 @@ bool ds_record_check_text(ds_decoder *decoder, ds_record *record)
     record->text = copy;
     record->end = copy + repaired;
     record->limit = record->end + READ_AHEAD;
+    record->marks = NULL;
     return true;
 }
 

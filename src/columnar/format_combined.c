@@ -26,10 +26,12 @@ static const ds_field columns[N_COLUMNS] = {
 
 #define DATE_BYTES 11u /* 17/May/2015 */
 #define TIME_BYTES 26u /* 17/May/2015:10:05:03 +0000 */
+#define TIME_AT 6u     /* in ` - - [17/May/2015:10:05:03 +0000] "` */
+#define MIDDLE_BYTES (TIME_AT + TIME_BYTES + 3)
 
 /* The time of the line before: its date, and often all of it, is that of the next line, too. */
 typedef struct combined_state {
-    char text[TIME_BYTES]; /* zeros if there is none */
+    char middle[MIDDLE_BYTES]; /* with zeros for a time if there is none */
     int64_t us;
     int64_t date_seconds;
 } combined_state;
@@ -38,6 +40,8 @@ static ds_status prepare(ds_arena *arena, const ds_format_spec *spec, ds_format 
                          ds_error *error)
 {
     (void)spec, (void)error;
+    static const ds_mark_bytes marks = {.special = "\"\\", .separator = ' '};
+    format->marks = &marks;
     format->schema = (ds_schema){DS_ARENA_ARRAY(arena, ds_field, N_COLUMNS), N_COLUMNS};
     memcpy(format->schema.fields, columns, sizeof columns);
     return DS_OK;
@@ -46,7 +50,10 @@ static ds_status prepare(ds_arena *arena, const ds_format_spec *spec, ds_format 
 static void *state_new(const ds_format *format)
 {
     (void)format;
-    return ds_calloc(1, sizeof(combined_state));
+    combined_state *state = ds_calloc(1, sizeof *state);
+    memcpy(state->middle, " - - [", TIME_AT);
+    memcpy(state->middle + TIME_AT + TIME_BYTES, "] \"", 3);
+    return state;
 }
 
 /* Cutting a line into fields. */
@@ -58,6 +65,7 @@ typedef struct span {
 
 typedef struct log_line {
     span host, ident, user, time, request, status, bytes, referer, agent; /* without quotes */
+    bool time_is_known;                                                   /* it is the state's */
 } log_line;
 
 static inline bool is_dash(const span *field)
@@ -65,11 +73,31 @@ static inline bool is_dash(const span *field)
     return field->length == 1 && field->text[0] == '-';
 }
 
+/* The first blank at or behind p, or the end. */
+DS_ALWAYS_INLINE const char *find_blank(const char *p, const ds_record *record)
+{
+    const ds_marks *marks = record->marks;
+    if (DS_UNLIKELY(marks == NULL))
+        return ds_scan_for(p, record->end, record->limit, ' ');
+    p = ds_mark_next(marks, marks->separators, p);
+    return p < record->end ? p : record->end;
+}
+
+/* The first quote or backslash at or behind p, or the end. */
+DS_ALWAYS_INLINE const char *find_quote(const char *p, const ds_record *record)
+{
+    const ds_marks *marks = record->marks;
+    if (DS_UNLIKELY(marks == NULL))
+        return ds_scan_either(p, record->end, record->limit, '"', '\\');
+    p = ds_mark_next(marks, marks->special, p);
+    return p < record->end ? p : record->end;
+}
+
 /* Takes text up to the next blank or the end; not empty. Returns what is behind, or NULL. */
 DS_ALWAYS_INLINE const char *take_token(const char *p, const ds_record *record, span *field)
 {
     const char *from = p;
-    p = ds_scan_for(p, record->end, record->limit, ' ');
+    p = find_blank(p, record);
     *field = (span){from, (uint32_t)(p - from)};
     return p > from ? p : NULL;
 }
@@ -83,7 +111,7 @@ DS_ALWAYS_INLINE const char *take_quoted(const char *p, const ds_record *record,
     }
     const char *from = ++p;
     for (;;) {
-        p = ds_scan_either(p, record->end, record->limit, '"', '\\');
+        p = find_quote(p, record);
         if (p == record->end)
             return NULL;
         if (*p == '"')
@@ -126,21 +154,31 @@ DS_ALWAYS_INLINE const char *take_blank(const char *p, const ds_record *record)
             return "no blank behind the " what;                                                    \
     } while (0)
 
+static inline bool is_middle(const combined_state *state, const char *p)
+{
+    static const uint8_t words[] = {0, 8, 16, 24, MIDDLE_BYTES - 8};
+    uint64_t differs = 0;
+    for (unsigned i = 0; i < sizeof words; i++)
+        differs |= ds_digits_load(p + words[i], 8) ^ ds_digits_load(state->middle + words[i], 8);
+    return differs == 0;
+}
+
 /* Takes ` - - [time] "` with the time of the line before, up to the quote. NULL: it is not that. */
 DS_ALWAYS_INLINE const char *take_as_before(const char *p, const ds_record *record,
                                             const combined_state *state, log_line *line)
 {
-    if (record->end - p < (ptrdiff_t)TIME_BYTES + 9 || memcmp(p, " - - [", 6) != 0 ||
-        memcmp(p + 6, state->text, TIME_BYTES) != 0 || memcmp(p + 6 + TIME_BYTES, "] \"", 3) != 0)
+    if (record->end - p < (ptrdiff_t)MIDDLE_BYTES || !is_middle(state, p))
         return NULL;
     line->ident = (span){p + 1, 1};
     line->user = (span){p + 3, 1};
-    line->time = (span){p + 6, TIME_BYTES};
-    return p + TIME_BYTES + 8;
+    line->time = (span){p + TIME_AT, TIME_BYTES};
+    line->time_is_known = true;
+    return p + MIDDLE_BYTES - 1;
 }
 
 /* Takes what stands between the host and the request. Returns NULL, or what is wrong. */
-DS_ALWAYS_INLINE const char *cut_middle(const char **at, const ds_record *record, log_line *line)
+__attribute__((noinline)) static const char *cut_middle(const char **at, const ds_record *record,
+                                                        log_line *line)
 {
     const char *p = *at;
     TAKE_BLANK("host");
@@ -160,6 +198,7 @@ DS_ALWAYS_INLINE const char *cut(const ds_record *record, const combined_state *
 {
     const char *p = record->text;
     TAKE(take_token, host, "host");
+    line->time_is_known = false;
     const char *request = take_as_before(p, record, state, line), *wrong;
     if (request != NULL)
         p = request;
@@ -228,10 +267,16 @@ static bool read_date(const char *text, int64_t *seconds)
     return true;
 }
 
+static void forget_time(combined_state *state)
+{
+    memset(state->middle + TIME_AT, 0, TIME_BYTES);
+}
+
 /* Sets the date of text, if it is another than that of the line before. */
 static inline bool use_date(combined_state *state, const char *text)
 {
-    return memcmp(text, state->text, DATE_BYTES) == 0 || read_date(text, &state->date_seconds);
+    return memcmp(text, state->middle + TIME_AT, DATE_BYTES) == 0 ||
+           read_date(text, &state->date_seconds);
 }
 
 /* 17/May/2015:10:05:03 +0000 to microseconds since 1970. */
@@ -241,7 +286,7 @@ static bool read_new_time(combined_state *state, const span *field, int64_t *us)
     if (field->length != TIME_BYTES)
         return false;
     if (!use_date(state, text)) {
-        memset(state->text, 0, sizeof state->text);
+        forget_time(state);
         return false;
     }
     unsigned hour = two_digits(text + 12), minute = two_digits(text + 15);
@@ -256,16 +301,17 @@ static bool read_new_time(combined_state *state, const span *field, int64_t *us)
     bool good = colons && sign && hour <= 23 && minute <= 59 && second <= 59 && zone_hour <= 23 &&
                 zone_minute <= 59;
     if (good)
-        memcpy(state->text, text, TIME_BYTES);
+        memcpy(state->middle + TIME_AT, text, TIME_BYTES);
     else
-        memset(state->text, 0, sizeof state->text);
+        forget_time(state);
     state->us = *us;
     return good;
 }
 
 static inline bool read_time(combined_state *state, const span *field, int64_t *us)
 {
-    if (field->length != TIME_BYTES || memcmp(field->text, state->text, TIME_BYTES) != 0)
+    const char *known = state->middle + TIME_AT;
+    if (field->length != TIME_BYTES || memcmp(field->text, known, TIME_BYTES) != 0)
         return read_new_time(state, field, us);
     *us = state->us;
     return true;
@@ -273,8 +319,8 @@ static inline bool read_time(combined_state *state, const span *field, int64_t *
 
 /* Rows. */
 
-static inline void put_span(ds_decoder *decoder, const ds_record *record, uint32_t column,
-                            const span *field)
+DS_ALWAYS_INLINE void put_span(ds_decoder *decoder, const ds_record *record, uint32_t column,
+                               const span *field)
 {
     if (decoder->columns[column] == NULL)
         return;
@@ -301,7 +347,8 @@ static inline bool put_number(ds_decoder *decoder, const ds_record *record, uint
     return true;
 }
 
-static inline bool put_time(ds_decoder *decoder, const ds_record *record, const span *field)
+__attribute__((noinline)) static bool put_time(ds_decoder *decoder, const ds_record *record,
+                                               const span *field)
 {
     int64_t us = 0;
     if (is_dash(field)) {
@@ -309,10 +356,12 @@ static inline bool put_time(ds_decoder *decoder, const ds_record *record, const 
         return true;
     }
     bool ok = read_time(decoder->state, field, &us);
-    if (DS_UNLIKELY(!ok || us < DS_TIMESTAMP_MIN || us > DS_TIMESTAMP_MAX))
+    if (DS_UNLIKELY(!ok || us < DS_TIMESTAMP_MIN || us > DS_TIMESTAMP_MAX)) {
+        forget_time(decoder->state);
         return ds_record_bad(decoder, record, ok ? DS_BAD_RANGE : DS_BAD_TYPE,
                              "time %s is not like 17/May/2015:10:05:03 +0000",
                              ds_record_shown(decoder, field->text, field->length));
+    }
     ds_put_int(decoder, TIME, us);
     return true;
 }
@@ -324,11 +373,10 @@ static inline void put_request(ds_decoder *decoder, const ds_record *record, con
     ds_column *const *wanted = decoder->columns;
     if (wanted[METHOD] == NULL && wanted[PATH] == NULL && wanted[PROTOCOL] == NULL)
         return;
-    const char *first = ds_scan_for(from, end, record->limit, ' ');
-    const char *second = first < end ? ds_scan_for(first + 1, end, record->limit, ' ') : end;
-    const char *third = second < end ? ds_scan_for(second + 1, end, record->limit, ' ') : end;
-    if (second == end || third != end || first == from || second == first + 1 ||
-        third == second + 1) {
+    const char *first = find_blank(from, record);
+    const char *second = first < end ? find_blank(first + 1, record) : end;
+    const char *third = second < end ? find_blank(second + 1, record) : end;
+    if (second >= end || third < end || first == from || second == first + 1 || end == second + 1) {
         ds_put_null(decoder, METHOD);
         ds_put_null(decoder, PATH);
         ds_put_null(decoder, PROTOCOL);
@@ -336,7 +384,7 @@ static inline void put_request(ds_decoder *decoder, const ds_record *record, con
     }
     span method = {from, (uint32_t)(first - from)};
     span path = {first + 1, (uint32_t)(second - first - 1)};
-    span protocol = {second + 1, (uint32_t)(third - second - 1)};
+    span protocol = {second + 1, (uint32_t)(end - second - 1)};
     put_span(decoder, record, METHOD, &method);
     put_span(decoder, record, PATH, &path);
     put_span(decoder, record, PROTOCOL, &protocol);
@@ -348,8 +396,11 @@ DS_ALWAYS_INLINE bool decode_line(ds_decoder *decoder, const ds_record *record)
     const char *wrong = cut(record, decoder->state, &line);
     if (DS_UNLIKELY(wrong != NULL))
         return ds_record_bad(decoder, record, DS_BAD_SYNTAX, "not a log line: %s", wrong);
-    if (!put_time(decoder, record, &line.time) ||
-        !put_number(decoder, record, STATUS, &line.status) ||
+    if (DS_LIKELY(line.time_is_known))
+        ds_put_int(decoder, TIME, ((const combined_state *)decoder->state)->us);
+    else if (!put_time(decoder, record, &line.time))
+        return false;
+    if (!put_number(decoder, record, STATUS, &line.status) ||
         !put_number(decoder, record, BYTES, &line.bytes))
         return false;
     put_span(decoder, record, HOST, &line.host);

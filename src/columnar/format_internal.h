@@ -33,7 +33,8 @@ typedef struct ds_format_ops {
 struct ds_format {
     const ds_format_ops *ops;
     ds_schema schema;
-    const void *plan; /* the format's own; in the arena */
+    const void *plan;           /* the format's own; in the arena */
+    const ds_mark_bytes *marks; /* what is to be marked in the input; NULL: nothing */
     uint32_t record_limit;
     bool header;
     char delimiter;
@@ -69,8 +70,9 @@ struct ds_decoder {
 typedef struct ds_record {
     const char *text; /* the input's, or a repaired copy of it */
     const char *end;
-    const char *limit; /* bytes may be read up to here: end or beyond */
-    uint32_t buffer;   /* the place of text in the heap */
+    const char *limit;     /* bytes may be read up to here: end or beyond */
+    const ds_marks *marks; /* of the text; NULL: there are none */
+    uint32_t buffer;       /* the place of text in the heap */
     uint32_t offset;
     uint32_t raw_start; /* the line in the input */
     uint32_t raw_length;
@@ -134,6 +136,7 @@ DS_ALWAYS_INLINE bool ds_next_record(ds_decoder *decoder, bool keeps_blank, ds_r
         *record = (ds_record){.text = text,
                               .end = text + length,
                               .limit = lines->bytes + lines->length,
+                              .marks = lines->marks,
                               .buffer = decoder->buffer,
                               .offset = start,
                               .raw_start = start,

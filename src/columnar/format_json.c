@@ -31,7 +31,7 @@ typedef struct json_node {
     uint32_t n_columns, n_all_columns;
 } json_node;
 
-typedef enum cell_state { CELL_MISSING, CELL_NULL, CELL_SET, CELL_BAD } cell_state;
+typedef enum cell_state { CELL_SET, CELL_MISSING, CELL_NULL, CELL_BAD } cell_state;
 
 /* What the record says about one column so far. */
 typedef struct json_cell {
@@ -40,7 +40,9 @@ typedef struct json_cell {
 } json_cell;
 
 typedef struct json_state {
-    uint8_t *states; /* a cell_state for each column */
+    uint8_t *states;   /* a cell_state for each column, up to n_words words of eight */
+    uint64_t *missing; /* the states before anything is read */
+    uint32_t n_words;
     json_cell *cells;
     uint32_t *list_room; /* for each column of lists: how many elements fit in its child */
     uint32_t n_columns;
@@ -152,7 +154,9 @@ static ds_status prepare(ds_arena *arena, const ds_format_spec *spec, ds_format 
     for (uint32_t i = 0; i < format->schema.n_fields; i++)
         for (json_node *node = leaves[i]->above; node != NULL; node = node->above)
             add_number(arena, &node->columns, &node->n_all_columns, i);
+    static const ds_mark_bytes marks = {.special = "\"\\", .controls = true};
     format->plan = root;
+    format->marks = &marks;
     return DS_OK;
 }
 
@@ -161,7 +165,10 @@ static void *state_new(const ds_format *format)
     json_state *state = ds_calloc(1, sizeof *state);
     uint32_t n = format->schema.n_fields;
     state->n_columns = n;
-    state->states = ds_calloc(n, sizeof *state->states);
+    state->n_words = (n + 7) / 8;
+    state->states = ds_calloc(state->n_words, 8);
+    state->missing = ds_calloc(state->n_words, 8);
+    memset(state->missing, CELL_MISSING, n);
     state->cells = ds_calloc(n, sizeof *state->cells);
     state->list_room = ds_calloc(n, sizeof *state->list_room);
     return state;
@@ -171,6 +178,7 @@ static void state_free(void *arg)
 {
     json_state *state = arg;
     free(state->states);
+    free(state->missing);
     free(state->cells);
     free(state->list_room);
     free(state);
@@ -402,8 +410,25 @@ DS_COLD static bool bad_cell(ds_decoder *decoder, const ds_record *record, uint3
                          ds_type_phrase(field->type), field->name);
 }
 
+/* A loop, as there is mostly one word. */
+DS_ALWAYS_INLINE void forget_all_cells(json_state *state)
+{
+    for (uint32_t i = 0; i < state->n_words; i++)
+        memcpy(state->states + i * 8, &state->missing[i], 8);
+}
+
+DS_ALWAYS_INLINE bool all_cells_are_set(const json_state *state)
+{
+    uint64_t any = 0, word;
+    for (uint32_t i = 0; i < state->n_words; i++) {
+        memcpy(&word, state->states + i * 8, 8);
+        any |= word;
+    }
+    return any == 0;
+}
+
 /* The object was read to its end: makes a row of the cells. */
-static inline bool finish_row(ds_decoder *decoder, const ds_record *record)
+__attribute__((noinline)) static bool finish_row(ds_decoder *decoder, const ds_record *record)
 {
     const json_state *state = decoder->state;
     for (uint32_t i = 0; i < state->n_columns; i++)
@@ -512,30 +537,39 @@ static int32_t text_column(const ds_decoder *decoder, const json_node *node)
     return decoder->format->schema.fields[column].type.kind == DS_STRING ? (int32_t)column : -1;
 }
 
-/* The value that a step leads to, at p. Returns what is behind its text, or NULL. */
-DS_ALWAYS_INLINE const char *led_value(ds_decoder *decoder, ds_json_scanner *scanner,
-                                       const ds_record *record, const ds_json_step *step,
-                                       const char *p)
+/* The value that a step leads to, at p, whatever it is. Returns what is behind its text, or NULL.
+ */
+__attribute__((noinline)) static const char *led_value(ds_decoder *decoder,
+                                                       ds_json_scanner *scanner,
+                                                       const ds_record *record,
+                                                       const ds_json_step *step, const char *p)
 {
-    json_state *state = decoder->state;
     ds_json_token token;
-    if (!step->string) {
-        if (ds_json_value_scan(scanner, p, 1, &token) == NULL)
-            return NULL;
-    } else if (ds_json_string_scan(scanner, p, &token) == NULL) {
+    p = step->string ? ds_json_string_scan(scanner, p, &token)
+                     : ds_json_value_scan(scanner, p, 1, &token);
+    if (p == NULL)
         return NULL;
-    } else if (step->node == NULL) {
-        return token.end;
-    } else if (step->text_column >= 0 && !token.escaped) {
-        uint32_t column = (uint32_t)step->text_column;
-        state->states[column] = CELL_SET;
-        if (decoder->columns[column] != NULL)
-            decoder->columns[column]->views[decoder->n_rows] =
-                ds_record_view(record, p, (uint32_t)(token.end - p));
-        return token.end;
-    }
     set_cells(decoder, record, step->node, &token);
     return token.end;
+}
+
+/* The string that a step leads to, at p. Where it ends, if it is as most are; else NULL. */
+DS_ALWAYS_INLINE const char *led_string(ds_decoder *decoder, const ds_record *record,
+                                        const ds_json_step *step, const char *p)
+{
+    const ds_marks *marks = record->marks;
+    const char *end = marks != NULL ? ds_mark_next(marks, marks->special, p)
+                                    : ds_scan_json(p, record->end, record->limit);
+    if (DS_UNLIKELY(*end != '"')) /* there are DS_GLUE_BYTES behind the record */
+        return NULL;
+    if (step->node == NULL)
+        return end;
+    if (DS_UNLIKELY(step->text_column < 0))
+        return NULL;
+    ((json_state *)decoder->state)->states[step->text_column] = CELL_SET;
+    ds_put_view(decoder, (uint32_t)step->text_column,
+                ds_record_view(record, p, (uint32_t)(end - p)));
+    return end;
 }
 
 /*
@@ -551,16 +585,22 @@ DS_ALWAYS_INLINE lead follow(ds_decoder *decoder, ds_json_scanner *scanner, cons
     uint32_t left = record->limit - end >= (ptrdiff_t)DS_GLUE_BYTES ? guide->n_steps : 0;
     guide->learning = false;
     for (; left > 0 && ds_json_glue_at(step, p, end); left--, step++) {
-        const char *value = p + step->length;
-        if (step->last && value == end) {
+        const char *value = p + step->length, *behind = NULL;
+        if (DS_LIKELY(step->string)) {
+            behind = led_string(decoder, record, step, value);
+        } else if (step->last) {
+            if (value != end)
+                break;
             *at = end;
             return LED_TO_END;
-        }
-        if (step->last || (!step->string && (*value == '"' || ds_is_space(*value))))
+        } else if (*value == '"' || ds_is_space(*value)) {
             break;
-        p = led_value(decoder, scanner, record, step, value);
-        if (DS_UNLIKELY(p == NULL))
+        }
+        if (behind == NULL)
+            behind = led_value(decoder, scanner, record, step, value);
+        if (DS_UNLIKELY(behind == NULL))
             return LED_ASTRAY;
+        p = behind;
     }
     uint32_t n = (uint32_t)(step - guide->steps);
     ds_json_guide_learn(guide, n, p);
@@ -568,17 +608,14 @@ DS_ALWAYS_INLINE lead follow(ds_decoder *decoder, ds_json_scanner *scanner, cons
     return n > 0 ? LED_BEHIND_VALUE : LED_NOWHERE;
 }
 
-/* Reads the object that the record has to be. Returns what is behind it. */
+/* Reads the object that the record has to be, from p on, where the guide led. Returns what is
+ * behind it. */
 DS_ALWAYS_INLINE const char *walk(ds_decoder *decoder, ds_json_scanner *scanner,
-                                  const ds_record *record)
+                                  const ds_record *record, lead led, const char *p)
 {
     ds_json_guide *guide = &((json_state *)decoder->state)->guide;
     const json_node *node = decoder->format->plan;
     unsigned depth = 1;
-    const char *p = NULL;
-    lead led = follow(decoder, scanner, record, &p);
-    if (DS_LIKELY(led == LED_TO_END))
-        return p;
     if (led == LED_ASTRAY)
         return NULL;
     if (led == LED_BEHIND_VALUE) {
@@ -614,18 +651,30 @@ DS_ALWAYS_INLINE const char *walk(ds_decoder *decoder, ds_json_scanner *scanner,
     return p;
 }
 
+/* The record is not as the one before, or not JSON. */
+__attribute__((noinline)) static bool decode_rest(ds_decoder *decoder, ds_json_scanner *scanner,
+                                                  const ds_record *record, lead led, const char *p)
+{
+    json_state *state = decoder->state;
+    p = walk(decoder, scanner, record, led, p);
+    if (p != NULL && ds_json_space(p, record->end) != record->end)
+        p = fail(scanner, "more behind the object");
+    if (DS_UNLIKELY(p == NULL))
+        return ds_record_bad(decoder, record, DS_BAD_SYNTAX, "not valid JSON: %s", scanner->error);
+    ds_json_guide_add(&state->guide, record->end, false, true, NULL, -1);
+    return finish_row(decoder, record);
+}
+
 DS_ALWAYS_INLINE bool decode_record(ds_decoder *decoder, const ds_record *record)
 {
     json_state *state = decoder->state;
     ds_json_scanner scanner = {.end = record->end, .limit = record->limit};
-    memset(state->states, CELL_MISSING, state->n_columns);
-    const char *p = walk(decoder, &scanner, record);
-    if (p != NULL && ds_json_space(p, record->end) != record->end)
-        p = fail(&scanner, "more behind the object");
-    if (DS_UNLIKELY(p == NULL))
-        return ds_record_bad(decoder, record, DS_BAD_SYNTAX, "not valid JSON: %s", scanner.error);
-    ds_json_guide_add(&state->guide, record->end, false, true, NULL, -1);
-    return finish_row(decoder, record);
+    const char *p = record->text;
+    forget_all_cells(state);
+    lead led = follow(decoder, &scanner, record, &p);
+    if (DS_UNLIKELY(led != LED_TO_END))
+        return decode_rest(decoder, &scanner, record, led, p);
+    return DS_LIKELY(all_cells_are_set(state)) || finish_row(decoder, record);
 }
 
 static void decode(ds_decoder *decoder)

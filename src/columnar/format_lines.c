@@ -1,12 +1,12 @@
 #include "columnar/format_lines.h"
 
 #include "base/assert.h"
+#include "base/memory.h"
 #include "columnar/text.h"
 #include "columnar/text_simd.h"
 
+#include <stdlib.h>
 #include <string.h>
-
-#define WINDOW_BYTES ((uint32_t)64 << 10)
 
 uint32_t ds_newlines_plain(const char *bytes, uint32_t *from, uint32_t to, uint32_t *ends,
                            uint32_t room)
@@ -67,25 +67,59 @@ ds_newlines_fn *ds_newlines_best(void)
 
 #endif
 
-void ds_lines_open(ds_lines *lines, const char *bytes, uint32_t length)
+void ds_lines_open(ds_lines *lines, const char *bytes, uint32_t length, const ds_mark_bytes *which)
 {
-    DS_ASSERT(length < UINT32_MAX - WINDOW_BYTES);
+    DS_ASSERT(length < UINT32_MAX - DS_WINDOW_BYTES);
     lines->bytes = bytes;
     lines->length = length;
     lines->start = lines->scanned = 0;
     lines->next = lines->n_ends = 0;
     lines->newlines = ds_newlines_best();
+    lines->which = which;
+    lines->mark = which == NULL ? NULL : ds_mark_best(which);
+    if (lines->mark != NULL && lines->room == NULL)
+        lines->room = ds_alloc(sizeof *lines->room);
+}
+
+void ds_lines_fini(ds_lines *lines)
+{
+    free(lines->room);
+    lines->room = NULL;
+}
+
+static uint32_t window_end(const ds_lines *lines, uint32_t from)
+{
+    uint32_t left = lines->length - from;
+    return from + (left < DS_WINDOW_BYTES ? left : DS_WINDOW_BYTES);
+}
+
+/* Marks the lines that end in the window at the next one. 0: that one is longer. */
+static uint32_t mark_window(ds_lines *lines)
+{
+    uint32_t at = lines->start, to = window_end(lines, at);
+    uint32_t n = lines->mark(lines->which, lines->bytes, &at, to, lines->room, lines->ends);
+    if (n > 0 || to == lines->length)
+        lines->scanned = at;
+    return n;
+}
+
+/* Finds line ends from where they are not known yet. */
+static uint32_t search_windows(ds_lines *lines)
+{
+    uint32_t n = 0;
+    while (n == 0 && lines->scanned < lines->length)
+        n = lines->newlines(lines->bytes, &lines->scanned, window_end(lines, lines->scanned),
+                            lines->ends, DS_LINE_ENDS);
+    return n;
 }
 
 bool ds_lines_more(ds_lines *lines)
 {
     DS_ASSERT(lines->next == lines->n_ends);
-    uint32_t n = 0;
-    while (n == 0 && lines->scanned < lines->length) {
-        uint32_t left = lines->length - lines->scanned;
-        uint32_t to = lines->scanned + (left < WINDOW_BYTES ? left : WINDOW_BYTES);
-        n = lines->newlines(lines->bytes, &lines->scanned, to, lines->ends, DS_LINE_ENDS);
-    }
+    uint32_t n = lines->mark != NULL && lines->start < lines->length ? mark_window(lines) : 0;
+    lines->marks = n > 0 ? lines->room : NULL;
+    if (n == 0)
+        n = search_windows(lines);
     uint32_t behind = n == 0 ? lines->start : lines->ends[n - 1] + 1;
     if (lines->scanned == lines->length && behind < lines->length)
         lines->ends[n++] = lines->length;
@@ -94,7 +128,8 @@ bool ds_lines_more(ds_lines *lines)
     if (n == 0)
         return false;
     uint32_t bytes = lines->ends[n - 1] - lines->start;
-    lines->plain = ds_text_is_plain(lines->bytes + lines->start, bytes);
+    lines->plain = lines->marks != NULL ? lines->marks->plain
+                                        : ds_text_is_plain(lines->bytes + lines->start, bytes);
     return true;
 }
 

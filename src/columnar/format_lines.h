@@ -8,10 +8,7 @@
 #ifndef DS_COLUMNAR_FORMAT_LINES_H
 #define DS_COLUMNAR_FORMAT_LINES_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#define DS_LINE_ENDS 1024u
+#include "columnar/format_marks.h"
 
 /*
  * Appends the places of the newlines in bytes[*from, to) to ends, which has room for `room`
@@ -32,13 +29,21 @@ typedef struct ds_lines {
     uint32_t scanned; /* the newlines before it are known */
     uint32_t next;    /* of the known ends */
     uint32_t n_ends;
-    bool plain; /* the lines whose ends are known are ASCII without NUL */
+    bool plain;            /* the lines whose ends are known are ASCII without NUL */
+    const ds_marks *marks; /* of these lines; NULL: there are none */
     ds_newlines_fn *newlines;
+    const ds_mark_bytes *which;
+    ds_mark_fn *mark;                /* NULL: no marks */
+    ds_marks *room;                  /* for them; NULL until it is needed */
     uint32_t ends[DS_LINE_ENDS + 1]; /* the last line of the input may end without a newline */
 } ds_lines;
 
-/* Begins with bytes (borrowed; less than 4 GiB - 64 KiB). */
-void ds_lines_open(ds_lines *lines, const char *bytes, uint32_t length);
+/* Begins with bytes (borrowed; less than 4 GiB - 64 KiB). lines: zeros, or used before. which: what
+ * to mark (borrowed), or NULL. */
+void ds_lines_open(ds_lines *lines, const char *bytes, uint32_t length, const ds_mark_bytes *which);
+
+/* Frees what it has, not itself. */
+void ds_lines_fini(ds_lines *lines);
 
 /* Finds the ends of more lines once all known ones are used. False at the end. */
 bool ds_lines_more(ds_lines *lines);

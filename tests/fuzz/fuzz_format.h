@@ -1,7 +1,7 @@
 /*
- * What the fuzz targets of the formats share: any bytes are decoded as one input, twice, with
- * all columns wanted and with none. The counts must be the same, and every value must be one
- * that its type may have.
+ * What the fuzz targets of the formats share: any bytes are decoded as one input, with all columns
+ * wanted, with none, and with all kinds of vector instructions. The counts must be the same, and so
+ * must be the rows; every value must be one that its type may have.
  */
 #ifndef DS_FUZZ_FORMAT_H
 #define DS_FUZZ_FORMAT_H
@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "columnar/format.h"
 #include "columnar/text.h"
+#include "columnar/text_simd.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -67,8 +68,9 @@ static inline void note_bad(void *arg, ds_bad_reason reason, const char *record,
     bad->count++;
 }
 
-static inline void fuzz_decode(const ds_format *format, const bool *wanted, const char *bytes,
-                               size_t size, ds_decoder_counts *counts)
+/* rows: NULL, or they are appended there as JSON. */
+static inline void fuzz_decode_rows(const ds_format *format, const bool *wanted, const char *bytes,
+                                    size_t size, ds_decoder_counts *counts, ds_buffer *rows_text)
 {
     ds_arena *task = ds_arena_new(NULL), *arena = ds_arena_new(NULL);
     fuzz_bad bad = {.input = bytes, .size = size};
@@ -80,6 +82,8 @@ static inline void fuzz_decode(const ds_format *format, const bool *wanted, cons
     uint64_t rows = 0, all_bad = 0;
     while (ds_decoder_next(decoder, arena, &chunk)) {
         check_chunk(&heap, &chunk);
+        if (rows_text != NULL)
+            ds_rows_write(rows_text, DS_ROWS_JSON, ds_format_schema(format), &heap, &chunk);
         rows += chunk.n_rows;
         ds_arena_reset(arena);
     }
@@ -91,6 +95,31 @@ static inline void fuzz_decode(const ds_format *format, const bool *wanted, cons
     ds_heap_fini(&heap);
     ds_arena_free(arena);
     ds_arena_free(task);
+}
+
+static inline void fuzz_decode(const ds_format *format, const bool *wanted, const char *bytes,
+                               size_t size, ds_decoder_counts *counts)
+{
+    fuzz_decode_rows(format, wanted, bytes, size, counts, NULL);
+}
+
+/* The rows are the same, whatever vector instructions there are. */
+static inline void fuzz_levels(const ds_format *format, const char *bytes, size_t size)
+{
+    ds_buffer best = {0}, less = {0};
+    ds_decoder_counts of_best, of_less;
+    fuzz_decode_rows(format, NULL, bytes, size, &of_best, &best);
+    for (ds_simd level = DS_SIMD_PLAIN; level < DS_SIMD_AVX512; level++) {
+        ds_simd_limit(level);
+        less.length = 0;
+        fuzz_decode_rows(format, NULL, bytes, size, &of_less, &less);
+        DS_ASSERT(memcmp(&of_best, &of_less, sizeof of_best) == 0);
+        DS_ASSERT(best.length == less.length &&
+                  (best.length == 0 || memcmp(best.data, less.data, best.length) == 0));
+    }
+    ds_simd_limit(DS_SIMD_AVX512);
+    ds_buffer_fini(&best);
+    ds_buffer_fini(&less);
 }
 
 /* The lines count the same together, where decoders may read far behind a record and keep
@@ -127,6 +156,7 @@ static inline int fuzz_format(const ds_format_spec *spec, const uint8_t *data, s
     fuzz_decode(format, NULL, (const char *)data, size, &with_all);
     fuzz_decode(format, none, (const char *)data, size, &with_none);
     DS_ASSERT(memcmp(&with_all, &with_none, sizeof with_all) == 0);
+    fuzz_levels(format, (const char *)data, size);
     ds_arena_free(plan);
     return 0;
 }

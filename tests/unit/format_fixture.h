@@ -1,13 +1,15 @@
 /*
  * What the tests of the formats share: one input goes through a decoder, the good rows come
  * back as JSON lines, the bad records as lines "reason offset raw-record: detail". Every
- * input is decoded twice, with all columns and with none: what counts must be the same.
+ * input is decoded twice, with all columns and with none: what counts must be the same. And all
+ * must be the same with less vector instructions.
  */
 #ifndef DS_TESTS_FORMAT_FIXTURE_H
 #define DS_TESTS_FORMAT_FIXTURE_H
 
 #include "base/random.h"
 #include "columnar/format.h"
+#include "columnar/text_simd.h"
 
 #include "unit/unit.h"
 
@@ -127,15 +129,29 @@ static inline void decoded_fini(decoded *d)
     ds_buffer_fini(&d->positions);
 }
 
+static inline void expect_same(decoded *d, decoded *other, bool rows)
+{
+    ck_assert_mem_eq(&d->counts, &other->counts, sizeof d->counts);
+    ck_assert_str_eq(ds_buffer_text(&d->bad), ds_buffer_text(&other->bad));
+    ck_assert_str_eq(ds_buffer_text(&d->positions), ds_buffer_text(&other->positions));
+    if (rows)
+        ck_assert_str_eq(ds_buffer_text(&d->rows), ds_buffer_text(&other->rows));
+}
+
 static inline decoded decode_bytes(const ds_format_spec *spec, const char *header,
                                    const char *input, size_t length)
 {
     decoded d = run_decoder(spec, true, header, input, length);
     decoded none = run_decoder(spec, false, header, input, length);
-    ck_assert_mem_eq(&d.counts, &none.counts, sizeof d.counts);
-    ck_assert_str_eq(ds_buffer_text(&d.bad), ds_buffer_text(&none.bad));
-    ck_assert_str_eq(ds_buffer_text(&d.positions), ds_buffer_text(&none.positions));
+    expect_same(&d, &none, false);
     decoded_fini(&none);
+    for (ds_simd level = DS_SIMD_PLAIN; level < DS_SIMD_AVX512; level++) {
+        ds_simd_limit(level);
+        decoded less = run_decoder(spec, true, header, input, length);
+        expect_same(&d, &less, true);
+        decoded_fini(&less);
+    }
+    ds_simd_limit(DS_SIMD_AVX512);
     return d;
 }
 

@@ -90,7 +90,7 @@ static uint32_t count_lines(const char *bytes, uint32_t n)
 {
     static ds_lines lines;
     uint32_t count = 0;
-    ds_lines_open(&lines, bytes, n);
+    ds_lines_open(&lines, bytes, n, NULL);
     while (ds_lines_more(&lines)) {
         ck_assert_uint_le(lines.n_ends, DS_LINE_ENDS + 1);
         for (; lines.next < lines.n_ends; lines.next++, count++) {
@@ -124,10 +124,10 @@ END_TEST
 START_TEST(a_window_knows_whether_it_is_plain)
 {
     static ds_lines lines;
-    ds_lines_open(&lines, "abc\nd\xC3\xA9\n", 8);
+    ds_lines_open(&lines, "abc\nd\xC3\xA9\n", 8, NULL);
     ck_assert(ds_lines_more(&lines));
     ck_assert(!lines.plain);
-    ds_lines_open(&lines, "abc\nde", 6);
+    ds_lines_open(&lines, "abc\nde", 6, NULL);
     ck_assert(ds_lines_more(&lines));
     ck_assert(lines.plain);
     ck_assert_uint_eq(ds_lines_left(&lines), 2);

@@ -1,0 +1,184 @@
+#include "columnar/format_marks.h"
+
+#include "columnar/text_simd.h"
+
+const char *ds_mark_next_far(const ds_marks *marks, const uint64_t *map, size_t byte)
+{
+    uint64_t bits;
+    do {
+        byte += sizeof bits;
+        memcpy(&bits, (const char *)map + byte, sizeof bits);
+    } while (bits == 0);
+    return marks->from + byte * 8 + __builtin_ctzll(bits);
+}
+
+/*
+ * A byte is special if it is what the table has at its low four bits: one look-up and one
+ * comparison for all of them. What has no such byte there has one that ends with other bits.
+ */
+static inline void fill_table(const ds_mark_bytes *which, uint8_t table[16])
+{
+    memset(table, 0, 16);
+    table[0] = 1;
+    table['\n' % 16] = '\n';
+    for (const char *c = which->special; *c != '\0'; c++)
+        table[*c % 16] = (uint8_t)*c;
+}
+
+/* Of 64 bytes. */
+typedef struct block {
+    uint64_t newlines, special, separators;
+} block;
+
+/*
+ * The pass itself, for one kind of vectors: `kind` are those that stay the same and the least byte
+ * so far, made by `kind`_new; look(kind, text, controls, separators) makes a block. What lies
+ * behind the input is taken for line ends.
+ */
+#define MARK_PASS(name, target, kind, look, has_controls, has_separators)                          \
+    target static uint32_t name(const ds_mark_bytes *which, const char *bytes, uint32_t *from,     \
+                                uint32_t to, ds_marks *marks, uint32_t *ends)                      \
+    {                                                                                              \
+        kind vectors = kind##_new(which);                                                          \
+        uint32_t at = *from, n = 0, word = 0;                                                      \
+        char last[64];                                                                             \
+        for (; at < to && n + 64 <= DS_LINE_ENDS; at += 64, word++) {                              \
+            const char *text = bytes + at;                                                         \
+            uint64_t within = ~UINT64_C(0);                                                        \
+            if (__builtin_expect(to - at < 64, 0)) {                                               \
+                memset(last, '\n', sizeof last);                                                   \
+                memcpy(last, text, to - at);                                                       \
+                text = last;                                                                       \
+                within >>= 64 - (to - at);                                                         \
+            }                                                                                      \
+            block found = look(&vectors, text, has_controls, has_separators);                      \
+            marks->special[word] = found.special;                                                  \
+            if (has_separators)                                                                    \
+                marks->separators[word] = found.separators;                                        \
+            n = ds_add_places(found.newlines & within, at, ends, n);                               \
+        }                                                                                          \
+        marks->special[word] = marks->separators[word] = ~UINT64_C(0);                             \
+        marks->from = bytes + *from;                                                               \
+        marks->plain = kind##_is_plain(&vectors);                                                  \
+        *from = at < to ? at : to;                                                                 \
+        return n;                                                                                  \
+    }
+
+/* The versions for one kind of vectors. */
+#define MARK_PASSES(kind, target)                                                                  \
+    MARK_PASS(special_##kind, target, kind, kind##_look, false, false)                             \
+    MARK_PASS(controls_##kind, target, kind, kind##_look, true, false)                             \
+    MARK_PASS(separated_##kind, target, kind, kind##_look, false, true)                            \
+    MARK_PASS(all_##kind, target, kind, kind##_look, true, true)                                   \
+    static ds_mark_fn *kind##_pass(const ds_mark_bytes *which)                                     \
+    {                                                                                              \
+        if (which->separator != '\0')                                                              \
+            return which->controls ? all_##kind : separated_##kind;                                \
+        return which->controls ? controls_##kind : special_##kind;                                 \
+    }
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define AVX2 __attribute__((target("avx2,bmi")))
+#define AVX512 __attribute__((target("avx2,bmi,avx512f,avx512bw")))
+
+typedef struct avx2 {
+    __m256i table, control, newline, separator, least;
+} avx2;
+
+AVX2 static inline avx2 avx2_new(const ds_mark_bytes *which)
+{
+    uint8_t table[16];
+    fill_table(which, table);
+    __m128i half = _mm_loadu_si128((const void *)table);
+    return (avx2){_mm256_broadcastsi128_si256(half), _mm256_set1_epi8(0x1f), _mm256_set1_epi8('\n'),
+                  _mm256_set1_epi8(which->separator), _mm256_set1_epi8(0x7f)};
+}
+
+AVX2 static inline uint64_t avx2_bits(__m256i low, __m256i high)
+{
+    return (uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high)
+                                                     << 32;
+}
+
+AVX2 static inline __m256i avx2_special(const avx2 *v, __m256i text, bool controls)
+{
+    __m256i found = _mm256_cmpeq_epi8(_mm256_shuffle_epi8(v->table, text), text);
+    if (controls) /* text <= 0x1f */
+        found = _mm256_or_si256(found, _mm256_cmpeq_epi8(_mm256_min_epu8(text, v->control), text));
+    return found;
+}
+
+AVX2 static inline block avx2_look(avx2 *v, const char *text, bool controls, bool separators)
+{
+    block found = {0};
+    __m256i low = _mm256_loadu_si256((const void *)text);
+    __m256i high = _mm256_loadu_si256((const void *)(text + 32));
+    v->least = _mm256_min_epi8(v->least, _mm256_min_epi8(low, high));
+    found.newlines =
+        avx2_bits(_mm256_cmpeq_epi8(low, v->newline), _mm256_cmpeq_epi8(high, v->newline));
+    found.special = avx2_bits(avx2_special(v, low, controls), avx2_special(v, high, controls));
+    if (separators)
+        found.separators = found.newlines | avx2_bits(_mm256_cmpeq_epi8(low, v->separator),
+                                                      _mm256_cmpeq_epi8(high, v->separator));
+    return found;
+}
+
+AVX2 static inline bool avx2_is_plain(const avx2 *v)
+{
+    return _mm256_movemask_epi8(_mm256_cmpgt_epi8(v->least, _mm256_setzero_si256())) == -1;
+}
+
+typedef struct avx512 {
+    __m512i table, control, newline, separator, least;
+} avx512;
+
+AVX512 static inline avx512 avx512_new(const ds_mark_bytes *which)
+{
+    uint8_t table[16];
+    fill_table(which, table);
+    __m128i quarter = _mm_loadu_si128((const void *)table);
+    return (avx512){_mm512_broadcast_i32x4(quarter), _mm512_set1_epi8(0x1f), _mm512_set1_epi8('\n'),
+                    _mm512_set1_epi8(which->separator), _mm512_set1_epi8(0x7f)};
+}
+
+AVX512 static inline block avx512_look(avx512 *v, const char *text, bool controls, bool separators)
+{
+    block found = {0};
+    __m512i bytes = _mm512_loadu_si512(text);
+    v->least = _mm512_min_epi8(v->least, bytes);
+    found.newlines = _mm512_cmpeq_epi8_mask(bytes, v->newline);
+    found.special = _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(v->table, bytes), bytes);
+    if (controls)
+        found.special |= _mm512_cmple_epu8_mask(bytes, v->control);
+    if (separators)
+        found.separators = found.newlines | _mm512_cmpeq_epi8_mask(bytes, v->separator);
+    return found;
+}
+
+AVX512 static inline bool avx512_is_plain(const avx512 *v)
+{
+    return _mm512_cmple_epi8_mask(v->least, _mm512_setzero_si512()) == 0;
+}
+
+MARK_PASSES(avx2, AVX2)
+MARK_PASSES(avx512, AVX512)
+
+ds_mark_fn *ds_mark_best(const ds_mark_bytes *which)
+{
+    ds_simd level = ds_simd_level();
+    if (level >= DS_SIMD_AVX512)
+        return avx512_pass(which);
+    return level >= DS_SIMD_AVX2 ? avx2_pass(which) : NULL;
+}
+
+#else
+
+ds_mark_fn *ds_mark_best(const ds_mark_bytes *which)
+{
+    (void)which;
+    return NULL;
+}
+
+#endif
