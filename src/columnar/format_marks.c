@@ -81,7 +81,6 @@ typedef struct block {
 #include <immintrin.h>
 
 #define AVX2 __attribute__((target("avx2,bmi")))
-#define AVX512 __attribute__((target("avx2,bmi,avx512f,avx512bw")))
 
 typedef struct avx2 {
     __m256i table, control, newline, separator, least;
@@ -130,47 +129,11 @@ AVX2 static inline bool avx2_is_plain(const avx2 *v)
     return _mm256_movemask_epi8(_mm256_cmpgt_epi8(v->least, _mm256_setzero_si256())) == -1;
 }
 
-typedef struct avx512 {
-    __m512i table, control, newline, separator, least;
-} avx512;
-
-AVX512 static inline avx512 avx512_new(const ds_mark_bytes *which)
-{
-    uint8_t table[16];
-    fill_table(which, table);
-    __m128i quarter = _mm_loadu_si128((const void *)table);
-    return (avx512){_mm512_broadcast_i32x4(quarter), _mm512_set1_epi8(0x1f), _mm512_set1_epi8('\n'),
-                    _mm512_set1_epi8(which->separator), _mm512_set1_epi8(0x7f)};
-}
-
-AVX512 static inline block avx512_look(avx512 *v, const char *text, bool controls, bool separators)
-{
-    block found = {0};
-    __m512i bytes = _mm512_loadu_si512(text);
-    v->least = _mm512_min_epi8(v->least, bytes);
-    found.newlines = _mm512_cmpeq_epi8_mask(bytes, v->newline);
-    found.special = _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(v->table, bytes), bytes);
-    if (controls)
-        found.special |= _mm512_cmple_epu8_mask(bytes, v->control);
-    if (separators)
-        found.separators = found.newlines | _mm512_cmpeq_epi8_mask(bytes, v->separator);
-    return found;
-}
-
-AVX512 static inline bool avx512_is_plain(const avx512 *v)
-{
-    return _mm512_cmple_epi8_mask(v->least, _mm512_setzero_si512()) == 0;
-}
-
 MARK_PASSES(avx2, AVX2)
-MARK_PASSES(avx512, AVX512)
 
 ds_mark_fn *ds_mark_best(const ds_mark_bytes *which)
 {
-    ds_simd level = ds_simd_level();
-    if (level >= DS_SIMD_AVX512)
-        return avx512_pass(which);
-    return level >= DS_SIMD_AVX2 ? avx2_pass(which) : NULL;
+    return ds_simd_level() >= DS_SIMD_AVX2 ? avx2_pass(which) : NULL;
 }
 
 #else

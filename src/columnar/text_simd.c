@@ -3,16 +3,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-static _Atomic int limit = DS_SIMD_AVX512;
+static _Atomic int limit = DS_SIMD_AVX2;
 
 static ds_simd best(void)
 {
 #if defined(__x86_64__)
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
-    if (!avx2)
-        return DS_SIMD_SSE2;
-    bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
-    return avx512 ? DS_SIMD_AVX512 : DS_SIMD_AVX2;
+    return avx2 ? DS_SIMD_AVX2 : DS_SIMD_SSE2;
 #else
     return DS_SIMD_PLAIN;
 #endif

@@ -1,7 +1,7 @@
 /*
  * Which vector instructions the text loops may use, found out at run time: the build is for
  * the least common processor. Every such loop also exists in a plain version, which is the
- * one for other processors.
+ * one for processors other than x86-64.
  */
 #ifndef DS_COLUMNAR_TEXT_SIMD_H
 #define DS_COLUMNAR_TEXT_SIMD_H
@@ -9,8 +9,7 @@
 typedef enum ds_simd {
     DS_SIMD_PLAIN,
     DS_SIMD_SSE2,
-    DS_SIMD_AVX2,   /* and BMI1, which comes with it */
-    DS_SIMD_AVX512, /* F and BW */
+    DS_SIMD_AVX2, /* and BMI1, which comes with it */
 } ds_simd;
 
 /* The best level this processor has, or the limit set, if that is lower. Any thread. */

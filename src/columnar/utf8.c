@@ -84,7 +84,7 @@ bool ds_text_is_plain(const char *text, size_t length)
         return is_plain_short(text, length);
 #if defined(__x86_64__)
     ds_simd level = length < 16 ? DS_SIMD_PLAIN : ds_simd_level();
-    if (level >= DS_SIMD_AVX2 && length >= 32)
+    if (level == DS_SIMD_AVX2 && length >= 32)
         return is_plain_avx2(text, length);
     if (level >= DS_SIMD_SSE2)
         return is_plain_sse2(text, length);

@@ -93,7 +93,6 @@ ds_white_fn ds_white_masks(void)
 {
 #if defined(__x86_64__)
     switch (ds_simd_level()) {
-    case DS_SIMD_AVX512:
     case DS_SIMD_AVX2: return white_avx2;
     case DS_SIMD_SSE2: return white_sse2;
     case DS_SIMD_PLAIN: break;

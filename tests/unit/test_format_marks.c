@@ -1,4 +1,4 @@
-/* The maps of marks, as each kind of vectors makes them, against bytes looked at one by one. */
+/* The maps of marks, as vectors make them, against bytes looked at one by one. */
 #include "columnar/format_lines.h"
 #include "columnar/text_simd.h"
 
@@ -13,7 +13,6 @@ static const ds_mark_bytes all_kinds[] = {
     {.special = "\""},
     {.special = "\"=#", .controls = true, .separator = ';'},
 };
-static const ds_simd levels[] = {DS_SIMD_AVX2, DS_SIMD_AVX512};
 
 /* Any bytes, of which one in `rarity` is one that might be marked. */
 static void fill(char *bytes, uint32_t n, uint32_t rarity, ds_random *random)
@@ -93,14 +92,10 @@ static void mark_all(const ds_mark_bytes *which, const char *bytes, uint32_t n)
     }
 }
 
-static void mark_at_levels(const char *bytes, uint32_t n)
+static void mark_all_kinds(const char *bytes, uint32_t n)
 {
-    for (size_t level = 0; level < sizeof levels / sizeof *levels; level++) {
-        ds_simd_limit(levels[level]);
-        for (size_t kind = 0; kind < sizeof all_kinds / sizeof *all_kinds; kind++)
-            mark_all(&all_kinds[kind], bytes, n);
-    }
-    ds_simd_limit(DS_SIMD_AVX512);
+    for (size_t kind = 0; kind < sizeof all_kinds / sizeof *all_kinds; kind++)
+        mark_all(&all_kinds[kind], bytes, n);
 }
 
 START_TEST(marks_are_where_the_bytes_are)
@@ -111,7 +106,7 @@ START_TEST(marks_are_where_the_bytes_are)
         for (uint32_t n = 1; n < 400; n = n < 140 ? n + 1 : n * 2) {
             char *bytes = malloc(n); /* so that reading too far is noticed */
             fill(bytes, n, rarity, &random);
-            mark_at_levels(bytes, n);
+            mark_all_kinds(bytes, n);
             free(bytes);
         }
 }
@@ -125,12 +120,12 @@ START_TEST(windows_are_marked_to_their_ends)
     char *bytes = malloc(N);
     for (uint32_t rarity = 2; rarity < 20000; rarity *= 20) {
         fill(bytes, N, rarity, &random);
-        mark_at_levels(bytes, N);
+        mark_all_kinds(bytes, N);
     }
     memset(bytes, '\n', N); /* more line ends than there is room for */
-    mark_at_levels(bytes, N);
+    mark_all_kinds(bytes, N);
     memset(bytes, 'x', N);
-    mark_at_levels(bytes, N);
+    mark_all_kinds(bytes, N);
     free(bytes);
 }
 END_TEST
@@ -139,7 +134,7 @@ START_TEST(without_vectors_there_are_no_marks)
 {
     ds_simd_limit(DS_SIMD_PLAIN);
     ck_assert_ptr_null(ds_mark_best(&all_kinds[0]));
-    ds_simd_limit(DS_SIMD_AVX512);
+    ds_simd_limit(DS_SIMD_AVX2);
 }
 END_TEST
 

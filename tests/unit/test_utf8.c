@@ -84,7 +84,7 @@ START_TEST(all_versions_agree_on_plain_text)
 {
     ds_random random;
     ds_random_init(&random, 31);
-    static const ds_simd levels[] = {DS_SIMD_PLAIN, DS_SIMD_SSE2, DS_SIMD_AVX2, DS_SIMD_AVX512};
+    static const ds_simd levels[] = {DS_SIMD_PLAIN, DS_SIMD_SSE2, DS_SIMD_AVX2};
     for (int round = 0; round < 30000; round++) {
         size_t length = ds_random_below(&random, round % 10 == 0 ? 300 : 70);
         char *text = malloc(length + 1); /* of its own, so that a read behind it shows */
@@ -101,7 +101,7 @@ START_TEST(all_versions_agree_on_plain_text)
         }
         free(exact);
     }
-    ds_simd_limit(DS_SIMD_AVX512);
+    ds_simd_limit(DS_SIMD_AVX2);
 }
 END_TEST
 
