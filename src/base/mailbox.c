@@ -12,6 +12,7 @@ struct ds_mailbox {
     pthread_cond_t filled;
     ds_mail *first, **last;
     size_t waiting;
+    bool nudged;
 };
 
 ds_mailbox *ds_mailbox_new(void)
@@ -36,13 +37,33 @@ void ds_mailbox_free(ds_mailbox *mailbox)
     free(mailbox);
 }
 
-void ds_mailbox_post(ds_mailbox *mailbox, ds_mail *item)
+static void append(ds_mailbox *mailbox, ds_mail *item)
 {
     item->next = NULL;
-    pthread_mutex_lock(&mailbox->lock);
     *mailbox->last = item;
     mailbox->last = &item->next;
     mailbox->waiting++;
+}
+
+void ds_mailbox_post(ds_mailbox *mailbox, ds_mail *item)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    append(mailbox, item);
+    pthread_cond_signal(&mailbox->filled);
+    pthread_mutex_unlock(&mailbox->lock);
+}
+
+void ds_mailbox_add(ds_mailbox *mailbox, ds_mail *item)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    append(mailbox, item);
+    pthread_mutex_unlock(&mailbox->lock);
+}
+
+void ds_mailbox_nudge(ds_mailbox *mailbox)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    mailbox->nudged = true;
     pthread_cond_signal(&mailbox->filled);
     pthread_mutex_unlock(&mailbox->lock);
 }
@@ -67,12 +88,27 @@ static bool wait_until(ds_mailbox *mailbox, int64_t deadline_us)
     return pthread_cond_timedwait(&mailbox->filled, &mailbox->lock, &until) == 0;
 }
 
+/* Waits for an item or the deadline; lock held. */
+static void wait_for_mail(ds_mailbox *mailbox, int64_t deadline_us)
+{
+    while (mailbox->first == NULL && !mailbox->nudged && deadline_us > ds_clock_mono_us())
+        if (!wait_until(mailbox, deadline_us))
+            break;
+    mailbox->nudged = false;
+}
+
+void ds_mailbox_wait(ds_mailbox *mailbox, int64_t deadline_us)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    wait_for_mail(mailbox, deadline_us);
+    pthread_mutex_unlock(&mailbox->lock);
+}
+
 ds_mail *ds_mailbox_take(ds_mailbox *mailbox, int64_t deadline_us)
 {
     pthread_mutex_lock(&mailbox->lock);
-    while (mailbox->first == NULL && deadline_us > ds_clock_mono_us())
-        if (!wait_until(mailbox, deadline_us))
-            break;
+    if (deadline_us > 0)
+        wait_for_mail(mailbox, deadline_us);
     ds_mail *items = mailbox->first;
     mailbox->first = NULL;
     mailbox->last = &mailbox->first;

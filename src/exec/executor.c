@@ -9,8 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RESULTS_WAIT_US 200 /* results of a busy executor are bundled for this long */
-#define MOST_RESULTS 256u   /* and at most so many ... */
+/* Results of a busy executor are bundled: for so long, or longer while it has more to do than it
+ * has done since, as the driver has nothing to wait for then. */
+#define RESULTS_WAIT_US 200
+#define RESULTS_WAIT_MOST_US 1000
+#define MOST_RESULTS 256u                   /* and at most so many ... */
 #define MOST_RESULT_BYTES ((size_t)4 << 20) /* ... of about this size: a message has more room */
 #define MOST_PLANS 8u
 #define REST_US INT64_C(300000) /* between two looks at what is not needed any more */
@@ -57,7 +60,7 @@ struct ds_executor {
     ds_arena *results_arena;
     ds_task_result results[MOST_RESULTS];
     uint32_t n_results;
-    int64_t results_due_us;
+    int64_t first_result_us, results_due_us;
 };
 
 ds_executor *ds_executor_new(const ds_executor_config *config, const ds_executor_ports *ports)
@@ -412,8 +415,10 @@ static void on_task_done(ds_executor *e, const ds_task_result *result, int64_t n
     give_back(e, result->batch_ms);                          /* what waited for it */
     if (!ds_batch_set_has(&e->released, result->batch_ms)) { /* else its batch was given up */
         keep_result(e, result);
-        if (e->results_due_us == INT64_MAX)
-            e->results_due_us = now_us + RESULTS_WAIT_US;
+        if (e->n_results == 1)
+            e->first_result_us = now_us;
+        bool half = e->n_results >= e->in_flight;
+        e->results_due_us = e->first_result_us + (half ? RESULTS_WAIT_US : RESULTS_WAIT_MOST_US);
     }
     if (e->in_flight == 0 || e->n_results == MOST_RESULTS || now_us >= e->results_due_us ||
         ds_arena_bytes(e->results_arena) > MOST_RESULT_BYTES)

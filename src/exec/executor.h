@@ -109,7 +109,7 @@ void ds_executor_free(ds_executor *executor);
  * will not come any more. */
 void ds_executor_hurry(ds_executor *executor);
 
-/* The one function that advances it. One thread. */
+/* The one function that advances it. One thread at a time. */
 void ds_executor_step(ds_executor *executor, const ds_executor_event *event);
 
 /* When it wants DS_EXECUTOR_TIME next (monotonic us); INT64_MAX: never. */

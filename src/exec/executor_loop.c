@@ -1,10 +1,11 @@
 /*
- * Threads: this one steps the control; the link's, the task pool's, the receivers' and the saver's
- * threads post events to its mailbox and never touch the control. Ports are called from this thread
- * only. Task threads fetch what they cannot map over bulk links of their own, and the threads
- * of those links give others bytes of the store. When the driver is lost, or the control ends while
- * tasks run, the process leaves by _exit: nothing it holds has a name but files of a save, which
- * the next driver clears away, so the kernel cleans up.
+ * Threads: the link's, the task pool's, the receivers' and the saver's threads bring events. What
+ * every batch needs (tasks, their results, cuts, releases) they step the control with themselves,
+ * one at a time (turns.h); all else is for this thread. So ports are called from any thread, by one
+ * at a time, and `turns` guards what they use. Task threads fetch what they cannot map over bulk
+ * links of their own, and the threads of those links give others bytes of the store. When the
+ * driver is lost, or the control ends while tasks run, the process leaves by _exit: nothing it
+ * holds has a name but files of a save, which the next driver clears away, so the kernel cleans up.
  *
  * In the driver's process (options->in_driver) events of the link come on the driver's thread, bulk
  * is only for executors that joined from outside, and all is stopped and freed in the end
@@ -15,7 +16,6 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mailbox.h"
 #include "dstream/memory_shares.h"
 #include "exec/bulk_client.h"
 #include "exec/bulk_server.h"
@@ -23,6 +23,7 @@
 #include "exec/saver.h"
 #include "exec/table_loader.h"
 #include "exec/task_pool.h"
+#include "exec/turns.h"
 #include "receiver/log_writer.h"
 #include "rpc/link.h"
 #include "rpc/url.h"
@@ -67,7 +68,7 @@ typedef struct mail {
 typedef struct executor_loop {
     const ds_executor_options *options;
     ds_executor *control;
-    ds_mailbox *mailbox;
+    ds_turns *turns;
     ds_client *client;
     ds_task_pool *pool;
     ds_receivers *receivers; /* started with the first receiver */
@@ -82,7 +83,8 @@ typedef struct executor_loop {
     ds_bulk_client *bulk_client;
     _Atomic uint64_t id; /* 0: not welcomed yet */
     ds_buffer out;
-    bool ended;
+    atomic_bool ended;
+    bool closing; /* and it only waits for helpers */
     ds_status status;
     ds_error *error;
 } executor_loop;
@@ -99,13 +101,25 @@ static mail *new_mail(mail_kind kind, const void *bytes, size_t length)
 
 /* ---- events from other threads ---- */
 
+/* What comes with every batch, and takes no time. */
+static bool is_short(const ds_link_event *event)
+{
+    int type = ds_message_peek(event->bytes, event->length);
+    return type == DS_MSG_TASKS || type == DS_MSG_RELEASE || type == DS_MSG_CUT;
+}
+
 static void on_link(void *arg, const ds_link_event *event)
 {
     executor_loop *loop = arg;
-    if (event->kind == DS_LINK_MESSAGE)
-        ds_mailbox_post(loop->mailbox, &new_mail(MAIL_MESSAGE, event->bytes, event->length)->link);
-    else if (event->kind == DS_LINK_LOST)
-        ds_mailbox_post(loop->mailbox, &new_mail(MAIL_LOST, NULL, 0)->link);
+    if (event->kind == DS_LINK_LOST)
+        ds_turns_post(loop->turns, &new_mail(MAIL_LOST, NULL, 0)->link);
+    if (event->kind != DS_LINK_MESSAGE)
+        return;
+    mail *m = new_mail(MAIL_MESSAGE, event->bytes, event->length);
+    if (is_short(event))
+        ds_turns_do(loop->turns, &m->link);
+    else
+        ds_turns_post(loop->turns, &m->link);
 }
 
 static void on_task_done(void *arg, ds_task_done *done)
@@ -113,7 +127,7 @@ static void on_task_done(void *arg, ds_task_done *done)
     executor_loop *loop = arg;
     mail *m = new_mail(MAIL_TASK, NULL, 0);
     m->done = done;
-    ds_mailbox_post(loop->mailbox, &m->link);
+    ds_turns_do(loop->turns, &m->link);
 }
 
 static void on_table_loaded(void *arg, ds_table_load_done *done)
@@ -121,7 +135,7 @@ static void on_table_loaded(void *arg, ds_table_load_done *done)
     executor_loop *loop = arg;
     mail *m = new_mail(MAIL_TABLE, NULL, 0);
     m->loaded = done;
-    ds_mailbox_post(loop->mailbox, &m->link);
+    ds_turns_post(loop->turns, &m->link);
 }
 
 static bool on_reserve(void *arg, uint64_t receiver_id, uint64_t capacity, ds_block_room *room)
@@ -144,7 +158,7 @@ static void on_block(void *arg, uint64_t receiver_id, const ds_block_room *room,
     mail *m = new_mail(MAIL_BLOCK, NULL, 0);
     m->receiver_id = receiver_id;
     m->block = *block;
-    ds_mailbox_post(loop->mailbox, &m->link);
+    ds_turns_post(loop->turns, &m->link);
     if (block->log.receiver_id == 0)
         return;
     pthread_mutex_lock(&loop->acking);
@@ -166,7 +180,7 @@ static void on_state(void *arg, uint64_t receiver_id, ds_receiver_phase phase, d
     executor_loop *loop = arg;
     mail *m = new_mail(MAIL_STATE, message, strlen(message));
     m->state = (ds_msg_receiver_state){receiver_id, (uint8_t)phase, (uint32_t)status, m->bytes};
-    ds_mailbox_post(loop->mailbox, &m->link);
+    ds_turns_post(loop->turns, &m->link);
 }
 
 static void on_cut_done(void *arg, uint64_t tick)
@@ -174,7 +188,7 @@ static void on_cut_done(void *arg, uint64_t tick)
     executor_loop *loop = arg;
     mail *m = new_mail(MAIL_CUT_DONE, NULL, 0);
     m->tick = tick;
-    ds_mailbox_post(loop->mailbox, &m->link);
+    ds_turns_post(loop->turns, &m->link);
 }
 
 /* ---- ports ---- */
@@ -204,7 +218,7 @@ static void port_load(void *arg, const ds_task_env *env, const ds_msg_table_load
 static void on_table_prepared(void *arg)
 {
     executor_loop *loop = arg;
-    ds_mailbox_post(loop->mailbox, &new_mail(MAIL_PREPARED, NULL, 0)->link);
+    ds_turns_post(loop->turns, &new_mail(MAIL_PREPARED, NULL, 0)->link);
 }
 
 static void port_prepare(void *arg, const ds_task_env *env, const ds_table_use *use)
@@ -219,7 +233,7 @@ static void on_saved(void *arg, ds_collected *collected)
     executor_loop *loop = arg;
     mail *m = new_mail(MAIL_SAVED, NULL, 0);
     m->collected = collected;
-    ds_mailbox_post(loop->mailbox, &m->link);
+    ds_turns_post(loop->turns, &m->link);
 }
 
 static void port_save(void *arg, ds_collected *collected)
@@ -463,33 +477,40 @@ static void free_mail(mail *m)
     free(m);
 }
 
-/* Frees what nobody reads any more. */
-static void drop_mail(executor_loop *loop, ds_mail *items)
+/* Steps with events, or drops those that come after the end. */
+static void step_all(void *arg, ds_mail *items)
 {
+    executor_loop *loop = arg;
     while (items != NULL) {
         mail *m = (mail *)items;
         items = items->next;
-        loop->helpers -= m->kind == MAIL_TABLE || m->kind == MAIL_PREPARED;
+        if (!loop->ended)
+            step_mail(loop, m);
+        else
+            loop->helpers -= m->kind == MAIL_TABLE || m->kind == MAIL_PREPARED;
         free_mail(m);
     }
+    if (!loop->ended)
+        ds_executor_step(loop->control, &(ds_executor_event){.kind = DS_EXECUTOR_TIME,
+                                                             .now_us = ds_clock_mono_us()});
+}
+
+static int64_t deadline_us(void *arg)
+{
+    executor_loop *loop = arg;
+    if (!loop->ended)
+        return ds_executor_deadline_us(loop->control);
+    return loop->closing && loop->helpers > 0 ? INT64_MAX : INT64_MIN;
 }
 
 static void run(executor_loop *loop)
 {
+    ds_turns_lock(loop->turns);
     ds_executor_step(loop->control, &(ds_executor_event){.kind = DS_EXECUTOR_STARTED,
                                                          .now_us = ds_clock_mono_us()});
-    while (!loop->ended) {
-        ds_mail *items = ds_mailbox_take(loop->mailbox, ds_executor_deadline_us(loop->control));
-        while (items != NULL && !loop->ended) {
-            mail *m = (mail *)items;
-            items = items->next;
-            step_mail(loop, m);
-            free_mail(m);
-        }
-        drop_mail(loop, items);
-        ds_executor_step(loop->control, &(ds_executor_event){.kind = DS_EXECUTOR_TIME,
-                                                             .now_us = ds_clock_mono_us()});
-    }
+    ds_turns_unlock(loop->turns);
+    while (!loop->ended)
+        ds_turns_wait(loop->turns);
 }
 
 /* Tells hosts apart. */
@@ -515,23 +536,30 @@ static void stop_receivers(executor_loop *loop)
     ds_log_writer_free(loop->log);
 }
 
+/* Whatever comes from now on is dropped. */
+static void end_steps(executor_loop *loop)
+{
+    ds_turns_lock(loop->turns);
+    loop->ended = loop->closing = true;
+    ds_executor_hurry(loop->control);
+    ds_turns_unlock(loop->turns);
+}
+
 /* Leaves nothing behind, whether it was opened as a whole or not. Waits for running tasks. */
 static void close_all(executor_loop *loop)
 {
     ds_client_free(loop->client);
     stop_receivers(loop);
-    if (loop->ended)
-        ds_executor_hurry(loop->control);
+    if (loop->turns != NULL)
+        end_steps(loop);
     if (loop->pool != NULL)
         ds_task_pool_stop(loop->pool);
     while (loop->helpers > 0)
-        drop_mail(loop, ds_mailbox_take(loop->mailbox, INT64_MAX));
+        ds_turns_wait(loop->turns);
     ds_save_thread_stop(loop->saver);
     ds_bulk_server_free(loop->bulk_server);
     ds_bulk_client_free(loop->bulk_client);
-    if (loop->mailbox != NULL)
-        drop_mail(loop, ds_mailbox_take(loop->mailbox, 0));
-    ds_mailbox_free(loop->mailbox);
+    ds_turns_free(loop->turns);
     ds_executor_free(loop->control);
     ds_store_free(loop->store);
     ds_spill_free(loop->spill);
@@ -577,7 +605,7 @@ static ds_status open_and_run(executor_loop *loop)
                                      .rest = port_rest,
                                      .welcomed = port_welcomed,
                                      .end = port_end};
-    loop->mailbox = ds_mailbox_new();
+    loop->turns = ds_turns_new(&(ds_turns_work){loop, step_all, deadline_us});
     loop->control = ds_executor_new(&config, &ports);
     loop->pool = ds_task_pool_start(options->cores, on_task_done, loop);
     const ds_link_options link = {.secret = &options->secret, .tls = options->tls};

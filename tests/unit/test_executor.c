@@ -301,6 +301,32 @@ START_TEST(results_do_not_wait_long)
 }
 END_TEST
 
+/* The driver gave it enough for the time being; once half of that is done it wants to know. */
+START_TEST(results_wait_longer_while_most_is_to_be_done)
+{
+    kit k;
+    start(&k);
+    for (uint32_t p = 0; p < 6; p++)
+        give_task(&k, 1000, p, 1);
+    int64_t first_us = k.now_us;
+    done(&k, 1000, 0);
+    ck_assert_int_eq(ds_executor_deadline_us(k.executor), first_us + 1000);
+    k.now_us += 300;
+    done(&k, 1000, 1);
+    ck_assert_uint_eq(k.n_sent, 0);
+    done(&k, 1000, 2);
+    ck_assert_uint_eq(k.n_sent, 1);
+    ck_assert_uint_eq(k.results.n_results, 3);
+    done(&k, 1000, 3);
+    ck_assert_int_eq(ds_executor_deadline_us(k.executor), k.now_us + 1000);
+    done(&k, 1000, 4);
+    ck_assert_int_eq(ds_executor_deadline_us(k.executor), k.now_us + 200);
+    done(&k, 1000, 5);
+    ck_assert_uint_eq(k.n_sent, 2);
+    stop(&k);
+}
+END_TEST
+
 /* A second copy of the message comes when all is over: it must not take memory, or run on
  * panes that have gone on. */
 /* Results of very many files with very long names still fit into messages. */
@@ -794,12 +820,13 @@ END_TEST
 
 UNIT_MAIN("executor", it_obeys_one_driver, it_ends_when_rejected_or_alone,
           a_task_told_twice_runs_once, results_do_not_wait_long,
-          large_results_do_not_wait_for_others, a_task_of_a_released_batch_is_passed_over,
-          batches_are_released_in_any_order, a_committed_batch_is_retained,
-          batches_are_released_in_any_order, a_committed_batch_is_retained,
-          memory_of_a_running_task_goes_back_when_it_is_done, a_task_without_its_plan_is_refused,
-          stores_of_peers_come_and_go, a_store_that_is_gone_already_is_no_reason_to_end,
-          what_a_task_collected_is_saved_once, what_was_collected_is_not_lost_with_its_task,
+          results_wait_longer_while_most_is_to_be_done, large_results_do_not_wait_for_others,
+          a_task_of_a_released_batch_is_passed_over, batches_are_released_in_any_order,
+          a_committed_batch_is_retained, batches_are_released_in_any_order,
+          a_committed_batch_is_retained, memory_of_a_running_task_goes_back_when_it_is_done,
+          a_task_without_its_plan_is_refused, stores_of_peers_come_and_go,
+          a_store_that_is_gone_already_is_no_reason_to_end, what_a_task_collected_is_saved_once,
+          what_was_collected_is_not_lost_with_its_task,
           a_save_that_failed_is_told_and_the_next_is_whole, a_plan_stays_while_it_is_saved,
           saved_parts_in_the_store_stay_until_they_are_released,
           receivers_are_started_once_and_served, released_blocks_give_credit, it_beats,

@@ -48,6 +48,38 @@ START_TEST(oldest_first)
 }
 END_TEST
 
+START_TEST(what_is_only_added_waits_in_order)
+{
+    ds_mailbox *mailbox = ds_mailbox_new();
+    letter letters[3];
+    ds_mailbox_add(mailbox, &letters[0].link);
+    ds_mailbox_post(mailbox, &letters[1].link);
+    ds_mailbox_add(mailbox, &letters[2].link);
+    ck_assert_uint_eq(ds_mailbox_waiting(mailbox), 3);
+    ds_mailbox_wait(mailbox, INT64_MAX); /* does not wait: there is mail */
+    ds_mail *items = ds_mailbox_take(mailbox, 0);
+    for (int i = 0; i < 3; i++, items = items->next)
+        ck_assert_ptr_eq(items, &letters[i].link);
+    ck_assert_uint_eq(ds_mailbox_waiting(mailbox), 0);
+    ds_mailbox_free(mailbox);
+}
+END_TEST
+
+START_TEST(a_nudge_ends_one_wait)
+{
+    ds_mailbox *mailbox = ds_mailbox_new();
+    ds_mailbox_nudge(mailbox);
+    ck_assert_ptr_null(ds_mailbox_take(mailbox, 0)); /* waits for nothing: the nudge stays */
+    ck_assert_ptr_null(ds_mailbox_take(mailbox, INT64_MAX));
+    ds_mailbox_nudge(mailbox);
+    ds_mailbox_wait(mailbox, INT64_MAX);
+    int64_t before = ds_clock_mono_us();
+    ds_mailbox_wait(mailbox, before + 2000); /* it was for the wait before */
+    ck_assert_int_ge(ds_clock_mono_us(), before + 2000);
+    ds_mailbox_free(mailbox);
+}
+END_TEST
+
 #define SENDERS 4
 #define LETTERS 5000
 
@@ -90,4 +122,5 @@ START_TEST(many_senders)
 }
 END_TEST
 
-UNIT_MAIN("mailbox", empty_and_past_the_deadline, oldest_first, many_senders)
+UNIT_MAIN("mailbox", empty_and_past_the_deadline, oldest_first, what_is_only_added_waits_in_order,
+          a_nudge_ends_one_wait, many_senders)
