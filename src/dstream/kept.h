@@ -47,6 +47,10 @@ bool ds_kept_keeps(const ds_kept *kept, uint32_t input);
 ds_status ds_kept_save(ds_kept *kept, uint32_t input, bool whole, const ds_save_to *to,
                        ds_error *error);
 
+/* What was saved last, or that nothing had changed, becomes part of a whole one that is made
+ * elsewhere, of it and the chain before: the next part follows that one. */
+void ds_kept_folded(ds_kept *kept, uint32_t input);
+
 /* True if the next part is a whole one, even if that is not asked for: none was saved or loaded, or
  * nothing of what was is there any more. */
 bool ds_kept_saves_whole(const ds_kept *kept, uint32_t input);

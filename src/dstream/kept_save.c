@@ -97,6 +97,12 @@ ds_status ds_kept_save(ds_kept *kept, uint32_t input, bool whole, const ds_save_
     return status;
 }
 
+void ds_kept_folded(ds_kept *kept, uint32_t input)
+{
+    DS_ASSERT(ds_kept_keeps(kept, input) && kept->roots[input].n_parts > 0);
+    kept->roots[input].n_parts = 1;
+}
+
 /* ---- loading ---- */
 
 static ds_status wrong(ds_error *error, const char *what)

@@ -1,6 +1,7 @@
 #include "exec/collected.h"
 
 #include "base/assert.h"
+#include "exec/fold.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -77,6 +78,7 @@ void ds_collected_free(ds_collected *collected)
     if (collected == NULL)
         return;
     ds_collected_forget_bytes(collected);
+    ds_fold_free(collected->fold);
     free(collected->saved.parts);
     free(collected->bytes);
     free(collected->path);
@@ -135,11 +137,26 @@ static struct timespec end_of_patience(void)
     return until;
 }
 
+/* The same for what is in its collection. */
+static bool add_late(ds_collected *collected, ds_collected_bytes *bytes)
+{
+    ds_collection *collection = collected->room.collection;
+    int64_t before = collected->charged;
+    bool added = add_piece(collected, bytes);
+    pthread_mutex_lock(&collection->lock);
+    collection->charged += collected->charged - before;
+    collection->writing += collected->taken ? collected->charged - before : 0;
+    pthread_mutex_unlock(&collection->lock);
+    return added;
+}
+
 /* Finds room for more bytes, as soon as there is some: while others are being written there may
  * be. */
 static bool find_room(ds_collected *collected, ds_collected_bytes *bytes)
 {
     ds_collection *collection = collected->room.collection;
+    if (collected->anew && collected->added)
+        return add_late(collected, bytes);
     if (add_piece(collected, bytes))
         return true;
     if (collection == NULL)
@@ -227,6 +244,13 @@ void ds_collected_add(ds_collected *collected, const ds_saved_part *part, ds_sav
                              .whole = part->whole,
                              .path = ""};
     *to = (ds_save_to){collected, write_bytes};
+}
+
+void ds_collected_begin_anew(ds_collected *collected)
+{
+    ds_collected_forget_bytes(collected);
+    collected->saved.n_parts = 0;
+    collected->anew = true;
 }
 
 void ds_collected_fail(ds_collected *collected, ds_status status, const char *why)

@@ -54,10 +54,12 @@ typedef struct ds_collected {
     ds_collected_bytes *bytes; /* by part */
     uint32_t most_parts;
     ds_collected_room room;
-    bool added;      /* to its collection ... */
-    bool taken;      /* ... and taken from there */
-    int64_t charged; /* to the budget */
-    char *path;      /* of the file where it is */
+    struct ds_fold *fold; /* what is to be done before it is written (fold.h); or NULL */
+    bool anew;            /* that is being done */
+    bool added;           /* to its collection ... */
+    bool taken;           /* ... and taken from there */
+    int64_t charged;      /* to the budget */
+    char *path;           /* of the file where it is */
     char why[DS_ERROR_TEXT];
     char folder[];
 } ds_collected;
@@ -70,6 +72,10 @@ void ds_collected_free(ds_collected *collected);
 /* Adds a part, whose bytes are written to *to next (valid until the next part): its write fails
  * with DS_ERR_NO_MEMORY if there is no room for them, with DS_ERR_IO if the disk fails. */
 void ds_collected_add(ds_collected *collected, const ds_saved_part *part, ds_save_to *to);
+
+/* Gives up the parts with their bytes, to add others: it was added to its collection, and nobody
+ * waits for room while they are, as it is whoever writes that makes room. */
+void ds_collected_begin_anew(ds_collected *collected);
 
 /* Gives the bytes of a part to `to`, in order. Its errors, and DS_ERR_IO. */
 ds_status ds_collected_read(const ds_collected *collected, uint32_t part, const ds_save_to *to,

@@ -304,6 +304,7 @@ static ds_status hold_plan(ds_executor *e, const ds_msg_plan *text, ds_error *er
                              .share_bytes = share_out(e, held.plan),
                              .executor_id = e->id,
                              .epoch = e->epoch,
+                             .fold_bytes = e->config.fold_bytes,
                              .collection = e->collection,
                              .kept_folder = held.kept_folder};
     e->plans[e->n_plans++] = held;

@@ -39,6 +39,7 @@
 #include <unistd.h>
 
 #define CONNECT_MS 10000
+#define FOLD_BYTES (64u << 10) /* less is written down in a moment */
 
 typedef enum mail_kind {
     MAIL_MESSAGE,
@@ -589,6 +590,7 @@ static ds_status open_and_run(executor_loop *loop)
         .bulk_url = loop->bulk_server != NULL ? ds_bulk_server_url(loop->bulk_server) : NULL,
         .fetcher = {loop, fetch, drop},
         .has_stdin = options->has_stdin,
+        .fold_bytes = FOLD_BYTES,
         .patient = true};
     memcpy(config.token, options->token, sizeof config.token);
     const ds_executor_ports ports = {.arg = loop,

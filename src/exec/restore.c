@@ -167,11 +167,17 @@ static ds_status restore_part(ds_kept *kept, const ds_saved_part *part, ds_peers
     return status == DS_OK ? DS_OK : lost(part, &why, error);
 }
 
-ds_status ds_restore(ds_kept *kept, const ds_task *task, ds_peers *peers, ds_error *error)
+ds_status ds_restore_parts(ds_kept *kept, const ds_task *task, ds_peers *peers, ds_error *error)
 {
     DS_ASSERT(task->n_saved > 0 && ds_kept_version(kept) == DS_NO_BATCH);
     for (uint32_t i = 0; i < task->n_saved; i++)
         DS_TRY(restore_part(kept, &task->saved[i], peers, error));
+    return DS_OK;
+}
+
+ds_status ds_restore(ds_kept *kept, const ds_task *task, ds_peers *peers, ds_error *error)
+{
+    DS_TRY(ds_restore_parts(kept, task, peers, error));
     ds_kept_stand(kept, task->keyed_ms);
     return DS_OK;
 }

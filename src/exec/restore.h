@@ -19,5 +19,7 @@ bool ds_restore_fits(const ds_stage *stage, const ds_task *task);
 /* Loads the parts of a task into an empty kept, which then stands at task->keyed_ms. DS_ERR_LOST
  * with a message that says which part could not be loaded and why; then kept may only be freed. */
 ds_status ds_restore(ds_kept *kept, const ds_task *task, ds_peers *peers, ds_error *error);
+/* The same, without ds_kept_stand: more parts may follow. */
+ds_status ds_restore_parts(ds_kept *kept, const ds_task *task, ds_peers *peers, ds_error *error);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/files.h"
 #include "base/inject.h"
+#include "exec/fold.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -319,6 +320,8 @@ static void write_in_store(ds_save_writer *writer, ds_collected *collected)
 
 void ds_save_writer_write(ds_save_writer *writer, ds_collected *list)
 {
+    for (ds_collected *c = list; c != NULL; c = c->next)
+        ds_fold_make(c);
     while (list != NULL) {
         if (list->folder[0] != '\0') {
             list = write_group(writer, list);

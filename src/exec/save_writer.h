@@ -28,7 +28,8 @@ typedef struct ds_save_target {
 ds_save_writer *ds_save_writer_new(const ds_save_target *target);
 void ds_save_writer_free(ds_save_writer *writer);
 
-/* Writes a list (by next) of what was collected; each then has its places, or has failed
+/* Writes a list (by next) of what was collected, after what is to be folded is; each then has its
+ * places, or has failed
  * (DS_ERR_IO, DS_ERR_NO_MEMORY). Its bytes are given up. */
 void ds_save_writer_write(ds_save_writer *writer, ds_collected *list);
 

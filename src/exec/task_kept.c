@@ -1,6 +1,7 @@
 #include "exec/task_kept.h"
 
 #include "base/assert.h"
+#include "exec/fold.h"
 #include "exec/restore.h"
 
 ds_status ds_task_kept_take(const ds_task_env *env, const ds_task *task, ds_kept **kept,
@@ -10,7 +11,7 @@ ds_status ds_task_kept_take(const ds_task_env *env, const ds_task *task, ds_kept
     DS_ASSERT(env->keyed != NULL && stage->keyed);
     const ds_keyed_wish wish = {.expected_ms = task->keyed_ms,
                                 .batch_ms = task->batch_ms,
-                                .chain = task->n_saved > 0,
+                                .chain = task->n_saved > 0 && !task->save_folds,
                                 .replay = task->mode == DS_TASK_REPLAY};
     DS_TRY(ds_keyed_store_take(env->keyed, stage, task->partition, &wish, kept, error));
     if (*kept == NULL || !wish.chain || ds_kept_version(*kept) != DS_NO_BATCH)
@@ -22,7 +23,8 @@ ds_status ds_task_kept_take(const ds_task_env *env, const ds_task *task, ds_kept
 }
 
 /* Collects the part of one input. False if it cannot be had. */
-static bool collect_input(ds_collected *collected, ds_kept *kept, const ds_saved_part *part)
+static bool collect_input(ds_collected *collected, ds_kept *kept, const ds_saved_part *part,
+                          bool folds)
 {
     ds_save_to to;
     ds_error error;
@@ -30,6 +32,8 @@ static bool collect_input(ds_collected *collected, ds_kept *kept, const ds_saved
     ds_status status = ds_kept_save(kept, part->input, part->whole, &to, &error);
     if (status != DS_OK)
         ds_collected_fail(collected, status, error.message);
+    else if (folds)
+        ds_kept_folded(kept, part->input);
     return status == DS_OK;
 }
 
@@ -41,11 +45,14 @@ void ds_task_kept_collect(const ds_task_env *env, const ds_task *task, ds_kept *
         !ds_keyed_store_collects(env->keyed, stage, task->partition, task->save, &whole))
         return;
     DS_ASSERT(env->collection != NULL);
+    ds_fold *fold = task->save_folds && !whole && kept != NULL ? ds_fold_new(env, task) : NULL;
+    whole = whole || task->save_whole || (task->save_folds && fold == NULL);
     const ds_save_order order = {env->epoch, env->executor_id, task->plan_id, task->save,
                                  env->kept_folder};
     const ds_collected_room room = {env->saving != NULL ? env->saving : env->budget, env->store,
                                     env->collection};
     ds_collected *collected = ds_collected_new(&order, stage->n_inputs, &room);
+    collected->fold = fold;
     bool complete = true;
     for (uint32_t i = 0; i < stage->n_inputs; i++) {
         if (!ds_node_keeps(stage->inputs[i].root))
@@ -54,11 +61,11 @@ void ds_task_kept_collect(const ds_task_env *env, const ds_task *task, ds_kept *
                                     .partition = task->partition,
                                     .input = i,
                                     .batch_ms = task->batch_ms,
-                                    .whole = task->save_whole || whole ||
-                                             (kept != NULL && ds_kept_saves_whole(kept, i))};
+                                    .whole =
+                                        whole || (kept != NULL && ds_kept_saves_whole(kept, i))};
         ds_save_to to;
         if (complete && kept != NULL)
-            complete = collect_input(collected, kept, &part);
+            complete = collect_input(collected, kept, &part, fold != NULL);
         else
             ds_collected_add(collected, &part, &to);
     }

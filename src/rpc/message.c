@@ -216,6 +216,7 @@ static void task_fields(ds_wire *wire, void *item)
     ds_wire_enum8(wire, &task->mode, DS_TASK_REPLAY + 1);
     ds_wire_u64(wire, &task->save);
     ds_wire_bool(wire, &task->save_whole);
+    ds_wire_bool(wire, &task->save_folds);
     LIST(wire, task, saved, n_saved, saved_part_fields);
 }
 

@@ -216,9 +216,11 @@ typedef struct ds_task {
     uint32_t n_tables;
     uint8_t mode; /* ds_task_mode */
     /* Not 0: once the batch is applied, what the partition keeps is saved under this number, once
-     * for each number, and SAVED tells of it; save_whole: all of it, not only what changed. */
+     * for each number, and SAVED tells of it; save_whole: all of it, not only what changed;
+     * save_folds: what changed, and whoever writes it makes a whole of it and `saved`, which is its
+     * chain so far (or all of it is saved: that is the same, but takes time of the batch). */
     uint64_t save;
-    bool save_whole;
+    bool save_whole, save_folds;
     ds_saved_part *saved; /* what the partition begins with, which stands at keyed_ms */
     uint32_t n_saved;     /* 0: it is with the executor, or empty */
 } ds_task;

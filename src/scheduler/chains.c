@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SHORT_CHAIN 16u /* parts, if changes are not small */
+
 static uint32_t count_roots(const ds_plan *plan)
 {
     uint32_t n = 0;
@@ -177,10 +179,18 @@ bool ds_chains_has(const ds_chains *chains, uint32_t stage, uint32_t partition)
     return false;
 }
 
-/* Not all partitions begin anew with the same save. */
-static uint32_t most_parts(uint32_t partition)
+/* A whole that is large, compared with its changes, is not made often. Not all partitions begin
+ * anew with the same save. */
+static uint32_t most_parts(const ds_chain *chain, uint32_t partition)
 {
-    return DS_CHAIN_PARTS / 2 + partition % (DS_CHAIN_PARTS / 2 + 1);
+    uint32_t most = chain->change_bytes < chain->whole_bytes / 4 ? DS_CHAIN_PARTS : SHORT_CHAIN;
+    return most / 2 + partition % (most / 2 + 1);
+}
+
+static bool is_full(const ds_chain *chain, uint32_t partition)
+{
+    return chain->n == 0 || chain->n >= most_parts(chain, partition) ||
+           chain->change_bytes > chain->whole_bytes;
 }
 
 bool ds_chains_full(const ds_chains *chains, uint32_t stage, uint32_t partition)
@@ -189,12 +199,24 @@ bool ds_chains_full(const ds_chains *chains, uint32_t stage, uint32_t partition)
         const ds_chain_root *root = &chains->roots[r];
         if (root->stage != stage)
             continue;
-        const ds_chain *chain = &root->chains[partition];
-        if (chain->n == 0 || chain->n >= most_parts(partition) ||
-            chain->change_bytes > chain->whole_bytes)
+        if (is_full(&root->chains[partition], partition))
             return true;
     }
     return false;
+}
+
+bool ds_chains_fold(const ds_chains *chains, uint32_t stage, uint32_t partition)
+{
+    bool any = false;
+    for (uint32_t r = 0; r < chains->n_roots; r++) {
+        const ds_chain_root *root = &chains->roots[r];
+        if (root->stage != stage)
+            continue;
+        if (root->node->kind != DS_NODE_GROUP || root->chains[partition].n == 0)
+            return false;
+        any = true;
+    }
+    return any;
 }
 
 ds_saved_part *ds_chains_parts(const ds_chains *chains, uint32_t stage, uint32_t partition,

@@ -12,7 +12,7 @@
 #include "dstream/plan.h"
 #include "rpc/message.h"
 
-#define DS_CHAIN_PARTS 16u /* at most; then a whole one begins a new chain */
+#define DS_CHAIN_PARTS 64u /* at most; then a whole one begins a new chain */
 
 typedef struct ds_chain {
     ds_saved_part *parts; /* in order; paths are those of the files */
@@ -55,8 +55,13 @@ uint32_t ds_chains_find(const ds_chains *chains, uint32_t stage, uint32_t input)
 
 /* True if something is saved of the partition: of some root, as others may be new. */
 bool ds_chains_has(const ds_chains *chains, uint32_t stage, uint32_t partition);
-/* True if a new chain is to begin: there is none, its changes outgrew its whole, or it is long. */
+/* True if a new chain is to begin: there is none, its changes outgrew its whole, or it is long for
+ * what its changes are. */
 bool ds_chains_full(const ds_chains *chains, uint32_t stage, uint32_t partition);
+/* True if whoever writes changes can make a whole of them and the chain: there is one, of windows
+ * of groups only. These cost as much as all of their panes to be saved, and little to be loaded;
+ * a state is known by its keys alone. */
+bool ds_chains_fold(const ds_chains *chains, uint32_t stage, uint32_t partition);
 
 /* The parts of all roots of the stage, in order, for a task (in arena). */
 ds_saved_part *ds_chains_parts(const ds_chains *chains, uint32_t stage, uint32_t partition,

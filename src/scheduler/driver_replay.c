@@ -244,7 +244,7 @@ void ds_driver_keyed_begins(ds_driver *d, ds_arena *arena, ds_task *task)
     if (!k->loaded && k->stands_ms != DS_NO_BATCH)
         task->saved =
             ds_chains_parts(&d->chains, task->stage, task->partition, arena, &task->n_saved);
-    ds_driver_save_task(d, task);
+    ds_driver_save_task(d, arena, task);
 }
 
 void ds_driver_keyed_ends(ds_driver *d, uint32_t stage, uint32_t partition)

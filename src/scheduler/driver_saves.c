@@ -131,7 +131,7 @@ void ds_driver_begin_save(ds_driver *d, ds_batch *batch)
     batch->saves = true;
 }
 
-void ds_driver_save_task(ds_driver *d, ds_task *task)
+void ds_driver_save_task(ds_driver *d, ds_arena *arena, ds_task *task)
 {
     const ds_save *save = &d->save;
     if (!save->active || task->batch_ms != save->batch_ms ||
@@ -139,9 +139,15 @@ void ds_driver_save_task(ds_driver *d, ds_task *task)
         return;
     ds_keyed *k = &d->keyed[task->stage][task->partition];
     task->save = save->number;
-    task->save_whole = k->based != d->chains.save || d->chains.save == 0 ||
-                       ds_chains_full(&d->chains, task->stage, task->partition);
+    task->save_whole = k->based != d->chains.save || d->chains.save == 0;
     k->based = save->number;
+    if (task->save_whole || !ds_chains_full(&d->chains, task->stage, task->partition))
+        return;
+    task->save_folds = k->loaded && ds_chains_fold(&d->chains, task->stage, task->partition);
+    task->save_whole = !task->save_folds;
+    if (task->save_folds)
+        task->saved =
+            ds_chains_parts(&d->chains, task->stage, task->partition, arena, &task->n_saved);
 }
 
 /* ---- what is not needed ---- */

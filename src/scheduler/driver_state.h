@@ -390,7 +390,7 @@ void ds_driver_chains_of(ds_driver *driver, const ds_executor_entry *lost);
 bool ds_driver_save_due(const ds_driver *driver, int64_t time_ms, bool last);
 void ds_driver_begin_save(ds_driver *driver, ds_batch *batch);
 /* Lets a task of the saving batch save its partition, if that is missing. */
-void ds_driver_save_task(ds_driver *driver, ds_task *task);
+void ds_driver_save_task(ds_driver *driver, ds_arena *arena, ds_task *task);
 void ds_driver_on_saved(ds_driver *driver, const ds_executor_entry *from,
                         const ds_msg_saved *saved);
 void ds_driver_fail_save(ds_driver *driver, const char *why);

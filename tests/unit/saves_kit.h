@@ -80,7 +80,9 @@ static inline void saves_write(driver_kit *k)
 static inline void saves_run(driver_kit *k, int64_t batch_ms)
 {
     saves_write(k);
-    kit_done_for(k, kit_task(k, batch_ms, 0, 0), 1);
+    const kit_sent *map = kit_task(k, batch_ms, 0, 0);
+    if (map != NULL) /* it has input */
+        kit_done_for(k, map, 1);
     for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
         kit_done(k, saves_task(k, batch_ms, p));
     saves_write(k);

@@ -78,6 +78,36 @@ START_TEST(the_next_one_has_changes)
 }
 END_TEST
 
+/* A chain whose changes outgrew its whole is brought by the task, to be folded with the changes. */
+START_TEST(a_full_chain_is_folded)
+{
+    driver_kit k;
+    saves_open(&k, "1s");
+    k.config.n_batches = 12; /* the last ones without input */
+    saves_start(&k);
+    const uint64_t lengths[] = {100, 500, 100};
+    uint32_t n = 0;
+    for (int64_t t = 1000; t <= 12000 && n < 3; t += 1000) {
+        saves_batch(&k, t);
+        const ds_task *first = &saves_task(&k, t, 0)->task;
+        if (first->save == 0)
+            continue;
+        ck_assert(first->save_whole == (n == 0) && first->save_folds == (n == 2));
+        ck_assert_uint_eq(first->n_saved, n == 2 ? 2 : 0);
+        for (uint32_t p = 0; p < SAVES_PARTITIONS; p++) {
+            const kit_sent *of = saves_task(&k, t, p);
+            ds_saved_part part = kit_part(&k, of, lengths[n]);
+            part.whole = n != 1;
+            kit_saved(&k, of, DS_OK, &part, 1);
+        }
+        n++;
+    }
+    ck_assert_uint_eq(n, 3);
+    ck_assert_uint_ge(saves_given_back(&k), 8); /* the chains before */
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(it_waits_for_the_commit)
 {
     driver_kit k;
@@ -376,8 +406,9 @@ START_TEST(the_end_waits_for_it)
 END_TEST
 
 UNIT_MAIN("driver_saves", a_save_is_due_after_a_while, the_next_one_has_changes,
-          it_waits_for_the_commit, it_is_in_the_checkpoint, files_are_dropped_once_it_is_durable,
-          a_failed_save_is_tried_again, after_a_failure_all_is_saved, parts_that_cannot_be,
-          of_somebody_else, what_it_adds_to_is_gone, full_stores_make_a_save_due,
+          a_full_chain_is_folded, it_waits_for_the_commit, it_is_in_the_checkpoint,
+          files_are_dropped_once_it_is_durable, a_failed_save_is_tried_again,
+          after_a_failure_all_is_saved, parts_that_cannot_be, of_somebody_else,
+          what_it_adds_to_is_gone, full_stores_make_a_save_due,
           batches_wait_when_nothing_can_be_saved, without_a_checkpoint_they_go_on,
           the_end_waits_for_it)

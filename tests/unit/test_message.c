@@ -49,6 +49,7 @@ static ds_task some_tasks[] = {
      .mode = DS_TASK_REPLAY,
      .save = UINT64_MAX,
      .save_whole = true,
+     .save_folds = true,
      .saved = some_parts,
      .n_saved = 2},
     {.batch_ms = 1000, .plan_id = UINT32_MAX, .partition = 9},
@@ -242,7 +243,7 @@ static void same_task(const ds_task *a, const ds_task *b)
         same_input(&a->inputs[i], &b->inputs[i]);
     for (uint32_t i = 0; i < a->n_tables; i++)
         SAME(tables[i].source), SAME(tables[i].version);
-    SAME(mode), SAME(save), SAME(save_whole), SAME(n_saved);
+    SAME(mode), SAME(save), SAME(save_whole), SAME(save_folds), SAME(n_saved);
     for (uint32_t i = 0; i < a->n_saved; i++)
         same_part(&a->saved[i], &b->saved[i]);
 }

@@ -1,4 +1,5 @@
 /* Tasks that save what they keep, and tasks that begin with what was saved. */
+#include "exec/fold.h"
 #include "exec/save_writer.h"
 #include "unit/engine.h"
 #include "unit/scratch_dir.h"
@@ -18,6 +19,7 @@ typedef struct kit {
     uint32_t n_parts[PARTITIONS];
     uint64_t save; /* the next batch's; 0: none */
     bool whole;
+    bool folds;
     bool bring;          /* tasks bring their chains */
     int64_t standing_ms; /* of the chains */
     const ds_stage *stage;
@@ -33,6 +35,11 @@ static void shape(void *arg, ds_task *task)
         return;
     task->save = k->save;
     task->save_whole = k->whole;
+    task->save_folds = k->folds;
+    if (k->folds) {
+        task->saved = k->chains[task->partition];
+        task->n_saved = k->n_parts[task->partition];
+    }
     if (!k->bring)
         return;
     task->keyed_ms = k->standing_ms;
@@ -41,7 +48,7 @@ static void shape(void *arg, ds_task *task)
 }
 
 /* Two windows of groups, joined, so that a partition keeps two things. */
-static void kit_open(kit *k, bool files)
+static void kit_open_streams(kit *k, bool files, const char *streams)
 {
     *k = (kit){0};
     scratch_open(&k->d);
@@ -50,12 +57,7 @@ static void kit_open(kit *k, bool files)
                 "       'schema': { 'n': 'int' } },"
                 "'b': { 'type': 'socket', 'listen': '127.0.0.1:2', 'format': 'json',"
                 "       'schema': { 'n': 'int' } }",
-                "'w': { 'from': 'a', 'window': { 'size': '100s', 'slide': '1s' },"
-                "       'group_by': ['n'], 'aggregate': { 'c': 'count()' } },"
-                "'x': { 'from': 'b', 'window': { 'size': '100s', 'slide': '1s' },"
-                "       'group_by': ['n'], 'aggregate': { 'd': 'count()' } },"
-                "'j': { 'from': 'w', 'join': { 'with': 'x', 'on': ['n'] } }",
-                "j");
+                streams, "j");
     k->stage = plan_stage(k->e.plan, "w", DS_NODE_GROUP);
     ck_assert(k->stage->keyed && k->stage->n_inputs == 2);
     ck_assert_uint_eq(k->stage->n_partitions, PARTITIONS);
@@ -69,11 +71,27 @@ static void kit_open(kit *k, bool files)
     k->e.shape_arg = k;
 }
 
+static void kit_open(kit *k, bool files)
+{
+    kit_open_streams(k, files,
+                     "'w': { 'from': 'a', 'window': { 'size': '100s', 'slide': '1s' },"
+                     "       'group_by': ['n'], 'aggregate': { 'c': 'count()' } },"
+                     "'x': { 'from': 'b', 'window': { 'size': '100s', 'slide': '1s' },"
+                     "       'group_by': ['n'], 'aggregate': { 'd': 'count()' } },"
+                     "'j': { 'from': 'w', 'join': { 'with': 'x', 'on': ['n'] } }");
+}
+
+static void forget_chain(kit *k, uint32_t partition)
+{
+    for (uint32_t i = 0; i < k->n_parts[partition]; i++)
+        free((char *)k->chains[partition][i].path);
+    k->n_parts[partition] = 0;
+}
+
 static void kit_close(kit *k)
 {
-    for (int p = 0; p < PARTITIONS; p++)
-        for (uint32_t i = 0; i < k->n_parts[p]; i++)
-            free((char *)k->chains[p][i].path);
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        forget_chain(k, p);
     ds_save_writer_free(k->writer);
     ds_saved_ranges_clear(k->ranges);
     ds_saved_ranges_free(k->ranges);
@@ -315,6 +333,180 @@ START_TEST(a_save_that_cannot_be_afforded)
     ck_assert_int_eq(run_one(&k, task, message, sizeof message), DS_OK);
     c = ds_collection_take(k.e.collection);
     ck_assert_uint_eq(c->saved.status, DS_OK);
+    ck_assert(c->saved.parts[0].whole && c->saved.parts[1].whole);
+    ds_collected_free(c);
+    kit_close(&k);
+}
+END_TEST
+
+/* ---- folds ---- */
+
+/* Panes of three seconds; floats, of which the order of sums matters; text. */
+static void kit_open_folding(kit *k)
+{
+    kit_open_streams(
+        k, true,
+        "'w': { 'from': 'a', 'window': { 'size': '9s', 'slide': '3s' },"
+        "       'group_by': ['n'], 'aggregate': { 'c': 'count()', 'm': 'max(n)',"
+        "       'f': 'sum(n * 0.1)', 't': 'max(cast(n as string))', 'l': 'collect_list(n)' } },"
+        "'x': { 'from': 'b', 'window': { 'size': '12s', 'slide': '3s' },"
+        "       'group_by': ['n'], 'aggregate': { 'd': 'avg(n / 3)' } },"
+        "'j': { 'from': 'w', 'join': { 'with': 'x', 'on': ['n'] } }");
+}
+
+/* A batch of keys that come and go. */
+static void feed_some(kit *k, int i)
+{
+    char a[200], b[100];
+    snprintf(a, sizeof a, "{'n':%d}\n{'n':%d}\n{'n':%d}\n{'n':%d}", i, 3 * i % 7, i % 5, i % 2);
+    snprintf(b, sizeof b, "{'n':%d}\n{'n':%d}", i % 5, i * i % 11);
+    feed(k, a, i % 4 == 0 ? "" : b);
+}
+
+/* What a task saves when it saves all of it. */
+static ds_collected *collect_whole(kit *k, uint32_t partition, uint64_t number)
+{
+    char message[400];
+    ds_task task = {.batch_ms = k->e.time_ms,
+                    .stage = k->stage->id,
+                    .partition = partition,
+                    .keyed_ms = k->e.time_ms,
+                    .save = number,
+                    .save_whole = true};
+    ck_assert_int_eq(run_one(k, task, message, sizeof message), DS_OK);
+    return ds_collection_take(k->e.collection);
+}
+
+/* A chain is folded with the changes: it is what the task would have saved, byte for byte. */
+static void fold(kit *k, uint64_t number, int i)
+{
+    uint32_t before = k->n_parts[0];
+    k->save = number;
+    k->folds = true;
+    feed_some(k, i);
+    k->folds = false;
+    ds_collected *list = ds_collection_take(k->e.collection), *c;
+    for (c = list; c != NULL; c = c->next)
+        ck_assert_ptr_nonnull(c->fold);
+    ds_save_writer_write(k->writer, list);
+    while ((c = list) != NULL) {
+        list = c->next;
+        forget_chain(k, c->saved.parts[0].partition);
+        add_parts(k, &c->saved);
+        ck_assert(c->saved.parts[0].whole && c->saved.parts[1].whole);
+        ds_collected_free(c);
+    }
+    k->save = 0;
+    k->standing_ms = k->e.time_ms;
+    ck_assert(before > 2 && k->n_parts[0] == 2);
+}
+
+static void check_like_whole(kit *k, uint64_t number)
+{
+    ds_save_writer *writer = ds_save_writer_new(&(ds_save_target){k->e.others, k->ranges, false});
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        ds_collected *c = collect_whole(k, p, number);
+        ck_assert_ptr_nonnull(c);
+        ds_save_writer_write(writer, c);
+        for (uint32_t i = 0; i < 2; i++) {
+            ck_assert_uint_eq(c->saved.parts[i].length, k->chains[p][i].length);
+            ck_assert_uint_eq(c->saved.parts[i].checksum, k->chains[p][i].checksum);
+        }
+        ds_collected_free(c);
+    }
+    ds_save_writer_free(writer);
+}
+
+START_TEST(folds_are_what_the_task_would_have_saved)
+{
+    kit k;
+    kit_open_folding(&k);
+    uint64_t number = 0;
+    int i = 0;
+    for (int round = 0; round < 8; round++) {
+        for (int n = 0; n < 1 + round % 3; n++)
+            feed_some(&k, i++);
+        k.save = ++number;
+        k.whole = round == 0;
+        feed_some(&k, i++);
+        write_collected(&k);
+        k.save = 0;
+        if (round % 2 == 0)
+            continue;
+        fold(&k, ++number, i++);
+        if (round > 5)
+            check_like_whole(&k, ++number);
+    }
+    kit_close(&k);
+}
+END_TEST
+
+/* Changes after a fold follow it. */
+START_TEST(what_is_saved_after_a_fold)
+{
+    kit k;
+    kit_open(&k, true);
+    save(&k, 1, true, A1, B1);
+    save(&k, 2, false, "{'n':1}", "{'n':2}");
+    k.folds = true;
+    k.save = 3;
+    feed(&k, "{'n':2}", "");
+    k.folds = false;
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        forget_chain(&k, p);
+    write_collected(&k);
+    k.save = 0;
+    save(&k, 4, false, "{'n':3}", "{'n':4}");
+    ck_assert(k.chains[0][0].whole);
+    lose(&k);
+    feed(&k, "", "{'n':1}");
+    engine_rows(&k.e, "j",
+                "[ { 'n': 1, 'c': 2, 'd': 3 }, { 'n': 2, 'c': 2, 'd': 1 },"
+                "  { 'n': 3, 'c': 2, 'd': 1 }, { 'n': 4, 'c': 1, 'd': 1 } ]");
+    kit_close(&k);
+}
+END_TEST
+
+/* A chain that cannot be read ends the save, and the next one has all of it. One that lies with
+ * others, is short, or for whose copy there is no memory is not folded. */
+START_TEST(folds_that_cannot_be)
+{
+    kit k;
+    kit_open(&k, true);
+    save(&k, 1, true, A1, B1);
+    ds_task task = {.batch_ms = k.e.time_ms,
+                    .stage = k.stage->id,
+                    .partition = 1,
+                    .keyed_ms = k.e.time_ms,
+                    .save = 2,
+                    .save_folds = true,
+                    .saved = k.chains[1],
+                    .n_saved = k.n_parts[1]};
+    char message[400];
+    k.chains[1][0].checksum++;
+    ck_assert_int_eq(run_one(&k, task, message, sizeof message), DS_OK);
+    ds_collected *c = ds_collection_take(k.e.collection);
+    ds_save_writer_write(k.writer, c);
+    ck_assert_uint_eq(c->saved.status, DS_ERR_LOST);
+    ck_assert_ptr_nonnull(strstr(c->saved.message, "the checksum is wrong"));
+    ck_assert_uint_ge(c->saved.n_parts, 1);
+    ds_collected_free(c);
+    ds_fold *fold = ds_fold_new(&k.e.env, &task);
+    ck_assert_ptr_nonnull(fold);
+    ds_fold_free(fold);
+    k.e.env.fold_bytes = 1 << 20;
+    ck_assert_ptr_null(ds_fold_new(&k.e.env, &task));
+    k.e.env.fold_bytes = 0;
+    k.e.budget.limit_bytes = 1;
+    ck_assert_ptr_null(ds_fold_new(&k.e.env, &task));
+    k.e.budget.limit_bytes = 0;
+    free((char *)k.chains[1][0].path);
+    k.chains[1][0].path = ds_strdup("");
+    ck_assert_ptr_null(ds_fold_new(&k.e.env, &task)); /* of no executor that is this one */
+    task.save = 3;
+    ck_assert_int_eq(run_one(&k, task, message, sizeof message), DS_OK);
+    c = ds_collection_take(k.e.collection);
+    ck_assert_ptr_null(c->fold);
     ck_assert(c->saved.parts[0].whole && c->saved.parts[1].whole);
     ds_collected_free(c);
     kit_close(&k);
@@ -568,7 +760,8 @@ END_TEST
 
 UNIT_MAIN("task_saves", partitions_are_saved_to_files_and_restored,
           partitions_are_saved_to_a_store_and_restored, replays_after_a_chain, back_in_time,
-          a_replay_that_comes_late, a_save_that_cannot_be_afforded, a_file_with_a_flipped_bit,
-          a_file_that_is_cut_short_or_gone, a_checksum_or_length_that_is_wrong,
-          a_chain_that_is_none, a_store_that_is_gone,
+          a_replay_that_comes_late, a_save_that_cannot_be_afforded,
+          folds_are_what_the_task_would_have_saved, what_is_saved_after_a_fold,
+          folds_that_cannot_be, a_file_with_a_flipped_bit, a_file_that_is_cut_short_or_gone,
+          a_checksum_or_length_that_is_wrong, a_chain_that_is_none, a_store_that_is_gone,
           what_is_saved_is_fetched_where_it_cannot_be_mapped, tasks_are_copied_whole)

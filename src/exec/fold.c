@@ -1,0 +1,173 @@
+#include "exec/fold.h"
+
+#include "base/assert.h"
+#include "base/buffer.h"
+#include "exec/restore.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define COPY_TIMES 4 /* memory of a copy and of its saved form, by the bytes of the chain */
+
+struct ds_fold {
+    const ds_stage *stage;
+    ds_peers *peers;
+    ds_budget *budget; /* where memory for the copy is reserved; may be NULL */
+    int64_t reserved;
+    ds_arena *arena;
+    ds_task task; /* of which only the parts count */
+};
+
+/* ---- before ---- */
+
+static bool lies_here(const ds_saved_part *part, uint64_t executor_id)
+{
+    return part->length == 0 || part->path[0] != '\0' || part->ref.executor_id == executor_id;
+}
+
+static ds_saved_part *copy_parts(ds_arena *arena, const ds_task *task)
+{
+    ds_saved_part *parts = DS_ARENA_ARRAY(arena, ds_saved_part, task->n_saved + 1);
+    for (uint32_t i = 0; i < task->n_saved; i++) {
+        parts[i] = task->saved[i];
+        parts[i].path = ds_arena_strdup(arena, task->saved[i].path);
+    }
+    return parts;
+}
+
+ds_fold *ds_fold_new(const ds_task_env *env, const ds_task *task)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < task->n_saved; i++) {
+        if (!lies_here(&task->saved[i], env->executor_id) ||
+            __builtin_add_overflow(bytes, task->saved[i].length, &bytes))
+            return NULL;
+    }
+    if (bytes < env->fold_bytes || bytes > (uint64_t)INT64_MAX / COPY_TIMES)
+        return NULL;
+    int64_t reserved = (int64_t)bytes * COPY_TIMES;
+    ds_budget *budget = env->saving != NULL ? env->saving : env->budget;
+    if (budget != NULL && !ds_budget_reserve(budget, reserved))
+        return NULL;
+    ds_fold *fold = ds_calloc(1, sizeof *fold);
+    fold->stage = &env->plan->stages[task->stage];
+    fold->peers = env->peers;
+    fold->budget = budget;
+    fold->reserved = reserved;
+    fold->arena = ds_arena_new(NULL);
+    fold->task = (ds_task){.stage = task->stage,
+                           .partition = task->partition,
+                           .saved = copy_parts(fold->arena, task),
+                           .n_saved = task->n_saved};
+    return fold;
+}
+
+void ds_fold_free(ds_fold *fold)
+{
+    if (fold == NULL)
+        return;
+    ds_budget_charge(fold->budget, -fold->reserved);
+    ds_arena_free(fold->arena);
+    free(fold);
+}
+
+/* ---- beside ---- */
+
+/* The bytes of a part that was collected, as they are loaded. */
+typedef struct reader {
+    ds_buffer bytes;
+    size_t at;
+} reader;
+
+static ds_status take_in(void *arg, const void *bytes, size_t length, ds_error *error)
+{
+    reader *r = arg;
+    (void)error;
+    ds_buffer_append(&r->bytes, bytes, length);
+    return DS_OK;
+}
+
+static ds_status give_out(void *arg, void *to, size_t length, ds_error *error)
+{
+    reader *r = arg;
+    if (length > r->bytes.length - r->at)
+        return ds_error_set(error, DS_ERR_PROTOCOL, "the part ends too early");
+    memcpy(to, r->bytes.data + r->at, length);
+    r->at += length;
+    return DS_OK;
+}
+
+static ds_status load_changes(ds_kept *kept, const ds_collected *collected, uint32_t i,
+                              ds_error *error)
+{
+    reader r = {.at = 0};
+    const ds_save_to to = {&r, take_in};
+    const ds_load_from from = {&r, give_out};
+    ds_status status = ds_collected_read(collected, i, &to, error);
+    if (status == DS_OK && r.bytes.length > 0)
+        status = ds_kept_load(kept, collected->saved.parts[i].input, &from, error);
+    ds_buffer_fini(&r.bytes);
+    return status;
+}
+
+/* Of inputs that were collected whole the chain is not needed. */
+static void drop_needless(ds_fold *fold, const ds_msg_saved *saved)
+{
+    uint32_t left = 0;
+    for (uint32_t p = 0; p < fold->task.n_saved; p++) {
+        const ds_saved_part *part = &fold->task.saved[p];
+        bool needed = true;
+        for (uint32_t i = 0; i < saved->n_parts; i++)
+            needed = needed && !(saved->parts[i].input == part->input && saved->parts[i].whole);
+        if (needed)
+            fold->task.saved[left++] = *part;
+    }
+    fold->task.n_saved = left;
+}
+
+static ds_status load(ds_fold *fold, ds_kept *kept, const ds_collected *collected, ds_error *error)
+{
+    const ds_msg_saved *saved = &collected->saved;
+    DS_ASSERT(saved->n_parts > 0);
+    fold->task.keyed_ms = saved->parts[0].batch_ms;
+    drop_needless(fold, saved);
+    if (fold->task.n_saved > 0)
+        DS_TRY(ds_restore_parts(kept, &fold->task, fold->peers, error));
+    for (uint32_t i = 0; i < saved->n_parts; i++)
+        DS_TRY(load_changes(kept, collected, i, error));
+    ds_kept_stand(kept, fold->task.keyed_ms);
+    return DS_OK;
+}
+
+static ds_status save(ds_kept *kept, ds_collected *collected, ds_error *error)
+{
+    uint32_t n = collected->saved.n_parts;
+    ds_collected_begin_anew(collected);
+    for (uint32_t i = 0; i < n; i++) {
+        ds_saved_part part = collected->saved.parts[i];
+        ds_save_to to;
+        part.whole = true;
+        ds_collected_add(collected, &part, &to);
+        DS_TRY(ds_kept_save(kept, part.input, true, &to, error));
+    }
+    return DS_OK;
+}
+
+void ds_fold_make(ds_collected *collected)
+{
+    ds_fold *fold = collected->fold;
+    if (fold == NULL)
+        return;
+    collected->fold = NULL;
+    if (collected->saved.status == DS_OK) {
+        ds_error error;
+        ds_kept *kept = ds_kept_new(fold->stage, NULL);
+        ds_status status = load(fold, kept, collected, &error);
+        if (status == DS_OK)
+            status = save(kept, collected, &error);
+        if (status != DS_OK)
+            ds_collected_fail(collected, status, error.message);
+        ds_kept_free(kept);
+    }
+    ds_fold_free(fold);
+}
