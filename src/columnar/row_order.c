@@ -49,13 +49,24 @@ static uint64_t float_prefix(double value)
     return word & TOP_BIT ? ~word : word | TOP_BIT;
 }
 
+/* Ints of up to 60 bits are told apart to the last one, others but for the last two. */
+static uint64_t int_prefix(int64_t value)
+{
+    const int64_t exact = (int64_t)1 << 60;
+    if (value >= exact)
+        value = exact + ((value - exact) >> 2);
+    else if (value < -exact)
+        value = -exact + ((value + exact) >> 2);
+    return (uint64_t)(value + 3 * exact) << 1;
+}
+
 static uint64_t value_prefix(const ds_heap *heap, const ds_column *column, uint32_t row)
 {
     switch (column->type.kind) {
     case DS_BOOL: return (uint64_t)ds_bit_get(column->bits, row) << 63;
     case DS_STRING: return text_prefix(heap, &column->views[row]);
     case DS_FLOAT: return float_prefix(column->floats[row]);
-    default: return (uint64_t)column->ints[row] ^ TOP_BIT;
+    default: return int_prefix(column->ints[row]);
     }
 }
 

@@ -89,9 +89,19 @@ END_TEST
 
 START_TEST(neighbours_that_share_a_prefix)
 {
-    /* The prefix drops the lowest bit. */
+    /* The prefix drops the lowest bits of what is large. */
     ck_assert_str_eq(one_column(INT, UP(0), -1, "5 4 7 6"), "4; 5; 6; 7");
     ck_assert_str_eq(one_column(INT, DOWN(0), -1, "5 4 7 6"), "7; 6; 5; 4");
+    ck_assert_str_eq(one_column(INT, UP(0), -1,
+                                "1152921504606846979 1152921504606846976 1152921504606846975 "
+                                "9223372036854775807 9223372036854775806 1152921504606846977"),
+                     "1152921504606846975; 1152921504606846976; 1152921504606846977; "
+                     "1152921504606846979; 9223372036854775806; 9223372036854775807");
+    ck_assert_str_eq(one_column(INT, DOWN(0), -1,
+                                "-1152921504606846979 -1152921504606846976 -1152921504606846977 "
+                                "-9223372036854775808 -9223372036854775807 -1152921504606846975"),
+                     "-1152921504606846975; -1152921504606846976; -1152921504606846977; "
+                     "-1152921504606846979; -9223372036854775807; -9223372036854775808");
     ck_assert_str_eq(one_column(STRING, UP(0), -1, "aaaaaaac aaaaaaab aaaaaaabx"),
                      "aaaaaaab; aaaaaaabx; aaaaaaac");
 }
