@@ -77,6 +77,9 @@ ds_groups *ds_groups_new(const ds_group_spec *spec, ds_budget *budget);
 void ds_groups_free(ds_groups *groups);
 /* Empties the table and keeps its memory. */
 void ds_groups_clear(ds_groups *groups);
+/* Says how many groups an empty table will have, more or less: it need not grow to them. Nothing
+ * else, not even ds_groups_bytes, depends on it. */
+void ds_groups_reserve(ds_groups *groups, uint32_t count);
 
 /* Adds rows: keys[n_keys], args[call] arrays of argument columns, filters[call] NULL or a bool
  * column (null and false rows are passed over). Strings are copied if they are new keys. */

@@ -52,6 +52,11 @@ void ds_groups_free(ds_groups *groups)
     free(groups);
 }
 
+void ds_groups_reserve(ds_groups *groups, uint32_t count)
+{
+    ds_keys_reserve(groups->keys, count);
+}
+
 void ds_groups_clear(ds_groups *groups)
 {
     ds_groups_forget_merged(groups);

@@ -41,6 +41,7 @@ struct ds_keys {
     slot *slots;
     uint32_t mask;  /* slots - 1 */
     uint32_t shift; /* from a tag to its slot: 32 less the bits of mask */
+    bool reserved;  /* there are more slots than the keys would have by themselves */
     uint32_t limit, count;
     uint64_t *hashes;
     uint32_t *nulls; /* bit c: the key is null in column c */
@@ -129,6 +130,16 @@ static void grow_slots(ds_keys *keys)
             ds_budget_relieve(keys->budget);
     }
     ds_budget_free(keys->budget, old, (size_t)n * sizeof(slot));
+    keys->reserved = false;
+}
+
+/* As many as this many keys have that came one by one. */
+static uint64_t slots_for(uint32_t count)
+{
+    uint64_t n = FIRST_SLOTS;
+    while (count > n / 2 - 1)
+        n *= 2;
+    return n;
 }
 
 /* Closes the gap that a removed slot leaves: later ones of the run move up. */
@@ -188,6 +199,16 @@ void ds_keys_free(ds_keys *keys)
         ds_budget_free(budget, keys->slots, ((size_t)keys->mask + 1) * sizeof(slot));
     free(keys);
     ds_budget_charge(budget, -(int64_t)sizeof *keys);
+}
+
+void ds_keys_reserve(ds_keys *keys, uint32_t count)
+{
+    uint64_t n = slots_for(count), old = (uint64_t)keys->mask + 1;
+    if (keys->n_columns == 0 || keys->limit > 0 || n <= old || n > UINT32_MAX / 2)
+        return;
+    ds_budget_free(keys->budget, keys->slots, (size_t)old * sizeof(slot));
+    make_slots(keys, (uint32_t)n);
+    keys->reserved = true;
 }
 
 void ds_keys_clear(ds_keys *keys)
@@ -566,8 +587,11 @@ void ds_keys_columns(ds_keys *keys, ds_arena *arena, ds_heap *heap, const uint32
 
 size_t ds_keys_bytes(const ds_keys *keys)
 {
-    size_t slots = keys->slots == NULL ? 0 : ((size_t)keys->mask + 1) * sizeof(slot);
-    size_t bytes = sizeof *keys + slots + keys->hashes_room * sizeof(uint64_t) +
+    uint64_t slots = keys->slots == NULL ? 0
+                     : keys->reserved    ? slots_for(keys->count)
+                                         : (uint64_t)keys->mask + 1;
+    size_t bytes = sizeof *keys + (size_t)slots * sizeof(slot) +
+                   keys->hashes_room * sizeof(uint64_t) +
                    ((size_t)keys->nulls_room + keys->removed_room) * sizeof(uint32_t);
     for (uint32_t c = 0; c < keys->n_columns; c++)
         bytes += keys->values_room[c] * width(keys, c);

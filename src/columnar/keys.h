@@ -20,6 +20,9 @@ ds_keys *ds_keys_new(const ds_type *types, uint32_t n_columns, ds_budget *budget
 void ds_keys_free(ds_keys *keys);
 /* Empties the table and keeps its memory. */
 void ds_keys_clear(ds_keys *keys);
+/* Lets an empty table have slots for so many keys at once: it need not grow to them. What
+ * ds_keys_bytes says does not depend on it. */
+void ds_keys_reserve(ds_keys *keys, uint32_t count);
 
 /* Gives the number of each row's key, adding those that are new (text is copied). hashes as
  * by ds_hash_rows. 5 to 10 ns a row in the cache. */

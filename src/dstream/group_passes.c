@@ -22,6 +22,7 @@
 #include "dstream/op_group.h"
 
 #define FEW_GROUPS 8u
+#define RESERVED 64u /* bytes of a table for each group, for which it is made at once */
 #define WORTH                                                                                      \
     8 /* part of what a table may have from which less at a time helps where others do not */
 
@@ -103,6 +104,8 @@ static ds_status merge_rows(passes *p, range r, const ds_piece *piece, uint32_t 
     ds_frame *frame = p->frame;
     const ds_stage_input *input = ds_plan_input(frame->plan, p->node);
     uint32_t n_rows = ds_piece_length(piece), last = (uint32_t)(r.first + r.width - 1);
+    if (r.width == DS_ALL_HASHES && n_rows < frame->table_bytes / RESERVED)
+        ds_groups_reserve(*p->groups, n_rows); /* the rows of a piece are of as many groups */
     for (*done = 0; *done < n_rows;) {
         uint32_t left = n_rows - *done, n = left < DS_CHUNK_ROWS ? left : DS_CHUNK_ROWS;
         ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, input->n_types + 1);

@@ -7,18 +7,24 @@
 #include "dstream/pieces.h"
 #include "dstream/window_feed.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 typedef struct group_state {
     ds_groups *groups;
 } group_state;
 
-static group_state *state_of(ds_frame *frame, const ds_node *node)
+#define MORE 64u /* times as many rows as the first chunk has may come, for all that is known */
+
+/* The table of a task, which mostly has as many groups as the one before. */
+static group_state *state_of(ds_frame *frame, const ds_node *node, uint32_t n_rows)
 {
     group_state *state = frame->states[node->id];
     if (state == NULL) {
+        uint32_t usual = atomic_load_explicit(node->group->usual, memory_order_relaxed);
         state = ds_calloc(1, sizeof *state);
         state->groups = ds_groups_new(&node->group->spec, frame->budget);
+        ds_groups_reserve(state->groups, usual < MORE * n_rows ? usual : MORE * n_rows);
         frame->states[node->id] = state;
     }
     return state;
@@ -146,7 +152,7 @@ static void call_columns(ds_frame *frame, const ds_group_plan *plan, const ds_ch
 void ds_group_push(ds_frame *frame, const ds_node *node, const ds_chunk *chunk)
 {
     const ds_group_plan *plan = node->group;
-    group_state *state = state_of(frame, node);
+    group_state *state = state_of(frame, node, chunk->n_rows);
     ds_arena *arena = frame->chunk_arena;
     const ds_column **keys = DS_ARENA_ARRAY(arena, const ds_column *, plan->n_keys + 1);
     for (uint32_t i = 0; i < plan->n_keys; i++)
@@ -192,6 +198,7 @@ ds_status ds_group_flush(ds_frame *frame, const ds_node *node, ds_error *error)
     group_state *state = frame->states[node->id];
     if (state == NULL || ds_groups_count(state->groups) == 0)
         return DS_OK;
+    atomic_store_explicit(node->group->usual, ds_groups_count(state->groups), memory_order_relaxed);
     uint32_t n_partitions = frame->plan->stages[node->stage].n_partitions;
     uint32_t n_columns = ds_group_partial_types(&node->group->spec, NULL);
     ds_arena *arena = ds_arena_new(frame->budget);

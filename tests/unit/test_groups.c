@@ -190,6 +190,40 @@ START_TEST(many_keys)
 }
 END_TEST
 
+/* A table that is told how many groups come is the same in all but where they lie. */
+START_TEST(room_made_before)
+{
+    bench b;
+    bench_open(&b);
+    bench_key(&b, DS_TYPE(DS_INT));
+    bench_call(&b, "count", NOTHING);
+    bench_start(&b);
+    const uint32_t n = 3000, told[] = {0, 10, 31, 32, 1500, 3000, 100000};
+    ds_column *keys = ds_column_new(b.d.arena, DS_TYPE(DS_INT), n);
+    for (uint32_t i = 0; i < n; i++)
+        keys->ints[i] = i * 7919 % 2500;
+    const ds_column *columns[] = {keys}, *const * args[] = {NULL};
+    for (uint32_t t = 0; t < sizeof told / sizeof *told; t++) {
+        ds_groups *plain = bench_groups(&b), *made = bench_groups(&b);
+        ds_groups_reserve(made, told[t]);
+        for (uint32_t at = 1; at <= n; at += at / 3 + 1) {
+            ds_groups_update(plain, &b.d.heap, columns, args, NULL, NULL, at);
+            ds_groups_update(made, &b.d.heap, columns, args, NULL, NULL, at);
+            ck_assert_uint_eq(ds_groups_bytes(made), ds_groups_bytes(plain));
+            ck_assert_uint_eq(ds_groups_count(made), ds_groups_count(plain));
+        }
+        ds_groups_reserve(made, 200000); /* too late: nothing comes of it */
+        ck_assert_str_eq(results(&b, made), results(&b, plain));
+        ds_groups_clear(made);
+        ds_groups_update(made, &b.d.heap, columns, args, NULL, NULL, 5);
+        ck_assert_uint_eq(ds_groups_count(made), 5);
+        ds_groups_free(plain);
+        ds_groups_free(made);
+    }
+    bench_close(&b);
+}
+END_TEST
+
 START_TEST(results_add_the_text_to_a_heap_once)
 {
     bench b;
@@ -524,7 +558,7 @@ END_TEST
 
 UNIT_MAIN("groups", keys_of_every_type, negative_zero_is_zero, strings_that_differ_in_one_place,
           several_columns, without_keys_there_is_one_group, keys_alone_are_distinct_rows,
-          a_filter_keeps_the_group, ids_in_any_order_and_number, many_keys,
+          a_filter_keeps_the_group, ids_in_any_order_and_number, many_keys, room_made_before,
           results_add_the_text_to_a_heap_once, a_block_at_a_time_is_all_at_once, hashes_are_fixed,
           hashes_have_their_definition, partitions_are_even, removed_numbers_come_again,
           random_puts_and_removes, text_of_removed_keys_is_given_back,
