@@ -209,9 +209,10 @@ DS_ALWAYS_INLINE const char *cut(const ds_record *record, const combined_state *
     TAKE(take_token, status, "status");
     TAKE_BLANK("status");
     TAKE(take_token, bytes, "number of bytes");
-    line->referer = line->agent = (span){"-", 1}; /* Common */
-    if (p == record->end)
+    if (p == record->end) { /* Common */
+        line->referer = line->agent = (span){"-", 1};
         return NULL;
+    }
     TAKE_BLANK("number of bytes");
     TAKE(take_quoted, referer, "referer");
     TAKE_BLANK("referer");
