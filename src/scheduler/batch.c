@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KEYS_OF_THREAD 4u                /* executors.key_partitions, as it is computed */
+#define PART_BYTES ((uint64_t)512 << 10) /* less is not worth another task */
+
 ds_batch *ds_batch_new(const ds_plan *plan, int64_t time_ms)
 {
     ds_batch *batch = ds_calloc(1, sizeof *batch);
@@ -46,15 +49,42 @@ static void begin_attempts(const ds_batch *batch, ds_batch_stage *stage)
         stage->tasks[p].attempt = batch->first_attempt;
 }
 
-static void add_map_tasks(ds_batch *batch, ds_batch_stage *stage, const ds_allotment *allotment,
-                          uint64_t block_bytes)
+/* How inputs become tasks: a task has up to `bytes`, and one of `n_parts` even parts of `total`. */
+typedef struct split {
+    uint64_t bytes, total, n_parts;
+} split;
+
+/* All that is not much is shared by the threads there are as a rule. What decides is the same
+ * whenever the batch runs again: the order in which values are added up depends on it. */
+static split split_of(const ds_plan *plan, const ds_allotment *allotment, uint64_t block_bytes)
+{
+    const uint64_t threads = plan->key_partitions / KEYS_OF_THREAD;
+    split s = {.bytes = block_bytes, .n_parts = 1};
+    for (uint32_t i = 0; i < allotment->n_inputs && s.total / block_bytes < threads; i++)
+        s.total += ds_input_size(&allotment->inputs[i]);
+    if (s.total / block_bytes >= threads)
+        return s;
+    s.n_parts = s.total / PART_BYTES < threads ? s.total / PART_BYTES : threads;
+    return s;
+}
+
+/* In which of the even parts the middle of an input lies, behind `before` bytes of others. */
+static uint64_t part_of(const split *s, uint64_t before, uint64_t more)
+{
+    return s->n_parts < 2 ? 0 : (before + more / 2) * s->n_parts / s->total;
+}
+
+static void add_map_tasks(ds_batch *batch, ds_batch_stage *stage, const ds_plan *plan,
+                          const ds_allotment *allotment, uint64_t block_bytes)
 {
     DS_ASSERT(stage->tasks == NULL && stage->n_tasks == 0);
+    const split s = split_of(plan, allotment, block_bytes);
     stage->tasks = DS_ARENA_ARRAY(batch->arena, ds_batch_task, allotment->n_inputs + 1);
-    uint64_t size = 0;
+    uint64_t size = 0, before = 0, part = 0;
     for (uint32_t i = 0; i < allotment->n_inputs; i++) {
-        uint64_t more = ds_input_size(&allotment->inputs[i]);
-        bool joins = stage->n_tasks > 0 && size + more <= block_bytes &&
+        uint64_t more = ds_input_size(&allotment->inputs[i]), last_part = part;
+        part = part_of(&s, before, more);
+        bool joins = stage->n_tasks > 0 && part == last_part && size + more <= s.bytes &&
                      stage->tasks[stage->n_tasks - 1].n_inputs < DS_TASK_INPUTS;
         if (!joins) {
             stage->tasks[stage->n_tasks++].inputs = &allotment->inputs[i];
@@ -62,6 +92,7 @@ static void add_map_tasks(ds_batch *batch, ds_batch_stage *stage, const ds_allot
         }
         stage->tasks[stage->n_tasks - 1].n_inputs++;
         size += more;
+        before += more;
     }
     DS_ASSERT(stage->n_tasks <= allotment->n_inputs);
     begin_attempts(batch, stage);
@@ -190,7 +221,7 @@ void ds_batch_make_stages(ds_batch *batch, const ds_plan *plan, uint64_t block_b
             continue;
         const ds_allotment *allotment = allotment_of(batch, plan, root->source);
         if (allotment != NULL)
-            add_map_tasks(batch, stage, allotment, block_bytes);
+            add_map_tasks(batch, stage, plan, allotment, block_bytes);
     }
     ds_batch_advance(batch, plan);
 }

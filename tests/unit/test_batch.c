@@ -87,6 +87,44 @@ START_TEST(inputs_join_up_to_a_block)
 }
 END_TEST
 
+/* The numbers of inputs of the tasks of the batch, as text; threads is what the app is made for. */
+static const char *split(kit *k, uint32_t threads, uint64_t block_bytes)
+{
+    static char text[64];
+    ((ds_plan *)(uintptr_t)k->plan)->key_partitions = 4 * threads;
+    ds_batch_make_stages(k->batch, k->plan, block_bytes);
+    const ds_batch_stage *map = stage_of(k, "a", DS_NODE_SOURCE);
+    text[0] = '\0';
+    for (uint32_t t = 0; t < map->n_tasks; t++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), t == 0 ? "%u" : " %u",
+                 map->tasks[t].n_inputs);
+    return text;
+}
+#define CHECK_SPLIT(expected, threads, block, ...)                                                 \
+    do {                                                                                           \
+        kit k_;                                                                                    \
+        kit_open(&k_, "", "a", 1000);                                                              \
+        ALLOT(&k_, 0, __VA_ARGS__);                                                                \
+        ck_assert_str_eq(split(&k_, threads, block), expected);                                    \
+        kit_close(&k_);                                                                            \
+    } while (0)
+
+START_TEST(what_is_not_much_is_shared_by_all_threads)
+{
+    const uint64_t k = 1024, block = 4096 * k;
+    CHECK_SPLIT("6", 1, block, 400000, 400000, 400000, 400000, 400000, 400000);
+    CHECK_SPLIT("3 3", 2, block, 400000, 400000, 400000, 400000, 400000, 400000);
+    CHECK_SPLIT("2 3", 2, block, 400000, 400000, 400000, 400000, 400000);
+    CHECK_SPLIT("1 1 1 1", 8, block, 524288, 524288, 524288, 524288); /* each is large enough */
+    CHECK_SPLIT("4", 2, block, 100000, 100000, 100000, 100000);       /* not worth it */
+    CHECK_SPLIT("1 5", 2, block, 1000000, 200000, 200000, 200000, 200000, 200000);
+    CHECK_SPLIT("4", 8, block, 260000, 260000, 260000, 260000);
+    CHECK_SPLIT("2 2 1", 2, 1000000, 400000, 400000, 400000, 400000, 400000); /* much */
+    CHECK_SPLIT("1 1 1", 4, 1000000, 900000, 900000, 900000); /* no more than a block each */
+    CHECK_SPLIT("1", 4, block, 4000000);
+}
+END_TEST
+
 /* A message holds only so many inputs: very small files make more tasks, not larger ones. */
 START_TEST(a_task_has_a_bounded_number_of_inputs)
 {
@@ -457,7 +495,8 @@ START_TEST(tasks_are_counted)
 END_TEST
 
 UNIT_MAIN("batch", tasks_are_counted, pieces_in_the_order_of_inputs, inputs_join_up_to_a_block,
-          a_task_has_a_bounded_number_of_inputs, lists_of_a_queue_are_never_joined, input_sizes,
+          what_is_not_much_is_shared_by_all_threads, a_task_has_a_bounded_number_of_inputs,
+          lists_of_a_queue_are_never_joined, input_sizes,
           a_stage_is_ready_when_its_parents_are_done, stages_without_input_are_done,
           some_stages_run_without_input, what_no_window_holds_is_not_read, inputs_of_several_stages,
           a_commit_has_all_outputs_in_order, a_commit_has_all_parts_of_appends, an_empty_commit)
