@@ -98,6 +98,7 @@ void ds_driver_remake(ds_driver *d, ds_batch *batch, const ds_append_end *ends, 
     ds_driver_back_off_commit(d, batch);
     if (ds_copies_of(&d->copies, batch->time_ms)) { /* they end soon; then it is found once more */
         batch->state = DS_BATCH_READY;
+        ds_driver_appends_failed(batch); /* what is not lost is in its place */
         ds_driver_check_outputs(d, batch);
         return;
     }

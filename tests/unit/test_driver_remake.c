@@ -201,6 +201,28 @@ START_TEST(the_next_batch_begins_where_it_ends)
 }
 END_TEST
 
+/* While a copy of a task of it runs nothing is made again; the append that is done stays done. */
+START_TEST(it_waits_for_copies)
+{
+    driver_kit k;
+    begin(&k);
+    const ds_append_end ends[] = {{70, 1}, {50, 2}};
+    int64_t batch_ms = k.commits[k.n_committed++]->batch_ms;
+    kit_step(&k,
+             (ds_driver_event){.kind = DS_DRIVER_COMMITTED, .batch_ms = batch_ms, .ends = ends});
+    answer_journal(&k);
+    ck_assert(!append_of(commit_of(&k), "b")->begun);
+    ds_copies_add(&k.driver->copies,
+                  &(ds_copy){.batch_ms = batch_ms, .executor_id = 99, .give_up_us = INT64_MAX});
+    lose(&k, "a", NULL);
+    kit_wait_ms(&k, 10000);
+    ck_assert_uint_eq(append_of(commit_of(&k), "b")->base.length, 50);
+    ck_assert(append_of(commit_of(&k), "b")->begun);
+    ds_copies_lose(&k.driver->copies, 99);
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(marks_go_once_it_is_committed)
 {
     driver_kit k;
@@ -261,5 +283,5 @@ START_TEST(a_graceful_end_waits_for_the_marks)
 END_TEST
 
 UNIT_MAIN("driver_remake", what_is_lost_is_made_again, lost_again_and_again, a_crash_in_between,
-          the_next_batch_begins_where_it_ends, marks_go_once_it_is_committed,
+          the_next_batch_begins_where_it_ends, it_waits_for_copies, marks_go_once_it_is_committed,
           marks_stay_while_nothing_can_be_noted, a_graceful_end_waits_for_the_marks)
