@@ -31,8 +31,8 @@ def flood(connection, seconds, path):
     return times * text.count(b"\n")
 
 
-def files(connection, *paths):
-    for text in map(read, paths):  # they are in memory: they were read before
+def files(connection, *texts):
+    for text in texts:
         connection.sendall(text)
     return 0
 
@@ -61,6 +61,8 @@ def paced(connection, rate, seconds, path):
 
 def main():
     way, *arguments = sys.argv[1:]
+    if way == "files":  # all at hand: a long pause would be the end for a receiver
+        arguments = list(map(read, arguments))
     with socket.create_server(("127.0.0.1", 0)) as server:
         print(server.getsockname()[1], flush=True)
         connection, _ = server.accept()

@@ -1,0 +1,241 @@
+"""The harness of bench/run: whoever fails is out of the workload, and the others go on; what is
+recorded, and what stays of what was recorded before. With contestants and servers made up here."""
+import os
+import sys
+import tempfile
+import types
+import unittest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "bench"))
+sys.dont_write_bytecode = True
+from harness import contestants, failed, measure, parts, report, table, throughput
+
+# Answers each request as its "do" says.
+SERVER = """
+import json, os, sys, time
+for line in sys.stdin:
+    request = json.loads(line)
+    do = request["do"]
+    if do == "die":
+        os._exit(3)
+    if do == "hang":
+        time.sleep(3600)
+    if do == "babble":
+        print("hello", flush=True)
+        continue
+    if do == "throw":
+        print(json.dumps({"error": "no | luck"}), flush=True)
+        continue
+    with open(request["output"], "w") as file:
+        file.write("a,%d\\n" % (2 if do == "err" else 1))
+    print(json.dumps({"seconds": 0.5}), flush=True)
+"""
+
+
+class Options:
+    smoke, rounds, warm_up, uncounted, peers = False, 2, 1, 1, []
+
+    def __init__(self, late=False):
+        self.late = late
+
+    def is_late(self):
+        return self.late
+
+
+class Part:
+    """One record, with the result a = 1."""
+    paths, tables, records, over_tcp, expected = [], {}, 1, False, {"a": (1,)}
+
+    def bytes(self):
+        return 1
+
+
+def workload(goals):
+    return types.SimpleNamespace(
+        NAME="some", TITLE="Some", UNIT="rows", MERGE=(sum,), GOALS=goals,
+        dataset=types.SimpleNamespace(part=lambda _: Part()))
+
+
+class Fake(contestants.Contestant):
+    """Its results are a dictionary's, or it raises what it is given."""
+
+    def __init__(self, name, result, is_ours=False):
+        self.name, self.share, self.part, self.result = name, 1.0, Part(), result
+        self.is_ours, self.turns = is_ours, 0
+
+    def turn(self, work):
+        self.turns += 1
+        if isinstance(self.result, Exception):
+            raise self.result
+        return measure.Figures(1, 0.5, 0.25, 1.0), [self.result]
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        failed.of_dstream.clear()
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.addCleanup(contestants.Server.close_all)
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def server(self):
+        return contestants.Server.of([sys.executable, "-c", SERVER], None, self.path("log"))
+
+    def served(self, do):
+        return contestants.Served(do, 1.0, Part(), self.server, {"do": do})
+
+    def play(self, *everybody):
+        return throughput.play(workload({}), everybody, Options())
+
+
+class OfServers(Case):
+    def test_one_that_does_as_asked_has_figures(self):
+        figures, out = self.play(self.served("well"))
+        self.assertEqual(out, {})
+        self.assertEqual([f.wall for f in figures["well"]], [0.5, 0.5])
+
+    def test_one_that_fails_is_out_and_the_others_go_on(self):
+        for do, why in (("die", "it ended"), ("throw", "no / luck"), ("err", "wrong result"),
+                        ("babble", "it ended")):
+            with self.subTest(do):
+                figures, out = self.play(self.served("well"), self.served(do))
+                self.assertEqual(list(out), [do])
+                self.assertIn(why, out[do])
+                self.assertEqual(len(figures["well"]), 2)
+
+    def test_after_a_failure_another_server_is_warmed_up(self):
+        first = self.server()
+        self.play(self.served("throw"))
+        self.assertIsNotNone(first.process.returncode)
+        second = self.server()
+        self.assertIsNot(first, second)
+        well = self.served("well")
+        with tempfile.TemporaryDirectory() as work:
+            well.prepare(work, 1)
+            second.kill()
+            well.prepare(work, 1)
+            self.assertEqual(len(well.turn(work)[1]), 1)
+        self.assertIsNot(well.server, second)
+
+    def test_one_that_died_between_turns_is_replaced(self):
+        first = self.server()
+        first.process.kill()
+        first.process.wait()
+        self.assertIsNot(self.server(), first)
+
+    def test_one_that_stands_still_is_ended(self):
+        server = self.server()
+        with self.assertRaisesRegex(failed.Failed, "no answer after"):
+            server.ask({"do": "hang"}, patience=0.2)
+        self.assertIsNotNone(server.process.returncode)
+
+
+class OfPrograms(Case):
+    def test_one_that_fails_says_why(self):
+        with self.assertRaisesRegex(failed.Failed, "status 3: so it is"):
+            measure.run(["sh", "-c", "echo so it is >&2; exit 3"], 1)
+
+    def test_one_that_stands_still_is_ended_with_its_children(self):
+        with self.assertRaisesRegex(failed.Failed, "not done after"):
+            measure.run(["sh", "-c", "sleep 3600; true"], 1, patience=0.2)
+
+    def test_a_wrong_result_of_dstream_is_kept_in_mind(self):
+        _, out = self.play(Fake("dstream", "a,2\n", True), Fake("peer", "a,2\n"))
+        self.assertEqual(set(out), {"dstream", "peer"})
+        self.assertEqual(len(failed.of_dstream), 1)
+        self.assertIn("wrong result", failed.of_dstream[0])
+
+    def test_who_is_out_has_no_more_turns(self):
+        bad, good = Fake("bad", OSError("gone")), Fake("good", "a,1\n")
+        self.play(bad, good)
+        self.assertEqual((bad.turns, good.turns), (1, 3))
+
+
+class OfParts(Case):
+    def rows(self):
+        yield "first", 1.0, "ms", 2, False
+        raise failed.Failed("it broke")
+
+    def collected(self, late, *some):
+        return list(parts.collected(some, Options(late)))
+
+    def test_one_that_fails_keeps_what_it_had(self):
+        found = self.collected(False, parts.Part("one", self.rows(), False),
+                               parts.ours("two", [("b", 1.0, "ms", None, False)]))
+        self.assertEqual([row[:2] for row in found], [("first", 1.0), ("one", None), ("b", 1.0)])
+        self.assertEqual(found[1][2], "failed: it broke")
+        self.assertEqual(failed.of_dstream, [])
+
+    def test_only_the_first_has_its_turn_when_it_is_late(self):
+        row = ("a", 1.0, "ms", None, False)
+        found = self.collected(True, parts.ours("one", [row]), parts.ours("two", [row]))
+        self.assertEqual(found, [row, ("two", None, "no time left for this")])
+
+
+def line(name, rate, cpu):
+    return throughput.Line(name, 1.0, rate, cpu, 1.0, 2)
+
+
+class OfGoals(Case):
+    lines = [line("plain C", 400.0, 1.0), line("dstream", 300.0, 2.0), line("mawk", 100.0, 9.0)]
+
+    def goals(self, goals, lines=None, missing=None):
+        return table.throughput(workload(goals), lines or self.lines, missing or {},
+                                Options()).goals
+
+    def test_both_ratios_are_judged_and_the_ceiling_is_told(self):
+        goal, = self.goals({"mawk": 4})
+        self.assertEqual(goal.state, table.NOT_MET)
+        self.assertEqual(goal.reached,
+                         "3 by records/s, 4.5 by CPU (met); plain C itself: 4, 9")
+
+    def test_without_figures_there_is_nothing_to_judge(self):
+        goal, = self.goals({"mawk": 4}, self.lines[:2], {"mawk": "failed: it broke"})
+        self.assertEqual((goal.state, goal.reached), (table.UNKNOWN, "failed: it broke"))
+        goal, = self.goals({"mawk": 4}, self.lines[2:], {"dstream": "failed: so"})
+        self.assertEqual((goal.state, goal.reached), (table.UNKNOWN, "failed: so"))
+
+
+class OfReports(Case):
+    order = ["one", "two"]
+
+    def section(self, reached, state=table.NOT_MET):
+        return table.Section("A title", "| a |\n", [
+            table.Goal("a batch, p99: late", "5 ms", "%s ms" % reached, state)])
+
+    def write(self, sections):
+        path = self.path("RESULTS.md")
+        report.write(sections, Options(), 60, self.order, path)
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+
+    def setUp(self):
+        super().setUp()
+        Options.scale = 1.0
+
+    def test_sections_of_other_workloads_stay(self):
+        self.write({"one": self.section(6), "two": self.section(7)})
+        text = self.write({"one": self.section(4, table.MET)})
+        self.assertNotIn("6 ms", text)
+        self.assertEqual(text.count("## one"), 1)
+        self.assertIn("1 of 2 are met, 1 are not", text)
+        self.assertIn("**two, a batch, p99: late** (goal 5 ms, reached 7 ms): no reason known.", text)
+        self.assertNotIn("**one", text)
+
+    def test_what_is_written_again_is_the_same(self):
+        first = self.write({"two": self.section(7), "one": self.section(6)})
+        self.assertEqual(self.write({"one": self.section(6)}), first)
+
+    def test_a_reason_is_found_by_workload_and_goal(self):
+        path = self.path("reasons.md")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("# Title\n\nText.\n\n## one: a *\n\nAs it\nis.\n")
+        why = report.why_not([("one", self.section(6).goals[0])], report.read_reasons(path))
+        self.assertIn("reached 6 ms): As it is.", why)
+
+
+if __name__ == "__main__":
+    unittest.main()
