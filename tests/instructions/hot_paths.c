@@ -195,22 +195,34 @@ static void open_app(engine *e, const workload *w)
     e->once = true;
 }
 
+/* What is done between these two is counted under a name. */
+static char counted[64];
+
+static void count_begin(const char *level, const char *what)
+{
+    snprintf(counted, sizeof counted, "%s %s", level, what);
+    CALLGRIND_START_INSTRUMENTATION;
+    CALLGRIND_ZERO_STATS;
+}
+
+static void count_end(void)
+{
+    CALLGRIND_DUMP_STATS_AT(counted);
+    CALLGRIND_STOP_INSTRUMENTATION;
+}
+
 static void count_workload(const workload *w, const char *level)
 {
     engine e;
-    char name[64];
-    snprintf(name, sizeof name, "%s %s", level, w->name);
     open_app(&e, w);
     if (w->joins)
         feed_ads(&e);
     feed(&e, w, 1);
     engine_batch(&e);
     feed(&e, w, 1 + BLOCKS);
-    CALLGRIND_START_INSTRUMENTATION;
-    CALLGRIND_ZERO_STATS;
+    count_begin(level, w->name);
     engine_batch(&e);
-    CALLGRIND_DUMP_STATS_AT(name);
-    CALLGRIND_STOP_INSTRUMENTATION;
+    count_end();
     ck_assert_uint_eq(e.sum.rows_in, RECORDS);
     engine_close(&e);
 }
@@ -218,16 +230,12 @@ static void count_workload(const workload *w, const char *level)
 /* A receiver looks for the last line end of what it read, and counts them. */
 static void count_newlines(const char *level)
 {
-    char name[64];
     char *text = make_records(&workloads[0], 1);
     size_t length = strlen(text), lines = 0;
-    snprintf(name, sizeof name, "%s newlines", level);
-    CALLGRIND_START_INSTRUMENTATION;
-    CALLGRIND_ZERO_STATS;
+    count_begin(level, "newlines");
     for (uint32_t b = 0; b < BLOCKS; b++)
         lines += ds_newline_count(text, ds_newline_end(text, length));
-    CALLGRIND_DUMP_STATS_AT(name);
-    CALLGRIND_STOP_INSTRUMENTATION;
+    count_end();
     ck_assert_uint_eq(lines, RECORDS);
     free(text);
 }
