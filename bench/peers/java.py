@@ -31,7 +31,8 @@ class Project:
     def absent(self):
         if not os.path.exists(self.jar()) or shutil.which("java") is None:
             return "not installed"
-        sources = glob.glob(os.path.join(self.folder, "**", "*.*"), recursive=True)
+        sources = [path for folder in (self.folder, os.path.join(HERE, "common"))
+                   for path in glob.glob(os.path.join(folder, "**", "*.*"), recursive=True)]
         if max(map(os.path.getmtime, sources)) > os.path.getmtime(self.jar()):
             return "not built since it was changed"
         return None

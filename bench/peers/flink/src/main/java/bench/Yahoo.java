@@ -1,13 +1,8 @@
 package bench;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
-import java.nio.file.Paths;
 import java.time.Duration;
 import java.util.HashMap;
 import org.apache.flink.api.common.JobExecutionResult;
@@ -32,8 +27,6 @@ import org.apache.flink.util.Collector;
 
 /** Views of ads, joined with their campaigns, counted for each campaign and 10 s of event time. */
 final class Yahoo {
-    private static final JsonFactory JSON = new JsonFactory();
-
     private Yahoo() {}
 
     static double run(JsonNode request) throws Exception {
@@ -41,7 +34,9 @@ final class Yahoo {
                 StreamExecutionEnvironment.createLocalEnvironment(2, new Configuration());
         flink.getConfig().enableObjectReuse();
         DataStream<Tuple3<String, Long, Long>> counts =
-                counts(lines(flink, request), campaigns(request.path("tables").path("ads").asText()));
+                counts(
+                        lines(flink, request),
+                        Event.campaigns(request.path("tables").path("ads").asText()));
         try (PrintWriter output = new PrintWriter(request.path("output").asText(), "UTF-8")) {
             CloseableIterator<Tuple3<String, Long, Long>> rows = counts.collectAsync();
             JobClient job = flink.executeAsync();
@@ -70,15 +65,6 @@ final class Yahoo {
         return flink.fromSource(source, WatermarkStrategy.noWatermarks(), "events");
     }
 
-    private static HashMap<String, String> campaigns(String path) throws IOException {
-        HashMap<String, String> campaigns = new HashMap<>();
-        for (String line : Files.readAllLines(Paths.get(path))) {
-            String[] fields = line.split(",");
-            campaigns.put(fields[0], fields[1]);
-        }
-        return campaigns;
-    }
-
     /** The files are read in any order, so windows end with the input, when all is there. */
     private static DataStream<Tuple3<String, Long, Long>> counts(
             DataStream<String> lines, HashMap<String, String> campaigns) {
@@ -97,6 +83,7 @@ final class Yahoo {
     static final class Views implements FlatMapFunction<String, Tuple2<String, Long>> {
         private static final long serialVersionUID = 1;
         private final HashMap<String, String> campaigns;
+        private final Event event = new Event();
         private final Tuple2<String, Long> view = new Tuple2<>();
 
         Views(HashMap<String, String> campaigns) {
@@ -105,32 +92,10 @@ final class Yahoo {
 
         @Override
         public void flatMap(String line, Collector<Tuple2<String, Long>> out) throws IOException {
-            String ad = null;
-            String time = null;
-            boolean isView = false;
-            try (JsonParser parser = JSON.createParser(line)) {
-                parser.nextToken();
-                while (parser.nextToken() == JsonToken.FIELD_NAME) {
-                    String name = parser.currentName();
-                    parser.nextToken();
-                    switch (name) {
-                        case "ad_id":
-                            ad = parser.getText();
-                            break;
-                        case "event_type":
-                            isView = parser.getText().equals("view");
-                            break;
-                        case "event_time":
-                            time = parser.getText();
-                            break;
-                        default:
-                            parser.skipChildren();
-                    }
-                }
-            }
-            view.f0 = isView ? campaigns.get(ad) : null;
+            event.read(line);
+            view.f0 = event.isView ? campaigns.get(event.ad) : null;
             if (view.f0 != null) {
-                view.f1 = Long.parseLong(time);
+                view.f1 = Long.parseLong(event.time);
                 out.collect(view);
             }
         }

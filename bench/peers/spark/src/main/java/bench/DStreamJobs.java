@@ -1,11 +1,6 @@
 package bench;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Paths;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -13,7 +8,7 @@ import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
-import org.apache.spark.api.java.JavaSparkContext;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.spark.api.java.Optional;
 import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.SparkSession;
@@ -23,7 +18,6 @@ import org.apache.spark.streaming.api.java.JavaDStream;
 import org.apache.spark.streaming.api.java.JavaPairDStream;
 import org.apache.spark.streaming.api.java.JavaStreamingContext;
 import scala.Tuple2;
-import scala.reflect.ClassTag$;
 
 /**
  * The jobs with the DStream API. Batches follow each other without a pause as soon as one takes
@@ -31,18 +25,15 @@ import scala.reflect.ClassTag$;
  */
 final class DStreamJobs {
     private static final int INTERVAL_MS = 100;
-    private static final JsonFactory JSON = new JsonFactory();
 
     private DStreamJobs() {}
 
     /** Seconds: of the batches, or over TCP from the start to the last result. */
     static double run(SparkSession session, Job job) throws Exception {
-        JavaSparkContext spark = JavaSparkContext.fromSparkContext(session.sparkContext());
-        JavaStreamingContext streaming =
-                new JavaStreamingContext(spark, Durations.milliseconds(INTERVAL_MS));
+        JavaStreamingContext streaming = Batches.every(session, INTERVAL_MS);
         long began;
         try {
-            define(job, spark, streaming, lines(job, streaming));
+            define(job, streaming, lines(job, streaming));
             began = System.nanoTime();
             streaming.start();
             Output.await();
@@ -61,13 +52,19 @@ final class DStreamJobs {
                     "127.0.0.1", job.port, StorageLevel.MEMORY_ONLY());
         }
         Output.expectBatches(job.batches.size());
-        return JavaDStream.fromDStream(
-                new FileBatches(streaming.ssc(), job.batches),
-                ClassTag$.MODULE$.apply(String.class));
+        return Batches.of(streaming, files(job.batches));
+    }
+
+    private static Batches.Next files(List<List<String>> batches) {
+        AtomicInteger next = new AtomicInteger();
+        return spark ->
+                next.get() < batches.size()
+                        ? spark.textFile(String.join(",", batches.get(next.getAndIncrement())), 2)
+                        : null;
     }
 
     private static void define(
-            Job job, JavaSparkContext spark, JavaStreamingContext streaming, JavaDStream<String> lines)
+            Job job, JavaStreamingContext streaming, JavaDStream<String> lines)
             throws IOException {
         switch (job.workload) {
             case "grep":
@@ -81,7 +78,11 @@ final class DStreamJobs {
                 stateful(lines);
                 break;
             case "yahoo":
-                yahoo(lines, spark.broadcast(campaigns(job.tables.get("ads"))));
+                yahoo(
+                        lines,
+                        streaming
+                                .sparkContext()
+                                .broadcast(Event.campaigns(job.tables.get("ads"))));
                 break;
             default:
                 throw new IllegalArgumentException(job.workload);
@@ -150,59 +151,25 @@ final class DStreamJobs {
         }
     }
 
-    private static Map<String, String> campaigns(String path) throws IOException {
-        Map<String, String> campaigns = new HashMap<>();
-        for (String line : Files.readAllLines(Paths.get(path))) {
-            String[] fields = line.split(",");
-            campaigns.put(fields[0], fields[1]);
-        }
-        return campaigns;
-    }
-
-    private static void yahoo(JavaDStream<String> lines, Broadcast<Map<String, String>> ads) {
+    private static void yahoo(JavaDStream<String> lines, Broadcast<HashMap<String, String>> ads) {
         JavaPairDStream<String, Long> views =
                 lines.mapPartitionsToPair(part -> campaignsOfViews(part, ads.value()));
         write(views.reduceByKey(Long::sum, 2));
     }
 
+    /** "campaign,slot" of the views of known ads. */
     private static Iterator<Tuple2<String, Long>> campaignsOfViews(
             Iterator<String> lines, Map<String, String> ads) throws IOException {
         List<Tuple2<String, Long>> found = new ArrayList<>();
+        Event event = new Event();
         while (lines.hasNext()) {
-            String key = campaignOfView(lines.next(), ads);
-            if (key != null) {
+            event.read(lines.next());
+            String campaign = event.isView ? ads.get(event.ad) : null;
+            if (campaign != null) {
+                String key = campaign + "," + Long.parseLong(event.time) / 10000;
                 found.add(new Tuple2<>(key, 1L));
             }
         }
         return found.iterator();
-    }
-
-    /** "campaign,slot" of an event if it is a view of a known ad. Read by the streaming parser. */
-    private static String campaignOfView(String line, Map<String, String> ads) throws IOException {
-        String ad = null;
-        String time = null;
-        boolean view = false;
-        try (JsonParser parser = JSON.createParser(line)) {
-            parser.nextToken();
-            while (parser.nextToken() == JsonToken.FIELD_NAME) {
-                String name = parser.currentName();
-                parser.nextToken();
-                switch (name) {
-                    case "ad_id":
-                        ad = parser.getText();
-                        break;
-                    case "event_type":
-                        view = parser.getText().equals("view");
-                        break;
-                    case "event_time":
-                        time = parser.getText();
-                        break;
-                    default:
-                        parser.skipChildren();
-                }
-            }
-        }
-        String campaign = view ? ads.get(ad) : null;
-        return campaign == null ? null : campaign + "," + Long.parseLong(time) / 10000;
     }
 }

@@ -3,10 +3,8 @@ package bench;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.storage.StorageLevel;
-import org.apache.spark.streaming.Durations;
 import org.apache.spark.streaming.api.java.JavaStreamingContext;
 import org.apache.spark.streaming.scheduler.BatchInfo;
 import org.apache.spark.streaming.scheduler.StreamingListener;
@@ -17,7 +15,7 @@ final class Interval {
     private Interval() {}
 
     /** What the streaming context tells of batches with records. */
-    private static final class Batches implements StreamingListener {
+    private static final class Completed implements StreamingListener {
         final List<long[]> times = Collections.synchronizedList(new ArrayList<>());
 
         @Override
@@ -34,10 +32,8 @@ final class Interval {
 
     /** (processing, total delay) in milliseconds of the batches that ended in `count` seconds. */
     static List<long[]> run(SparkSession session, Job job) throws Exception {
-        JavaSparkContext spark = JavaSparkContext.fromSparkContext(session.sparkContext());
-        JavaStreamingContext streaming =
-                new JavaStreamingContext(spark, Durations.milliseconds(job.intervalMs));
-        Batches batches = new Batches();
+        JavaStreamingContext streaming = Batches.every(session, job.intervalMs);
+        Completed batches = new Completed();
         streaming.addStreamingListener(batches);
         DStreamJobs.counted(
                         streaming.socketTextStream(

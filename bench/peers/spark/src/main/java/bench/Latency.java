@@ -3,9 +3,7 @@ package bench;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
-import org.apache.spark.streaming.Durations;
 import org.apache.spark.streaming.api.java.JavaStreamingContext;
 
 /**
@@ -17,9 +15,7 @@ final class Latency {
 
     /** Microseconds, of `count` lines. */
     static List<Long> run(SparkSession session, Job job) throws Exception {
-        JavaSparkContext spark = JavaSparkContext.fromSparkContext(session.sparkContext());
-        JavaStreamingContext streaming =
-                new JavaStreamingContext(spark, Durations.milliseconds(job.intervalMs));
+        JavaStreamingContext streaming = Batches.every(session, job.intervalMs);
         List<Long> latencies = Collections.synchronizedList(new ArrayList<>());
         streaming
                 .socketTextStream("127.0.0.1", job.port)

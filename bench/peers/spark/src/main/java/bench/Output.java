@@ -55,8 +55,8 @@ final class Output {
     }
 
     static void await() throws Exception {
-        if (!left.await(3, TimeUnit.MINUTES)) {
-            throw new IllegalStateException("not done after three minutes, at " + total);
+        if (!left.await(100, TimeUnit.SECONDS)) {
+            throw new IllegalStateException("not done after 100 s, at " + total + " of " + totalAwaited);
         }
     }
 

@@ -1,22 +1,14 @@
 package bench;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.BufferedReader;
-import java.io.InputStreamReader;
-import java.io.PrintStream;
-import java.util.Arrays;
 import org.apache.spark.SparkConf;
 import org.apache.spark.sql.SparkSession;
 
 /**
- * One Spark application that stays: a line of JSON on standard input asks for a job, a line on
- * standard output answers with the seconds that its batches took.
+ * One Spark application that stays, and answers with the seconds that the batches of a job took.
  */
 public final class Server {
-    private static final ObjectMapper JSON = new ObjectMapper();
-
     private Server() {}
 
     private static SparkSession session() {
@@ -42,7 +34,7 @@ public final class Server {
 
     private static void serve(SparkSession session, JsonNode request, ObjectNode answer)
             throws Exception {
-        Job job = JSON.treeToValue(request, Job.class);
+        Job job = Requests.JSON.treeToValue(request, Job.class);
         switch (job.api) {
             case "dstream":
                 answer.put("seconds", DStreamJobs.run(session, job));
@@ -54,10 +46,10 @@ public final class Server {
                 answer.put("seconds", EmptyBatches.run(session, job));
                 break;
             case "latency":
-                answer.set("latencies", JSON.valueToTree(Latency.run(session, job)));
+                answer.set("latencies", Requests.JSON.valueToTree(Latency.run(session, job)));
                 break;
             case "interval":
-                answer.set("batches", JSON.valueToTree(Interval.run(session, job)));
+                answer.set("batches", Requests.JSON.valueToTree(Interval.run(session, job)));
                 break;
             default:
                 answer.put("error", "no such api: " + job.api);
@@ -65,21 +57,8 @@ public final class Server {
     }
 
     public static void main(String[] arguments) throws Exception {
-        PrintStream answers = System.out;
-        System.setOut(System.err);
         SparkSession session = session();
-        BufferedReader requests = new BufferedReader(new InputStreamReader(System.in));
-        for (String line; (line = requests.readLine()) != null; ) {
-            ObjectNode answer = JSON.createObjectNode();
-            try {
-                serve(session, JSON.readTree(line), answer);
-            } catch (Exception e) {
-                e.printStackTrace();
-                answer.put("error", e + " " + Arrays.toString(e.getStackTrace()));
-            }
-            answers.println(JSON.writeValueAsString(answer));
-            answers.flush();
-        }
+        Requests.answer((request, answer) -> serve(session, request, answer));
         session.stop();
     }
 }

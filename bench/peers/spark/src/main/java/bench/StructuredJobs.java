@@ -54,10 +54,15 @@ final class StructuredJobs {
         Output.expectTotal(job.total);
         long began = System.nanoTime();
         StreamingQuery query = writer.start();
-        Output.await();
-        double seconds = (System.nanoTime() - began) / 1e9;
-        query.stop();
-        return seconds;
+        try {
+            Output.await();
+            return (System.nanoTime() - began) / 1e9;
+        } finally {
+            if (query.exception().isDefined()) {
+                query.exception().get().printStackTrace();
+            }
+            query.stop();
+        }
     }
 
     private static DataStreamWriter<Row> define(SparkSession session, Job job) {
@@ -98,11 +103,7 @@ final class StructuredJobs {
         if (job.port == 0) {
             return files(session, job).text(job.folder);
         }
-        return session.readStream()
-                .format("socket")
-                .option("host", "127.0.0.1")
-                .option("port", job.port)
-                .load();
+        return SocketLines.read(session, job.port);
     }
 
     private interface Batch {
