@@ -147,7 +147,9 @@ class Server:
         self.close()
 
     def close(self):
-        """Lets it end; it is nobody's any more."""
+        """Lets it end; it is nobody's any more. Once more does nothing."""
+        if self.log.closed:
+            return
         for log in [log for log, server in self.running.items() if server is self]:
             del self.running[log]
         self.resume()

@@ -12,7 +12,7 @@ import tempfile
 from harness import live, parts
 
 TITLE = "Checkpoint: one executor, one task thread, a save every ten batches"
-WEIGHT = 90
+WEIGHT = 35
 CHANGED = [1_000, 10_000, 100_000]
 EVERY = 10  # batches
 

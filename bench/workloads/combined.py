@@ -6,7 +6,7 @@ import subprocess
 from harness import data, machine
 
 TITLE = "Combined: requests by status and path"
-WEIGHT = 50
+WEIGHT = 35
 UNIT = "lines"
 GOALS = {"mawk": 5}
 MERGE = (sum,)

@@ -12,7 +12,7 @@ from harness import live, parts
 from harness.failed import Failed
 
 TITLE = "Empty batch: one and two stages, two executors with one task thread each"
-WEIGHT = 60
+WEIGHT = 110
 INTERVAL_MS = 20
 
 

@@ -2,7 +2,7 @@
 from workloads import grep
 
 TITLE = "Grep: lines with '%needle%', over TCP"
-WEIGHT = 60
+WEIGHT = 35
 UNIT, GOALS, MERGE, SIZES = grep.UNIT, grep.GOALS, grep.MERGE, grep.SIZES
 CEILING, MAWK = grep.CEILING, grep.MAWK
 SPARK = ["dstream"]

@@ -12,7 +12,7 @@ from harness import feed, live, parts
 from workloads import words
 
 TITLE = "Interval: the smallest that holds at half load, words over TCP, two executors"
-WEIGHT = 150
+WEIGHT = 110
 INTERVALS_MS = [1, 2, 3, 5, 10, 20, 50, 100]
 SPARK_INTERVALS_MS = [50, 100, 200, 500, 1000, 2000]
 SPARK_SECONDS = 10

@@ -12,7 +12,7 @@ from harness import data, feed, live, parts
 from harness.failed import Failed
 
 TITLE = "Latency: batches of 10 ms, from the time of sending that was due to the output's reader"
-WEIGHT = 100
+WEIGHT = 70
 INTERVAL_MS = 10
 SPARK_INTERVAL_MS = 100
 WARM_UP = 1.0  # seconds that do not count

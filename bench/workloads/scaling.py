@@ -6,7 +6,7 @@ from harness.failed import Failed
 from workloads import words, yahoo
 
 TITLE = "Scaling: two executors, each with a core, against one; file source"
-WEIGHT = 60
+WEIGHT = 45
 TIMES = 4  # the data, so that a turn takes a second
 
 

@@ -9,7 +9,7 @@ from harness import live, measure, parts
 from workloads import words
 
 TITLE = "Start and memory: two executors, batches of 10 ms"
-WEIGHT = 40
+WEIGHT = 50
 KEYS = 1_000_000
 
 
@@ -69,20 +69,32 @@ def dstream(options, name, mode, goals):
 
 
 def spark(peer):
-    """A server of its own: from the exec to the first counted words."""
-    part = words.make(words.SIZES["smoke"]).part(1.0)
+    """A server of its own: from the exec to the first counted words; and when it has counted a
+    million different ones into a state, in one batch."""
     began = time.monotonic()
     server = peer.PROJECT.fresh_server()
+    try:
+        part = words.make(words.SIZES["smoke"]).part(1.0)
+        ask_spark(server, "words", part.paths[0])
+        yield "spark dstream, exec to first row", (time.monotonic() - began) * 1000, "ms", None, \
+            False
+        time.sleep(1)
+        yield "spark dstream, idle", measure.pss_of_tree(server.process.pid) / 1024, "MiB", None, \
+            False
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+            file.writelines("%d\n" % key for key in range(KEYS))
+            file.flush()
+            ask_spark(server, "stateful", file.name)
+        yield "spark dstream, state of %s keys" % "{:,}".format(KEYS), \
+            measure.pss_of_tree(server.process.pid) / 1024, "MiB", None, False
+    finally:
+        server.close()
+
+
+def ask_spark(server, workload, path):
     with tempfile.TemporaryDirectory() as work:
-        server.ask({"api": "dstream", "workload": "words", "folder": part.folder, "tables": {},
-                    "batches": [part.paths[:1]], "output": os.path.join(work, "out"),
-                    "work": work})
-    first = (time.monotonic() - began) * 1000
-    time.sleep(1)
-    taken = measure.pss_of_tree(server.process.pid) / 1024
-    server.close()
-    yield "spark dstream, exec to first row", first, "ms", None, False
-    yield "spark dstream, idle", taken, "MiB", None, False
+        server.ask({"api": "dstream", "workload": workload, "folder": work, "tables": {},
+                    "batches": [[path]], "output": os.path.join(work, "out"), "work": work})
 
 
 def run(options):

@@ -6,7 +6,7 @@ from harness import data
 from workloads import words
 
 TITLE = "Stateful words: running word count, 12 batches, checkpoint every 10"
-WEIGHT = 70
+WEIGHT = 55
 UNIT = "words"
 GOALS = {"spark dstream": 50, "plain C": 0.3}
 MERGE = (max,)  # a later count replaces the one before

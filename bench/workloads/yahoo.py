@@ -6,7 +6,7 @@ import random
 from harness import data
 
 TITLE = "Yahoo: views per campaign and 10 s, from files"
-WEIGHT = 100
+WEIGHT = 65
 UNIT = "events"
 GOALS = {"duckdb": 2, "mawk": 4, "spark structured": 10, "flink": 10, "plain C": 0.35}
 MERGE = (max,)  # a later count of a window replaces the one before

@@ -2,7 +2,7 @@
 from workloads import yahoo
 
 TITLE = "Yahoo: views per campaign and 10 s, over TCP"
-WEIGHT = 90
+WEIGHT = 75
 UNIT, MERGE, SIZES = yahoo.UNIT, yahoo.MERGE, yahoo.SIZES
 GOALS = {name: goal for name, goal in yahoo.GOALS.items() if name != "duckdb"}
 CEILING, MAWK = yahoo.CEILING, yahoo.MAWK
