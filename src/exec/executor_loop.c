@@ -39,7 +39,7 @@
 #include <unistd.h>
 
 #define CONNECT_MS 10000
-#define FOLD_BYTES (64u << 10) /* less is written down in a moment */
+#define FOLD_BYTES (2u << 20) /* less is written down in a few milliseconds */
 
 typedef enum mail_kind {
     MAIL_MESSAGE,

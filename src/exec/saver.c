@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define FOLD_NICE 10
+#define FOLD_NICE 5
 
 struct ds_save_thread {
     pthread_mutex_t lock;
@@ -46,7 +46,7 @@ static bool folds(const ds_collected *list)
     return list != NULL;
 }
 
-/* Takes only the time that nobody else wants, more or less: a weight of a tenth. It cannot be taken
+/* Takes only the time that nobody else wants, more or less: a weight of a third. It cannot be taken
  * back without privileges, so this thread ends afterwards. */
 static void *fold_all(void *list)
 {
