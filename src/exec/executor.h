@@ -65,7 +65,7 @@ typedef struct ds_executor_config {
     const char *bulk_url; /* where its bytes can be fetched; NULL: nowhere */
     ds_fetcher fetcher;   /* fetches from others; all NULL: nothing can be */
     bool has_stdin;
-    uint64_t fold_bytes; /* of a chain; shorter ones are made anew by tasks (fold.h) */
+    uint64_t fold_bytes; /* of a whole part; smaller ones are made by tasks (fold.h) */
     bool patient;        /* port save is another thread's work: tasks may wait for it */
     const ds_plan_options *plan_options; /* tests only; NULL otherwise */
 } ds_executor_config;

@@ -37,13 +37,14 @@ static ds_saved_part *copy_parts(ds_arena *arena, const ds_task *task)
 
 ds_fold *ds_fold_new(const ds_task_env *env, const ds_task *task)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, whole = 0;
     for (uint32_t i = 0; i < task->n_saved; i++) {
         if (!lies_here(&task->saved[i], env->executor_id) ||
             __builtin_add_overflow(bytes, task->saved[i].length, &bytes))
             return NULL;
+        whole += task->saved[i].whole ? task->saved[i].length : 0;
     }
-    if (bytes < env->fold_bytes || bytes > (uint64_t)INT64_MAX / COPY_TIMES)
+    if (whole < env->fold_bytes || bytes > (uint64_t)INT64_MAX / COPY_TIMES)
         return NULL;
     int64_t reserved = (int64_t)bytes * COPY_TIMES;
     ds_budget *budget = env->saving != NULL ? env->saving : env->budget;

@@ -28,7 +28,7 @@ typedef struct ds_task_env {
     size_t share_bytes; /* what each task may have of it; 0: whatever it likes */
     uint64_t executor_id;
     uint64_t epoch;
-    uint64_t fold_bytes;       /* chains from there on are folded beside tasks (fold.h) */
+    uint64_t fold_bytes;       /* of a whole part; chains of such are folded beside tasks */
     ds_collection *collection; /* takes what tasks collect for saves */
     const char *kept_folder;   /* where it goes; "": into the store */
 } ds_task_env;
