@@ -32,7 +32,7 @@ static ds_status prepare(ds_arena *arena, const ds_format_spec *spec, ds_format 
 {
     DS_TRY(ds_format_text_schema(arena, &spec->schema, "csv", &format->schema, error));
     char delimiter = spec->delimiter == 0 ? ',' : spec->delimiter;
-    if (delimiter <= 0 || delimiter == '"' || delimiter == '\r' || delimiter == '\n')
+    if ((signed char)delimiter <= 0 || delimiter == '"' || delimiter == '\r' || delimiter == '\n')
         return ds_error_set(error, DS_ERR_APP,
                             "the delimiter has to be an ASCII character, "
                             "and neither a quote nor a line end");
