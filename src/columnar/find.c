@@ -1,5 +1,6 @@
 #include "columnar/find.h"
 
+#include "columnar/text_neon.h"
 #include "columnar/text_simd.h"
 
 #include <stdbool.h>
@@ -33,7 +34,7 @@ static const char *find_plain(const char *text, size_t n_places, const char *nee
     return NULL;
 }
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 /* The first of the candidates (a bit for each place) that matches, or NULL. */
 static inline const char *first_match(const char *place, uint32_t candidates, const char *needle,
                                       size_t needle_length)
@@ -46,7 +47,17 @@ static inline const char *first_match(const char *place, uint32_t candidates, co
     return NULL;
 }
 
-static inline uint32_t candidates_16(const char *place, size_t to_last, __m128i first, __m128i last)
+/* Of 16 places those with the first byte there, and the last one so far behind. */
+#if defined(__x86_64__)
+typedef __m128i bytes_16;
+
+static inline bytes_16 all_16(char c)
+{
+    return _mm_set1_epi8(c);
+}
+
+static inline uint32_t candidates_16(const char *place, size_t to_last, bytes_16 first,
+                                     bytes_16 last)
 {
     __m128i starts = _mm_loadu_si128((const void *)place);
     __m128i ends = _mm_loadu_si128((const void *)(place + to_last));
@@ -54,12 +65,28 @@ static inline uint32_t candidates_16(const char *place, size_t to_last, __m128i 
     return (uint32_t)_mm_movemask_epi8(both);
 }
 
+#else
+typedef uint8x16_t bytes_16;
+
+static inline bytes_16 all_16(char c)
+{
+    return vdupq_n_u8((uint8_t)c);
+}
+
+static inline uint32_t candidates_16(const char *place, size_t to_last, bytes_16 first,
+                                     bytes_16 last)
+{
+    return ds_neon_bits16(vandq_u8(vceqq_u8(ds_neon_load(place), first),
+                                   vceqq_u8(ds_neon_load(place + to_last), last)));
+}
+#endif
+
 /* For 16 places and more: the last step looks at some of them again. */
-static const char *find_sse2(const char *text, size_t n_places, const char *needle,
-                             size_t needle_length)
+static const char *find_16(const char *text, size_t n_places, const char *needle,
+                           size_t needle_length)
 {
     size_t to_last = needle_length - 1, at = 0;
-    __m128i first = _mm_set1_epi8(needle[0]), last = _mm_set1_epi8(needle[to_last]);
+    bytes_16 first = all_16(needle[0]), last = all_16(needle[to_last]);
     const char *found = NULL;
     for (; n_places - at > 16 && found == NULL; at += 16)
         found = first_match(text + at, candidates_16(text + at, to_last, first, last), needle,
@@ -69,7 +96,9 @@ static const char *find_sse2(const char *text, size_t n_places, const char *need
     text += n_places - 16;
     return first_match(text, candidates_16(text, to_last, first, last), needle, needle_length);
 }
+#endif
 
+#if defined(__x86_64__)
 __attribute__((target("avx2"))) static inline uint32_t
 candidates_32(const char *place, size_t to_last, __m256i first, __m256i last)
 {
@@ -80,7 +109,7 @@ candidates_32(const char *place, size_t to_last, __m256i first, __m256i last)
     return (uint32_t)_mm256_movemask_epi8(both);
 }
 
-/* For 32 places and more, as find_sse2. */
+/* For 32 places and more, as find_16. */
 __attribute__((target("avx2"))) static const char *
 find_avx2(const char *text, size_t n_places, const char *needle, size_t needle_length)
 {
@@ -115,7 +144,10 @@ const char *ds_find(const char *text, size_t length, const char *needle, size_t 
     if (level >= DS_SIMD_AVX2 && n_places >= 32)
         return find_avx2(text, n_places, needle, needle_length);
     if (level >= DS_SIMD_SSE2)
-        return find_sse2(text, n_places, needle, needle_length);
+        return find_16(text, n_places, needle, needle_length);
+#elif defined(__aarch64__)
+    if (n_places >= 16 && ds_simd_level() >= DS_SIMD_NEON)
+        return find_16(text, n_places, needle, needle_length);
 #endif
     return find_plain(text, n_places, needle, needle_length);
 }

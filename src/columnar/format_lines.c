@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "columnar/text.h"
+#include "columnar/text_neon.h"
 #include "columnar/text_simd.h"
 
 #include <stdlib.h>
@@ -25,6 +26,21 @@ uint32_t ds_newlines_plain(const char *bytes, uint32_t *from, uint32_t to, uint3
     return count;
 }
 
+/* The version for a kind of vectors; mask(bytes) has a bit for each newline among 64 bytes. */
+#define NEWLINES(name, target, mask)                                                               \
+    target static uint32_t name(const char *bytes, uint32_t *from, uint32_t to, uint32_t *ends,    \
+                                uint32_t room)                                                     \
+    {                                                                                              \
+        uint32_t count = 0, at = *from;                                                            \
+        for (; to - at >= 64 && count + 64 <= room; at += 64)                                      \
+            for (uint64_t found = mask(bytes + at); found != 0; found &= found - 1)                \
+                ends[count++] = at + (uint32_t)__builtin_ctzll(found);                             \
+        *from = at;                                                                                \
+        if (to - at < 64 && count + 64 <= room) /* the rest of the window */                       \
+            count += ds_newlines_plain(bytes, from, to, ends + count, room - count);               \
+        return count;                                                                              \
+    }
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -38,24 +54,28 @@ __attribute__((target("avx2"))) static uint64_t newline_mask(const char *bytes)
     return low_mask | (uint64_t)high_mask << 32;
 }
 
-__attribute__((target("avx2,bmi"))) static uint32_t
-newlines_avx2(const char *bytes, uint32_t *from, uint32_t to, uint32_t *ends, uint32_t room)
-{
-    uint32_t count = 0, at = *from;
-    for (; to - at >= 64 && count + 64 <= room; at += 64) {
-        uint64_t mask = newline_mask(bytes + at);
-        for (; mask != 0; mask &= mask - 1)
-            ends[count++] = at + (uint32_t)__builtin_ctzll(mask);
-    }
-    *from = at;
-    if (to - at < 64 && count + 64 <= room) /* the rest of the window */
-        count += ds_newlines_plain(bytes, from, to, ends + count, room - count);
-    return count;
-}
+NEWLINES(newlines_avx2, __attribute__((target("avx2,bmi"))), newline_mask)
 
 ds_newlines_fn *ds_newlines_best(void)
 {
     return ds_simd_level() >= DS_SIMD_AVX2 ? newlines_avx2 : ds_newlines_plain;
+}
+
+#elif defined(__aarch64__)
+
+static inline uint64_t newline_mask(const char *bytes)
+{
+    uint8x16_t found[4];
+    for (unsigned i = 0; i < 4; i++)
+        found[i] = vceqq_u8(ds_neon_load(bytes + i * 16), vdupq_n_u8('\n'));
+    return ds_neon_bits64(found);
+}
+
+NEWLINES(newlines_neon, , newline_mask)
+
+ds_newlines_fn *ds_newlines_best(void)
+{
+    return ds_simd_level() >= DS_SIMD_NEON ? newlines_neon : ds_newlines_plain;
 }
 
 #else

@@ -1,5 +1,6 @@
 #include "columnar/format_marks.h"
 
+#include "columnar/text_neon.h"
 #include "columnar/text_simd.h"
 
 const char *ds_mark_next_far(const ds_marks *marks, const uint64_t *map, size_t byte)
@@ -134,6 +135,54 @@ MARK_PASSES(avx2, AVX2)
 ds_mark_fn *ds_mark_best(const ds_mark_bytes *which)
 {
     return ds_simd_level() >= DS_SIMD_AVX2 ? avx2_pass(which) : NULL;
+}
+
+#elif defined(__aarch64__)
+
+typedef struct neon {
+    uint8x16_t table, newline, separator;
+    int8x16_t least;
+} neon;
+
+static inline neon neon_new(const ds_mark_bytes *which)
+{
+    uint8_t table[16];
+    fill_table(which, table);
+    return (neon){vld1q_u8(table), vdupq_n_u8('\n'), vdupq_n_u8((uint8_t)which->separator),
+                  vdupq_n_s8(0x7f)};
+}
+
+static inline block neon_look(neon *v, const char *text, bool controls, bool separators)
+{
+    block found = {0};
+    uint8x16_t newlines[4], special[4], blanks[4];
+    for (unsigned i = 0; i < 4; i++) {
+        uint8x16_t bytes = ds_neon_load(text + i * 16);
+        v->least = vminq_s8(v->least, vreinterpretq_s8_u8(bytes));
+        newlines[i] = vceqq_u8(bytes, v->newline);
+        special[i] = vceqq_u8(vqtbl1q_u8(v->table, vandq_u8(bytes, vdupq_n_u8(15))), bytes);
+        if (controls)
+            special[i] = vorrq_u8(special[i], vcltq_u8(bytes, vdupq_n_u8(0x20)));
+        if (separators)
+            blanks[i] = vorrq_u8(newlines[i], vceqq_u8(bytes, v->separator));
+    }
+    found.newlines = ds_neon_bits64(newlines);
+    found.special = ds_neon_bits64(special);
+    if (separators)
+        found.separators = ds_neon_bits64(blanks);
+    return found;
+}
+
+static inline bool neon_is_plain(const neon *v)
+{
+    return vminvq_s8(v->least) > 0;
+}
+
+MARK_PASSES(neon, )
+
+ds_mark_fn *ds_mark_best(const ds_mark_bytes *which)
+{
+    return ds_simd_level() >= DS_SIMD_NEON ? neon_pass(which) : NULL;
 }
 
 #else

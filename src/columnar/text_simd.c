@@ -10,6 +10,8 @@ static ds_simd best(void)
 #if defined(__x86_64__)
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
     return avx2 ? DS_SIMD_AVX2 : DS_SIMD_SSE2;
+#elif defined(__aarch64__)
+    return DS_SIMD_NEON;
 #else
     return DS_SIMD_PLAIN;
 #endif

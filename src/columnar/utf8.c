@@ -6,6 +6,7 @@
  * on a valid character. What may follow a lead byte depends on it only for the second byte.
  */
 #include "columnar/text.h"
+#include "columnar/text_neon.h"
 #include "columnar/text_simd.h"
 
 #if defined(__x86_64__)
@@ -76,6 +77,15 @@ __attribute__((target("avx2"))) static bool is_plain_avx2(const char *text, size
             fine, _mm256_cmpgt_epi8(_mm256_loadu_si256((const void *)(text + at)), zero));
     return _mm256_movemask_epi8(fine) == -1;
 }
+#elif defined(__aarch64__)
+/* For 16 bytes and more. */
+static bool is_plain_neon(const char *text, size_t length)
+{
+    int8x16_t least = vreinterpretq_s8_u8(ds_neon_load(text + length - 16));
+    for (size_t at = 0; at + 16 <= length; at += 16)
+        least = vminq_s8(least, vreinterpretq_s8_u8(ds_neon_load(text + at)));
+    return vminvq_s8(least) > 0;
+}
 #endif
 
 bool ds_text_is_plain(const char *text, size_t length)
@@ -88,6 +98,9 @@ bool ds_text_is_plain(const char *text, size_t length)
         return is_plain_avx2(text, length);
     if (level >= DS_SIMD_SSE2)
         return is_plain_sse2(text, length);
+#elif defined(__aarch64__)
+    if (length >= 16 && ds_simd_level() >= DS_SIMD_NEON)
+        return is_plain_neon(text, length);
 #endif
     return is_plain_words(text, length);
 }

@@ -6,6 +6,7 @@
  */
 #include "columnar/white_space.h"
 
+#include "columnar/text_neon.h"
 #include "columnar/text_simd.h"
 
 #include <string.h>
@@ -87,6 +88,18 @@ __attribute__((target("avx2"))) static void white_avx2(const char *text, uint32_
     else
         WHITE_STEPS(white_32, 32);
 }
+#elif defined(__aarch64__)
+static inline uint64_t white_16(const char *text)
+{
+    uint8x16_t bytes = ds_neon_load(text);
+    uint8x16_t controls = vcleq_u8(vsubq_u8(bytes, vdupq_n_u8('\t')), vdupq_n_u8('\r' - '\t'));
+    return ds_neon_bits16(vorrq_u8(controls, vceqq_u8(bytes, vdupq_n_u8(' '))));
+}
+
+static void white_neon(const char *text, uint32_t from, uint32_t to, uint64_t *masks)
+{
+    WHITE_STEPS(white_16, 16);
+}
 #endif
 
 ds_white_fn ds_white_masks(void)
@@ -97,6 +110,9 @@ ds_white_fn ds_white_masks(void)
     case DS_SIMD_SSE2: return white_sse2;
     case DS_SIMD_PLAIN: break;
     }
+#elif defined(__aarch64__)
+    if (ds_simd_level() >= DS_SIMD_NEON)
+        return white_neon;
 #endif
     return white_plain;
 }

@@ -1,5 +1,6 @@
 #include "receiver/newline.h"
 
+#include "columnar/text_neon.h"
 #include "columnar/text_simd.h"
 
 #include <string.h>
@@ -44,6 +45,22 @@ __attribute__((target("avx2"))) static size_t count_avx2(const char *bytes, size
     }
     return count + ds_newline_count_plain(bytes + at, length - at);
 }
+#elif defined(__aarch64__)
+/* As count_avx2. */
+static size_t count_neon(const char *bytes, size_t length)
+{
+    size_t count = 0, at = 0;
+    while (length - at >= 16) {
+        size_t steps = (length - at) / 16;
+        if (steps > 255)
+            steps = 255;
+        uint8x16_t hits = vdupq_n_u8(0);
+        for (size_t i = 0; i < steps; i++, at += 16)
+            hits = vsubq_u8(hits, vceqq_u8(ds_neon_load(bytes + at), vdupq_n_u8('\n')));
+        count += vaddlvq_u8(hits);
+    }
+    return count + ds_newline_count_plain(bytes + at, length - at);
+}
 #endif
 
 size_t ds_newline_count(const char *bytes, size_t length)
@@ -51,6 +68,9 @@ size_t ds_newline_count(const char *bytes, size_t length)
 #if defined(__x86_64__)
     if (length >= 32 && ds_simd_level() >= DS_SIMD_AVX2)
         return count_avx2(bytes, length);
+#elif defined(__aarch64__)
+    if (ds_simd_level() >= DS_SIMD_NEON)
+        return count_neon(bytes, length);
 #endif
     return ds_newline_count_plain(bytes, length);
 }
