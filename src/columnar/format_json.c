@@ -555,9 +555,9 @@ __attribute__((noinline)) static const char *led_value(ds_decoder *decoder,
 
 /* The string that a step leads to, at p. Where it ends, if it is as most are; else NULL. */
 DS_ALWAYS_INLINE const char *led_string(ds_decoder *decoder, const ds_record *record,
-                                        const ds_json_step *step, const char *p)
+                                        const ds_marks *marks, const ds_json_step *step,
+                                        const char *p)
 {
-    const ds_marks *marks = record->marks;
     const char *end = marks != NULL ? ds_mark_next(marks, marks->special, p)
                                     : ds_scan_json(p, record->end, record->limit);
     if (DS_UNLIKELY(*end != '"')) /* there are DS_GLUE_BYTES behind the record */
@@ -574,20 +574,21 @@ DS_ALWAYS_INLINE const char *led_string(ds_decoder *decoder, const ds_record *re
 
 /*
  * Reads as much of the record as the guide leads through. *at becomes the place that was reached:
- * right behind a value or behind everything. LED_ASTRAY: a value is not JSON.
+ * right behind a value or behind everything. LED_ASTRAY: a value is not JSON. marks: the record's,
+ * or the constant NULL if it has none.
  */
 DS_ALWAYS_INLINE lead follow(ds_decoder *decoder, ds_json_scanner *scanner, const ds_record *record,
-                             const char **at)
+                             const ds_marks *marks, const char **at)
 {
     ds_json_guide *guide = &((json_state *)decoder->state)->guide;
     const ds_json_step *step = guide->steps;
     const char *p = record->text, *end = record->end;
     uint32_t left = record->limit - end >= (ptrdiff_t)DS_GLUE_BYTES ? guide->n_steps : 0;
     guide->learning = false;
-    for (; left > 0 && ds_json_glue_at(step, p, end); left--, step++) {
+    for (; left > 0 && ds_json_glue_at(step, p); left--, step++) {
         const char *value = p + step->length, *behind = NULL;
         if (DS_LIKELY(step->string)) {
-            behind = led_string(decoder, record, step, value);
+            behind = led_string(decoder, record, marks, step, value);
         } else if (step->last) {
             if (value != end)
                 break;
@@ -671,7 +672,9 @@ DS_ALWAYS_INLINE bool decode_record(ds_decoder *decoder, const ds_record *record
     ds_json_scanner scanner = {.end = record->end, .limit = record->limit};
     const char *p = record->text;
     forget_all_cells(state);
-    lead led = follow(decoder, &scanner, record, &p);
+    lead led = DS_LIKELY(record->marks != NULL)
+                   ? follow(decoder, &scanner, record, record->marks, &p)
+                   : follow(decoder, &scanner, record, NULL, &p);
     if (DS_UNLIKELY(led != LED_TO_END))
         return decode_rest(decoder, &scanner, record, led, p);
     return DS_LIKELY(all_cells_are_set(state)) || finish_row(decoder, record);

@@ -38,8 +38,9 @@ typedef struct ds_json_guide {
     ds_json_step steps[DS_GUIDE_STEPS];
 } ds_json_guide;
 
-/* Whether the step's glue stands at p, where DS_GLUE_BYTES bytes may be read. */
-static inline bool ds_json_glue_at(const ds_json_step *step, const char *p, const char *end)
+/* Whether the step's glue stands at p, where DS_GLUE_BYTES bytes may be read. It has no line end in
+ * it, and the record is followed by one: so it ends within the record. */
+static inline bool ds_json_glue_at(const ds_json_step *step, const char *p)
 {
 #if defined(__SSE2__)
     __m128i low =
@@ -47,9 +48,9 @@ static inline bool ds_json_glue_at(const ds_json_step *step, const char *p, cons
     __m128i high = _mm_cmpeq_epi8(_mm_loadu_si128((const void *)(p + 16)),
                                   _mm_loadu_si128((const void *)(step->glue + 16)));
     uint32_t same = (uint32_t)_mm_movemask_epi8(low) | (uint32_t)_mm_movemask_epi8(high) << 16;
-    return (~same & step->mask) == 0 && p + step->length <= end;
+    return (~same & step->mask) == 0;
 #else
-    return p + step->length <= end && memcmp(p, step->glue, step->length) == 0;
+    return memcmp(p, step->glue, step->length) == 0;
 #endif
 }
 
@@ -74,7 +75,8 @@ static inline void ds_json_guide_add(ds_json_guide *guide, const char *p, bool s
     size_t length = (size_t)(p - guide->from);
     if (!guide->learning)
         return;
-    if (length > DS_GLUE_BYTES || length == 0 || guide->n_steps == DS_GUIDE_STEPS) {
+    if (length > DS_GLUE_BYTES || length == 0 || guide->n_steps == DS_GUIDE_STEPS ||
+        memchr(guide->from, '\r', length) != NULL) {
         guide->learning = false;
         return;
     }

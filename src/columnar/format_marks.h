@@ -74,7 +74,7 @@ static inline const char *ds_mark_next(const ds_marks *marks, const uint64_t *ma
     bits >>= at % 8;
     if (__builtin_expect(bits == 0, 0))
         return ds_mark_next_far(marks, map, at / 8);
-    return p + __builtin_ctzll(bits);
+    return p + (unsigned)__builtin_ctzll(bits);
 }
 
 #endif
