@@ -106,6 +106,19 @@ static void port_send(void *arg, uint64_t peer, const ds_message *message)
     ds_server_send(server_of(loop, peer), peer >> 1, loop->out.data, loop->out.length);
 }
 
+static void port_send_later(void *arg, uint64_t peer, const ds_message *message)
+{
+    ds_loop *loop = arg;
+    loop->out.length = 0;
+    ds_message_encode(&loop->out, message);
+    ds_server_send_later(server_of(loop, peer), peer >> 1, loop->out.data, loop->out.length);
+}
+
+static void port_flush(void *arg, uint64_t peer)
+{
+    ds_server_flush(server_of(arg, peer), peer >> 1);
+}
+
 static void port_close_peer(void *arg, uint64_t peer)
 {
     ds_loop *loop = arg;
@@ -482,6 +495,8 @@ static void make_control(ds_loop *loop, const ds_recovered *recovered)
         loop->folder[0] = '\0'; /* executors have to be where we are */
     const ds_driver_ports ports = {.arg = loop,
                                    .send = port_send,
+                                   .send_later = port_send_later,
+                                   .flush = port_flush,
                                    .close_peer = port_close_peer,
                                    .launch = port_launch,
                                    .kill = port_kill,

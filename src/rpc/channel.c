@@ -220,18 +220,42 @@ static void on_written(void *arg)
     pthread_mutex_unlock(&channel->lock);
 }
 
-void ds_channel_send(ds_channel *channel, ds_frame_kind kind, const void *bytes, size_t length)
+static void queue(ds_channel *channel, ds_frame_kind kind, const void *bytes, size_t length)
 {
     DS_ASSERT(length <= (kind == DS_FRAME_MESSAGE ? DS_MESSAGE_LIMIT : DS_FRAME_SMALL));
-    pthread_mutex_lock(&channel->lock);
     size_t queued = channel->waiting.length + channel->going.length - channel->gone;
     if (!channel->closed && queued + DS_FRAME_HEADER + length > channel->queue_bytes)
         shut(channel);
-    if (!channel->closed) {
+    if (!channel->closed)
         ds_frame_append(&channel->waiting, kind, bytes, length);
-        if (!channel->sending)
-            write_waiting(channel);
-    }
+}
+
+static void flush(ds_channel *channel)
+{
+    if (!channel->closed && !channel->sending && channel->waiting.length > 0)
+        write_waiting(channel);
+}
+
+void ds_channel_send(ds_channel *channel, ds_frame_kind kind, const void *bytes, size_t length)
+{
+    pthread_mutex_lock(&channel->lock);
+    queue(channel, kind, bytes, length);
+    flush(channel);
+    pthread_mutex_unlock(&channel->lock);
+}
+
+void ds_channel_send_later(ds_channel *channel, ds_frame_kind kind, const void *bytes,
+                           size_t length)
+{
+    pthread_mutex_lock(&channel->lock);
+    queue(channel, kind, bytes, length);
+    pthread_mutex_unlock(&channel->lock);
+}
+
+void ds_channel_flush(ds_channel *channel)
+{
+    pthread_mutex_lock(&channel->lock);
+    flush(channel);
     pthread_mutex_unlock(&channel->lock);
 }
 

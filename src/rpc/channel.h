@@ -42,6 +42,10 @@ void ds_channel_admit(ds_channel *channel, size_t most);
 /* Queues a frame (copied) and never blocks. Without effect once the channel is closed; closes
  * it if too much waits. Any thread. */
 void ds_channel_send(ds_channel *channel, ds_frame_kind kind, const void *bytes, size_t length);
+/* The same for what has time: it leaves with the next frame, or when ds_channel_flush says so. */
+void ds_channel_send_later(ds_channel *channel, ds_frame_kind kind, const void *bytes,
+                           size_t length);
+void ds_channel_flush(ds_channel *channel);
 /* Closes the connection at once; `end` follows from another thread. Any thread, and again. */
 void ds_channel_close(ds_channel *channel);
 /* Closes, waits for running calls to return and frees. Not from a call of ops; no other thread

@@ -104,6 +104,10 @@ const char *ds_server_url(const ds_server *server);
 /* Queues a message (copied), of at most DS_MESSAGE_LIMIT bytes. Never blocks. Without effect
  * if the peer is lost or being closed. Any thread. */
 void ds_server_send(ds_server *server, uint64_t peer, const void *bytes, size_t length);
+/* The same for what has time: it leaves with the next message to the peer, or when ds_server_flush
+ * says so. Within a process it leaves at once. */
+void ds_server_send_later(ds_server *server, uint64_t peer, const void *bytes, size_t length);
+void ds_server_flush(ds_server *server, uint64_t peer);
 /* Closes the peer's connection, at once or (flush) after it has received what is queued, but
  * at most DS_LINK_KNOCK_MS later. LOST follows in either case. Any thread; does not wait. */
 void ds_server_close_peer(ds_server *server, uint64_t peer, bool flush);

@@ -634,6 +634,30 @@ void ds_server_send(ds_server *server, uint64_t id, const void *bytes, size_t le
     pthread_mutex_unlock(&server->lock);
 }
 
+void ds_server_send_later(ds_server *server, uint64_t id, const void *bytes, size_t length)
+{
+    if (server->inproc != NULL) {
+        ds_inproc_server_send(server->inproc, id, bytes, length);
+        return;
+    }
+    pthread_mutex_lock(&server->lock);
+    peer *p = find_peer(server, id);
+    if (p != NULL && !p->leaving)
+        ds_channel_send_later(p->channel, DS_FRAME_MESSAGE, bytes, length);
+    pthread_mutex_unlock(&server->lock);
+}
+
+void ds_server_flush(ds_server *server, uint64_t id)
+{
+    if (server->inproc != NULL)
+        return;
+    pthread_mutex_lock(&server->lock);
+    peer *p = find_peer(server, id);
+    if (p != NULL && !p->leaving)
+        ds_channel_flush(p->channel);
+    pthread_mutex_unlock(&server->lock);
+}
+
 void ds_server_close_peer(ds_server *server, uint64_t id, bool flush)
 {
     if (server->inproc != NULL) {

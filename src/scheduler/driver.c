@@ -150,6 +150,17 @@ void ds_driver_send(ds_driver *d, const ds_executor_entry *to, ds_message *messa
     d->ports.send(d->ports.arg, to->peer, message);
 }
 
+void ds_driver_send_later(ds_driver *d, const ds_executor_entry *to, ds_message *message)
+{
+    if (d->ports.send_later == NULL) {
+        ds_driver_send(d, to, message);
+        return;
+    }
+    DS_ASSERT(to->peer != 0 && d->ports.flush != NULL);
+    message->epoch = d->config.epoch;
+    d->ports.send_later(d->ports.arg, to->peer, message);
+}
+
 void ds_driver_end(ds_driver *d, ds_status status, const char *message)
 {
     if (d->phase == DS_PHASE_ENDED)

@@ -161,6 +161,10 @@ typedef struct ds_progress {
 typedef struct ds_driver_ports {
     void *arg;
     void (*send)(void *arg, uint64_t peer, const ds_message *message);
+    /* For what has time: it leaves with the next message to the peer, or with `flush`. Both may be
+     * NULL: then it is sent at once. */
+    void (*send_later)(void *arg, uint64_t peer, const ds_message *message);
+    void (*flush)(void *arg, uint64_t peer);
     void (*close_peer)(void *arg, uint64_t peer);
     /* Starts an executor process; DS_DRIVER_EXECUTOR_EXITED tells if it ends. */
     void (*launch)(void *arg, uint64_t executor_id, const uint8_t *token);

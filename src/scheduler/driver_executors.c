@@ -207,6 +207,8 @@ void ds_driver_on_message(ds_driver *d, uint64_t peer, const ds_message *message
         if (message->heartbeat.refused > entry->refused)
             d->progress.refused += message->heartbeat.refused - entry->refused;
         entry->refused = message->heartbeat.refused;
+        if (d->ports.flush != NULL)
+            d->ports.flush(d->ports.arg, entry->peer);
         break;
     default: break; /* not for drivers: passed over */
     }

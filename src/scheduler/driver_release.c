@@ -32,6 +32,13 @@ typedef struct ds_held_release {
     uint32_t n_blocks;
 } held_release;
 
+/* Whoever receives wants its credit, and tasks may want the room. Most often nobody does before
+ * the next batch begins: then it is not worth waking the executor for. */
+static bool is_urgent(const ds_executor_entry *entry, const ds_msg_release *release)
+{
+    return release->n_blocks > 0 || entry->running > 0 || entry->receivers > 0;
+}
+
 static void send(ds_driver *d, const held_release *held)
 {
     struct ds_block_range *ranges = ds_calloc(held->n_blocks + 1, sizeof *ranges);
@@ -51,7 +58,10 @@ static void send(ds_driver *d, const held_release *held)
         for (uint32_t b = 0; b < held->n_blocks; b++)
             if (held->blocks[b].executor_id == entry->id)
                 add_range(release, &held->blocks[b]);
-        ds_driver_send(d, entry, &message);
+        if (is_urgent(entry, release))
+            ds_driver_send(d, entry, &message);
+        else
+            ds_driver_send_later(d, entry, &message);
     }
     free(ranges);
 }

@@ -471,6 +471,8 @@ void ds_driver_count_table(ds_driver *driver, uint32_t source, const ds_task_res
 
 /* Sends a message of this driver's epoch. */
 void ds_driver_send(ds_driver *driver, const ds_executor_entry *to, ds_message *message);
+/* The same with the next message to it, or when it beats next. */
+void ds_driver_send_later(ds_driver *driver, const ds_executor_entry *to, ds_message *message);
 
 /* Ends the app: the first call decides. */
 void ds_driver_end(ds_driver *driver, ds_status status, const char *message);

@@ -28,7 +28,7 @@ typedef struct kit_sent {
     uint8_t type;
     uint64_t number; /* of a cut, a receiver, an executor (PEER) */
     uint64_t credit, rate;
-    bool gone;
+    bool gone, later;
     uint64_t version;       /* of a table */
     ds_msg_table_load load; /* TABLE_LOAD */
     ds_task task;           /* one entry for each task of a message */
@@ -61,7 +61,7 @@ typedef struct driver_kit {
     ds_arena *arena;
     int64_t now_us, wall_ms;
     uint8_t tokens[KIT_EXECUTORS][DS_TOKEN_BYTES];
-    uint64_t n_launched, n_killed, n_closed_peers;
+    uint64_t n_launched, n_killed, n_closed_peers, n_flushes;
     bool can_run;   /* processes of executors */
     bool no_stores; /* stores cannot be opened, */
     bool fetches;   /* but bytes can be fetched */
@@ -168,6 +168,19 @@ static inline void kit_send(void *arg, uint64_t peer, const ds_message *message)
     case DS_MSG_REJECT: s->text = ds_arena_strdup(k->arena, message->reject.reason); break;
     default: break;
     }
+}
+
+static inline void kit_send_later(void *arg, uint64_t peer, const ds_message *message)
+{
+    driver_kit *k = arg;
+    kit_send(k, peer, message);
+    k->sent[k->n_sent - 1].later = true;
+}
+
+static inline void kit_flush(void *arg, uint64_t peer)
+{
+    (void)peer;
+    ((driver_kit *)arg)->n_flushes++;
 }
 
 static inline void kit_close_peer(void *arg, uint64_t peer)
@@ -333,6 +346,8 @@ static inline void kit_start(driver_kit *k)
 {
     const ds_driver_ports ports = {.arg = k,
                                    .send = kit_send,
+                                   .send_later = kit_send_later,
+                                   .flush = kit_flush,
                                    .close_peer = kit_close_peer,
                                    .launch = kit_launch,
                                    .kill = kit_kill,

@@ -599,6 +599,35 @@ START_TEST(small_tasks_leave_together)
 }
 END_TEST
 
+/* An executor that has nothing to do is not woken for what it may forget; when it beats it hears
+ * of it. */
+START_TEST(releases_without_haste)
+{
+    driver_kit k;
+    kit_open(&k, KIT_APP(TWO, LISTS, "'g': { 'from': 'q', 'group_by': ['n'] }", KIT_CONSOLE("g")));
+    k.config.virtual_time = true;
+    kit_start(&k);
+    kit_join(&k, 1);
+    kit_join(&k, 2);
+    kit_done_for(&k, kit_task(&k, 1000, 0, 0), 1);
+    for (uint32_t p = 0; p < 4; p++)
+        kit_done(&k, kit_task(&k, 1000, 1, p));
+    uint64_t busy = kit_task(&k, 2000, 0, 0)->peer;
+    uint32_t before = k.n_sent;
+    kit_committed(&k, DS_OK);
+    ck_assert_uint_eq(k.n_sent, before + 2);
+    for (uint32_t i = before; i < k.n_sent; i++) {
+        ck_assert_uint_eq(k.sent[i].type, DS_MSG_RELEASE);
+        ck_assert_int_eq(k.sent[i].batch_ms, 1000);
+        ck_assert(k.sent[i].later == (k.sent[i].peer != busy));
+    }
+    ck_assert_uint_eq(k.n_flushes, 0);
+    kit_beat(&k, 1);
+    ck_assert_uint_eq(k.n_flushes, 1);
+    kit_close(&k);
+}
+END_TEST
+
 /* ---- given up with tasks that run ---- */
 
 /* What a batch used goes back only when none of its tasks can read it any more, wherever they run:
@@ -921,7 +950,7 @@ UNIT_MAIN("driver_life", it_waits_for_all_executors, after_a_while_one_is_enough
           stores_of_lost_executors_are_held, memory_is_waited_for, input_is_not_raced_through,
           a_failed_task_goes_elsewhere, a_full_disk_is_waited_for, bad_data_ends_the_app,
           outputs_that_do_not_fit, outputs_for_no_input, a_stage_with_too_many_inputs,
-          small_tasks_leave_together, a_batch_given_up_waits_for_its_tasks,
+          small_tasks_leave_together, releases_without_haste, a_batch_given_up_waits_for_its_tasks,
           a_batch_given_up_does_not_wait_for_the_lost, partitions_have_owners,
           a_replacement_has_its_part, a_partition_that_is_not_there,
           a_commit_that_fails_is_tried_again, batches_of_the_driver_before,

@@ -105,6 +105,29 @@ START_TEST(messages_keep_their_order)
 }
 END_TEST
 
+START_TEST(what_has_time_leaves_with_the_next)
+{
+    pair p;
+    pair_open(&p, kit_url(_i));
+    ds_server_send_later(p.server, p.peer, "first", 5);
+    ds_server_send_later(p.server, p.peer, "second", 6);
+    kit_send_text(p.server, p.peer, "third");
+    kit_expect_text(&p.at_client, "first");
+    kit_expect_text(&p.at_client, "second");
+    kit_expect_text(&p.at_client, "third");
+    ds_server_flush(p.server, p.peer); /* nothing */
+    ds_server_send_later(p.server, p.peer, "fourth", 6);
+    ds_server_flush(p.server, p.peer);
+    kit_expect_text(&p.at_client, "fourth");
+    ds_server_send_later(p.server, p.peer, "last", 4);
+    ds_server_close_peer(p.server, p.peer, true);
+    kit_expect_text(&p.at_client, "last");
+    ds_server_send_later(p.server, p.peer, "late", 4); /* to nobody */
+    ds_server_flush(p.server, p.peer);
+    pair_close(&p);
+}
+END_TEST
+
 static void fill(char *bytes, size_t length, unsigned seed)
 {
     for (size_t i = 0; i < length; i++)
@@ -769,6 +792,7 @@ int main(void)
     const TTest *const each_transport[] = {
         messages_go_both_ways,
         messages_keep_their_order,
+        what_has_time_leaves_with_the_next,
         messages_reach_the_limit,
         a_client_that_goes_is_lost,
         a_closed_peer_is_lost_on_both_sides,
