@@ -61,8 +61,8 @@ typedef struct ds_receiver_spec {
     bool header;
     bool keep_long; /* the beginning of a record over the limit stays, and is over it */
     /* --available-now: CONNECT tries once (FAILED with DS_ERR_UNAVAILABLE if refused) and
-     * ends when the peer closes or nothing came for idle_ms; LISTEN ends when it had a client,
-     * none is left and nothing came for idle_ms. */
+     * ends when the peer closes or nothing came for idle_ms; LISTEN ends when nothing
+     * and nobody came for idle_ms. */
     bool until_idle;
     int idle_ms;
     /* CONNECT: if the peer was never reached for so long since the start, FAILED with

@@ -27,9 +27,7 @@ typedef struct listener {
     char name[DS_ADDRESS_TEXT]; /* with the real port */
     int64_t wait_us;
     int64_t accept_us; /* when to accept again after a refusal */
-    int64_t left_us;   /* when the last client left */
     uint32_t most;     /* clients at a time */
-    bool had_client;
     bool refused;
 } listener;
 
@@ -85,8 +83,8 @@ static void accepted(ds_intake *intake, int fd)
         accept_failed(intake, failed);
         return;
     }
-    l->had_client = true;
     l->wait_us = FIRST_WAIT_US;
+    intake->bytes_at_us = intake->poller->now_us;
     if (l->refused)
         say_running(intake);
     l->refused = false;
@@ -182,17 +180,19 @@ static void ended(ds_intake *intake, ds_connection *connection)
 {
     listener *l = intake->own;
     ds_connection_close(connection);
-    l->left_us = intake->poller->now_us;
+    intake->bytes_at_us = intake->poller->now_us;
     if (watch_or_not(intake) != 0)
         l->accept_us = intake->poller->now_us + FIRST_WAIT_US;
 }
 
+/* Clients that are not read, or not let in, may have much to say. */
 static int64_t idle_us(const ds_intake *intake)
 {
     const listener *l = intake->own;
-    if (!intake->spec.until_idle || !l->had_client || intake->n_connections > 0)
+    bool hears = !intake->stalled && !intake->paused && l->accept_us == DS_NEVER;
+    if (!intake->spec.until_idle || !hears)
         return DS_NEVER;
-    return l->left_us + (int64_t)intake->spec.idle_ms * 1000;
+    return intake->bytes_at_us + (int64_t)intake->spec.idle_ms * 1000;
 }
 
 static int64_t deadline(const ds_intake *intake)
@@ -207,9 +207,11 @@ static void timer(ds_intake *intake)
     listener *l = intake->own;
     int64_t now = intake->poller->now_us;
     if (idle_us(intake) <= now) {
-        ds_intake_end(intake, DS_RECEIVER_ENDED, DS_OK, "no client is left on %s", l->name);
+        ds_intake_end(intake, DS_RECEIVER_ENDED, DS_OK, "nothing came to %s for %d ms", l->name,
+                      intake->spec.idle_ms);
     } else if (l->accept_us <= now) {
         l->accept_us = DS_NEVER;
+        intake->bytes_at_us = now;
         if (watch_or_not(intake) != 0)
             l->accept_us = now + FIRST_WAIT_US;
     }

@@ -263,6 +263,15 @@ class Listen(Socket):
         run.wait()
         self.assertEqual(self.counts(), {"x": 30})
 
+    def test_available_now_ends_with_silence(self):
+        more = {"checkpoint": {"dir": "state"}}
+        run, port = self.listen("--available-now", app=more)
+        self.connect(port).sendall(b"x\ny\n")  # and stays
+        run.wait()
+        run, _ = self.listen("--available-now", app=more)
+        run.wait()  # nobody comes
+        self.assertEqual(self.counts(), {"x": 1, "y": 1})
+
     def test_more_bytes_than_the_store(self):
         # 64 MiB through an app of which receivers may hold 4 MiB: slowed, not dropped.
         run, port = self.listen(app={"limits": {"memory": "16MiB", "block": "1MiB"},

@@ -301,7 +301,7 @@ START_TEST(a_reset_is_a_hang_up)
     inbox_open(&in, PLENTY);
     ds_receiver_spec spec = spec_of(DS_RECEIVE_LISTEN, 0);
     spec.until_idle = true;
-    spec.idle_ms = 1;
+    spec.idle_ms = 500;
     spec.block_interval_ms = 1;
     int client = dial(start_listening(&in, spec));
     send_text(client, "whole\n");
@@ -321,7 +321,7 @@ START_TEST(listening_until_idle)
     inbox_open(&in, PLENTY);
     ds_receiver_spec spec = spec_of(DS_RECEIVE_LISTEN, 0);
     spec.until_idle = true;
-    spec.idle_ms = 20;
+    spec.idle_ms = 500;
     uint16_t port = start_listening(&in, spec);
     int a = dial(port), b = dial(port);
     send_text(a, "a\n");
@@ -332,6 +332,31 @@ START_TEST(listening_until_idle)
     ck_assert_uint_eq(in.of[1].records, 2);
     ck_assert_uint_eq(in.of[1].cut_short, 1);
     inbox_close(&in);
+}
+END_TEST
+
+/* Whether nobody comes, or somebody does who says nothing more. */
+START_TEST(listening_until_silence)
+{
+    for (int clients = 0; clients < 3; clients++) {
+        inbox in;
+        int fds[2];
+        inbox_open(&in, PLENTY);
+        ds_receiver_spec spec = spec_of(DS_RECEIVE_LISTEN, 0);
+        spec.until_idle = true;
+        spec.idle_ms = clients == 0 ? 20 : 500; /* they have to be in time */
+        uint16_t port = start_listening(&in, spec);
+        for (int i = 0; i < clients; i++) {
+            fds[i] = dial(port);
+            send_text(fds[i], "a\nb");
+        }
+        INBOX_WAIT(&in, in.of[1].said[DS_RECEIVER_ENDED] == 1);
+        ck_assert_int_eq(in.of[1].status, DS_OK);
+        ck_assert_uint_eq(in.of[1].records, (uint64_t)clients * 2);
+        for (int i = 0; i < clients; i++)
+            close(fds[i]);
+        inbox_close(&in);
+    }
 }
 END_TEST
 
@@ -877,12 +902,13 @@ END_TEST
 UNIT_MAIN("receivers", connects_again_after_a_hang_up, tries_until_the_peer_is_there,
           refused_with_until_idle, gives_up_on_a_peer_never_reached, until_idle_ends,
           a_host_that_does_not_resolve, a_hundred_clients, a_hang_up_in_mid_record,
-          a_reset_is_a_hang_up, listening_until_idle, a_port_in_use, listens_on_ipv6,
-          more_clients_than_the_limit_wait, accepts_again_when_there_are_descriptors,
-          without_credit_the_sender_waits, one_that_waits_does_not_stop_another,
-          a_hang_up_without_credit_loses_nothing, a_stop_without_credit_says_what_is_dropped,
-          a_stop_reports_what_was_read, counters_survive_a_stop, blocks_come_before_their_tick,
-          idle_receivers_hold_no_room, the_interval_cuts_and_full_blocks_are_cut,
-          clients_with_headers, long_records_wait_for_a_place,
-          records_without_end_leave_their_place, a_rate_is_kept_until_it_is_changed,
-          many_connections_share_a_rate, rates_and_credit_together, stopping_all_reports_nothing)
+          a_reset_is_a_hang_up, listening_until_idle, listening_until_silence, a_port_in_use,
+          listens_on_ipv6, more_clients_than_the_limit_wait,
+          accepts_again_when_there_are_descriptors, without_credit_the_sender_waits,
+          one_that_waits_does_not_stop_another, a_hang_up_without_credit_loses_nothing,
+          a_stop_without_credit_says_what_is_dropped, a_stop_reports_what_was_read,
+          counters_survive_a_stop, blocks_come_before_their_tick, idle_receivers_hold_no_room,
+          the_interval_cuts_and_full_blocks_are_cut, clients_with_headers,
+          long_records_wait_for_a_place, records_without_end_leave_their_place,
+          a_rate_is_kept_until_it_is_changed, many_connections_share_a_rate,
+          rates_and_credit_together, stopping_all_reports_nothing)
