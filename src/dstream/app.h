@@ -44,6 +44,7 @@ typedef struct ds_app_source {
     uint16_t port;
     bool log;                  /* socket, stdin: what is received is in the log first */
     bool ack;                  /* socket: peers are told what is there */
+    uint32_t replicas;         /* socket, stdin: processes that are to hold a block */
     int64_t block_interval_ms; /* socket, stdin */
     const char *dir, *pattern; /* files */
     bool new_files_only;

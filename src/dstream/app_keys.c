@@ -110,6 +110,7 @@ static const ds_shape pattern_text = {
     .kind = DS_SHAPE_TEXT, .noun = "a regular expression (a string)", .min = 1, .max = 100000};
 static const ds_shape delimiter = {
     .kind = DS_SHAPE_TEXT, .noun = "one ASCII character", .min = 1, .max = 1};
+INT_SHAPE(replicas, 1, 2);
 INT_SHAPE(rows_per_second, 1, 1000000000);
 INT_SHAPE(max_rate, 1, INT64_C(1000000000000));
 
@@ -153,6 +154,12 @@ static const ds_key source_keys[] = {
      {SOCKET, 0},
      "false",
      "Tells each peer how many of its records are safe, a number a line. Needs the log."},
+    {"replicas",
+     &replicas,
+     DS_KEY_NOT_CANONICAL,
+     {SOCKET | STDIN, 0},
+     "1",
+     "How many processes hold what is received before it counts as received."},
     {"block_interval",
      &duration,
      0,

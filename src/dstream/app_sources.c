@@ -92,6 +92,7 @@ static void read_receiver(ds_app_builder *builder, ds_app_source *source, json_t
         ds_diag_error(builder->diagnostics, ds_app_path(builder, source->path, "ack"),
                       "needs the log (checkpoint.dir, and not \"log\": false): without it nothing "
                       "that was received is safe");
+    source->replicas = (uint32_t)ds_shape_number(&ds_source_shape, object, "replicas");
     source->block_interval_ms = ds_shape_number(&ds_source_shape, object, "block_interval");
     if (source->block_interval_ms <= app->interval_ms)
         return;

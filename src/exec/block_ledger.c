@@ -5,13 +5,15 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#define REPLICAS UINT64_C(0) /* the account of blocks that others received: no receiver has it */
+
 typedef struct account {
-    uint64_t receiver_id;
+    uint64_t id; /* of the receiver; or REPLICAS */
     uint64_t credit, held;
 } account;
 
 typedef struct held_block {
-    uint64_t receiver_id, block_id, offset, length;
+    uint64_t account_id, receiver_id, block_id, offset, length;
     uint64_t charge; /* what it counts */
 } held_block;
 
@@ -43,37 +45,60 @@ void ds_block_ledger_free(ds_block_ledger *ledger)
     free(ledger);
 }
 
-static account *find(ds_block_ledger *ledger, uint64_t receiver_id)
+static account *find(ds_block_ledger *ledger, uint64_t id)
 {
     for (size_t i = 0; i < ledger->n_accounts; i++)
-        if (ledger->accounts[i].receiver_id == receiver_id)
+        if (ledger->accounts[i].id == id)
             return &ledger->accounts[i];
     return NULL;
 }
 
+static account *find_or_open(ds_block_ledger *ledger, uint64_t id, uint64_t credit_bytes)
+{
+    account *known = find(ledger, id);
+    if (known != NULL)
+        return known;
+    ledger->accounts =
+        ds_realloc(ledger->accounts, ledger->n_accounts + 1, sizeof *ledger->accounts);
+    ledger->accounts[ledger->n_accounts] = (account){id, credit_bytes, 0};
+    return &ledger->accounts[ledger->n_accounts++];
+}
+
 void ds_block_ledger_open(ds_block_ledger *ledger, uint64_t receiver_id, uint64_t credit_bytes)
 {
+    DS_ASSERT(receiver_id != REPLICAS);
     pthread_mutex_lock(&ledger->lock);
-    if (find(ledger, receiver_id) == NULL) {
-        ledger->accounts =
-            ds_realloc(ledger->accounts, ledger->n_accounts + 1, sizeof *ledger->accounts);
-        ledger->accounts[ledger->n_accounts++] = (account){receiver_id, credit_bytes, 0};
-    }
+    find_or_open(ledger, receiver_id, credit_bytes);
     pthread_mutex_unlock(&ledger->lock);
+}
+
+/* One room is always granted to who holds nothing, however small the credit. */
+static bool take(ds_block_ledger *ledger, account *a, uint64_t bytes, uint64_t *offset)
+{
+    bool allowed = a != NULL && (a->held == 0 || a->held + bytes <= a->credit);
+    bool taken = allowed && ds_store_take(ledger->store, bytes, offset);
+    if (taken)
+        a->held += bytes;
+    return taken;
 }
 
 bool ds_block_ledger_reserve(ds_block_ledger *ledger, uint64_t receiver_id, uint64_t bytes,
                              uint64_t *offset)
 {
     pthread_mutex_lock(&ledger->lock);
-    account *a = find(ledger, receiver_id);
-    /* One room is always granted to a receiver that holds nothing, however small its credit. */
-    bool allowed = a != NULL && (a->held == 0 || a->held + bytes <= a->credit);
-    bool taken = allowed && ds_store_take(ledger->store, bytes, offset);
-    if (taken)
-        a->held += bytes;
-    else
-        ledger->refused++;
+    bool taken = take(ledger, find(ledger, receiver_id), bytes, offset);
+    ledger->refused += !taken;
+    pthread_mutex_unlock(&ledger->lock);
+    return taken;
+}
+
+bool ds_block_ledger_reserve_replica(ds_block_ledger *ledger, uint64_t room_bytes, uint64_t bytes,
+                                     uint64_t *offset)
+{
+    pthread_mutex_lock(&ledger->lock);
+    account *a = find_or_open(ledger, REPLICAS, 0);
+    a->credit = room_bytes;
+    bool taken = take(ledger, a, bytes, offset);
     pthread_mutex_unlock(&ledger->lock);
     return taken;
 }
@@ -100,11 +125,11 @@ static uint64_t charge_of(uint64_t kept, uint64_t reserved)
     return kept > least ? kept : least;
 }
 
-void ds_block_ledger_report(ds_block_ledger *ledger, uint64_t receiver_id, uint64_t block_id,
-                            uint64_t offset, uint64_t reserved, uint64_t length)
+static void keep(ds_block_ledger *ledger, uint64_t account_id, uint64_t receiver_id,
+                 uint64_t block_id, uint64_t offset, uint64_t reserved, uint64_t length)
 {
     pthread_mutex_lock(&ledger->lock);
-    account *a = find(ledger, receiver_id);
+    account *a = find(ledger, account_id);
     DS_ASSERT(a != NULL && a->held >= reserved && length <= reserved);
     if (length == 0)
         ds_store_give(ledger->store, offset, reserved);
@@ -115,20 +140,32 @@ void ds_block_ledger_report(ds_block_ledger *ledger, uint64_t receiver_id, uint6
     DS_ASSERT(charge <= a->held);
     a->held -= reserved - charge;
     if (length > 0)
-        add_block(ledger, (held_block){receiver_id, block_id, offset, kept, charge});
+        add_block(ledger, (held_block){account_id, receiver_id, block_id, offset, kept, charge});
     pthread_mutex_unlock(&ledger->lock);
+}
+
+void ds_block_ledger_report(ds_block_ledger *ledger, uint64_t receiver_id, uint64_t block_id,
+                            uint64_t offset, uint64_t reserved, uint64_t length)
+{
+    keep(ledger, receiver_id, receiver_id, block_id, offset, reserved, length);
+}
+
+void ds_block_ledger_hold_replica(ds_block_ledger *ledger, uint64_t receiver_id, uint64_t block_id,
+                                  uint64_t offset, uint64_t reserved, uint64_t length)
+{
+    keep(ledger, REPLICAS, receiver_id, block_id, offset, reserved, length);
 }
 
 bool ds_block_ledger_release(ds_block_ledger *ledger, uint64_t receiver_id, uint64_t first,
                              uint64_t last)
 {
     pthread_mutex_lock(&ledger->lock);
-    account *a = find(ledger, receiver_id);
     size_t kept = 0;
     for (size_t i = 0; i < ledger->n_blocks; i++) {
         held_block *block = &ledger->blocks[i];
         if (block->receiver_id == receiver_id && block->block_id >= first &&
             block->block_id <= last) {
+            account *a = find(ledger, block->account_id);
             ds_store_give(ledger->store, block->offset, block->length);
             DS_ASSERT(a != NULL && a->held >= block->charge);
             a->held -= block->charge;

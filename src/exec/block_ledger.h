@@ -31,12 +31,19 @@ bool ds_block_ledger_reserve(ds_block_ledger *ledger, uint64_t receiver_id, uint
 /* Room of `reserved` bytes became block `block_id` of `length` bytes (0: nothing is kept). */
 void ds_block_ledger_report(ds_block_ledger *ledger, uint64_t receiver_id, uint64_t block_id,
                             uint64_t offset, uint64_t reserved, uint64_t length);
+/* The same for a block that another executor received, and this one is to hold, too: such blocks
+ * have an account of their own, of room_bytes. */
+bool ds_block_ledger_reserve_replica(ds_block_ledger *ledger, uint64_t room_bytes, uint64_t bytes,
+                                     uint64_t *offset);
+/* Its bytes are there; length 0: they are not to be had. */
+void ds_block_ledger_hold_replica(ds_block_ledger *ledger, uint64_t receiver_id, uint64_t block_id,
+                                  uint64_t offset, uint64_t reserved, uint64_t length);
 /* Gives blocks first .. last back. Unknown ids have no effect. True if any was known. */
 bool ds_block_ledger_release(ds_block_ledger *ledger, uint64_t receiver_id, uint64_t first,
                              uint64_t last);
-/* How often room was refused. */
+/* How often room was refused to receivers. */
 uint64_t ds_block_ledger_refused(ds_block_ledger *ledger);
-/* What all receivers hold, as it counts. */
+/* What is held of all receivers, as it counts. */
 uint64_t ds_block_ledger_bytes(ds_block_ledger *ledger);
 
 #endif

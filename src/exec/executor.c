@@ -57,6 +57,7 @@ struct ds_executor {
     uint32_t saves;     /* of partitions, that are being written */
     uint32_t loads;     /* of tables, under way, and versions being prepared */
     uint64_t last_load; /* the newest that was asked for */
+    uint64_t last_replicate;
     ds_arena *results_arena;
     ds_task_result results[MOST_RESULTS];
     uint32_t n_results;
@@ -641,6 +642,25 @@ static void on_cut_done(ds_executor *e, uint64_t tick)
     send(e, &message);
 }
 
+/* ---- blocks of others ---- */
+
+static void on_replicate(ds_executor *e, const ds_msg_replicate *asked)
+{
+    if (asked->number <= e->last_replicate)
+        return;
+    e->last_replicate = asked->number;
+    const ds_replicate_env env = {e->peers, e->ledger, e->config.store, e->id};
+    e->ports.replicate(e->ports.arg, &env, asked);
+}
+
+static void on_replicated(ds_executor *e, const ds_msg_replicated *replicated)
+{
+    ds_message message = {.type = DS_MSG_REPLICATED};
+    DS_ASSERT(replicated->number <= e->last_replicate);
+    message.replicated = *replicated;
+    send(e, &message);
+}
+
 /* ---- step ---- */
 
 static void on_message(ds_executor *e, const ds_message *message, int64_t now_us)
@@ -671,6 +691,7 @@ static void on_message(ds_executor *e, const ds_message *message, int64_t now_us
     case DS_MSG_TABLE_LOAD: on_table_load(e, &message->table_load); break;
     case DS_MSG_TABLE: on_table(e, &message->table); break;
     case DS_MSG_TABLE_DROP: on_table_drop(e, &message->table_drop); break;
+    case DS_MSG_REPLICATE: on_replicate(e, &message->replicate); break;
     default: break; /* not for executors: passed over */
     }
 }
@@ -696,6 +717,7 @@ void ds_executor_step(ds_executor *e, const ds_executor_event *event)
     case DS_EXECUTOR_TABLE_LOADED: on_table_loaded(e, event->loaded); break;
     case DS_EXECUTOR_TABLE_PREPARED: on_table_prepared(e); break;
     case DS_EXECUTOR_SAVED: on_saved(e, event->saved); break;
+    case DS_EXECUTOR_REPLICATED: on_replicated(e, event->replicated); break;
     case DS_EXECUTOR_BLOCK: on_block(e, event->block.receiver_id, event->block.block); break;
     case DS_EXECUTOR_RECEIVER_STATE: on_receiver_state(e, &event->state); break;
     case DS_EXECUTOR_CUT_DONE: on_cut_done(e, event->tick); break;

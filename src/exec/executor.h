@@ -15,6 +15,7 @@
 #define DS_EXEC_EXECUTOR_H
 
 #include "exec/block_ledger.h"
+#include "exec/replicate.h"
 #include "exec/saved_ranges.h"
 #include "exec/task.h"
 #include "receiver/receiver.h"
@@ -37,6 +38,9 @@ typedef struct ds_executor_ports {
     /* Takes over what a task collected for a save: writes it somewhere (save_writer.h), reports
      * that with DS_EXECUTOR_SAVED, and frees it before the control. */
     void (*save)(void *arg, ds_collected *collected);
+    /* Fetches blocks somewhere (ds_replicate), and reports it with DS_EXECUTOR_REPLICATED. env and
+     * asked are borrowed for the call; env's parts live as long as the control. */
+    void (*replicate)(void *arg, const ds_replicate_env *env, const ds_msg_replicate *asked);
     void (*receiver_add)(void *arg, const ds_receiver_spec *spec);
     void (*receiver_stop)(void *arg, uint64_t receiver_id);
     /* May be NULL: receivers that know no rates. */
@@ -77,6 +81,7 @@ typedef enum ds_executor_event_kind {
     DS_EXECUTOR_TABLE_LOADED,
     DS_EXECUTOR_TABLE_PREPARED,
     DS_EXECUTOR_SAVED,
+    DS_EXECUTOR_REPLICATED,
     DS_EXECUTOR_BLOCK,
     DS_EXECUTOR_RECEIVER_STATE,
     DS_EXECUTOR_CUT_DONE,
@@ -91,6 +96,7 @@ typedef struct ds_executor_event {
         const ds_message *message;
         const ds_task_result *result;
         const ds_msg_table_loaded *loaded;
+        const ds_msg_replicated *replicated;
         const ds_msg_saved *saved; /* of what was collected, and is written or has failed */
         struct {
             uint64_t receiver_id;

@@ -48,6 +48,7 @@ typedef enum mail_kind {
     MAIL_TABLE,
     MAIL_PREPARED,
     MAIL_SAVED,
+    MAIL_REPLICATED,
     MAIL_BLOCK,
     MAIL_STATE,
     MAIL_CUT_DONE
@@ -59,6 +60,7 @@ typedef struct mail {
     ds_task_done *done;
     ds_table_load_done *loaded;
     ds_collected *collected;
+    ds_replicate_done *replicated;
     uint64_t receiver_id, tick;
     ds_block block;
     ds_msg_receiver_state state;
@@ -77,7 +79,7 @@ typedef struct executor_loop {
     ds_log_writer *log;      /* before this loop as the receivers' sink */
     pthread_mutex_t acking;  /* guards acks, and receivers when they are told of it */
     bool acks;               /* some peer is told what is in the log */
-    uint32_t helpers;        /* threads that load tables */
+    uint32_t helpers;        /* threads that load tables, or fetch blocks */
     ds_spill *spill;
     ds_store *store;
     ds_bulk_server *bulk_server;
@@ -227,6 +229,21 @@ static void port_prepare(void *arg, const ds_task_env *env, const ds_table_use *
     executor_loop *loop = arg;
     loop->helpers++;
     ds_table_prepare_start(env, use, on_table_prepared, loop);
+}
+
+static void on_replicated(void *arg, ds_replicate_done *done)
+{
+    executor_loop *loop = arg;
+    mail *m = new_mail(MAIL_REPLICATED, NULL, 0);
+    m->replicated = done;
+    ds_turns_post(loop->turns, &m->link);
+}
+
+static void port_replicate(void *arg, const ds_replicate_env *env, const ds_msg_replicate *asked)
+{
+    executor_loop *loop = arg;
+    loop->helpers++;
+    ds_replicate_start(env, asked, on_replicated, loop);
 }
 
 static void on_saved(void *arg, ds_collected *collected)
@@ -440,6 +457,12 @@ static void step_mail(executor_loop *loop, mail *m)
         event.kind = DS_EXECUTOR_SAVED;
         event.saved = &m->collected->saved;
         break;
+    case MAIL_REPLICATED:
+        loop->helpers--;
+        DS_ASSERT(m->replicated != NULL);
+        event.kind = DS_EXECUTOR_REPLICATED;
+        event.replicated = &m->replicated->replicated;
+        break;
     case MAIL_PREPARED:
         loop->helpers--;
         event.kind = DS_EXECUTOR_TABLE_PREPARED;
@@ -475,7 +498,15 @@ static void free_mail(mail *m)
         ds_table_load_free(m->loaded);
     if (m->kind == MAIL_SAVED)
         ds_collected_free(m->collected);
+    if (m->kind == MAIL_REPLICATED)
+        ds_replicate_free(m->replicated);
     free(m);
+}
+
+/* A helper has ended with it. */
+static bool is_of_helper(const mail *m)
+{
+    return m->kind == MAIL_TABLE || m->kind == MAIL_PREPARED || m->kind == MAIL_REPLICATED;
 }
 
 /* Steps with events, or drops those that come after the end. */
@@ -488,7 +519,7 @@ static void step_all(void *arg, ds_mail *items)
         if (!loop->ended)
             step_mail(loop, m);
         else
-            loop->helpers -= m->kind == MAIL_TABLE || m->kind == MAIL_PREPARED;
+            loop->helpers -= is_of_helper(m);
         free_mail(m);
     }
     if (!loop->ended)
@@ -599,6 +630,7 @@ static ds_status open_and_run(executor_loop *loop)
                                      .load = port_load,
                                      .prepare = port_prepare,
                                      .save = port_save,
+                                     .replicate = port_replicate,
                                      .receiver_add = port_receiver_add,
                                      .receiver_stop = port_receiver_stop,
                                      .receiver_rate = port_receiver_rate,

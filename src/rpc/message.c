@@ -465,6 +465,31 @@ static void table_drop_fields(ds_wire *wire, ds_message *message)
     ds_wire_u64(wire, &m->version);
 }
 
+static void replica_fields(ds_wire *wire, void *item)
+{
+    ds_replica *replica = item;
+    ds_wire_u64(wire, &replica->receiver_id);
+    ds_wire_u64(wire, &replica->block_id);
+    ref_fields(wire, &replica->ref);
+}
+
+static void replicate_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_replicate *m = &message->replicate;
+    ds_wire_u64(wire, &m->number);
+    ds_wire_u64(wire, &m->room_bytes);
+    LIST(wire, m, blocks, n_blocks, replica_fields);
+}
+
+static void replicated_fields(ds_wire *wire, ds_message *message)
+{
+    ds_msg_replicated *m = &message->replicated;
+    ds_wire_u64(wire, &m->number);
+    status(wire, &m->status);
+    text(wire, &m->message);
+    LIST(wire, m, blocks, n_blocks, replica_fields);
+}
+
 static const struct {
     const char *name;
     void (*fields)(ds_wire *wire, ds_message *message);
@@ -495,6 +520,8 @@ static const struct {
     [DS_MSG_TABLE] = {"TABLE", table_fields},
     [DS_MSG_TABLE_DROP] = {"TABLE_DROP", table_drop_fields},
     [DS_MSG_SAVED] = {"SAVED", saved_fields},
+    [DS_MSG_REPLICATE] = {"REPLICATE", replicate_fields},
+    [DS_MSG_REPLICATED] = {"REPLICATED", replicated_fields},
 };
 
 static bool known(uint8_t type)

@@ -11,10 +11,11 @@
  * stage, partition, attempt), and receiving it twice has no effect.
  *
  *     executor -> driver   HELLO, PLAN_RESULT, TASK_RESULTS, BLOCKS, CUT_DONE,
- *                          RECEIVER_STATE, HEARTBEAT, TABLE_LOADED, SAVED
+ *                          RECEIVER_STATE, HEARTBEAT, TABLE_LOADED, SAVED, REPLICATED
  *     driver -> executor   WELCOME, REJECT, PLAN, DROP_PLAN, PEER, TASKS, RECEIVER_START,
  *                          RECEIVER_STOP, RECEIVER_RATE, CUT, RELEASE, STOP, TABLE_LOAD, TABLE,
- * TABLE_DROP over bulk links      FETCH, answered by FETCHED (exec/bulk_client.h)
+ *                          TABLE_DROP, REPLICATE
+ *     over bulk links      FETCH, answered by FETCHED (exec/bulk_client.h)
  *
  * Structs here are what both cores work with. Decoding copies everything into an arena, so a
  * decoded message does not refer to the bytes it came from.
@@ -64,6 +65,8 @@ typedef enum ds_message_type {
     DS_MSG_TABLE_DROP,
     DS_MSG_SAVED,
     DS_MSG_RECEIVER_RATE,
+    DS_MSG_REPLICATE,
+    DS_MSG_REPLICATED,
     DS_MSG_TYPES
 } ds_message_type;
 
@@ -169,6 +172,8 @@ typedef struct ds_input {
     const char *path;   /* FILE, TAIL; BLOCK, LOG: the file of the log that has it; else "" */
     ds_tail_input tail; /* TAIL */
     ds_log_place log;   /* LOG; BLOCK: where the log has the same bytes, if it has them */
+    ds_ref
+        replica; /* BLOCK: another executor's copy (executor 0: none); for the driver, not sent */
 } ds_input;
 
 /* Which version of a table the tasks of a batch join with. */
@@ -348,6 +353,29 @@ typedef struct ds_msg_blocks {
     uint32_t n_blocks;
 } ds_msg_blocks;
 
+/* A received block and where it is. */
+typedef struct ds_replica {
+    uint64_t receiver_id, block_id;
+    ds_ref ref;
+} ds_replica;
+
+/* Has the executor hold blocks that another one received, too. */
+typedef struct ds_msg_replicate {
+    uint64_t number;     /* never used twice; larger than all before */
+    uint64_t room_bytes; /* that blocks of others may take there together */
+    ds_replica *blocks;  /* in the stores that they are fetched from */
+    uint32_t n_blocks;
+} ds_msg_replicate;
+
+/* It holds the first ones of these from now on, until they are released. */
+typedef struct ds_msg_replicated {
+    uint64_t number;
+    uint32_t status; /* ds_status: OK, or why it does not hold the next one; NO_MEMORY: for now */
+    const char *message;
+    ds_replica *blocks; /* in its own store */
+    uint32_t n_blocks;
+} ds_msg_replicated;
+
 /* What an executor has saved, durably if in files: all parts of a task together. */
 typedef struct ds_msg_saved {
     uint32_t plan_id;
@@ -470,6 +498,8 @@ typedef struct ds_message {
         ds_msg_table table;
         ds_msg_table_drop table_drop;
         ds_msg_saved saved;
+        ds_msg_replicate replicate;
+        ds_msg_replicated replicated;
     };
 } ds_message;
 

@@ -175,7 +175,10 @@ uint32_t ds_batch_lose_outputs(ds_batch *batch, const ds_plan *plan, ds_gone_fn 
 /* Received blocks that are gone. */
 typedef struct ds_lost_blocks {
     uint64_t blocks, bytes, records;
-    uint64_t logged; /* that are gone, too, and are read from the log */
+    uint64_t logged;   /* that are gone, too, and are read from the log */
+    uint64_t replaced; /* likewise: from a replica */
+    uint64_t unsafe;   /* of the blocks: no second process held them yet that was to */
+    uint64_t single;   /* of the blocks: nor did any more */
 } ds_lost_blocks;
 
 /* The path of a segment of the log. */

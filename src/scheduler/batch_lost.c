@@ -12,8 +12,8 @@
  * too. Once it is committed nothing else is there any more: what a stage between reads has to
  * be made anew in full.
  *
- * Blocks are there once, and perhaps in the log: from there map tasks read those that are gone,
- * others they leave out.
+ * Blocks are there once, or as a replica, too, and perhaps in the log: from there map tasks read
+ * those that are gone, others they leave out.
  */
 #include "base/assert.h"
 #include "scheduler/batch.h"
@@ -146,6 +146,13 @@ static void keep_blocks(const losing *l, ds_batch_task *task, ds_lost_blocks *lo
         const ds_input *input = &task->inputs[i];
         if (input->kind != DS_INPUT_BLOCK || !l->gone(l->arg, &input->ref)) {
             kept[n++] = *input;
+            continue;
+        }
+        if (input->replica.executor_id != 0 && !l->gone(l->arg, &input->replica)) {
+            kept[n] = *input;
+            kept[n].ref = input->replica;
+            kept[n++].replica = (ds_ref){0};
+            lost->replaced++;
             continue;
         }
         if (input->log.receiver_id != 0) {

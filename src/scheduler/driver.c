@@ -192,7 +192,7 @@ static bool is_finished(const ds_driver *d)
 {
     if (d->batches != NULL || d->tick.active || d->phase == DS_PHASE_STARTING)
         return false;
-    return d->last_batch;
+    return d->last_batch && !ds_driver_replicates(d);
 }
 
 static void on_stop(ds_driver *d)
@@ -253,6 +253,7 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
     if (d->phase == DS_PHASE_RUNNING || d->phase == DS_PHASE_STOPPING) {
         ds_driver_watch_behind(d);
         ds_driver_watch_tables(d);
+        ds_driver_replicate(d);
         ds_driver_ticks(d);
         ds_driver_batches(d);
         ds_driver_watch_save(d);
@@ -284,6 +285,9 @@ void ds_driver_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wall_ms)
         int64_t tables = ds_driver_tables_deadline(d);
         if (tables < *mono_us)
             *mono_us = tables;
+        int64_t replicas = ds_driver_replicas_deadline(d);
+        if (replicas < *mono_us)
+            *mono_us = replicas;
     }
     if (executors < *mono_us)
         *mono_us = executors;

@@ -141,6 +141,9 @@ typedef struct ds_progress {
     uint64_t blocks_lost, records_lost, bytes_lost;
     ds_loss lost[DS_LOSS_CAUSES];
     uint64_t unknown_lost[DS_LOSS_CAUSES]; /* blocks: nobody knows how many records they had */
+    uint64_t blocks_lost_unsafe; /* of those: before a second process held them, as was wanted */
+    uint64_t blocks_replicated, records_replicated; /* that came to a second executor */
+    uint64_t blocks_single; /* in a batch with one holder where their source wants two, or since */
     uint64_t blocks_waiting;
     uint32_t batches_waiting;
     uint64_t refused;        /* how often a receiver found no room, and stopped reading */

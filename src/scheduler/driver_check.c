@@ -251,6 +251,11 @@ static void check_save(const ds_driver *d)
 static void check_waiting(const ds_driver *d, const ds_intake *intake,
                           const ds_waiting_block *block)
 {
+    const ds_ref *replica = &block->replica;
+    DS_ASSERT(block->safe || intake->source->replicas > 1);
+    DS_ASSERT(replica->executor_id == 0 ||
+              (block->safe && replica->executor_id != block->executor_id &&
+               ds_registry_find(&d->registry, replica->executor_id) != NULL));
     if (block->executor_id != 0) {
         DS_ASSERT(ds_registry_find(&d->registry, block->executor_id) != NULL);
         return;
@@ -264,6 +269,10 @@ static void check_intake(const ds_driver *d, const ds_intake *intake)
     DS_ASSERT(!has_receiver(intake) || is_ready(d, intake->executor_id));
     for (size_t i = 0; i < intake->n_blocks; i++)
         check_waiting(d, intake, &intake->blocks[i]);
+    DS_ASSERT(intake->replication.tended <= intake->n_blocks);
+    for (size_t i = 0; i < intake->replication.tended; i++)
+        DS_ASSERT(intake->blocks[i].safe);
+    DS_ASSERT(intake->replication.number == 0 || is_ready(d, intake->replication.executor_id));
     size_t unread = 0;
     for (size_t i = 0; i < intake->n_files; i++) {
         const ds_seen_file *file = &intake->files[i];

@@ -144,6 +144,7 @@ static void on_hello(ds_driver *d, uint64_t peer, const ds_msg_hello *hello)
     }
     DS_ASSERT(entry->state == DS_EXECUTOR_LAUNCHED && entry->peer == 0 && peer != 0);
     ds_registry_set_peer(&d->registry, entry, peer);
+    snprintf(entry->host, sizeof entry->host, "%s", hello->host != NULL ? hello->host : "");
     entry->cores = hello->cores > 0 ? hello->cores : 1;
     entry->heard_us = d->now_us;
     ds_registry_set_state(&d->registry, entry, DS_EXECUTOR_INTRODUCED);
@@ -173,6 +174,7 @@ static void on_plan_result(ds_driver *d, ds_executor_entry *entry, const ds_msg_
     ds_registry_set_state(&d->registry, entry, DS_EXECUTOR_READY);
     DS_ASSERT(entry->running == 0 && entry->owned == 0 && entry->receivers == 0);
     ds_driver_tell_tables(d, entry);
+    ds_driver_replicate_anew(d);
     d->ever_ready = true;
     d->relaunch_wait_us = DS_RELAUNCH_US;
     entry->ready_us = d->now_us;
@@ -194,6 +196,7 @@ void ds_driver_on_message(ds_driver *d, uint64_t peer, const ds_message *message
     case DS_MSG_PLAN_RESULT: on_plan_result(d, entry, &message->plan_result); break;
     case DS_MSG_TASK_RESULTS: ds_driver_on_results(d, entry, &message->task_results); break;
     case DS_MSG_BLOCKS: ds_driver_on_blocks(d, entry, &message->blocks); break;
+    case DS_MSG_REPLICATED: ds_driver_on_replicated(d, entry, &message->replicated); break;
     case DS_MSG_RECEIVER_STATE:
         ds_driver_on_receiver_state(d, entry, &message->receiver_state);
         break;
@@ -264,6 +267,7 @@ void ds_driver_lose(ds_driver *d, ds_executor_entry *entry, const char *why)
     ds_driver_receivers_of(d, entry->id);
     ds_driver_tasks_of(d, entry->id);
     ds_driver_lose_partitions(d, entry->id);
+    ds_driver_replicas_of(d, entry);
     ds_driver_store_of(d, entry);
     ds_driver_tables_of(d, entry);
     if (entry->store_open ? d->config.bulk_url != NULL : entry->bulk_url[0] != '\0')

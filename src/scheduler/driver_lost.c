@@ -45,10 +45,16 @@ static void report(ds_driver *d, const char *source, const ds_lost_blocks *lost)
     if (lost->blocks == 0)
         return;
     const ds_loss loss = {lost->blocks, lost->records, lost->bytes};
+    DS_ASSERT(lost->unsafe <= lost->blocks);
     ds_driver_count_loss(d, DS_LOST_WITH_EXECUTORS, &loss, 0);
+    d->progress.blocks_lost_unsafe += lost->unsafe;
+    d->progress.blocks_single += lost->single;
     ds_log_error("source %s: %" PRIu64 " received blocks (%" PRIu64 " records, %" PRIu64
                  " bytes) were lost with the executor that held them, and are left out",
                  source, lost->blocks, lost->records, lost->bytes);
+    if (lost->unsafe > 0)
+        ds_log_error("source %s: %" PRIu64 " of them had not come to a second process yet", source,
+                     lost->unsafe);
 }
 
 bool ds_driver_lose_blocks(ds_driver *d, ds_batch *batch, uint32_t stage)
@@ -59,7 +65,7 @@ bool ds_driver_lose_blocks(ds_driver *d, ds_batch *batch, uint32_t stage)
     ds_gone_fn gone = batch->state == DS_BATCH_RETAINED ? is_block_gone : is_gone;
     ds_lost_blocks lost = ds_batch_lose_blocks(batch, stage, gone, d);
     report(d, d->plan->stages[stage].root->stream, &lost);
-    return lost.blocks + lost.logged > 0;
+    return lost.blocks + lost.logged + lost.replaced > 0;
 }
 
 /* Executors vanish again and again. It is not the fault of the batch, and what it was given is

@@ -52,6 +52,7 @@ typedef struct ds_tick {
     uint32_t lists_due; /* listings not answered */
     uint64_t *cuts_due; /* executors that have not cut */
     uint32_t n_cuts_due;
+    bool cut; /* all have */
     int64_t deadline_us;
 } ds_tick;
 
@@ -135,7 +136,8 @@ struct ds_driver {
     int64_t committed_us;  /* when the newest batch was committed */
     ds_table *tables;      /* those that the plan reads */
     uint32_t n_tables;
-    uint64_t last_load; /* id of the newest load of one */
+    uint64_t last_load;      /* id of the newest load of one */
+    uint64_t last_replicate; /* number of the newest request (driver_replicas.c) */
 
     int64_t zero_ms, last_ms; /* the newest batch time that was passed */
     uint32_t n_short;         /* batches that found no memory, and were given up, since one ... */
@@ -214,6 +216,8 @@ bool ds_driver_receivers_ended(const ds_driver *driver);
 void ds_driver_on_blocks(ds_driver *driver, ds_executor_entry *from, const ds_msg_blocks *blocks);
 void ds_driver_on_receiver_state(ds_driver *driver, ds_executor_entry *from,
                                  const ds_msg_receiver_state *state);
+/* How many bytes of input may be in a store, so that what is made of them fits beside them. */
+uint64_t ds_driver_input_share(const ds_driver *driver, uint64_t store_bytes);
 void ds_driver_on_cut_done(ds_driver *driver, uint64_t executor_id, uint64_t number);
 void ds_driver_on_files(ds_driver *driver, const ds_driver_event *event);
 void ds_driver_receivers_of(ds_driver *driver, uint64_t executor_id); /* it is lost */
@@ -447,6 +451,24 @@ void ds_driver_count_loss(ds_driver *driver, ds_loss_cause cause, const ds_loss 
                           uint64_t unknown);
 /* Counts those that a task did not find in the log. */
 void ds_driver_lose_logged(ds_driver *driver, const ds_task_result *result);
+
+/* blocks that a second executor is to hold: driver_replicas.c */
+/* Asks for replicas of what was reported. */
+void ds_driver_replicate(ds_driver *driver);
+void ds_driver_on_replicated(ds_driver *driver, ds_executor_entry *from,
+                             const ds_msg_replicated *replicated);
+void ds_driver_replicas_of(ds_driver *driver, const ds_executor_entry *lost); /* it is lost */
+void ds_driver_replicate_anew(ds_driver *driver); /* somebody is there who may hold some */
+/* True if some source wants replicas. */
+bool ds_driver_has_replicas(const ds_driver *driver);
+/* The next batch waits for the replicas of what is there now; whether it still does. */
+void ds_driver_await_replicas(ds_driver *driver);
+bool ds_driver_awaits_replicas(const ds_driver *driver);
+/* What has no replica is given to batches without one. */
+void ds_driver_waive_replicas(ds_driver *driver);
+/* True if some answer is to come. */
+bool ds_driver_replicates(const ds_driver *driver);
+int64_t ds_driver_replicas_deadline(const ds_driver *driver);
 
 /* tables: driver_tables.c */
 void ds_driver_make_tables(ds_driver *driver);

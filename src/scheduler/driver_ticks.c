@@ -59,8 +59,7 @@ static bool moves_rows(const ds_plan *plan)
     return false;
 }
 
-/* How many bytes of input may be in a store, so that what is made of them fits beside them. */
-static uint64_t share_of(const ds_driver *d, uint64_t store_bytes)
+uint64_t ds_driver_input_share(const ds_driver *d, uint64_t store_bytes)
 {
     uint64_t tables = ds_driver_table_bytes(d);
     uint64_t left = store_bytes > 2 * tables ? store_bytes - tables : store_bytes / 2;
@@ -74,8 +73,9 @@ static uint64_t most_of_files(const ds_driver *d)
     uint64_t most = DS_FILES_BATCH_BYTES, block = (uint64_t)d->plan->app->limits_block;
     for (size_t i = 0; i < d->registry.n && moves_rows(d->plan); i++) {
         const ds_executor_entry *entry = d->registry.list[i];
-        if (entry->state == DS_EXECUTOR_READY && share_of(d, entry->store_bytes) < most)
-            most = share_of(d, entry->store_bytes);
+        if (entry->state == DS_EXECUTOR_READY &&
+            ds_driver_input_share(d, entry->store_bytes) < most)
+            most = ds_driver_input_share(d, entry->store_bytes);
     }
     return most > block ? most : block;
 }
@@ -86,7 +86,9 @@ static uint64_t credit_of(const ds_driver *d, const ds_executor_entry *entry)
     for (uint32_t i = 0; i < d->n_intakes; i++)
         n += d->intakes[i].needed && ds_intake_has_receiver(&d->intakes[i]);
     uint64_t credit = d->config.credit_bytes / (n > 0 ? n : 1);
-    uint64_t most = share_of(d, entry->store_bytes) / (n > 0 ? n : 1);
+    uint64_t most = ds_driver_input_share(d, entry->store_bytes) / (n > 0 ? n : 1);
+    if (ds_driver_has_replicas(d))
+        most /= 2; /* the other half is for blocks of others (driver_replicas.c) */
     return credit < most ? credit : most;
 }
 
@@ -305,6 +307,7 @@ static void begin_tick(ds_driver *d, int64_t time_ms)
     d->tick.active = true;
     d->tick.time_ms = time_ms;
     d->tick.number++;
+    d->tick.cut = false;
     d->tick.deadline_us = d->now_us + DS_CUT_WAIT_US;
     add_cuts(d);
     ask_lists(d);
@@ -392,6 +395,8 @@ static bool allot_sources(ds_driver *d, ds_batch *batch)
             intake->most_bytes = ds_driver_most_bytes(d, i, most);
         ds_intake_allot(intake, batch, d->plan->app->interval_ms,
                         (uint64_t)d->plan->app->limits_block, allotment);
+        d->progress.blocks_single += intake->single_blocks;
+        intake->single_blocks = 0;
         intake->counts->bytes_behind = ds_tail_files_behind(&intake->tail);
         any = any || allotment->n_inputs > 0;
         if (d->config.available_now && intake->source->type == DS_SOURCE_RATE)
@@ -404,7 +409,8 @@ static bool has_blocks_of(const ds_driver *d, uint64_t executor_id)
 {
     for (uint32_t i = 0; i < d->n_intakes; i++)
         for (size_t b = 0; b < d->intakes[i].n_blocks; b++)
-            if (d->intakes[i].blocks[b].executor_id == executor_id)
+            if (d->intakes[i].blocks[b].executor_id == executor_id ||
+                d->intakes[i].blocks[b].replica.executor_id == executor_id)
                 return true;
     return false;
 }
@@ -577,8 +583,13 @@ void ds_driver_name_open_windows(const ds_driver *d)
 static void finish_stopping(ds_driver *d)
 {
     DS_ASSERT(d->phase == DS_PHASE_STOPPING && !d->tick.active);
-    if (d->last_batch || (!ds_driver_receivers_ended(d) && d->now_us < d->stop_deadline_us))
+    if (d->last_batch)
         return;
+    ds_driver_await_replicas(d);
+    const bool waiting = !ds_driver_receivers_ended(d) || ds_driver_awaits_replicas(d);
+    if (waiting && d->now_us < d->stop_deadline_us)
+        return;
+    ds_driver_waive_replicas(d);
     pass_now(d, d->last_ms + d->plan->app->interval_ms);
     d->last_batch = true;
 }
@@ -586,9 +597,11 @@ static void finish_stopping(ds_driver *d)
 static void finish_tick(ds_driver *d)
 {
     DS_ASSERT(d->tick.active);
-    bool waiting =
-        d->tick.lists_due > 0 || (d->tick.n_cuts_due > 0 && d->now_us < d->tick.deadline_us);
-    if (waiting)
+    if (d->tick.n_cuts_due == 0 && !d->tick.cut)
+        ds_driver_await_replicas(d);
+    d->tick.cut = d->tick.n_cuts_due == 0;
+    bool waiting = !d->tick.cut || ds_driver_awaits_replicas(d);
+    if (d->tick.lists_due > 0 || (waiting && d->now_us < d->tick.deadline_us))
         return;
     d->tick.active = false;
     pass(d, d->tick.time_ms, true);
@@ -637,7 +650,7 @@ void ds_driver_ticks_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wal
         return;
     if (d->phase == DS_PHASE_STOPPING && !d->last_batch)
         *mono_us = d->stop_deadline_us;
-    if (d->tick.active && d->tick.n_cuts_due > 0)
+    if (d->tick.active && (d->tick.n_cuts_due > 0 || ds_driver_awaits_replicas(d)))
         *mono_us = d->tick.deadline_us;
     if (d->phase != DS_PHASE_RUNNING || d->tick.active || d->last_batch ||
         d->n_batches >= DS_QUEUED_BATCHES)

@@ -57,12 +57,35 @@ void ds_intake_report(ds_intake *intake, uint64_t executor_id, uint64_t receiver
         intake->blocks =
             ds_realloc(intake->blocks, intake->blocks_capacity, sizeof *intake->blocks);
     }
-    intake->blocks[intake->n_blocks++] = (ds_waiting_block){executor_id, receiver_id, *block};
+    intake->blocks[intake->n_blocks++] =
+        (ds_waiting_block){.executor_id = executor_id,
+                           .receiver_id = receiver_id,
+                           .block = *block,
+                           .safe = executor_id == 0 || intake->source->replicas < 2};
 }
 
 static bool is_logged(const ds_intake *intake, const ds_block *block)
 {
     return intake->log_folder != NULL && block->log.receiver_id != 0;
+}
+
+/* Finds other bytes for a block whose executor is lost. False: there are none. */
+static bool find_elsewhere(const ds_intake *intake, ds_waiting_block *waiting)
+{
+    if (waiting->replica.executor_id != 0) {
+        DS_ASSERT(waiting->safe && waiting->replica.length == waiting->block.length);
+        waiting->executor_id = waiting->replica.executor_id;
+        waiting->block.offset = waiting->replica.offset;
+        waiting->replica = (ds_ref){0};
+        waiting->single = true;
+        return true;
+    }
+    if (!is_logged(intake, &waiting->block))
+        return false;
+    waiting->executor_id = 0;
+    waiting->safe = true;
+    waiting->single = false;
+    return true;
 }
 
 ds_lost_blocks ds_intake_lose(ds_intake *intake, uint64_t executor_id)
@@ -71,12 +94,12 @@ ds_lost_blocks ds_intake_lose(ds_intake *intake, uint64_t executor_id)
     size_t kept = 0;
     for (size_t i = 0; i < intake->n_blocks; i++) {
         ds_waiting_block *waiting = &intake->blocks[i];
-        if (waiting->executor_id != executor_id || is_logged(intake, &waiting->block)) {
-            if (waiting->executor_id == executor_id)
-                waiting->executor_id = 0;
+        if (waiting->executor_id != executor_id || find_elsewhere(intake, waiting)) {
             intake->blocks[kept++] = *waiting;
             continue;
         }
+        lost.unsafe += !waiting->safe;
+        lost.single += waiting->single;
         lost.blocks++;
         lost.bytes += waiting->block.length;
         lost.records += waiting->block.records;
@@ -88,11 +111,13 @@ ds_lost_blocks ds_intake_lose(ds_intake *intake, uint64_t executor_id)
 }
 
 /* Adds a block to the runs of consecutive ones that the batch gives back when it is done. */
-static void note_block(ds_batch *batch, const ds_waiting_block *waiting)
+static void note_block(ds_batch *batch, uint64_t executor_id, const ds_waiting_block *waiting)
 {
+    const uint64_t id = waiting->block.block_id;
     for (uint32_t i = 0; i < batch->n_blocks; i++) {
         ds_batch_blocks *run = &batch->blocks[i];
-        if (run->receiver_id == waiting->receiver_id && run->last + 1 == waiting->block.block_id) {
+        if (run->executor_id == executor_id && run->receiver_id == waiting->receiver_id &&
+            run->last + 1 == id) {
             run->last++;
             return;
         }
@@ -100,8 +125,7 @@ static void note_block(ds_batch *batch, const ds_waiting_block *waiting)
     ds_batch_blocks *grown = DS_ARENA_ARRAY(batch->arena, ds_batch_blocks, batch->n_blocks + 1);
     if (batch->n_blocks > 0)
         memcpy(grown, batch->blocks, batch->n_blocks * sizeof *grown);
-    grown[batch->n_blocks++] = (ds_batch_blocks){waiting->executor_id, waiting->receiver_id,
-                                                 waiting->block.block_id, waiting->block.block_id};
+    grown[batch->n_blocks++] = (ds_batch_blocks){executor_id, waiting->receiver_id, id, id};
     batch->blocks = grown;
 }
 
@@ -126,6 +150,8 @@ static void allot_blocks(ds_intake *intake, ds_batch *batch, ds_allotment *allot
     size_t taken = 0;
     for (; taken < intake->n_blocks && intake->records < end; taken++) {
         const ds_waiting_block *waiting = &intake->blocks[taken];
+        if (!waiting->safe)
+            break; /* nor those behind it: they stay in order */
         const ds_block *block = &waiting->block;
         ds_input *input = &allotment->inputs[allotment->n_inputs++];
         *input = (ds_input){.kind = DS_INPUT_BLOCK,
@@ -134,15 +160,21 @@ static void allot_blocks(ds_intake *intake, ds_batch *batch, ds_allotment *allot
                             .to = intake->records + block->records,
                             .position = intake->records,
                             .header = block->header,
-                            .path = ""};
+                            .path = "",
+                            .replica = waiting->replica};
         set_place(intake, batch, waiting, input);
         intake->records += block->records;
         if (input->kind == DS_INPUT_BLOCK)
-            note_block(batch, waiting);
+            note_block(batch, waiting->executor_id, waiting);
+        if (waiting->replica.executor_id != 0)
+            note_block(batch, waiting->replica.executor_id, waiting);
+        intake->single_blocks += waiting->single;
         if (input->log.receiver_id != 0)
             intake->log_taken = input->log;
     }
     intake->n_blocks -= taken;
+    intake->replication.tended -=
+        taken < intake->replication.tended ? taken : intake->replication.tended;
     if (intake->n_blocks > 0)
         memmove(intake->blocks, intake->blocks + taken, intake->n_blocks * sizeof *intake->blocks);
 }

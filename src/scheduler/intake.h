@@ -28,7 +28,22 @@ typedef struct ds_waiting_block {
     uint64_t executor_id; /* 0: it is in the log only */
     uint64_t receiver_id;
     ds_block block;
+    ds_ref replica; /* another executor's copy; executor 0: none (driver_replicas.c) */
+    bool safe;      /* as many hold it as its source wants, or can be: a batch may have it */
+    bool single;    /* it wants a replica and has none, and was not counted yet */
 } ds_waiting_block;
+
+/* Blocks of a source on their way to a second executor. */
+typedef struct ds_replication {
+    uint64_t number;      /* of the request that is out; 0: none */
+    uint64_t executor_id; /* that was asked */
+    size_t tended;        /* blocks that need nothing, the first ones */
+    size_t awaited;       /* by the batch that is being made, the first ones */
+    uint64_t avoid;       /* who could not */
+    uint32_t failures;    /* in a row */
+    int64_t not_before_us;
+    bool alone; /* there was no second executor; that was logged */
+} ds_replication;
 
 typedef enum ds_intake_phase {
     DS_INTAKE_IDLE, /* has no receiver now */
@@ -54,7 +69,9 @@ typedef struct ds_intake {
     int64_t shown_since_us;   /* bad records: shown and only counted since then */
     uint64_t shown, hidden;
     uint64_t most_records; /* for one batch: blocks until there are so many */
-    uint64_t too_long;     /* dropped by the receiver, not yet counted in a batch */
+    ds_replication replication;
+    uint64_t single_blocks; /* given to batches so, not yet counted by the driver */
+    uint64_t too_long;      /* dropped by the receiver, not yet counted in a batch */
     /* With a checkpoint: the log (driver_log.c). */
     char *log_folder;        /* NULL: none */
     bool scanning;           /* it is being looked through */
@@ -91,8 +108,8 @@ void ds_intake_fini(ds_intake *intake);
 void ds_intake_report(ds_intake *intake, uint64_t executor_id, uint64_t receiver_id,
                       const ds_block *block);
 
-/* The blocks that an executor held went with it: those that are in the log are read from there,
- * others are dropped. */
+/* The blocks that an executor held went with it: those of which there is a replica are there, those
+ * that are in the log are read from there, others are dropped. */
 ds_lost_blocks ds_intake_lose(ds_intake *intake, uint64_t executor_id);
 
 /* A listing of the folder: adds what is new. skip_existing: new files count as read already

@@ -43,6 +43,7 @@ typedef struct ds_executor_entry {
     uint64_t store_bytes, spill_bytes; /* its store: memory, and behind it disk */
     ds_store_paths store_paths;
     bool store_open; /* held by the driver */
+    char host[64];   /* tells hosts apart */
     char bulk_url[DS_BULK_URL_BYTES];
     int64_t launched_us, ready_us, heard_us; /* ready_us: 0 before */
     uint64_t used_bytes;                     /* as last told, with store_used */

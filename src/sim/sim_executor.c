@@ -159,6 +159,52 @@ static void port_load(void *arg, const ds_task_env *env, const ds_msg_table_load
     ds_sim_event_add(x->sim, event, x->sim->now_us + takes_us);
 }
 
+/* ---- blocks of others ---- */
+
+typedef struct replicate_event {
+    ds_sim_event event;
+    ds_sim_executor *executor;
+    ds_arena *arena;
+    ds_replicate_env env;
+    ds_msg_replicate asked;
+} replicate_event;
+
+static void drop_replicate(ds_sim_event *event)
+{
+    replicate_event *replicate = (replicate_event *)event;
+    ds_arena_free(replicate->arena);
+    free(replicate);
+}
+
+static void run_replicate(void *arg, ds_sim_event *event)
+{
+    replicate_event *replicate = (replicate_event *)event;
+    ds_sim_executor *x = replicate->executor;
+    DS_ASSERT(arg == x->sim);
+    if (!x->living)
+        return;
+    ds_msg_replicated replicated;
+    ds_replicate(&replicate->env, &replicate->asked, replicate->arena, &replicated);
+    ds_sim_trace(x->sim, "executor %" PRIu64 " holds %u blocks of others more: %s", x->id,
+                 replicated.n_blocks, replicated.status == DS_OK ? "all" : replicated.message);
+    ds_sim_executor_step(
+        x, &(ds_executor_event){.kind = DS_EXECUTOR_REPLICATED, .replicated = &replicated});
+}
+
+static void port_replicate(void *arg, const ds_replicate_env *env, const ds_msg_replicate *asked)
+{
+    ds_sim_executor *x = arg;
+    replicate_event *event = ds_calloc(1, sizeof *event);
+    ds_arena *arena = ds_arena_new(NULL);
+    *event = (replicate_event){.event = {.run = run_replicate, .drop = drop_replicate},
+                               .executor = x,
+                               .arena = arena,
+                               .env = *env,
+                               .asked = ds_replicate_copy(arena, asked)};
+    int64_t takes_us = ds_sim_delay(x->sim, x->sim->config.faults.task_max_us);
+    ds_sim_event_add(x->sim, event, x->sim->now_us + takes_us);
+}
+
 /* ---- fetching ---- */
 
 static ds_status fetch(void *arg, const char *url, const ds_bulk_item *items, size_t n_items,
@@ -289,6 +335,7 @@ static void start(void *arg, ds_sim_event *event)
                                      .load = port_load,
                                      .prepare = port_prepare,
                                      .save = port_save,
+                                     .replicate = port_replicate,
                                      .receiver_add = port_receiver_add,
                                      .receiver_stop = port_receiver_stop,
                                      .receivers_cut = port_cut,

@@ -3,10 +3,12 @@ executors vanish, and when one is of another user."""
 import itertools
 import os
 import random
+import re
 import shutil
 import subprocess
 import tempfile
 import unittest
+import urllib.request
 
 import scenario
 from scenario import awk
@@ -133,6 +135,63 @@ class Copied(scenario.Scenario):
         self.assertGreater(last["records_lost"], n / 4)
         self.assertGreaterEqual(last["bytes_lost"], 101 * last["records_lost"])
         self.assertIn("were lost with the executor that held them", run.log())
+
+
+class Replicas(scenario.Scenario):
+    """Sources with `replicas`, and executors whose memory nobody else can hold."""
+
+    def listen(self, **more):
+        server, port = self.server()
+        self.api_port = self.free_port()
+        app = self.app({"in": {"type": "socket", "connect": "127.0.0.1:%d" % port,
+                               "replicas": 2, **more}},
+                       {"n": {"from": "in", "aggregate": {"n": "count()"}}},
+                       interval=scenario.NEVER, limits={"block": "64KiB"},
+                       api={"listen": "127.0.0.1:%d" % self.api_port})
+        return server, port, app
+
+    def metric(self, name):
+        url = "http://127.0.0.1:%d/metrics" % self.api_port
+        with urllib.request.urlopen(url, timeout=scenario.PATIENCE) as answer:
+            return int(re.search(rb"^dstream_%s_total (\d+)$" % name.encode(), answer.read(),
+                                 re.M)[1])
+
+    def until_replicated(self, run, records):
+        run.until(lambda: self.metric("records_replicated") >= records, "two executors hold them")
+        self.assertEqual(self.metric("records_replicated"), records)
+
+    def test_executors_die_one_after_the_other(self):
+        server, port, app = self.listen()
+        run = self.start(app, env=OFF)
+        connection = self.accept(server)
+        n = 100000
+        connection.sendall(b"".join(b"%09d %s\n" % (i, b"x" * 90) for i in range(n)))
+        self.until_replicated(run, n)
+        both = run.until_executors(2)
+        holder = [pid for pid in both if port in remote_ports(pid)]
+        self.assertEqual(len(holder), 1)
+        self.kill(holder[0])
+        self.until_replicated(run, 2 * n)  # on the one that takes its place
+        both.remove(holder[0])
+        self.kill(both[0])
+        self.until_replicated(run, 3 * n)
+        run.stop()
+        last = run.last()
+        self.assertEqual(run.rows(), [{"n": n}])
+        self.assertEqual((last["executors_lost"], last["blocks_lost"]), (2, 0))
+
+    def test_one_executor_goes_on_alone(self):
+        server, port, app = self.listen()
+        run = self.start(app, "--executors", "1", env=OFF)
+        connection = self.accept(server)
+        connection.sendall(b"a\nb\n")
+        run.until_log("there is no second executor")
+        connection.sendall(b"c\n")
+        connection.close()
+        self.until_read(self.accept(server))
+        run.stop()
+        self.assertEqual(run.rows(), [{"n": 3}])
+        self.assertEqual(run.log().count("there is no second executor"), 1)
 
 
 def remote_ports(pid):

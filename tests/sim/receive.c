@@ -4,6 +4,9 @@
  * lost with the executor that held them. What a receiver had read and could not report is
  * nobody's.
  *
+ * In some runs a second executor is to hold what was received: then nothing is lost that it holds,
+ * unless it is said that a block had one holder only.
+ *
  * In half of the runs there is a log of what is received, and the driver dies, too: then every
  * record of every block that was in the log is in a batch, once, whoever dies. A batch that was
  * committed may be committed again, and is the same then. Some of these runs count the words of all
@@ -50,7 +53,7 @@ typedef struct received {
     uint64_t words[MOST_PIECES][WORDS]; /* how often each stands in a piece */
     uint32_t n_pieces;
     bool arrived[MOST_PIECES];
-    bool logged, stateful, stops;
+    bool logged, stateful, stops, replicated;
     char folder[64];
     committed batches[MOST_COMMITS]; /* in the order of time */
     uint32_t n_batches;
@@ -238,14 +241,15 @@ static void make_plan(received *r, ds_random *random)
         "%s%s\"executors\":{\"count\":%u,\"cores\":%u,\"key_partitions\":3,"
         "\"speculation\":{\"interval\":\"10ms\",\"min_runtime\":\"20ms\",\"quantile\":0.3}},"
         "\"limits\":{\"record\":\"100B\",\"block\":\"%uB\"},"
-        "\"sources\":{\"s\":{\"type\":\"socket\",\"connect\":\"127.0.0.1:1\"}},\"streams\":{"
+        "\"sources\":{\"s\":{\"type\":\"socket\",\"connect\":\"127.0.0.1:1\"%s}},\"streams\":{"
         "\"n\":{\"from\":\"s\",\"aggregate\":{\"n\":\"count()\"}},"
         "\"w\":{\"from\":\"s\",\"flat_map\":{\"w\":\"split(line)\"},\"group_by\":[\"w\"],"
         "\"aggregate\":{\"n\":\"count()\"}}%s}}",
         r->logged ? "\"checkpoint\":{\"dir\":\"x\",\"every\":\"300ms\"}," : "",
         ds_random_below(random, 2) == 0 ? "\"backpressure\":{\"min_rate\":1}," : "",
         1 + (uint32_t)ds_random_below(random, 4), 1 + (uint32_t)ds_random_below(random, 2),
-        1000 + (uint32_t)ds_random_below(random, 3000), r->stateful ? STATE : "");
+        1000 + (uint32_t)ds_random_below(random, 3000), r->replicated ? ",\"replicas\":2" : "",
+        r->stateful ? STATE : "");
     ds_error error;
     ds_diagnostics *diagnostics = ds_diagnostics_new(NULL);
     r->options =
@@ -274,7 +278,9 @@ static void make_sim(received *r, ds_random *random)
                                   .log_folder = r->logged ? r->folder : NULL,
                                   .store_bytes = STORE_BYTES,
                                   .credit_bytes = credits[ds_random_below(random, 3)],
-                                  .remote = ds_random_below(random, 3) == 0 ? 0.5 : 0,
+                                  .remote = r->replicated                     ? 0.7
+                                            : ds_random_below(random, 3) == 0 ? 0.5
+                                                                              : 0,
                                   .faults = faults,
                                   .hooks = {.arg = r,
                                             .committed = on_committed,
@@ -316,6 +322,12 @@ static void check(received *r, ds_status status, const ds_error *error)
     const bool left = r->stops && figures->crashes > 0 && progress->batches == 0;
     const committed all = total(r);
     check_totals(r);
+    if (r->replicated &&
+        progress->blocks_lost > progress->blocks_lost_unsafe + progress->blocks_single)
+        wrong(r,
+              "%" PRIu64 " blocks were lost, %" PRIu64 " before two processes held them, %" PRIu64
+              " had one holder for a time",
+              progress->blocks_lost, progress->blocks_lost_unsafe, progress->blocks_single);
     if (r->logged && progress->records_lost > 0)
         wrong(r, "%" PRIu64 " records of the log were lost", progress->records_lost);
     /* One stream may have read what another one had to read again and could not. */
@@ -341,6 +353,7 @@ void run_received(uint64_t seed, FILE *trace, run_result *result)
     ds_random_init(&random, seed);
     r.logged = ds_random_below(&random, 2) == 0;
     r.stateful = r.logged && ds_random_below(&random, 2) == 0;
+    r.replicated = ds_random_below(&random, 3) == 0;
     if (r.logged)
         folder_make(r.folder, sizeof r.folder);
     make_pieces(&r, &random);

@@ -38,6 +38,8 @@ typedef struct kit_sent {
     int64_t committed_ms; /* and the first one that is committed and retained; 0: none */
     struct ds_block_range blocks[8];
     uint32_t n_blocks;
+    ds_replica *replicas; /* REPLICATE; room in credit */
+    uint32_t n_replicas;
     const char *text;
 } kit_sent;
 
@@ -138,6 +140,14 @@ static inline void kit_send(void *arg, uint64_t peer, const ds_message *message)
         s->n_saved = message->release.n_saved;
         for (uint32_t i = 0; i < message->release.n_blocks && i < 8; i++)
             s->blocks[s->n_blocks++] = message->release.blocks[i];
+        break;
+    case DS_MSG_REPLICATE:
+        s->number = message->replicate.number;
+        s->credit = message->replicate.room_bytes;
+        s->n_replicas = message->replicate.n_blocks;
+        s->replicas = DS_ARENA_ARRAY(k->arena, ds_replica, s->n_replicas + 1);
+        for (uint32_t i = 0; i < s->n_replicas; i++)
+            s->replicas[i] = message->replicate.blocks[i];
         break;
     case DS_MSG_CUT: s->number = message->cut.tick; break;
     case DS_MSG_RECEIVER_START:

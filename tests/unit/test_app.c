@@ -107,16 +107,17 @@ START_TEST(receivers_and_the_log)
     loaded l = load_good("{'version':1,'name':'x','batch':{'interval':'50ms'},"
                          "'checkpoint':{'dir':'state'},'sources':{"
                          "'a':{'type':'socket','listen':'h:1'},"
-                         "'b':{'type':'socket','listen':'h:2','log':false},"
-                         "'c':{'type':'socket','listen':'h:3','log':true,'ack':true,"
+                         "'b':{'type':'socket','listen':'h:2','log':false,'replicas':2},"
+                         "'c':{'type':'socket','listen':'h:3','log':true,'ack':true,'replicas':2,"
                          "  'block_interval':'50ms'},"
-                         "'d':{'type':'stdin','block_interval':'5ms'},"
+                         "'d':{'type':'stdin','block_interval':'5ms','replicas':1},"
                          "'e':{'type':'files','dir':'x'}}}");
     static const bool log[] = {true, false, true, true, false};
     static const int64_t interval_ms[] = {50, 50, 50, 5, 0};
     for (uint32_t i = 0; i < 5; i++) {
         ck_assert_int_eq(l.app->sources[i].log, log[i]);
         ck_assert_int_eq(l.app->sources[i].ack, i == 2);
+        ck_assert_uint_eq(l.app->sources[i].replicas, i == 4 ? 0 : i == 1 || i == 2 ? 2 : 1);
         ck_assert_int_eq(l.app->sources[i].block_interval_ms, interval_ms[i]);
     }
     unit_unload(&l);

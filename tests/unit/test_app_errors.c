@@ -96,6 +96,13 @@ START_TEST(rates)
            "app.json:3:32: sources.a.max_rate: must be 1 or more, not 0\n"},
           {"'a':{'type':'stdin','max_rate':2.5}",
            "app.json:3:32: sources.a.max_rate: must be a whole number, not 2.5\n"},
+          {"'a':{'type':'stdin','replicas':0}",
+           "app.json:3:32: sources.a.replicas: must be 1 or more, not 0\n"},
+          {"'a':{'type':'stdin','replicas':3}",
+           "app.json:3:32: sources.a.replicas: must be at most 2, not 3\n"},
+          {"'a':{'type':'files','dir':'in','replicas':2}",
+           "app.json:3:32: sources.a.replicas: \"replicas\" belongs to type socket, stdin, not to "
+           "files\n"},
           {"'a':{'type':'queue','schema':{'x':'int'},'batches':[],'max_rate':5}",
            "app.json:3:55: sources.a.max_rate: \"max_rate\" belongs to type socket, files, stdin, "
            "rate, tail, not to queue\n"});

@@ -26,6 +26,9 @@ typedef struct kit {
     ds_collected *saving[MOST]; /* what the saver was given */
     uint32_t n_saving;
     ds_msg_saved saved; /* the last one that was sent */
+    uint64_t replicate; /* number of the newest request */
+    uint32_t n_replicates;
+    ds_msg_replicated replicated; /* the last one that was sent */
     uint32_t added, stopped, credits;
     uint64_t cut;
     bool ended;
@@ -42,6 +45,8 @@ static void port_send(void *arg, const ds_message *message)
     k->sent[k->n_sent++] = message->type;
     if (message->type == DS_MSG_SAVED)
         k->saved = message->saved;
+    if (message->type == DS_MSG_REPLICATED)
+        k->replicated = message->replicated;
     if (message->type != DS_MSG_TASK_RESULTS)
         return;
     k->results.n_results = message->task_results.n_results;
@@ -82,6 +87,16 @@ static void port_save(void *arg, ds_collected *collected)
     kit *k = arg;
     ck_assert_ptr_null(collected->next);
     k->saving[k->n_saving++] = collected;
+}
+
+static void port_replicate(void *arg, const ds_replicate_env *env, const ds_msg_replicate *asked)
+{
+    kit *k = arg;
+    ck_assert_uint_eq(env->executor_id, 3);
+    ck_assert_ptr_eq(env->store, k->store);
+    ck_assert_ptr_eq(env->ledger, ds_executor_ledger(k->executor));
+    k->replicate = asked->number;
+    k->n_replicates++;
 }
 
 static void port_receiver_add(void *arg, const ds_receiver_spec *spec)
@@ -167,6 +182,7 @@ static void make(kit *k)
                                      .load = port_load,
                                      .prepare = port_prepare,
                                      .save = port_save,
+                                     .replicate = port_replicate,
                                      .receiver_add = port_receiver_add,
                                      .receiver_stop = port_receiver_stop,
                                      .receivers_cut = port_cut,
@@ -818,8 +834,36 @@ START_TEST(a_stop_gives_tables_back)
 }
 END_TEST
 
-UNIT_MAIN("executor", it_obeys_one_driver, it_ends_when_rejected_or_alone,
-          a_task_told_twice_runs_once, results_do_not_wait_long,
+START_TEST(blocks_of_others_are_held)
+{
+    kit k;
+    start(&k);
+    ds_replica block = {1, 2, {4, 64, 100}};
+    ds_message asked = {.type = DS_MSG_REPLICATE};
+    asked.replicate = (ds_msg_replicate){5, STORE_BYTES, &block, 1};
+    get(&k, asked);
+    get(&k, asked); /* a second copy */
+    asked.replicate.number = 4;
+    get(&k, asked);
+    ck_assert_uint_eq(k.n_replicates, 1);
+    ck_assert_uint_eq(k.replicate, 5);
+    ck_assert_uint_eq(k.n_sent, 0);
+    const ds_msg_replicated held = {5, DS_ERR_NO_MEMORY, "no room", &block, 1};
+    step(&k, (ds_executor_event){.kind = DS_EXECUTOR_REPLICATED, .replicated = &held});
+    ck_assert_uint_eq(k.n_sent, 1);
+    ck_assert_uint_eq(k.sent[0], DS_MSG_REPLICATED);
+    ck_assert_uint_eq(k.replicated.number, 5);
+    ck_assert_uint_eq(k.replicated.status, DS_ERR_NO_MEMORY);
+    ck_assert_uint_eq(k.replicated.n_blocks, 1);
+    asked.replicate.number = 6;
+    get(&k, asked);
+    ck_assert_uint_eq(k.n_replicates, 2);
+    stop(&k);
+}
+END_TEST
+
+UNIT_MAIN("executor", blocks_of_others_are_held, it_obeys_one_driver,
+          it_ends_when_rejected_or_alone, a_task_told_twice_runs_once, results_do_not_wait_long,
           results_wait_longer_while_most_is_to_be_done, large_results_do_not_wait_for_others,
           a_task_of_a_released_batch_is_passed_over, batches_are_released_in_any_order,
           a_committed_batch_is_retained, batches_are_released_in_any_order,

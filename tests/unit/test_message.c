@@ -105,6 +105,8 @@ static int64_t some_batches[] = {INT64_MAX, -1, 0};
 static ds_ref some_refs[] = {{1, 2, 3}, {4, UINT64_MAX, 5}};
 static struct ds_block_range some_ranges[] = {{1, 2, 3}, {4, 5, UINT64_MAX}};
 
+static ds_replica some_replicas[] = {{1, UINT64_MAX, {2, 3, 4}}, {5, 6, {7, UINT64_MAX, 8}}};
+
 static ds_message full_of_kept(uint8_t type)
 {
     ds_message m = {.type = type, .epoch = 0x0123456789abcdefu};
@@ -126,6 +128,11 @@ static ds_message full_of_kept(uint8_t type)
         break;
     case DS_MSG_TABLE: m.table = (ds_msg_table){1, 2, 3, some_inputs, 8}; break;
     case DS_MSG_TABLE_DROP: m.table_drop = (ds_msg_table_drop){1, 2, UINT64_MAX}; break;
+    case DS_MSG_REPLICATE: m.replicate = (ds_msg_replicate){1, UINT64_MAX, some_replicas, 2}; break;
+    case DS_MSG_REPLICATED:
+        m.replicated =
+            (ds_msg_replicated){UINT64_MAX, DS_ERR_NO_MEMORY, "no room", some_replicas, 2};
+        break;
     case DS_MSG_FETCHED: m.fetched = (ds_msg_fetched){3, DS_ERR_LOST, "\0any\xff bytes", 11}; break;
     default: ck_abort_msg("no example of type %d", type);
     }
@@ -340,6 +347,15 @@ static void same_hello(const ds_msg_hello *a, const ds_msg_hello *b)
     ck_assert_mem_eq(a->token, b->token, DS_TOKEN_BYTES);
 }
 
+static void same_replicas(const ds_replica *a, const ds_replica *b, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        ck_assert_uint_eq(a[i].receiver_id, b[i].receiver_id);
+        ck_assert_uint_eq(a[i].block_id, b[i].block_id);
+        same_ref(&a[i].ref, &b[i].ref);
+    }
+}
+
 static void same_lists(const ds_message *a, const ds_message *b)
 {
     if (a->type == DS_MSG_TASKS) {
@@ -354,6 +370,13 @@ static void same_lists(const ds_message *a, const ds_message *b)
         SAME(blocks.receiver_id), SAME(blocks.n_blocks);
         for (uint32_t i = 0; i < a->blocks.n_blocks; i++)
             same_block(&a->blocks.blocks[i], &b->blocks.blocks[i]);
+    } else if (a->type == DS_MSG_REPLICATE) {
+        SAME(replicate.number), SAME(replicate.room_bytes), SAME(replicate.n_blocks);
+        same_replicas(a->replicate.blocks, b->replicate.blocks, a->replicate.n_blocks);
+    } else if (a->type == DS_MSG_REPLICATED) {
+        SAME(replicated.number), SAME(replicated.status), SAME(replicated.n_blocks);
+        SAME_TEXT(replicated.message);
+        same_replicas(a->replicated.blocks, b->replicated.blocks, a->replicated.n_blocks);
     } else {
         same_release(&a->release, &b->release);
     }
