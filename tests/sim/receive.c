@@ -247,9 +247,9 @@ static void make_plan(received *r, ds_random *random)
         "\"aggregate\":{\"n\":\"count()\"}}%s}}",
         r->logged ? "\"checkpoint\":{\"dir\":\"x\",\"every\":\"300ms\"}," : "",
         ds_random_below(random, 2) == 0 ? "\"backpressure\":{\"min_rate\":1}," : "",
-        1 + (uint32_t)ds_random_below(random, 4), 1 + (uint32_t)ds_random_below(random, 2),
-        1000 + (uint32_t)ds_random_below(random, 3000), r->replicated ? ",\"replicas\":2" : "",
-        r->stateful ? STATE : "");
+        (r->replicated ? 2 : 1) + (uint32_t)ds_random_below(random, 4),
+        1 + (uint32_t)ds_random_below(random, 2), 1000 + (uint32_t)ds_random_below(random, 3000),
+        r->replicated ? ",\"replicas\":2" : "", r->stateful ? STATE : "");
     ds_error error;
     ds_diagnostics *diagnostics = ds_diagnostics_new(NULL);
     r->options =
@@ -260,6 +260,14 @@ static void make_plan(received *r, ds_random *random)
         wrong(r, "it does not plan");
     ds_diagnostics_free(diagnostics);
     ds_buffer_fini(&text);
+}
+
+/* Of executors whose memory nobody else can hold. */
+static double remote_share(const received *r, ds_random *random)
+{
+    if (r->replicated)
+        return ds_random_below(random, 3) == 0 ? 0.7 : 1;
+    return ds_random_below(random, 3) == 0 ? 0.5 : 0;
 }
 
 static void make_sim(received *r, ds_random *random)
@@ -278,9 +286,7 @@ static void make_sim(received *r, ds_random *random)
                                   .log_folder = r->logged ? r->folder : NULL,
                                   .store_bytes = STORE_BYTES,
                                   .credit_bytes = credits[ds_random_below(random, 3)],
-                                  .remote = r->replicated                     ? 0.7
-                                            : ds_random_below(random, 3) == 0 ? 0.5
-                                                                              : 0,
+                                  .remote = remote_share(r, random),
                                   .faults = faults,
                                   .hooks = {.arg = r,
                                             .committed = on_committed,
@@ -353,7 +359,7 @@ void run_received(uint64_t seed, FILE *trace, run_result *result)
     ds_random_init(&random, seed);
     r.logged = ds_random_below(&random, 2) == 0;
     r.stateful = r.logged && ds_random_below(&random, 2) == 0;
-    r.replicated = ds_random_below(&random, 3) == 0;
+    r.replicated = ds_random_below(&random, 2) == 0;
     if (r.logged)
         folder_make(r.folder, sizeof r.folder);
     make_pieces(&r, &random);
