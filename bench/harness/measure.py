@@ -53,11 +53,14 @@ def cpu_of(pid):
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
-def exact_cpu_of(pid):
-    """CPU seconds of the threads that a process has now."""
+def exact_cpu_of(pid, without=()):
+    """CPU seconds of the threads that a process has now, but for those of these names."""
     total = 0
     for thread in os.listdir("/proc/%d/task" % pid):
         try:
+            with open("/proc/%d/task/%s/comm" % (pid, thread)) as file:
+                if file.read().strip() in without:
+                    continue
             with open("/proc/%d/task/%s/schedstat" % (pid, thread)) as file:
                 total += int(file.read().split()[0])
         except OSError:

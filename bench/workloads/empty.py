@@ -62,7 +62,7 @@ def dstream(options, name, mode, goal_ms):
     for stages in 1, 2:
         cpu = found[stages, most][1] - found[stages, 1][1]
         yield "%s, stages %d: driver CPU for one more task" % (name, stages), \
-            cpu / (most - 1) / stages, "us", 1 if not mode else None, False
+            cpu / (most - 1) / stages, "us", 1, False
 
 
 def spark(server):

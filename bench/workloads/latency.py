@@ -29,8 +29,7 @@ def lines_file():
 def app(address, mode):
     return {"version": 1, "name": "latency", "batch": {"interval": "%dms" % INTERVAL_MS},
             "executors": {"count": 2, **mode},
-            "sources": {"lines": {"type": "socket", "connect": address,
-                                  "block_interval": "1ms"}},
+            "sources": {"lines": {"type": "socket", "connect": address}},
             "streams": {"marked": {"from": "lines", "where": "line like 'p%'"}},
             "sinks": {"out": {"from": "marked", "type": "console", "format": "csv"}}}
 

@@ -66,6 +66,7 @@ static void *run(void *arg)
     ds_executor_threads *all = e->all;
     ds_error error = {.message = ""};
     ds_log_name_thread(e->who);
+    pthread_setname_np(pthread_self(), "executor");
     e->status = ds_executor_loop(&e->options, &error);
     if (e->status != DS_OK && e->status != DS_ERR_UNAVAILABLE)
         ds_log_error("%s", error.message);

@@ -127,6 +127,7 @@ static void *work(void *arg)
     ds_task_pool *pool = arg;
     ds_scratch scratch = {0};
     queued_task *queued;
+    pthread_setname_np(pthread_self(), "task");
     while ((queued = take(pool)) != NULL) {
         ds_task_done *done = run_task(queued, &scratch);
         if (begin_alone(pool, queued, done)) {
