@@ -18,7 +18,7 @@ import scala.jdk.javaapi.CollectionConverters;
  * Lines that come over TCP, for Structured Streaming. Its own `socket` source keeps the lines of a
  * batch in linked lists, and finds each by its number: it takes minutes for a batch of some 100,000
  * lines. So a thread reads them here and gives them to a MemoryStream in blocks, each of which is a
- * partition.
+ * partition; there is no use in small ones, as they all come at full speed.
  */
 final class SocketLines {
     private static final int BLOCK = 20_000;
@@ -51,11 +51,12 @@ final class SocketLines {
             List<String> block = new ArrayList<>();
             for (String line; (line = lines.readLine()) != null; ) {
                 block.add(line);
-                if (block.size() == BLOCK || !lines.ready()) {
+                if (block.size() == BLOCK) {
                     add(stream, block);
                     block = new ArrayList<>();
                 }
             }
+            add(stream, block);
         }
     }
 
