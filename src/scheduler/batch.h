@@ -7,7 +7,9 @@
 #include "scheduler/driver.h"
 
 #define DS_TASK_ATTEMPTS 4u
-#define DS_TASK_LOSSES 16u   /* how often the executor of a task may be lost while it has it */
+#define DS_TASK_LOSSES 16u /* how often the executor of a task may be lost while it has it */
+#define DS_TASK_LOSSES_AT_ONCE                                                                     \
+    4u                       /* so often it runs again at once; then it waits, longer each time */
 #define DS_TASK_INPUTS 1024u /* of one map task: its message has a limit */
 #define DS_BATCH_LOSSES 4u   /* how often lost outputs are made again at once; then it backs off */
 

@@ -698,6 +698,18 @@ void ds_driver_on_results(ds_driver *d, ds_executor_entry *from, const ds_msg_ta
         on_result(d, from, &results->results[i]);
 }
 
+/* Executors are lost one after the other while they have it: somebody may be killing them, which
+ * passes. */
+static void outwait(const ds_driver *d, ds_batch_task *task)
+{
+    DS_ASSERT(task->state == DS_TASK_WAITING);
+    if (task->losses <= DS_TASK_LOSSES_AT_ONCE)
+        return;
+    uint32_t more = task->losses - DS_TASK_LOSSES_AT_ONCE - 1;
+    int64_t wait = DS_OUTWAIT_US << (more < 5 ? more : 5);
+    task->not_before_us = d->now_us + (wait < DS_OUTWAIT_MOST_US ? wait : DS_OUTWAIT_MOST_US);
+}
+
 /* A task of a lost executor runs again; that is not held against it. But one that was on very many
  * is taken for the reason: a record that makes any executor fall would do so for ever. */
 static void lose_task(ds_driver *d, ds_batch *batch, uint32_t s, uint32_t p)
@@ -709,7 +721,9 @@ static void lose_task(ds_driver *d, ds_batch *batch, uint32_t s, uint32_t p)
     ds_batch_begin_again(&batch->stages[s], p);
     if (d->keyed[s] != NULL)
         ds_driver_keyed_ends(d, s, p);
-    if (++task->losses < DS_TASK_LOSSES || batch->state == DS_BATCH_RETAINED)
+    task->losses++;
+    outwait(d, task);
+    if (task->losses < DS_TASK_LOSSES || batch->state == DS_BATCH_RETAINED)
         return;
     char why[160];
     snprintf(

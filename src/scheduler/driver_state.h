@@ -35,6 +35,8 @@
 #define DS_MOVE_MOST_US INT64_C(5000000)
 #define DS_RETRY_US INT64_C(200000) /* back-off of a task whose output failed, doubled */
 #define DS_RETRY_MOST_US INT64_C(10000000)
+#define DS_OUTWAIT_US INT64_C(100000) /* of a task that loses executors, doubled */
+#define DS_OUTWAIT_MOST_US INT64_C(2000000)
 #define DS_REPLAY_ATTEMPTS (1u << 30) /* numbers of replays, which no other attempt has */
 
 typedef enum ds_driver_phase {
