@@ -3,7 +3,9 @@
  *
  * One that is ready beats from its control thread, which does nothing that takes long, four times
  * in executors.heartbeat; any other message counts, too. Before that it starts, and compiles the
- * plan, which may take its time: it is given a minute.
+ * plan, which may take its time: it is given a minute. But if its process, on this host, was seen
+ * stopped for as long as a slow one is borne with, nothing comes of it; and a stop of the app,
+ * which may be waiting for it, bears with it for one heartbeat.
  *
  * On a machine with far too much to do, beats come late: an executor of this host whose process can
  * run is only lost after ten heartbeats. One that was stopped by a signal cannot. An executor that
@@ -46,6 +48,20 @@ static bool is_slow(const ds_driver *d, const ds_executor_entry *entry)
            d->ports.can_run(d->ports.arg, entry->id);
 }
 
+/* It starts, and its process cannot run for longer than could be a matter of a moment. */
+static bool is_stuck(const ds_driver *d, ds_executor_entry *entry)
+{
+    if (entry->state == DS_EXECUTOR_READY || !entry->local || d->config.one_process ||
+        d->ports.can_run == NULL)
+        return false;
+    if (d->ports.can_run(d->ports.arg, entry->id))
+        entry->ran_us = d->now_us;
+    int64_t since_us = entry->ran_us > entry->heard_us ? entry->ran_us : entry->heard_us;
+    int64_t beats = d->phase == DS_PHASE_STOPPING ? 1 : DS_SLOW_BEATS;
+    DS_ASSERT(since_us <= d->now_us);
+    return d->now_us - since_us >= beats * heartbeat_us(d);
+}
+
 /* What was said while the driver stood still is heard now, as far as it matters here. */
 static void forgive(ds_driver *d)
 {
@@ -73,8 +89,11 @@ void ds_driver_lose_silent(ds_driver *d)
         forgive(d);
     for (size_t i = 0; i < d->registry.n; i++) {
         ds_executor_entry *entry = d->registry.list[i];
-        if (entry->state != DS_EXECUTOR_GONE && d->now_us - entry->heard_us >= most_of(d, entry) &&
-            !is_slow(d, entry))
+        if (entry->state == DS_EXECUTOR_GONE)
+            continue;
+        if (is_stuck(d, entry))
+            ds_driver_lose(d, entry, "its process was stopped while it started");
+        else if (d->now_us - entry->heard_us >= most_of(d, entry) && !is_slow(d, entry))
             lose_silent(d, entry);
     }
 }

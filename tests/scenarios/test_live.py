@@ -78,6 +78,21 @@ class Heartbeat(Live):
         run.stop()
         self.assertEqual(run.last()["failed_batches"], 0)
 
+    def test_stopped_while_it_starts(self):
+        run = self.start(self.app_of_rates(executors={"count": 1}),
+                         "--set", "executors.heartbeat=200ms")
+        run.until_batches(3)
+        known = run.until_executors(1)
+        os.kill(known[0], signal.SIGKILL)
+        run.until(lambda: [pid for pid in run.executors() if pid not in known], "another one")
+        for pid in set(run.executors()) - set(known):
+            os.kill(pid, signal.SIGSTOP)
+        run.until(lambda: self.lost(run) >= 2, "it is lost", 20)  # and not after a minute
+        batches = run.last()["batches"]
+        run.until_batches(batches + 5)
+        run.stop()
+        self.assertEqual(run.last()["failed_batches"], 0)
+
     def test_a_stopped_driver_loses_nobody(self):
         run = self.start(self.app_of_rates())
         run.until_batches(3)

@@ -56,6 +56,7 @@ START_TEST(a_silent_executor_is_lost)
     ck_assert_uint_eq(lost(&k), 1);
     ck_assert_uint_eq(k.n_killed, 1);
     ck_assert_uint_eq(k.n_closed_peers, 1);
+    k.can_run = true;
     pass_ms(&k, 10000, 1); /* and the other one is not */
     ck_assert_uint_eq(lost(&k), 1);
     kit_message(&k, kit_peer(2), kit_hello(&k, 2)); /* it comes back */
@@ -123,13 +124,45 @@ START_TEST(the_start_may_take_longer)
     open_executors(&k, "'count': 3");
     kit_introduce(&k, 2);
     kit_join(&k, 3);
+    k.can_run = true;
     pass_ms(&k, 59000, 3);
     ck_assert_uint_eq(lost(&k), 0);
+    k.can_run = false;
     kit_ready(&k, 2); /* now it has to beat as well */
     pass_ms(&k, HEARTBEAT * 3 / 2, 3);
     ck_assert_uint_eq(lost(&k), 1);
     pass_ms(&k, 1000, 3);
     ck_assert_uint_eq(lost(&k), 2); /* the one that said nothing at all */
+    kit_close(&k);
+}
+END_TEST
+
+/* A stopped process comes to nothing. One that runs may be slow, and one that is stopped for a
+ * moment is not lost for what it took before. */
+START_TEST(one_that_is_stopped_while_it_starts)
+{
+    driver_kit k;
+    open_executors(&k, "'count': 2");
+    kit_introduce(&k, 1);
+    kit_join(&k, 2);
+    k.can_run = true;
+    pass_ms(&k, 20 * HEARTBEAT, 2);
+    for (int i = 0; i < 4; i++) {
+        k.can_run = false;
+        pass_ms(&k, 8 * HEARTBEAT, 2);
+        ck_assert_uint_eq(lost(&k), 0);
+        k.can_run = true;
+        pass_ms(&k, HEARTBEAT, 2);
+    }
+    k.can_run = false;
+    pass_ms(&k, 11 * HEARTBEAT, 2);
+    ck_assert_uint_eq(lost(&k), 1);
+    ck_assert_uint_eq(k.n_killed, 1);
+    kit_wait_ms(&k, 100);
+    ck_assert_uint_eq(k.n_launched, 3);
+    kit_step(&k, (ds_driver_event){.kind = DS_DRIVER_STOP}); /* waits no longer for it */
+    pass_ms(&k, HEARTBEAT * 3 / 2, 2);
+    ck_assert_uint_eq(lost(&k), 2);
     kit_close(&k);
 }
 END_TEST
@@ -202,5 +235,5 @@ END_TEST
 
 UNIT_MAIN("driver_silence", a_silent_executor_is_lost, one_that_can_run_has_more_time,
           one_of_this_process_is_never_lost_for_its_silence, everything_that_is_said_counts,
-          the_start_may_take_longer, a_driver_that_stood_still, a_replacement_comes_at_once,
-          one_that_dies_young_waits_a_little)
+          the_start_may_take_longer, one_that_is_stopped_while_it_starts, a_driver_that_stood_still,
+          a_replacement_comes_at_once, one_that_dies_young_waits_a_little)
