@@ -179,6 +179,21 @@ class Refused(Append):
         self.check(2)
         self.nothing_beside()
 
+    def test_two_names_of_one_file(self):
+        os.symlink("log", self.path("link"))
+        first = self.start(self.numbers_app(False, name="first"))
+        self.add_file(0)
+        self.until_written(first, 1)
+        os.link(self.path("log"), self.path("hard"))
+        for path in ("link", "hard"):
+            second = self.start(self.numbers_app(False, name="other", sinks={
+                "log": {"from": "in", "type": "append", "path": path}}))
+            second.wait(UNAVAILABLE)
+            self.assertIn("the file %s is in use by another dstream" % path, second.log())
+        first.stop()
+        self.check(1)
+        self.nothing_beside()
+
     def test_two_apps_in_one_folder(self):
         self.add_file(0)
         runs = [self.start(self.numbers_app(False, name=name, sinks={

@@ -109,6 +109,90 @@ START_TEST(a_folder_that_was_replaced)
 }
 END_TEST
 
+/* Opens two apps, of which one knows the file of the other as `link`. */
+static void open_two(kit *one, kit *two, const char *link)
+{
+    kit_open(one);
+    kit_open(two);
+    if (link != NULL)
+        ck_assert_int_eq(symlink(link, scratch_path(&two->d, "log")), 0);
+}
+
+static void close_two(kit *one, kit *two)
+{
+    kit_close(one);
+    kit_close(two);
+}
+
+static ds_status take(ds_sink_locks *locks, ds_error *error)
+{
+    return ds_sink_locks_take(locks, NULL, error);
+}
+
+/* The name that it leads to is locked, whether or not the file is there. */
+START_TEST(a_symbolic_link)
+{
+    kit one, two;
+    char link[300];
+    open_two(&one, &two, NULL);
+    snprintf(link, sizeof link, "%s/log", one.d.path);
+    ck_assert_int_eq(symlink(link, scratch_path(&two.d, "between")), 0);
+    ck_assert_int_eq(symlink("between", scratch_path(&two.d, "log")), 0);
+    ds_sink_locks *first = ds_sink_locks_new(one.p.plan);
+    ck_assert_int_eq(take(first, &one.error), DS_OK);
+    check_taken(&two, "/log is in use by another dstream");
+    ds_sink_locks_free(first);
+    ds_sink_locks *second = ds_sink_locks_new(two.p.plan);
+    ck_assert_int_eq(take(second, &two.error), DS_OK);
+    ck_assert_int_eq(take(second, &two.error), DS_OK);
+    check_taken(&one, "/log is in use by another dstream");
+    unlink(scratch_path(&two.d, "between")); /* it leads elsewhere now */
+    ck_assert_int_eq(symlink("elsewhere", scratch_path(&two.d, "between")), 0);
+    ck_assert_int_eq(take(second, &two.error), DS_OK);
+    ck_assert(scratch_exists(&two.d, ".elsewhere.dstream"));
+    ck_assert_int_eq(scratch_entries(&one.d, ""), 0);
+    ds_sink_locks_free(second);
+    ck_assert_int_eq(scratch_entries(&two.d, ""), 2);
+    close_two(&one, &two);
+}
+END_TEST
+
+START_TEST(links_that_lead_in_a_circle)
+{
+    kit one, two;
+    open_two(&one, &two, "log");
+    ds_sink_locks *locks = ds_sink_locks_new(two.p.plan);
+    ck_assert_int_eq(take(locks, &two.error), DS_OK); /* who writes will tell */
+    ds_sink_locks_free(locks);
+    close_two(&one, &two);
+}
+END_TEST
+
+/* The file itself is locked, under any name; another one with its name is locked in its place. */
+START_TEST(a_hard_link)
+{
+    static const bool none[] = {false, false, false};
+    kit one, two;
+    open_two(&one, &two, NULL);
+    scratch_write(&one.d, "log", "x");
+    char file[300];
+    snprintf(file, sizeof file, "%s", scratch_path(&one.d, "log"));
+    ck_assert_int_eq(link(file, scratch_path(&two.d, "log")), 0);
+    ds_sink_locks *first = ds_sink_locks_new(one.p.plan), *second = ds_sink_locks_new(two.p.plan);
+    ck_assert_int_eq(take(first, &one.error), DS_OK);
+    check_taken(&two, "/log is in use by another dstream");
+    ck_assert_int_eq(ds_sink_locks_take(second, none, &two.error), DS_OK); /* it runs already */
+    ck_assert_int_eq(rename(file, scratch_path(&one.d, "log.1")), 0);
+    ck_assert_int_eq(take(second, &two.error), DS_ERR_UNAVAILABLE); /* until it is looked at */
+    scratch_write(&one.d, "log", "y");
+    ck_assert_int_eq(ds_sink_locks_take(first, none, &one.error), DS_OK);
+    ck_assert_int_eq(take(second, &two.error), DS_OK); /* it is in nobody's way any more */
+    ds_sink_locks_free(first);
+    ds_sink_locks_free(second);
+    close_two(&one, &two);
+}
+END_TEST
+
 START_TEST(a_file_whose_folder_is_gone)
 {
     kit k;
@@ -143,5 +227,6 @@ START_TEST(folders_are_locked_when_they_are_there)
 END_TEST
 
 UNIT_MAIN("sink_locks", a_file_is_locked_from_the_start, a_folder_that_was_left_behind,
-          a_folder_that_was_removed, a_folder_that_was_replaced, a_file_whose_folder_is_gone,
+          a_folder_that_was_removed, a_folder_that_was_replaced, a_symbolic_link,
+          links_that_lead_in_a_circle, a_hard_link, a_file_whose_folder_is_gone,
           folders_are_locked_when_they_are_there)
