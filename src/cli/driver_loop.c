@@ -442,13 +442,9 @@ static void make_launcher(ds_loop *loop)
     loop->launcher = ds_launcher_new(&spec);
 }
 
-static ds_status open_checkpoint(ds_loop *loop, ds_recovered **recovered, ds_error *error)
+static ds_status recover_checkpoint(ds_loop *loop, ds_recovered **recovered, ds_error *error)
 {
     const ds_app *app = loop->plan->app;
-    *recovered = NULL;
-    if (app->checkpoint_dir == NULL)
-        return DS_OK;
-    DS_TRY(ds_metadata_open(app->checkpoint_dir, app->checkpoint_retain, &loop->metadata, error));
     DS_TRY(ds_metadata_recover(loop->metadata, loop->plan, recovered, error));
     snprintf(loop->kept_folder, sizeof loop->kept_folder, "%s/kept", app->checkpoint_dir);
     if (*recovered == NULL)
@@ -466,6 +462,17 @@ static ds_status open_checkpoint(ds_loop *loop, ds_recovered **recovered, ds_err
     ds_log_info("going on from the checkpoint in %s: %u batches to finish", app->checkpoint_dir,
                 (*recovered)->n_batches);
     return ds_kept_folder_open(loop->kept_folder, &(*recovered)->kept, error);
+}
+
+static ds_status open_checkpoint(ds_loop *loop, ds_recovered **recovered, ds_error *error)
+{
+    const ds_app *app = loop->plan->app;
+    *recovered = NULL;
+    if (app->checkpoint_dir == NULL)
+        return DS_OK;
+    DS_TRY(ds_metadata_open(app->checkpoint_dir, app->checkpoint_retain, &loop->metadata, error));
+    DS_TRY(recover_checkpoint(loop, recovered, error));
+    return ds_metadata_mark(loop->metadata, loop->epoch, error);
 }
 
 static void make_control(ds_loop *loop, const ds_recovered *recovered)

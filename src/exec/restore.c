@@ -97,7 +97,8 @@ static ds_status open_part(reader *r, ds_error *error)
                    : ds_error_set(error, DS_ERR_PROTOCOL, "its place is of another length");
     r->fd = open(part->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (r->fd < 0 || fstat(r->fd, &st) != 0)
-        return ds_error_set(error, DS_ERR_IO, "%s", strerror(errno));
+        return ds_error_set(error, errno == ENOENT ? DS_ERR_NO_INPUT : DS_ERR_IO, "%s",
+                            strerror(errno));
     if (!S_ISREG(st.st_mode))
         return ds_error_set(error, DS_ERR_IO, "it is no file");
     if ((uint64_t)st.st_size < end)
@@ -126,17 +127,34 @@ static ds_status load_part(ds_kept *kept, reader *r, ds_error *error)
     return status;
 }
 
-static ds_status lost(const ds_saved_part *part, const ds_error *why, ds_error *error)
+/* Bytes that were read, and are wrong, are damage. Whatever keeps us from reading them, or from
+ * keeping what they make, may pass. */
+static ds_status kind_of(ds_status status)
 {
+    switch (status) {
+    case DS_ERR_NO_INPUT:
+    case DS_ERR_NO_MEMORY: return status;
+    case DS_ERR_IO:
+    case DS_ERR_UNAVAILABLE:
+    case DS_ERR_CLOSED:
+    case DS_ERR_LOST: return DS_ERR_IO; /* of a store: if that is gone, the driver knows it */
+    default: return DS_ERR_LOST;
+    }
+}
+
+static ds_status lost(const ds_saved_part *part, ds_status status, const ds_error *why,
+                      ds_error *error)
+{
+    DS_ASSERT(status != DS_OK);
+    status = kind_of(status);
     char at[64];
     snprintf(at, sizeof at, "%" PRIu64 "+%" PRIu64,
              part->path[0] != '\0' ? part->offset : part->ref.offset, part->length);
     if (part->path[0] != '\0')
         return ds_error_set(
-            error, DS_ERR_LOST,
-            "key partition %u of stage %u cannot be restored from %s (bytes %s): %s",
+            error, status, "key partition %u of stage %u cannot be restored from %s (bytes %s): %s",
             part->partition, part->stage, part->path, at, why->message);
-    return ds_error_set(error, DS_ERR_LOST,
+    return ds_error_set(error, status,
                         "key partition %u of stage %u cannot be restored from the store of "
                         "executor %" PRIu64 " (bytes %s): %s",
                         part->partition, part->stage, part->ref.executor_id, at, why->message);
@@ -164,7 +182,7 @@ static ds_status restore_part(ds_kept *kept, const ds_saved_part *part, ds_peers
         close(r->fd);
     XXH3_freeState(r->checksum);
     free(r);
-    return status == DS_OK ? DS_OK : lost(part, &why, error);
+    return status == DS_OK ? DS_OK : lost(part, status, &why, error);
 }
 
 ds_status ds_restore_parts(ds_kept *kept, const ds_task *task, ds_peers *peers, ds_error *error)

@@ -16,8 +16,10 @@
 /* True if the saved parts that a task brings, if any, are a chain for its partition. */
 bool ds_restore_fits(const ds_stage *stage, const ds_task *task);
 
-/* Loads the parts of a task into an empty kept, which then stands at task->keyed_ms. DS_ERR_LOST
- * with a message that says which part could not be loaded and why; then kept may only be freed. */
+/* Loads the parts of a task into an empty kept, which then stands at task->keyed_ms. The message of
+ * an error says which part could not be loaded and why; kept may only be freed then. DS_ERR_LOST if
+ * its bytes are there, and wrong; DS_ERR_NO_INPUT if a file is not there; DS_ERR_IO if one, or a
+ * store, cannot be read; DS_ERR_NO_MEMORY. */
 ds_status ds_restore(ds_kept *kept, const ds_task *task, ds_peers *peers, ds_error *error);
 /* The same, without ds_kept_stand: more parts may follow. */
 ds_status ds_restore_parts(ds_kept *kept, const ds_task *task, ds_peers *peers, ds_error *error);

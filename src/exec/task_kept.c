@@ -1,8 +1,20 @@
 #include "exec/task_kept.h"
 
 #include "base/assert.h"
+#include "dstream/checkpoint_mark.h"
 #include "exec/fold.h"
 #include "exec/restore.h"
+
+/* What is not in the checkpoint folder is gone for now: but only if it is that folder. */
+static ds_status why_unread(const ds_task_env *env, ds_status status, ds_error *error)
+{
+    if (status == DS_ERR_NO_INPUT)
+        return ds_checkpoint_mark_check(env->kept_folder, env->epoch, NULL) == DS_OK
+                   ? DS_ERR_LOST
+                   : DS_ERR_NO_INPUT;
+    DS_ASSERT(error == NULL || error->message[0] != '\0');
+    return status == DS_ERR_IO ? DS_ERR_NO_INPUT : status;
+}
 
 ds_status ds_task_kept_take(const ds_task_env *env, const ds_task *task, ds_kept **kept,
                             ds_error *error)
@@ -17,9 +29,10 @@ ds_status ds_task_kept_take(const ds_task_env *env, const ds_task *task, ds_kept
     if (*kept == NULL || !wish.chain || ds_kept_version(*kept) != DS_NO_BATCH)
         return DS_OK;
     ds_status status = ds_restore(*kept, task, env->peers, error);
-    if (status != DS_OK)
-        ds_keyed_store_drop(env->keyed, stage, task->partition);
-    return status;
+    if (status == DS_OK)
+        return DS_OK;
+    ds_keyed_store_drop(env->keyed, stage, task->partition);
+    return why_unread(env, status, error);
 }
 
 /* Collects the part of one input. False if it cannot be had. */

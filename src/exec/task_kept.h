@@ -5,8 +5,10 @@
 #include "exec/task.h"
 
 /* Takes what the task's partition keeps, made from the chain that the task brings if it is not here
- * (keyed_store.h). *kept NULL: a replay has nothing to do. Errors as ds_keyed_store_take, and
- * DS_ERR_LOST if the chain cannot be loaded: then nothing is taken. */
+ * (keyed_store.h). *kept NULL: a replay has nothing to do. Errors as ds_keyed_store_take; and if
+ * the chain cannot be loaded: DS_ERR_LOST if it is damaged, or a file of it is not in the folder
+ * that is the right one; DS_ERR_NO_INPUT if it cannot be read now, or here; DS_ERR_NO_MEMORY. Then
+ * nothing is taken. */
 ds_status ds_task_kept_take(const ds_task_env *env, const ds_task *task, ds_kept **kept,
                             ds_error *error);
 

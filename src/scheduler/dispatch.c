@@ -141,7 +141,7 @@ ds_executor_entry *ds_driver_owner(ds_driver *d, uint32_t partition)
     ds_executor_entry *owner = ds_registry_find(&d->registry, d->owners[partition]);
     if (owner != NULL && owner->state == DS_EXECUTOR_READY)
         return owner;
-    owner = ds_choice_best(&d->registry.by_owned, UINT32_MAX, NULL, NULL);
+    owner = ds_driver_best_owner(d);
     if (owner == NULL)
         return NULL;
     ds_registry_own(&d->registry, owner);
@@ -510,7 +510,8 @@ static void count_missing(ds_driver *d, const ds_task_result *result)
     d->progress.bytes_lost += result->lost_bytes;
 }
 
-static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *result)
+static void on_success(ds_driver *d, ds_batch *batch, ds_executor_entry *from,
+                       const ds_task_result *result)
 {
     DS_ASSERT(result->status == DS_OK);
     ds_batch_task *task = &batch->stages[result->stage].tasks[result->partition];
@@ -529,7 +530,7 @@ static void on_success(ds_driver *d, ds_batch *batch, const ds_task_result *resu
     task->took_us = d->now_us - task->handed_us;
     ds_driver_outrun_copy(d, result, task);
     if (d->keyed[result->stage] != NULL)
-        ds_driver_keyed_done(d, result);
+        ds_driver_keyed_done(d, from, result);
     if (!ds_batch_task_done(batch, d->plan, result->stage, result->partition, result->outputs,
                             result->n_outputs))
         return;
@@ -610,7 +611,8 @@ static void give_up(ds_driver *d, ds_batch *batch, const ds_task_result *result)
         ds_driver_close_retained(d, batch);
 }
 
-static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *result)
+static void on_failure(ds_driver *d, ds_batch *batch, ds_executor_entry *from,
+                       const ds_task_result *result)
 {
     DS_ASSERT(result->status != DS_OK);
     ds_driver_figure_failure(d, result->stage);
@@ -627,6 +629,8 @@ static void on_failure(ds_driver *d, ds_batch *batch, const ds_task_result *resu
     }
     ds_batch_begin_again(stage, result->partition);
     if (lacked_inputs(d, batch, result) || waits_for_memory(d, batch, result))
+        return;
+    if (d->keyed[result->stage] != NULL && ds_driver_unread(d, from, result))
         return;
     if (result->status == DS_ERR_LOST && d->keyed[result->stage] != NULL) {
         show_failure(d, batch, result);
@@ -681,14 +685,14 @@ static void on_result(ds_driver *d, ds_executor_entry *from, const ds_task_resul
     }
     DS_ASSERT(batch->state == DS_BATCH_RUNNING || batch->state == DS_BATCH_RETAINED);
     if (result->status != DS_OK) {
-        on_failure(d, batch, result);
+        on_failure(d, batch, from, result);
     } else if (outputs_fit(d->plan, from, result)) {
-        on_success(d, batch, result);
+        on_success(d, batch, from, result);
     } else {
         ds_task_result wrong = *result;
         wrong.status = DS_ERR_PROTOCOL;
         wrong.message = "its result names output that cannot be";
-        on_failure(d, batch, &wrong);
+        on_failure(d, batch, from, &wrong);
     }
 }
 

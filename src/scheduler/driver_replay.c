@@ -6,11 +6,10 @@
  * else goes on; one task of it is out at a time. What was applied since the last save can be
  * applied again: it is retained, or not committed yet. So a partition that is gone begins with its
  * chain (what was saved of it), and is given replays of these batches, which change it and
- * nothing else. Then it goes on.
+ * nothing else. Then it goes on. (If its chain cannot be read: driver_unread.c.)
  *
  * The same happens when it does not stand where it should (its executor says so, or a task of an
- * earlier batch has to run again). If that happens again and again, its chain is of no use: it
- * is counted as lost, and begins with the batches that are there.
+ * earlier batch has to run again).
  *
  * What holds for each partition: it has in it all batches up to the one where it stands that were
  * begun and concern its stage, each once. A batch is begun when its tasks may be handed out for
@@ -114,20 +113,23 @@ static void drop_chain(ds_driver *d, uint32_t stage, uint32_t partition)
     d->keyed[stage][partition].gap = true;
 }
 
+void ds_driver_drop_chain(ds_driver *d, uint32_t stage, uint32_t partition)
+{
+    ds_driver_fail_save_of(d, stage, partition);
+    drop_chain(d, stage, partition);
+    fall_back(d, stage, partition);
+}
+
 void ds_driver_keyed_lost(ds_driver *d, uint32_t stage, uint32_t partition)
 {
     ds_keyed *k = &d->keyed[stage][partition];
     ds_driver_fail_save_of(d, stage, partition);
-    if (k->losses++ >= MOST_LOSSES && !ds_chains_has(&d->chains, stage, partition)) {
+    if (k->losses++ >= MOST_LOSSES) {
         char why[DS_ERROR_TEXT];
         snprintf(why, sizeof why, "stream %s: key partition %u cannot be put together again",
                  d->plan->stages[stage].root->stream, partition);
         ds_driver_end(d, DS_ERR_INTERNAL, why);
         return;
-    }
-    if (k->losses > MOST_LOSSES) {
-        drop_chain(d, stage, partition);
-        k->losses = 0;
     }
     fall_back(d, stage, partition);
 }
@@ -199,7 +201,7 @@ static bool is_leaving(const ds_driver *d, const ds_batch *batch)
 bool ds_driver_may_apply(ds_driver *d, const ds_batch *batch, uint32_t stage, uint32_t partition)
 {
     const ds_keyed *k = &d->keyed[stage][partition];
-    if (k->busy || is_leaving(d, batch))
+    if (k->busy || k->not_before_us > d->now_us || is_leaving(d, batch))
         return false;
     if (k->stands_ms > batch->time_ms) { /* its output is gone, and it was not the last one */
         ds_driver_fail_save_of(d, stage, partition);
@@ -252,11 +254,12 @@ void ds_driver_keyed_ends(ds_driver *d, uint32_t stage, uint32_t partition)
     d->keyed[stage][partition].busy = false;
 }
 
-void ds_driver_keyed_done(ds_driver *d, const ds_task_result *result)
+void ds_driver_keyed_done(ds_driver *d, ds_executor_entry *from, const ds_task_result *result)
 {
     ds_keyed *k = &d->keyed[result->stage][result->partition];
     DS_ASSERT(!k->busy && k->stands_ms <= result->batch_ms);
     d->acts_ms[result->stage][result->partition] = result->acts_ms;
+    ds_driver_could_read(d, from, k);
     k->stands_ms = result->batch_ms;
     k->loaded = true;
     if (!k->behind)
@@ -335,9 +338,12 @@ int64_t ds_driver_replay_deadline(const ds_driver *d)
 
 /* A full disk, or want of memory, may pass; anything else came of this very batch when it ran for
  * the first time, and did not then. */
-static void on_failure(ds_driver *d, ds_keyed *k, const ds_task_result *result)
+static void on_failure(ds_driver *d, ds_executor_entry *from, ds_keyed *k,
+                       const ds_task_result *result)
 {
     d->progress.retries++;
+    if (ds_driver_unread(d, from, result))
+        return;
     if (result->status == DS_ERR_LOST) {
         ds_driver_keyed_lost(d, result->stage, result->partition);
         return;
@@ -366,11 +372,11 @@ void ds_driver_on_replayed(ds_driver *d, ds_executor_entry *from, const ds_task_
     ds_registry_end_task(&d->registry, from);
     k->busy = k->replaying = false;
     if (result->status != DS_OK) {
-        on_failure(d, k, result);
+        on_failure(d, from, k, result);
         return;
     }
     k->failures = 0;
-    ds_driver_keyed_done(d, result);
+    ds_driver_keyed_done(d, from, result);
 }
 
 /* ---- what is gone ---- */

@@ -78,6 +78,9 @@ typedef struct ds_keyed {
     uint32_t losses;   /* how often, in a row, it was not where it should be */
     uint32_t replays;  /* numbers of their attempts */
     uint32_t failures; /* of replays, in a row */
+    uint32_t unread;   /* how often, in a row, what was saved could not be loaded; */
+    uint32_t damaged;  /* how often of these because it is damaged */
+    int64_t unread_since_us, damaged_since_us;
     int64_t replay_ms; /* replaying: which batch */
     int64_t not_before_us;
 } ds_keyed;
@@ -175,6 +178,7 @@ struct ds_driver {
     int64_t *stage_input_ms;    /* by stage: the last batch that brought it rows */
     ds_append_end *append_ends; /* by sink: its file after the last commit, if known */
 
+    int64_t unread_shown_us;   /* that something saved cannot be read; 0: never */
     int64_t failures_since_us; /* failures of tasks: shown since then */
     uint32_t failures_shown;
     int64_t faults_since_us; /* failures of user's functions: shown, and only counted, since then */
@@ -379,13 +383,27 @@ bool ds_driver_may_apply(ds_driver *driver, const ds_batch *batch, uint32_t stag
 void ds_driver_keyed_begins(ds_driver *driver, ds_arena *arena, ds_task *task);
 /* It came back, or was lost; and if it was good. */
 void ds_driver_keyed_ends(ds_driver *driver, uint32_t stage, uint32_t partition);
-void ds_driver_keyed_done(ds_driver *driver, const ds_task_result *result);
+void ds_driver_keyed_done(ds_driver *driver, ds_executor_entry *from, const ds_task_result *result);
 /* The partition is not where it should be. */
 void ds_driver_keyed_lost(ds_driver *driver, uint32_t stage, uint32_t partition);
+/* Its chain is of no use: it begins anew. */
+void ds_driver_drop_chain(ds_driver *driver, uint32_t stage, uint32_t partition);
 void ds_driver_replay(ds_driver *driver, struct ds_bundles *round);
 void ds_driver_on_replayed(ds_driver *driver, ds_executor_entry *from,
                            const ds_task_result *result);
 int64_t ds_driver_replay_deadline(const ds_driver *driver);
+
+/* saved, and unread: driver_unread.c */
+/* A keyed task failed. True if it could not load its chain: the partition waits until it is tried
+ * again, perhaps by another owner. */
+bool ds_driver_unread(ds_driver *driver, ds_executor_entry *from, const ds_task_result *result);
+/* One is done. */
+void ds_driver_could_read(const ds_driver *driver, ds_executor_entry *from, ds_keyed *keyed);
+/* Whether an executor could not read, lately, what was saved. */
+bool ds_driver_is_blind(const ds_driver *driver, const ds_executor_entry *entry);
+/* Who is to own a partition that nobody owns; NULL: nobody is there. */
+ds_executor_entry *ds_driver_best_owner(const ds_driver *driver);
+
 /* An executor is lost: what it owned; and what lay in its store, if nobody holds that. */
 void ds_driver_lose_partitions(ds_driver *driver, uint64_t executor_id);
 void ds_driver_chains_of(ds_driver *driver, const ds_executor_entry *lost);

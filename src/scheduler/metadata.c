@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "base/inject.h"
 #include "base/log.h"
+#include "dstream/checkpoint_mark.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -125,6 +126,14 @@ ds_status ds_metadata_open(const char *dir, int64_t retain, ds_metadata **result
     each_file(m, note_newest, m);
     *result = m;
     return DS_OK;
+}
+
+ds_status ds_metadata_mark(ds_metadata *m, uint64_t epoch, ds_error *error)
+{
+    char *path = join(m->dir, "lock");
+    ds_status status = ds_checkpoint_mark(m->lock_fd, epoch, path, error);
+    free(path);
+    return status;
 }
 
 void ds_metadata_close(ds_metadata *m)

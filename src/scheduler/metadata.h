@@ -20,6 +20,9 @@ ds_status ds_metadata_open(const char *dir, int64_t retain, ds_metadata **metada
                            ds_error *error);
 void ds_metadata_close(ds_metadata *metadata);
 
+/* Marks the folder as that of this run (checkpoint_mark.h). DS_ERR_IO. */
+ds_status ds_metadata_mark(ds_metadata *metadata, uint64_t epoch, ds_error *error);
+
 /* Reads the newest journal. *recovered is NULL if there is none yet. DS_ERR_APP, with what to do,
  * if it cannot be used: nothing is changed then. */
 ds_status ds_metadata_recover(ds_metadata *metadata, const ds_plan *plan, ds_recovered **recovered,

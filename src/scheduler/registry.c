@@ -127,6 +127,13 @@ void ds_registry_own(ds_registry *registry, ds_executor_entry *entry)
     ds_choice_move(&registry->by_owned, entry);
 }
 
+void ds_registry_disown(ds_registry *registry, ds_executor_entry *entry)
+{
+    DS_ASSERT(entry->state == DS_EXECUTOR_READY && entry->owned > 0);
+    entry->owned--;
+    ds_choice_move(&registry->by_owned, entry);
+}
+
 void ds_registry_use(ds_registry *registry, ds_executor_entry *entry, uint64_t used_bytes,
                      uint64_t store_used)
 {

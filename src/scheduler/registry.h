@@ -55,6 +55,7 @@ typedef struct ds_executor_entry {
     uint32_t receivers;       /* running there */
     struct ds_bundle *bundle; /* of the round (bundles.h); NULL: nothing is sent to it yet */
     uint64_t retained_bytes;  /* in its store: pieces of retained batches */
+    int64_t unread_us;        /* when it could not read what was saved; 0: it could */
     int64_t hold_until_ms;    /* GONE: the store is needed until this batch is committed */
 } ds_executor_entry;
 
@@ -85,7 +86,8 @@ void ds_registry_set_state(ds_registry *registry, ds_executor_entry *entry,
 void ds_registry_set_peer(ds_registry *registry, ds_executor_entry *entry, uint64_t peer);
 void ds_registry_begin_task(ds_registry *registry, ds_executor_entry *entry);
 void ds_registry_end_task(ds_registry *registry, ds_executor_entry *entry);
-void ds_registry_own(ds_registry *registry, ds_executor_entry *entry); /* one partition more */
+void ds_registry_own(ds_registry *registry, ds_executor_entry *entry);    /* one partition more */
+void ds_registry_disown(ds_registry *registry, ds_executor_entry *entry); /* and less */
 void ds_registry_use(ds_registry *registry, ds_executor_entry *entry, uint64_t used_bytes,
                      uint64_t store_used);
 /* How much its store holds of retained batches. */

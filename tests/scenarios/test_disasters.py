@@ -226,6 +226,8 @@ class Vanishing(Disasters):
         rows, n = len(self.collect_rows("raw")), len(self.sent)
         until(lambda: len(self.sent) > n + 100, "there is more")
         stop()
+        self.kill(run.executors()[0])  # what it kept was saved there
+        run.until_log("cannot read what was saved, and it is tried again")
         self.assertTrue(run.running())
         self.assertFalse(os.path.exists(self.path("state")))
         os.rename(self.path("away"), self.path("state"))
@@ -233,6 +235,7 @@ class Vanishing(Disasters):
         run.until(self.all_there, "all is in the output")
         self.assertLess(rows, len(self.sent))
         self.assertEqual(run.last()["failed_batches"], 0)
+        self.assertEqual(run.last()["panes_lost"], 0)
         self.kill_and_go_on(app, run)
 
     def test_the_checkpoint_is_removed(self):

@@ -233,16 +233,101 @@ START_TEST(an_executor_does_not_have_it)
 END_TEST
 
 /* A chain that can never be loaded is given up: that is counted, and it begins anew. */
+/* ---- chains that cannot be loaded ---- */
+
+/* The task of the third batch that has partition 0 load its chain fails as often as it comes, for
+ * so long; all others are still out. Returns how often that was. */
+static uint32_t fail_for(driver_kit *k, ds_status status, int64_t ms)
+{
+    uint32_t n = 0;
+    const int64_t until_us = k->now_us + ms * 1000;
+    while (k->now_us < until_us && !k->ended) {
+        const kit_sent *task = saves_task(k, 3000, 0);
+        if (task->task.n_saved == 0)
+            break;
+        kit_fail(k, task, status);
+        n++;
+        while (saves_task(k, 3000, 0) == task && k->now_us < until_us && !k->ended)
+            kit_wait_ms(k, 10);
+    }
+    return n;
+}
+
+/* Partition 0 was saved, is not with its owner any more, and the third batch is there. */
+static void open_unloaded(driver_kit *k, bool checkpoint)
+{
+    saves_open(k, "2s");
+    k->config.checkpoint = checkpoint;
+    k->config.kept_folder = checkpoint ? "kept" : NULL;
+    saves_start(k);
+    saves_batch(k, 1000);
+    saves_batch(k, 2000);
+    save_all(k, 2000);
+    saves_write(k);
+    run_map(k, 3000);
+    kit_fail(k, saves_task(k, 3000, 0), DS_ERR_LOST);
+    ck_assert_uint_eq(saves_task(k, 3000, 0)->task.n_saved, 1);
+}
+
+START_TEST(a_chain_that_cannot_be_read_for_long)
+{
+    driver_kit k;
+    open_unloaded(&k, true);
+    uint32_t n = fail_for(&k, DS_ERR_NO_INPUT, 600000);
+    ck_assert(!k.ended);
+    ck_assert_uint_ge(n, 300); /* it is tried every two seconds, */
+    ck_assert_uint_le(n, 320); /* and more often only in the beginning */
+    kit_settle(&k);
+    ck_assert_int_eq(k.status, DS_OK);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->panes_lost, 0);
+    kit_close(&k);
+}
+END_TEST
+
+/* At first it is tried where it is; then by the other one, which can, and gets what is next. */
+START_TEST(an_owner_that_cannot_read)
+{
+    driver_kit k;
+    open_unloaded(&k, true);
+    uint64_t owner = saves_task(&k, 3000, 0)->peer;
+    fail_for(&k, DS_ERR_NO_INPUT, 900);
+    ck_assert_uint_eq(saves_task(&k, 3000, 0)->peer, owner);
+    while (saves_task(&k, 3000, 0)->peer == owner && !k.ended)
+        fail_for(&k, DS_ERR_NO_INPUT, 100);
+    ck_assert_uint_eq(saves_task(&k, 3000, 0)->task.n_saved, 1);
+    ck_assert_int_eq(saves_task(&k, 3000, 0)->task.keyed_ms, 2000);
+    kit_settle(&k);
+    ck_assert_int_eq(k.status, DS_OK);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->panes_lost, 0);
+    kit_close(&k);
+}
+END_TEST
+
+/* With a checkpoint nothing begins anew. */
+START_TEST(a_chain_that_is_damaged)
+{
+    driver_kit k;
+    open_unloaded(&k, true);
+    uint32_t n = fail_for(&k, DS_ERR_LOST, 9900);
+    ck_assert_uint_ge(n, 10);
+    ck_assert(!k.ended);
+    fail_for(&k, DS_ERR_NO_INPUT, 2500); /* that says nothing about it */
+    fail_for(&k, DS_ERR_LOST, 9900);
+    ck_assert(!k.ended);
+    fail_for(&k, DS_ERR_LOST, 5000);
+    ck_assert(k.ended);
+    ck_assert_int_eq(k.status, DS_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(k.message, "put it back"));
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->panes_lost, 0);
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(a_chain_that_is_of_no_use)
 {
     driver_kit k;
-    open_app(&k, "2s");
-    saves_batch(&k, 1000);
-    saves_batch(&k, 2000);
-    save_all(&k, 2000);
-    run_map(&k, 3000);
-    for (int i = 0; i < 5; i++)
-        kit_fail(&k, saves_task(&k, 3000, 0), DS_ERR_LOST);
+    open_unloaded(&k, false);
+    fail_for(&k, DS_ERR_LOST, 20000);
     ck_assert_uint_eq(ds_driver_progress(k.driver)->panes_lost, 1);
     ck_assert_int_eq(saves_task(&k, 3000, 0)->task.keyed_ms, DS_NO_BATCH);
     ck_assert_uint_eq(saves_task(&k, 3000, 0)->task.n_saved, 0);
@@ -404,5 +489,6 @@ END_TEST
 UNIT_MAIN("driver_replay", what_was_applied_is_applied_again, others_do_not_wait,
           it_begins_with_what_was_saved, a_chain_without_replays, its_new_owner_is_lost_too,
           a_save_goes_on_elsewhere, a_save_overtakes_a_replay, an_executor_does_not_have_it,
+          a_chain_that_cannot_be_read_for_long, an_owner_that_cannot_read, a_chain_that_is_damaged,
           a_chain_that_is_of_no_use, a_replay_that_never_succeeds, pieces_that_are_gone,
           pieces_that_are_gone_while_it_commits, pieces_that_are_gone_twice, chains_that_are_gone)

@@ -1,9 +1,13 @@
 /* Tasks that save what they keep, and tasks that begin with what was saved. */
+#include "dstream/checkpoint_mark.h"
 #include "exec/fold.h"
 #include "exec/save_writer.h"
 #include "unit/engine.h"
 #include "unit/scratch_dir.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #define MOST_PARTS 64
@@ -534,15 +538,38 @@ static ds_task kit_open_saved(kit *k, bool files)
 }
 
 /* The task fails, says so, and leaves nothing behind; with the right chain it is well. */
-static void check_lost(kit *k, ds_task task, const char *expected)
+static void check_fails(kit *k, ds_task task, ds_status status, const char *expected)
 {
     char message[400];
-    ck_assert_int_eq(run_one(k, task, message, sizeof message), DS_ERR_LOST);
+    ck_assert_int_eq(run_one(k, task, message, sizeof message), status);
     ck_assert_msg(strstr(message, expected) != NULL, "%s", message);
     ck_assert_ptr_nonnull(strstr(message, "key partition 1 of stage"));
     task.n_saved = 0;
     ck_assert_int_eq(run_one(k, task, message, sizeof message), DS_ERR_LOST);
     ck_assert_ptr_nonnull(strstr(message, "is not here"));
+}
+
+/* Its bytes are there, and wrong; or are not where they have to be. */
+static void check_lost(kit *k, ds_task task, const char *expected)
+{
+    check_fails(k, task, DS_ERR_LOST, expected);
+}
+
+/* That says nothing about them. */
+static void check_unread(kit *k, ds_task task, const char *expected)
+{
+    check_fails(k, task, DS_ERR_NO_INPUT, expected);
+}
+
+/* The folder of files is in the checkpoint folder of a run. */
+static void mark(const kit *k, uint64_t epoch)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/lock", k->d.path);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(ds_checkpoint_mark(fd, epoch, path, NULL), DS_OK);
+    close(fd);
 }
 
 static void check_well(kit *k, ds_task task)
@@ -585,10 +612,14 @@ START_TEST(a_file_that_is_cut_short_or_gone)
     char moved[200];
     snprintf(moved, sizeof moved, "%s/moved", k.d.path);
     ck_assert_int_eq(rename(parts[0].path, moved), 0);
+    check_unread(&k, task, "1-e1-7.kept"); /* nobody says that this is the folder */
+    mark(&k, 0xE0);
+    check_unread(&k, task, "No such file"); /* another run's */
+    mark(&k, 0xE1);
     check_lost(&k, task, "1-e1-7.kept");
     check_lost(&k, task, "No such file");
     ck_assert_int_eq(mkdir(parts[0].path, 0700), 0);
-    check_lost(&k, task, "it is no file");
+    check_unread(&k, task, "it is no file");
     ck_assert_int_eq(rmdir(parts[0].path), 0);
     ck_assert_int_eq(rename(moved, parts[0].path), 0);
     ds_task more = task;
@@ -600,6 +631,28 @@ START_TEST(a_file_that_is_cut_short_or_gone)
     parts[3].offset = 0; /* another part's place */
     parts[3].length = length;
     check_lost(&k, more, "the checksum is wrong");
+    kit_close(&k);
+}
+END_TEST
+
+/* All of it is away for a while, or there is no descriptor left. */
+START_TEST(files_that_cannot_be_read_for_a_while)
+{
+    kit k;
+    ds_task task = kit_open_saved(&k, true);
+    char away[200];
+    snprintf(away, sizeof away, "%s.away", k.d.path);
+    mark(&k, 0xE1);
+    ck_assert_int_eq(rename(k.d.path, away), 0);
+    check_unread(&k, task, "No such file");
+    ck_assert_int_eq(rename(away, k.d.path), 0);
+    struct rlimit all, none;
+    getrlimit(RLIMIT_NOFILE, &all);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = all.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    check_unread(&k, task, "Too many open files");
+    setrlimit(RLIMIT_NOFILE, &all);
+    check_well(&k, task);
     kit_close(&k);
 }
 END_TEST
@@ -673,11 +726,11 @@ START_TEST(a_store_that_is_gone)
     ds_task task = kit_open_saved(&k, false);
     ds_saved_part *part = &k.chains[1][1];
     part->ref.executor_id = 99;
-    check_lost(&k, task, "cannot be restored from the store of executor 99");
+    check_unread(&k, task, "cannot be restored from the store of executor 99");
     part->ref.executor_id = ENGINE_OTHER;
     uint64_t offset = part->ref.offset;
     part->ref.offset = ENGINE_STORE;
-    check_lost(&k, task, "cannot be read");
+    check_unread(&k, task, "cannot be read");
     part->ref.offset = offset;
     part->ref.length++;
     check_lost(&k, task, "its place is of another length");
@@ -719,7 +772,7 @@ START_TEST(what_is_saved_is_fetched_where_it_cannot_be_mapped)
     for (int i = 0; i < 4; i++)
         k.chains[1][i].ref.executor_id = REMOTE;
     k.gone = true;
-    check_lost(&k, task, "nobody is there");
+    check_unread(&k, task, "nobody is there");
     k.gone = false;
     check_well(&k, task);
     kit_close(&k);
@@ -763,5 +816,6 @@ UNIT_MAIN("task_saves", partitions_are_saved_to_files_and_restored,
           a_replay_that_comes_late, a_save_that_cannot_be_afforded,
           folds_are_what_the_task_would_have_saved, what_is_saved_after_a_fold,
           folds_that_cannot_be, a_file_with_a_flipped_bit, a_file_that_is_cut_short_or_gone,
-          a_checksum_or_length_that_is_wrong, a_chain_that_is_none, a_store_that_is_gone,
+          files_that_cannot_be_read_for_a_while, a_checksum_or_length_that_is_wrong,
+          a_chain_that_is_none, a_store_that_is_gone,
           what_is_saved_is_fetched_where_it_cannot_be_mapped, tasks_are_copied_whole)
