@@ -410,11 +410,12 @@ static void start_next(ds_driver *d)
     }
 }
 
-/* True for a batch that was given up, once none of its tasks runs: until then they read what
- * others hold for it. */
+/* True for a batch that was given up, once none of its tasks runs, copies and replays included:
+ * until then they read what others hold for it, and nobody would hear of their results. */
 static bool is_over(const ds_driver *d, const ds_batch *batch)
 {
-    if (batch->state != DS_BATCH_FAILED || ds_copies_of(&d->copies, batch->time_ms))
+    if (batch->state != DS_BATCH_FAILED || ds_copies_of(&d->copies, batch->time_ms) ||
+        ds_driver_replays(d, batch->time_ms))
         return false;
     for (uint32_t s = 0; s < d->plan->n_stages; s++)
         if (ds_batch_stage_runs(&batch->stages[s]))

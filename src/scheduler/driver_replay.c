@@ -323,6 +323,15 @@ void ds_driver_replay(ds_driver *d, ds_bundles *round)
             replay_partition(round, s, p);
 }
 
+bool ds_driver_replays(const ds_driver *d, int64_t batch_ms)
+{
+    for (uint32_t s = 0; d->n_behind > 0 && s < d->plan->n_stages; s++)
+        for (uint32_t p = 0; d->keyed[s] != NULL && p < d->plan->stages[s].n_partitions; p++)
+            if (d->keyed[s][p].replaying && d->keyed[s][p].replay_ms == batch_ms)
+                return true;
+    return false;
+}
+
 int64_t ds_driver_replay_deadline(const ds_driver *d)
 {
     int64_t deadline = INT64_MAX;

@@ -392,6 +392,8 @@ void ds_driver_replay(ds_driver *driver, struct ds_bundles *round);
 void ds_driver_on_replayed(ds_driver *driver, ds_executor_entry *from,
                            const ds_task_result *result);
 int64_t ds_driver_replay_deadline(const ds_driver *driver);
+/* True while a replay of the batch runs. */
+bool ds_driver_replays(const ds_driver *driver, int64_t batch_ms);
 
 /* saved, and unread: driver_unread.c */
 /* A keyed task failed. True if it could not load its chain: the partition waits until it is tried

@@ -356,6 +356,37 @@ START_TEST(a_replay_that_never_succeeds)
 }
 END_TEST
 
+/* A batch is given up while it is applied again to one partition: executors drop what comes of a
+ * batch that they are told to forget, so they are not told before. */
+START_TEST(a_replay_of_a_batch_that_is_given_up)
+{
+    driver_kit k;
+    open_app(&k, "1h");
+    run_map(&k, 1000);
+    kit_done(&k, saves_task(&k, 1000, 0));
+    uint64_t lost = lose_owner(&k), left = 3 - lost;
+    const kit_sent *replay = saves_replay(&k, 0);
+    ck_assert_ptr_nonnull(replay);
+    uint32_t bad = 1;
+    while (saves_owner(&k, 1000, bad) != left)
+        bad++;
+    for (int i = 0; i < 4; i++) {
+        kit_fail(&k, saves_task(&k, 1000, bad), DS_ERR_INTERNAL);
+        kit_wait_ms(&k, 2000);
+        kit_beat(&k, left);
+    }
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, 1);
+    for (uint32_t p = 1; p < SAVES_PARTITIONS; p++)
+        if (p != bad)
+            kit_done(&k, saves_task(&k, 1000, p));
+    ck_assert_uint_eq(kit_count(&k, DS_MSG_RELEASE), 0);
+    kit_done(&k, replay);
+    ck_assert_uint_gt(kit_count(&k, DS_MSG_RELEASE), 0);
+    saves_run(&k, 2000); /* all partitions go on */
+    kit_close(&k);
+}
+END_TEST
+
 /* ---- stores that nobody holds ---- */
 
 static void open_copied(driver_kit *k, const char *every)
@@ -490,5 +521,6 @@ UNIT_MAIN("driver_replay", what_was_applied_is_applied_again, others_do_not_wait
           it_begins_with_what_was_saved, a_chain_without_replays, its_new_owner_is_lost_too,
           a_save_goes_on_elsewhere, a_save_overtakes_a_replay, an_executor_does_not_have_it,
           a_chain_that_cannot_be_read_for_long, an_owner_that_cannot_read, a_chain_that_is_damaged,
-          a_chain_that_is_of_no_use, a_replay_that_never_succeeds, pieces_that_are_gone,
+          a_chain_that_is_of_no_use, a_replay_that_never_succeeds,
+          a_replay_of_a_batch_that_is_given_up, pieces_that_are_gone,
           pieces_that_are_gone_while_it_commits, pieces_that_are_gone_twice, chains_that_are_gone)
