@@ -271,8 +271,11 @@ ds_status ds_sim_run(ds_sim *sim, uint64_t most_events, ds_error *error)
 {
     ds_sim_driver_start(sim);
     while (!sim->ended && sim->figures.events < most_events)
-        if (!advance(sim))
+        if (!advance(sim)) {
+            sim->figures.stalled = true;
             return ds_error_set(error, DS_ERR_INTERNAL, "the app waits for nothing");
+        }
+    sim->figures.stalled = !sim->ended;
     if (!sim->ended)
         return ds_error_set(error, DS_ERR_INTERNAL, "the app did not end within %" PRIu64 " events",
                             most_events);

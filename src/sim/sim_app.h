@@ -112,6 +112,7 @@ typedef struct ds_sim_figures {
     uint64_t leaked_bytes;             /* that these still held in their stores when they stopped */
     uint64_t leaked_tasks;             /* that these still remembered */
     uint64_t disk_failures;
+    bool stalled;       /* it waited for nothing, or did not end within most_events */
     uint64_t driver_ns; /* that the steps of the driver's control took; differs from run to run */
 } ds_sim_figures;
 

@@ -506,6 +506,8 @@ static void check_end(run *r, ds_status status, const ds_error *error)
     }
     const ds_progress *progress = ds_driver_progress(ds_sim_driver(r->sim));
     result->events = figures->events;
+    if (figures->stalled) /* whatever happened: once faults stop, it goes on */
+        wrong(r, "%s", error->message);
     result->vanished = figures->vanished;
     result->launched = figures->launched;
     result->panes_lost = progress->panes_lost;

@@ -266,6 +266,8 @@ static void check_end(tabled *r, ds_status status, const ds_error *error)
     const ds_progress *progress = ds_driver_progress(ds_sim_driver(r->sim));
     const ds_sim_figures *figures = ds_sim_result(r->sim);
     r->result->events = figures->events;
+    if (figures->stalled) /* whatever happened: once faults stop, it goes on */
+        wrong(r, "%s", error->message);
     r->result->vanished = figures->vanished;
     r->result->launched = figures->launched;
     r->result->retries = progress->retries;
