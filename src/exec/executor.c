@@ -4,6 +4,7 @@
 #include "base/paged.h"
 #include "dstream/memory_shares.h"
 #include "exec/batch_set.h"
+#include "exec/join_check.h"
 #include "exec/known_tasks.h"
 
 #include <stdlib.h>
@@ -316,6 +317,10 @@ static void on_plan(ds_executor *e, const ds_msg_plan *text)
 {
     ds_error error = {.message = ""};
     ds_status status = hold_plan(e, text, &error);
+    /* One that the driver started stands where the driver does. */
+    if (status == DS_OK && e->config.executor_id == 0)
+        status =
+            ds_join_check(find_plan(e, text->plan_id)->plan, text->kept_folder, e->epoch, &error);
     ds_message message = {.type = DS_MSG_PLAN_RESULT};
     message.plan_result = (ds_msg_plan_result){text->plan_id, (uint32_t)status, error.message};
     send(e, &message);

@@ -168,7 +168,7 @@ static void on_plan_result(ds_driver *d, ds_executor_entry *entry, const ds_msg_
         return;
     }
     if (result->status != DS_OK) { /* the app goes on without one from outside */
-        ds_driver_lose(d, entry, result->message);
+        ds_driver_exclude(d, entry, result->message);
         return;
     }
     ds_registry_set_state(&d->registry, entry, DS_EXECUTOR_READY);
@@ -274,6 +274,15 @@ void ds_driver_lose(ds_driver *d, ds_executor_entry *entry, const char *why)
         tell_all(d, entry);
     if (entry->local)
         plan_replacement(d, entry);
+}
+
+void ds_driver_exclude(ds_driver *d, ds_executor_entry *entry, const char *why)
+{
+    DS_ASSERT(!entry->local && entry->peer != 0);
+    ds_message message = {.type = DS_MSG_REJECT};
+    message.reject.reason = why;
+    ds_driver_send(d, entry, &message);
+    ds_driver_lose(d, entry, why);
 }
 
 void ds_driver_on_peer_lost(ds_driver *d, uint64_t peer)

@@ -205,6 +205,8 @@ void ds_driver_on_peer_lost(ds_driver *driver, uint64_t peer);
 void ds_driver_on_exited(ds_driver *driver, uint64_t executor_id, const char *why);
 void ds_driver_watch_executors(ds_driver *driver);
 void ds_driver_lose(ds_driver *driver, ds_executor_entry *entry, const char *why);
+/* The same with one from outside, which is told why. */
+void ds_driver_exclude(ds_driver *driver, ds_executor_entry *entry, const char *why);
 void ds_driver_drop_stores(ds_driver *driver);
 int64_t ds_driver_executors_deadline(const ds_driver *driver);
 

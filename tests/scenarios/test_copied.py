@@ -284,6 +284,29 @@ class AnotherUser(scenario.Scenario):
             self.assertEqual(self.counts(run), self.expected(n, text))
             shutil.rmtree(self.path("in"))
 
+    def test_who_cannot_take_part_is_told(self):
+        # Nobody may neither read what root saves nor write where root's sink does.
+        for what in ("checkpoint", "sink"):
+            port = self.free_port()
+            sinks = {"out": {"from": "n", "type": "file", "dir": "out"}} if what == "sink" else None
+            more = {"checkpoint": {"dir": "state"}} if what == "checkpoint" else {}
+            run = self.start(self.app(
+                {"in": {"type": "rate", "rows_per_second": 1000}},
+                {"k": {"from": "in", "select": {"k": "value % 10"}},
+                 "n": {"from": "k", "state": {"key": ["k"], "set": {
+                     "n": "coalesce(state.n, 0) + count()"}}}}, sinks,
+                executors={"count": 1, "listen": "tcp://127.0.0.1:%d" % port}, **more))
+            run.until_log("executors may join")
+            outside = self.join(port)
+            self.assertEqual(outside.wait(scenario.PATIENCE), scenario.UNAVAILABLE)
+            run.until_log("it cannot take part: cannot %s" %
+                          ("write to" if what == "sink" else "read state/lock"))
+            with open(os.path.join(self.outside, "executor.err")) as err:
+                self.assertIn("it cannot take part", err.read())
+            run.until_batches(run.last().get("batches", 0) + 3)
+            run.stop()
+            self.assertEqual(run.last()["panes_lost"], 0)
+
     def test_blocks_of_a_dead_executor_come_from_the_driver(self):
         text = words(400000)
         for ticks in (2, 8, 16):

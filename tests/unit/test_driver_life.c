@@ -154,6 +154,7 @@ START_TEST(executors_from_outside)
     m.plan_result = (ds_msg_plan_result){1, DS_ERR_APP, "it does not compile"};
     kit_message(&k, 300, m);
     ck_assert(!k.ended);
+    ck_assert_str_eq(kit_last(&k, DS_MSG_REJECT)->text, "it does not compile");
     ck_assert_uint_eq(ds_driver_progress(k.driver)->executors_lost, 1);
     kit_message(&k, 301, kit_hello(&k, 0));
     m.plan_result.status = DS_OK;

@@ -1,0 +1,97 @@
+#include "exec/join_check.h"
+
+#include "base/assert.h"
+#include "dstream/checkpoint_mark.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PATH_BYTES 4096
+
+static ds_status refuse(const char *what, const char *path, const char *why, ds_error *error)
+{
+    return ds_error_set(error, DS_ERR_IO,
+                        "it cannot take part: %s%s%s; an executor needs the app's folders under "
+                        "the same path, and the right to write there",
+                        what, path, why);
+}
+
+static bool can_write(const char *path)
+{
+    return faccessat(AT_FDCWD, path, R_OK | W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+static ds_status cannot_write(const char *path, int why, ds_error *error)
+{
+    char text[128];
+    snprintf(text, sizeof text, ": %s", strerror(why));
+    return refuse("cannot write to ", path, text, error);
+}
+
+/* Whether tasks read or write in the checkpoint folder: what is kept, or the log. */
+static bool uses_checkpoint(const ds_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->n_nodes; i++) {
+        const ds_node *node = plan->nodes[i];
+        if (ds_node_keeps(node) ||
+            (node->kind == DS_NODE_SOURCE && node->source->type == DS_SOURCE_SOCKET))
+            return true;
+    }
+    return false;
+}
+
+/* What is saved may have been removed: it is made again there. */
+static ds_status check_kept(const char *folder, uint64_t epoch, ds_error *error)
+{
+    ds_error why;
+    if (ds_checkpoint_mark_check(folder, epoch, &why) != DS_OK)
+        return refuse("", why.message, "", error);
+    if (can_write(folder) || errno == ENOENT)
+        return DS_OK;
+    return cannot_write(folder, errno, error);
+}
+
+/* The folder of a `file` sink may be made by the first task; then what it will be in counts. */
+static ds_status check_parents(const char *folder, ds_error *error)
+{
+    char path[PATH_BYTES];
+    if (snprintf(path, sizeof path, "%s", folder) >= (int)sizeof path)
+        return cannot_write(folder, ENAMETOOLONG, error);
+    for (;;) {
+        char *slash = strrchr(path, '/');
+        if (slash == NULL)
+            snprintf(path, sizeof path, ".");
+        else if (slash == path)
+            path[1] = '\0';
+        else
+            *slash = '\0';
+        if (can_write(path))
+            return DS_OK;
+        if (errno != ENOENT || slash == NULL || slash == path)
+            return cannot_write(path, errno, error);
+    }
+}
+
+static ds_status check_sink(const ds_sink_plan *sink, ds_error *error)
+{
+    DS_ASSERT(ds_sink_is_staged(sink) && sink->staging != NULL);
+    if (can_write(sink->staging))
+        return DS_OK;
+    if (errno == ENOENT && sink->kind == DS_TO_FILE)
+        return check_parents(sink->staging, error);
+    return cannot_write(sink->staging, errno, error);
+}
+
+ds_status ds_join_check(const ds_plan *plan, const char *kept_folder, uint64_t epoch,
+                        ds_error *error)
+{
+    if (kept_folder[0] != '\0' && uses_checkpoint(plan))
+        DS_TRY(check_kept(kept_folder, epoch, error));
+    for (uint32_t i = 0; i < plan->n_sinks; i++)
+        if (ds_sink_is_staged(plan->sinks[i]))
+            DS_TRY(check_sink(plan->sinks[i], error));
+    return DS_OK;
+}
