@@ -684,6 +684,7 @@ static void on_result(ds_driver *d, ds_executor_entry *from, const ds_task_resul
         return;
     }
     DS_ASSERT(batch->state == DS_BATCH_RUNNING || batch->state == DS_BATCH_RETAINED);
+    ds_driver_note_result(d, from, result);
     if (result->status != DS_OK) {
         on_failure(d, batch, from, result);
     } else if (outputs_fit(d->plan, from, result)) {
@@ -700,6 +701,8 @@ void ds_driver_on_results(ds_driver *d, ds_executor_entry *from, const ds_msg_ta
 {
     for (uint32_t i = 0; i < results->n_results && d->phase != DS_PHASE_ENDED; i++)
         on_result(d, from, &results->results[i]);
+    if (d->phase != DS_PHASE_ENDED && from->state == DS_EXECUTOR_READY)
+        ds_driver_judge(d, from, results);
 }
 
 /* Executors are lost one after the other while they have it: somebody may be killing them, which

@@ -205,7 +205,13 @@ void ds_driver_on_peer_lost(ds_driver *driver, uint64_t peer);
 void ds_driver_on_exited(ds_driver *driver, uint64_t executor_id, const char *why);
 void ds_driver_watch_executors(ds_driver *driver);
 void ds_driver_lose(ds_driver *driver, ds_executor_entry *entry, const char *why);
-/* The same with one from outside, which is told why. */
+/* Who cannot write: driver_unfit.c. A result that counts; and when all of a message are seen: the
+ * executor may be excluded. */
+void ds_driver_note_result(const ds_driver *driver, ds_executor_entry *from,
+                           const ds_task_result *result);
+void ds_driver_judge(ds_driver *driver, ds_executor_entry *from,
+                     const ds_msg_task_results *results);
+/* Loses one from outside, which is told why. */
 void ds_driver_exclude(ds_driver *driver, ds_executor_entry *entry, const char *why);
 void ds_driver_drop_stores(ds_driver *driver);
 int64_t ds_driver_executors_deadline(const ds_driver *driver);

@@ -56,7 +56,10 @@ typedef struct ds_executor_entry {
     struct ds_bundle *bundle; /* of the round (bundles.h); NULL: nothing is sent to it yet */
     uint64_t retained_bytes;  /* in its store: pieces of retained batches */
     int64_t unread_us;        /* when it could not read what was saved; 0: it could */
-    int64_t hold_until_ms;    /* GONE: the store is needed until this batch is committed */
+    uint32_t io_failures;     /* of its tasks of a stage, since one of it wrote a file; 0: none */
+    uint32_t io_stage;
+    int64_t io_since_us, io_failed_us; /* the first one, and the last */
+    int64_t hold_until_ms;             /* GONE: the store is needed until this batch is committed */
 } ds_executor_entry;
 
 typedef struct ds_registry {

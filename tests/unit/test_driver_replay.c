@@ -387,6 +387,62 @@ START_TEST(a_replay_of_a_batch_that_is_given_up)
 }
 END_TEST
 
+/* ---- executors that cannot write ---- */
+
+/* One from outside owns partition 0, and the task of the third batch fails there for so long.
+ * Others fail as often, or not. */
+static void fail_outside(driver_kit *k, bool others, int64_t ms)
+{
+    saves_open(k, "1h");
+    k->config.external_executors = true;
+    saves_start(k);
+    saves_batch(k, 1000);
+    kit_message(k, kit_peer(3), kit_hello(k, 0));
+    kit_ready(k, 3);
+    lose_owner(k);
+    kit_done(k, saves_replay(k, 0));
+    run_map(k, 2000);
+    ck_assert_uint_eq(saves_owner(k, 2000, 0), 3);
+    const int64_t until_us = k->now_us + ms * 1000;
+    while (k->now_us < until_us && kit_count(k, DS_MSG_REJECT) == 0) {
+        for (uint32_t p = 0; p < (others ? SAVES_PARTITIONS : 1); p++)
+            if (saves_task(k, 2000, p) != NULL)
+                kit_fail(k, saves_task(k, 2000, p), DS_ERR_IO);
+        kit_wait_ms(k, 100);
+    }
+}
+
+START_TEST(one_from_outside_that_cannot_write)
+{
+    driver_kit k;
+    fail_outside(&k, false, 20000);
+    ck_assert_uint_eq(kit_count(&k, DS_MSG_REJECT), 1);
+    ck_assert_str_eq(kit_last(&k, DS_MSG_REJECT)->text,
+                     "its tasks fail, and those of others do not: so");
+    ck_assert_uint_eq(kit_last(&k, DS_MSG_REJECT)->peer, kit_peer(3));
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->executors_lost, 2);
+    ck_assert_uint_eq(saves_owner(&k, 2000, 0), 3);
+    kit_done(&k, saves_replay(&k, 0));
+    ck_assert_uint_ne(saves_owner(&k, 2000, 0), 3); /* at once */
+    kit_settle(&k);
+    ck_assert_int_eq(k.status, DS_OK);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->panes_lost, 0);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(a_disk_that_is_full_for_all)
+{
+    driver_kit k;
+    fail_outside(&k, true, 60000);
+    ck_assert_uint_eq(kit_count(&k, DS_MSG_REJECT), 0);
+    ck_assert_uint_eq(saves_owner(&k, 2000, 0), 3);
+    kit_settle(&k);
+    ck_assert_int_eq(k.status, DS_OK);
+    kit_close(&k);
+}
+END_TEST
+
 /* ---- stores that nobody holds ---- */
 
 static void open_copied(driver_kit *k, const char *every)
@@ -522,5 +578,6 @@ UNIT_MAIN("driver_replay", what_was_applied_is_applied_again, others_do_not_wait
           a_save_goes_on_elsewhere, a_save_overtakes_a_replay, an_executor_does_not_have_it,
           a_chain_that_cannot_be_read_for_long, an_owner_that_cannot_read, a_chain_that_is_damaged,
           a_chain_that_is_of_no_use, a_replay_that_never_succeeds,
-          a_replay_of_a_batch_that_is_given_up, pieces_that_are_gone,
-          pieces_that_are_gone_while_it_commits, pieces_that_are_gone_twice, chains_that_are_gone)
+          a_replay_of_a_batch_that_is_given_up, one_from_outside_that_cannot_write,
+          a_disk_that_is_full_for_all, pieces_that_are_gone, pieces_that_are_gone_while_it_commits,
+          pieces_that_are_gone_twice, chains_that_are_gone)
