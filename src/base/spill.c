@@ -2,7 +2,6 @@
 
 #include "base/assert.h"
 #include "base/extents.h"
-#include "base/files.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -110,8 +109,9 @@ static void try_temporary(ds_spill *spill, uint64_t size)
 
 static void try_given(ds_spill *spill, const char *folder, uint64_t size)
 {
-    if (ds_make_private_folders(folder, &spill->why_not) == DS_OK)
-        try_folder(spill, folder, size);
+    /* It is not made: that of a checkpoint is away, and would be in the way when it comes back. */
+    if (!try_folder(spill, folder, size) && access(folder, F_OK) != 0 && errno == ENOENT)
+        try_temporary(spill, size);
 }
 
 ds_spill *ds_spill_new(const char *folder, uint64_t limit_bytes)

@@ -20,7 +20,7 @@
 typedef struct ds_spill ds_spill;
 
 /*
- * Makes the file in a folder (made if it is not there). NULL: in $TMPDIR, /var/tmp or /tmp, the
+ * Makes the file in a folder. NULL, or if that is not there: in $TMPDIR, /var/tmp or /tmp, the
  * first that is there and not itself in memory. limit_bytes: the most that it may take; 0: there
  * is no room at all. Never NULL. Free with ds_spill_free.
  */

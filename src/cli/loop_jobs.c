@@ -9,8 +9,10 @@
 #include "receiver/files.h"
 #include "scheduler/commit.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LOG_WAIT_MS 3000                  /* for the end of whoever wrote a log: it was killed */
 #define PRINTED_BYTES ((uint64_t)4 << 20) /* between two looks at what was read */
@@ -71,17 +73,41 @@ typedef struct log_job {
     char folder[];
 } log_job;
 
+/* The start made the folder of a source that has a log: if it is not there it is away. One that
+ * had a log is made for its last batches: without it what they were given would merely be out of
+ * sight, as it is for an executor elsewhere, and be waited for. */
+static ds_status has_folder(const log_job *log, ds_error *error)
+{
+    if (!log->loop->plan->app->sources[log->source].log)
+        return log->place.receiver_id != 0 ? ds_make_private_folders(log->folder, error) : DS_OK;
+    if (access(log->folder, F_OK) == 0)
+        return DS_OK;
+    return ds_error_set(error, DS_ERR_UNAVAILABLE, "cannot look into %s: %s", log->folder,
+                        strerror(errno));
+}
+
+/* From a folder that is away, or another one in its place, there is nothing to be learned. */
+static ds_status scan_log(const log_job *log, ds_log_found *found, ds_error *error)
+{
+    ds_error away;
+    ds_status status = ds_metadata_check(log->loop->metadata, error);
+    if (status == DS_OK)
+        status = has_folder(log, error);
+    if (status == DS_OK)
+        status = ds_block_log_scan(log->folder, &log->place, LOG_WAIT_MS, found, error);
+    if (ds_metadata_check(log->loop->metadata, &away) == DS_OK)
+        return status;
+    *error = away;
+    return DS_ERR_UNAVAILABLE;
+}
+
 static void run_scan_log(ds_disk_job *job)
 {
     log_job *log = (log_job *)job;
     ds_error error = {.message = ""};
     ds_loop_mail *m = ds_loop_mail_new(DS_MAIL_LOGGED, NULL, sizeof error.message);
     m->source = log->source;
-    /* What batches were given was there. Without the folder it would merely be out of sight, as it
-     * is for an executor elsewhere, and be waited for. */
-    if (log->place.receiver_id != 0)
-        (void)ds_make_private_folders(log->folder, NULL);
-    m->status = ds_block_log_scan(log->folder, &log->place, LOG_WAIT_MS, &m->found, &error);
+    m->status = scan_log(log, &m->found, &error);
     memcpy(m->bytes, error.message, sizeof error.message);
     ds_loop_post(log->loop, m);
 }
@@ -89,7 +115,8 @@ static void run_scan_log(ds_disk_job *job)
 static void run_trim_log(ds_disk_job *job)
 {
     const log_job *log = (const log_job *)job;
-    ds_block_log_trim(log->folder, &log->place);
+    if (ds_metadata_check(log->loop->metadata, NULL) == DS_OK) /* else the next one takes them */
+        ds_block_log_trim(log->folder, &log->place);
 }
 
 static void add_log_job(ds_loop *loop, void (*run)(ds_disk_job *job), uint32_t source,

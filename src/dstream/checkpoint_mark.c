@@ -14,7 +14,8 @@ ds_status ds_checkpoint_mark(int lock_fd, uint64_t epoch, const char *path, ds_e
 {
     char mark[MARK_BYTES + 1];
     snprintf(mark, sizeof mark, "%016" PRIx64 "\n", epoch);
-    if (pwrite(lock_fd, mark, MARK_BYTES, 0) == MARK_BYTES && ftruncate(lock_fd, MARK_BYTES) == 0)
+    if (pwrite(lock_fd, mark, MARK_BYTES, 0) == MARK_BYTES && ftruncate(lock_fd, MARK_BYTES) == 0 &&
+        fsync(lock_fd) == 0) /* other hosts may have it mounted */
         return DS_OK;
     return ds_error_set(error, DS_ERR_IO, "cannot write %s: %s", path, strerror(errno));
 }

@@ -606,7 +606,8 @@ static ds_receiver_spec receiver_spec(const ds_executor *e, const ds_app *app,
                               .long_records = long_records(e, app),
                               .rate = start->rate,
                               .ack = source->ack,
-                              .log_folder = start->log_folder};
+                              .log_folder = start->log_folder,
+                              .epoch = e->epoch};
 }
 
 static void on_receiver_start(ds_executor *e, const ds_msg_receiver_start *start)

@@ -257,7 +257,8 @@ static void on_saved(void *arg, ds_collected *collected)
 static void port_save(void *arg, ds_collected *collected)
 {
     executor_loop *loop = arg;
-    const ds_save_target target = {loop->store, ds_executor_saved_ranges(loop->control), true};
+    const ds_save_target target = {loop->store, ds_executor_saved_ranges(loop->control), true,
+                                   true};
     if (loop->saver == NULL)
         loop->saver = ds_save_thread_start(&target, on_saved, loop);
     ds_save_thread_add(loop->saver, collected);
@@ -331,7 +332,8 @@ static void port_receiver_add(void *arg, const ds_receiver_spec *spec)
         pthread_mutex_unlock(&loop->acking);
     }
     if (status == DS_OK && spec->log_folder != NULL && spec->log_folder[0] != '\0')
-        status = ds_log_writer_add(loop->log, spec->receiver_id, spec->log_folder, &error);
+        status =
+            ds_log_writer_add(loop->log, spec->receiver_id, spec->log_folder, spec->epoch, &error);
     if (status == DS_OK)
         ds_receivers_add(loop->receivers, spec);
     else

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/buffer.h"
+#include "base/claim.h"
 #include "base/files.h"
 #include "base/inject.h"
 #include "exec/fold.h"
@@ -82,26 +83,52 @@ static void set_path(ds_save_writer *writer, const ds_save_order *order)
     ds_buffer_fini(&path);
 }
 
+/* The folder that another one is in; free it. */
+static char *folder_above(const char *folder)
+{
+    const char *slash = strrchr(folder, '/');
+    return slash == NULL     ? ds_strdup(".")
+           : slash == folder ? ds_strdup("/")
+                             : ds_strndup(folder, (size_t)(slash - folder));
+}
+
 /* Makes the folder that is not there, and lets its name be as durable as the files in it. */
 static ds_status make_folder(const char *folder, bool sync, ds_error *error)
 {
     DS_TRY(ds_make_private_folders(folder, error));
-    const char *slash = strrchr(folder, '/');
     if (!sync)
         return DS_OK;
-    char *above = slash == NULL     ? ds_strdup(".")
-                  : slash == folder ? ds_strdup("/")
-                                    : ds_strndup(folder, (size_t)(slash - folder));
+    char *above = folder_above(folder);
     ds_status status = ds_sync_folder(above, error);
     free(above);
     return status;
 }
 
+/* Where names of files and of their folder begin: in the checkpoint, if it is the run's, or
+ * wherever the process is. */
+static ds_status open_root(const ds_save_writer *writer, uint64_t epoch, int *root, ds_error *error)
+{
+    *root = AT_FDCWD;
+    if (!writer->target.claimed)
+        return DS_OK;
+    char *checkpoint = folder_above(writer->folder);
+    *root = ds_claim_open(checkpoint, epoch, error);
+    free(checkpoint);
+    return *root >= 0 ? DS_OK : DS_ERR_IO;
+}
+
+/* A path as it is called there: its last names. */
+static const char *from_root(const ds_save_writer *writer, const char *path)
+{
+    const char *slash = strrchr(writer->folder, '/');
+    return writer->target.claimed && slash != NULL ? path + (slash + 1 - writer->folder) : path;
+}
+
 /* Somebody removed the folder, and what was saved in it: changes since then are of no use, but
  * after a save that failed the next one has all. */
-static ds_status make_again(const ds_save_writer *writer, ds_error *error)
+static ds_status make_again(const ds_save_writer *writer, int root, ds_error *error)
 {
-    if (mkdir(writer->folder, S_IRWXU) != 0)
+    if (mkdirat(root, from_root(writer, writer->folder), S_IRWXU) != 0)
         return failed(error, "make", writer->folder);
     return ds_error_set(error, DS_ERR_IO, "the folder %s was removed, with what was saved there",
                         writer->folder);
@@ -109,7 +136,8 @@ static ds_status make_again(const ds_save_writer *writer, ds_error *error)
 
 /* Creates a file that is not there yet: parts that were written late must not end the file of those
  * before them. */
-static ds_status create(ds_save_writer *writer, const ds_save_order *order, ds_error *error)
+static ds_status create_in(ds_save_writer *writer, int root, const ds_save_order *order,
+                           ds_error *error)
 {
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
     DS_ASSERT(writer->fd < 0);
@@ -117,12 +145,13 @@ static ds_status create(ds_save_writer *writer, const ds_save_order *order, ds_e
         set_path(writer, order);
         if (strlen(writer->path) >= DS_MESSAGE_TEXT_LIMIT)
             return ds_error_set(error, DS_ERR_IO, "a path is too long: %s", writer->folder);
-        writer->fd = open(writer->path, flags, DS_PRIVATE_FILE);
-        if (writer->fd < 0 && errno == ENOENT && writer->made)
-            return make_again(writer, error);
+        const char *path = from_root(writer, writer->path);
+        writer->fd = openat(root, path, flags, DS_PRIVATE_FILE);
+        if (writer->fd < 0 && errno == ENOENT && (writer->made || writer->target.claimed))
+            return make_again(writer, root, error); /* the driver had made it */
         if (writer->fd < 0 && errno == ENOENT) {
             DS_TRY(make_folder(writer->folder, writer->target.sync, error));
-            writer->fd = open(writer->path, flags, DS_PRIVATE_FILE);
+            writer->fd = openat(root, path, flags, DS_PRIVATE_FILE);
         }
         if (writer->fd >= 0) {
             writer->made = true;
@@ -131,6 +160,16 @@ static ds_status create(ds_save_writer *writer, const ds_save_order *order, ds_e
         if (errno != EEXIST)
             return failed(error, "create", writer->path);
     }
+}
+
+static ds_status create(ds_save_writer *writer, const ds_save_order *order, ds_error *error)
+{
+    int root;
+    DS_TRY(open_root(writer, order->epoch, &root, error));
+    ds_status status = create_in(writer, root, order, error);
+    if (root >= 0)
+        close(root);
+    return status;
 }
 
 /* Lets the file for a save be open. */
@@ -228,7 +267,12 @@ static ds_status make_durable(ds_save_writer *writer, ds_error *error)
     if (fdatasync(writer->fd) != 0)
         return failed(error, "sync", writer->path);
     DS_INJECT("kept.synced");
-    return writer->used ? DS_OK : ds_sync_folder(writer->folder, error);
+    if (writer->used)
+        return DS_OK;
+    DS_TRY(ds_sync_folder(writer->folder, error));
+    if (ds_claim_leads_to(writer->path, writer->fd))
+        return DS_OK;
+    return ds_error_set(error, DS_ERR_IO, "%s was moved away while it was written", writer->path);
 }
 
 /* ---- the store ---- */

@@ -21,7 +21,8 @@ typedef struct ds_save_writer ds_save_writer;
 typedef struct ds_save_target {
     ds_store *store; /* borrowed, as ranges */
     ds_saved_ranges *ranges;
-    bool sync; /* files; false only where nothing has to outlive the system */
+    bool sync;    /* files; false only where nothing has to outlive the system */
+    bool claimed; /* only into the checkpoint of the run of the orders' epoch (base/claim.h) */
 } ds_save_target;
 
 /* Free with ds_save_writer_free: closes the file. */

@@ -1,6 +1,7 @@
 #include "receiver/block_log.h"
 
 #include "base/assert.h"
+#include "base/claim.h"
 #include "base/files.h"
 #include "base/inject.h"
 
@@ -21,9 +22,12 @@
 
 struct ds_block_log {
     char *folder;
+    char *checkpoint; /* in which that is, and */
+    uint64_t epoch;   /* of the run that holds it; 0: whoever */
     uint64_t receiver_id, segment_bytes;
     uint64_t segment; /* the newest one */
     int fd;           /* of it, or -1 */
+    int folder_fd;    /* where it was made, or -1 */
     uint64_t length;  /* of it */
     uint64_t synced;  /* of that, durable */
     bool named;       /* its name is durable */
@@ -37,15 +41,29 @@ ds_block_log *ds_block_log_new(const char *folder, uint64_t receiver_id, uint64_
     *log = (ds_block_log){.folder = ds_strdup(folder),
                           .receiver_id = receiver_id,
                           .segment_bytes = segment_bytes,
-                          .fd = -1};
+                          .fd = -1,
+                          .folder_fd = -1};
     return log;
+}
+
+/* The folder is CHECKPOINT/log/SOURCE. */
+void ds_block_log_claim(ds_block_log *log, uint64_t epoch)
+{
+    DS_ASSERT(epoch != 0 && log->fd < 0 && log->epoch == 0);
+    size_t length = strlen(log->folder);
+    for (int slashes = 0; length > 0 && slashes < 2;)
+        slashes += log->folder[--length] == '/';
+    log->epoch = epoch;
+    log->checkpoint = length == 0 ? ds_strdup("/") : ds_strndup(log->folder, length);
 }
 
 static void close_segment(ds_block_log *log)
 {
     if (log->fd >= 0)
         close(log->fd);
-    log->fd = -1;
+    if (log->folder_fd >= 0)
+        close(log->folder_fd);
+    log->fd = log->folder_fd = -1;
     log->closing = false;
 }
 
@@ -55,6 +73,7 @@ void ds_block_log_free(ds_block_log *log)
         return;
     close_segment(log);
     free(log->folder);
+    free(log->checkpoint);
     free(log);
 }
 
@@ -116,37 +135,69 @@ static bool write_head(ds_block_log *log)
     return write_all(log->fd, &part, 1);
 }
 
+/* Opens the folder in which segments are made. */
+static ds_status open_folder(ds_block_log *log, ds_error *error)
+{
+    const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    DS_ASSERT(log->folder_fd < 0);
+    if (log->epoch == 0) {
+        DS_TRY(ds_make_private_folders(log->folder, error));
+        log->folder_fd = open(log->folder, flags);
+    } else {
+        int root = ds_claim_open(log->checkpoint, log->epoch, error);
+        if (root < 0)
+            return DS_ERR_IO;
+        const char *below = log->folder + strlen(log->checkpoint);
+        log->folder_fd = openat(root, below + strspn(below, "/"), flags);
+        int why = errno;
+        close(root);
+        errno = why;
+    }
+    if (log->folder_fd >= 0)
+        return DS_OK;
+    return ds_error_set(error, DS_ERR_IO, "cannot open the folder of the log %s: %s", log->folder,
+                        strerror(errno));
+}
+
 /* Makes a file that was not there. */
 static int make_file(ds_block_log *log)
 {
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC;
     int fd = -1;
     for (unsigned i = 0; i < MOST_TRIES && fd < 0; i++) {
+        char name[DS_LOG_NAME];
         log->segment++;
-        char *path = segment_path(log);
-        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, DS_PRIVATE_FILE);
-        free(path);
+        ds_log_place_name(name, &(ds_log_place){log->receiver_id, log->segment, 0});
+        fd = openat(log->folder_fd, name, flags, DS_PRIVATE_FILE);
         if (fd < 0 && errno != EEXIST)
             break;
     }
     return fd;
 }
 
+/* Nothing stands in the segment: it goes. */
+static void drop_segment(ds_block_log *log)
+{
+    char name[DS_LOG_NAME];
+    ds_log_place_name(name, &(ds_log_place){log->receiver_id, log->segment, 0});
+    unlinkat(log->folder_fd, name, 0);
+    close_segment(log);
+}
+
 static ds_status begin_segment(ds_block_log *log, ds_error *error)
 {
     DS_ASSERT(log->fd < 0);
-    DS_TRY(ds_make_private_folders(log->folder, error));
+    DS_TRY(open_folder(log, error));
     log->fd = make_file(log);
     if (log->fd < 0) {
         ds_status status = failed(log, "make", error);
         log->segment--; /* it may be tried again for ever */
+        close_segment(log);
         return status;
     }
     if (flock(log->fd, LOCK_EX | LOCK_NB) != 0 || !write_head(log)) {
         ds_status status = failed(log, "write", error);
-        char *path = segment_path(log);
-        unlink(path);
-        free(path);
-        close_segment(log);
+        drop_segment(log);
         return status;
     }
     log->length = DS_LOG_HEAD;
@@ -163,13 +214,14 @@ static void cut_back(ds_block_log *log, uint64_t length)
     log->length = length;
 }
 
-/* What is written to a file that somebody removed is not to be found again. */
+/* What is written to a file that somebody removed, or whose folder is away, may not be found
+ * again. */
 static ds_status check_name(const ds_block_log *log, ds_error *error)
 {
-    struct stat st;
-    if (fstat(log->fd, &st) != 0)
-        return failed(log, "look at", error);
-    if (st.st_nlink > 0)
+    char *path = segment_path(log);
+    bool there = ds_claim_leads_to(path, log->fd);
+    free(path);
+    if (there)
         return DS_OK;
     errno = ENOENT;
     return failed(log, "go on in", error);
@@ -182,7 +234,7 @@ static ds_status sync_segment(ds_block_log *log, ds_error *error)
     DS_INJECT("log.written");
     ds_status status = fdatasync(log->fd) == 0 ? DS_OK : failed(log, "sync", error);
     if (status == DS_OK && !log->named)
-        status = ds_sync_folder(log->folder, error);
+        status = fsync(log->folder_fd) == 0 ? DS_OK : failed(log, "sync the folder of", error);
     if (status == DS_OK)
         status = check_name(log, error);
     DS_INJECT("log.synced");

@@ -33,8 +33,12 @@
 
 typedef struct ds_block_log ds_block_log;
 
-/* A log of one receiver, whose id was never used before. Opens nothing yet; folder is copied. */
+/* A log of one receiver, whose id was never used before. Opens nothing yet; folder is copied, and
+ * made when it is needed. */
 ds_block_log *ds_block_log_new(const char *folder, uint64_t receiver_id, uint64_t segment_bytes);
+/* From now on segments are made only if CHECKPOINT is that of the run of this epoch (claim.h), and
+ * folders never: what is not there is away, and blocks wait (DS_ERR_IO) until it is back. */
+void ds_block_log_claim(ds_block_log *log, uint64_t epoch);
 /* Closes it; what was not synced may be lost. NULL is allowed. */
 void ds_block_log_free(ds_block_log *log);
 
@@ -48,8 +52,8 @@ ds_status ds_block_log_append(ds_block_log *log, const char *bytes, ds_block *bl
                               ds_error *error);
 
 /*
- * Makes all that was written durable. DS_ERR_IO: what was written since it succeeded last has to
- * be written again, and will stand in another segment.
+ * Makes all that was written durable, in the segment that its name leads to. DS_ERR_IO: what was
+ * written since it succeeded last has to be written again, and will stand in another segment.
  */
 ds_status ds_block_log_sync(ds_block_log *log, ds_error *error);
 

@@ -333,12 +333,14 @@ static int start_thread(ds_log_writer *w)
 }
 
 ds_status ds_log_writer_add(ds_log_writer *w, uint64_t receiver_id, const char *folder,
-                            ds_error *error)
+                            uint64_t epoch, ds_error *error)
 {
     DS_ASSERT(find(w, receiver_id) == NULL);
     logged *l = ds_calloc(1, sizeof *l);
     l->receiver_id = receiver_id;
     l->log = ds_block_log_new(folder, receiver_id, DS_LOG_SEGMENT_BYTES);
+    if (epoch != 0)
+        ds_block_log_claim(l->log, epoch);
     pthread_mutex_lock(&w->lock);
     int failed = w->started ? 0 : start_thread(w);
     w->started = failed == 0;

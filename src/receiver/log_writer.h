@@ -7,10 +7,10 @@
  * while a sync is under way share the next one. So nobody but this thread ever waits for the disk.
  *
  * A block that waits holds its room, and room is bounded by credit: a slow disk stops the
- * receivers, and they the senders. If the disk is full the writer says RETRYING, once, tries again
- * and again, and says RUNNING when it goes on (and RETRYING again, without a text, when it wrote a
- * little in between: message.h says what the driver makes of that); meanwhile only "all have cut"
- * passes by.
+ * receivers, and they the senders. If the disk is full, or the folder away, the writer says
+ * RETRYING, once, tries again and again, and says RUNNING when it goes on (and RETRYING again,
+ * without a text, when it wrote a little in between: message.h says what the driver makes of that);
+ * meanwhile only "all have cut" passes by.
  */
 #ifndef DS_RECEIVER_LOG_WRITER_H
 #define DS_RECEIVER_LOG_WRITER_H
@@ -26,10 +26,11 @@ ds_log_writer *ds_log_writer_new(const ds_block_sink *sink);
 /* What receivers are given. */
 ds_block_sink ds_log_writer_sink(ds_log_writer *writer);
 
-/* Gives a receiver a log, before it is added; folder is copied. DS_ERR_IO if the thread cannot be
+/* Gives a receiver a log, before it is added; folder is copied. epoch: of the run that holds the
+ * checkpoint in which that is (ds_block_log_claim); 0: whoever's. DS_ERR_IO if the thread cannot be
  * started. Any thread. */
 ds_status ds_log_writer_add(ds_log_writer *writer, uint64_t receiver_id, const char *folder,
-                            ds_error *error);
+                            uint64_t epoch, ds_error *error);
 
 /* Ends the thread and frees; what waits is dropped, and its room given back. The receivers are
  * stopped. NULL is allowed. */

@@ -74,6 +74,7 @@ typedef struct ds_receiver_spec {
     uint64_t rate;          /* records a second that are read at most; 0: no limit */
     bool ack;               /* peers are told what is durable (ds_receivers_durable) */
     const char *log_folder; /* for the log writer (log_writer.h); "" or NULL: no log */
+    uint64_t epoch;         /* of the run that holds the checkpoint with that; 0: whoever */
 } ds_receiver_spec;
 
 /* Room for a block in the store. */

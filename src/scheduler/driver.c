@@ -254,6 +254,7 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
         ds_driver_watch_behind(d);
         ds_driver_watch_tables(d);
         ds_driver_replicate(d);
+        ds_driver_watch_logs(d);
         ds_driver_ticks(d);
         ds_driver_batches(d);
         ds_driver_watch_save(d);
@@ -288,6 +289,9 @@ void ds_driver_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wall_ms)
         int64_t replicas = ds_driver_replicas_deadline(d);
         if (replicas < *mono_us)
             *mono_us = replicas;
+        int64_t logs = ds_driver_logs_deadline(d);
+        if (logs < *mono_us)
+            *mono_us = logs;
     }
     if (executors < *mono_us)
         *mono_us = executors;

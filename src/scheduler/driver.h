@@ -186,7 +186,8 @@ typedef struct ds_driver_ports {
      * Answered by DS_DRIVER_FOLLOWED. */
     void (*follow)(void *arg, uint32_t source, const ds_follow_request *request, ds_arena *arena);
     /* Finds what a source's log holds behind a place, once nobody writes to it any more. Answered
-     * by DS_DRIVER_LOGGED. folder and after are borrowed for the call. */
+     * by DS_DRIVER_LOGGED: DS_ERR_UNAVAILABLE if the folder is away, and worth another look. folder
+     * and after are borrowed for the call. */
     void (*scan_log)(void *arg, uint32_t source, const char *folder, const ds_log_place *after);
     /* Deletes the segments before that of a place. */
     void (*trim_log)(void *arg, const char *folder, const ds_log_place *before);

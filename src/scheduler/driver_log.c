@@ -19,6 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define RESCAN_US INT64_C(500000) /* a folder that is away is looked for again */
+
 void ds_driver_open_logs(ds_driver *d)
 {
     for (uint32_t i = 0; i < d->n_intakes && d->config.log_folder != NULL; i++) {
@@ -38,6 +40,7 @@ static void scan(ds_driver *d, ds_intake *intake)
     if (intake->scanning)
         return;
     intake->scanning = true;
+    intake->rescan_us = 0;
     d->ports.scan_log(d->ports.arg, intake->index, intake->log_folder, &intake->log_end);
 }
 
@@ -100,6 +103,38 @@ static void cannot_scan(ds_driver *d, const ds_intake *intake, const ds_driver_e
     ds_driver_end(d, event->status, text);
 }
 
+/* The folder is away: what was acknowledged is in it, so nothing is received before it is back. */
+static void scan_later(ds_driver *d, ds_intake *intake, const ds_driver_event *event)
+{
+    DS_ASSERT(intake->scanning);
+    if (!intake->away)
+        ds_log_warn("source %s: its log cannot be looked through: %s; nothing is received until it "
+                    "can",
+                    intake->source->name, event->text);
+    intake->away = true;
+    intake->rescan_us = d->now_us + RESCAN_US;
+}
+
+void ds_driver_watch_logs(ds_driver *d)
+{
+    for (uint32_t i = 0; i < d->n_intakes; i++) {
+        ds_intake *intake = &d->intakes[i];
+        if (intake->rescan_us == 0 || d->now_us < intake->rescan_us)
+            continue;
+        intake->scanning = false;
+        scan(d, intake);
+    }
+}
+
+int64_t ds_driver_logs_deadline(const ds_driver *d)
+{
+    int64_t soonest = INT64_MAX;
+    for (uint32_t i = 0; i < d->n_intakes; i++)
+        if (d->intakes[i].rescan_us != 0 && d->intakes[i].rescan_us < soonest)
+            soonest = d->intakes[i].rescan_us;
+    return soonest;
+}
+
 void ds_driver_on_logged(ds_driver *d, const ds_driver_event *event)
 {
     DS_ASSERT(event->source < d->n_intakes);
@@ -107,7 +142,11 @@ void ds_driver_on_logged(ds_driver *d, const ds_driver_event *event)
     const ds_logged_blocks *found = event->logged;
     if (!intake->scanning)
         return;
-    intake->scanning = false;
+    if (event->status == DS_ERR_UNAVAILABLE) {
+        scan_later(d, intake, event);
+        return;
+    }
+    intake->scanning = intake->away = false;
     if (event->status != DS_OK) {
         cannot_scan(d, intake, event);
         return;

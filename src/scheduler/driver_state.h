@@ -285,6 +285,9 @@ bool ds_driver_logs_ready(const ds_driver *driver);
 /* Looks for what a lost receiver had written and not reported. False: it had no log. */
 bool ds_driver_log_lost(ds_driver *driver, ds_intake *intake);
 void ds_driver_on_logged(ds_driver *driver, const ds_driver_event *event);
+/* Looks again where the folder was away. */
+void ds_driver_watch_logs(ds_driver *driver);
+int64_t ds_driver_logs_deadline(const ds_driver *driver);
 /* Batches were released, and that is noted in the journal; the journal was written up to a record.
  */
 void ds_driver_trim_logs(ds_driver *driver);

@@ -75,6 +75,8 @@ typedef struct ds_intake {
     /* With a checkpoint: the log (driver_log.c). */
     char *log_folder;        /* NULL: none */
     bool scanning;           /* it is being looked through */
+    bool away;               /* scanning: its folder is not to be seen; that was said */
+    int64_t rescan_us;       /* scanning: its folder is away, then it is tried again; or 0 */
     ds_log_place log_end;    /* of the newest block that is known, */
     ds_log_place log_taken;  /* of the newest that was given to a batch, */
     ds_log_place log_begin;  /* and of the oldest that may be needed: what is before it goes */

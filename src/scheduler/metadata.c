@@ -1,6 +1,7 @@
 #include "scheduler/metadata.h"
 
 #include "base/assert.h"
+#include "base/claim.h"
 #include "base/files.h"
 #include "base/inject.h"
 #include "base/log.h"
@@ -205,12 +206,10 @@ static ds_status write_all(int fd, const char *bytes, size_t length, const char 
 
 /* Whoever removes the folder, and perhaps makes another one, takes it from us: what we write there
  * would be lost, or stand amid what another driver writes. */
-static ds_status check_ours(const ds_metadata *m, ds_error *error)
+ds_status ds_metadata_check(const ds_metadata *m, ds_error *error)
 {
-    struct stat held, there;
     char *path = join(m->dir, "lock");
-    bool ours = fstat(m->lock_fd, &held) == 0 && stat(path, &there) == 0 &&
-                held.st_dev == there.st_dev && held.st_ino == there.st_ino;
+    bool ours = ds_claim_leads_to(path, m->lock_fd);
     free(path);
     return ours ? DS_OK
                 : ds_error_set(error, DS_ERR_IO,
@@ -235,7 +234,7 @@ static ds_status write_new(ds_metadata *m, const char *line, size_t length, ds_e
     if (m->fd >= 0)
         close(m->fd);
     m->fd = -1;
-    DS_TRY(check_ours(m, error));
+    DS_TRY(ds_metadata_check(m, error));
     mkdir(m->files, S_IRWXU); /* should somebody have removed it */
     char *path = file_path(m, m->newest + 1, "");
     char *aside = file_path(m, m->newest + 1, ".tmp");
@@ -254,6 +253,8 @@ static ds_status write_new(ds_metadata *m, const char *line, size_t length, ds_e
     DS_INJECT("journal.file_renamed");
     if (status == DS_OK)
         status = ds_sync_folder(m->files, error);
+    if (status == DS_OK)
+        status = ds_metadata_check(m, error); /* it went there */
     if (status == DS_OK) {
         m->newest++;
         each_file(m, drop_old, m);
@@ -280,7 +281,7 @@ ds_status ds_metadata_append(ds_metadata *m, const char *line, size_t length, bo
     if (status == DS_OK && sync && fdatasync(m->fd) != 0)
         status = failed(error, "sync", m->files);
     if (status == DS_OK)
-        status = check_ours(m, error);
+        status = ds_metadata_check(m, error);
     if (status == DS_OK)
         status = check_there(m, error);
     DS_INJECT("journal.synced");

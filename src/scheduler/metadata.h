@@ -1,7 +1,8 @@
 /*
  * The checkpoint folder's metadata files: where the journal lives.
  *
- *     DIR/lock                      held (flock) by the one driver that uses the folder
+ *     DIR/lock                      held (flock) by the one driver that uses the folder, with the
+ *                                   epoch of its run (base/claim.h)
  *     DIR/metadata/0000000007.jsonl each begins with a whole record; the newest counts
  *
  * A new file is written aside, synced and renamed; records are then appended to it. So a crash can
@@ -22,6 +23,10 @@ void ds_metadata_close(ds_metadata *metadata);
 
 /* Marks the folder as that of this run (checkpoint_mark.h). DS_ERR_IO. */
 ds_status ds_metadata_mark(ds_metadata *metadata, uint64_t epoch, ds_error *error);
+
+/* DS_ERR_IO if somebody removed the folder, or put another one in its place: nothing in it is ours
+ * then. The thread that appends. */
+ds_status ds_metadata_check(const ds_metadata *metadata, ds_error *error);
 
 /* Reads the newest journal. *recovered is NULL if there is none yet. DS_ERR_APP, with what to do,
  * if it cannot be used: nothing is changed then. */

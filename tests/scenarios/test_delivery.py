@@ -105,6 +105,26 @@ class Acknowledged(Delivery):
         self.assertEqual(run.last()["records_lost"], 0)
         self.assertEqual(run.last()["blocks_lost"], 0)
 
+    def test_the_checkpoint_is_away(self):
+        # Another folder is in its place: no log is begun there, and nothing acknowledged.
+        def away(said, kill):
+            def move(run):
+                os.rename(self.path("state"), self.path("away"))
+                os.mkdir(self.path("state"))
+                if kill:
+                    self.kill_receiver(run)
+                run.until_log(said)
+                self.assertEqual(os.listdir(self.path("state")), [])
+                os.rmdir(self.path("state"))
+                os.rename(self.path("away"), self.path("state"))
+                return False
+            return move
+        self.torture(away("nothing more is read until it can", False), rounds=1)
+        os.rename(self.path("state"), self.path("before"))
+        os.rename(self.path("out"), self.path("out-before"))
+        run = self.torture(away("nothing is received until it can", True), rounds=1)
+        self.assertEqual(run.last()["records_lost"], 0)
+
     def test_executors_with_receivers_hang(self):
         """They are given up for their silence, and killed; nobody waits for what they hold."""
         def hang(run):

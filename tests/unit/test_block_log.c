@@ -579,6 +579,103 @@ START_TEST(a_segment_that_is_removed_while_it_is_written)
 }
 END_TEST
 
+/* ---- checkpoints that are away ---- */
+
+static char *path_of(scratch_dir *d, const char *name)
+{
+    return ds_strdup(scratch_path(d, name));
+}
+
+static void make_checkpoint(scratch_dir *d, const char *name, const char *epoch)
+{
+    char path[64];
+    ck_assert_int_eq(mkdir(scratch_path(d, name), 0700), 0);
+    snprintf(path, sizeof path, "%s/log", name);
+    ck_assert_int_eq(mkdir(scratch_path(d, path), 0700), 0);
+    snprintf(path, sizeof path, "%s/log/s", name);
+    ck_assert_int_eq(mkdir(scratch_path(d, path), 0700), 0);
+    snprintf(path, sizeof path, "%s/lock", name);
+    scratch_write(d, path, epoch);
+}
+
+static ds_block_log *claimed_log(scratch_dir *d)
+{
+    ds_block_log *log = ds_block_log_new(scratch_path(d, "ck/log/s"), 1, 200);
+    ds_block_log_claim(log, 7);
+    return log;
+}
+
+static void cannot_append(ds_block_log *log, const char *why)
+{
+    ds_block block = {.block_id = 9, .length = 3};
+    ds_error error;
+    ck_assert_int_eq(ds_block_log_append(log, "xy\n", &block, &error), DS_ERR_IO);
+    ck_assert_msg(strstr(error.message, why) != NULL, "%s", error.message);
+}
+
+/* No folder is made, nor a file in another one. */
+START_TEST(segments_are_made_in_the_checkpoint_of_the_run_only)
+{
+    scratch_dir d;
+    scratch_open(&d);
+    ds_block_log *log = claimed_log(&d);
+    cannot_append(log, "/ck was removed or replaced");
+    ck_assert_int_eq(scratch_entries(&d, ""), 0);
+    make_checkpoint(&d, "ck", "");
+    cannot_append(log, "/ck was removed or replaced");
+    scratch_write(&d, "ck/lock", "0000000000000008\n");
+    cannot_append(log, "/ck was removed or replaced");
+    scratch_write(&d, "ck/lock", "0000000000000007\n");
+    ck_assert_int_eq(rmdir(scratch_path(&d, "ck/log/s")), 0);
+    cannot_append(log, "/ck/log/s: No such file");
+    ck_assert_int_eq(scratch_entries(&d, "ck/log"), 0);
+    ck_assert_int_eq(mkdir(scratch_path(&d, "ck/log/s"), 0700), 0);
+    ds_block block = put(log, 1, 10);
+    sync_log(log);
+    ck_assert_uint_eq(block.log.segment, 1);
+    ck_assert_int_eq(scratch_entries(&d, "ck/log/s"), 1);
+    ds_block_log_free(log);
+    scratch_close(&d);
+}
+END_TEST
+
+/* Moved away, and another one in its place: what comes is not durable before it is back. */
+START_TEST(a_checkpoint_that_moves_while_a_segment_is_written)
+{
+    scratch_dir d;
+    scratch_open(&d);
+    make_checkpoint(&d, "ck", "0000000000000007\n");
+    char *here = path_of(&d, "ck"), *away = path_of(&d, "away"), *other = path_of(&d, "other");
+    ds_block_log *log = claimed_log(&d);
+    ds_block blocks[2];
+    blocks[0] = put(log, 1, 10);
+    sync_log(log);
+    ck_assert_int_eq(rename(here, away), 0);
+    make_checkpoint(&d, "ck", "0000000000000008\n");
+    put(log, 2, 20);
+    ck_assert_int_eq(ds_block_log_sync(log, NULL), DS_ERR_IO);
+    cannot_append(log, "/ck was removed or replaced");
+    ck_assert_int_eq(scratch_entries(&d, "ck/log/s"), 0);
+    ck_assert_int_eq(rename(here, other), 0);
+    ck_assert_int_eq(rename(away, here), 0);
+    blocks[1] = put(log, 2, 20);
+    sync_log(log);
+    ds_block_log_free(log);
+    ds_log_found found;
+    ck_assert_int_eq(ds_block_log_scan(scratch_path(&d, "ck/log/s"), &nowhere, 0, &found, NULL),
+                     DS_OK);
+    ck_assert_uint_eq(found.n_blocks, 2);
+    same_block(&found.blocks[0], &blocks[0]);
+    same_block(&found.blocks[1], &blocks[1]);
+    ck_assert_uint_eq(found.cut_bytes, 0);
+    ds_log_found_fini(&found);
+    free(here);
+    free(away);
+    free(other);
+    scratch_close(&d);
+}
+END_TEST
+
 /* ---- writers that live ---- */
 
 START_TEST(a_living_writer_is_waited_for)
@@ -612,4 +709,5 @@ UNIT_MAIN("block_log", names_of_segments, places_are_ordered, what_is_written_is
           what_stands_behind_damage, a_record_belongs_to_its_segment, places_that_are_none,
           a_full_disk_at_every_byte, the_later_copy_counts, one_copy_is_enough,
           a_segment_that_is_not_there, a_segment_that_is_removed_while_it_is_written,
-          a_living_writer_is_waited_for)
+          segments_are_made_in_the_checkpoint_of_the_run_only,
+          a_checkpoint_that_moves_while_a_segment_is_written, a_living_writer_is_waited_for)

@@ -411,9 +411,39 @@ START_TEST(a_restart_goes_on_behind_what_batches_had)
 }
 END_TEST
 
+/* The folder is away: nothing is known of what is in it, so nothing is received before it is back.
+ */
+START_TEST(a_log_that_is_away_is_waited_for)
+{
+    driver_kit k;
+    open_logged(&k, LOGGED_APP(""));
+    kit_start(&k);
+    kit_join(&k, 1);
+    const ds_driver_event away = {.kind = DS_DRIVER_LOGGED,
+                                  .status = DS_ERR_UNAVAILABLE,
+                                  .logged = &nothing,
+                                  .text = "it was removed"};
+    for (int i = 0; i < 3; i++) {
+        kit_step(&k, away);
+        ck_assert_ptr_null(kit_last(&k, DS_MSG_RECEIVER_START));
+        ck_assert(!k.ended);
+        ck_assert_int_gt(kit_wants_ms(&k), 0);
+        uint32_t scans = k.n_scans;
+        kit_wait_ms(&k, 499);
+        ck_assert_uint_eq(k.n_scans, scans);
+        kit_wait_ms(&k, 1);
+        ck_assert_uint_eq(k.n_scans, scans + 1);
+    }
+    kit_logged(&k, 0, &nothing);
+    ck_assert_ptr_nonnull(kit_last(&k, DS_MSG_RECEIVER_START));
+    kit_close(&k);
+}
+END_TEST
+
 UNIT_MAIN("driver_log", receivers_start_when_the_log_was_looked_through,
           without_a_log_what_is_there_is_taken_all_the_same, a_log_that_cannot_be_read_ends_the_app,
           what_is_found_comes_first, places_go_up, a_receiver_is_lost, blocks_of_a_batch_are_gone,
           what_the_log_lacks_is_counted, a_stop_waits_for_what_is_found,
           segments_go_when_the_journal_says_so, a_segment_stays_for_the_oldest_batch,
-          a_closed_segment_goes, a_restart_goes_on_behind_what_batches_had)
+          a_closed_segment_goes, a_restart_goes_on_behind_what_batches_had,
+          a_log_that_is_away_is_waited_for)

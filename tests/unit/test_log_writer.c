@@ -43,7 +43,8 @@ static void close_logging(logging *l)
 static void add(logging *l, uint64_t id, const char *folder)
 {
     ds_error error;
-    ck_assert_int_eq(ds_log_writer_add(l->writer, id, scratch_path(&l->d, folder), &error), DS_OK);
+    ck_assert_int_eq(ds_log_writer_add(l->writer, id, scratch_path(&l->d, folder), 0, &error),
+                     DS_OK);
 }
 
 /* Reports a block of one record. */

@@ -325,7 +325,28 @@ START_TEST(a_folder_that_is_removed)
 }
 END_TEST
 
+/* Executors look for the epoch; it is written over that of the run before. */
+START_TEST(whose_the_folder_is)
+{
+    kit k;
+    kit_open(&k);
+    for (uint64_t epoch = 7; epoch < 9; epoch++) {
+        reopen(&k, 3);
+        ck_assert_int_eq(ds_metadata_check(k.m, &k.error), DS_OK);
+        ck_assert_int_eq(ds_metadata_mark(k.m, epoch, &k.error), DS_OK);
+        size_t length;
+        char *text = scratch_read(&k.d, "state/lock", &length);
+        ck_assert_uint_eq(length, 17);
+        ck_assert_uint_eq(strtoull(text, NULL, 16), epoch);
+        free(text);
+    }
+    ck_assert_int_eq(rename(scratch_path(&k.d, "state"), scratch_path(&k.d, "away")), 0);
+    ck_assert_int_eq(ds_metadata_check(k.m, &k.error), DS_ERR_IO);
+    kit_close(&k);
+}
+END_TEST
+
 UNIT_MAIN("metadata", a_fresh_folder, files_roll_and_old_ones_go, one_driver_at_a_time,
           folders_that_cannot_be, what_a_crash_leaves_aside, a_torn_delta,
           a_damaged_first_record_alone, a_damaged_first_record_with_more_behind, a_later_version,
-          a_full_disk, a_file_that_is_removed, a_folder_that_is_removed)
+          a_full_disk, a_file_that_is_removed, a_folder_that_is_removed, whose_the_folder_is)

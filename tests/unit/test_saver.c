@@ -29,7 +29,7 @@ static void kit_open(kit *k)
     k->spill = NULL;
     ck_assert_int_eq(ds_store_new(1 << 20, &k->store, &error), DS_OK);
     k->ranges = ds_saved_ranges_new(k->store);
-    const ds_save_target target = {k->store, k->ranges, true};
+    const ds_save_target target = {k->store, k->ranges, true, false};
     k->writer = ds_save_writer_new(&target);
     ds_budget_init(&k->budget, NULL, 1 << 20);
     snprintf(k->folder, sizeof k->folder, "%s/state/kept", k->d.path);
@@ -191,6 +191,39 @@ START_TEST(a_folder_that_is_removed_fails_the_save)
 }
 END_TEST
 
+/* Another folder is in the place of the checkpoint: nothing is made there. */
+START_TEST(a_checkpoint_that_is_another_fails_the_save)
+{
+    kit k;
+    kit_open(&k);
+    const ds_save_target target = {k.store, k.ranges, true, true};
+    ds_save_writer_free(k.writer);
+    k.writer = ds_save_writer_new(&target);
+    static const struct {
+        const char *lock, *why;
+    } steps[] = {{NULL, "/state was removed or replaced"},
+                 {"0000000000000abd\n", "/state was removed or replaced"},
+                 {"0000000000000abc\n", "was removed, with what was saved there"}};
+    for (size_t i = 0; i < 3; i++) {
+        if (steps[i].lock != NULL) {
+            mkdir(scratch_path(&k.d, "state"), 0700);
+            scratch_write(&k.d, "state/lock", steps[i].lock);
+        }
+        ds_collected *c = collect(&k, k.folder, 7, "a");
+        write_list(&k, c);
+        ck_assert_uint_eq(c->saved.status, DS_ERR_IO);
+        ck_assert_msg(strstr(c->saved.message, steps[i].why) != NULL, "%s", c->saved.message);
+        ck_assert_int_eq(scratch_exists(&k.d, "state/kept"), i == 2);
+        ds_collected_free(c);
+    }
+    ds_collected *again = collect(&k, k.folder, 8, "again"); /* it is ours, and there */
+    write_list(&k, again);
+    check_part(&again->saved.parts[0], "8-abc-9.kept", "again");
+    ds_collected_free(again);
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(a_file_that_cannot_be_made_fails_the_save)
 {
     kit k;
@@ -301,7 +334,7 @@ static void check_tight(const char *folder_name, uint64_t disk_bytes)
     ck_assert_int_eq(add(c, 0, 1, bytes, 1000), DS_OK);
     ck_assert_int_le(k.budget.used_bytes, 300000);
     ck_assert_uint_gt(ds_spill_used(spill) + ds_store_used(store), 2 << 20);
-    const ds_save_target target = {k.store, k.ranges, true};
+    const ds_save_target target = {k.store, k.ranges, true, false};
     ds_save_writer *writer = ds_save_writer_new(&target);
     ck_assert_uint_eq(ds_store_used(k.store), 0);
     ds_save_writer_write(writer, c);
@@ -466,7 +499,7 @@ START_TEST(the_thread_writes_all_in_order)
     answers a = {.in_order = true};
     pthread_mutex_init(&a.lock, NULL);
     pthread_cond_init(&a.all, NULL);
-    const ds_save_target target = {k.store, k.ranges, true};
+    const ds_save_target target = {k.store, k.ranges, true, false};
     ds_save_thread *saver = ds_save_thread_start(&target, on_saved, &a);
     for (uint32_t i = 0; i < MANY; i++) {
         ds_collected *c = new_for(&k, k.folder, 1 + i / 200, 1);
@@ -638,9 +671,10 @@ END_TEST
 
 UNIT_MAIN("saver", a_group_goes_to_one_file, each_save_has_its_file,
           without_changes_there_is_no_file, a_folder_that_is_removed_fails_the_save,
-          a_file_that_cannot_be_made_fails_the_save, a_full_disk_fails_what_is_being_written_only,
-          what_cannot_be_afforded_is_not_collected, what_finds_no_memory_waits_in_the_store,
-          large_parts, without_a_folder_parts_go_to_the_store, a_full_store_fails_the_save,
+          a_checkpoint_that_is_another_fails_the_save, a_file_that_cannot_be_made_fails_the_save,
+          a_full_disk_fails_what_is_being_written_only, what_cannot_be_afforded_is_not_collected,
+          what_finds_no_memory_waits_in_the_store, large_parts,
+          without_a_folder_parts_go_to_the_store, a_full_store_fails_the_save,
           the_disk_behind_the_store_comes_first, the_thread_writes_all_in_order,
           tasks_wait_for_what_is_being_written, memory_that_is_being_saved_is_waited_for,
           the_list_of_tasks)
