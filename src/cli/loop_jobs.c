@@ -91,6 +91,9 @@ static ds_status scan_log(const log_job *log, ds_log_found *found, ds_error *err
 {
     ds_error away;
     ds_status status = ds_metadata_check(log->loop->metadata, error);
+    if (ds_metadata_is_new(log->loop->metadata)) /* no log without it: lost_metadata.h */
+        return ds_error_set(error, DS_ERR_UNAVAILABLE,
+                            "the checkpoint could not be written before");
     if (status == DS_OK)
         status = has_folder(log, error);
     if (status == DS_OK)

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/files.h"
 #include "scheduler/journal_lines.h"
+#include "scheduler/lost_metadata.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -296,12 +297,14 @@ static ds_status list_files(const char *dir, ds_checkpoint_view *view, ds_error 
 {
     char *folder = path_in(dir, "");
     DIR *entries = opendir(folder);
-    if (entries == NULL)
-        ds_error_set(error, DS_ERR_NO_INPUT, "there is no checkpoint in %s: cannot open %s: %s",
-                     dir, folder, strerror(errno));
+    ds_status status = entries == NULL ? ds_lost_metadata_check(dir, error) : DS_OK;
+    if (entries == NULL && status == DS_OK)
+        status =
+            ds_error_set(error, DS_ERR_NO_INPUT, "there is no checkpoint in %s: cannot open %s: %s",
+                         dir, folder, strerror(errno));
     free(folder);
     if (entries == NULL)
-        return DS_ERR_NO_INPUT;
+        return status;
     for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
         ds_metadata_view file = {.first_ms = INT64_MIN, .last_ms = INT64_MIN};
         if (!is_metadata(entry->d_name, &file.number))
@@ -311,6 +314,8 @@ static ds_status list_files(const char *dir, ds_checkpoint_view *view, ds_error 
         view->files[view->n_files++] = file;
     }
     closedir(entries);
+    if (view->n_files == 0)
+        DS_TRY(ds_lost_metadata_check(dir, error));
     if (view->n_files == 0)
         return ds_error_set(error, DS_ERR_NO_INPUT, "there is no checkpoint in %s", dir);
     qsort(view->files, view->n_files, sizeof *view->files, by_number);

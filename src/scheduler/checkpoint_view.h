@@ -37,8 +37,9 @@ typedef struct ds_checkpoint_view {
  * none. */
 json_t *ds_metadata_view_records(ds_metadata_view *file, const char *text, size_t length);
 
-/* Reads all metadata files of a folder. DS_ERR_NO_INPUT if there is no checkpoint, DS_ERR_IO if a
- * file cannot be read. Free the view with ds_checkpoint_view_fini, whatever is returned. */
+/* Reads all metadata files of a folder. DS_ERR_NO_INPUT if there is no checkpoint, DS_ERR_APP
+ * if there was one (lost_metadata.h), DS_ERR_IO if a file cannot be read. Free the view with
+ * ds_checkpoint_view_fini, whatever is returned. */
 ds_status ds_checkpoint_view_read(const char *dir, ds_checkpoint_view *view, ds_error *error);
 void ds_checkpoint_view_fini(ds_checkpoint_view *view);
 

@@ -34,8 +34,7 @@ static const char **names_of(const ds_recovered_kept *kept, size_t *n)
     return names;
 }
 
-/* Only what executors wrote, whole or begun: people may put anything there. */
-static bool is_ours(const char *name)
+bool ds_kept_folder_is_ours(const char *name)
 {
     size_t length = strlen(name);
     return name[0] != '.' && length > strlen(SUFFIX) && strstr(name, SUFFIX) != NULL;
@@ -54,7 +53,8 @@ static uint32_t delete_others(const char *folder, const char **names, size_t n)
     uint32_t deleted = 0;
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
         const char *name = entry->d_name;
-        if (!is_ours(name) || (n > 0 && bsearch(&name, names, n, sizeof *names, by_name) != NULL))
+        if (!ds_kept_folder_is_ours(name) ||
+            (n > 0 && bsearch(&name, names, n, sizeof *names, by_name) != NULL))
             continue;
         delete_file(folder, name);
         deleted++;

@@ -11,6 +11,9 @@
  * them). DS_ERR_IO if it cannot be made. No executor may be at work. */
 ds_status ds_kept_folder_open(const char *folder, const ds_recovered_kept *kept, ds_error *error);
 
+/* Whether executors wrote a file of that name, whole or begun: people may put anything there. */
+bool ds_kept_folder_is_ours(const char *name);
+
 /* Deletes the folder and what is in it. */
 void ds_kept_folder_remove(const char *folder);
 

@@ -6,6 +6,7 @@
 #include "base/inject.h"
 #include "base/log.h"
 #include "dstream/checkpoint_mark.h"
+#include "scheduler/lost_metadata.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -150,6 +151,11 @@ void ds_metadata_close(ds_metadata *m)
     free(m);
 }
 
+bool ds_metadata_is_new(const ds_metadata *m)
+{
+    return m->newest == 0;
+}
+
 /* ---- reading ---- */
 
 /*
@@ -162,7 +168,7 @@ ds_status ds_metadata_recover(ds_metadata *m, const ds_plan *plan, ds_recovered 
 {
     *recovered = NULL;
     if (m->newest == 0)
-        return DS_OK;
+        return ds_lost_metadata_check(m->dir, error);
     char *path = file_path(m, m->newest, "");
     ds_buffer text = {0};
     ds_error why;

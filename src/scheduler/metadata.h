@@ -28,8 +28,11 @@ ds_status ds_metadata_mark(ds_metadata *metadata, uint64_t epoch, ds_error *erro
  * then. The thread that appends. */
 ds_status ds_metadata_check(const ds_metadata *metadata, ds_error *error);
 
+/* Whether there is no metadata file yet. The thread that appends. */
+bool ds_metadata_is_new(const ds_metadata *metadata);
+
 /* Reads the newest journal. *recovered is NULL if there is none yet. DS_ERR_APP, with what to do,
- * if it cannot be used: nothing is changed then. */
+ * if it cannot be used, or is gone (lost_metadata.h): nothing is changed then. */
 ds_status ds_metadata_recover(ds_metadata *metadata, const ds_plan *plan, ds_recovered **recovered,
                               ds_error *error);
 

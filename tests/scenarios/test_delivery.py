@@ -11,7 +11,7 @@ import time
 import unittest
 
 import scenario
-from scenario import Scenario, read, until
+from scenario import WRONG_APP, Scenario, read, until
 from sender import Sender
 
 
@@ -237,6 +237,28 @@ class Unacknowledged(Delivery):
         run = self.start(app)
         run.wait()
         self.assertEqual(sorted(int(line) for line in self.lines()), list(range(5000)))
+
+    def test_the_metadata_is_gone(self):
+        # A log says nothing of what was done with it; by itself in a new folder it is new.
+        port = self.free_port()
+        app = self.socket_app(port, ack=False)
+        run = self.start(app)
+        run.until_log("listening")
+        self.send(port, "1\n2\n")
+        run.until(lambda: len(self.lines()) == 2, "rows are there")
+        run.kill()
+        os.rename(self.path("state/metadata"), self.path("gone"))
+        refused = self.start(app)
+        refused.wait(WRONG_APP)
+        verify = self.command("checkpoint", "verify", "state", status=WRONG_APP)
+        for said in (refused.log(), verify.err()):
+            self.assertIn("its metadata is gone, though log/ has something", said)
+        os.rename(self.path("state"), self.path("before"))
+        os.mkdir(self.path("state"))
+        os.rename(self.path("before/log"), self.path("state/log"))
+        run = self.start(app)
+        run.until(lambda: len(self.lines()) == 4, "they come again")
+        run.stop()
 
     def test_records_keep_their_numbers(self):
         port = self.free_port()

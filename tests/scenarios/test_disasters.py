@@ -154,6 +154,22 @@ class Damaged(Disasters):
             flip(path, starts[i] + len(lines[i]) // 2)
             self.check_refused(app, path.rsplit("/", 1)[1], "damaged")
             put_back()
+        # All of it is gone: that is no new checkpoint.
+        for whole in (False, True):
+            os.rename(self.path("state/metadata"), self.path("gone"))
+            if not whole:
+                os.mkdir(self.path("state/metadata"))
+            before = self.tree()
+            run = self.start(app)
+            run.wait(WRONG_APP)
+            said = [self.command("checkpoint", *what, "state", status=WRONG_APP).err()
+                    for what in (("compat", app), ("show",), ("verify",), ("ls",))]
+            for text in [run.log()] + said:
+                self.assertIn("its metadata is gone", text)
+            self.assertEqual(self.tree(), before)
+            if os.path.isdir(self.path("state/metadata")):
+                os.rmdir(self.path("state/metadata"))
+            os.rename(self.path("gone"), self.path("state/metadata"))
         self.goes_on(app)
 
     def test_the_end_of_the_metadata(self):
