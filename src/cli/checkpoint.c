@@ -82,6 +82,22 @@ static int verify(const ds_checkpoint_view *view)
     return flushed(whole ? 0 : ds_status_exit(DS_ERR_IO));
 }
 
+/* Whether the newest file's records follow from each other, as a start would take them. If the app
+ * runs the file may go meanwhile, when there is a newer one. */
+static bool verify_steps(const char *dir)
+{
+    ds_error error = {.message = ""};
+    bool fine = false;
+    for (int tries = 0; tries < 10 && !fine; tries++) {
+        ds_recovered *recovered = NULL;
+        fine = ds_metadata_peek(dir, NULL, &recovered, &error) == DS_OK;
+        ds_recovered_free(recovered);
+    }
+    if (!fine)
+        printf("%s: damaged: %s\n", dir, error.message);
+    return fine;
+}
+
 static void say_kept(const char *folder, const ds_kept_found *found, const char *why)
 {
     printf("%s: %" PRIu64 " parts, %" PRIu64 " bytes", folder, found->n_parts, found->bytes);
@@ -114,6 +130,8 @@ static bool verify_kept(const ds_checkpoint_view *view, const char *dir, unsigne
 static int verify_all(const ds_checkpoint_view *view, const char *dir)
 {
     int result = verify(view);
+    if (result == 0 && !verify_steps(dir))
+        result = ds_status_exit(DS_ERR_IO);
     bool kept = verify_kept(view, dir, 10), logs = ds_logs_verify(dir, view);
     return flushed(kept && logs ? result : ds_status_exit(DS_ERR_IO));
 }

@@ -93,7 +93,8 @@ void ds_journal_failed(ds_buffer *out, const char *text);
 /* What is known of a batch that is given up, as JSON: free it. */
 char *ds_journal_describe(const ds_plan *plan, const ds_batch *batch, const char *reason);
 
-/* Reads the text of one journal file. If even its first record cannot be used: DS_ERR_APP if it is
+/* Reads the text of one journal file; without a plan (NULL) batches have no inputs then, which are
+ * checked all the same. If even its first record cannot be used: DS_ERR_APP if it is
  * of a format that is not known here, else (cut short, a flipped bit) DS_ERR_IO, as for a damaged
  * one amid others. Free the result. */
 ds_status ds_journal_read(const char *name, const char *text, size_t length, const ds_plan *plan,

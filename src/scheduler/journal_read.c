@@ -147,7 +147,7 @@ static bool read_input(ds_arena *arena, const json_t *object, ds_input *input)
 
 static int source_index(const ds_plan *plan, const char *name)
 {
-    for (uint32_t i = 0; i < plan->app->n_sources; i++)
+    for (uint32_t i = 0; plan != NULL && i < plan->app->n_sources; i++)
         if (strcmp(plan->app->sources[i].name, name) == 0)
             return (int)i;
     return -1;
@@ -178,6 +178,19 @@ static bool read_inputs(ds_arena *arena, const ds_app_source *source, json_t *in
     return true;
 }
 
+static bool are_inputs(ds_arena *arena, json_t *inputs)
+{
+    size_t i;
+    json_t *object;
+    ds_input input;
+    json_array_foreach(inputs, i, object)
+    {
+        if (!read_input(arena, object, &input))
+            return false;
+    }
+    return true;
+}
+
 /* Sources that the app has no more are left out. */
 static bool read_allotments(ds_arena *arena, const ds_plan *plan, json_t *sources,
                             ds_recovered_batch *batch)
@@ -188,6 +201,8 @@ static bool read_allotments(ds_arena *arena, const ds_plan *plan, json_t *source
     json_object_foreach(sources, name, inputs)
     {
         int index = source_index(plan, name);
+        if (plan == NULL && !are_inputs(arena, inputs))
+            return false;
         if (index < 0 || is_table(plan, index))
             continue;
         ds_allotment *allotment = &batch->allotments[batch->n_allotments++];

@@ -36,7 +36,8 @@ bool ds_metadata_is_new(const ds_metadata *metadata);
 ds_status ds_metadata_recover(ds_metadata *metadata, const ds_plan *plan, ds_recovered **recovered,
                               ds_error *error);
 
-/* As ds_metadata_recover, of a folder that is only looked at; there must be a metadata file. */
+/* As ds_metadata_recover, of a folder that is only looked at, perhaps without a plan (NULL):
+ * whether any app could go on from there. There must be a metadata file. */
 ds_status ds_metadata_peek(const char *dir, const ds_plan *plan, ds_recovered **recovered,
                            ds_error *error);
 

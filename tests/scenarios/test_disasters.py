@@ -154,6 +154,12 @@ class Damaged(Disasters):
             flip(path, starts[i] + len(lines[i]) // 2)
             self.check_refused(app, path.rsplit("/", 1)[1], "damaged")
             put_back()
+        # Every line holds, and yet they cannot be: a batch is given its input twice.
+        twice = next(i for i, line in enumerate(lines) if line.startswith(b'{"record":"allotted"'))
+        with open(path, "wb") as file:
+            file.write(b"\n".join(lines[:twice + 1] + lines[twice:]))
+        self.check_refused(app, path.rsplit("/", 1)[1], "is not what it should be")
+        put_back()
         # All of it is gone: that is no new checkpoint.
         for whole in (False, True):
             os.rename(self.path("state/metadata"), self.path("gone"))
