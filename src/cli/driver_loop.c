@@ -429,6 +429,7 @@ static void make_launcher(ds_loop *loop)
                             .url = ds_server_url(loop->server),
                             .bulk = loop->outside_bulk,
                             .secret = loop->guard.secret,
+                            .secret_text = app->executors_secret,
                             .tls = loop->guard.files,
                             .own_tls = loop->guard.tls,
                             .app_id = app->name,

@@ -19,6 +19,8 @@
 
 extern char **environ;
 
+#define LEAST_OF_SECRET 8u /* bytes */
+
 #define ARGUMENTS 64 /* the most of an executor */
 
 typedef struct process {
@@ -91,9 +93,23 @@ static bool is_variable(const char *entry, const char *name)
     return strncmp(entry, name, length) == 0 && entry[length] == '=';
 }
 
+/* Whether a variable of the environment tells the secret's text (NULL: there is none), or so much
+ * of it that it is no coincidence: the app file may have it from there. */
+static bool tells(const char *entry, const char *secret)
+{
+    const char *value = strchr(entry, '=');
+    if (secret == NULL || value == NULL)
+        return false;
+    value++;
+    const char *part = strlen(value) < strlen(secret) ? value : secret;
+    return strcmp(value, secret) == 0 || (strlen(part) >= LEAST_OF_SECRET &&
+                                          strstr(part == value ? secret : value, part) != NULL);
+}
+
 /* Secrets travel in the environment: a command line can be read by everyone. Ours is passed on
- * without those that are for others. The list is the caller's; what it points to is not. */
-static char **environment(char *token, char *key)
+ * without those that are for others, and without the text of the app's, of which executors have the
+ * key. The list is the caller's; what it points to is not. */
+static char **environment(char *token, char *key, const char *secret)
 {
     static const char *const ours[] = {DS_TOKEN_VARIABLE, DS_KEY_VARIABLE, DS_SECRET_VARIABLE};
     size_t n = 0, kept = 0;
@@ -104,7 +120,7 @@ static char **environment(char *token, char *key)
     if (key != NULL)
         env[kept++] = key;
     for (size_t i = 0; i < n; i++) {
-        bool keep = true;
+        bool keep = !tells(environ[i], secret);
         for (size_t k = 0; k < sizeof ours / sizeof *ours; k++)
             keep = keep && !is_variable(environ[i], ours[k]);
         if (keep)
@@ -157,7 +173,7 @@ static ds_status start_process(ds_launcher *launcher, uint64_t executor_id, cons
     add_options(spec, argv, sizeof argv / sizeof *argv);
     ds_secret_give_hex(DS_TOKEN_VARIABLE, token, token_text);
     ds_secret_give_hex(DS_KEY_VARIABLE, spec->secret.key, key_text);
-    char **env = environment(token_text, spec->secret.given ? key_text : NULL);
+    char **env = environment(token_text, spec->secret.given ? key_text : NULL, spec->secret_text);
     pid_t pid;
     int failed = spawn(spec, (char *const *)argv, env, &pid);
     free(env);

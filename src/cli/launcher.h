@@ -29,9 +29,10 @@ typedef struct ds_launch_spec { /* all borrowed, for as long as the launcher */
     uint64_t spill_bytes;
     bool with_stdin;
     const char *log_format, *log_level;
-    ds_secret secret;      /* that we hold, or none */
-    ds_tls_files tls;      /* cert NULL: none */
-    const ds_tls *own_tls; /* the same, loaded; or NULL */
+    ds_secret secret;        /* that we hold, or none */
+    const char *secret_text; /* of the app file, if it is there; NULL; no executor is told */
+    ds_tls_files tls;        /* cert NULL: none */
+    const ds_tls *own_tls;   /* the same, loaded; or NULL */
 } ds_launch_spec;
 
 /* Called with the id of an executor whose process or thread ended, and why (borrowed). */

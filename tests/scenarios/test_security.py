@@ -153,9 +153,15 @@ class Security(scenario.Scenario):
         port = self.free_port()
         literal = self.counting_app(port, secret=SECRET)
         self.assertNotIn(SECRET, self.command("explain", literal).out())
-        run = self.begin(port, options=("--log-level", "debug"))
+        run = self.begin(port, secret="${S}", env={"S": SECRET, "PART": SECRET[:20], "OTHER": "x"},
+                         options=("--log-level", "debug"))
         outside = self.join(port)
         self.until_all(run, 2)
+        for pid in set(run.executors()) - {outside.pid}:
+            entries = scenario.read("/proc/%d/environ" % pid).split("\0")
+            own = [entry.split("=")[0] for entry in entries]
+            self.assertIn("OTHER", own)
+            self.assertNotIn("PART", own)
         for pid in run.executors() + [outside.pid]:
             for name in ("cmdline", "environ"):
                 with open("/proc/%d/%s" % (pid, name), "rb") as file:
