@@ -77,11 +77,31 @@ static uint64_t bytes_under_way(const ds_driver *d, uint32_t source)
     return bytes;
 }
 
+static bool is_given(const ds_driver *d, uint32_t source)
+{
+    for (const ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
+        for (uint32_t a = 0; a < batch->n_allotments; a++)
+            if (batch->allotments[a].source == source && batch->allotments[a].n_inputs > 0)
+                return true;
+    return false;
+}
+
+/* Nobody knows yet how much a batch can do: the first one finds out, and it is alone. Several would
+ * each have all that came, and nothing would be known before they are all done. */
+static bool is_first_under_way(const ds_driver *d, uint32_t source)
+{
+    return d->plan->app->backpressure.enabled && !d->config.virtual_time &&
+           d->phase != DS_PHASE_STOPPING && ds_intake_has_receiver(&d->intakes[source]) &&
+           d->rates[source].estimator.processed <= 0 && is_given(d, source);
+}
+
 /* What came while batches had to wait is not for one of them alone, or that would take as long
  * again: each has about what can be processed in an interval. */
 uint64_t ds_driver_most_records(const ds_driver *d, uint32_t source)
 {
     double processed = d->rates[source].estimator.processed;
+    if (is_first_under_way(d, source))
+        return 0;
     if (!d->plan->app->backpressure.enabled || processed <= 0 || d->phase == DS_PHASE_STOPPING)
         return UINT64_MAX;
     double records = processed * (double)d->plan->app->interval_ms / 1000;
@@ -113,7 +133,8 @@ uint64_t ds_driver_most_bytes(ds_driver *d, uint32_t source, uint64_t most)
 bool ds_driver_rate_waits(const ds_driver *d, uint32_t source)
 {
     DS_ASSERT(source < d->n_intakes);
-    return d->rates[source].rate != 0 && bytes_under_way(d, source) > 0;
+    return is_first_under_way(d, source) ||
+           (d->rates[source].rate != 0 && bytes_under_way(d, source) > 0);
 }
 
 /* ---- receivers ---- */

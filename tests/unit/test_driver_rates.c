@@ -119,6 +119,48 @@ START_TEST(what_waits_is_given_bit_by_bit)
 }
 END_TEST
 
+/* Before anything is known there is one batch at a time, whatever comes meanwhile. */
+START_TEST(the_first_batch_is_alone)
+{
+    driver_kit k;
+    run(&k, APP(PRESSURE(""), STDIN("")));
+    kit_block(&k, 1, 1, (ds_block){.block_id = 1, .length = 64, .records = 1000});
+    kit_wait_ms(&k, 1000);
+    kit_cut_done(&k, 1, kit_last(&k, DS_MSG_CUT)->number);
+    for (uint64_t id = 2; id < 5; id++) {
+        kit_block(&k, 1, 1, (ds_block){.block_id = id, .length = 64, .records = 1500});
+        kit_wait_ms(&k, 1000);
+        kit_cut_done(&k, 1, kit_last(&k, DS_MSG_CUT)->number);
+        kit_beat(&k, 1);
+    }
+    kit_settle(&k); /* three seconds: 333 a second */
+    ck_assert_uint_eq(kit_last(&k, DS_MSG_RELEASE)->blocks[0].last, 1);
+    batch(&k, 0, 0, 500);
+    ck_assert_uint_eq(kit_last(&k, DS_MSG_RELEASE)->blocks[0].last, 2);
+    kit_close(&k);
+}
+END_TEST
+
+/* At the end nothing is left. */
+START_TEST(a_stop_amid_the_first_batch)
+{
+    driver_kit k;
+    run(&k, APP(PRESSURE(""), STDIN("")));
+    for (uint64_t id = 1; id < 3; id++) {
+        kit_block(&k, 1, 1, (ds_block){.block_id = id, .length = 64, .records = 1000});
+        kit_wait_ms(&k, 1000);
+        kit_cut_done(&k, 1, kit_last(&k, DS_MSG_CUT)->number);
+        kit_beat(&k, 1);
+    }
+    kit_step(&k, (ds_driver_event){.kind = DS_DRIVER_STOP});
+    kit_receiver(&k, 1, 1, DS_RECEIVER_ENDED, DS_OK);
+    kit_settle(&k);
+    ck_assert(k.ended);
+    ck_assert_uint_eq(kit_last(&k, DS_MSG_RELEASE)->blocks[0].last, 2);
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(blocks_that_wait_keep_their_store)
 {
     driver_kit k;
@@ -271,7 +313,7 @@ END_TEST
 
 UNIT_MAIN("driver_rates", a_receiver_is_told_its_rate_at_the_start,
           rates_follow_what_batches_process, waiting_counts, what_waits_is_given_bit_by_bit,
-          blocks_that_wait_keep_their_store, max_rate_is_the_most,
-          without_backpressure_nothing_is_told, a_new_receiver_begins_with_the_rate_in_force,
-          files_give_so_many_records_a_batch, files_that_are_read_late_owe_nothing_twice,
-          a_generator_makes_no_more)
+          the_first_batch_is_alone, a_stop_amid_the_first_batch, blocks_that_wait_keep_their_store,
+          max_rate_is_the_most, without_backpressure_nothing_is_told,
+          a_new_receiver_begins_with_the_rate_in_force, files_give_so_many_records_a_batch,
+          files_that_are_read_late_owe_nothing_twice, a_generator_makes_no_more)
