@@ -167,17 +167,6 @@ static void on_moved_to(ds_tail_watch *watch, const struct inotify_event *event)
     }
 }
 
-/* The two halves of a rename come close together: a stray that still lacks the second one the next
- * time has left the folders. */
-static void drop_lost(ds_tail_watch *watch)
-{
-    for (uint32_t i = watch->n_strays; i > 0; i--) {
-        stray *s = &watch->strays[i - 1];
-        if ((s->cookie != 0 && s->missed++ > 0) || find_folder(watch, s->folder) == NULL)
-            drop_stray(watch, s);
-    }
-}
-
 static void on_event(ds_tail_watch *watch, const struct inotify_event *event)
 {
     if ((event->mask & IN_IGNORED) != 0)
@@ -214,13 +203,6 @@ static bool take_events(ds_tail_watch *watch)
     return any;
 }
 
-bool ds_tail_watch_drain(ds_tail_watch *watch)
-{
-    bool any = take_events(watch);
-    drop_lost(watch);
-    return any;
-}
-
 /* The folder "." is not told, as it is not in what the pattern gives. */
 static void path_of(const ds_tail_watch *watch, const stray *s, char *path, size_t size)
 {
@@ -242,6 +224,39 @@ static void settle(const ds_tail_watch *watch, int number)
         return;
     (void)readdir(names);
     closedir(names);
+}
+
+/* Of renames whose second half was not told the last time: true if there are any. */
+static bool settle_halves(const ds_tail_watch *watch)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < watch->n_strays; i++) {
+        const stray *s = &watch->strays[i];
+        if (s->cookie == 0 || s->missed == 0)
+            continue;
+        settle(watch, s->folder);
+        any = true;
+    }
+    return any;
+}
+
+/* The two halves of a rename come close together, but whoever renames may be kept waiting between
+ * them: a stray that still lacks the second one once its folder was free has left the folders. */
+static bool drop_lost(ds_tail_watch *watch)
+{
+    const bool any = settle_halves(watch) && take_events(watch);
+    for (uint32_t i = watch->n_strays; i > 0; i--) {
+        stray *s = &watch->strays[i - 1];
+        if ((s->cookie != 0 && s->missed++ > 0) || find_folder(watch, s->folder) == NULL)
+            drop_stray(watch, s);
+    }
+    return any;
+}
+
+bool ds_tail_watch_drain(ds_tail_watch *watch)
+{
+    const bool any = take_events(watch);
+    return drop_lost(watch) || any;
 }
 
 static stray *stray_after(const ds_tail_watch *watch, uint64_t id)
