@@ -601,6 +601,13 @@ static void close_all(executor_loop *loop)
     pthread_mutex_destroy(&loop->acking);
 }
 
+/* The checkpoint folder may be away for a while: only the driver makes it. */
+static const char *spill_folder(const ds_executor_options *options)
+{
+    const char *folder = options->spill_folder;
+    return folder != NULL && access(folder, F_OK) == 0 ? folder : NULL;
+}
+
 static ds_status open_and_run(executor_loop *loop)
 {
     const ds_executor_options *options = loop->options;
@@ -608,7 +615,7 @@ static ds_status open_and_run(executor_loop *loop)
     char host[64];
     read_boot_id(host, sizeof host);
     uint64_t budget_bytes = (uint64_t)ds_memory_of_tasks((int64_t)options->memory_bytes);
-    loop->spill = ds_spill_new(options->spill_folder, options->spill_bytes);
+    loop->spill = ds_spill_new(spill_folder(options), options->spill_bytes);
     DS_TRY(ds_store_new_spilling(budget_bytes, loop->spill, &loop->store, error));
     DS_TRY(open_bulk(loop, options, error));
     ds_executor_config config = {
