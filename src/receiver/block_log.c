@@ -159,6 +159,14 @@ static ds_status open_folder(ds_block_log *log, ds_error *error)
                         strerror(errno));
 }
 
+ds_status ds_block_log_look(ds_block_log *log, ds_error *error)
+{
+    DS_ASSERT(log->fd < 0);
+    ds_status status = open_folder(log, error);
+    close_segment(log);
+    return status == DS_OK ? DS_OK : DS_ERR_NO_INPUT;
+}
+
 /* Makes a file that was not there. */
 static int make_file(ds_block_log *log)
 {

@@ -39,6 +39,8 @@ ds_block_log *ds_block_log_new(const char *folder, uint64_t receiver_id, uint64_
 /* From now on segments are made only if CHECKPOINT is that of the run of this epoch (claim.h), and
  * folders never: what is not there is away, and blocks wait (DS_ERR_IO) until it is back. */
 void ds_block_log_claim(ds_block_log *log, uint64_t epoch);
+/* Whether the folder is to be seen from here. DS_ERR_NO_INPUT. */
+ds_status ds_block_log_look(ds_block_log *log, ds_error *error);
 /* Closes it; what was not synced may be lost. NULL is allowed. */
 void ds_block_log_free(ds_block_log *log);
 

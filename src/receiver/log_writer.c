@@ -341,6 +341,11 @@ ds_status ds_log_writer_add(ds_log_writer *w, uint64_t receiver_id, const char *
     l->log = ds_block_log_new(folder, receiver_id, DS_LOG_SEGMENT_BYTES);
     if (epoch != 0)
         ds_block_log_claim(l->log, epoch);
+    if (epoch != 0 && ds_block_log_look(l->log, error) != DS_OK) {
+        ds_block_log_free(l->log);
+        free(l);
+        return DS_ERR_NO_INPUT;
+    }
     pthread_mutex_lock(&w->lock);
     int failed = w->started ? 0 : start_thread(w);
     w->started = failed == 0;

@@ -28,7 +28,7 @@ ds_block_sink ds_log_writer_sink(ds_log_writer *writer);
 
 /* Gives a receiver a log, before it is added; folder is copied. epoch: of the run that holds the
  * checkpoint in which that is (ds_block_log_claim); 0: whoever's. DS_ERR_IO if the thread cannot be
- * started. Any thread. */
+ * started, DS_ERR_NO_INPUT if that folder is not to be seen. Any thread. */
 ds_status ds_log_writer_add(ds_log_writer *writer, uint64_t receiver_id, const char *folder,
                             uint64_t epoch, ds_error *error);
 

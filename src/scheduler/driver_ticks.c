@@ -34,12 +34,17 @@ static bool must_be_local(const ds_driver *d, const ds_app_source *source)
 static ds_executor_entry *place_receiver(ds_driver *d, const ds_app_source *source)
 {
     ds_executor_entry *best = NULL;
+    bool best_blind = true; /* it does not see the checkpoint */
     for (size_t i = 0; i < d->registry.n; i++) {
         ds_executor_entry *entry = d->registry.list[i];
         if (entry->state != DS_EXECUTOR_READY || (must_be_local(d, source) && !entry->local))
             continue;
-        if (best == NULL || entry->receivers < best->receivers)
+        bool blind = source->log && ds_driver_is_blind(d, entry);
+        if (best == NULL || blind < best_blind ||
+            (blind == best_blind && entry->receivers < best->receivers)) {
             best = entry;
+            best_blind = blind;
+        }
     }
     return best;
 }
@@ -204,12 +209,34 @@ void ds_driver_on_blocks(ds_driver *d, ds_executor_entry *from, const ds_msg_blo
     }
 }
 
+/* An executor does not see the folder of the log: another one may. If it is away for all, it is
+ * waited for. */
+static bool is_out_of_sight(ds_driver *d, const ds_intake *intake, ds_executor_entry *from,
+                            const ds_msg_receiver_state *state)
+{
+    if (state->status != DS_ERR_NO_INPUT || *log_folder_of(intake) == '\0')
+        return false;
+    from->unread_us = d->now_us;
+    if (intake->retry_wait_us == 0)
+        ds_log_warn("source %s: executor %" PRIu64 " cannot log what it would receive: %s; it is "
+                    "tried elsewhere, and again",
+                    intake->source->name, from->id, state->message);
+    return true;
+}
+
 /* A port may be in use for a moment more when its owner was just killed, and a peer may be away for
  * longer than it may be at the start: one that worked before starts again. */
 static bool try_again(ds_driver *d, ds_intake *intake, ds_executor_entry *from,
                       const ds_msg_receiver_state *state)
 {
-    if (!intake->moved || state->status != DS_ERR_UNAVAILABLE || d->phase != DS_PHASE_RUNNING)
+    bool unseen = is_out_of_sight(d, intake, from, state);
+    bool waits = unseen || (intake->moved && state->status == DS_ERR_UNAVAILABLE);
+    if (unseen && d->phase == DS_PHASE_STOPPING) { /* it had not begun */
+        from->receivers--;
+        intake->phase = DS_INTAKE_ENDED;
+        return true;
+    }
+    if (!waits || d->phase != DS_PHASE_RUNNING)
         return false;
     DS_ASSERT(from->receivers > 0);
     from->receivers--;

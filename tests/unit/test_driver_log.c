@@ -440,10 +440,36 @@ START_TEST(a_log_that_is_away_is_waited_for)
 }
 END_TEST
 
+/* An executor that does not see the folder, in a container for example, receives nothing. */
+START_TEST(a_log_that_one_does_not_see)
+{
+    driver_kit k;
+    open_logged(&k, "{ 'version': 1, 'name': 'x', 'batch': { 'interval': '1s' },"
+                    "'executors': { 'count': 2 }, 'checkpoint': { 'dir': 'state' }, 'sources': {"
+                    "'s': { 'type': 'socket', 'connect': '127.0.0.1:9' } },"
+                    "'sinks': { 'o': { 'from': 's', 'type': 'file', 'dir': 'out' } } }");
+    kit_start(&k);
+    kit_join(&k, 1);
+    kit_join(&k, 2);
+    kit_logged(&k, 0, &nothing);
+    for (uint64_t blind = 1; blind <= 2; blind++) { /* the other one; then whoever is there */
+        const kit_sent *start = kit_last(&k, DS_MSG_RECEIVER_START);
+        ck_assert_uint_eq(start->peer, kit_peer(blind));
+        kit_receiver(&k, blind, start->number, DS_RECEIVER_FAILED, DS_ERR_NO_INPUT);
+        ck_assert(!k.ended);
+        kit_wait_ms(&k, 1000);
+        ck_assert_uint_eq(kit_count(&k, DS_MSG_RECEIVER_START), blind + 1);
+    }
+    kit_receiver(&k, 1, kit_last(&k, DS_MSG_RECEIVER_START)->number, DS_RECEIVER_RUNNING, DS_OK);
+    ck_assert(!k.ended);
+    kit_close(&k);
+}
+END_TEST
+
 UNIT_MAIN("driver_log", receivers_start_when_the_log_was_looked_through,
           without_a_log_what_is_there_is_taken_all_the_same, a_log_that_cannot_be_read_ends_the_app,
           what_is_found_comes_first, places_go_up, a_receiver_is_lost, blocks_of_a_batch_are_gone,
           what_the_log_lacks_is_counted, a_stop_waits_for_what_is_found,
           segments_go_when_the_journal_says_so, a_segment_stays_for_the_oldest_batch,
           a_closed_segment_goes, a_restart_goes_on_behind_what_batches_had,
-          a_log_that_is_away_is_waited_for)
+          a_log_that_is_away_is_waited_for, a_log_that_one_does_not_see)

@@ -115,6 +115,20 @@ START_TEST(blocks_are_in_the_log_before_they_are_reported)
 }
 END_TEST
 
+/* Nothing is received that could not be logged; nor is a folder made. */
+START_TEST(a_folder_that_is_not_to_be_seen)
+{
+    logging l;
+    ds_error error;
+    open_logging(&l, 10 * ROOM);
+    ck_assert_int_eq(ds_log_writer_add(l.writer, 1, scratch_path(&l.d, "ck/log/s"), 7, &error),
+                     DS_ERR_NO_INPUT);
+    ck_assert_ptr_nonnull(strstr(error.message, "/ck was removed or replaced"));
+    ck_assert(!scratch_exists(&l.d, "ck"));
+    close_logging(&l);
+}
+END_TEST
+
 START_TEST(what_follows_a_block_stays_behind_it)
 {
     logging l;
@@ -217,4 +231,4 @@ END_TEST
 UNIT_MAIN("log_writer", blocks_are_in_the_log_before_they_are_reported,
           what_follows_a_block_stays_behind_it, without_a_log_nothing_waits,
           a_full_disk_is_told_once_and_nothing_is_lost, what_fits_goes_on,
-          what_waits_at_the_end_gives_its_room_back)
+          what_waits_at_the_end_gives_its_room_back, a_folder_that_is_not_to_be_seen)
