@@ -1,7 +1,7 @@
 #include "exec/join_check.h"
 
 #include "base/assert.h"
-#include "dstream/checkpoint_mark.h"
+#include "base/claim.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,8 +47,8 @@ static bool uses_checkpoint(const ds_plan *plan)
 static ds_status check_kept(const char *folder, uint64_t epoch, ds_error *error)
 {
     ds_error why;
-    if (ds_checkpoint_mark_check(folder, epoch, &why) != DS_OK)
-        return refuse("", why.message, "", error);
+    if (ds_claim_check_above(folder, epoch, &why) != DS_OK)
+        return refuse("seen from here ", why.message, "", error);
     if (can_write(folder) || errno == ENOENT)
         return DS_OK;
     return cannot_write(folder, errno, error);

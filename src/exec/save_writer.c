@@ -83,22 +83,13 @@ static void set_path(ds_save_writer *writer, const ds_save_order *order)
     ds_buffer_fini(&path);
 }
 
-/* The folder that another one is in; free it. */
-static char *folder_above(const char *folder)
-{
-    const char *slash = strrchr(folder, '/');
-    return slash == NULL     ? ds_strdup(".")
-           : slash == folder ? ds_strdup("/")
-                             : ds_strndup(folder, (size_t)(slash - folder));
-}
-
 /* Makes the folder that is not there, and lets its name be as durable as the files in it. */
 static ds_status make_folder(const char *folder, bool sync, ds_error *error)
 {
     DS_TRY(ds_make_private_folders(folder, error));
     if (!sync)
         return DS_OK;
-    char *above = folder_above(folder);
+    char *above = ds_folder_above(folder);
     ds_status status = ds_sync_folder(above, error);
     free(above);
     return status;
@@ -111,7 +102,7 @@ static ds_status open_root(const ds_save_writer *writer, uint64_t epoch, int *ro
     *root = AT_FDCWD;
     if (!writer->target.claimed)
         return DS_OK;
-    char *checkpoint = folder_above(writer->folder);
+    char *checkpoint = ds_folder_above(writer->folder);
     *root = ds_claim_open(checkpoint, epoch, error);
     free(checkpoint);
     return *root >= 0 ? DS_OK : DS_ERR_IO;

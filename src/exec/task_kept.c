@@ -1,7 +1,7 @@
 #include "exec/task_kept.h"
 
 #include "base/assert.h"
-#include "dstream/checkpoint_mark.h"
+#include "base/claim.h"
 #include "exec/fold.h"
 #include "exec/restore.h"
 
@@ -9,9 +9,8 @@
 static ds_status why_unread(const ds_task_env *env, ds_status status, ds_error *error)
 {
     if (status == DS_ERR_NO_INPUT)
-        return ds_checkpoint_mark_check(env->kept_folder, env->epoch, NULL) == DS_OK
-                   ? DS_ERR_LOST
-                   : DS_ERR_NO_INPUT;
+        return ds_claim_check_above(env->kept_folder, env->epoch, NULL) == DS_OK ? DS_ERR_LOST
+                                                                                 : DS_ERR_NO_INPUT;
     DS_ASSERT(error == NULL || error->message[0] != '\0');
     return status == DS_ERR_IO ? DS_ERR_NO_INPUT : status;
 }

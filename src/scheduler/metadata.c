@@ -5,7 +5,6 @@
 #include "base/files.h"
 #include "base/inject.h"
 #include "base/log.h"
-#include "dstream/checkpoint_mark.h"
 #include "scheduler/lost_metadata.h"
 
 #include <dirent.h>
@@ -133,7 +132,7 @@ ds_status ds_metadata_open(const char *dir, int64_t retain, ds_metadata **result
 ds_status ds_metadata_mark(ds_metadata *m, uint64_t epoch, ds_error *error)
 {
     char *path = join(m->dir, "lock");
-    ds_status status = ds_checkpoint_mark(m->lock_fd, epoch, path, error);
+    ds_status status = ds_claim_write(m->lock_fd, epoch, path, error);
     free(path);
     return status;
 }

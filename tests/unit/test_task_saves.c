@@ -1,5 +1,5 @@
 /* Tasks that save what they keep, and tasks that begin with what was saved. */
-#include "dstream/checkpoint_mark.h"
+#include "base/claim.h"
 #include "exec/fold.h"
 #include "exec/save_writer.h"
 #include "unit/engine.h"
@@ -569,7 +569,7 @@ static void mark(const kit *k, uint64_t epoch)
     snprintf(path, sizeof path, "%s/lock", k->d.path);
     int fd = open(path, O_WRONLY | O_CREAT, 0600);
     ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(ds_checkpoint_mark(fd, epoch, path, NULL), DS_OK);
+    ck_assert_int_eq(ds_claim_write(fd, epoch, path, NULL), DS_OK);
     close(fd);
 }
 
