@@ -21,7 +21,7 @@ ds_status ds_metadata_open(const char *dir, int64_t retain, ds_metadata **metada
                            ds_error *error);
 void ds_metadata_close(ds_metadata *metadata);
 
-/* Marks the folder as that of this run (checkpoint_mark.h). DS_ERR_IO. */
+/* Marks the folder as that of this run (base/claim.h). DS_ERR_IO. */
 ds_status ds_metadata_mark(ds_metadata *metadata, uint64_t epoch, ds_error *error);
 
 /* DS_ERR_IO if somebody removed the folder, or put another one in its place: nothing in it is ours
