@@ -48,7 +48,7 @@ static ds_status check_kept(const char *folder, uint64_t epoch, ds_error *error)
 {
     ds_error why;
     if (ds_claim_check_above(folder, epoch, &why) != DS_OK)
-        return refuse("seen from here ", why.message, "", error);
+        return refuse("", why.message, "", error);
     if (can_write(folder) || errno == ENOENT)
         return DS_OK;
     return cannot_write(folder, errno, error);

@@ -300,7 +300,7 @@ class AnotherUser(scenario.Scenario):
             outside = self.join(port)
             self.assertEqual(outside.wait(scenario.PATIENCE), scenario.UNAVAILABLE)
             run.until_log("it cannot take part: cannot %s" %
-                          ("write to" if what == "sink" else "read state/lock"))
+                          ("write to" if what == "sink" else "open the checkpoint folder state"))
             with open(os.path.join(self.outside, "executor.err")) as err:
                 self.assertIn("it cannot take part", err.read())
             run.until_batches(run.last().get("batches", 0) + 3)

@@ -17,11 +17,12 @@ FEW = scenario.SANITIZED  # a sanitizer is slow, and has its own ideas of memory
 
 
 def pss(pid):
-    """Proportional memory of a process, in bytes."""
-    for line in scenario.read("/proc/%d/smaps_rollup" % pid).splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    return 0
+    """Proportional memory of a process, in bytes; without pages of files, which the system has
+    back whenever it wants them."""
+    kinds = ("Pss_Anon:", "Pss_Shmem:")
+    return 1024 * sum(int(line.split()[1])
+                      for line in scenario.read("/proc/%d/smaps_rollup" % pid).splitlines()
+                      if line.startswith(kinds))
 
 
 class Spilling(scenario.Scenario):
