@@ -15,7 +15,7 @@ PIECES = 8
 LINE = re.compile(r'\S+ \S+ \S+ \[[^]]*\] "\S+ (\S+) \S+" (\d+) ')
 
 CEILING = ["combined"]
-MAWK = r"""{n=split($0,q,"\""); split(q[2],r," "); split(q[3],f," "); c[f[1] "," r[2]]++}
+MAWK = r"""BEGIN{FS="\""} {split($2,r," "); split($3,f," "); c[f[1] "," r[2]]++}
            END{for(k in c) printf "%s,%d\n", k, c[k]}"""
 SQL = r"""SELECT m.status, m.path, count(*) FROM (
             SELECT regexp_extract(line, '^\S+ \S+ \S+ \[[^]]*\] "\S+ (\S+) \S+" (\d+) ',

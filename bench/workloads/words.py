@@ -13,7 +13,7 @@ SIZES = {"full": 24_000_000, "smoke": 400_000}
 PIECES = 8
 
 CEILING = ["words"]
-MAWK = r'{for(i=1;i<=NF;i++)c[$i]++} END{for(w in c) printf "%s,%d\n", w, c[w]}'
+MAWK = r'BEGIN{RS="[ \n]"} {c[$0]++} END{for(w in c) printf "%s,%d\n", w, c[w]}'
 SQL = """SELECT word, count(*) FROM (SELECT unnest(string_split(line, ' ')) AS word FROM {lines})
          GROUP BY word"""
 SPARK = ["dstream", "structured"]
