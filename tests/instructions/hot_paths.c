@@ -142,6 +142,19 @@ static const workload workloads[] = {
      .streams = "'out': { 'from': 'in', 'group_by': ['status', 'path'],"
                 "  'aggregate': { 'n': 'count()', 'kb': 'sum(bytes)' } }",
      .line = log_line},
+    {.name = "state",
+     .sources = "'in': { " AT " }",
+     .streams = "'words': { 'from': 'in', 'flat_map': { 'word': 'split(line)' } },"
+                "'out': { 'from': 'words', 'state': { 'key': ['word'], 'set': {"
+                "  'n': 'coalesce(state.n, 0) + count()' } } }",
+     .line = words_line},
+    {.name = "window",
+     .sources = "'in': { " AT " }",
+     .streams = "'words': { 'from': 'in', 'flat_map': { 'word': 'split(line)' } },"
+                "'out': { 'from': 'words', 'window': { 'size': '9s', 'slide': '1s' },"
+                "  'group_by': ['word'], 'aggregate': { 'n': 'count()', 'last': 'max(word)' },"
+                "  'order_by': 'n desc', 'limit': 100 }",
+     .line = words_line},
     {.name = "rows",
      .sources = "'in': { " AT ", 'format': 'combined' }",
      .streams = "'out': { 'from': 'in', 'select': { 'time': 'time', 'host': 'host',"
