@@ -100,6 +100,7 @@ typedef struct ds_batch {
     uint64_t ticket;       /* PREPARED: of the journal record it waits for */
     uint64_t bases_ticket; /* of the record that has where its appends begin; none does before */
     bool waited;           /* for memory; that was logged */
+    bool remade;           /* it ran again for lost outputs */
     ds_arena *arena;
     ds_due due;
     ds_allotment *allotments;

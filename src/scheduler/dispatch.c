@@ -323,6 +323,8 @@ int64_t ds_driver_dispatch_deadline(const ds_driver *d)
     for (const ds_batch *batch = d->batches; batch != NULL; batch = batch->next) {
         if (batch->state == DS_BATCH_READY && batch == d->batches)
             deadline = earlier(deadline, ds_driver_commit_due(d, batch));
+        if (batch->state == DS_BATCH_ALLOTTED && batch->commit_not_before_us > d->now_us)
+            deadline = earlier(deadline, batch->commit_not_before_us);
         if (batch->state == DS_BATCH_RUNNING)
             deadline = earlier(deadline, batch_deadline(d, batch));
     }

@@ -401,7 +401,7 @@ static void start_next(ds_driver *d)
             return;
         if (batch->state != DS_BATCH_ALLOTTED)
             continue;
-        if (!batch->unsettled) {
+        if (!batch->unsettled && d->now_us >= batch->commit_not_before_us) {
             batch->state = DS_BATCH_RUNNING;
             batch->begun = true;
             batch->started_us = d->now_us;

@@ -89,14 +89,25 @@ static void begin_again(ds_driver *d, ds_batch *batch)
         ds_batch_restart(batch, d->plan, (uint64_t)d->plan->app->limits_block);
 }
 
+/* At once the first time, and later and later if somebody goes on removing files: it waits before
+ * it runs, and not with its files staged. */
+static void wait_to_begin(const ds_driver *d, ds_batch *batch)
+{
+    const bool first = !batch->remade;
+    batch->remade = true;
+    ds_driver_back_off_commit(d, batch);
+    if (first)
+        batch->commit_not_before_us = d->now_us;
+}
+
 void ds_driver_remake(ds_driver *d, ds_batch *batch, const ds_append_end *ends, const bool *lost)
 {
     DS_ASSERT(batch == d->batches && batch->state == DS_BATCH_COMMITTING);
     char time[DS_CLOCK_TEXT];
     uint64_t rows;
     ds_clock_text(batch->time_ms, time);
-    ds_driver_back_off_commit(d, batch);
     if (ds_copies_of(&d->copies, batch->time_ms)) { /* they end soon; then it is found once more */
+        ds_driver_back_off_commit(d, batch);
         batch->state = DS_BATCH_READY;
         ds_driver_appends_failed(batch); /* what is not lost is in its place */
         ds_driver_check_outputs(d, batch);
@@ -107,6 +118,7 @@ void ds_driver_remake(ds_driver *d, ds_batch *batch, const ds_append_end *ends, 
                 " rows of its outputs are gone, and were not "
                 "in their place: it runs again for them",
                 time, rows);
+    wait_to_begin(d, batch);
     begin_again(d, batch);
 }
 
