@@ -103,6 +103,8 @@ static void port_send(void *arg, uint64_t peer, const ds_message *message)
     ds_message_encode(&loop->out, message);
     if (message->type == DS_MSG_WELCOME)
         ds_server_admit(server_of(loop, peer), peer >> 1);
+    if (message->type == DS_MSG_PLAN && server_of(loop, peer) == loop->outside)
+        ds_commit_make_staging(loop->plan); /* it looks whether it sees them */
     ds_server_send(server_of(loop, peer), peer >> 1, loop->out.data, loop->out.length);
 }
 

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATH_BYTES 4096
-
 static ds_status refuse(const char *what, const char *path, const char *why, ds_error *error)
 {
     return ds_error_set(error, DS_ERR_IO,
@@ -43,53 +41,49 @@ static bool uses_checkpoint(const ds_plan *plan)
     return false;
 }
 
-/* What is saved may have been removed: it is made again there. */
-static ds_status check_kept(const char *folder, uint64_t epoch, ds_error *error)
+static bool writes_files(const ds_plan *plan)
 {
-    ds_error why;
-    if (ds_claim_check_above(folder, epoch, &why) != DS_OK)
-        return refuse("", why.message, "", error);
+    for (uint32_t i = 0; i < plan->n_sinks; i++)
+        if (ds_sink_is_staged(plan->sinks[i]))
+            return true;
+    return false;
+}
+
+/* What is saved may have been removed: it is made again there. */
+static ds_status check_kept(const char *folder, ds_error *error)
+{
     if (can_write(folder) || errno == ENOENT)
         return DS_OK;
     return cannot_write(folder, errno, error);
 }
 
-/* The folder of a `file` sink may be made by the first task; then what it will be in counts. */
-static ds_status check_parents(const char *folder, ds_error *error)
+/* Who sees the checkpoint folder is where the driver is: what it writes for sinks will be found. */
+static ds_status check_checkpoint(const ds_plan *plan, const char *kept_folder, uint64_t epoch,
+                                  ds_error *error)
 {
-    char path[PATH_BYTES];
-    if (snprintf(path, sizeof path, "%s", folder) >= (int)sizeof path)
-        return cannot_write(folder, ENAMETOOLONG, error);
-    for (;;) {
-        char *slash = strrchr(path, '/');
-        if (slash == NULL)
-            snprintf(path, sizeof path, ".");
-        else if (slash == path)
-            path[1] = '\0';
-        else
-            *slash = '\0';
-        if (can_write(path))
-            return DS_OK;
-        if (errno != ENOENT || slash == NULL || slash == path)
-            return cannot_write(path, errno, error);
-    }
+    ds_error why;
+    bool uses = uses_checkpoint(plan);
+    if (!uses && !writes_files(plan))
+        return DS_OK;
+    if (ds_claim_check_above(kept_folder, epoch, &why) != DS_OK)
+        return refuse("", why.message, "", error);
+    return uses ? check_kept(kept_folder, error) : DS_OK;
 }
 
+/* The driver has made them: who does not see one is in another place. */
 static ds_status check_sink(const ds_sink_plan *sink, ds_error *error)
 {
     DS_ASSERT(ds_sink_is_staged(sink) && sink->staging != NULL);
     if (can_write(sink->staging))
         return DS_OK;
-    if (errno == ENOENT && sink->kind == DS_TO_FILE)
-        return check_parents(sink->staging, error);
     return cannot_write(sink->staging, errno, error);
 }
 
 ds_status ds_join_check(const ds_plan *plan, const char *kept_folder, uint64_t epoch,
                         ds_error *error)
 {
-    if (kept_folder[0] != '\0' && uses_checkpoint(plan))
-        DS_TRY(check_kept(kept_folder, epoch, error));
+    if (kept_folder[0] != '\0')
+        DS_TRY(check_checkpoint(plan, kept_folder, epoch, error));
     for (uint32_t i = 0; i < plan->n_sinks; i++)
         if (ds_sink_is_staged(plan->sinks[i]))
             DS_TRY(check_sink(plan->sinks[i], error));

@@ -259,6 +259,13 @@ ds_status ds_commit_prepare(const ds_plan *plan, ds_error *error)
     return DS_OK;
 }
 
+void ds_commit_make_staging(const ds_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->n_sinks; i++)
+        if (plan->sinks[i]->kind == DS_TO_FILE)
+            ds_make_folders(plan->sinks[i]->staging, NULL);
+}
+
 static bool is_among(const ds_commit_file *files, uint32_t n, const char *path)
 {
     for (uint32_t i = 0; i < n; i++)

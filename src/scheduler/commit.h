@@ -25,6 +25,10 @@ ds_status ds_commit_files(const ds_commit *commit, bool durable, bool *lost, ds_
  * file of an append sink could not. They are not made yet: an app without output leaves none. */
 ds_status ds_commit_prepare(const ds_plan *plan, ds_error *error);
 
+/* Makes the staging folders of file sinks, so that an executor from outside that does not see them
+ * is known not to be where the driver is. What cannot be made it will not see, either. */
+void ds_commit_make_staging(const ds_plan *plan);
+
 /* Removes staged files that no commit will take (left behind by a crash), and their folder if
  * it is empty then: those of epochs with the upper half of this one (0: none), which all runs with
  * one checkpoint have, and of runs without one.

@@ -1,6 +1,7 @@
 /* What an executor from outside has to see of the app's folders. */
 #include "base/claim.h"
 #include "exec/join_check.h"
+#include "scheduler/commit.h"
 #include "unit/plan_unit.h"
 #include "unit/scratch_dir.h"
 
@@ -32,6 +33,7 @@ static void kit_open(kit *k, const char *stream)
     ck_assert_msg(k->p.plan != NULL, "%s", k->p.app.said.data);
     free(app);
     mkdir(scratch_path(&k->d, ".out.json.dstream"), 0700); /* as the driver does */
+    ds_commit_make_staging(k->p.plan);
 }
 
 static void kit_close(kit *k)
@@ -86,13 +88,29 @@ START_TEST(the_checkpoint_folder)
 }
 END_TEST
 
-/* Who never reads or writes there need not see it. */
+/* Who writes files has to see it, since it tells where the driver is; not to write there. */
 START_TEST(a_checkpoint_that_tasks_do_not_touch)
 {
     kit k;
     kit_open(&k, KEEPS_NOTHING);
+    CHECK_REFUSED(true, "ck was removed or replaced");
+    mkdir(scratch_path(&k.d, "ck"), 0700);
+    mark(&k, EPOCH);
+    scratch_write_bytes(&k.d, "ck/kept", "", 0);
     ck_assert_int_eq(check(&k, true), DS_OK);
     kit_close(&k);
+}
+END_TEST
+
+START_TEST(tasks_that_write_no_files)
+{
+    planned p = plan_whole(
+        "{ 'version': 1, 'name': 'x', 'batch': { 'interval': '1s' }, 'sources': { 'r': { 'type': "
+        "'rate', 'rows_per_second': 1 } }, 'sinks': { 'c': { 'from': 'r', 'type': 'console' } } }",
+        NULL);
+    ck_assert_msg(p.plan != NULL, "%s", p.app.said.data);
+    ck_assert_int_eq(ds_join_check(p.plan, "nowhere/kept", EPOCH, NULL), DS_OK);
+    plan_close(&p);
 }
 END_TEST
 
@@ -100,11 +118,15 @@ START_TEST(folders_of_sinks)
 {
     kit k;
     kit_open(&k, KEEPS_NOTHING);
-    ck_assert_int_eq(check(&k, false), DS_OK); /* a/out is made by who writes first */
-    scratch_write_bytes(&k.d, "a", "", 0);
+    ck_assert_int_eq(check(&k, false), DS_OK);
+    ck_assert_int_eq(rmdir(scratch_path(&k.d, "a/out/.dstream-x")), 0);
+    CHECK_REFUSED(false, ".dstream-x: No such file"); /* the driver made it, somewhere else */
+    ck_assert_int_eq(rmdir(scratch_path(&k.d, "a/out")), 0);
+    CHECK_REFUSED(false, ".dstream-x: No such file");
+    scratch_write_bytes(&k.d, "a/out", "", 0);
     CHECK_REFUSED(false, "Not a directory");
-    ck_assert_int_eq(remove(scratch_path(&k.d, "a")), 0);
-    mkdir(scratch_path(&k.d, "a"), 0700);
+    ck_assert_int_eq(remove(scratch_path(&k.d, "a/out")), 0);
+    ds_commit_make_staging(k.p.plan);
     ck_assert_int_eq(check(&k, false), DS_OK);
     ck_assert_int_eq(remove(scratch_path(&k.d, ".out.json.dstream")), 0);
     CHECK_REFUSED(false, ".out.json.dstream: No such file"); /* it is not the driver's folder */
@@ -114,4 +136,4 @@ START_TEST(folders_of_sinks)
 END_TEST
 
 UNIT_MAIN("join_check", the_checkpoint_folder, a_checkpoint_that_tasks_do_not_touch,
-          folders_of_sinks)
+          tasks_that_write_no_files, folders_of_sinks)
