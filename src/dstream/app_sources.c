@@ -224,6 +224,20 @@ static void check_stdin(ds_app_builder *builder)
     }
 }
 
+/* The host of standard input, and of an address to listen on, is the driver's. */
+static void check_has_executors(ds_app_builder *builder)
+{
+    const ds_app *app = builder->app;
+    for (uint32_t i = 0; i < app->n_sources && app->executors_count == 0; i++) {
+        const ds_app_source *source = &app->sources[i];
+        if (source->type == DS_SOURCE_STDIN || source->listen)
+            ds_diag_error_key(builder->diagnostics, source->path,
+                              "%s, which only executors that the driver starts can: set "
+                              "executors.count to 1 or more",
+                              source->listen ? "listens" : "reads standard input");
+    }
+}
+
 void ds_app_build_sources(ds_app_builder *builder)
 {
     ds_app *app = builder->app;
@@ -237,4 +251,6 @@ void ds_app_build_sources(ds_app_builder *builder)
         read_source(builder, source, json_object_get(map, source->name));
     }
     check_stdin(builder);
+    if (json_object_get(ds_shape_get(app->tree, "executors"), "listen") != NULL)
+        check_has_executors(builder); /* else 0 is wrong anyway */
 }

@@ -94,11 +94,13 @@ class CommandTest(scenario.Scenario):
         self.assertEqual(self.check("failing.json", status=FAILED), FAILING)
 
     def test_results_do_not_depend_on_the_executors(self):
-        for name in ("sources.json", "state.json"):
+        for name in ("contract.json", "sources.json", "state.json"):
             self.copy(name)
             app = json.loads(scenario.read(self.path(name)))
-            for executors in ({"count": 1, "key_partitions": 1}, {"count": 3, "cores": 4},
-                              {"count": 0, "listen": "tcp://127.0.0.1:1"}):
+            none = {"count": 0, "listen": "tcp://127.0.0.1:1"}
+            only_outside = [none] if name == "contract.json" else []  # the others listen
+            for executors in [{"count": 1, "key_partitions": 1}, {"count": 3, "cores": 4},
+                              *only_outside]:
                 app["executors"] = executors
                 self.write(name, json.dumps(app))
                 self.check(name)

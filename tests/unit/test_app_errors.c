@@ -154,6 +154,27 @@ START_TEST(batch_and_checkpoint)
 }
 END_TEST
 
+#define OUTSIDE HEAD "'executors':{'count':0,'listen':'tcp://127.0.0.1:7000'},'sources':{\n"
+
+/* What only an executor of the driver's own could read. */
+START_TEST(no_executors_of_its_own)
+{
+    CHECK(OUTSIDE, "},'sinks':{'c':{'type':'console','from':'a'}}}",
+          {"'a':{'type':'stdin'}",
+           "app.json:3:1: sources.a: reads standard input, which only executors that the driver "
+           "starts can: set executors.count to 1 or more\n"},
+          {"'a':{'type':'socket','listen':'127.0.0.1:9'}",
+           "app.json:3:1: sources.a: listens, which only executors that the driver starts can: set "
+           "executors.count to 1 or more\n"},
+          {"'a':{'type':'socket','connect':'127.0.0.1:9'}", ""},
+          {"'a':{'type':'tail','path':'log'}", ""});
+    CHECK(HEAD, "",
+          {"'executors':{'count':0},'sources':{'a':{'type':'stdin'}}}",
+           "app.json:2:22: executors.count: must be 1 or more, unless others can join "
+           "(executors.listen)\n"});
+}
+END_TEST
+
 START_TEST(executors_and_limits)
 {
     CHECK(
@@ -736,6 +757,6 @@ START_TEST(too_many)
 END_TEST
 
 UNIT_MAIN("app_errors", no_object, top_level, not_available_yet, rates, batch_and_checkpoint,
-          executors_and_limits, source_keys, socket_addresses, formats, patterns, queues,
-          names_of_streams, circles, windows, joins, clauses, sinks, variables, repeated_keys,
-          excerpts_show_the_place, too_many)
+          executors_and_limits, no_executors_of_its_own, source_keys, socket_addresses, formats,
+          patterns, queues, names_of_streams, circles, windows, joins, clauses, sinks, variables,
+          repeated_keys, excerpts_show_the_place, too_many)
