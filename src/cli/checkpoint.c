@@ -84,7 +84,7 @@ static int verify(const ds_checkpoint_view *view)
 
 /* Whether the newest file's records follow from each other, as a start would take them. If the app
  * runs the file may go meanwhile, when there is a newer one. */
-static bool verify_steps(const char *dir)
+static bool verify_steps(const char *dir, FILE *out)
 {
     ds_error error = {.message = ""};
     bool fine = false;
@@ -94,7 +94,7 @@ static bool verify_steps(const char *dir)
         ds_recovered_free(recovered);
     }
     if (!fine)
-        printf("%s: damaged: %s\n", dir, error.message);
+        fprintf(out, "%s: damaged: %s\n", dir, error.message);
     return fine;
 }
 
@@ -130,10 +130,17 @@ static bool verify_kept(const ds_checkpoint_view *view, const char *dir, unsigne
 static int verify_all(const ds_checkpoint_view *view, const char *dir)
 {
     int result = verify(view);
-    if (result == 0 && !verify_steps(dir))
+    if (result == 0 && !verify_steps(dir, stdout))
         result = ds_status_exit(DS_ERR_IO);
     bool kept = verify_kept(view, dir, 10), logs = ds_logs_verify(dir, view);
     return flushed(kept && logs ? result : ds_status_exit(DS_ERR_IO));
+}
+
+/* What is shown of records that do not follow from each other is worth little. */
+static int say_steps(int result, const char *dir)
+{
+    bool wrong = result == 0 && !verify_steps(dir, stderr);
+    return wrong ? ds_status_exit(DS_ERR_IO) : result;
 }
 
 static int look(const char *what, const char *dir)
@@ -146,8 +153,8 @@ static int look(const char *what, const char *dir)
         fprintf(stderr, "%s\n", error.message);
         result = ds_status_exit(status);
     } else {
-        result = strcmp(what, "ls") == 0     ? list(&view)
-                 : strcmp(what, "show") == 0 ? show(&view)
+        result = strcmp(what, "ls") == 0     ? say_steps(list(&view), dir)
+                 : strcmp(what, "show") == 0 ? say_steps(show(&view), dir)
                                              : verify_all(&view, dir);
     }
     ds_checkpoint_view_fini(&view);

@@ -159,6 +159,8 @@ class Damaged(Disasters):
         with open(path, "wb") as file:
             file.write(b"\n".join(lines[:twice + 1] + lines[twice:]))
         self.check_refused(app, path.rsplit("/", 1)[1], "is not what it should be")
+        for what in ("show", "ls", "verify"):
+            self.command("checkpoint", what, "state", status=IO_ERROR)
         put_back()
         # All of it is gone: that is no new checkpoint.
         for whole in (False, True):
