@@ -108,6 +108,16 @@ static void drop_old(ds_metadata *m, uint64_t number)
     free(path);
 }
 
+/* A start that is refused leaves no lock where there was none. */
+static ds_status look_first(ds_metadata *m, ds_error *error)
+{
+    char *path = join(m->dir, "lock");
+    bool used = access(path, F_OK) == 0;
+    free(path);
+    each_file(m, note_newest, m);
+    return used || m->newest > 0 ? DS_OK : ds_lost_metadata_check(m->dir, error);
+}
+
 ds_status ds_metadata_open(const char *dir, int64_t retain, ds_metadata **result, ds_error *error)
 {
     ds_metadata *m = ds_calloc(1, sizeof *m);
@@ -115,15 +125,16 @@ ds_status ds_metadata_open(const char *dir, int64_t retain, ds_metadata **result
     m->files = join(dir, "metadata");
     m->lock_fd = m->fd = -1;
     m->retain = retain;
-    ds_status status = ds_make_private_folders(m->files, error);
+    ds_status status = look_first(m, error);
     if (status == DS_OK)
-        status = ds_sync_folder(m->dir, error); /* so that a fresh metadata folder stays */
+        status = ds_make_private_folders(m->dir, error);
     if (status == DS_OK)
         status = take_lock(m, error);
     if (status != DS_OK) {
         ds_metadata_close(m);
         return status;
     }
+    m->newest = 0; /* others may have worked until we had the lock */
     each_file(m, note_newest, m);
     *result = m;
     return DS_OK;
@@ -131,8 +142,13 @@ ds_status ds_metadata_open(const char *dir, int64_t retain, ds_metadata **result
 
 ds_status ds_metadata_mark(ds_metadata *m, uint64_t epoch, ds_error *error)
 {
+    DS_ASSERT(m->lock_fd >= 0);
     char *path = join(m->dir, "lock");
-    ds_status status = ds_claim_write(m->lock_fd, epoch, path, error);
+    ds_status status = ds_make_private_folders(m->files, error);
+    if (status == DS_OK)
+        status = ds_sync_folder(m->dir, error); /* so that a fresh metadata folder stays */
+    if (status == DS_OK)
+        status = ds_claim_write(m->lock_fd, epoch, path, error);
     free(path);
     return status;
 }

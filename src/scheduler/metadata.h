@@ -15,13 +15,14 @@
 
 typedef struct ds_metadata ds_metadata;
 
-/* Opens (and makes) the folder and locks it. DS_ERR_UNAVAILABLE if another driver has it;
- * DS_ERR_IO otherwise. retain: how many old files stay. */
+/* Opens (and makes) the folder and locks it. DS_ERR_UNAVAILABLE if another driver has it,
+ * DS_ERR_APP if its metadata is gone, as its lock (lost_metadata.h); DS_ERR_IO otherwise. retain:
+ * how many old files stay. */
 ds_status ds_metadata_open(const char *dir, int64_t retain, ds_metadata **metadata,
                            ds_error *error);
 void ds_metadata_close(ds_metadata *metadata);
 
-/* Marks the folder as that of this run (base/claim.h). DS_ERR_IO. */
+/* Marks the folder as that of this run (base/claim.h), and makes what it needs in it. DS_ERR_IO. */
 ds_status ds_metadata_mark(ds_metadata *metadata, uint64_t epoch, ds_error *error);
 
 /* DS_ERR_IO if somebody removed the folder, or put another one in its place: nothing in it is ours

@@ -72,7 +72,8 @@ class Disasters(counted.Counted):
 
     def tree(self, dir="state"):
         found = {}
-        for where, _, names in os.walk(self.path(dir)):
+        for where, folders, names in os.walk(self.path(dir)):
+            found[where] = sorted(folders)
             for name in names:
                 found[os.path.join(where, name)] = read(os.path.join(where, name))
         return found

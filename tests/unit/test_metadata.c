@@ -346,7 +346,32 @@ START_TEST(whose_the_folder_is)
 }
 END_TEST
 
+/* Nothing is made before it is known that the start may go on. */
+START_TEST(a_refused_start_makes_nothing)
+{
+    kit k;
+    kit_open(&k);
+    ck_assert_int_eq(mkdir(scratch_path(&k.d, "state"), 0700), 0);
+    ck_assert_int_eq(mkdir(scratch_path(&k.d, "state/kept"), 0700), 0);
+    scratch_write(&k.d, "state/kept/1-abc-1.kept", "x");
+    ck_assert_int_eq(ds_metadata_open(scratch_path(&k.d, "state"), 3, &k.m, &k.error), DS_ERR_APP);
+    ck_assert_ptr_nonnull(strstr(k.error.message, "its metadata is gone"));
+    ck_assert_int_eq(scratch_entries(&k.d, "state"), 1);
+    k.m = NULL;
+    scratch_write(&k.d, "state/lock", "0000000000000007\n");
+    ck_assert_int_eq(reopen(&k, 3), DS_ERR_APP);
+    ck_assert_int_eq(scratch_entries(&k.d, "state"), 2);
+    ck_assert_int_eq(remove(scratch_path(&k.d, "state/kept/1-abc-1.kept")), 0);
+    ck_assert_int_eq(reopen(&k, 3), DS_OK);
+    ck_assert(!scratch_exists(&k.d, "state/metadata"));
+    ck_assert_int_eq(ds_metadata_mark(k.m, 7, &k.error), DS_OK);
+    ck_assert(scratch_exists(&k.d, "state/metadata"));
+    kit_close(&k);
+}
+END_TEST
+
 UNIT_MAIN("metadata", a_fresh_folder, files_roll_and_old_ones_go, one_driver_at_a_time,
           folders_that_cannot_be, what_a_crash_leaves_aside, a_torn_delta,
           a_damaged_first_record_alone, a_damaged_first_record_with_more_behind, a_later_version,
-          a_full_disk, a_file_that_is_removed, a_folder_that_is_removed, whose_the_folder_is)
+          a_full_disk, a_file_that_is_removed, a_folder_that_is_removed, whose_the_folder_is,
+          a_refused_start_makes_nothing)
