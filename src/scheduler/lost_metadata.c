@@ -46,8 +46,7 @@ static bool has_segments(const char *folder, const char *source)
     return any_entry(folder, source, is_segment);
 }
 
-/* Its lock has the epoch of a run. */
-static bool was_claimed(const char *dir)
+bool ds_lost_metadata_was_claimed(const char *dir)
 {
     struct stat lock;
     ds_buffer path = {0};
@@ -60,7 +59,7 @@ static bool was_claimed(const char *dir)
 ds_status ds_lost_metadata_check(const char *dir, ds_error *error)
 {
     bool kept = any_entry(dir, "kept", is_kept);
-    if (!kept && !(was_claimed(dir) && any_entry(dir, "log", has_segments)))
+    if (!kept && !(ds_lost_metadata_was_claimed(dir) && any_entry(dir, "log", has_segments)))
         return DS_OK;
     char why[400];
     snprintf(why, sizeof why,

@@ -11,7 +11,12 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
+
 /* Of a folder that has no metadata file. DS_ERR_APP, with what to do, if it had some. */
 ds_status ds_lost_metadata_check(const char *dir, ds_error *error);
+
+/* Whether a run had the folder: the epoch of one is in its lock. */
+bool ds_lost_metadata_was_claimed(const char *dir);
 
 #endif

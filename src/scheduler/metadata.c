@@ -173,6 +173,17 @@ bool ds_metadata_is_new(const ds_metadata *m)
 
 /* ---- reading ---- */
 
+static ds_status begin_anew(const ds_metadata *m, ds_error *error)
+{
+    DS_ASSERT(m->newest == 0);
+    DS_TRY(ds_lost_metadata_check(m->dir, error));
+    if (ds_lost_metadata_was_claimed(m->dir))
+        ds_log_warn("the checkpoint folder %s has no metadata, though an app ran with it: this one "
+                    "begins anew, and outputs may come twice",
+                    m->dir);
+    return DS_OK;
+}
+
 /*
  * Files are written aside, synced and renamed, so a crash leaves no newest file that is damaged at
  * its beginning: a disk does. What an older file says may be out of date then (batches would be
@@ -183,7 +194,7 @@ ds_status ds_metadata_recover(ds_metadata *m, const ds_plan *plan, ds_recovered 
 {
     *recovered = NULL;
     if (m->newest == 0)
-        return ds_lost_metadata_check(m->dir, error);
+        return begin_anew(m, error);
     char *path = file_path(m, m->newest, "");
     ds_buffer text = {0};
     ds_error why;

@@ -32,8 +32,9 @@ ds_status ds_metadata_check(const ds_metadata *metadata, ds_error *error);
 /* Whether there is no metadata file yet. The thread that appends. */
 bool ds_metadata_is_new(const ds_metadata *metadata);
 
-/* Reads the newest journal. *recovered is NULL if there is none yet. DS_ERR_APP, with what to do,
- * if it cannot be used, or is gone (lost_metadata.h): nothing is changed then. */
+/* Reads the newest journal. *recovered is NULL if there is none yet (with a warning if a run had
+ * the folder before: what it did is not known). DS_ERR_APP, with what to do, if it cannot be used,
+ * or is gone (lost_metadata.h): nothing is changed then. */
 ds_status ds_metadata_recover(ds_metadata *metadata, const ds_plan *plan, ds_recovered **recovered,
                               ds_error *error);
 

@@ -38,10 +38,13 @@ START_TEST(what_a_first_start_leaves)
     is_new(&d, "ck");
     make(&d, "ck/metadata");
     is_new(&d, "ck");
+    ck_assert(!ds_lost_metadata_was_claimed(scratch_path(&d, "ck")));
     scratch_write(&d, "ck/lock", "");
     is_new(&d, "ck");
+    ck_assert(!ds_lost_metadata_was_claimed(scratch_path(&d, "ck")));
     scratch_write(&d, "ck/lock", "0000000000000007\n");
     is_new(&d, "ck");
+    ck_assert(ds_lost_metadata_was_claimed(scratch_path(&d, "ck")));
     make(&d, "ck/log");
     make(&d, "ck/log/s");
     make(&d, "ck/kept");
