@@ -41,8 +41,27 @@ static bool uses_checkpoint(const ds_plan *plan)
     return false;
 }
 
-static bool writes_files(const ds_plan *plan)
+/* Files are read where they lie; what is not there when it is to be read would count as gone. */
+static ds_status check_sources(const ds_plan *plan, ds_error *error)
 {
+    for (uint32_t i = 0; i < plan->n_nodes; i++) {
+        const ds_node *node = plan->nodes[i];
+        if (node->kind != DS_NODE_SOURCE || node->source->type != DS_SOURCE_FILES ||
+            faccessat(AT_FDCWD, node->source->dir, R_OK | X_OK, AT_EACCESS) == 0)
+            continue;
+        char text[128];
+        snprintf(text, sizeof text, ": %s", strerror(errno));
+        return refuse("cannot read ", node->source->dir, text, error);
+    }
+    return DS_OK;
+}
+
+static bool has_files(const ds_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->n_nodes; i++)
+        if (plan->nodes[i]->kind == DS_NODE_SOURCE &&
+            plan->nodes[i]->source->type == DS_SOURCE_FILES)
+            return true;
     for (uint32_t i = 0; i < plan->n_sinks; i++)
         if (ds_sink_is_staged(plan->sinks[i]))
             return true;
@@ -57,13 +76,14 @@ static ds_status check_kept(const char *folder, ds_error *error)
     return cannot_write(folder, errno, error);
 }
 
-/* Who sees the checkpoint folder is where the driver is: what it writes for sinks will be found. */
+/* Who sees the checkpoint folder is where the driver is: what it writes for sinks will be found,
+ * and what is to be read is there. */
 static ds_status check_checkpoint(const ds_plan *plan, const char *kept_folder, uint64_t epoch,
                                   ds_error *error)
 {
     ds_error why;
     bool uses = uses_checkpoint(plan);
-    if (!uses && !writes_files(plan))
+    if (!uses && !has_files(plan))
         return DS_OK;
     if (ds_claim_check_above(kept_folder, epoch, &why) != DS_OK)
         return refuse("", why.message, "", error);
@@ -87,5 +107,5 @@ ds_status ds_join_check(const ds_plan *plan, const char *kept_folder, uint64_t e
     for (uint32_t i = 0; i < plan->n_sinks; i++)
         if (ds_sink_is_staged(plan->sinks[i]))
             DS_TRY(check_sink(plan->sinks[i], error));
-    return DS_OK;
+    return check_sources(plan, error);
 }

@@ -1,6 +1,7 @@
 #include "exec/task_source.h"
 
 #include "base/assert.h"
+#include "base/claim.h"
 #include "columnar/rows.h"
 #include "columnar/text.h"
 #include "columnar/white_space.h"
@@ -331,11 +332,35 @@ static ds_status read_piece(reading *r, ds_error *error)
     return decode_piece(r, &piece, &header);
 }
 
+/* A file that is not there is gone only if its folder is there. That may be away for a moment (or
+ * for this executor), with all that is in it: then it is tried again, or by another one. It is
+ * looked for through the folder, as both may come back meanwhile. */
+static ds_status is_gone(const char *path, bool *gone, ds_error *error)
+{
+    char *folder = ds_folder_above(path);
+    const char *slash = strrchr(path, '/');
+    int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int found = dir < 0 ? -1 : faccessat(dir, slash == NULL ? path : slash + 1, F_OK, 0);
+    int why = errno;
+    *gone = dir >= 0 && found != 0 && why == ENOENT;
+    if (dir >= 0)
+        close(dir);
+    if (dir < 0)
+        ds_error_set(error, DS_ERR_IO, "cannot open the folder %s: %s", folder, strerror(why));
+    else
+        ds_error_set(error, DS_ERR_IO, "%s was away when it was to be read", path);
+    free(folder);
+    return *gone ? DS_OK : DS_ERR_IO;
+}
+
 static ds_status read_file(reading *r, ds_error *error)
 {
     ds_error why;
+    bool gone;
     ds_status status = read_piece(r, &why);
     if (status == DS_ERR_NO_INPUT) {
+        DS_TRY(is_gone(r->input->path, &gone, error));
+        r->result->lost_bytes += r->input->to - r->input->from;
         add_sample(r, DS_BAD_REASON_SLOTS, r->input->path, "the file vanished before it was read");
         return DS_OK;
     }

@@ -198,7 +198,11 @@ START_TEST(files_that_are_gone)
     ck_assert_uint_eq(result.n_samples, 1);
     ck_assert_str_eq(result.samples[0].where, gone);
     ck_assert_str_eq(result.samples[0].detail, "the file vanished before it was read");
+    ck_assert_uint_eq(result.lost_bytes, 10);
     ds_arena_free(results);
+    feed_file(&e, ds_arena_strdup(arena, scratch_path(&d, "away/there")), 0, 10);
+    ck_assert_int_eq(engine_try(&e), DS_ERR_IO); /* it is tried again */
+    ck_assert_ptr_nonnull(strstr(e.message, "cannot open the folder"));
     feed_file(&e, there, 0, 100);
     ck_assert_int_eq(engine_try(&e), DS_ERR_IO);
     ck_assert_ptr_nonnull(strstr(e.message, "has shrunk"));
