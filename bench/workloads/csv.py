@@ -25,8 +25,8 @@ SQL = """SELECT auction, count(*), sum(price), max(price)
 
 
 def write_piece(file, bids, seed):
-    """Prices as in Nexmark: 100 times ten to a random power up to six. Every auction comes once
-    in so many rows, the rest of the bids are for any."""
+    """Prices as in Nexmark: 100 times ten to a random power up to six. Each bid is for any
+    auction, all alike: no auction is hot, which would be less to do for everybody."""
     choose, result = random.Random(seed), {}
     channels = ["Google", "Facebook", "Baidu", "Apple"] + ["channel-%d" % n for n in range(96)]
     urls = ["https://www.nexmark.com/%s/item.htm?query=1&channel_id=%d" % (
