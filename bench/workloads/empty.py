@@ -55,7 +55,7 @@ def dstream(options, name, mode, goal_ms):
         for tasks in (1, 8) if options.smoke else (1, 8, 64):
             found[stages, tasks] = ms, cpu = measured(tasks, stages, batches, mode)
             yield "%s, stages %d, tasks %d: a batch, median" % (name, stages, tasks), ms, "ms", \
-                goal_ms * stages if tasks == 1 or mode != "threads" else None, False
+                goal_ms * stages if tasks == 1 or not mode else None, False
             yield "the same, driver CPU", cpu, "us", None, False
     most = max(tasks for _, tasks in found)
     for stages in 1, 2:
