@@ -269,6 +269,7 @@ class Unacknowledged(Delivery):
                        dead_letters="bad.jsonl", checkpoint={"dir": "state"})
         for start in range(2):
             run = self.start(app)
+            run.until_log("listening")  # and not the executors of the one that was killed
             self.send(port, '{"n":1}\nbad\n{"n":2}\n')
             run.until(lambda: read(self.path("bad.jsonl"), "").count("\n") == start + 1, "a letter")
             run.kill()
