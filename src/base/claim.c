@@ -1,7 +1,7 @@
 #include "base/claim.h"
 
 #include "base/assert.h"
-#include "base/memory.h"
+#include "base/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,14 +57,6 @@ int ds_claim_open(const char *dir, uint64_t epoch, ds_error *error)
         ds_error_set(error, DS_ERR_IO, "cannot open the checkpoint folder %s: %s", dir,
                      strerror(why));
     return -1;
-}
-
-char *ds_folder_above(const char *folder)
-{
-    const char *slash = strrchr(folder, '/');
-    return slash == NULL     ? ds_strdup(".")
-           : slash == folder ? ds_strdup("/")
-                             : ds_strndup(folder, (size_t)(slash - folder));
 }
 
 ds_status ds_claim_check_above(const char *folder, uint64_t epoch, ds_error *error)

@@ -24,9 +24,6 @@ int ds_claim_open(const char *dir, uint64_t epoch, ds_error *error);
  * the run holds; else as ds_claim_open. */
 ds_status ds_claim_check_above(const char *folder, uint64_t epoch, ds_error *error);
 
-/* The folder that another one is in. Free it. */
-char *ds_folder_above(const char *folder);
-
 /* Whether the path leads to the file that is open. */
 bool ds_claim_leads_to(const char *path, int fd);
 

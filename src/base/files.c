@@ -78,3 +78,11 @@ ds_status ds_read_file(const char *path, size_t limit, ds_buffer *out, ds_error 
     close(fd);
     return status;
 }
+
+char *ds_folder_above(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL   ? ds_strdup(".")
+           : slash == path ? ds_strdup("/")
+                           : ds_strndup(path, (size_t)(slash - path));
+}

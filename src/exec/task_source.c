@@ -1,7 +1,7 @@
 #include "exec/task_source.h"
 
 #include "base/assert.h"
-#include "base/claim.h"
+#include "base/files.h"
 #include "columnar/rows.h"
 #include "columnar/text.h"
 #include "columnar/white_space.h"

@@ -621,7 +621,8 @@ const char *ds_server_url(const ds_server *server)
     return server->address.url;
 }
 
-void ds_server_send(ds_server *server, uint64_t id, const void *bytes, size_t length)
+static void deliver(ds_server *server, uint64_t id, const void *bytes, size_t length,
+                    void (*give)(ds_channel *, ds_frame_kind, const void *, size_t))
 {
     if (server->inproc != NULL) {
         ds_inproc_server_send(server->inproc, id, bytes, length);
@@ -630,21 +631,18 @@ void ds_server_send(ds_server *server, uint64_t id, const void *bytes, size_t le
     pthread_mutex_lock(&server->lock);
     peer *p = find_peer(server, id);
     if (p != NULL && !p->leaving)
-        ds_channel_send(p->channel, DS_FRAME_MESSAGE, bytes, length);
+        give(p->channel, DS_FRAME_MESSAGE, bytes, length);
     pthread_mutex_unlock(&server->lock);
+}
+
+void ds_server_send(ds_server *server, uint64_t id, const void *bytes, size_t length)
+{
+    deliver(server, id, bytes, length, ds_channel_send);
 }
 
 void ds_server_send_later(ds_server *server, uint64_t id, const void *bytes, size_t length)
 {
-    if (server->inproc != NULL) {
-        ds_inproc_server_send(server->inproc, id, bytes, length);
-        return;
-    }
-    pthread_mutex_lock(&server->lock);
-    peer *p = find_peer(server, id);
-    if (p != NULL && !p->leaving)
-        ds_channel_send_later(p->channel, DS_FRAME_MESSAGE, bytes, length);
-    pthread_mutex_unlock(&server->lock);
+    deliver(server, id, bytes, length, ds_channel_send_later);
 }
 
 void ds_server_flush(ds_server *server, uint64_t id)
