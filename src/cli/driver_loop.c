@@ -13,6 +13,13 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/mailbox.h"
+#include "checkpoint/append.h"
+#include "checkpoint/commit.h"
+#include "checkpoint/kept_check.h"
+#include "checkpoint/kept_folder.h"
+#include "checkpoint/metadata.h"
+#include "checkpoint/placed_check.h"
+#include "checkpoint/sink_locks.h"
 #include "cli/api.h"
 #include "cli/disk.h"
 #include "cli/follower.h"
@@ -30,13 +37,6 @@
 #include "receiver/files.h"
 #include "rpc/link.h"
 #include "rpc/url.h"
-#include "scheduler/append.h"
-#include "scheduler/commit.h"
-#include "scheduler/kept_check.h"
-#include "scheduler/kept_folder.h"
-#include "scheduler/metadata.h"
-#include "scheduler/placed_check.h"
-#include "scheduler/sink_locks.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/* The driver process: the real loop around the control (scheduler/driver.h). */
+/* The driver process: the real loop around the control (driver/driver.h). */
 #ifndef DS_CLI_DRIVER_LOOP_H
 #define DS_CLI_DRIVER_LOOP_H
 

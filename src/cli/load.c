@@ -2,7 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
-#include "scheduler/checkpoint_view.h"
+#include "checkpoint/checkpoint_view.h"
 
 #include <stdio.h>
 #include <stdlib.h>

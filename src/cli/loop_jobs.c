@@ -2,12 +2,12 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "checkpoint/commit.h"
 #include "cli/drop_files.h"
 #include "cli/loop_state.h"
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "receiver/files.h"
-#include "scheduler/commit.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,13 +1,13 @@
 /*
  * What the control needs on the disk: each call is a job of the disk thread that owns copies of
- * everything, and answers by mail. They are ports of the control (scheduler/driver.h says what
+ * everything, and answers by mail. They are ports of the control (driver/driver.h says what
  * each does); arg is the ds_loop. Called on the loop's thread.
  */
 #ifndef DS_CLI_LOOP_JOBS_H
 #define DS_CLI_LOOP_JOBS_H
 
+#include "driver/driver.h"
 #include "receiver/block_log_read.h"
-#include "scheduler/driver.h"
 
 /* Answered by DS_MAIL_FILES. */
 void ds_loop_list_files(void *arg, uint32_t source);

@@ -5,9 +5,9 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/mailbox.h"
+#include "checkpoint/append.h"
+#include "driver/driver.h"
 #include "receiver/block_log_read.h"
-#include "scheduler/append.h"
-#include "scheduler/driver.h"
 
 typedef enum ds_loop_mail_kind {
     DS_MAIL_MESSAGE,

@@ -3,6 +3,8 @@
 #define DS_CLI_LOOP_STATE_H
 
 #include "base/mailbox.h"
+#include "checkpoint/metadata.h"
+#include "checkpoint/sink_locks.h"
 #include "cli/api.h"
 #include "cli/disk.h"
 #include "cli/driver_loop.h"
@@ -13,8 +15,6 @@
 #include "cli/stores.h"
 #include "rpc/link.h"
 #include "rpc/url.h"
-#include "scheduler/metadata.h"
-#include "scheduler/sink_locks.h"
 
 #include <stdatomic.h>
 

@@ -9,7 +9,7 @@
 #define DS_CLI_METRICS_H
 
 #include "base/buffer.h"
-#include "scheduler/driver.h"
+#include "driver/driver.h"
 
 /* Figures of the driver's loop. */
 typedef struct ds_loop_figures {

@@ -2,7 +2,7 @@
 #ifndef DS_CLI_PROGRESS_H
 #define DS_CLI_PROGRESS_H
 
-#include "scheduler/driver.h"
+#include "driver/driver.h"
 
 typedef enum ds_progress_mode {
     DS_PROGRESS_AUTO,  /* a status line on a terminal, nothing elsewhere */

@@ -4,7 +4,10 @@
 #ifndef DS_SCHEDULER_BATCH_H
 #define DS_SCHEDULER_BATCH_H
 
-#include "scheduler/driver.h"
+#include "dstream/plan.h"
+#include "rpc/message.h"
+#include "scheduler/batch_commit.h"
+#include "scheduler/figures.h"
 
 #define DS_TASK_ATTEMPTS 4u
 #define DS_TASK_LOSSES 16u /* how often the executor of a task may be lost while it has it */
@@ -95,7 +98,7 @@ typedef struct ds_batch {
     struct ds_batch *next; /* by time */
     int64_t time_ms;
     ds_batch_state state;
-    bool begun;            /* once its tasks might be handed out: for good, see driver_replay.c */
+    bool begun;            /* once its tasks might be handed out: for good, see driver/replay.c */
     bool again;            /* recovered: its commit may have been begun before */
     uint64_t ticket;       /* PREPARED: of the journal record it waits for */
     uint64_t bases_ticket; /* of the record that has where its appends begin; none does before */
@@ -214,7 +217,7 @@ void ds_batch_retain(ds_batch *batch, const ds_plan *plan);
 bool ds_batch_is_prepared(const ds_batch *batch);
 
 /* The commit of a batch whose tasks are done; in the batch's arena. Bases of appends are not known
- * yet (driver_appends.c). */
+ * yet (driver/appends.c). */
 ds_commit ds_batch_commit(ds_batch *batch, const ds_plan *plan);
 
 /* How many tasks the batch has so far, and the size of an input in bytes (rows for rate). */

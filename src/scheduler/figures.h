@@ -5,6 +5,7 @@
 #ifndef DS_SCHEDULER_FIGURES_H
 #define DS_SCHEDULER_FIGURES_H
 
+#include "rpc/message.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,6 +23,25 @@ extern const int64_t ds_histogram_bounds_us[DS_HISTOGRAM_BOUNDS]; /* 1 ms to a m
 
 /* Adds a duration; one below 0 counts as 0. */
 void ds_histogram_add(ds_histogram *histogram, int64_t us);
+
+/* What came from one source since the start. */
+typedef struct ds_source_counts {
+    const char *name;
+    uint64_t rows, bytes;
+    uint64_t bad[DS_BAD_REASON_SLOTS]; /* records, by reason (ds_bad_reason) */
+    uint64_t bad_total;
+    uint64_t replaced;  /* characters that became U+FFFD */
+    uint64_t cut_short; /* records that a peer left unfinished */
+    uint64_t rate;      /* records a second that it may give now; 0: no limit */
+    /* tables: the newest version (0: there is none), and how often a look at the file failed */
+    uint64_t table_version, table_failures;
+    /* tail */
+    bool follows;
+    uint32_t files;        /* followed now */
+    uint64_t bytes_behind; /* of them, found and not given to a batch yet */
+    uint64_t begun_again;  /* files that were cut off or written anew */
+    uint64_t lost_bytes;   /* that were gone before they were read */
+} ds_source_counts;
 
 /* What a sink was given. */
 typedef struct ds_sink_counts {

@@ -378,7 +378,7 @@ bool ds_intake_has_more(const ds_intake *intake)
 void ds_intake_allot(ds_intake *intake, ds_batch *batch, int64_t interval_ms, uint64_t block_bytes,
                      ds_allotment *allotment)
 {
-    DS_ASSERT(intake->source->type != DS_SOURCE_TABLE); /* driver_tables.c */
+    DS_ASSERT(intake->source->type != DS_SOURCE_TABLE); /* driver/tables.c */
     *allotment = (ds_allotment){.source = intake->index};
     if (intake->source->batches != NULL)
         allot_list(intake, batch, allotment);

@@ -11,6 +11,7 @@
 #define DS_SCHEDULER_INTAKE_H
 
 #include "scheduler/batch.h"
+#include "scheduler/listed_file.h"
 #include "scheduler/tail_files.h"
 
 #define DS_FILES_BATCH_BYTES ((uint64_t)256 << 20)
@@ -28,7 +29,7 @@ typedef struct ds_waiting_block {
     uint64_t executor_id; /* 0: it is in the log only */
     uint64_t receiver_id;
     ds_block block;
-    ds_ref replica; /* another executor's copy; executor 0: none (driver_replicas.c) */
+    ds_ref replica; /* another executor's copy; executor 0: none (driver/replicas.c) */
     bool safe;      /* as many hold it as its source wants, or can be: a batch may have it */
     bool single;    /* it wants a replica and has none, and was not counted yet */
 } ds_waiting_block;
@@ -72,7 +73,7 @@ typedef struct ds_intake {
     ds_replication replication;
     uint64_t single_blocks; /* given to batches so, not yet counted by the driver */
     uint64_t too_long;      /* dropped by the receiver, not yet counted in a batch */
-    /* With a checkpoint: the log (driver_log.c). */
+    /* With a checkpoint: the log (driver/log.c). */
     char *log_folder;        /* NULL: none */
     bool scanning;           /* it is being looked through */
     bool away;               /* scanning: its folder is not to be seen; that was said */

@@ -1,7 +1,7 @@
 #include "sim/sim_app.h"
 
 #include "base/assert.h"
-#include "scheduler/kept_folder.h"
+#include "checkpoint/kept_folder.h"
 #include "sim/sim_state.h"
 
 #include <inttypes.h>

@@ -20,8 +20,8 @@
 #ifndef DS_SIM_SIM_APP_H
 #define DS_SIM_SIM_APP_H
 
+#include "driver/driver.h"
 #include "rpc/simnet.h"
-#include "scheduler/driver.h"
 
 typedef struct ds_sim ds_sim;
 

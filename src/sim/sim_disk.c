@@ -5,10 +5,10 @@
  */
 #include "base/assert.h"
 #include "base/files.h"
+#include "checkpoint/append.h"
+#include "checkpoint/commit.h"
+#include "checkpoint/placed.h"
 #include "receiver/block_log_read.h"
-#include "scheduler/append.h"
-#include "scheduler/commit.h"
-#include "scheduler/placed.h"
 #include "sim/sim_state.h"
 
 #include <inttypes.h>
@@ -45,7 +45,7 @@ static bool fails(ds_sim *sim)
 
 /* ---- what is done ---- */
 
-/* After a failure only a whole record is good again (scheduler/metadata.h). */
+/* After a failure only a whole record is good again (checkpoint/metadata.h). */
 static ds_status write_record(ds_sim *sim, const ds_sim_job *job, ds_error *error)
 {
     sim->journal_broken = fails(sim) || (sim->journal_broken && !job->whole);

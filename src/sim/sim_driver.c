@@ -1,9 +1,9 @@
 /* The simulated driver process: the control, its ports, and its end. */
 #include "base/assert.h"
 #include "base/clock.h"
-#include "scheduler/commit.h"
-#include "scheduler/journal.h"
-#include "scheduler/kept_folder.h"
+#include "checkpoint/commit.h"
+#include "checkpoint/journal.h"
+#include "checkpoint/kept_folder.h"
 #include "sim/sim_state.h"
 
 #include <inttypes.h>

@@ -9,9 +9,9 @@
 #include "base/json_source.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "scheduler/checkpoint_view.h"
-#include "scheduler/driver.h"
-#include "scheduler/journal.h"
+#include "checkpoint/checkpoint_view.h"
+#include "checkpoint/journal.h"
+#include "driver/driver.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

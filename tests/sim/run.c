@@ -16,9 +16,9 @@
 #include "sim/run.h"
 
 #include "base/memory.h"
+#include "checkpoint/commit.h"
 #include "columnar/piece.h"
 #include "dstream/plan.h"
-#include "scheduler/commit.h"
 #include "sim/folders.h"
 #include "sim/sim_app.h"
 #include "sim/world.h"

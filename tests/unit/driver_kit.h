@@ -11,8 +11,8 @@
 #ifndef DS_TESTS_DRIVER_KIT_H
 #define DS_TESTS_DRIVER_KIT_H
 
-#include "scheduler/driver.h"
-#include "scheduler/journal.h"
+#include "checkpoint/journal.h"
+#include "driver/driver.h"
 
 #include "unit/plan_unit.h"
 

@@ -2,7 +2,7 @@
 #ifndef DS_TESTS_JOURNAL_KIT_H
 #define DS_TESTS_JOURNAL_KIT_H
 
-#include "scheduler/journal.h"
+#include "checkpoint/journal.h"
 
 #include "unit/plan_unit.h"
 

@@ -1,5 +1,5 @@
 /* Appends: what a crash at any byte leaves is completed, and no byte of somebody else is lost. */
-#include "scheduler/append.h"
+#include "checkpoint/append.h"
 
 #include "base/log.h"
 #include "unit/scratch_dir.h"

@@ -1,5 +1,5 @@
 /* Looking at a checkpoint folder: what its records say together, and what is damaged. */
-#include "scheduler/checkpoint_view.h"
+#include "checkpoint/checkpoint_view.h"
 
 #include "base/buffer.h"
 

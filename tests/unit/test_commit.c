@@ -1,6 +1,6 @@
 /* Commits: staged files take their places, however often and from wherever it is begun again. */
-#include "scheduler/commit.h"
-#include "scheduler/placed_check.h"
+#include "checkpoint/commit.h"
+#include "checkpoint/placed_check.h"
 
 #include "unit/journal_kit.h"
 #include "unit/scratch_dir.h"

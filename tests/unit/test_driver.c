@@ -1,6 +1,6 @@
 /* The driver's control by itself: what it does about events, seen at its ports. */
-#include "scheduler/driver.h"
-#include "scheduler/journal.h"
+#include "checkpoint/journal.h"
+#include "driver/driver.h"
 
 #include "unit/unit.h"
 

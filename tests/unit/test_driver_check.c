@@ -1,7 +1,7 @@
 /* The check of the driver's state: it notices what does not agree. */
 #include "unit/driver_kit.h"
 
-#include "scheduler/driver_state.h"
+#include "driver/driver_state.h"
 
 #include <signal.h>
 #include <sys/wait.h>

@@ -1,5 +1,5 @@
 /* The driver and executors whose stores it cannot hold: what they had is gone when they are. */
-#include "scheduler/driver.h"
+#include "driver/driver.h"
 
 #include "base/memory.h"
 #include "unit/unit.h"

@@ -1,6 +1,6 @@
 /* The log of received blocks as the driver sees it: what is found comes first, what is gone is read
  * from it, and what nothing needs goes. */
-#include "scheduler/driver_state.h"
+#include "driver/driver_state.h"
 
 #include "unit/driver_kit.h"
 

@@ -4,7 +4,7 @@
  */
 #include "unit/saves_kit.h"
 
-#include "scheduler/journal.h"
+#include "checkpoint/journal.h"
 
 static void open_app(driver_kit *k)
 {

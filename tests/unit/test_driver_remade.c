@@ -4,7 +4,7 @@
 #include "unit/saves_kit.h"
 
 #include "base/log.h"
-#include "scheduler/driver_state.h"
+#include "driver/driver_state.h"
 
 #include <inttypes.h>
 

@@ -3,7 +3,7 @@
 #include "unit/driver_kit.h"
 
 #include "base/log.h"
-#include "scheduler/driver_state.h"
+#include "driver/driver_state.h"
 
 #define LISTS KIT_QUEUE("[{ 'n': 1 }], [{ 'n': 2 }]")
 #define SINKS                                                                                      \

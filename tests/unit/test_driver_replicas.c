@@ -1,6 +1,6 @@
 /* Blocks that two executors are to hold: who is asked, what waits for it, and what becomes of it
  * when one of them is lost. */
-#include "scheduler/driver_state.h"
+#include "driver/driver_state.h"
 
 #include "unit/driver_kit.h"
 

@@ -1,5 +1,5 @@
 /* The driver and the files of a `tail`: when it asks, what it gives to batches, how it ends. */
-#include "scheduler/driver_state.h"
+#include "driver/driver_state.h"
 
 #include "unit/driver_kit.h"
 

@@ -1,5 +1,5 @@
 /* The batch clock and the sources: when a batch begins, what it is given, how the app ends. */
-#include "scheduler/driver_state.h"
+#include "driver/driver_state.h"
 
 #include "unit/driver_kit.h"
 

@@ -1,5 +1,5 @@
 /* What is known of batches that were given up stays, in bounds. */
-#include "scheduler/failed_batches.h"
+#include "checkpoint/failed_batches.h"
 
 #include "unit/journal_kit.h"
 

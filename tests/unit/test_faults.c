@@ -1,6 +1,6 @@
 /* Failures of functions are told at a limited rate, and none is forgotten. */
-#include "scheduler/driver_state.h"
-#include "scheduler/faults.h"
+#include "driver/driver_state.h"
+#include "driver/faults.h"
 
 #include "unit/unit.h"
 

@@ -1,7 +1,7 @@
 /* What an executor from outside has to see of the app's folders. */
 #include "base/claim.h"
+#include "checkpoint/commit.h"
 #include "exec/join_check.h"
-#include "scheduler/commit.h"
 #include "unit/plan_unit.h"
 #include "unit/scratch_dir.h"
 

@@ -1,5 +1,5 @@
 /* The checkpoint's journal: round trips, what a crash or a flipped bit leaves of it, refusals. */
-#include "scheduler/recovered_sources.h"
+#include "checkpoint/recovered_sources.h"
 
 #include "unit/journal_kit.h"
 

@@ -1,5 +1,5 @@
 /* Records of saves: what is read of them, and what is not believed. */
-#include "scheduler/journal_kept.h"
+#include "checkpoint/journal_kept.h"
 
 #include "unit/unit.h"
 

@@ -1,5 +1,5 @@
 /* What a checkpoint says of files that grow, written and read back. */
-#include "scheduler/journal.h"
+#include "checkpoint/journal.h"
 
 #include "unit/plan_unit.h"
 

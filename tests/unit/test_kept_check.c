@@ -1,5 +1,5 @@
 /* Saved data is looked at before it is used: cut short, a flipped bit, gone. */
-#include "scheduler/kept_check.h"
+#include "checkpoint/kept_check.h"
 
 #include "unit/scratch_dir.h"
 #include "unit/unit.h"

@@ -1,5 +1,5 @@
 /* The folder of saved data: what a crash left behind goes, and nothing else. */
-#include "scheduler/kept_folder.h"
+#include "checkpoint/kept_folder.h"
 
 #include "unit/scratch_dir.h"
 #include "unit/unit.h"

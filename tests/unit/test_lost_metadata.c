@@ -1,5 +1,5 @@
 /* A checkpoint whose metadata is gone is no new one. */
-#include "scheduler/lost_metadata.h"
+#include "checkpoint/lost_metadata.h"
 
 #include "unit/scratch_dir.h"
 #include "unit/unit.h"

@@ -1,5 +1,5 @@
 /* The checkpoint folder: files that roll, a lock, and what is left of both after a crash. */
-#include "scheduler/metadata.h"
+#include "checkpoint/metadata.h"
 
 #include "unit/journal_kit.h"
 #include "unit/scratch_dir.h"

@@ -1,5 +1,5 @@
 /* Who writes where: one driver for each folder, and for each file that grows. */
-#include "scheduler/sink_locks.h"
+#include "checkpoint/sink_locks.h"
 
 #include "unit/plan_unit.h"
 #include "unit/scratch_dir.h"
