@@ -5,6 +5,7 @@
 #include "base/inject.h"
 #include "base/memory.h"
 #include "checkpoint/placed.h"
+#include "checkpoint/staged.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,7 +15,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #define COPY_BYTES ((size_t)256 << 10)
 
@@ -23,6 +23,7 @@ typedef struct appending {
     const ds_commit_append *append;
     ds_buffer path; /* of the file */
     bool renamed;   /* that is not the append's */
+    bool again;     /* the commit may have been begun before a crash */
     int fd;
     ds_append_end end; /* of the file, now */
     uint64_t size;     /* of all parts */
@@ -95,9 +96,10 @@ static bool find_renamed(const char *path, uint64_t inode, ds_buffer *found)
 
 /* Opens the file; of an append that may have been begun the one in which it was, even if its name
  * was changed since. */
-static ds_status open_append(appending *a, const ds_commit_append *append, ds_error *error)
+static ds_status open_append(appending *a, const ds_commit_append *append, bool again,
+                             ds_error *error)
 {
-    *a = (appending){.append = append, .fd = -1};
+    *a = (appending){.append = append, .again = again, .fd = -1};
     for (uint32_t i = 0; i < append->n_parts; i++)
         a->size += append->parts[i].length;
     ds_buffer renamed = {0};
@@ -213,10 +215,11 @@ static ds_status compare_part(appending *a, const ds_commit_file *part, uint64_t
     return status;
 }
 
-static bool all_staged(const ds_commit_append *append)
+static bool all_staged(const appending *a)
 {
+    const ds_commit_append *append = a->append;
     for (uint32_t i = 0; i < append->n_parts; i++)
-        if (access(append->parts[i].staged, F_OK) != 0 && errno == ENOENT)
+        if (ds_staged_look(&append->parts[i], a->again || append->begun) != DS_STAGED_WHOLE)
             return false;
     return true;
 }
@@ -242,30 +245,7 @@ static ds_status look_behind_base(appending *a, ds_error *error)
                         path_of(a), append->base.length);
 }
 
-/* Reads one part in the file, where it should begin. *same: it is there. */
-static ds_status check_part(appending *a, const ds_commit_file *part, uint64_t at, bool *same,
-                            ds_error *error)
-{
-    XXH3_state_t *sum = XXH3_createState();
-    char *bytes = ds_alloc(COPY_BYTES);
-    ds_status status = DS_OK;
-    DS_ASSERT(sum != NULL && at >= a->append->base.length);
-    XXH3_64bits_reset(sum);
-    for (uint64_t done = 0; done < part->length && status == DS_OK;) {
-        uint64_t left = part->length - done;
-        size_t n = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
-        status = read_all(a->fd, bytes, n, at + done, path_of(a), error);
-        if (status == DS_OK)
-            XXH3_64bits_update(sum, bytes, n);
-        done += n;
-    }
-    *same = status == DS_OK && XXH3_64bits_digest(sum) == part->checksum;
-    XXH3_freeState(sum);
-    free(bytes);
-    return status;
-}
-
-/* Parts are gone: whether all of them are in the file, behind the base. */
+/* Parts are gone, or damaged: whether all of them are in the file, behind the base. */
 static ds_status look_for_parts(appending *a, ds_error *error)
 {
     const ds_commit_append *append = a->append;
@@ -273,8 +253,10 @@ static ds_status look_for_parts(appending *a, ds_error *error)
     bool same = append->begun && a->end.inode == append->base.inode &&
                 a->end.length >= append->base.length + a->size;
     for (uint32_t i = 0; i < append->n_parts && same; i++) {
-        DS_TRY(check_part(a, &append->parts[i], at, &same, error));
-        at += append->parts[i].length;
+        const ds_commit_file *part = &append->parts[i];
+        DS_TRY(
+            ds_staged_compare(a->fd, at, part->length, part->checksum, path_of(a), &same, error));
+        at += part->length;
     }
     a->complete = same;
     a->lost = !same;
@@ -290,7 +272,7 @@ static ds_status look(appending *a, bool *moved, ds_error *error)
     a->complete = append->begun && ds_placed_is_marked(append->parts[0].staged);
     if (a->complete)
         return DS_OK;
-    if (!all_staged(append))
+    if (!all_staged(a))
         return look_for_parts(a, error);
     const bool same = a->end.inode == append->base.inode;
     if (!append->begun) {
@@ -451,12 +433,12 @@ static ds_status measure(appending *a, bool *moved, ds_error *error)
 }
 
 /* *end receives the end of a file that is not as the base says. *lost: nothing can be done. */
-static ds_status append_one(const ds_commit_append *append, bool durable, ds_append_end *end,
-                            bool *lost, ds_error *error)
+static ds_status append_one(const ds_commit_append *append, bool again, bool durable,
+                            ds_append_end *end, bool *lost, ds_error *error)
 {
     appending a;
     bool moved = false;
-    ds_status status = open_append(&a, append, error);
+    ds_status status = open_append(&a, append, again, error);
     if (status == DS_OK)
         status = look(&a, &moved, error);
     if (status == DS_OK && moved)
@@ -479,7 +461,7 @@ ds_status ds_append_files(const ds_commit *commit, bool durable, ds_append_end *
     for (uint32_t i = 0; i < commit->n_appends; i++) {
         const ds_append_end base = commit->appends[i].base;
         ends[i] = base;
-        DS_TRY(append_one(&commit->appends[i], durable, &ends[i], &lost[i], error));
+        DS_TRY(append_one(&commit->appends[i], commit->again, durable, &ends[i], &lost[i], error));
         *moved = *moved || ends[i].length != base.length || ends[i].inode != base.inode;
     }
     return DS_OK;

@@ -5,6 +5,7 @@
 #include "base/inject.h"
 #include "checkpoint/journal.h"
 #include "checkpoint/placed.h"
+#include "checkpoint/staged.h"
 #include "dstream/staged_name.h"
 
 #include <dirent.h>
@@ -112,12 +113,14 @@ static bool is_in(const char *folder, const char *name)
     return there;
 }
 
-/* Some file is neither staged nor in its place. */
-static bool is_lost(const group *g)
+/* Some file is neither staged nor in its place, or damaged. */
+static bool is_lost(const group *g, bool again)
 {
-    for (uint32_t i = 0; i < g->n; i++)
-        if (access(g->files[i].staged, F_OK) != 0 && errno == ENOENT && !stands(&g->files[i]))
+    for (uint32_t i = 0; i < g->n; i++) {
+        ds_staged_state state = ds_staged_look(&g->files[i], again);
+        if (state == DS_STAGED_DAMAGED || (state == DS_STAGED_GONE && !stands(&g->files[i])))
             return true;
+    }
     return false;
 }
 
@@ -149,10 +152,10 @@ static bool was_placed(const group *g)
     return ds_placed_is_marked(g->files[0].staged) || is_in(g->files[0].folder, "_SUCCESS");
 }
 
-static ds_status place(const group *g, bool durable, bool *lost, ds_error *error)
+static ds_status place(const group *g, bool again, bool durable, bool *lost, ds_error *error)
 {
     *lost = false;
-    if (!is_lost(g))
+    if (!is_lost(g, again))
         return put_group(g, durable, error);
     const char *folder = g->files[0].folder;
     if (was_placed(g))
@@ -167,7 +170,7 @@ ds_status ds_commit_files(const ds_commit *commit, bool durable, bool *lost, ds_
     for (uint32_t i = 0; i < commit->n_files;) {
         const group g = first_group(&commit->files[i], commit->n_files - i);
         bool group_lost;
-        DS_TRY(place(&g, durable, &group_lost, error));
+        DS_TRY(place(&g, commit->again, durable, &group_lost, error));
         for (uint32_t end = i + g.n; i < end; i++)
             lost[i] = group_lost;
     }

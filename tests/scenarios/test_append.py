@@ -1,5 +1,6 @@
 """Sinks of type append: one growing file holds each row once and in order, whoever dies, renames it,
 cuts it or writes to it."""
+import glob
 import json
 import os
 import random
@@ -11,6 +12,17 @@ import scenario
 from scenario import DONE, IO_ERROR, UNAVAILABLE, WRONG_APP, read
 
 LINES = 200  # of each file that is read
+
+
+def flip(path):
+    with open(path, "r+b") as file:
+        first = file.read(1)[0]
+        file.seek(0)
+        file.write(bytes([first ^ 1]))
+
+
+def cut(path):
+    os.truncate(path, os.path.getsize(path) - 3)
 
 
 class Append(scenario.Scenario):
@@ -322,6 +334,22 @@ class Crashes(Append):
                 run = self.run_now(self.both_sinks())
                 self.assertIn("it runs again for them", run.log())
                 self.assertNotIn("it was cut", run.log())
+                self.check_both(2)
+                self.nothing_beside()
+
+    def test_staged_files_are_damaged(self):
+        """A byte is another one, or the last ones are missing: as if they were gone."""
+        for spoil in (flip, cut):
+            with self.subTest(spoil=spoil.__name__):
+                self.leave_both_pending().kill()
+                self.free_log()
+                staged = [path for path in glob.glob(self.path(".log.dstream/*"))
+                          if os.path.getsize(path) > 0]
+                self.assertEqual(len(staged), 1)
+                spoil(staged[0])
+                run = self.run_now(self.both_sinks())
+                self.assertIn("is damaged", run.log())
+                self.assertIn("it runs again for them", run.log())
                 self.check_both(2)
                 self.nothing_beside()
 

@@ -5,6 +5,8 @@
 #include "unit/journal_kit.h"
 #include "unit/scratch_dir.h"
 
+#include <xxhash.h>
+
 #define APP                                                                                        \
     "{ 'version': 1, 'name': 'x', 'batch': { 'interval': '1s' },"                                  \
     "'sources': { 'f': { 'type': 'stdin' } },"                                                     \
@@ -55,7 +57,8 @@ static void stage(kit *k, uint32_t sink, const char *staged, const char *folder,
                          .staged = kept_path(k, staged),
                          .folder = kept_path(k, folder),
                          .name = ds_arena_printf(k->arena, "part-%05d.json", part),
-                         .length = strlen(staged)};
+                         .length = strlen(staged),
+                         .checksum = XXH3_64bits(staged, strlen(staged))};
 }
 
 /* Two files of one sink, one of another. */
@@ -146,6 +149,29 @@ START_TEST(every_crash_point_is_rolled_forward)
         check_in_place(&k);
         kit_close(&k);
     }
+}
+END_TEST
+
+/* It is not what was written: by its length, or, in a commit after a crash, by its bytes. */
+START_TEST(a_staged_file_is_damaged)
+{
+    static const char *const spoilt[] = {"", "out/.dstream-x/t", "out/.dstream-x/two more",
+                                         "out/.dstream-x/tvo"};
+    for (size_t i = 0; i < sizeof spoilt / sizeof *spoilt; i++)
+        for (int again = i == 3; again < 2; again++) {
+            kit k;
+            kit_open(&k);
+            stage_all(&k);
+            scratch_write(&k.d, "out/.dstream-x/two", spoilt[i]);
+            k.commit.again = again != 0;
+            ck_assert_int_eq(ds_commit_files(&k.commit, true, k.lost, &k.error), DS_OK);
+            ck_assert(k.lost[0] && k.lost[1] && !k.lost[2]);
+            ck_assert(!scratch_exists(&k.d, "out/5000/part-00001.json"));
+            ck_assert(!scratch_exists(&k.d, "out/.dstream-x/one"));
+            ck_assert(!scratch_exists(&k.d, "out/.dstream-x/two"));
+            scratch_holds(&k.d, "more/deep/5000/_SUCCESS", "");
+            kit_close(&k);
+        }
 }
 END_TEST
 
@@ -392,6 +418,6 @@ END_TEST
 
 UNIT_MAIN("commit", files_are_looked_at_before_the_start, marks_that_the_checkpoint_does_not_know,
           clean_up_of_appends, files_take_their_places, nothing_to_do,
-          every_crash_point_is_rolled_forward, a_staged_file_vanished, a_folder_that_was_taken,
-          a_folder_cannot_be_made, clean_up, the_newest_output,
+          every_crash_point_is_rolled_forward, a_staged_file_vanished, a_staged_file_is_damaged,
+          a_folder_that_was_taken, a_folder_cannot_be_made, clean_up, the_newest_output,
           folders_are_looked_at_before_the_start)
