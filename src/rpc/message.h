@@ -269,7 +269,7 @@ typedef struct ds_task_result {
     uint64_t rows_in, bytes_in;
     uint64_t bad[DS_BAD_REASON_SLOTS];
     uint64_t replaced;        /* characters made U+FFFD */
-    uint64_t lost_bytes;      /* TAIL: that were gone before they were read */
+    uint64_t lost_bytes;      /* of files, gone before they were read */
     ds_loss damaged, missing; /* LOG: that are not what they were, and that are not there */
     uint64_t overflow_rows;   /* rows dropped for an overflow */
     uint64_t overflow_values; /* aggregate values that became null */

@@ -1,8 +1,10 @@
 """Source `files`: what is read, once, in which order, in every format."""
+import glob
 import json
 import os
 import random
 import shutil
+import signal
 
 import scenario
 from scenario import NO_INPUT, awk
@@ -286,6 +288,44 @@ class Formats(scenario.Scenario):
         self.assertEqual({row["word"]: row["n"] for row in rows}, expected)
         self.assertEqual(len(rows), len(expected))
         self.assertEqual(json.dumps(rows[0])[:8], '{"word":')
+
+
+class Restart(scenario.Scenario):
+    """What a driver before gave to a batch, and did not finish."""
+
+    def test_the_folder_is_empty(self):
+        # Say its disk is not mounted.
+        app = self.app({"in": {"type": "files", "dir": "in"}}, None,
+                       {"rows": {"from": "in", "type": "file", "dir": "rows"}},
+                       interval="20ms", checkpoint={"dir": "state"}, executors={"count": 1})
+        self.write("in/a", "a\n")
+        run = self.start(app)
+        run.until_rows_in(1)
+        os.kill(run.until_executors(1)[0], signal.SIGSTOP)  # tasks wait
+        os.mkdir(self.path("new"))
+        for name in ("b", "c"):
+            self.write("new/" + name, name * 3 + "\n", aside=False)
+            os.rename(self.path("new", name), self.path("in", name))
+        run.until(lambda: all('/%s"' % name in self.allotted() for name in "bc"), "they are allotted")
+        run.kill()
+        os.rename(self.path("in"), self.path("disk"))
+        os.mkdir(self.path("in"))
+        run = self.start(app)
+        run.until_log("the file vanished before it was read", 2)
+        self.write("in/d", "d\n")
+        run.until_rows_in(1)
+        shutil.rmtree(self.path("in"))
+        os.rename(self.path("disk"), self.path("in"))  # files that were read are not read again
+        self.write("in/e", "e\n")
+        run.until_rows_in(2)
+        run.stop()
+        self.assertEqual(sorted(row["line"] for row in self.collect_rows("rows")), ["a", "d", "e"])
+        self.assertEqual(run.last()["bytes_lost"], 8)
+        self.assertEqual(run.last()["failed_batches"], 0)
+        self.assertIn("source in: 8 bytes were gone before they were read", run.log())
+
+    def allotted(self):
+        return "".join(scenario.read(name) for name in glob.glob(self.path("state/metadata/*")))
 
 
 if __name__ == "__main__":
