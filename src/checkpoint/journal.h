@@ -104,9 +104,6 @@ void ds_recovered_free(ds_recovered *recovered);
 /* Says that the checkpoint in dir cannot be continued, why, and how to start anew: DS_ERR_APP. */
 ds_status ds_recovered_refuse(const char *dir, const char *why, ds_error *error);
 
-/* Whether a batch has to run again, be it only for what the plan keeps. */
-bool ds_recovered_runs(const ds_recovered_batch *batch, const ds_plan *plan);
-
 /* What batches that have to run again were given of a source of the plan and is in no log, so that
  * they run without it. */
 ds_loss ds_recovered_unlogged(const ds_recovered *recovered, const ds_plan *plan, uint32_t source);

@@ -44,19 +44,10 @@ static ds_status refuse(const checking *c, const char *format, ...)
 static ds_status check_partitions(const checking *c)
 {
     uint32_t was = c->recovered->key_partitions, is = c->plan->key_partitions;
-    if (was == is)
+    if (was == is || !c->plan->app->key_partitions_given)
         return DS_OK;
-    if (c->plan->app->key_partitions_given)
-        return refuse(c,
-                      "it has %u key partitions, fixed at the first start, and the app file says "
-                      "%u",
-                      was, is);
-    if (c->keeps && c->recovered->kept.save > 0)
-        return refuse(c,
-                      "it has %u key partitions, fixed at the first start, and with these "
-                      "executors there would be %u: give executors.key_partitions as %u",
-                      was, is, was);
-    return DS_OK;
+    return refuse(c, "it has %u key partitions, fixed at the first start, and the app file says %u",
+                  was, is);
 }
 
 /* Windows, and what batches hold, are in terms of batch times. */
@@ -138,7 +129,8 @@ static ds_loss loss_of(const ds_allotment *allotment)
     return loss;
 }
 
-bool ds_recovered_runs(const ds_recovered_batch *batch, const ds_plan *plan)
+/* Whether a batch has to run again, be it only for what the plan keeps. */
+static bool runs_again(const ds_recovered_batch *batch, const ds_plan *plan)
 {
     return plan->has_windows || plan->has_state || !(batch->prepared || batch->committed);
 }
@@ -148,7 +140,7 @@ ds_loss ds_recovered_unlogged(const ds_recovered *recovered, const ds_plan *plan
     ds_loss loss = {0};
     for (uint32_t b = 0; b < recovered->n_batches; b++) {
         const ds_recovered_batch *batch = &recovered->batches[b];
-        for (uint32_t a = 0; a < batch->n_allotments && ds_recovered_runs(batch, plan); a++) {
+        for (uint32_t a = 0; a < batch->n_allotments && runs_again(batch, plan); a++) {
             ds_loss more = loss_of(&batch->allotments[a]);
             if (batch->allotments[a].source == source)
                 ds_loss_add(&loss, &more);

@@ -52,7 +52,7 @@ static void add_block(uint32_t state[4], const uint8_t *block)
     state[3] += d;
 }
 
-void ds_md5(const void *bytes, size_t length, uint8_t digest[static 16])
+static void digest_of(const void *bytes, size_t length, uint8_t digest[static 16])
 {
     uint32_t state[4] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476};
     const uint8_t *at = bytes;
@@ -77,7 +77,7 @@ void ds_md5_hex(const void *bytes, size_t length, char hex[static 32])
 {
     static const char digits[] = "0123456789abcdef";
     uint8_t digest[16];
-    ds_md5(bytes, length, digest);
+    digest_of(bytes, length, digest);
     for (unsigned i = 0; i < 16; i++) {
         hex[2 * i] = digits[digest[i] >> 4];
         hex[2 * i + 1] = digits[digest[i] & 15];

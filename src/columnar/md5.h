@@ -5,10 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The digest of length bytes. Any thread. */
-void ds_md5(const void *bytes, size_t length, uint8_t digest[static 16]);
-
-/* The same as 32 lower-case hex digits, not terminated. */
+/* The digest of length bytes as 32 lower-case hex digits, not terminated. Any thread. */
 void ds_md5_hex(const void *bytes, size_t length, char hex[static 32]);
 
 #endif

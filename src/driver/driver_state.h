@@ -227,7 +227,6 @@ uint32_t ds_driver_beat_ms(const ds_driver *driver);
 /* sources side: ticks.c */
 void ds_driver_start_receivers(ds_driver *driver);
 void ds_driver_stop_receivers(ds_driver *driver);
-bool ds_driver_receivers_ended(const ds_driver *driver);
 void ds_driver_on_blocks(ds_driver *driver, ds_executor_entry *from, const ds_msg_blocks *blocks);
 void ds_driver_on_receiver_state(ds_driver *driver, ds_executor_entry *from,
                                  const ds_msg_receiver_state *state);

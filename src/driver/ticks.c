@@ -154,7 +154,7 @@ void ds_driver_stop_receivers(ds_driver *d)
     }
 }
 
-bool ds_driver_receivers_ended(const ds_driver *d)
+static bool receivers_ended(const ds_driver *d)
 {
     for (uint32_t i = 0; i < d->n_intakes; i++)
         if (d->intakes[i].needed && ds_intake_has_receiver(&d->intakes[i]) &&
@@ -613,7 +613,7 @@ static void finish_stopping(ds_driver *d)
     if (d->last_batch)
         return;
     ds_driver_await_replicas(d);
-    const bool waiting = !ds_driver_receivers_ended(d) || ds_driver_awaits_replicas(d);
+    const bool waiting = !receivers_ended(d) || ds_driver_awaits_replicas(d);
     if (waiting && d->now_us < d->stop_deadline_us)
         return;
     ds_driver_waive_replicas(d);

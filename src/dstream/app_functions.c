@@ -44,15 +44,15 @@ static const ds_key function_keys[] = {
     {"file", &file_name, 0, {0, 0}, NULL, "What messages call a text that stands in the app."},
     END_OF_KEYS,
 };
-const ds_shape ds_function_shape = {.kind = DS_SHAPE_OBJECT,
-                                    .id = "function",
-                                    .noun = "an object (a function)",
-                                    .keys = function_keys};
+static const ds_shape function_shape = {.kind = DS_SHAPE_OBJECT,
+                                        .id = "function",
+                                        .noun = "an object (a function)",
+                                        .keys = function_keys};
 const ds_shape ds_functions_shape = {.kind = DS_SHAPE_MAP,
                                      .names = DS_NAMES_WORD,
                                      .noun = "an object of named functions",
                                      .max = 1000,
-                                     .item = &ds_function_shape};
+                                     .item = &function_shape};
 
 /* ---- names ---- */
 
@@ -209,7 +209,7 @@ static void read_function(ds_app_builder *builder, ds_lua_definition *function, 
                           const char *path, size_t *total)
 {
     bool fine = read_types(builder, object, function);
-    function->aggregate = ds_shape_number(&ds_function_shape, object, "aggregate") != 0;
+    function->aggregate = ds_shape_number(&function_shape, object, "aggregate") != 0;
     if (function->aggregate && function->n_args > 2)
         ds_diag_error(builder->diagnostics, ds_app_path(builder, path, "args"),
                       "an aggregate has at most two arguments");

@@ -12,6 +12,6 @@
 extern const ds_shape ds_batch_shape, ds_checkpoint_shape, ds_executors_shape, ds_tls_shape,
     ds_limits_shape, ds_source_shape, ds_stream_shape, ds_join_shape, ds_window_shape,
     ds_state_shape, ds_sink_shape, ds_test_shape, ds_fault_shape, ds_backpressure_shape,
-    ds_api_shape, ds_speculation_shape, ds_functions_shape, ds_function_shape;
+    ds_api_shape, ds_speculation_shape, ds_functions_shape;
 
 #endif

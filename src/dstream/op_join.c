@@ -168,7 +168,8 @@ void ds_join_probe_push(ds_join_probe *probe, const ds_chunk *chunk, uint64_t *m
         push_alone(probe, chunk, first, met);
 }
 
-void ds_join_probe_rest(ds_join_probe *probe)
+/* Pushes the rows of the table that were never met. */
+static void push_rest(ds_join_probe *probe)
 {
     DS_ASSERT(probe->kept != NULL);
     uint32_t rows[DS_CHUNK_ROWS], total = ds_join_table_rows(probe->table);
@@ -405,7 +406,7 @@ static ds_status pass(joining *j, bool *last)
             ds_join_probe_new(j->frame, j->node, table, j->table_side.side, keeps_table);
         status = look_up(j, probe, keeps_other && *last);
         if (status == DS_OK && keeps_table)
-            ds_join_probe_rest(probe);
+            push_rest(probe);
         ds_join_probe_free(probe);
     }
     ds_join_table_free(table);

@@ -85,9 +85,6 @@ void ds_join_probe_free(ds_join_probe *probe);
  * root. */
 void ds_join_probe_push(ds_join_probe *probe, const ds_chunk *chunk, uint64_t *met, bool alone);
 
-/* Pushes the rows of the table that were never met; needs keeps_table. */
-void ds_join_probe_rest(ds_join_probe *probe);
-
 /* Rows of a side that is in its partitions already: kept until the stage's roots are done. */
 void ds_join_push(ds_frame *frame, const ds_node *node, uint32_t side, const ds_chunk *chunk);
 void ds_join_state_free(void *state);

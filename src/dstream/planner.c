@@ -11,7 +11,8 @@ static ds_expr *report(ds_planner *planner, const char *path, const ds_expr_erro
     return NULL;
 }
 
-ds_expr *ds_planner_bind(ds_planner *planner, const ds_app_text *text, const ds_scope *given)
+/* Parses and binds one expression; errors go to the diagnostics and give NULL. */
+static ds_expr *bind(ds_planner *planner, const ds_app_text *text, const ds_scope *given)
 {
     ds_expr_error error;
     ds_expr *expr = NULL;
@@ -37,7 +38,7 @@ static void report_whole(ds_planner *planner, const ds_app_text *text, const cha
 
 ds_expr *ds_planner_bind_column(ds_planner *planner, const ds_app_text *text, const ds_scope *scope)
 {
-    ds_expr *expr = ds_planner_bind(planner, text, scope);
+    ds_expr *expr = bind(planner, text, scope);
     if (expr == NULL)
         return NULL;
     ds_type type = ds_expr_type(expr);
@@ -56,7 +57,7 @@ ds_expr *ds_planner_bind_column(ds_planner *planner, const ds_app_text *text, co
 ds_expr *ds_planner_bind_condition(ds_planner *planner, const ds_app_text *text,
                                    const ds_scope *scope)
 {
-    ds_expr *expr = ds_planner_bind(planner, text, scope);
+    ds_expr *expr = bind(planner, text, scope);
     if (expr == NULL)
         return NULL;
     ds_type type = ds_expr_type(expr);

@@ -16,14 +16,12 @@ typedef struct ds_planner {
     const ds_user_functions *functions; /* NULL: there are none */
 } ds_planner;
 
-/* Parses and binds one expression; errors go to the diagnostics and give NULL. */
-ds_expr *ds_planner_bind(ds_planner *planner, const ds_app_text *text, const ds_scope *scope);
-
-/* As above, and the result must be usable as a column: no bare null, no interval. */
+/* Parses and binds one expression, whose result must be usable as a column: no bare null, no
+ * interval. Errors go to the diagnostics and give NULL. */
 ds_expr *ds_planner_bind_column(ds_planner *planner, const ds_app_text *text,
                                 const ds_scope *scope);
 
-/* As ds_planner_bind, and the result must be a bool. */
+/* The same for one whose result must be a bool. */
 ds_expr *ds_planner_bind_condition(ds_planner *planner, const ds_app_text *text,
                                    const ds_scope *scope);
 

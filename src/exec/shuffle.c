@@ -125,8 +125,11 @@ ds_status ds_shuffle_write(ds_store *store, ds_batch_ranges *ranges, int64_t bat
     return status;
 }
 
-ds_status ds_shuffle_piece(const char *header_text, const ds_ref *range, uint32_t n_partitions,
-                           uint32_t partition, ds_ref *piece, bool *continues, ds_error *error)
+/* Where in a range the piece of one partition is (length 0: there is none), and whether its rows go
+ * on where the range before ended; header: the first ds_shuffle_header_bytes of the range, or all
+ * of it if it is shorter. DS_ERR_PROTOCOL if the range is no such thing. */
+static ds_status find_piece(const char *header_text, const ds_ref *range, uint32_t n_partitions,
+                            uint32_t partition, ds_ref *piece, bool *continues, ds_error *error)
 {
     DS_ASSERT(partition < n_partitions);
     const header *head = (const header *)header_text;
@@ -201,8 +204,8 @@ ds_status ds_shuffle_read(ds_peers *peers, const ds_input *inputs, uint32_t n_in
     for (uint32_t i = 0; i < n_inputs; i++) {
         ds_ref *ref = &pieces->refs[pieces->n];
         bool continues;
-        DS_TRY(ds_shuffle_piece(headers[i], &inputs[i].ref, n_partitions, partition, ref,
-                                &continues, error));
+        DS_TRY(find_piece(headers[i], &inputs[i].ref, n_partitions, partition, ref, &continues,
+                          error));
         if (ref->length == 0)
             continue;
         pieces->list[pieces->n] = (ds_piece_bytes){.length = (size_t)ref->length,

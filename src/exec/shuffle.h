@@ -35,12 +35,6 @@ ds_status ds_shuffle_write(ds_store *store, ds_batch_ranges *ranges, int64_t bat
 /* How many bytes at the beginning of such a range say where its pieces are. */
 uint64_t ds_shuffle_header_bytes(uint32_t n_partitions);
 
-/* Where in a range the piece of one partition is (length 0: there is none), and whether its rows go
- * on where the range before ended; header: the first ds_shuffle_header_bytes of the range, or all
- * of it if it is shorter. DS_ERR_PROTOCOL if the range is no such thing. */
-ds_status ds_shuffle_piece(const char *header, const ds_ref *range, uint32_t n_partitions,
-                           uint32_t partition, ds_ref *piece, bool *continues, ds_error *error);
-
 /* The pieces of one partition: by number, and where they are. */
 typedef struct ds_shuffle_pieces {
     ds_piece_bytes *list;

@@ -164,7 +164,8 @@ static void *allocate(void *arg, void *old, size_t old_size, size_t size)
     return memory;
 }
 
-ds_lua *ds_lua_of(lua_State *L)
+/* The state's own data. */
+static ds_lua *own(lua_State *L)
 {
     void *lua;
     lua_getallocf(L, &lua);
@@ -208,7 +209,7 @@ static void stop(lua_State *L, ds_lua *lua);
 static void on_count(lua_State *L, lua_Debug *at)
 {
     (void)at;
-    ds_lua *lua = ds_lua_of(L);
+    ds_lua *lua = own(L);
     settle_doubt(lua, 0);
     lua->left -= lua->period * (int64_t)(1 + lua->longest / LONG);
     if (lua->left < 0)
@@ -225,7 +226,7 @@ static void stop(lua_State *L, ds_lua *lua)
 
 void ds_lua_restart(lua_State *L)
 {
-    ds_lua *lua = ds_lua_of(L);
+    ds_lua *lua = own(L);
     bool much =
         lua->used > lua->limits.memory / 2 && lua->used - lua->kept > lua->limits.memory / 8;
     if (much ||
@@ -242,13 +243,13 @@ void ds_lua_restart(lua_State *L)
 
 void ds_lua_check(lua_State *L)
 {
-    if (ds_lua_of(L)->stopped != DS_LUA_FINE)
+    if (own(L)->stopped != DS_LUA_FINE)
         luaL_error(L, "a limit was passed");
 }
 
 void ds_lua_charge(lua_State *L, uint64_t work)
 {
-    ds_lua *lua = ds_lua_of(L);
+    ds_lua *lua = own(L);
     lua->left -= work < INT64_MAX / 2 ? (int64_t)work : INT64_MAX / 2;
     if (lua->left < 0)
         stop(L, lua);
@@ -256,24 +257,24 @@ void ds_lua_charge(lua_State *L, uint64_t work)
 
 void ds_lua_note_text(lua_State *L, size_t length)
 {
-    note_long(ds_lua_of(L), length);
+    note_long(own(L), length);
 }
 
 void ds_lua_charge_text(lua_State *L, size_t length)
 {
-    note_long(ds_lua_of(L), length);
+    note_long(own(L), length);
     ds_lua_charge(L, length / DS_LUA_WORK_BYTES);
 }
 
 void ds_lua_forget_text(lua_State *L)
 {
-    ds_lua *lua = ds_lua_of(L);
+    ds_lua *lua = own(L);
     lua->longest = lua->kept_longest;
 }
 
 void ds_lua_new_table(lua_State *L, int n_elements, int n_others)
 {
-    ds_lua *lua = ds_lua_of(L);
+    ds_lua *lua = own(L);
     size_t longest = lua->longest;
     lua_createtable(L, n_elements, n_others);
     lua->longest = longest;
@@ -282,7 +283,7 @@ void ds_lua_new_table(lua_State *L, int n_elements, int n_others)
 
 void *ds_lua_new_bytes(lua_State *L, size_t size)
 {
-    ds_lua *lua = ds_lua_of(L);
+    ds_lua *lua = own(L);
     size_t longest = lua->longest;
     void *bytes = lua_newuserdata(L, size);
     lua->longest = longest;
@@ -298,7 +299,7 @@ void ds_lua_keep_text(ds_lua *lua)
 void ds_lua_check_depth(lua_State *L)
 {
     const char *here = __builtin_frame_address(0);
-    const char *begin = ds_lua_of(L)->stack;
+    const char *begin = own(L)->stack;
     size_t depth = here < begin ? (size_t)(begin - here) : (size_t)(here - begin);
     if (depth > DEPTH)
         luaL_error(L, "calls are nested too deeply");
@@ -340,7 +341,7 @@ static void keep_message(ds_lua *lua)
  * whether it is time to collect them. */
 static int run_called(lua_State *L)
 {
-    const ds_lua *lua = ds_lua_of(L);
+    const ds_lua *lua = own(L);
     lua_pushlightuserdata(L, lua->called_with);
     return lua->called(L);
 }

@@ -69,8 +69,6 @@ int64_t ds_lua_bytes(const ds_lua *lua);
 
 /* ---- Within ds_lua_call ---- */
 
-/* The state's own data. */
-ds_lua *ds_lua_of(lua_State *L);
 /* Begins a new count of work: before each of several calls of user's functions. */
 void ds_lua_restart(lua_State *L);
 /* Ends one of them: an error if a limit was passed, even if Lua caught that. */

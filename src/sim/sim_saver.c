@@ -36,6 +36,13 @@ static ds_collected *take_first(ds_sim_executor *x)
     return collected;
 }
 
+/* Frees what the control was told of. */
+static void forget_done(ds_sim_executor *x)
+{
+    ds_collected_free(x->done_save);
+    x->done_save = NULL;
+}
+
 static void run_save(void *arg, ds_sim_event *event)
 {
     ds_sim_executor *x = ((save_event *)event)->executor;
@@ -58,7 +65,7 @@ static void run_save(void *arg, ds_sim_event *event)
     x->done_save = collected;
     ds_sim_executor_step(
         x, &(ds_executor_event){.kind = DS_EXECUTOR_SAVED, .saved = &collected->saved});
-    ds_sim_saves_forget(x);
+    forget_done(x);
 }
 
 void ds_sim_save(ds_sim_executor *x, ds_collected *collected)
@@ -76,15 +83,9 @@ void ds_sim_save(ds_sim_executor *x, ds_collected *collected)
     ds_sim_event_add(sim, event, x->save_free_us);
 }
 
-void ds_sim_saves_forget(ds_sim_executor *x)
-{
-    ds_collected_free(x->done_save);
-    x->done_save = NULL;
-}
-
 void ds_sim_saves_end(ds_sim_executor *x)
 {
-    ds_sim_saves_forget(x);
+    forget_done(x);
     if (x->saves != NULL && ds_random_below(&x->sim->random, 2) == 0)
         write_one(x, x->saves);
     while (x->saves != NULL)

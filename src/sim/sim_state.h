@@ -169,8 +169,6 @@ void ds_sim_executor_kill(ds_sim_executor *executor, const char *why);
 
 /* Writes what a task has collected, after what came before; takes it over. */
 void ds_sim_save(ds_sim_executor *executor, ds_collected *collected);
-/* Frees what the control was told of. */
-void ds_sim_saves_forget(ds_sim_executor *executor);
 /* The executor dies; its control and store are still there. */
 void ds_sim_saves_end(ds_sim_executor *executor);
 

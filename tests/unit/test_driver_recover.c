@@ -237,7 +237,7 @@ START_TEST(what_may_change)
         {APP("h", "1s", ", 'key_partitions': 4", "'h': { 'from': 'q', 'window': '2s' }"), NULL},
         {APP("q", "1s", ", 'key_partitions': 4", ""), NULL},
         {APP("g", "1s", ", 'key_partitions': 8", SAME), "4 key partitions"},
-        {APP("g", "1s", ", 'cores': 4", SAME), "give executors.key_partitions as 4"},
+        {APP("g", "1s", ", 'cores': 4", SAME), "saved in 4 partitions, and now has"},
         {APP("g", "500ms", ", 'key_partitions': 4", SAME), "batch.interval was 1000 ms"},
         {APP("g", "1s", ", 'key_partitions': 4",
              "'g': { 'from': 'q', 'window': { 'size': '8s', 'slide': '1s' }, 'group_by': ['n'] }"),
