@@ -28,7 +28,7 @@
 
 typedef struct workload {
     const char *name;
-    const char *sources, *streams, *sink;
+    const char *sources, *streams;
     void (*line)(ds_buffer *out, ds_random *random, uint32_t number);
     bool joins;
 } workload;
@@ -107,17 +107,19 @@ static void log_line(ds_buffer *out, ds_random *random, uint32_t number)
 }
 
 #define AT "'type': 'socket', 'listen': '127.0.0.1:1'"
+#define LINES "'in': { " AT " }"
+#define WORDS "'words': { 'from': 'in', 'flat_map': { 'word': 'split(line)' } },"
 
 static const workload workloads[] = {
     {.name = "grep",
-     .sources = "'in': { " AT " }",
+     .sources = LINES,
      .streams = "'out': { 'from': 'in', 'where': 'line like `%needle%`',"
                 "  'aggregate': { 'n': 'count()' } }",
      .line = text_line},
     {.name = "words",
-     .sources = "'in': { " AT " }",
-     .streams = "'words': { 'from': 'in', 'flat_map': { 'word': 'split(line)' } },"
-                "'out': { 'from': 'words', 'group_by': ['word'], 'aggregate': { 'n': 'count()' } }",
+     .sources = LINES,
+     .streams =
+         WORDS "'out': { 'from': 'words', 'group_by': ['word'], 'aggregate': { 'n': 'count()' } }",
      .line = words_line},
     {.name = "yahoo",
      .sources = "'in': { " AT ", 'format': 'json', 'schema': { 'ad_id': 'string',"
@@ -143,17 +145,16 @@ static const workload workloads[] = {
                 "  'aggregate': { 'n': 'count()', 'kb': 'sum(bytes)' } }",
      .line = log_line},
     {.name = "state",
-     .sources = "'in': { " AT " }",
-     .streams = "'words': { 'from': 'in', 'flat_map': { 'word': 'split(line)' } },"
-                "'out': { 'from': 'words', 'state': { 'key': ['word'], 'set': {"
-                "  'n': 'coalesce(state.n, 0) + count()' } } }",
+     .sources = LINES,
+     .streams = WORDS "'out': { 'from': 'words', 'state': { 'key': ['word'], 'set': {"
+                      "  'n': 'coalesce(state.n, 0) + count()' } } }",
      .line = words_line},
     {.name = "window",
-     .sources = "'in': { " AT " }",
-     .streams = "'words': { 'from': 'in', 'flat_map': { 'word': 'split(line)' } },"
-                "'out': { 'from': 'words', 'window': { 'size': '9s', 'slide': '1s' },"
-                "  'group_by': ['word'], 'aggregate': { 'n': 'count()', 'last': 'max(word)' },"
-                "  'order_by': 'n desc', 'limit': 100 }",
+     .sources = LINES,
+     .streams =
+         WORDS "'out': { 'from': 'words', 'window': { 'size': '9s', 'slide': '1s' },"
+               "  'group_by': ['word'], 'aggregate': { 'n': 'count()', 'last': 'max(word)' },"
+               "  'order_by': 'n desc', 'limit': 100 }",
      .line = words_line},
     {.name = "rows",
      .sources = "'in': { " AT ", 'format': 'combined' }",
