@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/assert.h"
 #include "base/files.h"
+#include "checkpoint/journal_fields.h"
 #include "checkpoint/journal_lines.h"
 #include "checkpoint/lost_metadata.h"
 

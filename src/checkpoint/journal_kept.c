@@ -1,6 +1,7 @@
 #include "checkpoint/journal_kept.h"
 
 #include "base/assert.h"
+#include "checkpoint/journal_fields.h"
 #include "checkpoint/journal_lines.h"
 
 #include <inttypes.h>
@@ -113,15 +114,13 @@ static bool is_name(const char *file)
 static bool read_part(ds_arena *arena, const json_t *object, int64_t batch_ms, ds_saved_part *part)
 {
     uint64_t partition = 0;
-    const char *checksum = json_string_value(json_object_get(object, "checksum"));
     *part = (ds_saved_part){.batch_ms = batch_ms,
                             .whole = json_is_true(json_object_get(object, "whole")),
                             .path = get_text(arena, object, "file")};
     if (!is_name(part->path) || !ds_journal_number(object, "partition", &partition) ||
         partition > UINT32_MAX || !ds_journal_number(object, "offset", &part->offset) ||
         !ds_journal_number(object, "bytes", &part->length) || part->length == 0 ||
-        checksum == NULL || strlen(checksum) != 16 ||
-        sscanf(checksum, "%" SCNx64, &part->checksum) != 1)
+        !ds_journal_hex(object, "checksum", &part->checksum))
         return false;
     part->partition = (uint32_t)partition;
     return true;

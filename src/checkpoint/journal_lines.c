@@ -8,7 +8,6 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define NUMBER_MOST (INT64_MAX / 4)
 #define CHECK_TAIL (sizeof ",\"check\":\"0123456789abcdef\"}" - 1)
 
 bool ds_journal_next(const char **at, const char *end, const char **line, size_t *length)
@@ -43,16 +42,6 @@ json_t *ds_journal_line(const char *line, size_t length)
         return object;
     json_decref(object);
     return NULL;
-}
-
-bool ds_journal_number(const json_t *object, const char *key, uint64_t *to)
-{
-    const json_t *value = json_object_get(object, key);
-    json_int_t number = json_integer_value(value);
-    if (!json_is_integer(value) || number < 0 || number > NUMBER_MOST)
-        return false;
-    *to = (uint64_t)number;
-    return true;
 }
 
 void ds_journal_write(ds_buffer *out, json_t *object)

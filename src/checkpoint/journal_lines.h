@@ -19,10 +19,6 @@ bool ds_journal_holds(const char *line, size_t length);
 /* The object of a line, to be freed; NULL if its checksum does not hold or it is no object. */
 json_t *ds_journal_line(const char *line, size_t length);
 
-/* A number at key, from 0 to a limit at which sums of some are still no overflow. False, and *to
- * is left, if there is none. */
-bool ds_journal_number(const json_t *object, const char *key, uint64_t *to);
-
 /* Appends an object (taken over) as one line. */
 void ds_journal_write(ds_buffer *out, json_t *object);
 
