@@ -62,3 +62,15 @@ const char *ds_journal_text(ds_arena *arena, const json_t *object, const char *k
         return from_hex(arena, hex);
     return json_is_string(value) ? ds_arena_strdup(arena, json_string_value(value)) : NULL;
 }
+
+const char *ds_journal_kind(const json_t *record)
+{
+    const char *kind = json_string_value(json_object_get(record, "record"));
+    return kind == NULL ? "" : kind;
+}
+
+void ds_journal_drop_words(json_t *record)
+{
+    json_object_del(record, "record");
+    json_object_del(record, "check");
+}

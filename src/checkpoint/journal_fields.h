@@ -25,4 +25,10 @@ bool ds_journal_hex(const json_t *object, const char *key, uint64_t *to);
 /* A string, or {"hex": ...} for one that is no UTF-8; in arena, NULL if there is none. */
 const char *ds_journal_text(ds_arena *arena, const json_t *object, const char *key);
 
+/* What kind of record it is; "" if it does not say. */
+const char *ds_journal_kind(const json_t *record);
+
+/* Takes out the members of a record that say what it is, and that it holds. */
+void ds_journal_drop_words(json_t *record);
+
 #endif

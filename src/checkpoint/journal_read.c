@@ -78,8 +78,7 @@ static bool add_failed(ds_recovered *recovered, const json_t *object)
     if (!json_is_object(object) || !ds_journal_time(object, "batch_ms", &time_ms))
         return false;
     json_t *copy = json_copy((json_t *)(uintptr_t)object);
-    json_object_del(copy, "record");
-    json_object_del(copy, "check");
+    ds_journal_drop_words(copy);
     char *text = json_dumps(copy, JSON_COMPACT);
     DS_ASSERT(text != NULL);
     ds_failed_add(&recovered->failed, text);
@@ -131,9 +130,7 @@ static bool read_whole(ds_recovered *recovered, const ds_plan *plan, const json_
 
 static bool read_delta(ds_recovered *recovered, const ds_plan *plan, const json_t *object)
 {
-    const char *kind = json_string_value(json_object_get(object, "record"));
-    if (kind == NULL)
-        return false;
+    const char *kind = ds_journal_kind(object);
     if (strcmp(kind, "allotted") == 0)
         return add_batch(recovered, plan, object);
     if (strcmp(kind, "saved") == 0)
@@ -185,10 +182,8 @@ static ds_status read_first(const char *name, const char *line, size_t length, c
  * record was not seen. */
 static bool proves(ds_recovered *recovered, const json_t *object)
 {
-    const char *kind = json_string_value(json_object_get(object, "record"));
+    const char *kind = ds_journal_kind(object);
     int64_t time_ms;
-    if (kind == NULL)
-        return false;
     if (strcmp(kind, "committed") != 0 || !ds_journal_time(object, "batch_ms", &time_ms))
         return strcmp(kind, "prepared") == 0 || strcmp(kind, "saved") == 0;
     const ds_recovered_batch *batch = find_batch(recovered, time_ms);

@@ -1,12 +1,12 @@
 /* dstream checkpoint: what a driver left behind, looked at without changing it. */
 #include "base/clock.h"
 #include "base/memory.h"
-#include "checkpoint/checkpoint_view.h"
 #include "checkpoint/journal.h"
 #include "checkpoint/kept_check.h"
 #include "checkpoint/metadata.h"
 #include "checkpoint/placed_check.h"
 #include "checkpoint/recovered_sources.h"
+#include "checkpoint/view.h"
 #include "cli/commands.h"
 #include "cli/load.h"
 #include "cli/log_check.h"

@@ -2,7 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
-#include "checkpoint/checkpoint_view.h"
+#include "checkpoint/view.h"
 
 #include <stdio.h>
 #include <stdlib.h>

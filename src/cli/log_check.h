@@ -3,7 +3,7 @@
 #ifndef DS_CLI_LOG_CHECK_H
 #define DS_CLI_LOG_CHECK_H
 
-#include "checkpoint/checkpoint_view.h"
+#include "checkpoint/view.h"
 
 /* Reads all logs and prints a line about each; those that batches need and that are not there, too.
  * False if something is damaged or gone. While the app runs segments go, with their batches: then

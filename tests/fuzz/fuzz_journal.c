@@ -9,8 +9,8 @@
 #include "base/json_source.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "checkpoint/checkpoint_view.h"
 #include "checkpoint/journal.h"
+#include "checkpoint/view.h"
 #include "driver/driver.h"
 
 #include <inttypes.h>

@@ -2,8 +2,8 @@
  * A checkpoint folder as a person looks at it: without a plan, without the lock, and without
  * changing anything. What it says is described in docs/checkpoint.md.
  */
-#ifndef DS_CHECKPOINT_CHECKPOINT_VIEW_H
-#define DS_CHECKPOINT_CHECKPOINT_VIEW_H
+#ifndef DS_CHECKPOINT_VIEW_H
+#define DS_CHECKPOINT_VIEW_H
 
 #include "base/error.h"
 

@@ -1,5 +1,5 @@
 /* Looking at a checkpoint folder: what its records say together, and what is damaged. */
-#include "checkpoint/checkpoint_view.h"
+#include "checkpoint/view.h"
 
 #include "base/buffer.h"
 
@@ -214,5 +214,5 @@ START_TEST(no_checkpoint)
 }
 END_TEST
 
-UNIT_MAIN("checkpoint_view", records_are_taken_together, saves, the_newest_counts,
-          cut_short_and_damaged, records_that_mean_nothing, no_checkpoint)
+UNIT_MAIN("view", records_are_taken_together, saves, the_newest_counts, cut_short_and_damaged,
+          records_that_mean_nothing, no_checkpoint)

@@ -1,32 +1,13 @@
-#include "checkpoint/checkpoint_view.h"
+#include "checkpoint/journal_fold.h"
 
-#include "base/arena.h"
 #include "base/assert.h"
-#include "base/files.h"
 #include "checkpoint/journal_fields.h"
-#include "checkpoint/journal_lines.h"
-#include "checkpoint/lost_metadata.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define FILE_LIMIT ((size_t)1 << 30)
-
-/* ---- the records of a file, taken together ---- */
 
 static json_int_t number(const json_t *object, const char *key)
 {
     return json_integer_value(json_object_get(object, key));
-}
-
-static const char *kind_of(const json_t *record)
-{
-    const char *kind = json_string_value(json_object_get(record, "record"));
-    return kind == NULL ? "" : kind;
 }
 
 /* Where a batch stands in the list of those that are not over; its size if it is not there. */
@@ -37,12 +18,6 @@ static size_t place_of(const json_t *batches, json_int_t batch_ms)
            number(json_array_get(batches, i), "batch_ms") != batch_ms)
         i++;
     return i;
-}
-
-static void drop_words(json_t *object)
-{
-    json_object_del(object, "record");
-    json_object_del(object, "check");
 }
 
 /* The entry of a list that has this value at key; NULL if there is none. */
@@ -171,17 +146,16 @@ static void fold_failed(json_t *state, json_t *batch)
     json_array_append(json_object_get(state, "failed"), batch);
 }
 
-/* Takes a record that follows a whole one into what is known. */
-static void fold(json_t *state, json_t *record)
+void ds_journal_fold(json_t *state, const json_t *record)
 {
     DS_ASSERT(json_is_object(state) && json_is_object(record));
-    const char *kind = kind_of(record);
+    const char *kind = ds_journal_kind(record);
     json_t *batches = json_object_get(state, "batches");
     json_int_t batch_ms = number(record, "batch_ms");
     size_t place = place_of(batches, batch_ms);
     json_t *batch = json_array_get(batches, place);
-    json_t *copy = json_copy(record);
-    drop_words(copy);
+    json_t *copy = json_copy((json_t *)(uintptr_t)record);
+    ds_journal_drop_words(copy);
     if (strcmp(kind, "allotted") == 0) {
         json_array_append(batches, copy);
         move_all(state, copy);
@@ -202,156 +176,4 @@ static void fold(json_t *state, json_t *record)
     if (strcmp(kind, "failed") == 0)
         fold_failed(state, copy);
     json_decref(copy);
-}
-
-static void note_time(ds_metadata_view *file, const json_t *record)
-{
-    const json_t *time = json_object_get(record, "batch_ms");
-    if (!json_is_integer(time))
-        return;
-    int64_t ms = json_integer_value(time);
-    if (file->first_ms == INT64_MIN || ms < file->first_ms)
-        file->first_ms = ms;
-    if (ms > file->last_ms)
-        file->last_ms = ms;
-}
-
-/* The chains that stand after a record. */
-static void note_kept(ds_checkpoint_view *view, const json_t *record)
-{
-    const json_t *kept =
-        strcmp(kind_of(record), "saved") == 0 ? record : json_object_get(record, "kept");
-    if (kept != NULL)
-        ds_journal_read_kept(view->arena, kept, &view->kept);
-}
-
-/* The state after all whole records; NULL if the first one is none. */
-static json_t *read_records(ds_checkpoint_view *view, ds_metadata_view *file, const char *text,
-                            size_t length)
-{
-    const char *at = text, *end = text + length, *line;
-    size_t line_length;
-    json_t *state = NULL;
-    const char *bad = NULL; /* the first line that does not hold */
-    while (ds_journal_next(&at, end, &line, &line_length)) {
-        json_t *record = ds_journal_line(line, line_length);
-        if (record != NULL && bad != NULL)
-            file->damaged = (uint64_t)(bad - text) + 1;
-        if (record == NULL && bad == NULL)
-            bad = line;
-        if (record != NULL && bad == NULL) {
-            file->records++;
-            note_time(file, record);
-            note_kept(view, record);
-            if (state != NULL)
-                fold(state, record);
-            else if (strcmp(kind_of(record), "whole") == 0)
-                state = json_deep_copy(record);
-        }
-        json_decref(record);
-        if (state == NULL)
-            break;
-    }
-    file->unreadable = state == NULL;
-    if (bad != NULL && !file->unreadable && file->damaged == 0)
-        file->cut_bytes = (uint64_t)(end - bad);
-    if (state != NULL)
-        drop_words(state);
-    return state;
-}
-
-json_t *ds_metadata_view_records(ds_metadata_view *file, const char *text, size_t length)
-{
-    ds_checkpoint_view view = {.arena = ds_arena_new(NULL)};
-    json_t *state = read_records(&view, file, text, length);
-    ds_arena_free(view.arena);
-    return state;
-}
-
-/* ---- the folder ---- */
-
-static bool is_metadata(const char *name, uint64_t *number)
-{
-    char canonical[40];
-    if (sscanf(name, "%" SCNu64, number) != 1)
-        return false;
-    snprintf(canonical, sizeof canonical, "%010" PRIu64 ".jsonl", *number);
-    return strcmp(canonical, name) == 0;
-}
-
-static int by_number(const void *a, const void *b)
-{
-    const ds_metadata_view *x = a, *y = b;
-    return (x->number > y->number) - (x->number < y->number);
-}
-
-static char *path_in(const char *dir, const char *name)
-{
-    ds_buffer path = {0};
-    ds_buffer_printf(&path, "%s/metadata%s%s", dir, name[0] == '\0' ? "" : "/", name);
-    char *text = ds_strdup(ds_buffer_text(&path));
-    ds_buffer_fini(&path);
-    return text;
-}
-
-static ds_status list_files(const char *dir, ds_checkpoint_view *view, ds_error *error)
-{
-    char *folder = path_in(dir, "");
-    DIR *entries = opendir(folder);
-    ds_status status = entries == NULL ? ds_lost_metadata_check(dir, error) : DS_OK;
-    if (entries == NULL && status == DS_OK)
-        status =
-            ds_error_set(error, DS_ERR_NO_INPUT, "there is no checkpoint in %s: cannot open %s: %s",
-                         dir, folder, strerror(errno));
-    free(folder);
-    if (entries == NULL)
-        return status;
-    for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
-        ds_metadata_view file = {.first_ms = INT64_MIN, .last_ms = INT64_MIN};
-        if (!is_metadata(entry->d_name, &file.number))
-            continue;
-        file.path = path_in(dir, entry->d_name);
-        view->files = ds_realloc(view->files, view->n_files + 1, sizeof *view->files);
-        view->files[view->n_files++] = file;
-    }
-    closedir(entries);
-    if (view->n_files == 0)
-        DS_TRY(ds_lost_metadata_check(dir, error));
-    if (view->n_files == 0)
-        return ds_error_set(error, DS_ERR_NO_INPUT, "there is no checkpoint in %s", dir);
-    qsort(view->files, view->n_files, sizeof *view->files, by_number);
-    return DS_OK;
-}
-
-static ds_status read_file(ds_checkpoint_view *view, size_t i, ds_error *error)
-{
-    ds_metadata_view *file = &view->files[i];
-    ds_buffer text = {0};
-    ds_status status = ds_read_file(file->path, FILE_LIMIT, &text, error);
-    if (status == DS_OK) {
-        file->bytes = text.length;
-        json_decref(view->state);
-        view->kept = (ds_recovered_kept){0};
-        view->state = read_records(view, file, text.length == 0 ? "" : text.data, text.length);
-    }
-    ds_buffer_fini(&text);
-    return status;
-}
-
-ds_status ds_checkpoint_view_read(const char *dir, ds_checkpoint_view *view, ds_error *error)
-{
-    *view = (ds_checkpoint_view){.arena = ds_arena_new(NULL)};
-    DS_TRY(list_files(dir, view, error));
-    for (size_t i = 0; i < view->n_files; i++)
-        DS_TRY(read_file(view, i, error));
-    return DS_OK;
-}
-
-void ds_checkpoint_view_fini(ds_checkpoint_view *view)
-{
-    for (size_t i = 0; i < view->n_files; i++)
-        free(view->files[i].path);
-    free(view->files);
-    json_decref(view->state);
-    ds_arena_free(view->arena);
 }
