@@ -11,33 +11,28 @@
  * Where the values of a group stay below the capacity, the answer does not depend on how
  * rows were spread; beyond, it does within the bound.
  *
- * As for exact counts (agg_values.c) one table has the keys (group, value); those of a group
- * are linked. A partial is a list of values and a list of counts.
+ * Of the keys of the table (agg_value_counts.h) those of a group are linked.
  */
 #include "base/assert.h"
 #include "base/random.h"
-#include "columnar/agg_scalar.h"
+#include "columnar/agg_value_counts.h"
 #include "columnar/growable.h"
-#include "columnar/keys.h"
 
 #include <stdlib.h>
 
-#define BLOCK 1024u
+#define BLOCK DS_COUNTS_BLOCK
 #define MAX_K 10000
 #define FOR_EACH 16u /* values counted for each that is wanted */
 #define LEAST_CAPACITY 1024u
 #define NONE 0u /* keys are linked by their number + 1 */
 
 typedef struct top_values {
-    ds_keys *keys; /* columns: group (int), value */
-    /* By key: */
-    int64_t *counts; /* + 1; 0: a number not in use */
-    uint32_t *next;  /* of the same group */
-    uint32_t counts_room, next_room;
+    ds_counts counts; /* first; of the counts + 1 */
+    uint32_t *next;   /* by key: of the same group */
+    uint32_t next_room;
     uint32_t *picked; /* keys of one group */
     uint32_t picked_room;
     uint32_t capacity;
-    ds_arena *scratch;
     ds_random random; /* for pivots */
 } top_values;
 
@@ -49,9 +44,7 @@ typedef struct top_record {
 static void open_values(ds_agg_state *state)
 {
     top_values *t = ds_calloc(1, sizeof *t);
-    ds_type types[2] = {DS_TYPE(DS_INT), state->call->arg_types[0]};
-    t->keys = ds_keys_new(types, 2, state->budget);
-    t->scratch = ds_arena_new(ds_budget_plain(state->budget));
+    ds_counts_init(&t->counts, state);
     t->capacity = state->call->top * FOR_EACH;
     if (t->capacity < LEAST_CAPACITY)
         t->capacity = LEAST_CAPACITY;
@@ -63,9 +56,7 @@ static void open_values(ds_agg_state *state)
 static void close_values(ds_agg_state *state)
 {
     top_values *t = state->extra;
-    ds_keys_free(t->keys);
-    ds_arena_free(t->scratch);
-    ds_grow_free(t->counts, &t->counts_room, sizeof *t->counts, state->budget);
+    ds_counts_fini(&t->counts, state);
     ds_grow_free(t->next, &t->next_room, sizeof *t->next, state->budget);
     ds_grow_free(t->picked, &t->picked_room, sizeof *t->picked, state->budget);
     free(t);
@@ -75,16 +66,13 @@ static void close_values(ds_agg_state *state)
 static void clear_values(ds_agg_state *state)
 {
     top_values *t = state->extra;
-    if (t->counts != NULL)
-        memset(t->counts, 0, ds_keys_limit(t->keys) * sizeof *t->counts);
-    ds_keys_clear(t->keys);
+    ds_counts_clear(&t->counts);
 }
 
 static size_t values_bytes(const ds_agg_state *state)
 {
     const top_values *t = state->extra;
-    return sizeof *t + ds_keys_bytes(t->keys) + ds_arena_bytes(t->scratch) +
-           t->counts_room * sizeof *t->counts +
+    return sizeof *t + ds_counts_bytes(&t->counts) +
            ((size_t)t->next_room + t->picked_room) * sizeof(uint32_t);
 }
 
@@ -93,14 +81,14 @@ static size_t values_bytes(const ds_agg_state *state)
 static int compare_values(const top_values *t, ds_kind kind, uint32_t a, uint32_t b)
 {
     if (kind == DS_STRING) {
-        const ds_view *views = ds_keys_views(t->keys, 1);
-        return ds_view_compare(ds_keys_heap(t->keys), &views[a], &views[b]);
+        const ds_view *views = ds_keys_views(t->counts.keys, 1);
+        return ds_view_compare(ds_keys_heap(t->counts.keys), &views[a], &views[b]);
     }
     if (kind == DS_FLOAT) {
-        const double *floats = (const double *)(const void *)ds_keys_words(t->keys, 1);
+        const double *floats = (const double *)(const void *)ds_keys_words(t->counts.keys, 1);
         return (floats[a] > floats[b]) - (floats[a] < floats[b]);
     }
-    const int64_t *words = (const int64_t *)ds_keys_words(t->keys, 1);
+    const int64_t *words = (const int64_t *)ds_keys_words(t->counts.keys, 1);
     return (words[a] > words[b]) - (words[a] < words[b]);
 }
 
@@ -113,8 +101,8 @@ static int by_rank(const void *a, const void *b, void *arg)
 {
     const ranking *r = arg;
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    if (r->t->counts[x] != r->t->counts[y])
-        return r->t->counts[x] > r->t->counts[y] ? -1 : 1;
+    if (r->t->counts.times[x] != r->t->counts.times[y])
+        return r->t->counts.times[x] > r->t->counts.times[y] ? -1 : 1;
     return compare_values(r->t, r->kind, x, y);
 }
 
@@ -169,8 +157,8 @@ static void link_key(top_values *t, top_record *record, uint32_t key)
 
 static void remove_key(top_values *t, uint32_t key)
 {
-    t->counts[key] = 0;
-    ds_keys_remove(t->keys, key);
+    t->counts.times[key] = 0;
+    ds_keys_remove(t->counts.keys, key);
 }
 
 /* Drops all but the first half of the capacity. */
@@ -181,11 +169,11 @@ static void prune(ds_agg_state *state, top_record *record)
     uint32_t left = t->capacity / 2, n = pick(state, record, left, &r);
     int64_t most = 0;
     for (uint32_t i = left; i < n; i++)
-        if (t->counts[t->picked[i]] - 1 > most)
-            most = t->counts[t->picked[i]] - 1;
+        if (t->counts.times[t->picked[i]] - 1 > most)
+            most = t->counts.times[t->picked[i]] - 1;
     *record = (top_record){0};
     for (uint32_t i = 0; i < left; i++) {
-        t->counts[t->picked[i]] -= most;
+        t->counts.times[t->picked[i]] -= most;
         link_key(t, record, t->picked[i]);
     }
     for (uint32_t i = left; i < n; i++)
@@ -195,29 +183,20 @@ static void prune(ds_agg_state *state, top_record *record)
 static void count_value(ds_agg_state *state, uint32_t key, uint32_t id, int64_t times)
 {
     top_values *t = state->extra;
-    if (t->counts[key] == 0) {
+    if (t->counts.times[key] == 0) {
         link_key(t, ds_agg_record(state, id), key);
-        t->counts[key] = 1;
+        t->counts.times[key] = 1;
     }
-    if (__builtin_add_overflow(t->counts[key], times, &t->counts[key]))
-        t->counts[key] = INT64_MAX; /* no honest peer counts so far */
+    if (__builtin_add_overflow(t->counts.times[key], times, &t->counts.times[key]))
+        t->counts.times[key] = INT64_MAX; /* no honest peer counts so far */
 }
 
-/* Counts n <= BLOCK values without nulls, for the groups ids. times NULL: once each. */
-static void count_block(ds_agg_state *state, const ds_heap *heap, const ds_column *values,
-                        const int64_t *ids, const int64_t *times, uint32_t n)
+static void count_block(ds_agg_state *state, const uint32_t *keys, const int64_t *ids,
+                        const int64_t *times, uint32_t n)
 {
     top_values *t = state->extra;
-    ds_column groups = {.type = DS_TYPE(DS_INT), .length = n};
-    groups.ints = (int64_t *)(uintptr_t)ids;
-    const ds_column *columns[2] = {&groups, values};
-    uint64_t hashes[BLOCK];
-    uint32_t keys[BLOCK];
-    ds_hash_rows(heap, columns, 2, n, hashes);
-    ds_keys_put(t->keys, heap, columns, hashes, n, keys);
-    uint32_t limit = ds_keys_limit(t->keys);
-    t->counts = ds_grow(t->counts, &t->counts_room, limit, sizeof *t->counts, state->budget);
-    t->next = ds_grow(t->next, &t->next_room, limit, sizeof *t->next, state->budget);
+    t->next = ds_grow(t->next, &t->next_room, ds_keys_limit(t->counts.keys), sizeof *t->next,
+                      state->budget);
     for (uint32_t i = 0; i < n; i++)
         count_value(state, keys[i], (uint32_t)ids[i], times == NULL ? 1 : times[i]);
     for (uint32_t i = 0; i < n; i++) {
@@ -227,58 +206,24 @@ static void count_block(ds_agg_state *state, const ds_heap *heap, const ds_colum
     }
 }
 
-/* Counts the values of a column at rows[0..n). */
-static void count_rows(ds_agg_state *state, const ds_heap *heap, const ds_column *column,
-                       const uint32_t *rows, const int64_t *ids, const int64_t *times, uint32_t n)
-{
-    top_values *t = state->extra;
-    ds_column *values = ds_column_gather(t->scratch, column, rows, n);
-    values->validity = NULL; /* nulls were left out */
-    count_block(state, heap, values, ids, times, n);
-    ds_arena_empty(t->scratch);
-}
-
 static void update(ds_agg_state *state, const ds_agg_rows *in)
 {
-    for (uint32_t from = 0; from < in->n; from += BLOCK) {
-        uint32_t n = in->n - from < BLOCK ? in->n - from : BLOCK;
-        uint32_t rows[BLOCK];
-        int64_t ids[BLOCK];
-        for (uint32_t i = 0; i < n; i++) {
-            rows[i] = in->rows == NULL ? from + i : in->rows[from + i];
-            ids[i] = in->ids[rows[i]];
-        }
-        count_rows(state, in->heap, in->args[0], rows, ids, NULL, n);
-    }
+    ds_counts_update(state, in, count_block);
 }
 
-/* Partials are lists of values and lists of counts. Elements are collected to blocks; what no
- * table of ours writes (nulls, counts below zero, lists of two lengths) is passed over. */
+static void take_elements(ds_agg_state *state, const ds_heap *heap, const ds_column *column,
+                          const ds_counts_elements *e, void *arg)
+{
+    (void)arg;
+    ds_counts_rows(state, heap, column, e->rows, e->ids, e->times, e->n, count_block);
+}
+
 static void merge(ds_agg_state *state, const ds_agg_partials *in)
 {
-    const ds_column *values = in->columns[0], *counts = in->columns[1];
-    uint32_t elements[BLOCK], n = 0;
+    uint32_t rows[BLOCK];
     int64_t ids[BLOCK], times[BLOCK];
-    for (uint32_t row = 0; row < in->n; row++) {
-        uint32_t from = values->offsets[row], from_count = counts->offsets[row];
-        uint32_t length = values->offsets[row + 1] - from;
-        if (ds_column_is_null(values, row) || ds_column_is_null(counts, row) ||
-            counts->offsets[row + 1] - from_count != length)
-            continue;
-        for (uint32_t e = 0; e < length; e++) {
-            int64_t count = counts->child->ints[from_count + e];
-            if (ds_column_is_null(values->child, from + e) || count < 0)
-                continue;
-            elements[n] = from + e;
-            times[n] = count;
-            ids[n++] = in->ids[row];
-            if (n == BLOCK) {
-                count_rows(state, in->heap, values->child, elements, ids, times, n);
-                n = 0;
-            }
-        }
-    }
-    count_rows(state, in->heap, values->child, elements, ids, times, n);
+    ds_counts_elements e = {.room = BLOCK, .rows = rows, .ids = ids, .times = times};
+    ds_counts_lists(state, in, 0, &e, take_elements, NULL);
 }
 
 /* ---- Within the table ---- */
@@ -292,23 +237,23 @@ static void add_record(ds_agg_state *state, top_record *to, const top_record *fr
     int64_t id = ((unsigned char *)to - state->records) / (ptrdiff_t)sizeof *to;
     ranking r;
     uint32_t n = pick(state, from, from->n, &r);
-    uint32_t *keys = ds_arena_alloc(t->scratch, n * sizeof *keys);
+    uint32_t *keys = ds_arena_alloc(t->counts.scratch, n * sizeof *keys);
     memcpy(keys, t->picked, n * sizeof *keys);
     for (uint32_t at = 0; at < n; at += BLOCK) {
         uint32_t n_block = n - at < BLOCK ? n - at : BLOCK;
         int64_t ids[BLOCK], times[BLOCK];
         for (uint32_t i = 0; i < n_block; i++) {
             ids[i] = id;
-            times[i] = t->counts[keys[at + i]] - 1;
+            times[i] = t->counts.times[keys[at + i]] - 1;
         }
         ds_heap heap;
         ds_column *columns[2];
-        ds_heap_init(&heap, t->scratch);
-        ds_keys_columns(t->keys, t->scratch, &heap, keys + at, n_block, columns);
-        count_block(state, &heap, columns[1], ids, times, n_block);
+        ds_heap_init(&heap, t->counts.scratch);
+        ds_keys_columns(t->counts.keys, t->counts.scratch, &heap, keys + at, n_block, columns);
+        ds_counts_block(state, &heap, columns[1], ids, times, n_block, count_block);
         ds_heap_fini(&heap);
     }
-    ds_arena_empty(t->scratch);
+    ds_arena_empty(t->counts.scratch);
 }
 
 static void combine(ds_agg_state *state, void *to, const void *older, const void *newer)
@@ -353,22 +298,14 @@ static uint32_t *put_lists(ds_agg_state *state, const ds_agg_out *out, uint32_t 
             memcpy(all + lists->offsets[i], t->picked, n * sizeof *all);
     }
     ds_column *columns[2];
-    ds_keys_columns(t->keys, out->arena, out->heap, all, (uint32_t)total, columns);
+    ds_keys_columns(t->counts.keys, out->arena, out->heap, all, (uint32_t)total, columns);
     lists->child = columns[1];
     return all;
 }
 
 static void partials(ds_agg_state *state, const ds_agg_out *out)
 {
-    const top_values *t = state->extra;
-    const uint32_t *keys = put_lists(state, out, UINT32_MAX, false);
-    const ds_column *values = out->columns[0];
-    ds_column *counts = ds_agg_column(out, 1, DS_LIST_OF(DS_INT));
-    memcpy(counts->offsets, values->offsets, ((size_t)out->n + 1) * sizeof *counts->offsets);
-    uint32_t total = values->offsets[out->n];
-    counts->child = ds_column_new(out->arena, DS_TYPE(DS_INT), total);
-    for (uint32_t e = 0; e < total; e++)
-        counts->child->ints[e] = t->counts[keys[e]] - 1;
+    ds_counts_put(state, out, put_lists(state, out, UINT32_MAX, false), 1);
 }
 
 /* Results have text of their own: what a window made for the answer is forgotten at once. */
@@ -415,13 +352,6 @@ static bool resolve(ds_resolve *r, ds_agg_call *call)
     return ds_agg_done(r, call, 1, DS_LIST_OF(r->wanted[0].kind));
 }
 
-static uint32_t partial(const ds_agg_call *call, ds_type *types)
-{
-    types[0] = DS_LIST_OF(call->arg_types[0].kind);
-    types[1] = DS_LIST_OF(DS_INT);
-    return 2;
-}
-
 static ds_slide slide(const ds_agg_call *call)
 {
     (void)call;
@@ -434,7 +364,7 @@ const ds_aggregate ds_aggregates_top[] = {
      .usage = "approx_top_k(x, k)",
      .null_on_empty = true,
      .resolve = resolve,
-     .partial = partial,
+     .partial = ds_counts_partial,
      .slide = slide,
      .ops = &ops},
     {.name = NULL},
