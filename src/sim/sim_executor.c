@@ -85,106 +85,109 @@ static void port_run(void *arg, const ds_task_env *env, const ds_task *task)
     start_tasks(x);
 }
 
-/* ---- tables ---- */
+/* ---- other work ---- */
 
-typedef struct load_event {
+/* What is done beside the control, which is told of it some time later. */
+typedef struct work_event {
     ds_sim_event event;
     ds_sim_executor *executor;
+    ds_arena *arena; /* of the work, and of what is told */
+    const void *work;
+    void (*run)(ds_sim_executor *x, const void *work, ds_arena *arena);
+} work_event;
+
+static void run_work(void *arg, ds_sim_event *event)
+{
+    const work_event *w = (const work_event *)event;
+    DS_ASSERT(arg == w->executor->sim);
+    if (w->executor->living)
+        w->run(w->executor, w->work, w->arena);
+}
+
+static void drop_work(ds_sim_event *event)
+{
+    ds_arena_free(((work_event *)event)->arena);
+    free(event);
+}
+
+/* work is in arena, which is taken over. */
+static void add_work(ds_sim_executor *x, ds_arena *arena, const void *work,
+                     void (*run)(ds_sim_executor *x, const void *work, ds_arena *arena))
+{
+    work_event *event = ds_calloc(1, sizeof *event);
+    *event = (work_event){.event = {.run = run_work, .drop = drop_work},
+                          .executor = x,
+                          .arena = arena,
+                          .work = work,
+                          .run = run};
+    int64_t takes_us = ds_sim_delay(x->sim, x->sim->config.faults.task_max_us);
+    ds_sim_event_add(x->sim, event, x->sim->now_us + takes_us);
+}
+
+typedef struct load_work {
     ds_task_env env;
     ds_msg_table_load load;
-} load_event;
+} load_work;
 
-static void run_load(void *arg, ds_sim_event *event)
+static void run_load(ds_sim_executor *x, const void *work, ds_arena *arena)
 {
-    const load_event *load = (const load_event *)event;
-    ds_sim_executor *x = load->executor;
-    DS_ASSERT(arg == x->sim);
-    if (!x->living)
-        return;
-    ds_arena *arena = ds_arena_new(NULL);
+    const load_work *w = work;
+    const ds_msg_table_load *load = &w->load;
     ds_msg_table_loaded loaded;
     /* The app could not begin without the first one. */
-    if (load->load.checksum != 0 && ds_sim_happens(x->sim, x->sim->config.faults.disk_fails))
-        loaded = (ds_msg_table_loaded){.load_id = load->load.load_id,
+    if (load->checksum != 0 && ds_sim_happens(x->sim, x->sim->config.faults.disk_fails))
+        loaded = (ds_msg_table_loaded){.load_id = load->load_id,
                                        .result = {.status = DS_ERR_IO, .message = "it fails"}};
     else
-        ds_table_load(&load->env, &load->load, 0, arena, &loaded);
+        ds_table_load(&w->env, load, 0, arena, &loaded);
     ds_sim_trace(x->sim, "executor %" PRIu64 " loaded table %u, version %" PRIu64 ": %s", x->id,
-                 load->load.source, load->load.version,
+                 load->source, load->version,
                  loaded.result.status != DS_OK ? loaded.result.message
                  : loaded.same                 ? "the same"
                                                : "done");
     ds_sim_executor_step(x,
                          &(ds_executor_event){.kind = DS_EXECUTOR_TABLE_LOADED, .loaded = &loaded});
-    ds_arena_free(arena);
 }
 
-typedef struct prepare_event {
-    ds_sim_event event;
-    ds_sim_executor *executor;
+static void port_load(void *arg, const ds_task_env *env, const ds_msg_table_load *load)
+{
+    ds_arena *arena = ds_arena_new(NULL);
+    load_work *work = DS_ARENA_NEW(arena, load_work);
+    *work = (load_work){*env, *load};
+    add_work(arg, arena, work, run_load);
+}
+
+typedef struct prepare_work {
     ds_task_env env;
     ds_table_use use;
-} prepare_event;
+} prepare_work;
 
-static void run_prepare(void *arg, ds_sim_event *event)
+static void run_prepare(ds_sim_executor *x, const void *work, ds_arena *arena)
 {
-    const prepare_event *prepare = (const prepare_event *)event;
-    ds_sim_executor *x = prepare->executor;
-    DS_ASSERT(arg == x->sim);
-    if (!x->living)
-        return;
-    ds_tables_prepare(prepare->env.tables, &prepare->use);
+    const prepare_work *w = work;
+    (void)arena;
+    ds_tables_prepare(w->env.tables, &w->use);
     ds_sim_executor_step(x, &(ds_executor_event){.kind = DS_EXECUTOR_TABLE_PREPARED});
 }
 
 static void port_prepare(void *arg, const ds_task_env *env, const ds_table_use *use)
 {
-    ds_sim_executor *x = arg;
-    prepare_event *event = ds_sim_event_new(sizeof *event, run_prepare);
-    event->executor = x;
-    event->env = *env;
-    event->use = *use;
-    int64_t takes_us = ds_sim_delay(x->sim, x->sim->config.faults.task_max_us);
-    ds_sim_event_add(x->sim, event, x->sim->now_us + takes_us);
+    ds_arena *arena = ds_arena_new(NULL);
+    prepare_work *work = DS_ARENA_NEW(arena, prepare_work);
+    *work = (prepare_work){*env, *use};
+    add_work(arg, arena, work, run_prepare);
 }
 
-static void port_load(void *arg, const ds_task_env *env, const ds_msg_table_load *load)
-{
-    ds_sim_executor *x = arg;
-    load_event *event = ds_sim_event_new(sizeof *event, run_load);
-    event->executor = x;
-    event->env = *env;
-    event->load = *load;
-    int64_t takes_us = ds_sim_delay(x->sim, x->sim->config.faults.task_max_us);
-    ds_sim_event_add(x->sim, event, x->sim->now_us + takes_us);
-}
-
-/* ---- blocks of others ---- */
-
-typedef struct replicate_event {
-    ds_sim_event event;
-    ds_sim_executor *executor;
-    ds_arena *arena;
+typedef struct replicate_work {
     ds_replicate_env env;
     ds_msg_replicate asked;
-} replicate_event;
+} replicate_work;
 
-static void drop_replicate(ds_sim_event *event)
+static void run_replicate(ds_sim_executor *x, const void *work, ds_arena *arena)
 {
-    replicate_event *replicate = (replicate_event *)event;
-    ds_arena_free(replicate->arena);
-    free(replicate);
-}
-
-static void run_replicate(void *arg, ds_sim_event *event)
-{
-    replicate_event *replicate = (replicate_event *)event;
-    ds_sim_executor *x = replicate->executor;
-    DS_ASSERT(arg == x->sim);
-    if (!x->living)
-        return;
+    const replicate_work *w = work;
     ds_msg_replicated replicated;
-    ds_replicate(&replicate->env, &replicate->asked, replicate->arena, &replicated);
+    ds_replicate(&w->env, &w->asked, arena, &replicated);
     ds_sim_trace(x->sim, "executor %" PRIu64 " holds %u blocks of others more: %s", x->id,
                  replicated.n_blocks, replicated.status == DS_OK ? "all" : replicated.message);
     ds_sim_executor_step(
@@ -193,16 +196,10 @@ static void run_replicate(void *arg, ds_sim_event *event)
 
 static void port_replicate(void *arg, const ds_replicate_env *env, const ds_msg_replicate *asked)
 {
-    ds_sim_executor *x = arg;
-    replicate_event *event = ds_calloc(1, sizeof *event);
     ds_arena *arena = ds_arena_new(NULL);
-    *event = (replicate_event){.event = {.run = run_replicate, .drop = drop_replicate},
-                               .executor = x,
-                               .arena = arena,
-                               .env = *env,
-                               .asked = ds_replicate_copy(arena, asked)};
-    int64_t takes_us = ds_sim_delay(x->sim, x->sim->config.faults.task_max_us);
-    ds_sim_event_add(x->sim, event, x->sim->now_us + takes_us);
+    replicate_work *work = DS_ARENA_NEW(arena, replicate_work);
+    *work = (replicate_work){*env, ds_replicate_copy(arena, asked)};
+    add_work(arg, arena, work, run_replicate);
 }
 
 /* ---- fetching ---- */
