@@ -1,12 +1,16 @@
 /* Writing pieces (piece_layout.h). */
 #include "base/assert.h"
+#include "columnar/narrow.h"
 #include "columnar/piece_layout.h"
+
+#define BLOCK 64u
 
 /* Where parts go. Without a base nothing is written: that measures. */
 typedef struct out {
     char *base;
     size_t at;
     const ds_heap *heap;
+    const uint8_t *spared; /* by column; NULL: all values are written in full */
 } out;
 
 static void *put(out *o, size_t bytes)
@@ -58,6 +62,42 @@ static void put_words(out *o, const ds_column *column, size_t from, size_t n)
     for (size_t i = 0; i < n; i++)
         if (ds_column_is_null(column, from + i))
             to[i] = 0;
+}
+
+/* The values of up to n rows from `row` on, n itself becoming how many, with zero for null. */
+static const int64_t *some_words(const ds_column *column, size_t row, size_t *n, int64_t *block)
+{
+    if (column->validity == NULL)
+        return column->ints + row;
+    *n = *n < BLOCK ? *n : BLOCK;
+    for (size_t i = 0; i < *n; i++)
+        block[i] = ds_column_is_null(column, row + i) ? 0 : column->ints[row + i];
+    return block;
+}
+
+static void put_narrow(out *o, const ds_column *column, size_t n, uint32_t bytes)
+{
+    char *to = put(o, n * bytes);
+    int64_t block[BLOCK];
+    for (size_t row = 0, some; to != NULL && row < n; row += some) {
+        some = n - row;
+        const int64_t *words = some_words(column, row, &some, block);
+        ds_narrow_put(to + row * bytes, words, some, bytes);
+    }
+}
+
+static uint32_t spared_of(const ds_column *column, uint32_t n)
+{
+    int64_t block[BLOCK];
+    uint64_t bits = 0;
+    if (column->type.kind != DS_INT && column->type.kind != DS_TIMESTAMP)
+        return 0;
+    for (size_t row = 0, some; row < n; row += some) {
+        some = n - row;
+        const int64_t *words = some_words(column, row, &some, block);
+        bits |= ds_narrow_bits(words, some);
+    }
+    return 8 - ds_narrow_bytes(bits);
 }
 
 static size_t text_size(const ds_column *column, size_t from, size_t n)
@@ -121,6 +161,14 @@ static size_t put_list(out *o, const ds_column *column, uint32_t n)
     return put_scalars(o, column->child, from, length);
 }
 
+static size_t put_sparing(out *o, const ds_column *column, uint32_t n, uint32_t spared)
+{
+    if (column->validity != NULL)
+        put_bits(o, column->validity, 0, n);
+    put_narrow(o, column, n, 8 - spared);
+    return 0;
+}
+
 static size_t put_piece(out *o, const ds_column *const *columns, uint32_t n_columns,
                         uint32_t n_rows)
 {
@@ -130,21 +178,25 @@ static size_t put_piece(out *o, const ds_column *const *columns, uint32_t n_colu
         const ds_column *column = columns[c];
         DS_ASSERT(column->length >= n_rows);
         bool list = column->type.kind == DS_LIST;
-        size_t text = n_rows == 0 ? 0
-                      : list      ? put_list(o, column, n_rows)
-                                  : put_scalars(o, column, 0, n_rows);
+        uint8_t spared = o->spared == NULL ? 0 : o->spared[c];
+        size_t text = n_rows == 0   ? 0
+                      : spared != 0 ? put_sparing(o, column, n_rows, spared)
+                      : list        ? put_list(o, column, n_rows)
+                                    : put_scalars(o, column, 0, n_rows);
         if (headers != NULL)
             headers[c] = (ds_piece_column){.kind = column->type.kind,
                                            .element = column->type.element,
                                            .has_validity = n_rows > 0 && column->validity != NULL,
+                                           .spared = spared,
                                            .text_bytes = (uint32_t)text};
     }
     if (header != NULL)
-        *header = (ds_piece_header){.magic = DS_PIECE_MAGIC,
-                                    .version = DS_PIECE_VERSION,
-                                    .n_columns = (uint16_t)n_columns,
-                                    .n_rows = n_rows,
-                                    .length = o->at};
+        *header =
+            (ds_piece_header){.magic = DS_PIECE_MAGIC,
+                              .version = o->spared == NULL ? DS_PIECE_VERSION : DS_PIECE_NARROW,
+                              .n_columns = (uint16_t)n_columns,
+                              .n_rows = n_rows,
+                              .length = o->at};
     return o->at;
 }
 
@@ -158,8 +210,25 @@ size_t ds_piece_size(const ds_heap *heap, const ds_column *const *columns, uint3
 size_t ds_piece_write(void *to, const ds_heap *heap, const ds_column *const *columns,
                       uint32_t n_columns, uint32_t n_rows)
 {
+    return ds_piece_write_narrow(to, heap, columns, n_columns, n_rows, NULL);
+}
+
+size_t ds_piece_size_narrow(const ds_heap *heap, const ds_column *const *columns,
+                            uint32_t n_columns, uint32_t n_rows, uint8_t *spared)
+{
+    out o = {.heap = heap, .spared = spared};
+    for (uint32_t c = 0; c < n_columns; c++) {
+        uint32_t most = n_rows == 0 ? 0 : c == 0 ? 7 : 8, some = spared_of(columns[c], n_rows);
+        spared[c] = (uint8_t)(some < most ? some : most);
+    }
+    return put_piece(&o, columns, n_columns, n_rows);
+}
+
+size_t ds_piece_write_narrow(void *to, const ds_heap *heap, const ds_column *const *columns,
+                             uint32_t n_columns, uint32_t n_rows, const uint8_t *spared)
+{
     DS_ASSERT((uintptr_t)to % 8 == 0 && n_columns <= UINT16_MAX);
-    out o = {.base = to, .heap = heap};
+    out o = {.base = to, .heap = heap, .spared = spared};
     size_t size = put_piece(&o, columns, n_columns, n_rows);
     DS_ASSERT(size <= UINT32_MAX);
     return size;

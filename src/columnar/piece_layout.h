@@ -5,6 +5,11 @@
  * values under a null are written as zero, and bits behind the length are clear. A piece without
  * rows has headers only.
  *
+ * In version 2 ints and timestamps (not those in lists) may be without their high bytes: `spared`
+ * says without how many (0, 4, 6, 7 or 8), and the sign of what is left stands for them. All 8 are
+ * left out where all values are zero, but not in the first column: so a piece is as long as its
+ * rows are many. Version 1 has zero there.
+ *
  * A view of more than 12 bytes has buffer 0 and the place of its text counted from the first
  * byte of the piece; the text of a column lies right behind its views.
  */
@@ -15,6 +20,7 @@
 
 #define DS_PIECE_MAGIC UINT32_C(0x65695073) /* "sPie" */
 #define DS_PIECE_VERSION 1u
+#define DS_PIECE_NARROW 2u /* the version with ints in fewer bytes */
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "pieces are memory as it is");
 
@@ -26,8 +32,8 @@ typedef struct ds_piece_header {
 } ds_piece_header;
 
 typedef struct ds_piece_column {
-    uint8_t kind, element, has_validity, zero;
-    uint32_t text_bytes; /* of a string column, or of a list's strings */
+    uint8_t kind, element, has_validity, spared; /* bytes of each int that are left out */
+    uint32_t text_bytes;                         /* of a string column, or of a list's strings */
 } ds_piece_column;
 
 typedef struct ds_piece_child {

@@ -7,12 +7,14 @@
  * their bytes. It does not check that text is UTF-8; no kernel's safety depends on that.
  */
 #include "base/assert.h"
+#include "columnar/narrow.h"
 #include "columnar/piece_layout.h"
 
 /* The values of a column, or of a list's child. */
 typedef struct values {
     ds_type type;
     uint32_t length;
+    uint32_t bytes;           /* of each value, if it is a word; 8: none are left out */
     const uint64_t *validity; /* NULL: no nulls */
     const void *first;
     size_t text; /* place of the text in the piece */
@@ -41,6 +43,7 @@ static ds_status wrong(uint32_t column, ds_error *error, const char *what)
 typedef struct in {
     const char *base;
     size_t at, length;
+    bool narrow;
     uint32_t column; /* being read, for messages */
     ds_error *error;
 } in;
@@ -77,7 +80,7 @@ static ds_status find_scalars(in *i, bool has_validity, values *v)
     }
     if (v->text_bytes != 0)
         return wrong(i->column, i->error, "text in a column without text");
-    v->first = next(i, v->type.kind == DS_BOOL ? ds_bitmap_words(n) * 8 : n * 8);
+    v->first = next(i, v->type.kind == DS_BOOL ? ds_bitmap_words(n) * 8 : n * v->bytes);
     return v->first == NULL ? wrong(i->column, i->error, "values are cut off") : DS_OK;
 }
 
@@ -97,8 +100,18 @@ static ds_status find_list(in *i, bool has_validity, part *p)
     p->own.first = offsets;
     p->child = (values){.type = ds_type_element(p->own.type),
                         .length = child->length,
+                        .bytes = 8,
                         .text_bytes = p->own.text_bytes};
     return find_scalars(i, child->has_validity != 0, &p->child);
+}
+
+/* Whether a column may be without so many bytes of its values. */
+static bool may_spare(const in *i, ds_type type, uint32_t spared)
+{
+    if (spared == 0)
+        return true;
+    return i->narrow && (type.kind == DS_INT || type.kind == DS_TIMESTAMP) &&
+           (spared == 4 || spared == 6 || spared == 7 || (spared == 8 && i->column > 0));
 }
 
 static ds_status find_column(in *i, const ds_piece_column *header, ds_type type, uint32_t n_rows,
@@ -106,9 +119,12 @@ static ds_status find_column(in *i, const ds_piece_column *header, ds_type type,
 {
     if (header->kind != type.kind || header->element != type.element)
         return wrong(i->column, i->error, "not of the type that is wanted");
-    if (header->has_validity > 1 || header->zero != 0)
+    if (header->has_validity > 1 || !may_spare(i, type, header->spared))
         return wrong(i->column, i->error, "a wrong header");
-    *p = (part){.own = {.type = type, .length = n_rows, .text_bytes = header->text_bytes}};
+    *p = (part){.own = {.type = type,
+                        .length = n_rows,
+                        .bytes = 8u - header->spared,
+                        .text_bytes = header->text_bytes}};
     if (n_rows == 0)
         return DS_OK;
     return type.kind == DS_LIST ? find_list(i, header->has_validity != 0, p)
@@ -120,8 +136,9 @@ static ds_status find_header(in *i, uint32_t n_types, const ds_piece_header **fo
     const ds_piece_header *header = *found = next(i, sizeof *header);
     if (header == NULL)
         return ds_error_set(i->error, DS_ERR_PROTOCOL, "piece: too short");
-    if (header->magic != DS_PIECE_MAGIC || header->version != DS_PIECE_VERSION ||
-        header->flags != 0)
+    i->narrow = header->version == DS_PIECE_NARROW;
+    if (header->magic != DS_PIECE_MAGIC || header->flags != 0 ||
+        (header->version != DS_PIECE_VERSION && !i->narrow))
         return ds_error_set(i->error, DS_ERR_PROTOCOL, "piece: not one of this version");
     if (header->length != i->length || i->length > UINT32_MAX)
         return ds_error_set(i->error, DS_ERR_PROTOCOL, "piece: a wrong length");
@@ -232,6 +249,17 @@ static uint64_t *take_bits(const out *o, const uint64_t *bits, uint32_t at, uint
     return moved;
 }
 
+/* Words [at, at + n): in place, or in full in the arena. */
+static void *take_words(const out *o, const values *v, uint32_t at, uint32_t n)
+{
+    const char *from = (const char *)v->first + (size_t)at * v->bytes;
+    if (v->bytes == 8)
+        return in_place(from);
+    int64_t *words = ds_arena_alloc(o->arena, (size_t)n * sizeof *words);
+    ds_narrow_get(words, from, n, v->bytes);
+    return words;
+}
+
 static ds_status take_scalars(const out *o, const values *v, uint32_t at, uint32_t n,
                               ds_column *column)
 {
@@ -242,7 +270,7 @@ static ds_status take_scalars(const out *o, const values *v, uint32_t at, uint32
     if (v->type.kind == DS_BOOL)
         column->bits = take_bits(o, v->first, at, n);
     else
-        column->values = in_place((const int64_t *)v->first + at);
+        column->values = take_words(o, v, at, n);
     return DS_OK;
 }
 

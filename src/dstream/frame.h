@@ -16,6 +16,7 @@ typedef struct ds_partition_rows {
     ds_column **columns;
     uint32_t n_rows;
     bool continues; /* rows of a sorted run, behind those that were handed over before */
+    bool narrow;    /* they are read once, and in parts: as a narrow piece (piece.h) */
 } ds_partition_rows;
 
 /* Why a row was dropped. */

@@ -133,7 +133,7 @@ static ds_status merge_piece(passes *p, range r, uint32_t i, uint64_t *done, ds_
                          input->n_types, &piece, error));
     DS_TRY(merge_rows(p, r, piece, &n, error));
     uint32_t n_rows = ds_piece_length(piece);
-    *done += n == n_rows ? p->pieces[i].length : p->pieces[i].length / n_rows * n;
+    *done += n == n_rows ? p->pieces[i].length : (uint64_t)p->pieces[i].length * n / n_rows;
     return DS_OK;
 }
 

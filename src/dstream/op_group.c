@@ -207,6 +207,7 @@ ds_status ds_group_flush(ds_frame *frame, const ds_node *node, ds_error *error)
     ds_partition_rows *rows = DS_ARENA_ARRAY(arena, ds_partition_rows, n_partitions);
     for (uint32_t p = 0; p < n_partitions; p++) {
         rows[p].n_rows = starts[p + 1] - starts[p];
+        rows[p].narrow = true;
         rows[p].columns = DS_ARENA_ARRAY(arena, ds_column *, n_columns);
         ds_groups_partials(state->groups, arena, &frame->heap, ids + starts[p], rows[p].n_rows,
                            rows[p].columns);

@@ -31,23 +31,41 @@ uint64_t ds_shuffle_header_bytes(uint32_t n_partitions)
     return sizeof(header) + (uint64_t)n_partitions * sizeof(extent);
 }
 
-static uint64_t piece_bytes(const ds_heap *heap, const ds_partition_rows *rows, uint32_t n_columns)
+/* The pieces of a range, before they are written. */
+typedef struct planned {
+    uint64_t *sizes; /* by partition */
+    uint8_t *spared; /* by partition and column (ds_piece_size_narrow) */
+    uint32_t n_partitions, n_columns;
+} planned;
+
+static uint8_t *spared_of(const planned *plan, const ds_partition_rows *rows, uint32_t partition)
 {
+    return rows->narrow ? plan->spared + (size_t)partition * plan->n_columns : NULL;
+}
+
+static uint64_t piece_bytes(const planned *plan, const ds_heap *heap, const ds_partition_rows *rows,
+                            uint32_t partition)
+{
+    const ds_column *const *columns = (const ds_column *const *)rows->columns;
+    uint8_t *spared = spared_of(plan, rows, partition);
     if (rows->n_rows == 0)
         return 0;
-    return ds_piece_size(heap, (const ds_column *const *)rows->columns, n_columns, rows->n_rows);
+    if (spared != NULL)
+        return ds_piece_size_narrow(heap, columns, plan->n_columns, rows->n_rows, spared);
+    return ds_piece_size(heap, columns, plan->n_columns, rows->n_rows);
 }
 
 ds_status ds_store_put_piece(ds_store *store, uint64_t offset, size_t size, const ds_heap *heap,
                              const ds_column *const *columns, uint32_t n_columns, uint32_t n_rows,
-                             ds_error *error)
+                             const uint8_t *spared, ds_error *error)
 {
     if (!ds_store_is_on_disk(store, offset)) {
-        ds_piece_write(ds_store_bytes(store, offset), heap, columns, n_columns, n_rows);
+        ds_piece_write_narrow(ds_store_bytes(store, offset), heap, columns, n_columns, n_rows,
+                              spared);
         return DS_OK;
     }
     void *piece = ds_alloc(size);
-    ds_piece_write(piece, heap, columns, n_columns, n_rows);
+    ds_piece_write_narrow(piece, heap, columns, n_columns, n_rows, spared);
     ds_status status = ds_store_put(store, offset, piece, size, error);
     free(piece);
     return status;
@@ -82,9 +100,10 @@ static ds_status put_header(ds_store *store, const ds_ref *ref, const uint64_t *
 }
 
 static ds_status put_pieces(ds_store *store, const ds_ref *ref, const ds_heap *heap,
-                            const ds_partition_rows *rows, const uint64_t *sizes,
-                            uint32_t n_partitions, uint32_t n_columns, ds_error *error)
+                            const ds_partition_rows *rows, const planned *plan, ds_error *error)
 {
+    const uint64_t *sizes = plan->sizes;
+    uint32_t n_partitions = plan->n_partitions;
     bool continues = n_partitions == 1 && rows[0].continues;
     DS_TRY(put_header(store, ref, sizes, n_partitions, continues, error));
     uint64_t at = ref->offset + aligned(ds_shuffle_header_bytes(n_partitions));
@@ -92,8 +111,8 @@ static ds_status put_pieces(ds_store *store, const ds_ref *ref, const ds_heap *h
         if (sizes[p] == 0)
             continue;
         DS_TRY(ds_store_put_piece(store, at, sizes[p], heap,
-                                  (const ds_column *const *)rows[p].columns, n_columns,
-                                  rows[p].n_rows, error));
+                                  (const ds_column *const *)rows[p].columns, plan->n_columns,
+                                  rows[p].n_rows, spared_of(plan, &rows[p], p), error));
         DS_TRY(pad(store, at + sizes[p], at + aligned(sizes[p]), error));
         at += aligned(sizes[p]);
     }
@@ -106,22 +125,24 @@ ds_status ds_shuffle_write(ds_store *store, ds_batch_ranges *ranges, int64_t bat
                            uint32_t n_partitions, uint32_t n_columns, ds_ref *ref, ds_error *error)
 {
     DS_ASSERT(n_partitions > 0);
-    uint64_t *sizes = ds_calloc(n_partitions, sizeof *sizes);
+    planned plan = {ds_calloc(n_partitions, sizeof *plan.sizes), ds_calloc(n_partitions, n_columns),
+                    n_partitions, n_columns};
     ref->length = aligned(ds_shuffle_header_bytes(n_partitions));
     ds_status status = DS_OK;
     for (uint32_t p = 0; p < n_partitions; p++) {
-        sizes[p] = piece_bytes(heap, &rows[p], n_columns);
-        ref->length += aligned(sizes[p]);
-        if (sizes[p] > UINT32_MAX) /* a long text that stands in very many rows */
+        plan.sizes[p] = piece_bytes(&plan, heap, &rows[p], p);
+        ref->length += aligned(plan.sizes[p]);
+        if (plan.sizes[p] > UINT32_MAX) /* a long text that stands in very many rows */
             status = ds_error_set(error, DS_ERR_NO_MEMORY,
                                   "%llu bytes of rows made of one record or chunk are too many",
-                                  (unsigned long long)sizes[p]);
+                                  (unsigned long long)plan.sizes[p]);
     }
     if (status == DS_OK)
         status = ds_batch_ranges_take(ranges, batch_ms, ref->length, &ref->offset, error);
     if (status == DS_OK)
-        status = put_pieces(store, ref, heap, rows, sizes, n_partitions, n_columns, error);
-    free(sizes);
+        status = put_pieces(store, ref, heap, rows, &plan, error);
+    free(plan.sizes);
+    free(plan.spared);
     return status;
 }
 

@@ -20,11 +20,12 @@
 #include "exec/batch_ranges.h"
 #include "exec/peers.h"
 
-/* Writes columns as a piece of `size` bytes (ds_piece_size) to a place in a taken range of the
- * store. DS_ERR_IO if it is on disk and that fails. */
+/* Writes columns as a piece of `size` bytes (ds_piece_size, or ds_piece_size_narrow, which gave
+ * spared; else that is NULL) to a place in a taken range of the store. DS_ERR_IO if it is on disk
+ * and that fails. */
 ds_status ds_store_put_piece(ds_store *store, uint64_t offset, size_t size, const ds_heap *heap,
                              const ds_column *const *columns, uint32_t n_columns, uint32_t n_rows,
-                             ds_error *error);
+                             const uint8_t *spared, ds_error *error);
 
 /* Writes the rows of all partitions into a range of the store, taken for batch_ms.
  * DS_ERR_NO_MEMORY if the store is full, DS_ERR_IO as above. Sets offset and length of *ref. */

@@ -133,8 +133,8 @@ static ds_status on_keep(void *arg, const ds_heap *heap, const ds_column *const 
     size_t size = ds_piece_size(heap, columns, n_columns, n_rows);
     ds_ref ref = {.executor_id = env->executor_id, .length = size};
     DS_TRY(ds_batch_ranges_take(env->ranges, run->task->batch_ms, size, &ref.offset, error));
-    DS_TRY(
-        ds_store_put_piece(env->store, ref.offset, size, heap, columns, n_columns, n_rows, error));
+    DS_TRY(ds_store_put_piece(env->store, ref.offset, size, heap, columns, n_columns, n_rows, NULL,
+                              error));
     count_spilled(run, &ref);
     *piece = (ds_piece_bytes){.bytes = ds_peers_mapped(env->peers, &ref), .length = size};
     if (piece->bytes == NULL)

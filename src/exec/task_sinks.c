@@ -226,7 +226,7 @@ static ds_status finish_piece(ds_task_sinks *sinks, sink_state *state, ds_frame 
     size_t size = ds_piece_size(&frame->heap, read, n_columns, n_rows);
     DS_TRY(take_bytes(sinks, size, output, error));
     return ds_store_put_piece(sinks->context.store, output->ref.offset, size, &frame->heap, read,
-                              n_columns, n_rows, error);
+                              n_columns, n_rows, NULL, error);
 }
 
 static ds_status finish_one(ds_task_sinks *sinks, sink_state *state, ds_frame *frame,

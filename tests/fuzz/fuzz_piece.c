@@ -30,15 +30,10 @@ static uint64_t read_all(const ds_heap *heap, const ds_column *column)
     return column->type.kind == DS_LIST ? sum + read_all(heap, column->child) : sum;
 }
 
-static void write_again(const ds_heap *heap, ds_column **columns, const ds_type *types,
-                        uint32_t n_types, uint32_t n_rows)
+/* Both kinds of pieces have the same values. */
+static void read_again(const ds_heap *heap, ds_column **columns, const ds_type *types,
+                       uint32_t n_types, uint32_t n_rows, const char *copy, size_t size)
 {
-    const ds_column *const *in = (const ds_column *const *)columns;
-    size_t size = ds_piece_size(heap, in, n_types, n_rows);
-    if (size > ((size_t)64 << 20)) /* views may share text: the copy can be far larger */
-        return;
-    char *copy = ds_alloc(size);
-    DS_ASSERT(ds_piece_write(copy, heap, in, n_types, n_rows) == size);
     ds_arena *arena = ds_arena_new(NULL);
     ds_heap other;
     ds_heap_init(&other, arena);
@@ -54,6 +49,23 @@ static void write_again(const ds_heap *heap, ds_column **columns, const ds_type 
             DS_ASSERT(ds_value_equal(heap, columns[c], i, &other, again[c], i));
     ds_heap_fini(&other);
     ds_arena_free(arena);
+}
+
+static void write_again(const ds_heap *heap, ds_column **columns, const ds_type *types,
+                        uint32_t n_types, uint32_t n_rows)
+{
+    const ds_column *const *in = (const ds_column *const *)columns;
+    uint8_t spared[8];
+    size_t size = ds_piece_size(heap, in, n_types, n_rows);
+    size_t narrow = ds_piece_size_narrow(heap, in, n_types, n_rows, spared);
+    DS_ASSERT(narrow <= size);
+    if (size > ((size_t)64 << 20)) /* views may share text: the copy can be far larger */
+        return;
+    char *copy = ds_alloc(size);
+    DS_ASSERT(ds_piece_write(copy, heap, in, n_types, n_rows) == size);
+    read_again(heap, columns, types, n_types, n_rows, copy, size);
+    DS_ASSERT(ds_piece_write_narrow(copy, heap, in, n_types, n_rows, spared) == narrow);
+    read_again(heap, columns, types, n_types, n_rows, copy, narrow);
     free(copy);
 }
 

@@ -39,7 +39,7 @@ static const ds_type types[] = {DS_TYPE(DS_INT), DS_TYPE(DS_STRING)};
 /* Writes rows to three partitions; NULL: none for that one. */
 static ds_status write(kit *k, const char *const *ints, const char *const *texts, ds_ref *ref)
 {
-    ds_partition_rows rows[3];
+    ds_partition_rows rows[3] = {{.narrow = true}, {.narrow = false}, {.narrow = true}};
     for (int p = 0; p < 3; p++) {
         rows[p].columns = DS_ARENA_ARRAY(k->d.arena, ds_column *, 2);
         rows[p].columns[0] = column_of(&k->d, types[0], ints[p]);
