@@ -106,14 +106,18 @@ static void select_rows(ds_agg_rows *in, uint32_t n_args, const ds_column *filte
 }
 
 /* Fetches the records of a large state into the cache, all at once, before they are needed one by
- * one. */
-static void fetch_records(const ds_agg_state *state, const uint32_t *ids, uint32_t n)
+ * one. Inline, as gcc takes a call for nothing that only fetches. */
+__attribute__((always_inline)) static inline void fetch_records(const ds_agg_state *state,
+                                                                const uint32_t *ids, uint32_t n)
 {
     size_t record = state->kernels->record;
     if (state->n * record < FETCH_FROM)
         return;
-    for (uint32_t i = 0; i < n; i++)
-        __builtin_prefetch(state->records + ids[i] * record, 1);
+    for (uint32_t i = 0; i < n; i++) {
+        const unsigned char *first = state->records + ids[i] * record;
+        __builtin_prefetch(first, 1);
+        __builtin_prefetch(first + record - 1, 1);
+    }
 }
 
 static void update_call(ds_groups *groups, uint32_t c, ds_agg_rows *in, const ds_column *filter,
