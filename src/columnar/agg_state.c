@@ -85,6 +85,19 @@ void ds_agg_state_subtract(ds_agg_state *state, const ds_agg_partials *in)
         take_parts(state, in, state->kernels->subtract);
 }
 
+void ds_agg_state_combine_each(ds_agg_state *state, uint32_t to, const uint32_t *older,
+                               const uint32_t *newer, uint32_t n)
+{
+    DS_ASSERT(to <= state->n && n <= state->n - to);
+    if (state->kernels->combine_each != NULL) {
+        state->kernels->combine_each(state, to, older, newer, n);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        state->kernels->combine(state, ds_agg_record(state, to + i), ds_agg_record(state, older[i]),
+                                ds_agg_record(state, newer[i]));
+}
+
 void ds_agg_state_tidy(ds_agg_state *state)
 {
     if (!ds_text_store_wasteful(state->text))

@@ -55,6 +55,9 @@ typedef struct ds_agg_kernels {
     /* DS_SLIDE_COMBINE: record `to` becomes that of older's rows followed by newer's; `to`
      * may be either, else it is empty. Time bounded by what a record holds at most. */
     void (*combine)(ds_agg_state *state, void *to, const void *older, const void *newer);
+    /* The same for n records, by their numbers: those from `to` on. NULL: one by one. */
+    void (*combine_each)(ds_agg_state *state, uint32_t to, const uint32_t *older,
+                         const uint32_t *newer, uint32_t n);
     /* With combine: gives back what a record has in `extra`, before it is zeroed. NULL: nothing. */
     void (*forget)(ds_agg_state *state, void *record);
     void (*partials)(ds_agg_state *state, const ds_agg_out *out);
@@ -100,6 +103,11 @@ void ds_agg_state_grow(ds_agg_state *state, uint32_t n);
 /* The kernels' merge and subtract, a few rows at a time if the states lie in paged memory. */
 void ds_agg_state_merge(ds_agg_state *state, const ds_agg_partials *in);
 void ds_agg_state_subtract(ds_agg_state *state, const ds_agg_partials *in);
+
+/* The kernels' combine_each: records from `to` on, which are empty, become those of older and newer
+ * ones. With combine. */
+void ds_agg_state_combine_each(ds_agg_state *state, uint32_t to, const uint32_t *older,
+                               const uint32_t *newer, uint32_t n);
 
 /* Moves text that is still needed together, if too much is waste. After updates and merges. */
 void ds_agg_state_tidy(ds_agg_state *state);

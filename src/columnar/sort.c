@@ -127,10 +127,14 @@ static uint32_t part(const ds_sorter *sorter, entry *entries, uint32_t n, entry 
     uint32_t front = 0;
     for (uint32_t i = 0; i < n; i++) {
         entry e = entries[i];
-        if (compare_entries(&e, &by, (void *)(uintptr_t)sorter) >= 0)
-            continue;
+        bool before = e.prefix < by.prefix;
+        if (e.prefix == by.prefix)
+            before = compare_entries(&e, &by, (void *)(uintptr_t)sorter) < 0;
+        /* It cannot be foreseen whether it is, so there is no branch: one that is not changes
+         * places with another that is not. */
         entries[i] = entries[front];
-        entries[front++] = e;
+        entries[front] = e;
+        front += before;
     }
     return front;
 }
@@ -299,18 +303,33 @@ static bool is_behind(const ds_sorter *sorter, const ds_heap *heap, const ds_col
                (const ds_column *const *)sorter->blocks[worst->block].columns, worst->row) >= 0;
 }
 
+/* The rows that may be among the first, of those with these prefixes. */
+static uint32_t choose_rows(const ds_sorter *sorter, const ds_heap *heap,
+                            const ds_column *const *columns, uint32_t n, const uint64_t *prefixes,
+                            uint32_t *rows)
+{
+    uint32_t chosen = 0, left = 0;
+    for (uint32_t row = 0; row < n; row++) { /* few are, mostly: no branch */
+        rows[chosen] = row;
+        chosen += prefixes[row] <= sorter->worst.prefix;
+    }
+    for (uint32_t i = 0; i < chosen; i++) {
+        uint32_t row = rows[i];
+        rows[left] = row;
+        left += !is_behind(sorter, heap, columns, row, prefixes[row]);
+    }
+    return left;
+}
+
 /* Adds up to a chunk of rows, without those that are surely not among the first. */
 static void add_rows(ds_sorter *sorter, const ds_heap *heap, const ds_column *const *columns,
                      uint32_t n)
 {
     uint64_t prefixes[DS_CHUNK_ROWS];
-    uint32_t rows[DS_CHUNK_ROWS], n_rows = 0;
+    uint32_t rows[DS_CHUNK_ROWS], n_rows = n;
     ds_row_order_prefixes(&sorter->order, heap, columns, 0, n, prefixes);
-    for (uint32_t row = 0; row < n; row++) {
-        prefixes[n_rows] = prefixes[row];
-        rows[n_rows] = row;
-        n_rows += !sorter->pruned || !is_behind(sorter, heap, columns, row, prefixes[row]);
-    }
+    if (sorter->pruned)
+        n_rows = choose_rows(sorter, heap, columns, n, prefixes, rows);
     if (n_rows == n) {
         add_blocks(sorter, heap, columns, n, prefixes);
     } else if (n_rows > 0) {
@@ -318,6 +337,8 @@ static void add_rows(ds_sorter *sorter, const ds_heap *heap, const ds_column *co
         const ds_column **some = ds_calloc(sorter->n_columns, sizeof *some);
         for (uint32_t c = 0; c < sorter->n_columns; c++)
             some[c] = ds_column_gather(scratch, columns[c], rows, n_rows);
+        for (uint32_t i = 0; i < n_rows; i++)
+            prefixes[i] = prefixes[rows[i]];
         add_blocks(sorter, heap, some, n_rows, prefixes);
         free(some);
         ds_arena_free(scratch);

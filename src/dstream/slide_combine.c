@@ -33,6 +33,7 @@
 #include <stdlib.h>
 
 #define END 0u
+#define AHEAD 12u  /* queues that are fetched before they are looked at */
 #define RELIEF 16u /* queues here and there, before pages may have to go */
 
 typedef struct link {
@@ -54,6 +55,7 @@ struct ds_slide_combine {
     uint32_t free_entry; /* END: none */
     queue *queues;       /* by key */
     uint32_t queues_room;
+    uint32_t results, results_room; /* entries in a row for what results are made of; all empty */
     uint64_t work;
 };
 
@@ -245,17 +247,56 @@ void ds_slide_combine_pop(ds_slide_combine *queues, const uint32_t *keys, uint32
 
 /* ---- Results ---- */
 
-/* The entry with all of a key's states: the front, or a new one that the caller frees. */
-static uint32_t whole(ds_slide_combine *queues, uint32_t key)
+/* Makes sure that there are n entries in a row, which belong to no queue. */
+static void need_results(ds_slide_combine *queues, uint32_t n)
 {
-    if (key >= queues->queues_room)
-        return END;
-    uint32_t front = queues->queues[key].front, newest = queues->queues[key].newest;
-    if (newest == END)
-        return front;
-    uint32_t e = new_entry(queues);
-    combine(queues, e, front, newest);
-    return e;
+    if (n <= queues->results_room)
+        return;
+    for (uint32_t i = 0; i < queues->results_room; i++)
+        free_entry(queues, queues->results + i);
+    uint32_t room = n < UINT32_MAX / 4 ? n + n / 4 : n;
+    queues->results = queues->n_entries;
+    queues->results_room = room;
+    queues->n_entries += room;
+    queues->links = ds_grow(queues->links, &queues->links_room, queues->n_entries, sizeof(link),
+                            queues->budget);
+    for (uint32_t c = 0; c < queues->n_states; c++)
+        ds_agg_state_grow(&queues->states[c], queues->n_entries);
+}
+
+static void clear_results(ds_slide_combine *queues, uint32_t n)
+{
+    for (uint32_t c = 0; c < queues->n_states; c++) {
+        ds_agg_state *state = &queues->states[c];
+        for (uint32_t i = 0; i < n && state->kernels->forget != NULL; i++)
+            state->kernels->forget(state, ds_agg_record(state, queues->results + i));
+        memset(ds_agg_record(state, queues->results), 0, (size_t)n * state->kernels->record);
+    }
+}
+
+/* The entries with all of the keys' states: their fronts, or what fronts and newest ones together
+ * are, in entries that are cleared afterwards. Returns how many these are. */
+static uint32_t wholes(ds_slide_combine *queues, const uint32_t *keys, uint32_t n,
+                       uint32_t *entries)
+{
+    uint32_t *older = ds_alloc(2 * (size_t)n * sizeof *older), *last = older + n, made = 0;
+    need_results(queues, n);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t ahead = keys[i + AHEAD < n ? i + AHEAD : i];
+        if (ahead < queues->queues_room)
+            __builtin_prefetch(&queues->queues[ahead]);
+        bool known = keys[i] < queues->queues_room;
+        uint32_t newest = known ? queues->queues[keys[i]].newest : END;
+        entries[i] = older[made] = known ? queues->queues[keys[i]].front : END;
+        last[made] = newest;
+        if (newest != END)
+            entries[i] = queues->results + made++;
+    }
+    for (uint32_t c = 0; c < queues->n_states; c++)
+        ds_agg_state_combine_each(&queues->states[c], queues->results, older, last, made);
+    queues->work += made;
+    free(older);
+    return made;
 }
 
 void ds_slide_combine_results(ds_slide_combine *queues, ds_arena *arena, ds_heap *heap,
@@ -263,17 +304,14 @@ void ds_slide_combine_results(ds_slide_combine *queues, ds_arena *arena, ds_heap
                               uint64_t **overflows)
 {
     uint32_t *entries = ds_alloc((size_t)n * sizeof *entries);
-    for (uint32_t i = 0; i < n; i++)
-        entries[i] = whole(queues, keys[i]);
+    uint32_t made = wholes(queues, keys, n, entries);
     ds_agg_out out = {.arena = arena, .heap = heap, .ids = entries, .n = n};
     for (uint32_t c = 0; c < queues->n_states; c++) {
         out.columns = &columns[c];
         out.overflows = ds_agg_overflows_of(overflows, c);
         queues->states[c].kernels->results(&queues->states[c], &out);
     }
-    for (uint32_t i = 0; i < n; i++)
-        if (entries[i] != END && entries[i] != queues->queues[keys[i]].front)
-            free_entry(queues, entries[i]);
+    clear_results(queues, made);
     free(entries);
 }
 
