@@ -335,11 +335,26 @@ static uint32_t middle_of(const queue *q)
     return q->left != q->right ? q->middle : END;
 }
 
-static shape shape_of(const ds_slide_combine *queues, const queue *q)
+/* Entries that are listed. */
+typedef struct entry_list {
+    uint32_t *entries;
+    uint32_t n, room;
+} entry_list;
+
+static void list_entry(entry_list *list, uint32_t e)
+{
+    list->entries =
+        ds_grow(list->entries, &list->room, (uint64_t)list->n + 1, sizeof *list->entries, NULL);
+    list->entries[list->n++] = e;
+}
+
+/* The shape of a queue; lists its entries, and then its sums. */
+static shape shape_of(const ds_slide_combine *queues, const queue *q, entry_list *list)
 {
     shape s = {.sums = (middle_of(q) != END) + 2 * (q->newest != END)};
     s.left = s.right = s.across = s.back = -1;
     for (uint32_t e = q->front; e != END; e = newer(queues, e), s.n++) {
+        list_entry(list, e);
         s.left = e == q->left ? s.n : s.left;
         s.right = e == q->right ? s.n : s.right;
         s.across = e == q->across ? s.n : s.across;
@@ -348,6 +363,10 @@ static shape shape_of(const ds_slide_combine *queues, const queue *q)
     for (uint32_t i = 1; i <= 4; i++)
         if (*field(&s, i) < 0)
             *field(&s, i) = s.n;
+    if (middle_of(q) != END)
+        list_entry(list, q->middle);
+    if (q->newest != END)
+        list_entry(list, q->newest);
     return s;
 }
 
@@ -370,18 +389,6 @@ static uint32_t entries_of(const shape *s)
     return (uint32_t)s->n + (uint32_t)(s->sums & 1) + (uint32_t)(s->sums >> 1);
 }
 
-static uint32_t list_entries(const ds_slide_combine *queues, const queue *q, uint32_t *entries)
-{
-    uint32_t n = 0;
-    for (uint32_t e = q->front; e != END; e = newer(queues, e))
-        entries[n++] = e;
-    if (middle_of(q) != END)
-        entries[n++] = q->middle;
-    if (q->newest != END)
-        entries[n++] = q->newest;
-    return n;
-}
-
 static const queue *queue_of(const ds_slide_combine *queues, uint32_t key)
 {
     static const queue none;
@@ -392,26 +399,22 @@ uint32_t ds_slide_combine_save(ds_slide_combine *queues, ds_arena *arena, ds_hea
                                const uint32_t *keys, uint32_t n, ds_column **columns,
                                ds_column **const *partials)
 {
-    uint64_t total = 0;
+    entry_list list = {.n = 0};
     for (uint32_t i = 0; i < DS_SLIDE_SHAPE; i++)
         columns[i] = ds_column_new(arena, DS_TYPE(DS_INT), n);
     for (uint32_t k = 0; k < n; k++) {
-        shape s = shape_of(queues, queue_of(queues, keys[k]));
+        shape s = shape_of(queues, queue_of(queues, keys[k]), &list);
         DS_ASSERT(is_shape(&s));
         for (uint32_t i = 0; i < DS_SLIDE_SHAPE; i++)
             columns[i]->ints[k] = *field(&s, i);
-        total += entries_of(&s);
     }
-    DS_ASSERT(total <= UINT32_MAX);
-    uint32_t *entries = ds_arena_alloc(arena, total * sizeof *entries), at = 0;
-    for (uint32_t k = 0; k < n; k++)
-        at += list_entries(queues, queue_of(queues, keys[k]), entries + at);
-    ds_agg_out out = {.arena = arena, .heap = heap, .ids = entries, .n = at};
+    ds_agg_out out = {.arena = arena, .heap = heap, .ids = list.entries, .n = list.n};
     for (uint32_t c = 0; c < queues->n_states; c++) {
         out.columns = partials[c];
         queues->states[c].kernels->partials(&queues->states[c], &out);
     }
-    return at;
+    ds_grow_free(list.entries, &list.room, sizeof *list.entries, NULL);
+    return list.n;
 }
 
 static shape read_shape(const ds_column *const *columns, uint32_t row)
@@ -422,7 +425,7 @@ static shape read_shape(const ds_column *const *columns, uint32_t row)
     return s;
 }
 
-/* Links entries (as list_entries lists them) to a queue. */
+/* Links entries (as shape_of lists them) to a queue. */
 static void link_entries(ds_slide_combine *queues, queue *q, const shape *s,
                          const uint32_t *entries)
 {

@@ -12,7 +12,9 @@
 
 #include <stdlib.h>
 
-#define QUEUE_KEYS 4096u /* in a frame */
+#define QUEUE_KEYS 4096u /* in a frame, at most */
+#define QUEUE_ENTRIES                                                                              \
+    ((uint64_t)8192) /* more or less: who saves or loads beside others stops between frames */
 
 enum { FRAME_HEAD = 2, FRAME_KEYS, FRAME_PART, FRAME_SHAPES, FRAME_STATES, FRAME_PANE, FRAME_ROWS };
 
@@ -161,9 +163,20 @@ static ds_status save_queues(saving *s, const queue_types *types, const uint32_t
     return save_queues(s, types, keys + n / 2, n - n / 2, error);
 }
 
+/* Keys whose queues make a frame: a queue has an entry for each pane that has its key. */
+static uint32_t queues_of_frame(const ds_window *window)
+{
+    uint64_t entries = 0;
+    for (uint32_t i = 0; i < window->n_parts; i++)
+        entries += window->parts[window->first_part + i].n;
+    uint64_t keys = QUEUE_ENTRIES * window->n_live / (entries + 1) + 1;
+    return keys < QUEUE_KEYS ? (uint32_t)keys : QUEUE_KEYS;
+}
+
 static ds_status save_panes(saving *s, ds_error *error)
 {
     const ds_window *window = s->window;
+    uint32_t most = queues_of_frame(window);
     for (uint32_t at = 0; at < window->n_live && window->group->n_keys > 0; at += DS_PART_KEYS) {
         uint32_t left = window->n_live - at, n = left < DS_PART_KEYS ? left : DS_PART_KEYS;
         DS_TRY(save_keys(s, window->live + at, n, error));
@@ -172,8 +185,8 @@ static ds_status save_panes(saving *s, ds_error *error)
         DS_TRY(save_part(s, &window->parts[window->first_part + i], error));
         ds_arena_reset(s->arena);
     }
-    for (uint32_t at = 0; at < window->n_live && window->queues != NULL; at += QUEUE_KEYS) {
-        uint32_t left = window->n_live - at, n = left < QUEUE_KEYS ? left : QUEUE_KEYS;
+    for (uint32_t at = 0; at < window->n_live && window->queues != NULL; at += most) {
+        uint32_t left = window->n_live - at, n = left < most ? left : most;
         queue_types types = types_of_queues(window, s->arena);
         DS_TRY(save_queues(s, &types, window->live + at, n, error));
         ds_arena_reset(s->arena);

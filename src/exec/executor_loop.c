@@ -76,6 +76,7 @@ typedef struct executor_loop {
     ds_task_pool *pool;
     ds_receivers *receivers; /* started with the first receiver */
     ds_save_thread *saver;   /* started with the first save */
+    ds_pace pace;            /* of the saver */
     ds_log_writer *log;      /* before this loop as the receivers' sink */
     pthread_mutex_t acking;  /* guards acks, and receivers when they are told of it */
     bool acks;               /* some peer is told what is in the log */
@@ -129,6 +130,7 @@ static void on_task_done(void *arg, ds_task_done *done)
 {
     executor_loop *loop = arg;
     mail *m = new_mail(MAIL_TASK, NULL, 0);
+    ds_pace_task(&loop->pace);
     m->done = done;
     ds_turns_do(loop->turns, &m->link);
 }
@@ -208,6 +210,7 @@ static void port_send(void *arg, const ds_message *message)
 static void port_run(void *arg, const ds_task_env *env, const ds_task *task)
 {
     executor_loop *loop = arg;
+    ds_pace_task(&loop->pace);
     ds_task_pool_add(loop->pool, env, task);
 }
 
@@ -257,8 +260,8 @@ static void on_saved(void *arg, ds_collected *collected)
 static void port_save(void *arg, ds_collected *collected)
 {
     executor_loop *loop = arg;
-    const ds_save_target target = {loop->store, ds_executor_saved_ranges(loop->control), true,
-                                   true};
+    const ds_save_target target = {loop->store, ds_executor_saved_ranges(loop->control), true, true,
+                                   &loop->pace};
     if (loop->saver == NULL)
         loop->saver = ds_save_thread_start(&target, on_saved, loop);
     ds_save_thread_add(loop->saver, collected);

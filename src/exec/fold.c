@@ -78,6 +78,7 @@ void ds_fold_free(ds_fold *fold)
 typedef struct reader {
     ds_buffer bytes;
     size_t at;
+    ds_pace *pace;
 } reader;
 
 static ds_status take_in(void *arg, const void *bytes, size_t length, ds_error *error)
@@ -93,15 +94,16 @@ static ds_status give_out(void *arg, void *to, size_t length, ds_error *error)
     reader *r = arg;
     if (length > r->bytes.length - r->at)
         return ds_error_set(error, DS_ERR_PROTOCOL, "the part ends too early");
+    ds_pace_step(r->pace, length);
     memcpy(to, r->bytes.data + r->at, length);
     r->at += length;
     return DS_OK;
 }
 
 static ds_status load_changes(ds_kept *kept, const ds_collected *collected, uint32_t i,
-                              ds_error *error)
+                              ds_pace *pace, ds_error *error)
 {
-    reader r = {.at = 0};
+    reader r = {.pace = pace};
     const ds_save_to to = {&r, take_in};
     const ds_load_from from = {&r, give_out};
     ds_status status = ds_collected_read(collected, i, &to, error);
@@ -126,35 +128,50 @@ static void drop_needless(ds_fold *fold, const ds_msg_saved *saved)
     fold->task.n_saved = left;
 }
 
-static ds_status load(ds_fold *fold, ds_kept *kept, const ds_collected *collected, ds_error *error)
+static ds_status load(ds_fold *fold, ds_kept *kept, const ds_collected *collected, ds_pace *pace,
+                      ds_error *error)
 {
     const ds_msg_saved *saved = &collected->saved;
     DS_ASSERT(saved->n_parts > 0);
     fold->task.keyed_ms = saved->parts[0].batch_ms;
     drop_needless(fold, saved);
     if (fold->task.n_saved > 0)
-        DS_TRY(ds_restore_parts(kept, &fold->task, fold->peers, error));
+        DS_TRY(ds_restore_parts(kept, &fold->task, fold->peers, pace, error));
     for (uint32_t i = 0; i < saved->n_parts; i++)
-        DS_TRY(load_changes(kept, collected, i, error));
+        DS_TRY(load_changes(kept, collected, i, pace, error));
     ds_kept_stand(kept, fold->task.keyed_ms);
     return DS_OK;
 }
 
-static ds_status save(ds_kept *kept, ds_collected *collected, ds_error *error)
+/* A part that is collected anew. */
+typedef struct writing {
+    ds_save_to to;
+    ds_pace *pace;
+} writing;
+
+static ds_status take_on(void *arg, const void *bytes, size_t length, ds_error *error)
+{
+    const writing *w = arg;
+    ds_pace_step(w->pace, length);
+    return w->to.write(w->to.arg, bytes, length, error);
+}
+
+static ds_status save(ds_kept *kept, ds_collected *collected, ds_pace *pace, ds_error *error)
 {
     uint32_t n = collected->saved.n_parts;
     ds_collected_begin_anew(collected);
     for (uint32_t i = 0; i < n; i++) {
         ds_saved_part part = collected->saved.parts[i];
-        ds_save_to to;
+        writing w = {.pace = pace};
+        const ds_save_to to = {&w, take_on};
         part.whole = true;
-        ds_collected_add(collected, &part, &to);
+        ds_collected_add(collected, &part, &w.to);
         DS_TRY(ds_kept_save(kept, part.input, true, &to, error));
     }
     return DS_OK;
 }
 
-void ds_fold_make(ds_collected *collected)
+void ds_fold_make(ds_collected *collected, ds_pace *pace)
 {
     ds_fold *fold = collected->fold;
     if (fold == NULL)
@@ -163,9 +180,10 @@ void ds_fold_make(ds_collected *collected)
     if (collected->saved.status == DS_OK) {
         ds_error error;
         ds_kept *kept = ds_kept_new(fold->stage, NULL);
-        ds_status status = load(fold, kept, collected, &error);
+        ds_pace_begin(pace);
+        ds_status status = load(fold, kept, collected, pace, &error);
         if (status == DS_OK)
-            status = save(kept, collected, &error);
+            status = save(kept, collected, pace, &error);
         if (status != DS_OK)
             ds_collected_fail(collected, status, error.message);
         ds_kept_free(kept);

@@ -14,6 +14,7 @@
 #ifndef DS_EXEC_FOLD_H
 #define DS_EXEC_FOLD_H
 
+#include "exec/pace.h"
 #include "exec/task.h"
 
 typedef struct ds_fold ds_fold;
@@ -25,7 +26,7 @@ ds_fold *ds_fold_new(const ds_task_env *env, const ds_task *task);
 void ds_fold_free(ds_fold *fold);
 
 /* Lets all parts of what was collected be whole ones, if it has a fold; or else it has failed.
- * Takes as long as loading and saving them. */
-void ds_fold_make(ds_collected *collected);
+ * Takes as long as loading and saving them, at this pace (or NULL). */
+void ds_fold_make(ds_collected *collected, ds_pace *pace);
 
 #endif

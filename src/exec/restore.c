@@ -18,6 +18,7 @@
 typedef struct reader {
     const ds_saved_part *part;
     ds_peers *peers;
+    ds_pace *pace;
     int fd;        /* of a file */
     uint64_t next; /* byte of the part that is not in the buffer yet */
     size_t at, n;  /* in the buffer: the next byte to give; how many there are */
@@ -68,6 +69,7 @@ static ds_status fill(reader *r, ds_error *error)
 static ds_status read_part(void *arg, void *to, size_t length, ds_error *error)
 {
     reader *r = arg;
+    ds_pace_step(r->pace, length);
     for (char *at = to; length > 0;) {
         if (r->at == r->n && r->next == r->part->length)
             return ds_error_set(error, DS_ERR_PROTOCOL, "the part ends too early");
@@ -161,7 +163,7 @@ static ds_status lost(const ds_saved_part *part, ds_status status, const ds_erro
 }
 
 static ds_status restore_part(ds_kept *kept, const ds_saved_part *part, ds_peers *peers,
-                              ds_error *error)
+                              ds_pace *pace, ds_error *error)
 {
     if (part->length == 0)
         return DS_OK;
@@ -169,6 +171,7 @@ static ds_status restore_part(ds_kept *kept, const ds_saved_part *part, ds_peers
     reader *r = ds_alloc(sizeof *r);
     r->part = part;
     r->peers = peers;
+    r->pace = pace;
     r->fd = -1;
     r->next = 0;
     r->at = r->n = 0;
@@ -185,17 +188,18 @@ static ds_status restore_part(ds_kept *kept, const ds_saved_part *part, ds_peers
     return status == DS_OK ? DS_OK : lost(part, status, &why, error);
 }
 
-ds_status ds_restore_parts(ds_kept *kept, const ds_task *task, ds_peers *peers, ds_error *error)
+ds_status ds_restore_parts(ds_kept *kept, const ds_task *task, ds_peers *peers, ds_pace *pace,
+                           ds_error *error)
 {
     DS_ASSERT(task->n_saved > 0 && ds_kept_version(kept) == DS_NO_BATCH);
     for (uint32_t i = 0; i < task->n_saved; i++)
-        DS_TRY(restore_part(kept, &task->saved[i], peers, error));
+        DS_TRY(restore_part(kept, &task->saved[i], peers, pace, error));
     return DS_OK;
 }
 
 ds_status ds_restore(ds_kept *kept, const ds_task *task, ds_peers *peers, ds_error *error)
 {
-    DS_TRY(ds_restore_parts(kept, task, peers, error));
+    DS_TRY(ds_restore_parts(kept, task, peers, NULL, error));
     ds_kept_stand(kept, task->keyed_ms);
     return DS_OK;
 }

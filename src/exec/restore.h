@@ -10,6 +10,7 @@
 #define DS_EXEC_RESTORE_H
 
 #include "dstream/kept.h"
+#include "exec/pace.h"
 #include "exec/peers.h"
 #include "rpc/message.h"
 
@@ -21,7 +22,8 @@ bool ds_restore_fits(const ds_stage *stage, const ds_task *task);
  * its bytes are there, and wrong; DS_ERR_NO_INPUT if a file is not there; DS_ERR_IO if one, or a
  * store, cannot be read; DS_ERR_NO_MEMORY. */
 ds_status ds_restore(ds_kept *kept, const ds_task *task, ds_peers *peers, ds_error *error);
-/* The same, without ds_kept_stand: more parts may follow. */
-ds_status ds_restore_parts(ds_kept *kept, const ds_task *task, ds_peers *peers, ds_error *error);
+/* The same, without ds_kept_stand: more parts may follow. At this pace, or NULL. */
+ds_status ds_restore_parts(ds_kept *kept, const ds_task *task, ds_peers *peers, ds_pace *pace,
+                           ds_error *error);
 
 #endif

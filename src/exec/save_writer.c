@@ -210,6 +210,7 @@ typedef struct writing {
 static ds_status write_some(void *arg, const void *bytes, size_t length, ds_error *error)
 {
     writing *w = arg;
+    ds_pace_step(w->writer->target.pace, length);
     XXH3_64bits_update(w->checksum, bytes, length);
     if (!w->stored)
         return write_all(w->writer, bytes, length, error);
@@ -356,7 +357,8 @@ static void write_in_store(ds_save_writer *writer, ds_collected *collected)
 void ds_save_writer_write(ds_save_writer *writer, ds_collected *list)
 {
     for (ds_collected *c = list; c != NULL; c = c->next)
-        ds_fold_make(c);
+        ds_fold_make(c, writer->target.pace);
+    ds_pace_begin(writer->target.pace);
     while (list != NULL) {
         if (list->folder[0] != '\0') {
             list = write_group(writer, list);

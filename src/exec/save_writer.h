@@ -14,6 +14,7 @@
 #define DS_EXEC_SAVE_WRITER_H
 
 #include "exec/collected.h"
+#include "exec/pace.h"
 #include "exec/saved_ranges.h"
 
 typedef struct ds_save_writer ds_save_writer;
@@ -21,8 +22,9 @@ typedef struct ds_save_writer ds_save_writer;
 typedef struct ds_save_target {
     ds_store *store; /* borrowed, as ranges */
     ds_saved_ranges *ranges;
-    bool sync;    /* files; false only where nothing has to outlive the system */
-    bool claimed; /* only into the checkpoint of the run of the orders' epoch (base/claim.h) */
+    bool sync;     /* files; false only where nothing has to outlive the system */
+    bool claimed;  /* only into the checkpoint of the run of the orders' epoch (base/claim.h) */
+    ds_pace *pace; /* borrowed; NULL: no pauses */
 } ds_save_target;
 
 /* Free with ds_save_writer_free: closes the file. */

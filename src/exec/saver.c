@@ -17,6 +17,7 @@ struct ds_save_thread {
     ds_collected *first, **last;
     bool stopping;
     ds_save_writer *writer;
+    ds_pace *pace;
     ds_saved_fn fn;
     void *arg;
     pthread_t thread;
@@ -46,21 +47,29 @@ static bool folds(const ds_collected *list)
     return list != NULL;
 }
 
+typedef struct folding {
+    ds_collected *list;
+    ds_pace *pace;
+} folding;
+
 /* Takes only the time that nobody else wants, more or less: a weight of a third. It cannot be taken
  * back without privileges, so this thread ends afterwards. */
-static void *fold_all(void *list)
+static void *fold_all(void *arg)
 {
-    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), FOLD_NICE);
-    for (ds_collected *c = list; c != NULL; c = c->next)
-        ds_fold_make(c);
+    const folding *f = arg;
+    id_t me = (id_t)syscall(SYS_gettid);
+    setpriority(PRIO_PROCESS, me, getpriority(PRIO_PROCESS, me) + FOLD_NICE);
+    for (ds_collected *c = f->list; c != NULL; c = c->next)
+        ds_fold_make(c, f->pace);
     return NULL;
 }
 
 /* If there can be no thread, the writer does it. */
-static void fold(ds_collected *list)
+static void fold(ds_save_thread *saver, ds_collected *list)
 {
     pthread_t thread;
-    if (folds(list) && pthread_create(&thread, NULL, fold_all, list) == 0)
+    folding f = {list, saver->pace};
+    if (folds(list) && pthread_create(&thread, NULL, fold_all, &f) == 0)
         pthread_join(thread, NULL);
 }
 
@@ -69,7 +78,7 @@ static void *work(void *arg)
     ds_save_thread *saver = arg;
     ds_collected *list;
     while ((list = take(saver)) != NULL) {
-        fold(list);
+        fold(saver, list);
         ds_save_writer_write(saver->writer, list);
         while (list != NULL) {
             ds_collected *done = list;
@@ -88,6 +97,7 @@ ds_save_thread *ds_save_thread_start(const ds_save_target *target, ds_saved_fn f
     pthread_cond_init(&saver->filled, NULL);
     saver->last = &saver->first;
     saver->writer = ds_save_writer_new(target);
+    saver->pace = target->pace;
     saver->fn = fn;
     saver->arg = arg;
     int failed = pthread_create(&saver->thread, NULL, work, saver);
@@ -110,6 +120,7 @@ void ds_save_thread_stop(ds_save_thread *saver)
 {
     if (saver == NULL)
         return;
+    ds_pace_hurry(saver->pace);
     pthread_mutex_lock(&saver->lock);
     saver->stopping = true;
     pthread_cond_broadcast(&saver->filled);

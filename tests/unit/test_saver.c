@@ -29,7 +29,7 @@ static void kit_open(kit *k)
     k->spill = NULL;
     ck_assert_int_eq(ds_store_new(1 << 20, &k->store, &error), DS_OK);
     k->ranges = ds_saved_ranges_new(k->store);
-    const ds_save_target target = {k->store, k->ranges, true, false};
+    const ds_save_target target = {k->store, k->ranges, true, false, NULL};
     k->writer = ds_save_writer_new(&target);
     ds_budget_init(&k->budget, NULL, 1 << 20);
     snprintf(k->folder, sizeof k->folder, "%s/state/kept", k->d.path);
@@ -196,7 +196,7 @@ START_TEST(a_checkpoint_that_is_another_fails_the_save)
 {
     kit k;
     kit_open(&k);
-    const ds_save_target target = {k.store, k.ranges, true, true};
+    const ds_save_target target = {k.store, k.ranges, true, true, NULL};
     ds_save_writer_free(k.writer);
     k.writer = ds_save_writer_new(&target);
     static const struct {
@@ -334,7 +334,7 @@ static void check_tight(const char *folder_name, uint64_t disk_bytes)
     ck_assert_int_eq(add(c, 0, 1, bytes, 1000), DS_OK);
     ck_assert_int_le(k.budget.used_bytes, 300000);
     ck_assert_uint_gt(ds_spill_used(spill) + ds_store_used(store), 2 << 20);
-    const ds_save_target target = {k.store, k.ranges, true, false};
+    const ds_save_target target = {k.store, k.ranges, true, false, NULL};
     ds_save_writer *writer = ds_save_writer_new(&target);
     ck_assert_uint_eq(ds_store_used(k.store), 0);
     ds_save_writer_write(writer, c);
@@ -499,7 +499,7 @@ START_TEST(the_thread_writes_all_in_order)
     answers a = {.in_order = true};
     pthread_mutex_init(&a.lock, NULL);
     pthread_cond_init(&a.all, NULL);
-    const ds_save_target target = {k.store, k.ranges, true, false};
+    const ds_save_target target = {k.store, k.ranges, true, false, NULL};
     ds_save_thread *saver = ds_save_thread_start(&target, on_saved, &a);
     for (uint32_t i = 0; i < MANY; i++) {
         ds_collected *c = new_for(&k, k.folder, 1 + i / 200, 1);

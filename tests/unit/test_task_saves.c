@@ -66,7 +66,7 @@ static void kit_open_streams(kit *k, bool files, const char *streams)
     ck_assert(k->stage->keyed && k->stage->n_inputs == 2);
     ck_assert_uint_eq(k->stage->n_partitions, PARTITIONS);
     k->ranges = ds_saved_ranges_new(k->e.others);
-    const ds_save_target target = {k->e.others, k->ranges, false, false};
+    const ds_save_target target = {k->e.others, k->ranges, false, false, NULL};
     k->writer = ds_save_writer_new(&target);
     snprintf(k->folder, sizeof k->folder, "%s/kept", k->d.path);
     k->e.env.kept_folder = files ? k->folder : "";
@@ -408,7 +408,7 @@ static void fold(kit *k, uint64_t number, int i)
 static void check_like_whole(kit *k, uint64_t number)
 {
     ds_save_writer *writer =
-        ds_save_writer_new(&(ds_save_target){k->e.others, k->ranges, false, false});
+        ds_save_writer_new(&(ds_save_target){k->e.others, k->ranges, false, false, NULL});
     for (uint32_t p = 0; p < PARTITIONS; p++) {
         ds_collected *c = collect_whole(k, p, number);
         ck_assert_ptr_nonnull(c);
