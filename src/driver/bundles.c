@@ -20,13 +20,13 @@ struct ds_bundle {
     size_t bytes;
 };
 
-static void send_bundle(ds_driver *d, ds_bundle *b)
+static void send_bundle(ds_driver *d, ds_bundle *b, bool more)
 {
     if (b->n == 0)
         return;
     DS_ASSERT(b->n <= BUNDLE_TASKS && b->to->state == DS_EXECUTOR_READY);
     ds_message message = {.type = DS_MSG_TASKS};
-    message.tasks = (ds_msg_tasks){b->tasks, b->n};
+    message.tasks = (ds_msg_tasks){b->tasks, b->n, more};
     ds_driver_send(d, b->to, &message);
     b->n = b->n_inputs = b->n_saved = 0;
     b->bytes = 0;
@@ -98,7 +98,7 @@ void ds_bundles_add(ds_bundles *bundles, ds_executor_entry *to, const ds_task *t
     uint32_t n_inputs = own_inputs(b, task);
     size_t bytes = bytes_of(task, n_inputs);
     if (!has_room(b, task, n_inputs, bytes)) {
-        send_bundle(bundles->driver, b);
+        send_bundle(bundles->driver, b, true);
         n_inputs = task->n_inputs;
         bytes = bytes_of(task, n_inputs);
     }
@@ -115,7 +115,7 @@ void ds_bundles_send(ds_bundles *bundles)
         return; /* as most rounds */
     for (ds_bundle *b = bundles->first; b != NULL; b = b->next) {
         DS_ASSERT(b->to->bundle == b);
-        send_bundle(bundles->driver, b);
+        send_bundle(bundles->driver, b, bundles->more);
         b->to->bundle = NULL;
     }
     bundles->first = bundles->last = NULL;

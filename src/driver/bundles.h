@@ -12,6 +12,7 @@ typedef struct ds_bundle ds_bundle;
 typedef struct ds_bundles {
     ds_driver *driver;
     ds_bundle *first, *last; /* in the order in which executors were first given a task */
+    bool more;               /* tasks are left that wait for results of these */
 } ds_bundles;
 
 /* The arena of a round: what tasks point to until they are sent may be in it. */

@@ -184,15 +184,22 @@ static bool give(ds_bundles *round, const ds_batch *batch, uint32_t stage_id, ui
     ds_executor_entry *entry = d->plan->stages[stage_id].keyed
                                    ? ds_driver_owner(d, partition)
                                    : any_executor(d, task, ahead_of(d, stage_id));
-    if (entry == NULL)
+    if (entry == NULL) {
+        round->more = true;
         return false;
+    }
     hand_out(round, batch, stage_id, partition, entry);
     return true;
 }
 
-static bool may_apply(ds_driver *d, const ds_batch *batch, uint32_t stage_id, uint32_t partition)
+static bool may_apply(ds_bundles *round, const ds_batch *batch, uint32_t stage_id,
+                      uint32_t partition)
 {
-    return !d->plan->stages[stage_id].keyed || ds_driver_may_apply(d, batch, stage_id, partition);
+    ds_driver *d = round->driver;
+    if (!d->plan->stages[stage_id].keyed || ds_driver_may_apply(d, batch, stage_id, partition))
+        return true;
+    round->more = true; /* it may as soon as what is before it was applied */
+    return false;
 }
 
 /* Those that have run, or were passed over; all others are behind them. How long there is nothing
@@ -215,7 +222,7 @@ static bool dispatch_again(ds_bundles *round, const ds_batch *batch, uint32_t st
         left--;
         if (task->not_before_us > d->now_us)
             due_us = earlier(due_us, task->not_before_us);
-        else if (!may_apply(d, batch, stage_id, p))
+        else if (!may_apply(round, batch, stage_id, p))
             again_us = 0;
         else if (!give(round, batch, stage_id, p))
             return false;
@@ -234,7 +241,7 @@ static void dispatch_stage(ds_bundles *round, const ds_batch *batch, uint32_t st
         !dispatch_again(round, batch, stage_id))
         return;
     for (uint32_t p = stage->fresh; p < stage->n_tasks; p++)
-        if (may_apply(d, batch, stage_id, p) && !give(round, batch, stage_id, p))
+        if (may_apply(round, batch, stage_id, p) && !give(round, batch, stage_id, p))
             return;
 }
 

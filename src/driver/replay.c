@@ -299,6 +299,7 @@ static void hand_out(ds_bundles *round, const ds_batch *batch, uint32_t stage_id
     k->replaying = true;
     k->replay_ms = batch->time_ms;
     ds_bundles_add(round, owner, &task);
+    round->more = true; /* what comes behind it */
     ds_registry_begin_task(&d->registry, owner);
     d->progress.tasks++;
 }

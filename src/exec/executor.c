@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Results of a busy executor are bundled: for so long, or longer while it has more to do than it
- * has done since, as the driver has nothing to wait for then. */
+/* Results of a busy executor are bundled: for so long if the driver has more to give, and half of
+ * what it gave is done; or longer, as it has nothing to wait for then but the end of all. */
 #define RESULTS_WAIT_US 200
 #define RESULTS_WAIT_MOST_US 1000
 #define MOST_RESULTS 256u                   /* and at most so many ... */
@@ -55,6 +55,7 @@ struct ds_executor {
     uint64_t *receivers;              /* ids that were started */
     size_t n_receivers;
     uint32_t in_flight; /* tasks */
+    bool more;          /* the driver waits for some of them to give others */
     uint32_t saves;     /* of partitions, that are being written */
     uint32_t loads;     /* of tables, under way, and versions being prepared */
     uint64_t last_load; /* the newest that was asked for */
@@ -424,7 +425,7 @@ static void on_task_done(ds_executor *e, const ds_task_result *result, int64_t n
         keep_result(e, result);
         if (e->n_results == 1)
             e->first_result_us = now_us;
-        bool half = e->n_results >= e->in_flight;
+        bool half = e->more && e->n_results >= e->in_flight;
         e->results_due_us = e->first_result_us + (half ? RESULTS_WAIT_US : RESULTS_WAIT_MOST_US);
     }
     if (e->in_flight == 0 || e->n_results == MOST_RESULTS || now_us >= e->results_due_us ||
@@ -449,6 +450,7 @@ static void refuse_task(ds_executor *e, const ds_task *task)
 
 static void on_tasks(ds_executor *e, const ds_msg_tasks *tasks)
 {
+    e->more = tasks->more;
     for (uint32_t i = 0; i < tasks->n_tasks; i++) {
         const ds_task *task = &tasks->tasks[i];
         /* One of a released batch is a second copy that comes late. */

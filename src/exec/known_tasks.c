@@ -1,6 +1,7 @@
 /*
- * A few batches are known at a time (they are released in the order of time), each with a hash
- * table of its tasks: open addressing, never more than half full.
+ * The batches that are known, the newest first, each with a hash table of its tasks: open
+ * addressing, never more than half full. Where something is kept there may be a thousand of them,
+ * and what is asked for is nearly always one of the newest, or a new one.
  */
 #include "exec/known_tasks.h"
 
@@ -55,23 +56,32 @@ void ds_known_tasks_free(ds_known_tasks *known)
     free(known);
 }
 
+/* Where a batch stands, or belongs. */
+static known_batch **place_of(ds_known_tasks *known, int64_t batch_ms)
+{
+    known_batch **at = &known->batches;
+    while (*at != NULL && (*at)->batch_ms > batch_ms)
+        at = &(*at)->next;
+    return at;
+}
+
 static known_batch *find(const ds_known_tasks *known, int64_t batch_ms)
 {
     known_batch *batch = known->batches;
-    while (batch != NULL && batch->batch_ms != batch_ms)
+    while (batch != NULL && batch->batch_ms > batch_ms)
         batch = batch->next;
-    return batch;
+    return batch != NULL && batch->batch_ms == batch_ms ? batch : NULL;
 }
 
 static known_batch *find_or_add(ds_known_tasks *known, int64_t batch_ms)
 {
-    known_batch *batch = find(known, batch_ms);
-    if (batch != NULL)
-        return batch;
-    batch = ds_calloc(1, sizeof *batch);
+    known_batch **at = place_of(known, batch_ms);
+    if (*at != NULL && (*at)->batch_ms == batch_ms)
+        return *at;
+    known_batch *batch = ds_calloc(1, sizeof *batch);
     batch->batch_ms = batch_ms;
-    batch->next = known->batches;
-    known->batches = batch;
+    batch->next = *at;
+    *at = batch;
     return batch;
 }
 
@@ -134,15 +144,12 @@ bool ds_known_tasks_runs(const ds_known_tasks *known, int64_t batch_ms)
 
 void ds_known_tasks_forget(ds_known_tasks *known, int64_t batch_ms)
 {
-    for (known_batch **at = &known->batches; *at != NULL; at = &(*at)->next) {
-        known_batch *batch = *at;
-        if (batch->batch_ms != batch_ms)
-            continue;
-        DS_ASSERT(batch->running == 0);
-        *at = batch->next;
-        free_batch(batch);
+    known_batch **at = place_of(known, batch_ms), *batch = *at;
+    if (batch == NULL || batch->batch_ms != batch_ms)
         return;
-    }
+    DS_ASSERT(batch->running == 0);
+    *at = batch->next;
+    free_batch(batch);
 }
 
 size_t ds_known_tasks_count(const ds_known_tasks *known)

@@ -35,7 +35,8 @@ void ds_turns_post(ds_turns *turns, ds_mail *item);
  * which a step could want. */
 void ds_turns_do(ds_turns *turns, ds_mail *item);
 
-/* Lets time pass, and waits for events or the deadline. The control's own thread. */
+/* Steps with what is there, lets time pass, and waits for the next event for this thread, or the
+ * deadline. The control's own thread. */
 void ds_turns_wait(ds_turns *turns);
 
 /* To look at the control beside all steps. */

@@ -223,6 +223,7 @@ static void task_fields(ds_wire *wire, void *item)
 static void tasks_fields(ds_wire *wire, ds_message *message)
 {
     LIST(wire, &message->tasks, tasks, n_tasks, task_fields);
+    ds_wire_bool(wire, &message->tasks.more);
 }
 
 static void output_fields(ds_wire *wire, void *item)
@@ -253,18 +254,21 @@ static void loss_fields(ds_wire *wire, ds_loss *loss)
     ds_wire_u64(wire, &loss->bytes);
 }
 
-static void result_fields(ds_wire *wire, void *item)
+/* Most results have nothing to count but rows, and many not even these. */
+static bool counts_any(const ds_task_result *result)
 {
-    ds_task_result *result = item;
-    ds_wire_i64(wire, &result->batch_ms);
-    ds_wire_u32(wire, &result->plan_id);
-    ds_wire_u32(wire, &result->stage);
-    ds_wire_u32(wire, &result->partition);
-    ds_wire_u32(wire, &result->attempt);
-    status(wire, &result->status);
-    text(wire, &result->message);
-    ds_wire_u64(wire, &result->rows_in);
-    ds_wire_u64(wire, &result->bytes_in);
+    static const ds_loss none;
+    uint64_t any = result->replaced | result->lost_bytes | result->overflow_rows |
+                   result->overflow_values | result->function_rows | result->function_values |
+                   result->spilled_bytes;
+    for (size_t i = 0; i < DS_BAD_REASON_SLOTS; i++)
+        any |= result->bad[i];
+    return any != 0 || memcmp(&result->damaged, &none, sizeof none) != 0 ||
+           memcmp(&result->missing, &none, sizeof none) != 0;
+}
+
+static void count_fields(ds_wire *wire, ds_task_result *result)
+{
     for (size_t i = 0; i < DS_BAD_REASON_SLOTS; i++)
         ds_wire_u64(wire, &result->bad[i]);
     ds_wire_u64(wire, &result->replaced);
@@ -276,6 +280,24 @@ static void result_fields(ds_wire *wire, void *item)
     ds_wire_u64(wire, &result->function_rows);
     ds_wire_u64(wire, &result->function_values);
     ds_wire_u64(wire, &result->spilled_bytes);
+}
+
+static void result_fields(ds_wire *wire, void *item)
+{
+    ds_task_result *result = item;
+    bool counts = counts_any(result);
+    ds_wire_i64(wire, &result->batch_ms);
+    ds_wire_u32(wire, &result->plan_id);
+    ds_wire_u32(wire, &result->stage);
+    ds_wire_u32(wire, &result->partition);
+    ds_wire_u32(wire, &result->attempt);
+    status(wire, &result->status);
+    text(wire, &result->message);
+    ds_wire_u64(wire, &result->rows_in);
+    ds_wire_u64(wire, &result->bytes_in);
+    ds_wire_bool(wire, &counts);
+    if (counts)
+        count_fields(wire, result);
     ds_wire_i64(wire, &result->acts_ms);
     ds_wire_u64(wire, &result->busy_us);
     LIST(wire, result, outputs, n_outputs, output_fields);

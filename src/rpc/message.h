@@ -233,6 +233,7 @@ typedef struct ds_task {
 typedef struct ds_msg_tasks {
     ds_task *tasks;
     uint32_t n_tasks;
+    bool more; /* the driver has others that wait for these: it wants to hear early of some */
 } ds_msg_tasks;
 
 typedef enum ds_output_kind {

@@ -13,6 +13,7 @@ typedef struct kit {
     ds_store *store;
     ds_executor *executor;
     int64_t now_us;
+    bool more;          /* the driver has others that wait for the tasks it gives */
     uint8_t sent[MOST]; /* types */
     uint32_t n_sent;
     ds_msg_task_results results; /* the last ones; only numbers are kept */
@@ -222,7 +223,7 @@ static void give_task(kit *k, int64_t batch_ms, uint32_t partition, uint32_t pla
 {
     ds_task task = {.batch_ms = batch_ms, .plan_id = plan_id, .partition = partition};
     ds_message message = {.type = DS_MSG_TASKS};
-    message.tasks = (ds_msg_tasks){&task, 1};
+    message.tasks = (ds_msg_tasks){&task, 1, k->more};
     get(k, message);
 }
 
@@ -305,6 +306,7 @@ START_TEST(results_do_not_wait_long)
 {
     kit k;
     start(&k);
+    k.more = true;
     give_task(&k, 1000, 0, 1);
     give_task(&k, 1000, 1, 1);
     done(&k, 1000, 0);
@@ -322,6 +324,7 @@ START_TEST(results_wait_longer_while_most_is_to_be_done)
 {
     kit k;
     start(&k);
+    k.more = true;
     for (uint32_t p = 0; p < 6; p++)
         give_task(&k, 1000, p, 1);
     int64_t first_us = k.now_us;
@@ -339,6 +342,29 @@ START_TEST(results_wait_longer_while_most_is_to_be_done)
     ck_assert_int_eq(ds_executor_deadline_us(k.executor), k.now_us + 200);
     done(&k, 1000, 5);
     ck_assert_uint_eq(k.n_sent, 2);
+    stop(&k);
+}
+END_TEST
+
+/* It gave all it had: nothing goes on before the last one is done. */
+START_TEST(results_leave_together_if_the_driver_has_no_more)
+{
+    kit k;
+    start(&k);
+    for (uint32_t p = 0; p < 4; p++)
+        give_task(&k, 1000, p, 1);
+    for (uint32_t p = 0; p < 3; p++) {
+        done(&k, 1000, p);
+        ck_assert_int_eq(ds_executor_deadline_us(k.executor), 2000);
+        k.now_us += 300;
+    }
+    ck_assert_uint_eq(k.n_sent, 0);
+    k.now_us = 2000;
+    step(&k, (ds_executor_event){.kind = DS_EXECUTOR_TIME});
+    ck_assert_uint_eq(k.results.n_results, 3);
+    done(&k, 1000, 3);
+    ck_assert_uint_eq(k.n_sent, 2);
+    ck_assert_uint_eq(k.results.n_results, 1);
     stop(&k);
 }
 END_TEST
@@ -864,7 +890,8 @@ END_TEST
 
 UNIT_MAIN("executor", blocks_of_others_are_held, it_obeys_one_driver,
           it_ends_when_rejected_or_alone, a_task_told_twice_runs_once, results_do_not_wait_long,
-          results_wait_longer_while_most_is_to_be_done, large_results_do_not_wait_for_others,
+          results_wait_longer_while_most_is_to_be_done,
+          results_leave_together_if_the_driver_has_no_more, large_results_do_not_wait_for_others,
           a_task_of_a_released_batch_is_passed_over, batches_are_released_in_any_order,
           a_committed_batch_is_retained, batches_are_released_in_any_order,
           a_committed_batch_is_retained, memory_of_a_running_task_goes_back_when_it_is_done,

@@ -173,7 +173,7 @@ static ds_message full(uint8_t type)
         m.peer =
             (ds_msg_peer){4, "/proc/1/fd/5", 1u << 30, "/proc/1/fd/6", 9, "abstract://bulk", true};
         break;
-    case DS_MSG_TASKS: m.tasks = (ds_msg_tasks){some_tasks, 2}; break;
+    case DS_MSG_TASKS: m.tasks = (ds_msg_tasks){some_tasks, 2, true}; break;
     case DS_MSG_TASK_RESULTS: m.task_results = (ds_msg_task_results){some_results, 2}; break;
     case DS_MSG_RECEIVER_START:
         m.receiver_start = (ds_msg_receiver_start){1, 2, 3, 4, true, "state/log/in", 5};
@@ -359,7 +359,7 @@ static void same_replicas(const ds_replica *a, const ds_replica *b, uint32_t n)
 static void same_lists(const ds_message *a, const ds_message *b)
 {
     if (a->type == DS_MSG_TASKS) {
-        SAME(tasks.n_tasks);
+        SAME(tasks.n_tasks), SAME(tasks.more);
         for (uint32_t i = 0; i < a->tasks.n_tasks; i++)
             same_task(&a->tasks.tasks[i], &b->tasks.tasks[i]);
     } else if (a->type == DS_MSG_TASK_RESULTS) {
@@ -766,6 +766,34 @@ START_TEST(messages_over_the_limit_are_refused)
 }
 END_TEST
 
+/* What is zero in most results is left out of them; any one of these brings all. */
+START_TEST(one_count_alone_is_told)
+{
+    ds_task_result result = {.message = ""};
+    uint64_t *counts[] = {&result.bad[0],         &result.bad[DS_BAD_REASON_SLOTS - 1],
+                          &result.replaced,       &result.lost_bytes,
+                          &result.damaged.blocks, &result.damaged.bytes,
+                          &result.missing.blocks, &result.missing.records,
+                          &result.overflow_rows,  &result.overflow_values,
+                          &result.function_rows,  &result.function_values,
+                          &result.spilled_bytes};
+    ds_message message = {.type = DS_MSG_TASK_RESULTS}, got;
+    message.task_results = (ds_msg_task_results){&result, 1};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        ds_buffer bytes = {0};
+        ds_arena *arena = ds_arena_new(NULL);
+        *counts[i] = UINT64_C(1) << 40;
+        ds_message_encode(&bytes, &message);
+        ck_assert_int_eq(decode(arena, &bytes, &got), DS_OK);
+        ck_assert_uint_eq(got.task_results.n_results, 1);
+        same_result(&result, &got.task_results.results[0]);
+        *counts[i] = 0;
+        ds_arena_free(arena);
+        ds_buffer_fini(&bytes);
+    }
+}
+END_TEST
+
 /* A count is believed only as far as bytes follow: no memory is taken for the rest. */
 START_TEST(counts_without_items_take_no_memory)
 {
@@ -823,5 +851,6 @@ UNIT_MAIN("message", every_field_comes_back, the_wire_format_is_fixed, every_cut
           broken_headers_and_ends_are_refused, broken_fields_are_refused, tasks_share_their_inputs,
           many_tasks_share_few_inputs, fetches_are_bounded, tokens_are_compared_whole,
           texts_reach_their_limits, texts_over_the_limit_are_refused, lists_reach_their_limit,
-          messages_over_the_limit_are_refused, counts_without_items_take_no_memory,
-          types_have_names, reading_on_after_a_problem_gives_nothing)
+          messages_over_the_limit_are_refused, one_count_alone_is_told,
+          counts_without_items_take_no_memory, types_have_names,
+          reading_on_after_a_problem_gives_nothing)
