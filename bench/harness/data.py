@@ -1,8 +1,10 @@
 """Generated input: seeded, in several files of about equal size, cached with what is to come out.
 
 A workload writes a piece of the data at a time and tells what the results for it are; what they
-are for several pieces is the merged results. So slower contestants can be given fewer pieces.
+are for several pieces is the merged results. So slower contestants can be given fewer pieces, and
+faster ones the same pieces several times, as links, which take no more of the disk.
 """
+import multiprocessing
 import os
 import pickle
 import shutil
@@ -42,13 +44,14 @@ class DataSet:
     def write(self, write_piece):
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(self.folder)
-        known = []
-        for number in range(self.pieces):
-            with open(self.piece(number), "w", encoding="utf-8", newline="\n") as file:
-                known.append(write_piece(file, number))
+        known = in_processes(lambda number: self.write_one(write_piece, number), self.pieces)
         with open(self.facts() + ".tmp", "wb") as file:
             pickle.dump(known, file)
         os.rename(self.facts() + ".tmp", self.facts())
+
+    def write_one(self, write_piece, number):
+        with open(self.piece(number), "w", encoding="utf-8", newline="\n") as file:
+            return write_piece(file, number)
 
     def part(self, share):
         """A folder with about that share of the pieces, at least one."""
@@ -66,7 +69,9 @@ class DataSet:
         return self.parts[count]
 
     def repeated(self, times):
-        """All pieces, each so many times, under other names, where values are sums."""
+        """All pieces, and then all of them again, so many times in all, under other names."""
+        if times == 1:
+            return self.part(1.0)
         folder, paths = os.path.join(self.folder, "times-%d" % times), []
         os.makedirs(folder, exist_ok=True)
         for number in range(self.pieces * times):
@@ -74,9 +79,21 @@ class DataSet:
             if not os.path.exists(paths[-1]):
                 os.link(self.piece(number % self.pieces), paths[-1])
         whole = self.part(1.0)
-        expected = {key: tuple(value * times for value in values)
-                    for key, values in whole.expected.items()}
+        expected = self.merge([whole.expected] * times)
         return Part(folder, paths, whole.records * times, expected, self)
+
+
+def in_processes(make, count):
+    """The values of make(0) to make(count - 1), by as many processes as there are cores."""
+    global made_by
+    made_by = make  # what forked processes have of it need not be sent to them
+    fork = multiprocessing.get_context("fork")
+    with fork.Pool(min(count, len(machine.cores()))) as pool:
+        return pool.map(make_one, range(count), chunksize=1)
+
+
+def make_one(number):
+    return made_by(number)
 
 
 def merge(kinds):

@@ -5,10 +5,11 @@ import platform
 import subprocess
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-DSTREAM = os.environ.get("DSTREAM", os.path.join(TOP, "build", "dstream"))
+OWN_BUILD = os.path.join(TOP, "build-bench")  # whoever works on dstream has others
+DSTREAM = os.environ.get("DSTREAM", os.path.join(OWN_BUILD, "dstream"))
 BUILD = os.path.dirname(os.path.abspath(DSTREAM))
 LOGGEN = os.path.join(BUILD, "samples", "loggen")
-TOOLS = os.path.join(TOP, "build", "bench")  # ceilings and peers; never committed
+TOOLS = os.path.join(OWN_BUILD, "peers")  # and ceilings; never committed
 DATA = os.path.join(TOP, "bench", "data")  # cached; never committed
 CEILING_FLAGS = ["-O2"]
 
@@ -16,7 +17,7 @@ CEILING_FLAGS = ["-O2"]
 def build():
     """The release binary and the ceilings; what is up to date is left alone."""
     if "DSTREAM" not in os.environ:
-        subprocess.run([os.path.join(TOP, "scripts", "build")], check=True,
+        subprocess.run([os.path.join(TOP, "scripts", "build"), OWN_BUILD], check=True,
                        stdout=subprocess.DEVNULL)
     os.makedirs(TOOLS, exist_ok=True)
     sources = os.path.join(TOP, "bench", "ceiling")

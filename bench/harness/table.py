@@ -62,10 +62,10 @@ def throughput(workload, lines, missing, options):
 
 def title(workload, lines, options):
     whole, rounds = workload.dataset.part(1.0), max((line.rounds for line in lines), default=0)
-    skipped = options.rounds - rounds
-    return "%s: %s %s, %s MB, %d keys in the results; %d rounds%s" % (
+    skipped, times = options.rounds - rounds, 1 if options.smoke else getattr(workload, "TIMES", 1)
+    return "%s: %s %s, %s MB%s, %d keys in the results; %d rounds%s" % (
         workload.TITLE, number(whole.records), workload.UNIT, number(whole.bytes() / 1e6),
-        len(whole.expected), rounds, ", no time for %d more" % skipped if skipped > 0 else "")
+        ", read %d times" % times if times > 1 else "", len(whole.expected), rounds, ", no time for %d more" % skipped if skipped > 0 else "")
 
 
 def goal_of(name, goal, by_name, missing):

@@ -10,7 +10,8 @@ Such a workload is a module with
     app(folder)   the app file
     CEILING       the program's arguments before the files
     MAWK, SQL, SPARK, FLINK     what the peers run (each of them may be absent)
-    VARIANTS      further apps of dstream's for the same, by name
+    WITHOUT       peer -> why it has no part in this
+    TIMES         how often dstream, plain C and DuckDB read all pieces in one turn, if not once
     final(result)               what is compared of results, if not all: any object
 
 A contestant that fails, or has a wrong result, is out: its row says why, and the others go on.
@@ -26,14 +27,12 @@ Line = collections.namedtuple("Line", "name share rate cpu_per_million peak roun
 
 def field(workload, options):
     """All who take part in a workload, in the order of their turns, and why others do not."""
-    whole = workload.dataset.part(1.0)
+    whole = whole_of(workload, options)
     ceiling, *arguments = [word.format(**whole.tables) for word in workload.CEILING]
     found = [contestants.Program(table.CEILING, 1.0, whole,
                                  [machine.ceiling(ceiling), *arguments, *inputs(whole)], True),
              contestants.Dstream(table.OURS, whole, workload.app(whole))]
-    found += [contestants.Dstream(name, whole, app(whole))
-              for name, app in getattr(workload, "VARIANTS", {}).items()]
-    missing = {}
+    missing = dict(getattr(workload, "WITHOUT", {}))
     for peer in options.peers:
         if not peer.takes_part(workload):
             continue
@@ -41,8 +40,13 @@ def field(workload, options):
         if why:
             missing[peer.NAME] = "absent: " + why
         else:
-            found += peer.enter(workload)
+            found += peer.enter(workload, whole)
     return found, missing
+
+
+def whole_of(workload, options):
+    """What those read that are fast enough: their turns are to take a second or so."""
+    return workload.dataset.repeated(1 if options.smoke else getattr(workload, "TIMES", 1))
 
 
 def inputs(part):

@@ -3,10 +3,11 @@
 A peer is a module with
 
     NAME                    of it
-    install()               puts it under build/bench, or on the system, where a registry has it
+    install()               puts it under build-bench, or on the system, where a registry has it
     absent()                why it cannot take part, or None
     takes_part(workload)    whether a workload says what it is to do
-    enter(workload)         who is measured; servers are started here
+    enter(workload, whole)  who is measured: those that are fast enough read all of `whole`, the
+                            others some pieces of the data set; servers are started here
     version()
 """
 import importlib

@@ -10,6 +10,7 @@ VERSION = "2.0.0"
 FOLDER = os.path.join(machine.TOOLS, "duckdb")
 PYTHON = os.path.join(FOLDER, "bin", "python")
 SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "duckdb", "server.py")
+STREAM = FOLDER + ".stream"  # the named pipe through which it reads what comes over TCP
 LINES = """read_csv({files}, header = false, auto_detect = false, delim = '\\x01', quote = '',
            escape = '', columns = {{'line': 'VARCHAR'}})"""
 
@@ -37,11 +38,11 @@ def takes_part(workload):
     return hasattr(workload, "SQL")
 
 
-def enter(workload):
-    part = workload.dataset.part(1.0)
-    files = "[" + ", ".join("'%s'" % path for path in part.paths) + "]"
+def enter(workload, part):
+    paths = [STREAM] if part.over_tcp else part.paths
+    files = "[" + ", ".join("'%s'" % path for path in paths) + "]"
     sql = workload.SQL.format(lines=LINES.format(files=files), files=files, **part.tables)
-    return [contestants.Served(NAME, 1.0, part, server, {"sql": sql})]
+    return [contestants.Served(NAME, 1.0, part, server, {"sql": sql, "stream": STREAM})]
 
 
 def server():

@@ -20,7 +20,7 @@ def takes_part(workload):
     return hasattr(workload, "FLINK")
 
 
-def enter(workload):
+def enter(workload, _):
     part = workload.dataset.part(SHARE)
     return [contestants.Served(NAME, SHARE, part, PROJECT.server,
                                {"files": part.paths, "tables": part.tables})]

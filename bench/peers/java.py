@@ -1,5 +1,5 @@
 """What the peers that are written in Java have in common: a Maven project in a folder here, whose
-jobs and libraries go under build/bench."""
+jobs and libraries go under build-bench."""
 import glob
 import os
 import shutil

@@ -31,7 +31,7 @@ def batches(workload, part):
     return [part.paths]
 
 
-def enter(workload):
+def enter(workload, _):
     share = getattr(workload, "SPARK_SHARE", SHARE)
     part = workload.dataset.part(share)
     return [contestants.Served("%s %s" % (NAME, api), share, part, PROJECT.server, {

@@ -2,7 +2,7 @@
 import importlib
 
 NAMES = ["grep", "grep_tcp", "words", "stateful", "yahoo", "yahoo_tcp", "csv", "combined",
-         "window", "scaling", "empty", "interval", "latency", "start", "checkpoint"]
+         "regex", "window", "scaling", "empty", "interval", "latency", "start", "checkpoint"]
 
 
 def load(name):

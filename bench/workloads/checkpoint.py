@@ -61,10 +61,10 @@ def added(options, keys):
             without += pair[1]
     yield "a batch of 1,000 rows without a checkpoint, median", statistics.median(without), \
         "ms", None, False
-    yield "with one: more than that, median", \
-        statistics.median(with_it) - statistics.median(without), "ms", 1, False
-    yield "with one: more than that, p99", \
-        live.quantile(with_it, 0.99) - live.quantile(without, 0.99), "ms", None, False
+    # One batch of ten has a save: the median has none, the mean a tenth of each, the p99 a whole.
+    for name, of, goal in (("median", statistics.median, 1), ("mean", statistics.mean, None),
+                           ("p99", lambda times: live.quantile(times, 0.99), 1)):
+        yield "with one: more than that, " + name, of(with_it) - of(without), "ms", goal, False
 
 
 def written(keys, counts):

@@ -1,4 +1,5 @@
-"""A web server's access log in the Combined Log Format: requests by status and path."""
+"""A web server's access log in the Combined Log Format: requests by status and path. Fields are
+found by the format; with a pattern for lines the same is workloads/regex.py."""
 import collections
 import re
 import subprocess
@@ -6,21 +7,26 @@ import subprocess
 from harness import data, machine
 
 TITLE = "Combined: requests by status and path"
-WEIGHT = 35
+WEIGHT = 45
 UNIT = "lines"
 GOALS = {"mawk": 5}
 MERGE = (sum,)
 SIZES = {"full": 2_000_000, "smoke": 50_000}
 PIECES = 8
+TIMES = 4
 LINE = re.compile(r'\S+ \S+ \S+ \[[^]]*\] "\S+ (\S+) \S+" (\d+) ')
 
 CEILING = ["combined"]
+SPARK = ["dstream", "structured"]
 MAWK = r"""BEGIN{FS="\""} {split($2,r," "); split($3,f," "); c[f[1] "," r[2]]++}
            END{for(k in c) printf "%s,%d\n", k, c[k]}"""
-SQL = r"""SELECT m.status, m.path, count(*) FROM (
-            SELECT regexp_extract(line, '^\S+ \S+ \S+ \[[^]]*\] "\S+ (\S+) \S+" (\d+) ',
-                                  ['path', 'status']) AS m FROM {lines})
-          GROUP BY ALL"""
+# A log is nearly a CSV with blanks between its fields, which is the fastest way that was tried.
+SQL = """SELECT status, split_part(request, ' ', 2), count(*)
+         FROM read_csv({files}, header = false, auto_detect = false, delim = ' ', quote = '"',
+              escape = '', columns = {{
+                'host': 'VARCHAR', 'ident': 'VARCHAR', 'user': 'VARCHAR', 'time': 'VARCHAR',
+                'zone': 'VARCHAR', 'request': 'VARCHAR', 'status': 'VARCHAR', 'bytes': 'VARCHAR',
+                'referer': 'VARCHAR', 'agent': 'VARCHAR'}}) GROUP BY ALL"""
 
 
 def write_piece(file, lines, seed):
@@ -40,16 +46,11 @@ def make(size):
                         data.merge(MERGE))
 
 
-def app(part, log_format=None):
+def app(part):
     return {"version": 1, "name": "combined", "batch": {"interval": "1s"},
-            "sources": {"log": {"type": "files", "dir": part.folder,
-                                **(log_format or {"format": "combined"})}},
+            "sources": {"log": {"type": "files", "dir": part.folder, "format": "combined"}},
             "streams": {
                 "result": {"from": "log", "group_by": ["status", "path"],
                            "aggregate": {"n": "count()"}}},
             "sinks": {"out": {"from": "result", "type": "file", "dir": "out", "format": "csv"}}}
 
-
-VARIANTS = {"dstream, format regex": lambda part: app(part, {
-    "format": "regex", "schema": {"status": "int"},
-    "regex": r'^\S+ \S+ \S+ \[[^]]*\] "\S+ (?<path>\S+) \S+" (?<status>\d+) '})}

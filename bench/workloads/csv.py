@@ -8,8 +8,9 @@ WEIGHT = 25
 UNIT = "bids"
 GOALS = {"duckdb": 1.2}
 MERGE = (sum, sum, max)
-SIZES = {"full": 2_000_000, "smoke": 50_000}
+SIZES = {"full": 6_000_000, "smoke": 50_000}
 PIECES = 8
+MAWK_SHARE, SPARK_SHARE = 0.25, 0.5
 AUCTIONS = 500_000
 COLUMNS = {"auction": "int", "bidder": "int", "price": "int", "channel": "string",
            "url": "string", "date_time": "int"}
@@ -17,6 +18,7 @@ COLUMNS = {"auction": "int", "bidder": "int", "price": "int", "channel": "string
 CEILING = ["csv"]
 MAWK = r"""BEGIN{FS=","} {c[$1]++; s[$1]+=$3; if($3>m[$1])m[$1]=$3}
            END{for(a in c) printf "%s,%d,%.0f,%d\n", a, c[a], s[a], m[a]}"""
+SPARK = ["dstream", "structured"]
 SQL = """SELECT auction, count(*), sum(price), max(price)
          FROM read_csv({files}, header = false, auto_detect = false, delim = ',', quote = '"',
               columns = {{'auction': 'BIGINT', 'bidder': 'BIGINT', 'price': 'BIGINT',

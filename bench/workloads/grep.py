@@ -11,6 +11,7 @@ GOALS = {"spark dstream": 20, "plain C": 0.3}
 MERGE = (sum,)
 SIZES = {"full": 6_000_000, "smoke": 100_000}
 PIECES = 8
+TIMES = 5
 NEEDLE = "needle"
 
 CEILING = ["grep", NEEDLE]

@@ -4,8 +4,9 @@ from workloads import grep
 TITLE = "Grep: lines with '%needle%', over TCP"
 WEIGHT = 35
 UNIT, GOALS, MERGE, SIZES = grep.UNIT, grep.GOALS, grep.MERGE, grep.SIZES
-CEILING, MAWK = grep.CEILING, grep.MAWK
-SPARK = ["dstream"]
+TIMES = 3
+CEILING, MAWK, SQL = grep.CEILING, grep.MAWK, grep.SQL
+SPARK = ["dstream", "structured"]
 SPARK_SHARE = 0.25
 
 

@@ -1,17 +1,19 @@
 """Word count into a state: 100,000 words by Zipf's law, in batches of a second of 350,000 words,
-saved every ten; of every batch the 100 most frequent words are written."""
+saved every ten; of every batch the 100 most frequent words are written. Spark has the first 12 of
+the batches, in which most words are not yet in its state, which is less to go through."""
 import itertools
 
 from harness import data
 from workloads import words
 
-TITLE = "Stateful words: running word count, 12 batches, checkpoint every 10"
+TITLE = "Stateful words: running word count, checkpoint every 10 batches"
 WEIGHT = 55
 UNIT = "words"
 GOALS = {"spark dstream": 50, "plain C": 0.3}
 MERGE = (max,)  # a later count replaces the one before
 SIZES = {"full": 4_200_000, "smoke": 240_000}
 PIECES = 12
+TIMES = 4
 WORDS, TOP = 100_000, 100
 
 CEILING = ["words"]

@@ -11,6 +11,7 @@ GOALS = {"duckdb": 1.5, "mawk": 4, "spark dstream": 20, "plain C": 0.4}
 MERGE = (sum,)
 SIZES = {"full": 24_000_000, "smoke": 400_000}
 PIECES = 8
+TIMES = 3
 
 CEILING = ["words"]
 MAWK = r'BEGIN{RS="[ \n]"} {c[$0]++} END{for(w in c) printf "%s,%d\n", w, c[w]}'

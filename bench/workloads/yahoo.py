@@ -12,6 +12,7 @@ GOALS = {"duckdb": 2, "mawk": 4, "spark structured": 10, "flink": 10, "plain C":
 MERGE = (max,)  # a later count of a window replaces the one before
 SIZES = {"full": 2_000_000, "smoke": 50_000}
 PIECES = 8
+TIMES = 5
 START_MS = 1_700_000_000_000
 PER_SECOND = 10_000
 
