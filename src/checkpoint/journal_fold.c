@@ -139,6 +139,13 @@ static void fold_saved(json_t *state, const json_t *record)
             json_array_remove(batches, i);
 }
 
+/* A save has what the batch changed. */
+static bool is_saved(const json_t *state, json_int_t batch_ms)
+{
+    const json_t *kept = json_object_get(state, "kept");
+    return json_is_object(kept) && batch_ms <= number(kept, "batch_ms");
+}
+
 static void fold_failed(json_t *state, json_t *batch)
 {
     if (json_object_get(state, "failed") == NULL)
@@ -166,7 +173,7 @@ void ds_journal_fold(json_t *state, const json_t *record)
     } else if (strcmp(kind, "saved") == 0) {
         fold_saved(state, record);
     } else if (strcmp(kind, "committed") == 0 &&
-               json_is_true(json_object_get(record, "retained"))) {
+               json_is_true(json_object_get(record, "retained")) && !is_saved(state, batch_ms)) {
         json_object_set_new(batch, "committed", json_true());
         json_object_del(batch, "files");
         json_object_del(batch, "appends");

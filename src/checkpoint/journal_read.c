@@ -145,7 +145,9 @@ static bool read_delta(ds_recovered *recovered, const ds_plan *plan, const json_
         return false;
     if (kind[0] == 'f' && !add_failed(recovered, object))
         return false;
-    if (batch != NULL && json_is_true(json_object_get(object, "retained")))
+    /* What a save has is not retained, whatever the record says. */
+    if (batch != NULL && json_is_true(json_object_get(object, "retained")) &&
+        (recovered->kept.save == 0 || time_ms > recovered->kept.batch_ms))
         batch->committed = true;
     else if (batch != NULL)
         remove_batch(recovered, time_ms);

@@ -224,7 +224,7 @@ ds_status ds_shuffle_read(ds_peers *peers, const ds_input *inputs, uint32_t n_in
                                   .room = n_inputs + 1};
     for (uint32_t i = 0; i < n_inputs; i++) {
         ds_ref *ref = &pieces->refs[pieces->n];
-        bool continues;
+        bool continues = false;
         DS_TRY(find_piece(headers[i], &inputs[i].ref, n_partitions, partition, ref, &continues,
                           error));
         if (ref->length == 0)

@@ -233,6 +233,28 @@ END_TEST
 
 /* ---- damage ---- */
 
+/* Nothing writes it so; but what a save has is not applied once more. */
+START_TEST(a_batch_is_retained_that_a_save_has)
+{
+    for (int64_t saved_ms = 1000; saved_ms <= 3000; saved_ms += 1000) {
+        journal_kit k;
+        journal_open(&k, JOURNAL_APP("x", ""));
+        journal_whole(&k);
+        ds_batch *batch = journal_batch(&k, 2000);
+        journal_file(batch, "in/a", 0, 8);
+        journal_commit(batch, 0);
+        ds_journal_allotted(&k.text, k.plan, batch);
+        ds_journal_prepared(&k.text, 2000, &batch->commit);
+        const ds_chains chains = {.save = 1, .batch_ms = saved_ms};
+        ds_journal_saved(&k.text, &chains, NULL, 0);
+        ds_journal_committed(&k.text, 2000, true);
+        journal_read(&k);
+        ck_assert_uint_eq(k.recovered->n_batches, saved_ms < 2000);
+        journal_close(&k);
+    }
+}
+END_TEST
+
 /* A journal of a whole record and some steps. */
 static void open_some(journal_kit *k)
 {
@@ -738,10 +760,11 @@ START_TEST(received_records_are_gone)
 }
 END_TEST
 
-UNIT_MAIN("journal", a_whole_record_without_batches, batches_of_a_whole_record, steps_of_batches,
-          every_truncation, every_flipped_bit, what_tells_that_records_were_on_the_disk,
-          lines_that_mean_nothing, prepared_records_that_mean_nothing, appends_of_a_commit,
-          whole_records_that_mean_nothing, an_unknown_format, sources_that_are_gone,
-          sources_of_another_type, sources_that_begin_anew_are_told, tables_that_are_none,
-          a_path_that_is_too_long, a_long_journal, what_fits_and_what_does_not,
-          records_that_do_not_fit_together, received_records_are_gone)
+UNIT_MAIN("journal", a_batch_is_retained_that_a_save_has, a_whole_record_without_batches,
+          batches_of_a_whole_record, steps_of_batches, every_truncation, every_flipped_bit,
+          what_tells_that_records_were_on_the_disk, lines_that_mean_nothing,
+          prepared_records_that_mean_nothing, appends_of_a_commit, whole_records_that_mean_nothing,
+          an_unknown_format, sources_that_are_gone, sources_of_another_type,
+          sources_that_begin_anew_are_told, tables_that_are_none, a_path_that_is_too_long,
+          a_long_journal, what_fits_and_what_does_not, records_that_do_not_fit_together,
+          received_records_are_gone)
