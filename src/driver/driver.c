@@ -261,7 +261,8 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
         ds_driver_dispatch(d);
         /* A batch without tasks is done at once, and may let the next tick begin. */
         ds_driver_ticks(d);
-        if (is_finished(d) && ds_driver_save_ends(d) && ds_driver_marks_end(d))
+        if (is_finished(d) && ds_driver_save_ends(d) && !ds_driver_wants_last_save(d) &&
+            ds_driver_marks_end(d))
             end_well(d);
     }
 }

@@ -159,8 +159,9 @@ struct ds_driver {
     int64_t recovered_ms; /* the last batch time of the driver before, or DS_NO_BATCH */
     int64_t **acts_ms;    /* by stage, partition: as told by its last task, or replay */
     bool input_ended;
-    bool last_batch;   /* the one after which a graceful stop ends */
-    uint32_t n_passed; /* virtual time: batch times passed */
+    bool last_batch;       /* the one after which a graceful stop ends */
+    uint32_t n_last_saves; /* batches behind it, which do nothing but save */
+    uint32_t n_passed;     /* virtual time: batch times passed */
     int64_t stop_deadline_us;
     ds_tick tick;
 
@@ -426,6 +427,10 @@ void ds_driver_chains_of(ds_driver *driver, const ds_executor_entry *lost);
  * and lets it be. */
 bool ds_driver_save_due(const ds_driver *driver, int64_t time_ms, bool last);
 void ds_driver_begin_save(ds_driver *driver, ds_batch *batch);
+/* True until the checkpoint has it, durably, or it failed. */
+bool ds_driver_save_under_way(const ds_driver *driver);
+/* True if a batch behind the last one is to be made, as what that left is not saved. */
+bool ds_driver_wants_last_save(const ds_driver *driver);
 /* Lets a task of the saving batch save its partition, if that is missing. */
 void ds_driver_save_task(ds_driver *driver, ds_arena *arena, ds_task *task);
 void ds_driver_on_saved(ds_driver *driver, const ds_executor_entry *from,

@@ -203,7 +203,6 @@ void ds_driver_release_retained(ds_driver *d, int64_t up_to_ms)
         tell_released(d, batches, n);
         ds_driver_drop_tables(d);
         ds_driver_drop_stores(d);
-        ds_driver_trim_logs(d);
     }
     free(batches);
 }

@@ -13,12 +13,18 @@
  * more. If writing fails somewhere the save is given up; the next one comes after a while. An owner
  * tells what changed since it saved or loaded last: if that is not the last save that was
  * finished, the partition is saved as a whole.
+ *
+ * The last batch of a graceful stop, or of an input that ended, saves, so that a restart needs
+ * nothing again. It waits for a save that is under way. If its own one fails (an executor died), or
+ * nobody knew that it was the last, a batch without input behind it saves; after some of them the
+ * app ends with an error, and the next start runs again what was not saved.
  */
 #include "base/assert.h"
 #include "base/log.h"
 #include "driver/driver_state.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +33,7 @@
 #define MOST_VERSIONS 4u          /* of a table, which retained batches refer to */
 #define RETRY_US INT64_C(1000000) /* after a save that failed, doubled */
 #define RETRY_MOST_US INT64_C(60000000)
+#define LAST_SAVES 3u /* batches behind the last one, for nothing but to save what it left */
 
 /* ---- parts ---- */
 
@@ -95,15 +102,33 @@ bool ds_driver_save_due(const ds_driver *d, int64_t time_ms, bool last)
 {
     const ds_save *save = &d->save;
     if (!d->config.saves || d->chains.n_roots == 0 || save->active || save->ticket != 0 ||
-        d->now_us < save->not_before_us || d->phase == DS_PHASE_ENDED)
+        d->phase == DS_PHASE_ENDED)
         return false;
     if (last && d->config.checkpoint)
         return true; /* a restart needs none of the inputs again */
-    if (d->phase != DS_PHASE_RUNNING ||
+    if (d->phase != DS_PHASE_RUNNING || d->now_us < save->not_before_us ||
         (ds_retained_count(&d->retained) == 0 && d->batches == NULL))
         return false; /* nothing has changed */
     int64_t last_ms = d->chains.save == 0 ? d->zero_ms : d->chains.batch_ms;
     return time_ms - last_ms >= d->plan->app->checkpoint_every_ms || is_crowded(d);
+}
+
+bool ds_driver_save_under_way(const ds_driver *d)
+{
+    return d->config.checkpoint && (d->save.active || d->save.ticket != 0);
+}
+
+/* A run of so many batches goes on from wherever it stands. */
+static bool saves_at_end(const ds_driver *d)
+{
+    return d->config.checkpoint && d->config.saves && d->config.n_batches == 0;
+}
+
+bool ds_driver_wants_last_save(const ds_driver *d)
+{
+    return d->last_batch && saves_at_end(d) && d->batches == NULL && !ds_driver_save_under_way(d) &&
+           d->end_status == DS_OK && ds_retained_count(&d->retained) > 0 &&
+           d->n_last_saves < LAST_SAVES;
 }
 
 static void forget(ds_save *save)
@@ -300,6 +325,7 @@ static void finish(ds_driver *d)
     note_saved(d);
     forget(save);
     ds_driver_release_retained(d, d->chains.batch_ms);
+    ds_driver_trim_logs(d); /* not at the end of the app: what is retained then is run again */
     give_back_refs(d);
     drop_files(d);
     ds_driver_drop_stores(d);
@@ -447,7 +473,7 @@ bool ds_driver_saved_lies_in(const ds_driver *d, uint64_t executor_id)
 bool ds_driver_save_ends(ds_driver *d)
 {
     if (!d->save.active)
-        return true;
+        return d->save.ticket == 0;
     for (uint32_t s = 0; s < d->plan->n_stages; s++)
         for (uint32_t p = 0; d->keyed[s] != NULL && p < d->plan->stages[s].n_partitions; p++)
             if (misses(d, s, p) && (d->owners[p] == 0 || !d->keyed[s][p].loaded)) {
@@ -459,6 +485,14 @@ bool ds_driver_save_ends(ds_driver *d)
 
 void ds_driver_give_up_saved(ds_driver *d)
 {
+    size_t unsaved = ds_retained_count(&d->retained);
+    if (unsaved > 0 && saves_at_end(d) && d->end_status == DS_OK) {
+        d->end_status = DS_ERR_IO;
+        snprintf(d->end_message, sizeof d->end_message,
+                 "what is kept could not be saved: the next start runs the last %zu batches again, "
+                 "and needs their input (files, too)",
+                 unsaved);
+    }
     ds_driver_release_retained(d, INT64_MAX);
     if (d->config.checkpoint)
         return; /* a restart goes on from it */

@@ -459,8 +459,8 @@ static bool all_ended(const ds_driver *d);
 /* True if no batch comes after this one, as far as is known. */
 static bool is_last(const ds_driver *d, int64_t time_ms)
 {
-    if (d->phase == DS_PHASE_STOPPING)
-        return true;
+    if (d->phase == DS_PHASE_STOPPING || d->last_batch)
+        return d->last_batch;
     if (d->config.n_batches > 0 || !(d->input_ended || all_ended(d)))
         return false;
     int64_t input = d->last_input_ms != DS_NO_BATCH ? d->last_input_ms : time_ms;
@@ -616,9 +616,11 @@ static void finish_stopping(ds_driver *d)
     const bool waiting = !receivers_ended(d) || ds_driver_awaits_replicas(d);
     if (waiting && d->now_us < d->stop_deadline_us)
         return;
+    if (ds_driver_save_under_way(d))
+        return;
     ds_driver_waive_replicas(d);
-    pass_now(d, d->last_ms + d->plan->app->interval_ms);
     d->last_batch = true;
+    pass_now(d, d->last_ms + d->plan->app->interval_ms);
 }
 
 static void finish_tick(ds_driver *d)
@@ -640,6 +642,10 @@ void ds_driver_ticks(ds_driver *d)
         return;
     if (d->tick.active)
         finish_tick(d);
+    if (ds_driver_wants_last_save(d)) {
+        d->n_last_saves++;
+        pass_now(d, d->last_ms + d->plan->app->interval_ms);
+    }
     if (d->tick.active || d->last_batch || d->phase == DS_PHASE_ENDED || !ds_driver_tables_ready(d))
         return;
     if (d->phase == DS_PHASE_STOPPING) {
@@ -675,10 +681,12 @@ void ds_driver_ticks_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wal
 {
     if (!ds_driver_tables_ready(d))
         return;
-    if (d->phase == DS_PHASE_STOPPING && !d->last_batch)
+    if (d->phase == DS_PHASE_STOPPING && !d->last_batch && d->now_us < d->stop_deadline_us)
         *mono_us = d->stop_deadline_us;
     if (d->tick.active && (d->tick.n_cuts_due > 0 || ds_driver_awaits_replicas(d)))
         *mono_us = d->tick.deadline_us;
+    if (ds_driver_wants_last_save(d))
+        *mono_us = d->now_us;
     if (d->phase != DS_PHASE_RUNNING || d->tick.active || d->last_batch ||
         d->n_batches >= DS_QUEUED_BATCHES)
         return;

@@ -405,10 +405,91 @@ START_TEST(the_end_waits_for_it)
 }
 END_TEST
 
+/* ---- the last one ---- */
+
+/* It is stopped after three batches; the last one saves. Returns the time of the first after them
+ * that is the saving one, once those before it are done. */
+static int64_t stop(driver_kit *k, int64_t from_ms)
+{
+    for (int64_t t = from_ms; t < from_ms + 20000 && !k->ended; t += 1000) {
+        saves_write(k);
+        const kit_sent *map = kit_task(k, t, 0, 0);
+        if (map == NULL && saves_task(k, t, 0) == NULL)
+            return 0; /* it waits */
+        saves_batch(k, t);
+        if (saves_task(k, t, 0)->task.save > ds_driver_progress(k->driver)->saves)
+            return t;
+    }
+    return 0;
+}
+
+static void open_to_stop(driver_kit *k)
+{
+    saves_open(k, "3s");
+    k->config.checkpoint = true;
+    k->config.kept_folder = "kept";
+    k->config.n_batches = 0;
+    saves_start(k);
+}
+
+/* A graceful stop comes while a save is under way: its last batch waits for that, and saves. */
+START_TEST(a_stop_waits_for_a_save)
+{
+    driver_kit k;
+    open_to_stop(&k);
+    run_to_save(&k);
+    kit_step(&k, (ds_driver_event){.kind = DS_DRIVER_STOP});
+    ck_assert_int_eq(stop(&k, 4000), 0);
+    ck_assert(!k.ended);
+    save_all(&k, 3000);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 1);
+    int64_t last_ms = 0;
+    for (int64_t t = 4000; t < 20000 && last_ms == 0; t += 1000)
+        if (saves_task(&k, t, 0) == NULL)
+            last_ms = stop(&k, t);
+    ck_assert_int_ne(last_ms, 0);
+    ck_assert(!k.ended);
+    save_all(&k, last_ms);
+    ck_assert(!k.ended); /* before it is durable */
+    saves_write(&k);
+    ck_assert(k.ended);
+    ck_assert_int_eq(k.status, DS_OK);
+    ck_assert_uint_eq(saves_released(&k), (uint32_t)(last_ms / 1000));
+    kit_close(&k);
+}
+END_TEST
+
+/* Its own one fails: batches behind it try again, and in the end it is said. */
+START_TEST(the_last_save_fails)
+{
+    enum { FEW = 3, ALL = 10 };
+    for (uint32_t failures = 1; failures <= ALL; failures += failures < FEW ? 1 : ALL - FEW) {
+        driver_kit k;
+        open_to_stop(&k);
+        saves_batch(&k, 1000);
+        kit_step(&k, (ds_driver_event){.kind = DS_DRIVER_STOP});
+        int64_t last_ms = stop(&k, 2000);
+        for (uint32_t n = 0; n < failures && !k.ended; n++) {
+            ck_assert_int_ne(last_ms, 0);
+            kit_saved(&k, saves_task(&k, last_ms, 0), DS_ERR_IO, NULL, 0);
+            last_ms = stop(&k, last_ms + 1000);
+        }
+        ck_assert(k.ended == (failures == ALL));
+        if (!k.ended) {
+            save_all(&k, last_ms);
+            saves_write(&k);
+        }
+        ck_assert(k.ended);
+        ck_assert_int_eq(k.status, failures < ALL ? DS_OK : DS_ERR_IO);
+        kit_close(&k);
+    }
+}
+END_TEST
+
 UNIT_MAIN("driver_saves", a_save_is_due_after_a_while, the_next_one_has_changes,
           a_full_chain_is_folded, it_waits_for_the_commit, it_is_in_the_checkpoint,
           files_are_dropped_once_it_is_durable, a_failed_save_is_tried_again,
           after_a_failure_all_is_saved, parts_that_cannot_be, of_somebody_else,
           what_it_adds_to_is_gone, full_stores_make_a_save_due,
           batches_wait_when_nothing_can_be_saved, without_a_checkpoint_they_go_on,
-          the_end_waits_for_it)
+          the_end_waits_for_it, a_stop_waits_for_a_save, the_last_save_fails)
