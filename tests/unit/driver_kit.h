@@ -450,6 +450,14 @@ static inline void kit_join(driver_kit *k, uint64_t executor_id)
     kit_ready(k, executor_id);
 }
 
+/* Starts, and executors 1 to n join. */
+static inline void kit_start_with(driver_kit *k, uint64_t n)
+{
+    kit_start(k);
+    for (uint64_t id = 1; id <= n; id++)
+        kit_join(k, id);
+}
+
 static inline void kit_beat(driver_kit *k, uint64_t executor_id)
 {
     ds_message m = {.type = DS_MSG_HEARTBEAT};
@@ -590,6 +598,19 @@ static inline void kit_journaled(driver_kit *k, uint32_t i, ds_status status)
                                   .text = "the disk is full"});
 }
 
+/* Answers all records of the journal that wait for it; false if there were none. */
+static inline bool kit_journal_all(driver_kit *k)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < k->n_journal && !k->ended; i++) {
+        if (k->journal[i].answered)
+            continue;
+        kit_journaled(k, i, DS_OK);
+        any = true;
+    }
+    return any;
+}
+
 /* Answers the commit under way. */
 static inline void kit_committed(driver_kit *k, ds_status status)
 {
@@ -659,13 +680,7 @@ static inline void kit_cut_done(driver_kit *k, uint64_t executor_id, uint64_t ti
 static inline void kit_settle_from(driver_kit *k, uint32_t from)
 {
     for (bool again = true; again && !k->ended;) {
-        again = false;
-        for (uint32_t i = 0; i < k->n_journal && !k->ended; i++) {
-            if (!k->journal[i].answered) {
-                kit_journaled(k, i, DS_OK);
-                again = true;
-            }
-        }
+        again = kit_journal_all(k);
         for (; from < k->n_sent && !k->ended; from++) {
             if (k->sent[from].type == DS_MSG_TASKS) {
                 kit_done(k, &k->sent[from]);

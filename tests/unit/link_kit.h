@@ -338,19 +338,12 @@ static inline int kit_connect_in(const char *url)
 static inline int kit_run(const char *name, int n_urls, const TTest *const *each, size_t n_each,
                           const TTest *const *once, size_t n_once)
 {
-    Suite *suite = suite_create(name);
-    TCase *tcase = tcase_create(name);
-    tcase_set_timeout(tcase, 60);
+    TCase *tcase = unit_case(name, 60);
     for (size_t i = 0; i < n_each; i++)
         tcase_add_loop_test(tcase, each[i], 0, n_urls);
     for (size_t i = 0; i < n_once; i++)
         tcase_add_test(tcase, once[i]);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run_case(tcase, name);
 }
 
 #endif

@@ -29,13 +29,6 @@ static inline void saves_open(driver_kit *k, const char *every)
     k->config.n_batches = 9;
 }
 
-static inline void saves_start(driver_kit *k)
-{
-    kit_start(k);
-    kit_join(k, 1);
-    kit_join(k, 2);
-}
-
 /* The newest attempt of a task that is no replay. */
 static inline const kit_sent *saves_task(const driver_kit *k, int64_t batch_ms, uint32_t partition)
 {
@@ -68,24 +61,16 @@ static inline uint32_t saves_count_replays(const driver_kit *k)
     return n;
 }
 
-/* Answers records of the journal. */
-static inline void saves_write(driver_kit *k)
-{
-    for (uint32_t i = 0; i < k->n_journal && !k->ended; i++)
-        if (!k->journal[i].answered)
-            kit_journaled(k, i, DS_OK);
-}
-
 /* The map tasks of a batch, and its keyed tasks; those of the saving batch save nothing yet. */
 static inline void saves_run(driver_kit *k, int64_t batch_ms)
 {
-    saves_write(k);
+    kit_journal_all(k);
     const kit_sent *map = kit_task(k, batch_ms, 0, 0);
     if (map != NULL) /* it has input */
         kit_done_for(k, map, 1);
     for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
         kit_done(k, saves_task(k, batch_ms, p));
-    saves_write(k);
+    kit_journal_all(k);
 }
 
 /* The same, and the batch is committed. */
@@ -93,7 +78,7 @@ static inline void saves_batch(driver_kit *k, int64_t batch_ms)
 {
     saves_run(k, batch_ms);
     kit_committed(k, DS_OK);
-    saves_write(k);
+    kit_journal_all(k);
 }
 
 static inline uint64_t saves_owner(const driver_kit *k, int64_t batch_ms, uint32_t partition)

@@ -17,13 +17,6 @@ static void open_appends(driver_kit *k)
     k->config.checkpoint = true;
 }
 
-static void answer_journal(driver_kit *k)
-{
-    for (uint32_t i = 0; i < k->n_journal; i++)
-        if (!k->journal[i].answered)
-            kit_journaled(k, i, DS_OK);
-}
-
 /* The newest task is done, with a staged file for each sink in `sinks`. */
 static void run_task(driver_kit *k, const char *sinks)
 {
@@ -41,11 +34,10 @@ static void run_task(driver_kit *k, const char *sinks)
 /* Starts, and brings the first batch to its commit. */
 static void start(driver_kit *k, const char *sinks)
 {
-    kit_start(k);
-    kit_join(k, 1);
-    answer_journal(k);
+    kit_start_with(k, 1);
+    kit_journal_all(k);
     run_task(k, sinks);
-    answer_journal(k);
+    kit_journal_all(k);
 }
 
 static const ds_commit *commit_of(const driver_kit *k)
@@ -91,7 +83,7 @@ START_TEST(a_base_is_noted_before_it_is_used)
     ck_assert_ptr_nonnull(strstr(last_record(&k), "\"path\":\"a\",\"base\":70,\"inode\":1,"));
     ck_assert_ptr_nonnull(strstr(last_record(&k), "\"path\":\"b\",\"base\":0"));
     ck_assert(k.journal[k.n_journal - 1].sync);
-    answer_journal(&k);
+    kit_journal_all(&k);
     check_append(&k, 0, "a", 70, false);
     check_append(&k, 1, "b", 0, false);
     kit_committed(&k, DS_OK);
@@ -107,16 +99,16 @@ START_TEST(bases_follow_each_other)
     open_appends(&k);
     start(&k, "ab");
     measured(&k, 70, 5);
-    answer_journal(&k);
+    kit_journal_all(&k);
     kit_committed(&k, DS_OK);
-    answer_journal(&k);
+    kit_journal_all(&k);
     run_task(&k, "b");
-    answer_journal(&k);
+    kit_journal_all(&k);
     check_append(&k, 0, "b", 5 + ROWS, false);
     kit_committed(&k, DS_OK);
-    answer_journal(&k);
+    kit_journal_all(&k);
     run_task(&k, "ab");
-    answer_journal(&k);
+    kit_journal_all(&k);
     check_append(&k, 0, "a", 70 + ROWS, false);
     check_append(&k, 1, "b", 5 + 2 * ROWS, false);
     kit_settle(&k);
@@ -133,16 +125,16 @@ START_TEST(later_batches_move_too)
     open_appends(&k);
     start(&k, "a");
     measured(&k, 70, 0);
-    answer_journal(&k);
+    kit_journal_all(&k);
     check_append(&k, 0, "a", 70, false);
     run_task(&k, "a");
-    answer_journal(&k);
+    kit_journal_all(&k);
     uint32_t before = k.n_journal;
     measured(&k, 3, 0); /* cut */
     ck_assert_uint_eq(k.n_journal, before + 2);
     ck_assert_ptr_nonnull(strstr(k.journal[before].text, "\"base\":3,"));
     ck_assert_ptr_nonnull(strstr(k.journal[before + 1].text, "\"base\":13,"));
-    answer_journal(&k);
+    kit_journal_all(&k);
     check_append(&k, 0, "a", 3, false);
     kit_committed(&k, DS_OK);
     check_append(&k, 0, "a", 3 + ROWS, false);
@@ -160,7 +152,7 @@ START_TEST(a_commit_that_failed_was_begun)
     kit_wait_ms(&k, 200);
     check_append(&k, 0, "a", DS_APPEND_UNKNOWN, false);
     measured(&k, 70, 5);
-    answer_journal(&k);
+    kit_journal_all(&k);
     kit_wait_ms(&k, 200);
     check_append(&k, 0, "a", 70, false);
     kit_committed(&k, DS_ERR_IO);
@@ -169,7 +161,7 @@ START_TEST(a_commit_that_failed_was_begun)
     check_append(&k, 0, "a", 70, true);
     check_append(&k, 1, "b", 5, true);
     measured(&k, 70, 0); /* a is done, b was renamed */
-    answer_journal(&k);
+    kit_journal_all(&k);
     check_append(&k, 0, "a", 70, true);
     check_append(&k, 1, "b", 0, false);
     kit_committed(&k, DS_OK);
@@ -186,12 +178,12 @@ START_TEST(a_file_that_never_rests)
     start(&k, "a");
     for (uint64_t i = 1; i <= 3; i++) {
         measured(&k, i, 0);
-        answer_journal(&k);
+        kit_journal_all(&k);
         check_append(&k, 0, "a", i, false);
     }
     uint32_t commits = k.n_commits;
     measured(&k, 99, 0);
-    answer_journal(&k);
+    kit_journal_all(&k);
     ck_assert_uint_eq(k.n_commits, commits);
     ck_assert_int_eq(kit_wants_ms(&k), 200);
     kit_wait_ms(&k, 200);
@@ -245,6 +237,25 @@ static ds_recovered *recover(const driver_kit *k)
     return recovered;
 }
 
+/* A driver goes on from what all but the last `missing` records say. */
+static void go_on(driver_kit *k, driver_kit *next, uint32_t missing)
+{
+    k->n_journal -= missing;
+    ds_recovered *recovered = recover(k);
+    k->n_journal += missing;
+    open_appends(next);
+    next->config.recovered = recovered;
+    kit_start_with(next, 1);
+}
+
+static void close_both(driver_kit *k, driver_kit *next)
+{
+    ds_recovered *recovered = (ds_recovered *)(uintptr_t)next->config.recovered;
+    kit_close(next);
+    ds_recovered_free(recovered);
+    kit_close(k);
+}
+
 /* A prepared batch is only committed, wherever its first attempt stopped. */
 START_TEST(a_prepared_batch_goes_on)
 {
@@ -252,24 +263,18 @@ START_TEST(a_prepared_batch_goes_on)
     open_appends(&k);
     start(&k, "ab");
     measured(&k, 70, 5);
-    answer_journal(&k);
-    ds_recovered *recovered = recover(&k);
-    open_appends(&next);
-    next.config.recovered = recovered;
-    kit_start(&next);
-    kit_join(&next, 1);
-    answer_journal(&next);
+    kit_journal_all(&k);
+    go_on(&k, &next, 0);
+    kit_journal_all(&next);
     check_append(&next, 0, "a", 70, true);
     check_append(&next, 1, "b", 5, true);
     ck_assert_ptr_nonnull(strstr(next.journal[0].text, "\"base\":70,")); /* of the whole record */
     kit_committed(&next, DS_OK);
-    answer_journal(&next);
+    kit_journal_all(&next);
     run_task(&next, "a");
-    answer_journal(&next);
+    kit_journal_all(&next);
     check_append(&next, 0, "a", 70 + ROWS, false);
-    kit_close(&next);
-    ds_recovered_free(recovered);
-    kit_close(&k);
+    close_both(&k, &next);
 }
 END_TEST
 
@@ -279,34 +284,15 @@ START_TEST(a_prepared_batch_without_a_base)
     driver_kit k, next;
     open_appends(&k);
     start(&k, "a");
-    ds_recovered *recovered = recover(&k);
-    open_appends(&next);
-    next.config.recovered = recovered;
-    kit_start(&next);
-    kit_join(&next, 1);
-    answer_journal(&next);
+    go_on(&k, &next, 0);
+    kit_journal_all(&next);
     check_append(&next, 0, "a", DS_APPEND_UNKNOWN, false);
     measured(&next, 7, 0);
-    answer_journal(&next);
+    kit_journal_all(&next);
     check_append(&next, 0, "a", 7, false);
-    kit_close(&next);
-    ds_recovered_free(recovered);
-    kit_close(&k);
+    close_both(&k, &next);
 }
 END_TEST
-
-/* A driver goes on from what the last but `missing` records say. */
-static ds_recovered *go_on(driver_kit *k, driver_kit *next, uint32_t missing)
-{
-    k->n_journal -= missing;
-    ds_recovered *recovered = recover(k);
-    k->n_journal += missing;
-    open_appends(next);
-    next->config.recovered = recovered;
-    kit_start(next);
-    kit_join(next, 1);
-    return recovered;
-}
 
 /* The first batch moved, and the record that the second one does, too, was not written any more: it
  * was not begun where it was to begin before. */
@@ -316,11 +302,11 @@ START_TEST(a_crash_between_two_that_move)
     open_appends(&k);
     start(&k, "a");
     measured(&k, 70, 0);
-    answer_journal(&k);
+    kit_journal_all(&k);
     run_task(&k, "a");
-    answer_journal(&k);
+    kit_journal_all(&k);
     measured(&k, 3, 0); /* renamed */
-    ds_recovered *recovered = go_on(&k, &next, 1);
+    go_on(&k, &next, 1);
     ck_assert_ptr_nonnull(strstr(next.journal[0].text, "\"base\":3,"));
     ck_assert_ptr_nonnull(strstr(next.journal[0].text, "\"base\":13,"));
     ck_assert_ptr_null(strstr(next.journal[0].text, "\"base\":80,"));
@@ -328,11 +314,9 @@ START_TEST(a_crash_between_two_that_move)
     kit_committed(&next, DS_OK);
     ck_assert_uint_eq(next.n_commits, 1); /* its base is not noted yet */
     ck_assert_int_gt(kit_wants_ms(&next), 0);
-    answer_journal(&next);
+    kit_journal_all(&next);
     check_append(&next, 0, "a", 3 + ROWS, false);
-    kit_close(&next);
-    ds_recovered_free(recovered);
-    kit_close(&k);
+    close_both(&k, &next);
 }
 END_TEST
 
@@ -344,16 +328,14 @@ START_TEST(two_that_were_begun)
     open_appends(&k);
     start(&k, "a");
     measured(&k, 70, 0);
-    answer_journal(&k);
+    kit_journal_all(&k);
     run_task(&k, "a");
-    answer_journal(&k);
-    ds_recovered *recovered = go_on(&k, &next, 0);
+    kit_journal_all(&k);
+    go_on(&k, &next, 0);
     check_append(&next, 0, "a", 70, true);
     kit_committed(&next, DS_OK);
     check_append(&next, 0, "a", 70 + ROWS, true);
-    kit_close(&next);
-    ds_recovered_free(recovered);
-    kit_close(&k);
+    close_both(&k, &next);
 }
 END_TEST
 

@@ -13,9 +13,7 @@ static void open_running(driver_kit *k)
              KIT_APP("'count': 2, 'key_partitions': 2", KIT_QUEUE("[{ 'n': 1 }], [{ 'n': 2 }]"),
                      "'g': { 'from': 'q', 'window': '3s', 'group_by': ['n'] }", KIT_CONSOLE("g")));
     k->config.virtual_time = true;
-    kit_start(k);
-    kit_join(k, 1);
-    kit_join(k, 2);
+    kit_start_with(k, 2);
     kit_done_for(k, kit_task(k, 1000, 0, 0), 1);
     kit_done(k, kit_task(k, 1000, 1, 0));
 }

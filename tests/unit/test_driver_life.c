@@ -20,6 +20,15 @@ static void open_files(driver_kit *k, const char *executors)
     k->config.virtual_time = true;
 }
 
+/* An app with a group_by on two executors, in virtual time; its first batch is grouped next. */
+static void start_grouped(driver_kit *k, const char *app)
+{
+    kit_open(k, app);
+    k->config.virtual_time = true;
+    kit_start_with(k, 2);
+    kit_done_for(k, kit_task(k, 1000, 0, 0), 1);
+}
+
 /* ---- the start ---- */
 
 START_TEST(it_waits_for_all_executors)
@@ -145,8 +154,7 @@ START_TEST(executors_from_outside)
     driver_kit k;
     open_files(&k, ONE);
     k.config.external_executors = true;
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     kit_message(&k, 300, kit_hello(&k, 0));
     ck_assert_uint_eq(kit_last(&k, DS_MSG_WELCOME)->peer, 300);
     ck_assert_uint_eq(kit_last(&k, DS_MSG_WELCOME)->number, 2);
@@ -277,9 +285,7 @@ START_TEST(tasks_of_a_lost_executor_run_again)
 {
     driver_kit k;
     open_files(&k, TWO);
-    kit_start(&k);
-    kit_join(&k, 1);
-    kit_join(&k, 2);
+    kit_start_with(&k, 2);
     const kit_sent first = *kit_last(&k, DS_MSG_TASKS);
     uint64_t other = first.peer == kit_peer(1) ? 2 : 1;
     kit_lose(&k, first.peer - 100);
@@ -330,9 +336,7 @@ START_TEST(a_task_that_loses_executors)
 {
     driver_kit k;
     open_files(&k, TWO);
-    kit_start(&k);
-    kit_join(&k, 1);
-    kit_join(&k, 2);
+    kit_start_with(&k, 2);
     uint64_t newest = 2;
     int64_t all = 0;
     for (int losses = 1; losses < 16; losses++) {
@@ -360,9 +364,7 @@ START_TEST(stores_of_lost_executors_are_held)
                                    "[ { 'n': 5 } ], [ { 'n': 6 } ]"),
                          "'g': { 'from': 'q', 'group_by': ['n'] }", KIT_CONSOLE("g")));
     k.config.virtual_time = true;
-    kit_start(&k);
-    kit_join(&k, 1);
-    kit_join(&k, 2);
+    kit_start_with(&k, 2);
     const kit_sent map = *kit_task(&k, 1000, 0, 0);
     uint64_t lost = map.peer - 100, other = 3 - lost;
     kit_done_for(&k, &map, 1);
@@ -396,8 +398,7 @@ START_TEST(memory_is_waited_for)
 {
     driver_kit k;
     open_files(&k, ONE);
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     kit_done(&k, kit_last(&k, DS_MSG_TASKS));
     ck_assert_uint_eq(k.n_commits, 1); /* nobody takes the rows */
     const kit_sent *task = kit_last(&k, DS_MSG_TASKS);
@@ -437,8 +438,7 @@ START_TEST(input_is_not_raced_through)
 {
     driver_kit k;
     open_files(&k, ONE);
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     find_no_memory(&k);
     find_no_memory(&k);
     ck_assert(!k.ended);
@@ -457,9 +457,7 @@ START_TEST(a_failed_task_goes_elsewhere)
 {
     driver_kit k;
     open_files(&k, TWO);
-    kit_start(&k);
-    kit_join(&k, 1);
-    kit_join(&k, 2);
+    kit_start_with(&k, 2);
     for (uint32_t attempt = 0; attempt < 3; attempt++) {
         const kit_sent *task = kit_last(&k, DS_MSG_TASKS);
         uint64_t where = task->peer;
@@ -484,8 +482,7 @@ START_TEST(a_full_disk_is_waited_for)
 {
     driver_kit k;
     open_files(&k, ONE);
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     static const int64_t waits[] = {200, 400, 800, 1600, 3200, 6400, 6400, 6400};
     for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
         uint32_t sent = k.n_sent;
@@ -511,8 +508,7 @@ START_TEST(bad_data_ends_the_app)
 {
     driver_kit k;
     open_files(&k, ONE);
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     kit_fail(&k, kit_last(&k, DS_MSG_TASKS), DS_ERR_DATA);
     ck_assert(k.ended);
     ck_assert_int_eq(k.status, DS_ERR_DATA);
@@ -527,8 +523,7 @@ START_TEST(outputs_that_do_not_fit)
 {
     driver_kit k;
     open_files(&k, ONE);
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     ds_output wrong[] = {
         {.kind = DS_OUTPUT_PIECES, .target = 99, .ref = {1, 0, 8}, .path = ""},
         {.kind = DS_OUTPUT_FILE, .target = 1, .path = "x"},
@@ -551,8 +546,7 @@ START_TEST(outputs_for_no_input)
 {
     driver_kit k;
     open_files(&k, ONE);
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     ds_output wrong = {
         .kind = DS_OUTPUT_PIECES, .target = 0, .input = 1, .ref = {1, 0, 8}, .path = ""};
     for (int i = 0; i < 4; i++) {
@@ -570,8 +564,7 @@ START_TEST(a_stage_with_too_many_inputs)
     driver_kit k;
     kit_open(&k, KIT_APP(ONE, LISTS, "'g': { 'from': 'q', 'group_by': ['n'] }", KIT_CONSOLE("g")));
     k.config.virtual_time = true;
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     const uint32_t n = DS_MESSAGE_LIST_LIMIT + 1;
     ds_output *outputs = ds_calloc(n, sizeof *outputs);
     for (uint32_t i = 0; i < n; i++)
@@ -614,8 +607,7 @@ START_TEST(small_tasks_leave_together)
                      KIT_QUEUE("[ { 'n': 1 } ], [ { 'n': 2 } ], [ { 'n': 3 } ], [ { 'n': 4 } ]"),
                      "'g': { 'from': 'q', 'group_by': ['n'] }", KIT_CONSOLE("g")));
     k.config.virtual_time = true;
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     ck_assert_uint_eq(handed_out(&k, 1000), 4); /* not known yet */
     finish_all(&k, 1000, 20, 100);
     ck_assert_uint_eq(handed_out(&k, 2000), 9);
@@ -632,12 +624,8 @@ END_TEST
 START_TEST(releases_without_haste)
 {
     driver_kit k;
-    kit_open(&k, KIT_APP(TWO, LISTS, "'g': { 'from': 'q', 'group_by': ['n'] }", KIT_CONSOLE("g")));
-    k.config.virtual_time = true;
-    kit_start(&k);
-    kit_join(&k, 1);
-    kit_join(&k, 2);
-    kit_done_for(&k, kit_task(&k, 1000, 0, 0), 1);
+    start_grouped(&k,
+                  KIT_APP(TWO, LISTS, "'g': { 'from': 'q', 'group_by': ['n'] }", KIT_CONSOLE("g")));
     for (uint32_t p = 0; p < 4; p++)
         kit_done(&k, kit_task(&k, 1000, 1, p));
     uint64_t busy = kit_task(&k, 2000, 0, 0)->peer;
@@ -663,13 +651,8 @@ END_TEST
 START_TEST(a_batch_given_up_waits_for_its_tasks)
 {
     driver_kit k;
-    kit_open(&k, KIT_APP(TWO, LISTS, "'g': { 'from': 'q', 'window': '2s', 'group_by': ['n'] }",
-                         KIT_CONSOLE("g")));
-    k.config.virtual_time = true;
-    kit_start(&k);
-    kit_join(&k, 1);
-    kit_join(&k, 2);
-    kit_done_for(&k, kit_task(&k, 1000, 0, 0), 1);
+    start_grouped(&k, KIT_APP(TWO, LISTS, "'g': { 'from': 'q', 'window': '2s', 'group_by': ['n'] }",
+                              KIT_CONSOLE("g")));
     const kit_sent slow = *kit_task(&k, 1000, 1, 3);
     for (uint32_t p = 1; p < 3; p++)
         kit_done(&k, kit_task(&k, 1000, 1, p));
@@ -693,12 +676,8 @@ END_TEST
 START_TEST(a_batch_given_up_does_not_wait_for_the_lost)
 {
     driver_kit k;
-    kit_open(&k, KIT_APP(TWO, LISTS, "'g': { 'from': 'q', 'group_by': ['n'] }", KIT_CONSOLE("g")));
-    k.config.virtual_time = true;
-    kit_start(&k);
-    kit_join(&k, 1);
-    kit_join(&k, 2);
-    kit_done_for(&k, kit_task(&k, 1000, 0, 0), 1);
+    start_grouped(&k,
+                  KIT_APP(TWO, LISTS, "'g': { 'from': 'q', 'group_by': ['n'] }", KIT_CONSOLE("g")));
     const kit_sent slow = *kit_task(&k, 1000, 1, 3);
     uint32_t failing = 0;
     while (kit_task(&k, 1000, 1, failing)->peer == slow.peer)
@@ -808,9 +787,7 @@ START_TEST(a_replacement_has_its_part)
     k.config.virtual_time = true;
     const uint32_t kept = k.p.plan->stages[1].keyed ? 1 : 2, plain = 3 - kept;
     ck_assert(!k.p.plan->stages[plain].keyed && k.p.plan->stages[kept].keyed);
-    kit_start(&k);
-    kit_join(&k, 1);
-    kit_join(&k, 2);
+    kit_start_with(&k, 2);
     finish_source(&k, 1000);
     ck_assert_uint_eq(tasks_at(&k, 1000, kept, 1), 4);
     ck_assert_uint_eq(tasks_at(&k, 1000, kept, 2), 4);
@@ -839,8 +816,7 @@ START_TEST(a_partition_that_is_not_there)
     kit_open(&k, KIT_APP(ONE, LISTS, "'g': { 'from': 'q', 'window': '3s', 'group_by': ['n'] }",
                          KIT_CONSOLE("g")));
     k.config.virtual_time = true;
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     kit_done_for(&k, kit_task(&k, 1000, 0, 0), 1);
     kit_done(&k, kit_task(&k, 1000, 1, 0));
     kit_done(&k, kit_task(&k, 1000, 1, 1));
@@ -860,8 +836,7 @@ START_TEST(a_commit_that_fails_is_tried_again)
 {
     driver_kit k;
     open_files(&k, ONE);
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     kit_done(&k, kit_last(&k, DS_MSG_TASKS));
     static const int64_t waits[] = {200, 400, 800, 1600, 3200, 6400, 10000, 10000};
     for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
@@ -961,8 +936,7 @@ START_TEST(lists_keep_their_batches)
     open_files(&k, ONE);
     k.config.checkpoint = true;
     k.config.recovered = &l.recovered;
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     kit_settle(&k);
     ck_assert_uint_eq(kit_count(&k, DS_MSG_TASKS), 1);
     ck_assert_int_eq(kit_last(&k, DS_MSG_TASKS)->task.batch_ms, 3000);

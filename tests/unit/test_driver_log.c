@@ -31,8 +31,7 @@ static ds_block block_of(uint64_t receiver_id, uint64_t segment, uint64_t id)
 /* One executor, and a receiver that runs. Its id. */
 static uint64_t run_logged(driver_kit *k)
 {
-    kit_start(k);
-    kit_join(k, 1);
+    kit_start_with(k, 1);
     kit_logged(k, 0, &nothing);
     uint64_t id = kit_last(k, DS_MSG_RECEIVER_START)->number;
     kit_receiver(k, 1, id, DS_RECEIVER_RUNNING, DS_OK);
@@ -61,8 +60,7 @@ START_TEST(receivers_start_when_the_log_was_looked_through)
 {
     driver_kit k;
     open_logged(&k, LOGGED_APP(""));
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     ck_assert_uint_eq(k.n_scans, 1);
     ck_assert_str_eq(k.scans[0].folder, "state/log/s");
     ck_assert_uint_eq(k.scans[0].place.receiver_id, 0);
@@ -79,8 +77,7 @@ START_TEST(without_a_log_what_is_there_is_taken_all_the_same)
 {
     driver_kit k;
     open_logged(&k, LOGGED_APP(", 'log': false"));
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     const ds_block blocks[] = {block_of(3, 1, 1)};
     const ds_logged_blocks found = {.blocks = blocks, .n_blocks = 1, .last_receiver = 3};
     kit_logged(&k, 0, &found);
@@ -94,8 +91,7 @@ START_TEST(a_log_that_cannot_be_read_ends_the_app)
 {
     driver_kit k;
     open_logged(&k, LOGGED_APP(""));
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     kit_step(&k, (ds_driver_event){.kind = DS_DRIVER_LOGGED,
                                    .logged = &nothing,
                                    .status = DS_ERR_IO,
@@ -111,8 +107,7 @@ START_TEST(what_is_found_comes_first)
 {
     driver_kit k;
     open_logged(&k, LOGGED_APP(""));
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     ds_block blocks[] = {block_of(3, 1, 1), block_of(3, 2, 2), block_of(4, 1, 1)};
     blocks[1].length = 0; /* only counters */
     blocks[1].too_long = 7;
@@ -227,8 +222,7 @@ START_TEST(what_the_log_lacks_is_counted)
 {
     driver_kit k;
     open_logged(&k, LOGGED_APP(""));
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     const ds_block blocks[] = {block_of(1, 1, 5)};
     const ds_logged_blocks found = {.blocks = blocks,
                                     .n_blocks = 1,
@@ -382,8 +376,7 @@ START_TEST(a_restart_goes_on_behind_what_batches_had)
     open_logged(&k, LOGGED_APP(""));
     k.config.recovered = recovered;
     k.wall_ms += 5000;
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     ck_assert_uint_eq(k.scans[0].place.receiver_id, id);
     ck_assert_uint_eq(k.scans[0].place.offset, 32 + 2 * 164);
     const kit_sent *task = kit_last(&k, DS_MSG_TASKS);
@@ -417,8 +410,7 @@ START_TEST(a_log_that_is_away_is_waited_for)
 {
     driver_kit k;
     open_logged(&k, LOGGED_APP(""));
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     const ds_driver_event away = {.kind = DS_DRIVER_LOGGED,
                                   .status = DS_ERR_UNAVAILABLE,
                                   .logged = &nothing,
@@ -448,9 +440,7 @@ START_TEST(a_log_that_one_does_not_see)
                     "'executors': { 'count': 2 }, 'checkpoint': { 'dir': 'state' }, 'sources': {"
                     "'s': { 'type': 'socket', 'connect': '127.0.0.1:9' } },"
                     "'sinks': { 'o': { 'from': 's', 'type': 'file', 'dir': 'out' } } }");
-    kit_start(&k);
-    kit_join(&k, 1);
-    kit_join(&k, 2);
+    kit_start_with(&k, 2);
     kit_logged(&k, 0, &nothing);
     for (uint64_t blind = 1; blind <= 2; blind++) { /* the other one; then whoever is there */
         const kit_sent *start = kit_last(&k, DS_MSG_RECEIVER_START);

@@ -11,8 +11,7 @@
 static void run(driver_kit *k, const char *app)
 {
     kit_open(k, app);
-    kit_start(k);
-    kit_join(k, 1);
+    kit_start_with(k, 1);
     if (kit_last(k, DS_MSG_RECEIVER_START) != NULL)
         kit_receiver(k, 1, 1, DS_RECEIVER_RUNNING, DS_OK);
 }

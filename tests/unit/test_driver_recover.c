@@ -46,8 +46,8 @@ static ds_recovered *go_on(driver_kit *k, const driver_kit *from, uint32_t n)
     ck_assert_msg(ds_recovered_check(recovered, k->p.plan, "state", &error) == DS_OK, "%s",
                   error.message);
     k->config.recovered = recovered;
-    saves_start(k);
-    saves_write(k);
+    kit_start_with(k, 2);
+    kit_journal_all(k);
     return recovered;
 }
 
@@ -55,12 +55,12 @@ static ds_recovered *go_on(driver_kit *k, const driver_kit *from, uint32_t n)
 static void run_first(driver_kit *k)
 {
     open_app(k);
-    saves_start(k);
+    kit_start_with(k, 2);
     for (int64_t t = 1000; t <= 3000; t += 1000)
         saves_batch(k, t);
     for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
         kit_save(k, saves_task(k, 3000, p));
-    saves_write(k);
+    kit_journal_all(k);
     saves_batch(k, 4000);
 }
 

@@ -47,7 +47,7 @@ static void run_map(driver_kit *k, int64_t batch_ms)
 /* All tasks of a batch that can run are done; its record is not written yet. */
 static void run_batch(driver_kit *k, int64_t batch_ms)
 {
-    saves_write(k);
+    kit_journal_all(k);
     run_map(k, batch_ms);
     for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
         stage_file(k, saves_task(k, batch_ms, p));
@@ -66,12 +66,12 @@ static void lose_files(driver_kit *k, int64_t batch_ms)
 static void begin(driver_kit *k)
 {
     make_app(k);
-    saves_start(k);
+    kit_start_with(k, 2);
     run_batch(k, 1000);
-    saves_write(k);
+    kit_journal_all(k);
     kit_committed(k, DS_OK);
     run_batch(k, 2000);
-    saves_write(k);
+    kit_journal_all(k);
     run_batch(k, 3000);
     ck_assert_uint_eq(k->n_commits, k->n_committed + 1);
     run_map(k, 4000);
@@ -98,7 +98,7 @@ static void check_newest(const driver_kit *k, int64_t batch_ms, int64_t stands_m
 /* All tasks but those of partition 0 are done, and those that come of it. */
 static void run_others(driver_kit *k)
 {
-    saves_write(k);
+    kit_journal_all(k);
     for (uint32_t i = 0; i < k->n_sent; i++) {
         const kit_sent *s = &k->sent[i];
         if (s->type != DS_MSG_TASKS || (s->task.stage == 1 && s->task.partition == 0))
@@ -117,11 +117,11 @@ static void check_end(driver_kit *k)
         kit_wait_ms(k, 1000);
         run_others(k);
         stage_file(k, newest(k));
-        saves_write(k);
+        kit_journal_all(k);
         while (k->n_committed < k->n_commits && !k->ended) {
             ck_assert_uint_eq(k->commits[k->n_committed]->n_files, SAVES_PARTITIONS);
             kit_committed(k, DS_OK);
-            saves_write(k);
+            kit_journal_all(k);
         }
     }
     ck_assert(k->ended);
@@ -207,7 +207,7 @@ START_TEST(a_driver_dies_in_between)
     make_app(&k);
     ds_recovered *recovered = read_journal(&first, k.p.plan);
     k.config.recovered = recovered;
-    saves_start(&k);
+    kit_start_with(&k, 2);
     for (int64_t t = 1000; t <= 4000; t += 1000)
         run_batch(&k, t);
     ck_assert_uint_eq(kit_task(&k, 3000, 0, 0)->task.mode, DS_TASK_MUTED);

@@ -60,8 +60,7 @@ static const ds_commit *commit_of(const driver_kit *k)
 static void begin(driver_kit *k)
 {
     open_kit(k);
-    kit_start(k);
-    kit_join(k, 1);
+    kit_start_with(k, 1);
     answer_journal(k);
     run_task(k, "1");
     ck_assert_uint_eq(commit_of(k)->n_files, 2);

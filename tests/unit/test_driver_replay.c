@@ -4,7 +4,7 @@
 /* Answers the map task of a batch and none of its keyed tasks. */
 static void run_map(driver_kit *k, int64_t batch_ms)
 {
-    saves_write(k);
+    kit_journal_all(k);
     kit_done_for(k, kit_task(k, batch_ms, 0, 0), 1);
 }
 
@@ -17,7 +17,16 @@ static void save_all(driver_kit *k, int64_t batch_ms)
 static void open_app(driver_kit *k, const char *every)
 {
     saves_open(k, every);
-    saves_start(k);
+    kit_start_with(k, 2);
+}
+
+/* Two batches, and what is kept is saved as it stands then. */
+static void open_saved(driver_kit *k)
+{
+    open_app(k, "2s");
+    saves_batch(k, 1000);
+    saves_batch(k, 2000);
+    save_all(k, 2000);
 }
 
 /* The executor that owns partition 0 is lost. Returns it. */
@@ -85,10 +94,7 @@ END_TEST
 START_TEST(it_begins_with_what_was_saved)
 {
     driver_kit k;
-    open_app(&k, "2s");
-    saves_batch(&k, 1000);
-    saves_batch(&k, 2000);
-    save_all(&k, 2000);
+    open_saved(&k);
     saves_batch(&k, 3000);
     lose_owner(&k);
     const kit_sent *replay = saves_replay(&k, 0);
@@ -113,10 +119,7 @@ END_TEST
 START_TEST(a_chain_without_replays)
 {
     driver_kit k;
-    open_app(&k, "2s");
-    saves_batch(&k, 1000);
-    saves_batch(&k, 2000);
-    save_all(&k, 2000);
+    open_saved(&k);
     lose_owner(&k);
     ck_assert_uint_eq(saves_count_replays(&k), 0);
     run_map(&k, 3000);
@@ -215,10 +218,7 @@ END_TEST
 START_TEST(an_executor_does_not_have_it)
 {
     driver_kit k;
-    open_app(&k, "2s");
-    saves_batch(&k, 1000);
-    saves_batch(&k, 2000);
-    save_all(&k, 2000);
+    open_saved(&k);
     run_map(&k, 3000);
     kit_fail(&k, saves_task(&k, 3000, 0), DS_ERR_LOST);
     const kit_sent *again = saves_task(&k, 3000, 0);
@@ -232,7 +232,6 @@ START_TEST(an_executor_does_not_have_it)
 }
 END_TEST
 
-/* A chain that can never be loaded is given up: that is counted, and it begins anew. */
 /* ---- chains that cannot be loaded ---- */
 
 /* The task of the third batch that has partition 0 load its chain fails as often as it comes, for
@@ -259,11 +258,11 @@ static void open_unloaded(driver_kit *k, bool checkpoint)
     saves_open(k, "2s");
     k->config.checkpoint = checkpoint;
     k->config.kept_folder = checkpoint ? "kept" : NULL;
-    saves_start(k);
+    kit_start_with(k, 2);
     saves_batch(k, 1000);
     saves_batch(k, 2000);
     save_all(k, 2000);
-    saves_write(k);
+    kit_journal_all(k);
     run_map(k, 3000);
     kit_fail(k, saves_task(k, 3000, 0), DS_ERR_LOST);
     ck_assert_uint_eq(saves_task(k, 3000, 0)->task.n_saved, 1);
@@ -395,7 +394,7 @@ static void fail_outside(driver_kit *k, bool others, int64_t ms)
 {
     saves_open(k, "1h");
     k->config.external_executors = true;
-    saves_start(k);
+    kit_start_with(k, 2);
     saves_batch(k, 1000);
     kit_message(k, kit_peer(3), kit_hello(k, 0));
     kit_ready(k, 3);
@@ -449,7 +448,7 @@ static void open_copied(driver_kit *k, const char *every)
 {
     saves_open(k, every);
     k->no_stores = k->fetches = true;
-    saves_start(k);
+    kit_start_with(k, 2);
 }
 
 /* Pieces are made anew from the inputs, and then applied again. */
@@ -531,7 +530,7 @@ START_TEST(pieces_that_are_gone_twice)
 {
     driver_kit k;
     open_copied(&k, "1h");
-    saves_write(&k);
+    kit_journal_all(&k);
     uint64_t mapper = kit_task(&k, 1000, 0, 0)->peer - 100;
     kit_done_for(&k, kit_task(&k, 1000, 0, 0), 1);
     for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
@@ -544,7 +543,7 @@ START_TEST(pieces_that_are_gone_twice)
     kit_wait_ms(&k, 20000);
     kit_join(&k, 3);
     mapper = map_again(&k);
-    saves_write(&k);
+    kit_journal_all(&k);
     kit_committed(&k, DS_OK);
     uint32_t before = saves_count_replays(&k);
     kit_lose(&k, mapper);

@@ -17,9 +17,7 @@ static void run(driver_kit *k, const char *app, uint64_t n)
 {
     kit_open(k, app);
     k->no_stores = k->fetches = true;
-    kit_start(k);
-    for (uint64_t id = 1; id <= n; id++)
-        kit_join(k, id);
+    kit_start_with(k, n);
     if (n < 3)
         kit_wait_ms(k, 10000); /* it does not wait for the others any longer */
     kit_receiver(k, 1, 1, DS_RECEIVER_RUNNING, DS_OK);
@@ -49,6 +47,16 @@ static void answer(driver_kit *k, const kit_sent *to, uint32_t n, ds_status stat
 static const kit_sent *asked(const driver_kit *k)
 {
     return kit_last(k, DS_MSG_REPLICATE);
+}
+
+/* Three of them, and block 1 has its replica: the request for it. */
+static kit_sent run_with_one(driver_kit *k)
+{
+    run(k, TWICE, 3);
+    report(k, 1);
+    const kit_sent first = *asked(k);
+    answer(k, &first, 1, DS_OK);
+    return first;
 }
 
 /* The next batch is due, and all have cut. Its task, or NULL. */
@@ -154,9 +162,7 @@ START_TEST(stores_that_the_driver_holds_need_none)
 {
     driver_kit k;
     kit_open(&k, TWICE);
-    kit_start(&k);
-    for (uint64_t id = 1; id <= 3; id++)
-        kit_join(&k, id);
+    kit_start_with(&k, 3);
     kit_receiver(&k, 1, 1, DS_RECEIVER_RUNNING, DS_OK);
     report(&k, 1);
     report(&k, 2);
@@ -196,10 +202,7 @@ END_TEST
 START_TEST(a_waiting_block_outlives_its_receiver)
 {
     driver_kit k;
-    run(&k, TWICE, 3);
-    report(&k, 1);
-    const kit_sent first = *asked(&k);
-    answer(&k, &first, 1, DS_OK);
+    const kit_sent first = run_with_one(&k);
     report(&k, 2); /* is on its way */
     kit_lose(&k, 1);
     ck_assert_uint_eq(progress(&k)->blocks_lost, 1);
@@ -228,10 +231,7 @@ END_TEST
 START_TEST(a_block_of_a_batch_is_read_from_the_replica)
 {
     driver_kit k;
-    run(&k, TWICE, 3);
-    report(&k, 1);
-    const kit_sent first = *asked(&k);
-    answer(&k, &first, 1, DS_OK);
+    const kit_sent first = run_with_one(&k);
     const kit_sent before = *pass(&k);
     check_input(&before, 0, 1, AT(1));
     kit_lose(&k, 1);
@@ -253,10 +253,7 @@ END_TEST
 START_TEST(both_may_be_lost)
 {
     driver_kit k;
-    run(&k, TWICE, 3);
-    report(&k, 1);
-    const kit_sent first = *asked(&k);
-    answer(&k, &first, 1, DS_OK);
+    const kit_sent first = run_with_one(&k);
     const kit_sent before = *pass(&k);
     kit_lose(&k, first.peer - 100);
     ck_assert_uint_eq(progress(&k)->blocks_single, 1);
@@ -274,10 +271,7 @@ END_TEST
 START_TEST(a_replica_that_is_lost_is_made_anew)
 {
     driver_kit k;
-    run(&k, TWICE, 3);
-    report(&k, 1);
-    const kit_sent first = *asked(&k);
-    answer(&k, &first, 1, DS_OK);
+    const kit_sent first = run_with_one(&k);
     kit_lose(&k, first.peer - 100);
     ck_assert_uint_eq(kit_count(&k, DS_MSG_REPLICATE), 2);
     ck_assert_uint_ne(asked(&k)->peer, first.peer);

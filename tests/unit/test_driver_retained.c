@@ -22,9 +22,7 @@ static void open_app(driver_kit *k, const char *stream)
     k->config.virtual_time = true;
     k->config.saves = true;
     k->config.n_batches = 7;
-    kit_start(k);
-    kit_join(k, 1);
-    kit_join(k, 2);
+    kit_start_with(k, 2);
 }
 
 /* Answers what is under way until a batch is committed: its map tasks write pieces for stage 1. */

@@ -20,7 +20,7 @@ static void save_all(driver_kit *k, int64_t batch_ms)
 static void open_in_stores(driver_kit *k)
 {
     saves_open(k, "3s");
-    saves_start(k);
+    kit_start_with(k, 2);
 }
 
 static void open_with_checkpoint(driver_kit *k)
@@ -28,7 +28,7 @@ static void open_with_checkpoint(driver_kit *k)
     saves_open(k, "3s");
     k->config.checkpoint = true;
     k->config.kept_folder = "kept";
-    saves_start(k);
+    kit_start_with(k, 2);
 }
 
 START_TEST(a_save_is_due_after_a_while)
@@ -84,7 +84,7 @@ START_TEST(a_full_chain_is_folded)
     driver_kit k;
     saves_open(&k, "1s");
     k.config.n_batches = 12; /* the last ones without input */
-    saves_start(&k);
+    kit_start_with(&k, 2);
     const uint64_t lengths[] = {100, 500, 100};
     uint32_t n = 0;
     for (int64_t t = 1000; t <= 12000 && n < 3; t += 1000) {
@@ -149,12 +149,12 @@ START_TEST(files_are_dropped_once_it_is_durable)
     open_with_checkpoint(&k);
     run_to_save(&k);
     save_all(&k, 3000);
-    saves_write(&k);
+    kit_journal_all(&k);
     for (int64_t t = 4000; t <= 7000; t += 1000)
         saves_batch(&k, t);
     saves_run(&k, 8000);
     kit_committed(&k, DS_OK);
-    saves_write(&k);
+    kit_journal_all(&k);
     for (uint32_t p = 0; p < SAVES_PARTITIONS; p++) {
         const kit_sent *of = saves_task(&k, 8000, p);
         ck_assert(!of->task.save_whole);
@@ -265,7 +265,7 @@ START_TEST(what_it_adds_to_is_gone)
     driver_kit k;
     saves_open(&k, "3s");
     k.no_stores = k.fetches = true; /* what an executor has is gone with it */
-    saves_start(&k);
+    kit_start_with(&k, 2);
     run_to_save(&k);
     save_all(&k, 3000);
     for (int64_t t = 4000; t <= 8000; t += 1000)
@@ -296,10 +296,10 @@ START_TEST(full_stores_make_a_save_due)
 {
     driver_kit k;
     saves_open(&k, "1h");
-    saves_start(&k);
+    kit_start_with(&k, 2);
     int64_t t = 1000;
     for (; t <= 9000 && (t < 2000 || saves_task(&k, t - 1000, 0)->task.save == 0); t += 1000) {
-        saves_write(&k);
+        kit_journal_all(&k);
         const kit_sent *map = kit_task(&k, t, 0, 0);
         ds_output output = {.kind = DS_OUTPUT_PIECES,
                             .target = 1,
@@ -318,7 +318,7 @@ END_TEST
 /* A batch whose map task wrote a lot. */
 static void run_large(driver_kit *k, int64_t batch_ms)
 {
-    saves_write(k);
+    kit_journal_all(k);
     const kit_sent *map = kit_task(k, batch_ms, 0, 0);
     ds_output output = {.kind = DS_OUTPUT_PIECES,
                         .target = 1,
@@ -327,9 +327,9 @@ static void run_large(driver_kit *k, int64_t batch_ms)
     kit_result(k, map, DS_OK, &output, 1);
     for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
         kit_done(k, saves_task(k, batch_ms, p));
-    saves_write(k);
+    kit_journal_all(k);
     kit_committed(k, DS_OK);
-    saves_write(k);
+    kit_journal_all(k);
 }
 
 /* With a checkpoint nothing is given up: batches wait until something could be saved. */
@@ -339,8 +339,8 @@ START_TEST(batches_wait_when_nothing_can_be_saved)
     saves_open(&k, "1h");
     k.config.checkpoint = true;
     k.config.kept_folder = "kept";
-    saves_start(&k);
-    saves_write(&k);
+    kit_start_with(&k, 2);
+    kit_journal_all(&k);
     int64_t t = 1000;
     for (; t <= 9000 && kit_task(&k, t, 0, 0) != NULL; t += 1000) {
         run_large(&k, t);
@@ -351,13 +351,13 @@ START_TEST(batches_wait_when_nothing_can_be_saved)
     ck_assert(!k.ended);
     ck_assert_int_gt(kit_wants_ms(&k), 0); /* then a save is tried again */
     kit_wait_ms(&k, kit_wants_ms(&k));
-    saves_write(&k);
+    kit_journal_all(&k);
     ck_assert_ptr_nonnull(kit_task(&k, t, 0, 0));
     run_large(&k, t);
     ck_assert_uint_gt(saves_task(&k, t, 0)->task.save, 0);
     for (uint32_t p = 0; p < SAVES_PARTITIONS; p++)
         kit_save(&k, saves_task(&k, t, p));
-    saves_write(&k);
+    kit_journal_all(&k);
     ck_assert_uint_eq(ds_driver_progress(k.driver)->saves, 1);
     ck_assert(t == 9000 || kit_task(&k, t + 1000, 0, 0) != NULL);
     kit_close(&k);

@@ -32,9 +32,7 @@ static void open_both(driver_kit *k, const char *executors, const char *sources)
 
 static void join_all(driver_kit *k, uint64_t n)
 {
-    kit_start(k);
-    for (uint64_t i = 1; i <= n; i++)
-        kit_join(k, i);
+    kit_start_with(k, n);
 }
 
 /* The newest load is done: a version of n blocks of 100 bytes. */

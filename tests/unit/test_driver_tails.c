@@ -21,8 +21,7 @@ static void open_app(driver_kit *k, const char *path, const char *start_at)
 static void run_app(driver_kit *k, const char *path)
 {
     open_app(k, path, "beginning");
-    kit_start(k);
-    kit_join(k, 1);
+    kit_start_with(k, 1);
 }
 
 static ds_sighting sight(uint64_t number, const char *path, uint64_t complete, uint64_t size)
@@ -160,8 +159,7 @@ START_TEST(what_is_there_now)
     driver_kit k;
     open_app(&k, "log*", "beginning");
     k.config.available_now = true;
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     ck_assert_uint_eq(k.n_follows, 1); /* at once */
     ds_sighting a = sight(0, "log", 10, 13);
     answer(&k, &a, 1);
@@ -184,8 +182,7 @@ static void nothing_there(const char *path, const ds_sighting *list, uint32_t n,
     driver_kit k;
     open_app(&k, path, "beginning");
     k.config.available_now = true;
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     answer(&k, list, n);
     for (int i = 0; i < 9 && !k.ended; i++) {
         kit_settle(&k);
@@ -213,8 +210,7 @@ START_TEST(the_end_is_noted)
     driver_kit k;
     open_app(&k, "log", "end");
     k.config.checkpoint = true;
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     kit_settle(&k);
     kit_wait_ms(&k, 1000);
     uint32_t before = k.n_journal;

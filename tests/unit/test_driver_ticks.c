@@ -28,8 +28,7 @@ static void open_app(driver_kit *k, const char *executors, const char *source, c
 static void run_app(driver_kit *k, const char *source, const char *streams, const char *from)
 {
     open_app(k, ONE, source, streams, from);
-    kit_start(k);
-    kit_join(k, 1);
+    kit_start_with(k, 1);
     if (kit_last(k, DS_MSG_RECEIVER_START) != NULL)
         kit_receiver(k, 1, kit_last(k, DS_MSG_RECEIVER_START)->number, DS_RECEIVER_RUNNING, DS_OK);
 }
@@ -54,8 +53,7 @@ START_TEST(batches_come_at_their_times)
     driver_kit k;
     open_app(&k, ONE, "'r': { 'type': 'rate', 'rows_per_second': 5 }", "", "r");
     k.wall_ms += 300; /* "zero" is 300 ms ago */
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     ck_assert_int_eq(kit_wants_ms(&k), 700);
     kit_wait_ms(&k, 699);
     ck_assert_uint_eq(kit_count(&k, DS_MSG_TASKS), 0);
@@ -75,8 +73,7 @@ START_TEST(batch_times_are_later_than_what_is_there)
     driver_kit k;
     open_app(&k, ONE, "'r': { 'type': 'rate', 'rows_per_second': 5 }", "", "r");
     k.config.not_before_ms = KIT_ZERO + 4500;
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     ck_assert_int_eq(kit_wants_ms(&k), 6000);
     kit_wait_ms(&k, 6000);
     ck_assert_int_eq(last_batch_s(&k), 6);
@@ -89,8 +86,7 @@ START_TEST(the_queue_is_bounded)
 {
     driver_kit k;
     open_app(&k, ONE, "'r': { 'type': 'rate', 'rows_per_second': 5 }", "", "r");
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     for (uint32_t i = 0; i < DS_QUEUED_BATCHES + 3; i++)
         kit_wait_ms(&k, 1000);
     ck_assert_uint_eq(kit_count(&k, DS_MSG_TASKS), 1); /* the first runs and does not end */
@@ -127,8 +123,7 @@ START_TEST(time_with_windows_is_not_skipped)
 {
     driver_kit k;
     open_app(&k, ONE, STDIN, "'w': { 'from': 's', 'window': '3s', 'group_by': ['line'] }", "w");
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     kit_wait_ms(&k, 7000);
     for (int i = 0; i < 20; i++) {
         kit_settle(&k);
@@ -201,9 +196,7 @@ START_TEST(an_executor_is_lost_while_it_cuts)
 {
     driver_kit k;
     open_app(&k, TWO, SOCKET, "", "s");
-    kit_start(&k);
-    kit_join(&k, 1);
-    kit_join(&k, 2);
+    kit_start_with(&k, 2);
     const kit_sent first = *kit_last(&k, DS_MSG_RECEIVER_START);
     uint64_t with = first.peer - 100, other = 3 - with;
     kit_receiver(&k, with, first.number, DS_RECEIVER_RUNNING, DS_OK);
@@ -233,9 +226,7 @@ START_TEST(blocks_that_mean_nothing)
 {
     driver_kit k;
     open_app(&k, TWO, SOCKET, "", "s");
-    kit_start(&k);
-    kit_join(&k, 1);
-    kit_join(&k, 2);
+    kit_start_with(&k, 2);
     const kit_sent start = *kit_last(&k, DS_MSG_RECEIVER_START);
     uint64_t with = start.peer - 100, other = 3 - with;
     kit_receiver(&k, with, start.number, DS_RECEIVER_RUNNING, DS_OK);
@@ -265,9 +256,7 @@ START_TEST(credits_are_shared)
              "'b': { 'type': 'socket', 'listen': '127.0.0.1:2' }",
              "'u': { 'from': ['a', 'b'], 'aggregate': { 'n': 'count()' } }", "u");
     k.config.credit_bytes = 300000;
-    kit_start(&k);
-    kit_join(&k, 1);
-    kit_join(&k, 2);
+    kit_start_with(&k, 2);
     ck_assert_uint_eq(kit_count(&k, DS_MSG_RECEIVER_START), 2);
     uint64_t peers = 0;
     for (uint32_t i = 0; i < k.n_sent; i++) {
@@ -338,9 +327,7 @@ START_TEST(a_receiver_that_moves_tries_again)
 {
     driver_kit k;
     open_app(&k, TWO, SOCKET, "", "s");
-    kit_start(&k);
-    kit_join(&k, 1);
-    kit_join(&k, 2);
+    kit_start_with(&k, 2);
     kit_sent start = *kit_last(&k, DS_MSG_RECEIVER_START);
     kit_receiver(&k, start.peer - 100, start.number, DS_RECEIVER_RUNNING, DS_OK);
     kit_lose(&k, start.peer - 100);
@@ -474,8 +461,7 @@ START_TEST(available_now)
     open_app(&k, ONE, FILES,
              "'w': { 'from': 'f', 'window': '10s', 'aggregate': { 'n': 'count()' } }", "w");
     k.config.available_now = true;
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     static const ds_listed_file large[] = {{"a", 3 * DS_FILES_BATCH_BYTES}};
     ck_assert_uint_eq(k.n_lists, 1); /* at once */
     kit_listed(&k, 0, large, 1, DS_OK);

@@ -64,8 +64,7 @@ START_TEST(sinks_and_streams_are_counted)
 {
     driver_kit k;
     kit_open(&k, APP);
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     kit_wait_ms(&k, 1000);
     kit_fail(&k, kit_last(&k, DS_MSG_TASKS), DS_ERR_INTERNAL);
     done_with(&k, (ds_output){.kind = DS_OUTPUT_PIECES, .target = 1, .rows = 7});
@@ -121,9 +120,7 @@ START_TEST(slots_are_used_again)
     ds_executor_figures list[8];
     kit_open(&k, KIT_APP("'count': 3", "'r': { 'type': 'rate', 'rows_per_second': 5 }", "",
                          KIT_CONSOLE("r")));
-    kit_start(&k);
-    for (uint64_t i = 1; i <= 3; i++)
-        kit_join(&k, i);
+    kit_start_with(&k, 3);
     ck_assert_uint_eq(ds_driver_executors(k.driver, list, 8), 3);
     for (uint32_t i = 0; i < 3; i++)
         ck_assert_uint_eq(list[i].slot, i);
@@ -147,8 +144,7 @@ START_TEST(memory_is_what_was_told_last)
     ds_executor_figures list[8];
     kit_open(&k, KIT_APP("'count': 1", "'r': { 'type': 'rate', 'rows_per_second': 5 }", "",
                          KIT_CONSOLE("r")));
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     ds_message m = {.type = DS_MSG_HEARTBEAT};
     m.heartbeat = (ds_msg_heartbeat){.used_bytes = 100, .store_used = 40, .store_peak = 50};
     kit_message(&k, kit_peer(1), m);
@@ -190,8 +186,7 @@ START_TEST(batches_that_wait_are_told_of)
     driver_kit k;
     kit_open(&k, KIT_APP("'count': 1", "'r': { 'type': 'rate', 'rows_per_second': 5 }", "",
                          KIT_CONSOLE("r")));
-    kit_start(&k);
-    kit_join(&k, 1);
+    kit_start_with(&k, 1);
     const ds_progress *p = ds_driver_progress(k.driver);
     for (int s = 1; s <= 3; s++) /* nothing is done of them */
         kit_wait_ms(&k, 1000);

@@ -479,9 +479,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("kept");
-    TCase *tcase = tcase_create("kept");
-    tcase_set_timeout(tcase, 240);
+    TCase *tcase = unit_case("kept", 240);
     const TTest *const tests[] = {windows_of_groups, windows_without_keys, windows_of_rows, states,
                                   aggregates_of_the_users_own};
     const TTest *const of_each[] = {parts_have_to_follow, parts_of_other_kinds_are_refused,
@@ -491,10 +489,5 @@ int main(void)
         tcase_add_test(tcase, tests[i]);
     for (size_t i = 0; i < sizeof of_each / sizeof *of_each; i++)
         tcase_add_loop_test(tcase, of_each[i], 0, N_KINDS);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run_case(tcase, "kept");
 }

@@ -455,11 +455,9 @@ START_TEST(pages_are_let_go)
 }
 END_TEST
 
-static int run_all(void)
+int main(void)
 {
-    Suite *suite = suite_create("paged");
-    TCase *tcase = tcase_create("paged");
-    tcase_set_timeout(tcase, 60);
+    TCase *tcase = unit_case("paged", 60);
     tcase_add_test(tcase, the_share_comes_first);
     tcase_add_test(tcase, without_a_file_it_is_memory);
     tcase_add_test(tcase, what_is_needed_for_a_moment_is_memory);
@@ -472,15 +470,5 @@ static int run_all(void)
     tcase_add_test(tcase, room_can_be_asked_for);
     tcase_add_test(tcase, a_full_disk_is_no_signal);
     tcase_add_test(tcase, pages_are_let_go);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
-int main(void)
-{
-    return run_all();
+    return unit_run_case(tcase, "paged");
 }

@@ -323,16 +323,9 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("sketch_errors");
-    TCase *tcase = tcase_create("sketch_errors");
-    tcase_set_timeout(tcase, 120);
+    TCase *tcase = unit_case("sketch_errors", 120);
     tcase_add_loop_test(tcase, errors_are_within_their_bounds, 0, 6 * SHAPES);
     tcase_add_test(tcase, the_standard_error_of_distinct_counts);
     tcase_add_loop_test(tcase, wide_ranges_widen_the_error, 0, 8);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run_case(tcase, "sketch_errors");
 }

@@ -474,9 +474,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("sketches");
-    TCase *tcase = tcase_create("sketches");
-    tcase_set_timeout(tcase, 60);
+    TCase *tcase = unit_case("sketches", 60);
     tcase_add_test(tcase, few_values_are_counted_exactly);
     tcase_add_test(tcase, quantiles_of_few_values);
     tcase_add_test(tcase, the_most_frequent_values);
@@ -489,10 +487,5 @@ int main(void)
     tcase_add_test(tcase, buckets_that_nobody_writes_are_passed_over);
     tcase_add_test(tcase, queues_give_memory_back);
     tcase_add_test(tcase, runs);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run_case(tcase, "sketches");
 }

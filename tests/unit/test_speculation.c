@@ -131,9 +131,7 @@ static void open_shuffle(driver_kit *k)
     kit_open(k, app);
     free(app);
     k->config.virtual_time = true;
-    kit_start(k);
-    kit_join(k, 1);
-    kit_join(k, 2);
+    kit_start_with(k, 2);
     kit_done_for(k, kit_task(k, 1000, 0, 0), 1);
 }
 
@@ -284,9 +282,7 @@ START_TEST(what_is_kept_is_not_copied)
                      KIT_QUEUE("[ " ROWS " ]"),
                      "'w': { 'from': 'q', 'window': '1s', 'group_by': ['n'] }", KIT_CONSOLE("w")));
     k.config.virtual_time = true;
-    kit_start(&k);
-    kit_join(&k, 1);
-    kit_join(&k, 2);
+    kit_start_with(&k, 2);
     kit_done_for(&k, kit_task(&k, 1000, 0, 0), 1);
     leave_one(&k);
     kit_wait_ms(&k, 60000);

@@ -309,9 +309,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("state");
-    TCase *tcase = tcase_create("state");
-    tcase_set_timeout(tcase, 60);
+    TCase *tcase = unit_case("state", 60);
     tcase_add_loop_test(tcase, is_what_a_plain_list_is, 0, 3);
     tcase_add_loop_test(tcase, times_out_what_a_plain_list_does, 0, 4);
     tcase_add_loop_test(tcase, is_the_same_on_disk, 0, 4);
@@ -322,10 +320,5 @@ int main(void)
                                   index_splits_and_joins,     index_of_hashes_that_are_alike};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(tcase, tests[i]);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run_case(tcase, "state");
 }

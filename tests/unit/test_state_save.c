@@ -386,9 +386,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("state_save");
-    TCase *tcase = tcase_create("state_save");
-    tcase_set_timeout(tcase, 120);
+    TCase *tcase = unit_case("state_save", 120);
     tcase_add_loop_test(tcase, comes_back_as_it_was, 0, 2);
     tcase_add_loop_test(tcase, changes_are_enough, 0, 2);
     tcase_add_loop_test(tcase, numbers_move, 0, 2);
@@ -397,10 +395,5 @@ int main(void)
                                   frames_that_nobody_wrote_are_refused, damaged_bytes_are_refused};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(tcase, tests[i]);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run_case(tcase, "state_save");
 }

@@ -603,11 +603,9 @@ START_TEST(nothing_stays_beside_what_is_kept)
 }
 END_TEST
 
-static int run_all(void)
+int main(void)
 {
-    Suite *suite = suite_create("window");
-    TCase *tcase = tcase_create("window");
-    tcase_set_timeout(tcase, 30);
+    TCase *tcase = unit_case("window", 30);
     tcase_add_test(tcase, counts_slide);
     tcase_add_test(tcase, a_batch_in_several_parts);
     tcase_add_test(tcase, tumbling_windows);
@@ -626,15 +624,5 @@ static int run_all(void)
     tcase_add_test(tcase, work_does_not_grow_with_the_window);
     tcase_add_test(tcase, memory_stays_flat);
     tcase_add_test(tcase, nothing_stays_beside_what_is_kept);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
-int main(void)
-{
-    return run_all();
+    return unit_run_case(tcase, "window");
 }

@@ -11,19 +11,32 @@
 #include <check.h>
 #include <stdlib.h>
 
-static inline int unit_run(const char *name, const TTest *const *tests, size_t n)
+/* Tests to be added to, each of which may take so long. */
+static inline TCase *unit_case(const char *name, int seconds)
+{
+    TCase *tcase = tcase_create(name);
+    tcase_set_timeout(tcase, seconds);
+    return tcase;
+}
+
+/* Runs them as a suite; the exit status. */
+static inline int unit_run_case(TCase *tcase, const char *name)
 {
     Suite *suite = suite_create(name);
-    TCase *tcase = tcase_create(name);
-    tcase_set_timeout(tcase, 30);
-    for (size_t i = 0; i < n; i++)
-        tcase_add_test(tcase, tests[i]);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static inline int unit_run(const char *name, const TTest *const *tests, size_t n)
+{
+    TCase *tcase = unit_case(name, 30);
+    for (size_t i = 0; i < n; i++)
+        tcase_add_test(tcase, tests[i]);
+    return unit_run_case(tcase, name);
 }
 
 #define UNIT_MAIN(name, ...)                                                                       \
