@@ -109,4 +109,30 @@ static inline void unit_says(const char *text, const char *expected)
     unit_says_with(text, (ds_app_options){0}, expected);
 }
 
+/* What is said of each case: its text between two others, and what is to be said of that. */
+static inline void unit_says_each(const char *const (*cases)[2], size_t n, const char *before,
+                                  const char *after)
+{
+    for (size_t i = 0; i < n; i++) {
+        ds_buffer text = {0};
+        ds_buffer_printf(&text, "%s%s%s", before, cases[i][0], after);
+        unit_says(ds_buffer_text(&text), cases[i][1]);
+        ds_buffer_fini(&text);
+    }
+}
+
+#define UNIT_SAYS(before, after, ...)                                                              \
+    do {                                                                                           \
+        static const char *const cases_[][2] = {__VA_ARGS__};                                      \
+        unit_says_each(cases_, sizeof cases_ / sizeof *cases_, before, after);                     \
+    } while (0)
+
+static inline const ds_app_stream *unit_stream(const ds_app *app, const char *name)
+{
+    for (uint32_t i = 0; i < app->n_streams; i++)
+        if (strcmp(app->streams[i].name, name) == 0)
+            return &app->streams[i];
+    ck_abort_msg("no stream %s", name);
+}
+
 #endif

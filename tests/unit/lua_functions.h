@@ -50,4 +50,16 @@ static inline void lua_done(lua_list *list)
     ds_arena_free(list->arena);
 }
 
+/* Expects that one of the notes is of this function and holds this text; forgets them. */
+static inline void lua_noted(ds_fault_notes *notes, const char *function, const char *part)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < notes->n; i++)
+        found = found || (strcmp(notes->notes[i].function, function) == 0 &&
+                          strstr(notes->notes[i].message, part) != NULL);
+    ck_assert_msg(found, "no note of %s with %s, but %u: %s: %s", function, part, notes->n,
+                  notes->notes[0].function, notes->notes[0].message);
+    notes->n = 0;
+}
+
 #endif

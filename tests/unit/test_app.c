@@ -11,14 +11,6 @@ static loaded load_good(const char *text)
     return l;
 }
 
-static const ds_app_stream *stream(const ds_app *app, const char *name)
-{
-    for (uint32_t i = 0; i < app->n_streams; i++)
-        if (strcmp(app->streams[i].name, name) == 0)
-            return &app->streams[i];
-    ck_abort_msg("no stream %s", name);
-}
-
 static const ds_app_source *source(const ds_app *app, const char *name)
 {
     for (uint32_t i = 0; i < app->n_sources; i++)
@@ -230,7 +222,7 @@ START_TEST(clauses_of_a_stream)
         "'distinct':true,'aggregate':{'z':'count()','n':'sum(x)'},'group_by':['k','odd key'],"
         "'window':{'slide':'2s','size':'6s'},'select':{'*':true,'k':'value','odd key':'1'},"
         "'where':'value > 0','flat_map':{'w':'array(value)'},'from':['a','r']}}}");
-    const ds_app_stream *s = stream(l.app, "s");
+    const ds_app_stream *s = unit_stream(l.app, "s");
     ck_assert_str_eq(s->path, "streams.s");
     ck_assert_uint_eq(s->n_from, 2);
     ck_assert_str_eq(s->from[0], "a");
@@ -279,7 +271,7 @@ START_TEST(joins)
                   "'type':'full'},'repartition':12},"
                   "'a':{'from':['r','z'],'join':{'on':['k','l'],'with':'z'},'cache':true}}}");
     ck_assert_str_eq(l.app->streams[0].name, "z"); /* a parent comes before a */
-    const ds_app_stream *z = stream(l.app, "z"), *a = stream(l.app, "a");
+    const ds_app_stream *z = unit_stream(l.app, "z"), *a = unit_stream(l.app, "a");
     ck_assert_str_eq(z->join->with, "r");
     ck_assert_int_eq(z->join->type, DS_JOIN_FULL);
     ck_assert_uint_eq(z->join->n_on, 2);
@@ -299,7 +291,7 @@ END_TEST
 START_TEST(a_stream_without_clauses)
 {
     loaded l = load_good(HEAD RATE ",'streams':{'a':{'from':['r'],'distinct':false}}}");
-    const ds_app_stream *s = stream(l.app, "a");
+    const ds_app_stream *s = unit_stream(l.app, "a");
     ck_assert_uint_eq(s->n_from, 1);
     ck_assert_ptr_null(s->flat_map.name);
     ck_assert_ptr_null(s->where.text);
@@ -333,13 +325,13 @@ START_TEST(slides_go_down_the_graph)
         ",'streams':{'a':{'from':'r','window':'4s'},'b':{'from':'a'},"
         "'c':{'from':['a','b'],'window':{'size':'8s'}},"
         "'d':{'from':'b','window':{'size':'4s','slide':'12s'}},'e':{'from':'d','window':'1m'}}}");
-    ck_assert_int_eq(stream(l.app, "a")->slide_ms, 4000);
-    ck_assert_int_eq(stream(l.app, "b")->slide_ms, 4000);
-    ck_assert_int_eq(stream(l.app, "c")->slide_ms, 8000);
-    ck_assert_int_eq(stream(l.app, "c")->window_slide_ms, 8000);
-    ck_assert_int_eq(stream(l.app, "d")->slide_ms, 12000);
-    ck_assert_int_eq(stream(l.app, "d")->window_size_ms, 4000);
-    ck_assert_int_eq(stream(l.app, "e")->slide_ms, 60000);
+    ck_assert_int_eq(unit_stream(l.app, "a")->slide_ms, 4000);
+    ck_assert_int_eq(unit_stream(l.app, "b")->slide_ms, 4000);
+    ck_assert_int_eq(unit_stream(l.app, "c")->slide_ms, 8000);
+    ck_assert_int_eq(unit_stream(l.app, "c")->window_slide_ms, 8000);
+    ck_assert_int_eq(unit_stream(l.app, "d")->slide_ms, 12000);
+    ck_assert_int_eq(unit_stream(l.app, "d")->window_size_ms, 4000);
+    ck_assert_int_eq(unit_stream(l.app, "e")->slide_ms, 60000);
     unit_unload(&l);
 }
 END_TEST
@@ -381,7 +373,7 @@ START_TEST(variables_take_the_type_of_their_key)
         "'sinks':{'s':{'from':'a','type':'${SINK:-console}','limit':'${FIVE}'}}}");
     ck_assert_str_eq(l.app->name, "abc-x");
     ck_assert_int_eq(l.app->interval_ms, 250);
-    const ds_app_stream *s = stream(l.app, "a");
+    const ds_app_stream *s = unit_stream(l.app, "a");
     ck_assert_int_eq(s->limit, 5);
     ck_assert(s->distinct);
     ck_assert_str_eq(s->where.text, "n > 5 and s = ${x}");

@@ -4,40 +4,24 @@
 #define HEAD "{'version':1,'name':'x','batch':{'interval':'1s'},\n"
 #define RATE "'sources':{'r':{'type':'rate','rows_per_second':1}}"
 
-static void check(const char *const (*cases)[2], size_t n, const char *before, const char *after)
-{
-    for (size_t i = 0; i < n; i++) {
-        ds_buffer text = {0};
-        ds_buffer_printf(&text, "%s%s%s", before, cases[i][0], after);
-        unit_says(ds_buffer_text(&text), cases[i][1]);
-        ds_buffer_fini(&text);
-    }
-}
-
-#define CHECK(before, after, ...)                                                                  \
-    do {                                                                                           \
-        static const char *const cases_[][2] = {__VA_ARGS__};                                      \
-        check(cases_, sizeof cases_ / sizeof *cases_, before, after);                              \
-    } while (0)
-
 #define BEYOND                                                                                     \
     "can be reached from other hosts: set \"secret\" to \"${DSTREAM_SECRET}\" or \"secret_file\" " \
     "(or listen on a loopback address: 127.0.0.1, [::1], localhost)\n"
 
 START_TEST(no_object)
 {
-    CHECK("", "", {"[]", "app.json:1:1: must be an object (an app), not a list\n"},
-          {"1", "app.json:1:1: must be an object (an app), not 1\n"},
-          {"{}", "app.json:1:1: version: missing: \"version\" is needed here\n"
-                 "app.json:1:1: name: missing: \"name\" is needed here\n"
-                 "app.json:1:1: batch: missing: \"batch\" is needed here\n"
-                 "app.json:1:1: sources: missing: \"sources\" is needed here\n"});
+    UNIT_SAYS("", "", {"[]", "app.json:1:1: must be an object (an app), not a list\n"},
+              {"1", "app.json:1:1: must be an object (an app), not 1\n"},
+              {"{}", "app.json:1:1: version: missing: \"version\" is needed here\n"
+                     "app.json:1:1: name: missing: \"name\" is needed here\n"
+                     "app.json:1:1: batch: missing: \"batch\" is needed here\n"
+                     "app.json:1:1: sources: missing: \"sources\" is needed here\n"});
 }
 END_TEST
 
 START_TEST(top_level)
 {
-    CHECK(
+    UNIT_SAYS(
         "{'batch':{'interval':'1s'}," RATE ",\n", "}",
         {"'version':2,'name':'x'", "app.json:2:11: version: must be 1, not 2\n"},
         {"'version':'1','name':'x'", "app.json:2:11: version: must be a whole number, not \"1\"\n"},
@@ -68,7 +52,7 @@ END_TEST
 
 START_TEST(not_available_yet)
 {
-    CHECK(
+    UNIT_SAYS(
         HEAD RATE ",\n", "}",
         {"'executors':{'mode':'thread'}",
          "app.json:3:21: executors.mode: \"thread\" is not one of processes, threads (did you mean "
@@ -81,52 +65,55 @@ START_TEST(not_available_yet)
          "app.json:3:11: tls: unknown key \"tls\"\n"
          "app.json:3:20: concurrent_jobs: \"concurrent_jobs\" is not available yet\n"
          "app.json:3:41: block_interval: unknown key \"block_interval\"\n"});
-    CHECK(HEAD "'sources':{\n", "}}",
-          {"'a':{'type':'stdin','on_error':'dead_letter','concurrent_jobs':4}",
-           "app.json:3:32: sources.a.on_error: needs \"dead_letters\" in the app: the path of the "
-           "file for them\n"
-           "app.json:3:46: sources.a.concurrent_jobs: \"concurrent_jobs\" is not available yet\n"});
+    UNIT_SAYS(
+        HEAD "'sources':{\n", "}}",
+        {"'a':{'type':'stdin','on_error':'dead_letter','concurrent_jobs':4}",
+         "app.json:3:32: sources.a.on_error: needs \"dead_letters\" in the app: the path of the "
+         "file for them\n"
+         "app.json:3:46: sources.a.concurrent_jobs: \"concurrent_jobs\" is not available yet\n"});
 }
 END_TEST
 
 START_TEST(rates)
 {
-    CHECK(HEAD "'sources':{\n", "}}",
-          {"'a':{'type':'stdin','max_rate':0}",
-           "app.json:3:32: sources.a.max_rate: must be 1 or more, not 0\n"},
-          {"'a':{'type':'stdin','max_rate':2.5}",
-           "app.json:3:32: sources.a.max_rate: must be a whole number, not 2.5\n"},
-          {"'a':{'type':'stdin','replicas':0}",
-           "app.json:3:32: sources.a.replicas: must be 1 or more, not 0\n"},
-          {"'a':{'type':'stdin','replicas':3}",
-           "app.json:3:32: sources.a.replicas: must be at most 2, not 3\n"},
-          {"'a':{'type':'files','dir':'in','replicas':2}",
-           "app.json:3:32: sources.a.replicas: \"replicas\" belongs to type socket, stdin, not to "
-           "files\n"},
-          {"'a':{'type':'queue','schema':{'x':'int'},'batches':[],'max_rate':5}",
-           "app.json:3:55: sources.a.max_rate: \"max_rate\" belongs to type socket, files, stdin, "
-           "rate, tail, not to queue\n"});
-    CHECK(HEAD RATE ",\n", "}",
-          {"'backpressure':1",
-           "app.json:3:16: backpressure: must be true, false, or an object of its settings, not "
-           "1\n"},
-          {"'backpressure':{'min_rate':0,'proportional':-0.5,'integral':'x','derived':1001,"
-           "'pid':1}",
-           "app.json:3:28: backpressure.min_rate: must be 1 or more, not 0\n"
-           "app.json:3:45: backpressure.proportional: must be 0 or more, not -0.5\n"
-           "app.json:3:61: backpressure.integral: must be a number, not \"x\"\n"
-           "app.json:3:75: backpressure.derived: must be at most 1000, not 1001\n"
-           "app.json:3:80: backpressure.pid: unknown key \"pid\"\n"},
-          {"'api':{}", "app.json:3:1: api.listen: missing: \"listen\" is needed here\n"},
-          {"'api':{'listen':'127.0.0.1'}", "app.json:3:17: api.listen: must be \"host:port\"\n"},
-          {"'api':{'listen':'127.0.0.1:0'}",
-           "app.json:3:17: api.listen: the port must be a number from 1 to 65535\n"});
+    UNIT_SAYS(
+        HEAD "'sources':{\n", "}}",
+        {"'a':{'type':'stdin','max_rate':0}",
+         "app.json:3:32: sources.a.max_rate: must be 1 or more, not 0\n"},
+        {"'a':{'type':'stdin','max_rate':2.5}",
+         "app.json:3:32: sources.a.max_rate: must be a whole number, not 2.5\n"},
+        {"'a':{'type':'stdin','replicas':0}",
+         "app.json:3:32: sources.a.replicas: must be 1 or more, not 0\n"},
+        {"'a':{'type':'stdin','replicas':3}",
+         "app.json:3:32: sources.a.replicas: must be at most 2, not 3\n"},
+        {"'a':{'type':'files','dir':'in','replicas':2}",
+         "app.json:3:32: sources.a.replicas: \"replicas\" belongs to type socket, stdin, not to "
+         "files\n"},
+        {"'a':{'type':'queue','schema':{'x':'int'},'batches':[],'max_rate':5}",
+         "app.json:3:55: sources.a.max_rate: \"max_rate\" belongs to type socket, files, stdin, "
+         "rate, tail, not to queue\n"});
+    UNIT_SAYS(
+        HEAD RATE ",\n", "}",
+        {"'backpressure':1",
+         "app.json:3:16: backpressure: must be true, false, or an object of its settings, not "
+         "1\n"},
+        {"'backpressure':{'min_rate':0,'proportional':-0.5,'integral':'x','derived':1001,"
+         "'pid':1}",
+         "app.json:3:28: backpressure.min_rate: must be 1 or more, not 0\n"
+         "app.json:3:45: backpressure.proportional: must be 0 or more, not -0.5\n"
+         "app.json:3:61: backpressure.integral: must be a number, not \"x\"\n"
+         "app.json:3:75: backpressure.derived: must be at most 1000, not 1001\n"
+         "app.json:3:80: backpressure.pid: unknown key \"pid\"\n"},
+        {"'api':{}", "app.json:3:1: api.listen: missing: \"listen\" is needed here\n"},
+        {"'api':{'listen':'127.0.0.1'}", "app.json:3:17: api.listen: must be \"host:port\"\n"},
+        {"'api':{'listen':'127.0.0.1:0'}",
+         "app.json:3:17: api.listen: the port must be a number from 1 to 65535\n"});
 }
 END_TEST
 
 START_TEST(batch_and_checkpoint)
 {
-    CHECK(
+    UNIT_SAYS(
         "{'version':1,'name':'x'," RATE ",\n", "}",
         {"'batch':{}", "app.json:2:1: batch.interval: missing: \"interval\" is needed here\n"},
         {"'batch':'1s'", "app.json:2:9: batch: must be an object, not \"1s\"\n"},
@@ -159,25 +146,26 @@ END_TEST
 /* What only an executor of the driver's own could read. */
 START_TEST(no_executors_of_its_own)
 {
-    CHECK(OUTSIDE, "},'sinks':{'c':{'type':'console','from':'a'}}}",
-          {"'a':{'type':'stdin'}",
-           "app.json:3:1: sources.a: reads standard input, which only executors that the driver "
-           "starts can: set executors.count to 1 or more\n"},
-          {"'a':{'type':'socket','listen':'127.0.0.1:9'}",
-           "app.json:3:1: sources.a: listens, which only executors that the driver starts can: set "
-           "executors.count to 1 or more\n"},
-          {"'a':{'type':'socket','connect':'127.0.0.1:9'}", ""},
-          {"'a':{'type':'tail','path':'log'}", ""});
-    CHECK(HEAD, "",
-          {"'executors':{'count':0},'sources':{'a':{'type':'stdin'}}}",
-           "app.json:2:22: executors.count: must be 1 or more, unless others can join "
-           "(executors.listen)\n"});
+    UNIT_SAYS(
+        OUTSIDE, "},'sinks':{'c':{'type':'console','from':'a'}}}",
+        {"'a':{'type':'stdin'}",
+         "app.json:3:1: sources.a: reads standard input, which only executors that the driver "
+         "starts can: set executors.count to 1 or more\n"},
+        {"'a':{'type':'socket','listen':'127.0.0.1:9'}",
+         "app.json:3:1: sources.a: listens, which only executors that the driver starts can: set "
+         "executors.count to 1 or more\n"},
+        {"'a':{'type':'socket','connect':'127.0.0.1:9'}", ""},
+        {"'a':{'type':'tail','path':'log'}", ""});
+    UNIT_SAYS(HEAD, "",
+              {"'executors':{'count':0},'sources':{'a':{'type':'stdin'}}}",
+               "app.json:2:22: executors.count: must be 1 or more, unless others can join "
+               "(executors.listen)\n"});
 }
 END_TEST
 
 START_TEST(executors_and_limits)
 {
-    CHECK(
+    UNIT_SAYS(
         HEAD RATE ",\n", "}",
         {"'executors':{'count':0}", "app.json:3:22: executors.count: must be 1 or more, unless "
                                     "others can join (executors.listen)\n"},
@@ -225,7 +213,7 @@ END_TEST
 
 START_TEST(source_keys)
 {
-    CHECK(
+    UNIT_SAYS(
         HEAD "'sources':{\n", "}}",
         {"", "app.json:2:11: sources: is empty: needs at least one entry\n"},
         {"'1a':{'type':'stdin'}", "app.json:3:1: sources.1a: \"1a\" cannot be a name: letters, "
@@ -294,29 +282,30 @@ END_TEST
 
 START_TEST(socket_addresses)
 {
-    CHECK(HEAD "'sources':{'a':{'type':'socket',\n", "}}}",
-          {"'format':'text'",
-           "app.json:2:12: sources.a: a socket has either \"connect\" or \"listen\"\n"},
-          {"'connect':'h:1','listen':'h:1'",
-           "app.json:3:17: sources.a.listen: a socket has either \"connect\" or \"listen\"\n"},
-          {"'connect':'localhost'", "app.json:3:11: sources.a.connect: must be \"host:port\"\n"},
-          {"'connect':':80'", "app.json:3:11: sources.a.connect: needs a host before the port: "
-                              "\"127.0.0.1:9999\" (to listen on all: 0.0.0.0)\n"},
-          {"'connect':'h:0'",
-           "app.json:3:11: sources.a.connect: the port must be a number from 1 to 65535\n"},
-          {"'connect':'h:70000'",
-           "app.json:3:11: sources.a.connect: the port must be a number from 1 to 65535\n"},
-          {"'listen':'::1:80'",
-           "app.json:3:10: sources.a.listen: an IPv6 address stands in brackets: \"[::1]:9999\"\n"},
-          {"'listen':'[x]:80'",
-           "app.json:3:10: sources.a.listen: what stands in brackets is not an IPv6 address\n"},
-          {"'listen':80", "app.json:3:10: sources.a.listen: must be \"host:port\", not 80\n"});
+    UNIT_SAYS(
+        HEAD "'sources':{'a':{'type':'socket',\n", "}}}",
+        {"'format':'text'",
+         "app.json:2:12: sources.a: a socket has either \"connect\" or \"listen\"\n"},
+        {"'connect':'h:1','listen':'h:1'",
+         "app.json:3:17: sources.a.listen: a socket has either \"connect\" or \"listen\"\n"},
+        {"'connect':'localhost'", "app.json:3:11: sources.a.connect: must be \"host:port\"\n"},
+        {"'connect':':80'", "app.json:3:11: sources.a.connect: needs a host before the port: "
+                            "\"127.0.0.1:9999\" (to listen on all: 0.0.0.0)\n"},
+        {"'connect':'h:0'",
+         "app.json:3:11: sources.a.connect: the port must be a number from 1 to 65535\n"},
+        {"'connect':'h:70000'",
+         "app.json:3:11: sources.a.connect: the port must be a number from 1 to 65535\n"},
+        {"'listen':'::1:80'",
+         "app.json:3:10: sources.a.listen: an IPv6 address stands in brackets: \"[::1]:9999\"\n"},
+        {"'listen':'[x]:80'",
+         "app.json:3:10: sources.a.listen: what stands in brackets is not an IPv6 address\n"},
+        {"'listen':80", "app.json:3:10: sources.a.listen: must be \"host:port\", not 80\n"});
 }
 END_TEST
 
 START_TEST(formats)
 {
-    CHECK(
+    UNIT_SAYS(
         HEAD "'sources':{'a':{'type':'stdin',\n", "}}}",
         {"'format':'jsn'", "app.json:3:10: sources.a.format: \"jsn\" is not one of text, json, "
                            "csv, combined, logfmt, regex (did you mean \"json\"?)\n"},
@@ -377,7 +366,7 @@ END_TEST
 
 START_TEST(patterns)
 {
-    CHECK(
+    UNIT_SAYS(
         HEAD "'sources':{'a':{'type':'stdin','format':'regex',\n", "}}}",
         {"'on_error':'skip'",
          "app.json:2:12: sources.a.regex: missing: \"regex\" is needed here\n"},
@@ -399,53 +388,54 @@ END_TEST
 
 START_TEST(queues)
 {
-    CHECK(HEAD "'sources':{'q':{'type':'queue',\n", "}}}",
-          {"'schema':{'n':'int'}",
-           "app.json:2:12: sources.q.batches: missing: \"batches\" is needed here\n"},
-          {"'batches':[]", "app.json:2:12: sources.q.schema: missing: \"schema\" is needed here\n"},
-          {"'schema':{'n':'int'},'batches':[],'format':'json','header':true",
-           "app.json:3:35: sources.q.format: \"format\" belongs to type socket, files, stdin, "
-           "table, tail, not to queue\n"
-           "app.json:3:51: sources.q.header: \"header\" belongs to type socket, files, stdin, "
-           "table, tail, not to queue\n"},
-          {"'schema':{'n':'int'},'batches':[{'n':1}]",
-           "app.json:3:33: sources.q.batches[0]: must be a list of rows, not an object\n"},
-          {"'schema':{'n':'int'},'batches':[[1,'x',[]]]",
-           "app.json:3:34: sources.q.batches[0][0]: must be an object (a row), not 1\n"
-           "app.json:3:36: sources.q.batches[0][1]: must be an object (a row), not \"x\"\n"
-           "app.json:3:40: sources.q.batches[0][2]: must be an object (a row), not a list\n"},
-          {"'schema':{'n':'int'},'batches':[[],[{},{'n':1.0},{'m':1}]]",
-           "app.json:3:45: sources.q.batches[1][1].n: 1.0 does not fit the type int\n"
-           "app.json:3:51: sources.q.batches[1][2].m: no column \"m\" (did you mean \"n\"?)\n"},
-          {"'schema':{'n':'int','odd key':'bool'},'batches':[[{'n':'1','odd key':0}]]",
-           "app.json:3:56: sources.q.batches[0][0].n: \"1\" does not fit the type int\n"
-           "app.json:3:70: sources.q.batches[0][0][\"odd key\"]: 0 does not fit the type bool\n"},
-          {"'schema':{'f':'float','s':'string','t':'timestamp'},"
-           "'batches':[[{'f':'1','s':1,'t':'yesterday'},{'f':true,'t':0}]]",
-           "app.json:3:70: sources.q.batches[0][0].f: \"1\" does not fit the type float\n"
-           "app.json:3:78: sources.q.batches[0][0].s: 1 does not fit the type string\n"
-           "app.json:3:84: sources.q.batches[0][0].t: \"yesterday\" does not fit the type "
-           "timestamp (RFC 3339: \"2026-01-01T00:00:00Z\")\n"
-           "app.json:3:102: sources.q.batches[0][1].f: true does not fit the type float\n"
-           "app.json:3:111: sources.q.batches[0][1].t: 0 does not fit the type timestamp (RFC "
-           "3339: \"2026-01-01T00:00:00Z\")\n"},
-          {"'schema':{'l':'list<int>'},'batches':[[{'l':[1,2.5]},{'l':1},{'l':[[1]]},{'l':[]}]]",
-           "app.json:3:45: sources.q.batches[0][0].l: a list does not fit the type list<int>\n"
-           "app.json:3:59: sources.q.batches[0][1].l: 1 does not fit the type list<int>\n"
-           "app.json:3:67: sources.q.batches[0][2].l: a list does not fit the type list<int>\n"},
-          {"'schema':{'n':{'type':'int','path':'a'}},'batches':[]",
-           "app.json:3:29: sources.q.schema.n.path: \"path\" belongs to format json\n"},
-          {"'schema':{'n':'int'},'batches':[[{'n':'${WORD}'},{'n':'${FIVE}0'},{'n':'${UNSET}'}]]",
-           "app.json:3:39: sources.q.batches[0][0].n: \"abc\" does not fit the type int\n"
-           "app.json:3:55: sources.q.batches[0][1].n: \"50\" does not fit the type int\n"
-           "app.json:3:73: sources.q.batches[0][2].n: the variable UNSET is not set "
-           "(${UNSET:-default} gives it a default)\n"});
+    UNIT_SAYS(
+        HEAD "'sources':{'q':{'type':'queue',\n", "}}}",
+        {"'schema':{'n':'int'}",
+         "app.json:2:12: sources.q.batches: missing: \"batches\" is needed here\n"},
+        {"'batches':[]", "app.json:2:12: sources.q.schema: missing: \"schema\" is needed here\n"},
+        {"'schema':{'n':'int'},'batches':[],'format':'json','header':true",
+         "app.json:3:35: sources.q.format: \"format\" belongs to type socket, files, stdin, "
+         "table, tail, not to queue\n"
+         "app.json:3:51: sources.q.header: \"header\" belongs to type socket, files, stdin, "
+         "table, tail, not to queue\n"},
+        {"'schema':{'n':'int'},'batches':[{'n':1}]",
+         "app.json:3:33: sources.q.batches[0]: must be a list of rows, not an object\n"},
+        {"'schema':{'n':'int'},'batches':[[1,'x',[]]]",
+         "app.json:3:34: sources.q.batches[0][0]: must be an object (a row), not 1\n"
+         "app.json:3:36: sources.q.batches[0][1]: must be an object (a row), not \"x\"\n"
+         "app.json:3:40: sources.q.batches[0][2]: must be an object (a row), not a list\n"},
+        {"'schema':{'n':'int'},'batches':[[],[{},{'n':1.0},{'m':1}]]",
+         "app.json:3:45: sources.q.batches[1][1].n: 1.0 does not fit the type int\n"
+         "app.json:3:51: sources.q.batches[1][2].m: no column \"m\" (did you mean \"n\"?)\n"},
+        {"'schema':{'n':'int','odd key':'bool'},'batches':[[{'n':'1','odd key':0}]]",
+         "app.json:3:56: sources.q.batches[0][0].n: \"1\" does not fit the type int\n"
+         "app.json:3:70: sources.q.batches[0][0][\"odd key\"]: 0 does not fit the type bool\n"},
+        {"'schema':{'f':'float','s':'string','t':'timestamp'},"
+         "'batches':[[{'f':'1','s':1,'t':'yesterday'},{'f':true,'t':0}]]",
+         "app.json:3:70: sources.q.batches[0][0].f: \"1\" does not fit the type float\n"
+         "app.json:3:78: sources.q.batches[0][0].s: 1 does not fit the type string\n"
+         "app.json:3:84: sources.q.batches[0][0].t: \"yesterday\" does not fit the type "
+         "timestamp (RFC 3339: \"2026-01-01T00:00:00Z\")\n"
+         "app.json:3:102: sources.q.batches[0][1].f: true does not fit the type float\n"
+         "app.json:3:111: sources.q.batches[0][1].t: 0 does not fit the type timestamp (RFC "
+         "3339: \"2026-01-01T00:00:00Z\")\n"},
+        {"'schema':{'l':'list<int>'},'batches':[[{'l':[1,2.5]},{'l':1},{'l':[[1]]},{'l':[]}]]",
+         "app.json:3:45: sources.q.batches[0][0].l: a list does not fit the type list<int>\n"
+         "app.json:3:59: sources.q.batches[0][1].l: 1 does not fit the type list<int>\n"
+         "app.json:3:67: sources.q.batches[0][2].l: a list does not fit the type list<int>\n"},
+        {"'schema':{'n':{'type':'int','path':'a'}},'batches':[]",
+         "app.json:3:29: sources.q.schema.n.path: \"path\" belongs to format json\n"},
+        {"'schema':{'n':'int'},'batches':[[{'n':'${WORD}'},{'n':'${FIVE}0'},{'n':'${UNSET}'}]]",
+         "app.json:3:39: sources.q.batches[0][0].n: \"abc\" does not fit the type int\n"
+         "app.json:3:55: sources.q.batches[0][1].n: \"50\" does not fit the type int\n"
+         "app.json:3:73: sources.q.batches[0][2].n: the variable UNSET is not set "
+         "(${UNSET:-default} gives it a default)\n"});
 }
 END_TEST
 
 START_TEST(names_of_streams)
 {
-    CHECK(
+    UNIT_SAYS(
         HEAD RATE ",\n'streams':{", "}}",
         {"'1a':{'from':'r'}", "app.json:3:12: streams.1a: \"1a\" cannot be a name: letters, digits "
                               "and _, starting with a letter, at most 128\n"},
@@ -473,22 +463,22 @@ END_TEST
 
 START_TEST(circles)
 {
-    CHECK(HEAD RATE ",\n'streams':{", "}}",
-          {"'a':{'from':'a'}", "app.json:3:24: streams.a.from: goes in a circle: a from a\n"},
-          {"'a':{'from':'b'},'b':{'from':'c'},'c':{'from':['r','a']}",
-           "app.json:3:58: streams.c.from: goes in a circle: a from b from c from a\n"},
-          {"'a':{'from':'b'},'b':{'from':['a','c']},'c':{'from':['b','r','c']}",
-           "app.json:3:41: streams.b.from: goes in a circle: a from b from a\n"
-           "app.json:3:64: streams.c.from: goes in a circle: b from c from b\n"
-           "app.json:3:64: streams.c.from: goes in a circle: c from c\n"},
-          {"'x':{'from':'a'},'a':{'from':'b'},'b':{'from':'a'}",
-           "app.json:3:58: streams.b.from: goes in a circle: a from b from a\n"});
+    UNIT_SAYS(HEAD RATE ",\n'streams':{", "}}",
+              {"'a':{'from':'a'}", "app.json:3:24: streams.a.from: goes in a circle: a from a\n"},
+              {"'a':{'from':'b'},'b':{'from':'c'},'c':{'from':['r','a']}",
+               "app.json:3:58: streams.c.from: goes in a circle: a from b from c from a\n"},
+              {"'a':{'from':'b'},'b':{'from':['a','c']},'c':{'from':['b','r','c']}",
+               "app.json:3:41: streams.b.from: goes in a circle: a from b from a\n"
+               "app.json:3:64: streams.c.from: goes in a circle: b from c from b\n"
+               "app.json:3:64: streams.c.from: goes in a circle: c from c\n"},
+              {"'x':{'from':'a'},'a':{'from':'b'},'b':{'from':'a'}",
+               "app.json:3:58: streams.b.from: goes in a circle: a from b from a\n"});
 }
 END_TEST
 
 START_TEST(windows)
 {
-    CHECK(
+    UNIT_SAYS(
         HEAD RATE ",\n'streams':{", "}}",
         {"'a':{'from':'r','window':60}", "app.json:3:37: streams.a.window: must be a duration such "
                                          "as \"10s\", or an object with size and slide, not 60\n"},
@@ -528,44 +518,46 @@ END_TEST
 
 START_TEST(joins)
 {
-    CHECK(HEAD RATE ",\n'streams':{'a':{'from':'r','join':", "}}}",
-          {"{'with':'s'}", "app.json:3:28: streams.a.join.on: missing: \"on\" is needed here\n"
-                           "app.json:3:43: streams.a.join.with: no source or stream \"s\" (did you "
-                           "mean \"a\"?)\n"},
-          {"{'on':[],'with':'r'}",
-           "app.json:3:41: streams.a.join.on: is empty: needs at least one element\n"},
-          {"{'on':{},'with':'r'}",
-           "app.json:3:41: streams.a.join.on: is empty: needs at least one entry\n"},
-          {"{'on':'k','with':'r'}", "app.json:3:41: streams.a.join.on: must be a list of column "
-                                    "names, or an object where the names differ, not \"k\"\n"},
-          {"{'on':['k',1,''],'with':'r'}",
-           "app.json:3:46: streams.a.join.on[1]: must be a column name (a string), not 1\n"
-           "app.json:3:48: streams.a.join.on[2]: \"\" cannot be a name: a text of 1 to 1000 "
-           "bytes\n"},
-          {"{'on':{'k':['k']},'with':'r'}",
-           "app.json:3:46: streams.a.join.on.k: must be a column name (a string), not a list\n"},
-          {"{'on':['k'],'with':['r']}", "app.json:3:54: streams.a.join.with: must be the name of a "
-                                        "source or stream, not a list\n"},
-          {"{'on':['k'],'with':'r','type':'outer'}",
-           "app.json:3:65: streams.a.join.type: \"outer\" is not one of inner, left, right, "
-           "full\n"},
-          {"{'on':['k'],'with':'a'}",
-           "app.json:3:54: streams.a.join.with: goes in a circle: a from a\n"},
-          {"['r','k']",
-           "app.json:3:35: streams.a.join: must be an object with with and on, not a list\n"},
-          {"{'with':'r','on':['k'],'kind':'left'}",
-           "app.json:3:58: streams.a.join.kind: unknown key \"kind\"\n"});
-    CHECK(HEAD RATE ",\n'streams':{'a':{'from':'r',", "}}}",
-          {"'repartition':0", "app.json:3:42: streams.a.repartition: must be 1 or more, not 0\n"},
-          {"'repartition':10001",
-           "app.json:3:42: streams.a.repartition: must be at most 10000, not 10001\n"},
-          {"'cache':1", "app.json:3:36: streams.a.cache: must be true or false, not 1\n"});
+    UNIT_SAYS(
+        HEAD RATE ",\n'streams':{'a':{'from':'r','join':", "}}}",
+        {"{'with':'s'}", "app.json:3:28: streams.a.join.on: missing: \"on\" is needed here\n"
+                         "app.json:3:43: streams.a.join.with: no source or stream \"s\" (did you "
+                         "mean \"a\"?)\n"},
+        {"{'on':[],'with':'r'}",
+         "app.json:3:41: streams.a.join.on: is empty: needs at least one element\n"},
+        {"{'on':{},'with':'r'}",
+         "app.json:3:41: streams.a.join.on: is empty: needs at least one entry\n"},
+        {"{'on':'k','with':'r'}", "app.json:3:41: streams.a.join.on: must be a list of column "
+                                  "names, or an object where the names differ, not \"k\"\n"},
+        {"{'on':['k',1,''],'with':'r'}",
+         "app.json:3:46: streams.a.join.on[1]: must be a column name (a string), not 1\n"
+         "app.json:3:48: streams.a.join.on[2]: \"\" cannot be a name: a text of 1 to 1000 "
+         "bytes\n"},
+        {"{'on':{'k':['k']},'with':'r'}",
+         "app.json:3:46: streams.a.join.on.k: must be a column name (a string), not a list\n"},
+        {"{'on':['k'],'with':['r']}", "app.json:3:54: streams.a.join.with: must be the name of a "
+                                      "source or stream, not a list\n"},
+        {"{'on':['k'],'with':'r','type':'outer'}",
+         "app.json:3:65: streams.a.join.type: \"outer\" is not one of inner, left, right, "
+         "full\n"},
+        {"{'on':['k'],'with':'a'}",
+         "app.json:3:54: streams.a.join.with: goes in a circle: a from a\n"},
+        {"['r','k']",
+         "app.json:3:35: streams.a.join: must be an object with with and on, not a list\n"},
+        {"{'with':'r','on':['k'],'kind':'left'}",
+         "app.json:3:58: streams.a.join.kind: unknown key \"kind\"\n"});
+    UNIT_SAYS(
+        HEAD RATE ",\n'streams':{'a':{'from':'r',", "}}}",
+        {"'repartition':0", "app.json:3:42: streams.a.repartition: must be 1 or more, not 0\n"},
+        {"'repartition':10001",
+         "app.json:3:42: streams.a.repartition: must be at most 10000, not 10001\n"},
+        {"'cache':1", "app.json:3:36: streams.a.cache: must be true or false, not 1\n"});
 }
 END_TEST
 
 START_TEST(clauses)
 {
-    CHECK(
+    UNIT_SAYS(
         HEAD RATE ",\n'streams':{'a':{'from':'r',", "}}}",
         {"'where':''", "app.json:3:36: streams.a.where: is empty\n"},
         {"'where':' \\n'", "app.json:3:36: streams.a.where: is empty\n"},
@@ -628,7 +620,7 @@ END_TEST
 
 START_TEST(sinks)
 {
-    CHECK(
+    UNIT_SAYS(
         HEAD RATE ",\n'sinks':{", "}}",
         {"'a':{'type':'console'}",
          "app.json:3:10: sinks.a.from: missing: \"from\" is needed here\n"},
@@ -679,7 +671,7 @@ END_TEST
 
 START_TEST(variables)
 {
-    CHECK(
+    UNIT_SAYS(
         HEAD RATE ",\n'streams':{'a':{'from':'r',", "}}}",
         {"'limit':'${UNSET}'", "app.json:3:37: streams.a.limit: the variable UNSET is not set "
                                "(${UNSET:-default} gives it a default)\n"},

@@ -26,14 +26,6 @@ static loaded load_set(ds_app_options options)
     return l;
 }
 
-static const ds_app_stream *stream(const ds_app *app, const char *name)
-{
-    for (uint32_t i = 0; i < app->n_streams; i++)
-        if (strcmp(app->streams[i].name, name) == 0)
-            return &app->streams[i];
-    ck_abort_msg("no stream %s", name);
-}
-
 START_TEST(values_are_replaced)
 {
     loaded l = load_set(SETS(LIMIT, "batch.interval=500ms", "name=other-name",
@@ -42,13 +34,13 @@ START_TEST(values_are_replaced)
                              "streams.top.select.k=\"n + 1\"", "streams.w.window=8s"));
     ck_assert_int_eq(l.app->interval_ms, 500);
     ck_assert_str_eq(l.app->name, "other-name");
-    const ds_app_stream *top = stream(l.app, "top");
+    const ds_app_stream *top = unit_stream(l.app, "top");
     ck_assert_int_eq(top->limit, 3);
     ck_assert_str_eq(top->where.text, "n > 1 and s = 'x=y'");
     ck_assert_str_eq(top->select[0].name, "k");
     ck_assert_str_eq(top->select[0].expr.text, "n + 1");
     ck_assert_str_eq(top->select[1].name, "j");
-    ck_assert_int_eq(stream(l.app, "w")->window_size_ms, 8000);
+    ck_assert_int_eq(unit_stream(l.app, "w")->window_size_ms, 8000);
     for (uint32_t i = 0; i < l.app->n_sinks; i++)
         if (l.app->sinks[i].dir != NULL)
             ck_assert_str_eq(l.app->sinks[i].dir, "/tmp/out");
@@ -62,10 +54,10 @@ START_TEST(values_are_json_where_that_fits)
                              "streams.top.select={\"a\":\"n\"}", "streams.all.from=[\"q\"]",
                              "streams.w.window={\"size\":\"6s\",\"slide\":\"2s\"}",
                              "sources.q.batches[0][1].n=7", "sources.q.batches[0][1].s=7x"));
-    ck_assert(stream(l.app, "top")->distinct);
-    ck_assert_uint_eq(stream(l.app, "top")->n_select, 1);
-    ck_assert_uint_eq(stream(l.app, "all")->n_from, 1);
-    ck_assert_int_eq(stream(l.app, "w")->slide_ms, 2000);
+    ck_assert(unit_stream(l.app, "top")->distinct);
+    ck_assert_uint_eq(unit_stream(l.app, "top")->n_select, 1);
+    ck_assert_uint_eq(unit_stream(l.app, "all")->n_from, 1);
+    ck_assert_int_eq(unit_stream(l.app, "w")->slide_ms, 2000);
     const json_t *row = json_array_get(json_array_get(l.app->sources[0].batches, 0), 1);
     ck_assert_int_eq(json_integer_value(json_object_get(row, "n")), 7);
     ck_assert_str_eq(json_string_value(json_object_get(row, "s")), "7x");
@@ -79,8 +71,8 @@ START_TEST(optional_keys_are_made)
                              "streams.all.limit=9", "streams.all.window.size=2s"));
     ck_assert_str_eq(l.app->checkpoint_dir, "/tmp/state");
     ck_assert_uint_eq(l.app->executors_cores, 4);
-    ck_assert_int_eq(stream(l.app, "all")->limit, 9);
-    ck_assert_int_eq(stream(l.app, "all")->window_size_ms, 2000);
+    ck_assert_int_eq(unit_stream(l.app, "all")->limit, 9);
+    ck_assert_int_eq(unit_stream(l.app, "all")->window_size_ms, 2000);
     unit_unload(&l);
 }
 END_TEST
@@ -92,7 +84,7 @@ START_TEST(values_are_taken_literally)
     for (uint32_t i = 0; i < l.app->n_sinks; i++)
         if (l.app->sinks[i].dir != NULL)
             ck_assert_str_eq(l.app->sinks[i].dir, "${UNSET}/x");
-    ck_assert_str_eq(stream(l.app, "top")->where.text, "s = '$${FIVE}'");
+    ck_assert_str_eq(unit_stream(l.app, "top")->where.text, "s = '$${FIVE}'");
     unit_unload(&l);
 }
 END_TEST

@@ -92,17 +92,6 @@ static void call(const char *name)
     ck_assert_msg(aggregate->resolve(&r, made), "%s", r.message);
 }
 
-static void noted(const char *function, const char *part)
-{
-    bool found = false;
-    for (uint32_t i = 0; i < notes.n; i++)
-        found = found || (strcmp(notes.notes[i].function, function) == 0 &&
-                          strstr(notes.notes[i].message, part) != NULL);
-    ck_assert_msg(found, "no note of %s with %s, but %u: %s: %s", function, part, notes.n,
-                  notes.notes[0].function, notes.notes[0].message);
-    notes.n = 0;
-}
-
 /* The results, with the failed ones as "!". */
 static const char *results_or_faults(ds_groups *groups)
 {
@@ -189,7 +178,7 @@ START_TEST(a_failure_is_of_its_group)
     call("total");
     bench_start(&b);
     feed(&b, b.groups, "a b a b c", "1 13 2 5 3");
-    noted("total", "total:1: unlucky");
+    lua_noted(&notes, "total", "total:1: unlucky");
     ck_assert_str_eq(results_or_faults(b.groups), "3 ! 3");
     ck_assert_uint_eq(ds_groups_overflows(b.groups), 1);
     feed(&b, b.groups, "b", "1"); /* it stays so */
@@ -216,10 +205,10 @@ START_TEST(merge_and_finish_may_fail)
     feed(&b, b.groups, "1", "1");
     merge_groups(&b, other, b.groups);
     ck_assert_str_eq(results_or_faults(other), "! !");
-    noted("bad_merge", "cannot merge");
+    lua_noted(&notes, "bad_merge", "cannot merge");
     ds_groups_free(other);
     ck_assert_str_eq(results_or_faults(b.groups), "2 !");
-    noted("bad_finish", "it returned a string, not an int");
+    lua_noted(&notes, "bad_finish", "it returned a string, not an int");
     teardown();
 }
 END_TEST
@@ -237,7 +226,7 @@ START_TEST(states_that_cannot_be_kept)
         bench_start(&b);
         feed(&b, b.groups, "1 2", row);
         ck_assert_str_eq(results_or_faults(b.groups), "! 9");
-        noted("bad_state", why[i]);
+        lua_noted(&notes, "bad_state", why[i]);
     }
     teardown();
 }
@@ -460,7 +449,7 @@ START_TEST(partials_of_a_peer_are_not_trusted)
     const ds_column *columns[] = {keys, states};
     ds_groups_merge(b.groups, &b.d.heap, columns, 5);
     ck_assert_str_eq(results_or_faults(b.groups), "! 2 ! ! !");
-    noted("total", "the bytes of a state are damaged");
+    lua_noted(&notes, "total", "the bytes of a state are damaged");
     teardown();
 }
 END_TEST

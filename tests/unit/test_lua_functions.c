@@ -66,18 +66,6 @@ static void teardown(void)
     lua_done(&list);
 }
 
-/* Expects that a note holds this text. */
-static void noted(const char *function, const char *part)
-{
-    bool found = false;
-    for (uint32_t i = 0; i < notes.n; i++)
-        found = found || (strcmp(notes.notes[i].function, function) == 0 &&
-                          strstr(notes.notes[i].message, part) != NULL);
-    ck_assert_msg(found, "no note of %s with %s, but %u: %s: %s", function, part, notes.n,
-                  notes.notes[0].function, notes.notes[0].message);
-    notes.n = 0;
-}
-
 START_TEST(values_of_all_types)
 {
     setup();
@@ -89,7 +77,8 @@ START_TEST(values_of_all_types)
            "APPLE!!!!!!!!!!!!!!!|!!!!!!!!!!!!!!!|null|A TEXT OF MANY BYTES!!!!!!!!!!!!!!!|"
            "\xc3\xa4HRE!!!!!!!!!!!!!!!|100%!!!!!!!!!!!!!!!");
     EXPECT(&table, "extract(second from later(t))", "1|1|null|!|!|2");
-    noted("later", "argument 1 is 253402300799999999: Lua's numbers are exact up to 2^53");
+    lua_noted(&notes, "later",
+              "argument 1 is 253402300799999999: Lua's numbers are exact up to 2^53");
     ck_assert_uint_eq(table.faults, 0x18);
     teardown();
 }
@@ -111,7 +100,7 @@ START_TEST(lists)
            "[1.5,null,null,2]|[1.5,null,null,2]|[1.5,null,null,2]");
     EXPECT(&table, "give_list(j)", "!|!|!|null|null|null");
     EXPECT(&table, "give_list(j - 1)", "[]|!|!|null|null|null");
-    noted("give_list", "a table without elements from 1 on, not a list");
+    lua_noted(&notes, "give_list", "a table without elements from 1 on, not a list");
     EXPECT(&table, "give_list(j + 5)", "!|[]|null|!|!|null");
     teardown();
 }
@@ -161,7 +150,7 @@ START_TEST(results_are_checked)
         char text[40];
         snprintf(text, sizeof text, "give(%d)", i + 1);
         EXPECT(&table, text, "!|!|!|!|!|!");
-        noted("give", wrong[i]);
+        lua_noted(&notes, "give", wrong[i]);
         ck_assert_uint_eq(table.faults, 0x3f);
     }
     EXPECT(&table, "give(5)", "!|!|!|!|!|!");
@@ -171,14 +160,14 @@ START_TEST(results_are_checked)
            "9007199254740992|9007199254740992");
     notes.n = 0;
     EXPECT(&table, "give_string(j - 1)", "!|!|!|null|null|null");
-    noted("give_string", "not UTF-8, from byte 1 on");
+    lua_noted(&notes, "give_string", "not UTF-8, from byte 1 on");
     EXPECT(&table, "give_string(j - 0)", "!|!|ok|null|null|null");
-    noted("give_string", "it returned 5, not a string");
+    lua_noted(&notes, "give_string", "it returned 5, not a string");
     EXPECT(&table, "give_bool(j)", "!|!|null|null|null|null");
     EXPECT(&table, "give_float(j - 1)", "null|null|2|null|null|null");
     notes.n = 0;
     EXPECT(&table, "give_float(5)", "!|!|!|!|!|!");
-    noted("give_float", "it returned a string, not a float");
+    lua_noted(&notes, "give_float", "it returned a string, not a float");
     teardown();
 }
 END_TEST
@@ -187,7 +176,7 @@ START_TEST(errors_are_of_their_rows)
 {
     setup();
     EXPECT(&table, "raise(i)", "!|-2|null|!|0|7");
-    noted("raise", "raise:1: one is bad");
+    lua_noted(&notes, "raise", "raise:1: one is bad");
     ck_assert_uint_eq(table.faults, 0x9);
     /* Overflows are errors too, but no faults. */
     EXPECT(&table, "raise(i) + (i + 1)", "!|-3|null|!|1|15");
@@ -195,9 +184,10 @@ START_TEST(errors_are_of_their_rows)
     EXPECT(&table, "i + 1", "2|-1|null|!|1|8");
     ck_assert_uint_eq(table.faults, 0);
     EXPECT(&table, "remember(j)", "!|!|!|!|!|!");
-    noted("remember", "the global 'n' is set within a function");
+    lua_noted(&notes, "remember", "the global 'n' is set within a function");
     EXPECT(&table, "broken(j)", "!|!|!|!|!|!");
-    noted("broken", "broken: it must return a function, or set a global of the name broken");
+    lua_noted(&notes, "broken",
+              "broken: it must return a function, or set a global of the name broken");
     teardown();
 }
 END_TEST
@@ -206,12 +196,12 @@ START_TEST(limits_are_of_one_call)
 {
     setup();
     EXPECT(&table, "forever(i)", "1|-2|null|!|0|!");
-    noted("forever", "argument 1 is 9223372036854775807");
+    lua_noted(&notes, "forever", "argument 1 is 9223372036854775807");
     ck_assert_uint_eq(table.faults, 0x28);
     EXPECT(&table, "forever(j * 0 + 7)", "!|!|!|!|!|null");
-    noted("forever", "it takes more than 1000000 instructions");
+    lua_noted(&notes, "forever", "it takes more than 1000000 instructions");
     EXPECT(&table, "eat(j - 1 + 6)", "!|8|10|4|5|null");
-    noted("eat", "it needs more than 16777216 bytes");
+    lua_noted(&notes, "eat", "it needs more than 16777216 bytes");
     teardown();
 }
 END_TEST
