@@ -18,8 +18,8 @@ typedef struct save_event {
 static void write_one(ds_sim_executor *x, ds_collected *collected)
 {
     if (x->save_writer == NULL) {
-        const ds_save_target target = {x->store, ds_executor_saved_ranges(x->control), false,
-                                       false, NULL};
+        const ds_save_target target = {x->store, ds_executor_saved_ranges(x->control), false, false,
+                                       NULL};
         x->save_writer = ds_save_writer_new(&target);
     }
     ds_save_writer_write(x->save_writer, collected);
