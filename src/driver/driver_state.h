@@ -511,21 +511,28 @@ int64_t ds_driver_replicas_deadline(const ds_driver *driver);
 /* tables: tables.c */
 void ds_driver_make_tables(ds_driver *driver);
 bool ds_driver_tables_ready(const ds_driver *driver); /* each has a version: batches can be made */
-/* Gives the newest version of each to a batch. */
-void ds_driver_give_tables(ds_driver *driver, ds_batch *batch);
-/* Gives it the dead letters of loads that none has yet. True if there are any. */
-bool ds_driver_give_letters(ds_driver *driver, ds_batch *batch);
+/* The table that a source is, or NULL. */
+ds_table *ds_driver_table_of(const ds_driver *driver, uint32_t source);
 void ds_driver_tell_tables(ds_driver *driver, const ds_executor_entry *to); /* it has the plan */
 void ds_driver_on_table_loaded(ds_driver *driver, ds_executor_entry *from,
                                const ds_msg_table_loaded *loaded);
-/* The version of a table that a batch which runs again uses: its own, or the next that is there. */
-uint64_t ds_driver_table_version(const ds_driver *driver, const ds_batch_table *use);
 void ds_driver_drop_tables(ds_driver *driver); /* versions that no batch refers to any more */
 void ds_driver_tables_of(ds_driver *driver, const ds_executor_entry *lost);
 void ds_driver_watch_tables(ds_driver *driver);
 int64_t ds_driver_tables_deadline(const ds_driver *driver);
 uint64_t ds_driver_table_bytes(const ds_driver *driver); /* of all versions, in a store */
 bool ds_driver_table_lies_in(const ds_driver *driver, uint64_t executor_id);
+/* and their uses: table_uses.c */
+/* Gives the newest version of each to a batch. */
+void ds_driver_give_tables(ds_driver *driver, ds_batch *batch);
+/* Gives it the dead letters of loads that none has yet. True if there are any. */
+bool ds_driver_give_letters(ds_driver *driver, ds_batch *batch);
+/* The version of a table that a batch which runs again uses: its own, or the next that is there. */
+uint64_t ds_driver_table_version(const ds_driver *driver, const ds_batch_table *use);
+/* Whether some batch is to read the oldest version, which has this number. */
+bool ds_driver_refers_to(const ds_driver *driver, const ds_table *table, uint64_t number);
+/* Batches whose versions are gone get others, as soon as there are such, and begin anew. */
+void ds_driver_settle_batches(ds_driver *driver);
 /* Counts the records of a table that was loaded, and shows bad ones: dispatch.c. */
 void ds_driver_count_table(ds_driver *driver, uint32_t source, const ds_task_result *result);
 
