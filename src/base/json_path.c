@@ -1,7 +1,5 @@
 #include "base/json_path.h"
 
-#include <string.h>
-
 static bool is_plain(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||

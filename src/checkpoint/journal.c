@@ -6,7 +6,6 @@
 #include "checkpoint/journal_lines.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 static json_t *time_of(int64_t ms)
 {

@@ -1,11 +1,9 @@
 /* Whether an app can go on from a checkpoint: what may change between two runs, and what not. */
-#include "base/assert.h"
 #include "checkpoint/journal.h"
 #include "scheduler/chains.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 ds_status ds_recovered_refuse(const char *dir, const char *why, ds_error *error)

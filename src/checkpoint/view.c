@@ -1,7 +1,6 @@
 #include "checkpoint/view.h"
 
 #include "base/arena.h"
-#include "base/assert.h"
 #include "base/files.h"
 #include "checkpoint/journal_fields.h"
 #include "checkpoint/journal_fold.h"

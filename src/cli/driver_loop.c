@@ -8,12 +8,9 @@
  */
 #include "cli/driver_loop.h"
 
-#include "base/assert.h"
 #include "base/clock.h"
-#include "base/files.h"
 #include "base/log.h"
 #include "base/mailbox.h"
-#include "checkpoint/append.h"
 #include "checkpoint/commit.h"
 #include "checkpoint/metadata.h"
 #include "checkpoint/sink_locks.h"
@@ -31,12 +28,9 @@
 #include "cli/stores.h"
 #include "dstream/memory_shares.h"
 #include "exec/bulk_server.h"
-#include "receiver/block_log_read.h"
-#include "receiver/files.h"
 #include "rpc/link.h"
 #include "rpc/url.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,6 +1,5 @@
 #include "cli/executor_threads.h"
 
-#include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"

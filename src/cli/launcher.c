@@ -6,7 +6,6 @@
 #include "cli/executor_threads.h"
 #include "cli/secret.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>

@@ -1,7 +1,6 @@
 #include "base/error.h"
 #include "base/nearest.h"
 #include "cli/commands.h"
-#include "dstream/diagnostics.h"
 
 #include <fcntl.h>
 #include <stdarg.h>

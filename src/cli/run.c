@@ -6,10 +6,8 @@
 #include "cli/progress.h"
 
 #include <getopt.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct run_arguments {
     ds_run_options options;

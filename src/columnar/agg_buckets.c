@@ -22,7 +22,6 @@
  * A partial is a list of ints: none for no values; or the level, the bits of the least and the
  * greatest value, the buckets.
  */
-#include "base/assert.h"
 #include "columnar/agg_runs.h"
 
 #include <float.h>

@@ -4,7 +4,6 @@
  * Int sums are exact: 128 bits hold any number of 64-bit values, so only a result can
  * overflow, and what went in can be taken out again. Float sums are added as they come.
  */
-#include "base/assert.h"
 #include "columnar/agg_state.h"
 
 /* ---- Ints ---- */

@@ -12,7 +12,6 @@
 #include "columnar/text.h"
 
 #include <math.h>
-#include <string.h>
 
 /* Fails the rows of a block that are selected, not null, and wrong. */
 #define FAIL_ROWS(ev, out, from, count, wrong)                                                     \

@@ -9,7 +9,6 @@
 #include "columnar/expr_tree.h"
 #include "columnar/operators.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,6 @@
 #include "columnar/time_parts.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <strings.h>
 
 static bool in_range(int64_t us)

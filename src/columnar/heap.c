@@ -1,5 +1,4 @@
 /* The heap half of column.h: buffers that string views refer to. */
-#include "base/assert.h"
 #include "columnar/column.h"
 
 #include <stdlib.h>

@@ -7,7 +7,6 @@
  * nearly always does; what is left over then by augmenting paths (Kuhn's algorithm), so that
  * a row is called missing only if no way of pairing the rows up has a partner for it.
  */
-#include "base/assert.h"
 #include "columnar/rows.h"
 #include "columnar/text.h"
 

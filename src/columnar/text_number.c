@@ -1,5 +1,4 @@
 /* Ints, floats and bools as text and back (text.h), without the locale anywhere. */
-#include "base/assert.h"
 #include "columnar/digits.h"
 #include "columnar/text.h"
 #include "columnar/text_shortest.h"

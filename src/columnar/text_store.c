@@ -2,8 +2,6 @@
 
 #include "base/assert.h"
 
-#include <stdlib.h>
-
 #define FIRST_BUFFER ((uint32_t)1 << 10)
 #define LAST_BUFFER ((uint32_t)1 << 20)
 

@@ -10,10 +10,8 @@
 #include "base/log.h"
 #include "driver/driver_state.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 void ds_driver_add_batch(ds_driver *d, ds_batch *batch)
 {

@@ -5,9 +5,7 @@
 #include "driver/driver_state.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static int64_t *no_batches(uint32_t n)
 {

@@ -16,7 +16,6 @@
 #include "base/log.h"
 #include "driver/driver_state.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 /* Rows that are made at all times. */

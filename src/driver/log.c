@@ -17,7 +17,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define RESCAN_US INT64_C(500000) /* a folder that is away is looked for again */
 

@@ -18,8 +18,6 @@
 #include "base/assert.h"
 #include "driver/driver_state.h"
 
-#include <stdlib.h>
-
 #define FIRST_LENGTH 64.0 /* of a record of a file, before any was read */
 
 static uint64_t lesser(uint64_t a, uint64_t b)

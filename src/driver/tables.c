@@ -6,7 +6,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define MOST_LOSSES 4u                    /* executors lost in a row while they read a table */
 #define CHANGES_WAIT_US INT64_C(10000000) /* at the start, for a file that changes meanwhile */

@@ -5,7 +5,6 @@
  */
 #include "dstream/app.h"
 
-#include "base/json_path.h"
 #include "dstream/app_build.h"
 #include "dstream/app_canonical.h"
 #include "dstream/app_check.h"

@@ -2,7 +2,6 @@
 #include "base/nearest.h"
 
 #include "base/json_path.h"
-#include "base/memory.h"
 #include "columnar/type.h"
 #include "dstream/units.h"
 

@@ -3,7 +3,6 @@
 #include "columnar/regex.h"
 #include "dstream/app_check.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* The names of the groups, each once for each group of that name. */

@@ -1,6 +1,5 @@
 #include "dstream/app_build.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* A name has 255 bytes; `.NAME.dstream` is the staging folder. */

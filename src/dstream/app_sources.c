@@ -2,7 +2,6 @@
 
 #include "dstream/address.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* The columns of a `rate` source. */

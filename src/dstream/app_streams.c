@@ -1,7 +1,6 @@
 /* The clauses of each stream by itself; app_graph.c looks at the streams together. */
 #include "dstream/app_build.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 ds_app_text ds_app_read_text(ds_app_builder *builder, const char *parent, const json_t *object,

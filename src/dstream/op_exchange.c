@@ -4,8 +4,6 @@
 #include "columnar/keys.h"
 #include "dstream/row_scatter.h"
 
-#include <stdlib.h>
-
 /* ---- plan ---- */
 
 ds_exchange_plan *ds_exchange_by_key(ds_planner *planner, const ds_schema *rows,

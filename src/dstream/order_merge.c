@@ -1,5 +1,4 @@
 /* The second half of order_by and limit: the runs of all tasks as one (op_order.h). */
-#include "base/assert.h"
 #include "columnar/merge.h"
 #include "dstream/op_order.h"
 #include "dstream/row_buffer.h"

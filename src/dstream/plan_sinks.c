@@ -1,7 +1,5 @@
 #include "dstream/plan_sinks.h"
 
-#include "base/assert.h"
-
 #include <string.h>
 
 bool ds_sink_is_staged(const ds_sink_plan *sink)

@@ -1,7 +1,5 @@
 #include "receiver/block_log_read.h"
 
-#include "base/assert.h"
-
 #include <dirent.h>
 #include <endian.h>
 #include <errno.h>

@@ -3,8 +3,6 @@
 #include "base/assert.h"
 #include "base/memory.h"
 
-#include <stdlib.h>
-
 static size_t held(const ds_connection *c)
 {
     return c->stream.carry.length + c->stream.header.length;

@@ -16,7 +16,6 @@
 #include "base/assert.h"
 #include "rpc/wire.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #define MAGIC 0x1a4d5344u

@@ -13,7 +13,6 @@
 #include <netdb.h>
 #include <nng/nng.h>
 #include <nng/supplemental/tls/tls.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -2,7 +2,6 @@
 
 #include "base/assert.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
