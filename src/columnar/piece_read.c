@@ -200,9 +200,9 @@ static void *in_place(const void *bytes)
 
 static bool short_view_fits(const ds_view *view)
 {
-    static const char zeros[DS_INLINE_BYTES];
-    uint32_t length = view->length;
-    return memcmp(view->inlined + length, zeros, DS_INLINE_BYTES - length) == 0;
+    unsigned __int128 bytes;
+    memcpy(&bytes, view, sizeof bytes);
+    return bytes >> 32 >> (8 * view->length) == 0; /* its length comes first */
 }
 
 static bool long_view_fits(const char *base, const ds_view *view, size_t text, size_t text_bytes)

@@ -21,8 +21,11 @@
 #include "dstream/group_name.h"
 #include "dstream/op_group.h"
 
+#include <stdatomic.h>
+
 #define FEW_GROUPS 8u
 #define RESERVED 64u /* bytes of a table for each group, for which it is made at once */
+#define MORE 64u     /* times as many groups as the first piece has rows, for all that is known */
 #define WORTH                                                                                      \
     8 /* part of what a table may have from which less at a time helps where others do not */
 
@@ -97,6 +100,18 @@ static ds_status few_groups(const passes *p, ds_status status)
     return status;
 }
 
+/* Before the first rows of a table of all hashes: it mostly has as many groups as the one before,
+ * and at least as many as the piece has rows. */
+static void reserve(const passes *p, uint32_t n_rows)
+{
+    uint32_t usual = atomic_load_explicit(p->node->group->usual_merged, memory_order_relaxed);
+    uint64_t most = MORE * (uint64_t)n_rows, wanted = usual < most ? usual : most;
+    if (wanted < n_rows)
+        wanted = n_rows;
+    if (wanted < p->frame->table_bytes / RESERVED)
+        ds_groups_reserve(*p->groups, (uint32_t)wanted);
+}
+
 /* Merges rows of a piece until all are, or the table is full; *done: how many. */
 static ds_status merge_rows(passes *p, range r, const ds_piece *piece, uint32_t *done,
                             ds_error *error)
@@ -104,8 +119,8 @@ static ds_status merge_rows(passes *p, range r, const ds_piece *piece, uint32_t 
     ds_frame *frame = p->frame;
     const ds_stage_input *input = ds_plan_input(frame->plan, p->node);
     uint32_t n_rows = ds_piece_length(piece), last = (uint32_t)(r.first + r.width - 1);
-    if (r.width == DS_ALL_HASHES && n_rows < frame->table_bytes / RESERVED)
-        ds_groups_reserve(*p->groups, n_rows); /* the rows of a piece are of as many groups */
+    if (r.width == DS_ALL_HASHES)
+        reserve(p, n_rows);
     for (*done = 0; *done < n_rows;) {
         uint32_t left = n_rows - *done, n = left < DS_CHUNK_ROWS ? left : DS_CHUNK_ROWS;
         ds_column **columns = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, input->n_types + 1);
@@ -209,6 +224,9 @@ static ds_status run_range(passes *p, range r, ds_error *error)
         renew_table(p, true);
         DS_TRY(merge_pass(p, r, &done, error));
     }
+    if (r.width == DS_ALL_HASHES)
+        atomic_store_explicit(p->node->group->usual_merged, ds_groups_count(*p->groups),
+                              memory_order_relaxed);
     return p->take(p->arg, *p->groups, r.first, r.first + r.width, error);
 }
 

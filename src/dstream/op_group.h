@@ -44,7 +44,8 @@ typedef struct ds_group_plan {
     bool windowed;
     ds_window_spec window;
     bool ordered;                      /* some aggregate depends on the order of rows */
-    _Atomic uint32_t *usual;           /* groups of the last table of a first half */
+    _Atomic uint32_t *usual;           /* groups of the last table of a first half, */
+    _Atomic uint32_t *usual_merged;    /* of a second half */
     const struct ds_state_plan *state; /* of a state node: what its second half does; else NULL */
 } ds_group_plan;
 

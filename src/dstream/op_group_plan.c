@@ -170,6 +170,7 @@ ds_group_plan *ds_group_plan_new(ds_planner *planner, const ds_app_stream *strea
     ds_arena *arena = planner->arena;
     ds_group_plan *plan = DS_ARENA_NEW(arena, ds_group_plan);
     plan->usual = DS_ARENA_NEW(arena, _Atomic uint32_t);
+    plan->usual_merged = DS_ARENA_NEW(arena, _Atomic uint32_t);
     ds_schema keys;
     bool fine =
         ds_group_plan_keys(planner, stream->group_by, stream->n_group_by,
@@ -212,6 +213,7 @@ ds_group_plan *ds_distinct_plan_new(ds_planner *planner, const ds_app_stream *st
     ds_arena *arena = planner->arena;
     ds_group_plan *plan = DS_ARENA_NEW(arena, ds_group_plan);
     plan->usual = DS_ARENA_NEW(arena, _Atomic uint32_t);
+    plan->usual_merged = DS_ARENA_NEW(arena, _Atomic uint32_t);
     plan->keys = DS_ARENA_ARRAY(arena, uint32_t, rows->n_fields + 1);
     plan->n_keys = rows->n_fields;
     *output = *rows;

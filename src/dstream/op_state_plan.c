@@ -260,6 +260,7 @@ ds_group_plan *ds_state_plan_new(ds_planner *planner, const ds_app_stream *strea
     const ds_app_state *clause = stream->state;
     ds_group_plan *group = DS_ARENA_NEW(arena, ds_group_plan);
     group->usual = DS_ARENA_NEW(arena, _Atomic uint32_t);
+    group->usual_merged = DS_ARENA_NEW(arena, _Atomic uint32_t);
     ds_schema keys;
     bool fine =
         ds_group_plan_keys(planner, clause->keys, clause->n_keys,
