@@ -131,4 +131,11 @@ void ds_groups_partials(ds_groups *groups, ds_arena *arena, ds_heap *heap, const
 void ds_groups_results(ds_groups *groups, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
                        uint32_t n, ds_column **columns, uint64_t **overflows);
 
+/* Results of partials (n <= DS_CHUNK_ROWS) each of which is a group of its own: the columns of the
+ * calls as ds_groups_results makes them of a table that these were merged into, without one. groups
+ * is empty, is of no other use afterwards, and has text of the results. */
+void ds_groups_results_of(ds_groups *groups, ds_arena *arena, ds_heap *heap,
+                          const ds_column *const *partials, uint32_t n, ds_column **columns,
+                          uint64_t **overflows);
+
 #endif

@@ -182,15 +182,10 @@ static void note_merged(ds_groups *groups, const uint32_t *ids, uint32_t n)
     groups->any_merged = true;
 }
 
-/* Merges up to a chunk of rows, whose hashes are known. */
-static void merge_rows(ds_groups *groups, const ds_heap *heap, const ds_column *const *partials,
-                       const uint64_t *hashes, uint32_t n)
+/* Merges rows, whose groups are known, without their keys. */
+static void merge_calls(ds_groups *groups, const ds_heap *heap, const ds_column *const *partials,
+                        const uint32_t *ids, uint32_t n)
 {
-    uint32_t ids[DS_CHUNK_ROWS];
-    put_keys(groups, heap, partials, hashes, n, ids);
-    if (groups->watched)
-        note_merged(groups, ids, n);
-    partials += groups->spec->n_keys;
     for (uint32_t c = 0; c < groups->spec->n_calls; c++) {
         ds_agg_state *state = &groups->states[c];
         ds_type types[DS_MAX_PARTIAL];
@@ -201,6 +196,17 @@ static void merge_rows(ds_groups *groups, const ds_heap *heap, const ds_column *
         ds_agg_state_tidy(state);
         partials += n_columns;
     }
+}
+
+/* Merges up to a chunk of rows, whose hashes are known. */
+static void merge_rows(ds_groups *groups, const ds_heap *heap, const ds_column *const *partials,
+                       const uint64_t *hashes, uint32_t n)
+{
+    uint32_t ids[DS_CHUNK_ROWS];
+    put_keys(groups, heap, partials, hashes, n, ids);
+    if (groups->watched)
+        note_merged(groups, ids, n);
+    merge_calls(groups, heap, partials + groups->spec->n_keys, ids, n);
 }
 
 /* Keeps the hashes within a range, and says which rows they are of. */
@@ -278,16 +284,37 @@ void ds_groups_partials(ds_groups *groups, ds_arena *arena, ds_heap *heap, const
     }
 }
 
+/* The columns of the calls. */
+static void call_results(ds_groups *groups, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
+                         uint32_t n, ds_column **columns, uint64_t **overflows)
+{
+    ds_agg_out out = {.arena = arena, .heap = heap, .ids = ids, .n = n};
+    for (uint32_t c = 0; c < groups->spec->n_calls; c++) {
+        out.columns = columns + c;
+        out.overflows = ds_agg_overflows_of(overflows, c);
+        groups->states[c].kernels->results(&groups->states[c], &out);
+    }
+}
+
 void ds_groups_results(ds_groups *groups, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
                        uint32_t n, ds_column **columns, uint64_t **overflows)
 {
     ds_keys_columns(groups->keys, arena, heap, ids, n, columns);
-    ds_agg_out out = {.arena = arena, .heap = heap, .ids = ids, .n = n};
-    for (uint32_t c = 0; c < groups->spec->n_calls; c++) {
-        out.columns = columns + groups->spec->n_keys + c;
-        out.overflows = ds_agg_overflows_of(overflows, c);
-        groups->states[c].kernels->results(&groups->states[c], &out);
-    }
+    call_results(groups, arena, heap, ids, n, columns + groups->spec->n_keys, overflows);
+}
+
+void ds_groups_results_of(ds_groups *groups, ds_arena *arena, ds_heap *heap,
+                          const ds_column *const *partials, uint32_t n, ds_column **columns,
+                          uint64_t **overflows)
+{
+    uint32_t ids[DS_CHUNK_ROWS];
+    DS_ASSERT(n <= DS_CHUNK_ROWS);
+    for (uint32_t i = 0; i < n; i++)
+        ids[i] = i;
+    for (uint32_t c = 0; c < groups->spec->n_calls; c++)
+        ds_agg_state_grow(&groups->states[c], n);
+    merge_calls(groups, heap, partials + groups->spec->n_keys, ids, n);
+    call_results(groups, arena, heap, ids, n, columns, overflows);
 }
 
 /* ---- What changes ---- */

@@ -351,6 +351,13 @@ static void find_candidates(const ds_keys *keys, const uint64_t *hashes, uint32_
     }
 }
 
+/* The candidate, or any key if there is none: which of both cannot be foreseen, so there is no
+ * branch. */
+static inline uint32_t key_or_any(uint32_t candidate, bool is_one)
+{
+    return candidate & (0 - (uint32_t)is_one);
+}
+
 /* Step 2 for one column: clears same[i] where the candidate's value is another. */
 static void compare_views(const ds_keys *keys, uint32_t c, const ds_heap *heap,
                           const ds_column *column, uint32_t from, uint32_t n,
@@ -370,7 +377,7 @@ static void compare_words(const ds_keys *keys, uint32_t c, const ds_column *colu
     if (column->type.kind == DS_INT && column->validity == NULL) {
         const int64_t *values = column->ints + from;
         for (uint32_t i = 0; i < n; i++)
-            same[i] = same[i] && kept[candidates[i]] == (uint64_t)values[i];
+            same[i] &= kept[key_or_any(candidates[i], same[i])] == (uint64_t)values[i];
         return;
     }
     for (uint32_t i = 0; i < n; i++)
@@ -382,6 +389,10 @@ static void compare(const ds_keys *keys, const ds_heap *heap, const ds_column *c
                     uint32_t from, uint32_t n, const uint32_t *candidates, bool *same)
 {
     bool nulls = keys->has_nulls;
+    if (keys->limit == 0) {
+        memset(same, 0, n * sizeof *same);
+        return;
+    }
     for (uint32_t c = 0; c < keys->n_columns; c++)
         nulls |= columns[c]->validity != NULL;
     for (uint32_t i = 0; i < n; i++)

@@ -2,6 +2,8 @@
 #include "dstream/op_state.h"
 
 #include "base/assert.h"
+#include "columnar/piece.h"
+#include "columnar/slice.h"
 #include "dstream/op_where.h"
 #include "dstream/pieces.h"
 
@@ -210,18 +212,12 @@ static const uint64_t *staying(batch *b, const keys *k)
     return bits;
 }
 
-static void apply_rows(batch *b, uint32_t at, keys *k)
+/* Applies the rows of keys that were made: the columns of the keys, then those of the calls. */
+static void apply_made(batch *b, const uint64_t *hashes, ds_column **made, keys *k)
 {
     ds_frame *frame = b->frame;
     const ds_group_plan *group = b->group;
-    const uint64_t *hashes = ds_groups_hashes(b->groups) + at;
-    uint32_t n_keys = group->n_keys, n_calls = group->spec.n_calls, numbers[DS_CHUNK_ROWS];
-    begin_keys(b, k);
-    for (uint32_t i = 0; i < k->n; i++)
-        numbers[i] = at + i;
-    ds_column **made = DS_ARENA_ARRAY(frame->chunk_arena, ds_column *, n_keys + n_calls + 1);
-    ds_groups_results(b->groups, frame->chunk_arena, &frame->heap, numbers, k->n, made,
-                      k->rows.overflows);
+    uint32_t n_keys = group->n_keys, n_calls = group->spec.n_calls;
     for (uint32_t c = 0; c < n_keys + n_calls; c++)
         k->rows.columns[c < n_keys ? c : c + group->n_old] = made[c];
     const ds_column *const *key_columns = (const ds_column *const *)made;
@@ -234,6 +230,43 @@ static void apply_rows(batch *b, uint32_t at, keys *k)
                  k->ids);
     set_values(b, k);
     ds_state_see(b->state, k->ids, k->n, frame->batch_ms);
+}
+
+static ds_column **begin_made(batch *b, keys *k)
+{
+    begin_keys(b, k);
+    return DS_ARENA_ARRAY(b->frame->chunk_arena, ds_column *,
+                          b->group->n_keys + b->group->spec.n_calls + 1);
+}
+
+static void apply_rows(batch *b, uint32_t at, keys *k)
+{
+    uint32_t numbers[DS_CHUNK_ROWS];
+    ds_column **made = begin_made(b, k);
+    for (uint32_t i = 0; i < k->n; i++)
+        numbers[i] = at + i;
+    ds_groups_results(b->groups, b->frame->chunk_arena, &b->frame->heap, numbers, k->n, made,
+                      k->rows.overflows);
+    apply_made(b, ds_groups_hashes(b->groups) + at, made, k);
+}
+
+/* The same of partials, which are of different keys. */
+static void apply_partials(batch *b, const ds_column *const *partials, keys *k)
+{
+    ds_frame *frame = b->frame;
+    const ds_group_plan *group = b->group;
+    uint64_t hashes[DS_CHUNK_ROWS];
+    ds_column **made = begin_made(b, k);
+    ds_groups *groups = ds_groups_new(&group->spec, frame->budget);
+    ds_hash_rows(&frame->heap, partials, group->n_keys, k->n, hashes);
+    for (uint32_t c = 0; c < group->n_keys; c++) {
+        made[c] = DS_ARENA_NEW(frame->chunk_arena, ds_column);
+        *made[c] = *partials[c];
+    }
+    ds_groups_results_of(groups, frame->chunk_arena, &frame->heap, partials, k->n,
+                         made + group->n_keys, k->rows.overflows);
+    apply_made(b, hashes, made, k);
+    ds_groups_free(groups);
 }
 
 /* Keys that are in the state, and have no rows. */
@@ -342,38 +375,129 @@ static ds_status begin_batch(batch *b, uint64_t end, ds_error *error)
     return DS_OK;
 }
 
+/* What is counted of a frame, before some keys are applied. */
+typedef struct counted {
+    uint64_t overflow_values, function_values;
+} counted;
+
+static counted count(const ds_frame *frame)
+{
+    return (counted){frame->overflow_values, frame->function_values};
+}
+
+/* The batch is applied to keys whose hash is below. */
+static void end_part(batch *b, uint64_t end, counted before)
+{
+    ds_kept_state *kept = b->kept;
+    kept->part_ms = b->frame->batch_ms;
+    kept->part_end = end;
+    kept->overflow_values += b->frame->overflow_values - before.overflow_values;
+    kept->function_values += b->frame->function_values - before.function_values;
+}
+
 /* Applies the batch to some keys. Nothing in here fails once it has begun: the budget was asked
  * before, and is asked after it. */
 static ds_status apply_pass(void *arg, ds_groups *groups, uint64_t first, uint64_t end,
                             ds_error *error)
 {
     batch *b = arg;
-    ds_frame *frame = b->frame;
-    ds_kept_state *kept = b->kept;
-    uint64_t overflow_values = frame->overflow_values, function_values = frame->function_values;
-    DS_ASSERT(kept->part_ms != frame->batch_ms || kept->part_end == first);
-    if (kept->part_ms != frame->batch_ms)
+    const ds_kept_state *kept = b->kept;
+    counted before = count(b->frame);
+    DS_ASSERT(kept->part_ms != b->frame->batch_ms || kept->part_end == first);
+    if (kept->part_ms != b->frame->batch_ms)
         DS_TRY(begin_batch(b, end, error));
     b->groups = groups;
     apply_groups(b);
-    kept->part_ms = frame->batch_ms;
-    kept->part_end = end;
-    kept->overflow_values += frame->overflow_values - overflow_values;
-    kept->function_values += frame->function_values - function_values;
+    end_part(b, end, before);
     return DS_OK;
 }
+
+/* ---- A batch of one piece ---- */
+
+#define ALONE_BYTES ((size_t)8 << 20) /* of rows that are taken all at once */
+#define ALONE_PART 8u                 /* of what a table may have */
+
+/* Whether all rows of a piece may be held at once. */
+static bool is_small(const batch *b, uint32_t n_rows)
+{
+    size_t most = b->frame->table_bytes / ALONE_PART;
+    size_t row = ds_plan_input(b->frame->plan, b->node)->n_types * sizeof(ds_view);
+    return b->pieces[0].length + row * n_rows <= (most < ALONE_BYTES ? most : ALONE_BYTES);
+}
+
+/* A piece is what one table was handed out as: each of its keys is there once. So if it is the only
+ * one, no table has to bring rows of a key together. Functions of the user's own are not run amid
+ * the changes. */
+static ds_status is_alone(const batch *b, bool *alone, ds_error *error)
+{
+    const ds_group_spec *spec = &b->group->spec;
+    uint32_t n_rows;
+    *alone = false;
+    if (b->n_pieces != 1 || b->kept->part_ms == b->frame->batch_ms || spec->n_keys == 0 ||
+        most_rows(b->frame) != DS_CHUNK_ROWS)
+        return DS_OK;
+    for (uint32_t c = 0; c < spec->n_calls; c++)
+        if (spec->calls[c].aggregate->user)
+            return DS_OK;
+    DS_TRY(ds_frame_piece_rows(b->frame, &b->pieces[0], &n_rows, error));
+    *alone = is_small(b, n_rows);
+    return DS_OK;
+}
+
+/* Applies rows that were taken whole. */
+static void apply_columns(batch *b, const ds_column *const *columns, uint32_t total)
+{
+    keys k;
+    uint32_t n_columns = ds_plan_input(b->frame->plan, b->node)->n_types;
+    for (uint32_t at = 0; at < total; at += k.n) {
+        ds_arena *arena = b->frame->chunk_arena;
+        ds_column *parts = DS_ARENA_ARRAY(arena, ds_column, n_columns);
+        const ds_column **part = DS_ARENA_ARRAY(arena, const ds_column *, n_columns);
+        k.n = total - at < DS_CHUNK_ROWS ? total - at : DS_CHUNK_ROWS;
+        ds_columns_slice(columns, n_columns, at, k.n, parts, part);
+        apply_partials(b, part, &k);
+        ds_arena_reset(arena);
+    }
+}
+
+/* All rows are taken, and the budget is asked, before the first change. */
+static ds_status apply_taken(batch *b, ds_arena *arena, ds_error *error)
+{
+    ds_frame *frame = b->frame;
+    const ds_stage_input *input = ds_plan_input(frame->plan, b->node);
+    ds_column **columns = DS_ARENA_ARRAY(arena, ds_column *, input->n_types);
+    const void *bytes;
+    uint32_t n_rows;
+    DS_TRY(ds_frame_piece(frame, arena, &b->pieces[0], &bytes, error));
+    DS_TRY(ds_piece_read(arena, &frame->heap, bytes, b->pieces[0].length, input->types,
+                         input->n_types, columns, &n_rows, error));
+    DS_TRY(ds_frame_next_chunk(frame));
+    counted before = count(frame);
+    DS_TRY(begin_batch(b, DS_ALL_HASHES, error));
+    apply_columns(b, (const ds_column *const *)columns, n_rows);
+    end_part(b, DS_ALL_HASHES, before);
+    return DS_OK;
+}
+
+static ds_status apply_alone(batch *b, ds_error *error)
+{
+    ds_arena *arena = ds_arena_new(b->frame->budget);
+    ds_status status = apply_taken(b, arena, error);
+    ds_arena_free(arena);
+    return status;
+}
+
+/* ---- All of a batch ---- */
 
 /* Keys without rows, when those with rows are done. */
 static void apply_others(batch *b)
 {
     keys k;
-    ds_frame *frame = b->frame;
-    uint64_t overflow_values = frame->overflow_values, function_values = frame->function_values;
+    counted before = count(b->frame);
     apply_time_outs(b, &k);
     if (b->plan->emit_all)
         apply_rest(b, &k);
-    b->kept->overflow_values += frame->overflow_values - overflow_values;
-    b->kept->function_values += frame->function_values - function_values;
+    end_part(b, DS_ALL_HASHES, before);
     ds_groups_free(b->none);
 }
 
@@ -395,7 +519,11 @@ static ds_status apply(ds_frame *frame, const ds_node *node, ds_kept_state *kept
         frame->overflow_values += kept->overflow_values;
         frame->function_values += kept->function_values;
     }
-    if (from < DS_ALL_HASHES)
+    bool alone;
+    DS_TRY(is_alone(&b, &alone, error));
+    if (alone)
+        DS_TRY(apply_alone(&b, error));
+    else if (from < DS_ALL_HASHES)
         DS_TRY(ds_group_each_pass(frame, node, pieces, n_pieces, from, apply_pass, &b, error));
     apply_others(&b);
     kept->part_ms = DS_NO_BATCH;

@@ -556,6 +556,39 @@ START_TEST(many_keys)
 }
 END_TEST
 
+/* Rows of one task come without a table in between, those of several with one. */
+START_TEST(one_piece_is_as_good_as_several)
+{
+    for (uint64_t step = 5000; step <= 15000; step += 10000) {
+        engine e;
+        engine_open(&e, "'in': { 'type': 'rate', 'rows_per_second': 1 }",
+                    "'t': { 'from': 'in', 'select': { 'k': 'value % 5000', 'v': 'value' },"
+                    "       'state': { 'key': ['k'], 'set': {"
+                    "       'n': 'coalesce(state.n, 0) + count()', 'sum': 'sum(v)',"
+                    "       's': 'max(lpad(cast(v as string), 40, `x`))',"
+                    "       'all': 'size(collect_list(v))', 'too': 'sum(v + " BIG " - 4999)' },"
+                    "       'remove_when': 'k = 7' } },"
+                    "'c': { 'from': 't', 'aggregate': { 'c': 'count()', 'n': 'sum(n)',"
+                    "       'sum': 'sum(sum)', 's': 'min(s)', 'd': 'count_distinct(s)',"
+                    "       'all': 'sum(all)', 'too': 'count(too)' } }",
+                    "c");
+        for (uint64_t batch = 0; batch < 2; batch++) {
+            for (uint64_t from = 0; from < 15000; from += step)
+                engine_feed_rate(&e, "in", from, from + step);
+            engine_batch(&e);
+            engine_rows(&e, "c",
+                        batch == 0 ? "[ { 'c': 4999, 'n': 14997, 'sum': 112477479,"
+                                     "    's': 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx6000',"
+                                     "    'd': 4999, 'all': 14997, 'too': 0 } ]"
+                                   : "[ { 'c': 4999, 'n': 29994, 'sum': 112477479,"
+                                     "    's': 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx6000',"
+                                     "    'd': 4999, 'all': 14997, 'too': 0 } ]");
+        }
+        engine_close(&e);
+    }
+}
+END_TEST
+
 /* ---- with other roots in its stage ---- */
 
 /* State, its snapshot and a group keyed alike join where they are. */
@@ -649,5 +682,6 @@ UNIT_MAIN("op_state", counts_by_key, the_old_state_is_always_the_old_one, values
           all_live_keys_in_every_batch, initial_rows, many_initial_rows,
           snapshots_of_what_nobody_reads, snapshots_are_of_the_time_after_the_batch,
           what_overflows_is_null, a_condition_that_overflows_is_null, of_a_parent_with_a_slide,
-          a_state_goes_on_when_nobody_reads, nothing_to_do, many_keys, joins_where_it_is,
-          several_that_keep_something, state_that_is_lost_begins_anew)
+          a_state_goes_on_when_nobody_reads, nothing_to_do, many_keys,
+          one_piece_is_as_good_as_several, joins_where_it_is, several_that_keep_something,
+          state_that_is_lost_begins_anew)
