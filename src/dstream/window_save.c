@@ -12,9 +12,9 @@
 
 #include <stdlib.h>
 
-#define QUEUE_KEYS 4096u /* in a frame, at most */
-#define QUEUE_ENTRIES                                                                              \
-    ((uint64_t)8192) /* more or less: who saves or loads beside others stops between frames */
+/* In a frame of queues, more or less: whoever saves or loads beside others stops between frames. */
+#define QUEUE_KEYS 4096u
+#define QUEUE_ENTRIES UINT64_C(2048)
 
 enum { FRAME_HEAD = 2, FRAME_KEYS, FRAME_PART, FRAME_SHAPES, FRAME_STATES, FRAME_PANE, FRAME_ROWS };
 

@@ -39,7 +39,7 @@
 #include <unistd.h>
 
 #define CONNECT_MS 10000
-#define FOLD_BYTES (2u << 20) /* less is written down in a few milliseconds */
+#define FOLD_BYTES (2u << 20) /* less is written down in a few milliseconds (but see fold.c) */
 
 typedef enum mail_kind {
     MAIL_MESSAGE,

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LESS 8       /* so much smaller a whole is folded, too, if ... */
+#define FEW_TIMES 16 /* ... it is so many times one change: then folds are rare */
 #define COPY_TIMES 4 /* memory of a copy and of its saved form, by the bytes of the chain */
 
 struct ds_fold {
@@ -35,16 +37,27 @@ static ds_saved_part *copy_parts(ds_arena *arena, const ds_task *task)
     return parts;
 }
 
+/* It costs three times as much, but beside the tasks. */
+static bool is_worth_it(uint64_t whole, uint64_t changes, uint32_t n_changes, uint64_t fold_bytes)
+{
+    if (whole >= fold_bytes)
+        return true;
+    return whole >= fold_bytes / LESS && changes <= whole / FEW_TIMES * n_changes;
+}
+
 ds_fold *ds_fold_new(const ds_task_env *env, const ds_task *task)
 {
     uint64_t bytes = 0, whole = 0;
+    uint32_t n_changes = 0;
     for (uint32_t i = 0; i < task->n_saved; i++) {
         if (!lies_here(&task->saved[i], env->executor_id) ||
             __builtin_add_overflow(bytes, task->saved[i].length, &bytes))
             return NULL;
         whole += task->saved[i].whole ? task->saved[i].length : 0;
+        n_changes += !task->saved[i].whole;
     }
-    if (whole < env->fold_bytes || bytes > (uint64_t)INT64_MAX / COPY_TIMES)
+    if (!is_worth_it(whole, bytes - whole, n_changes, env->fold_bytes) ||
+        bytes > (uint64_t)INT64_MAX / COPY_TIMES)
         return NULL;
     int64_t reserved = (int64_t)bytes * COPY_TIMES;
     ds_budget *budget = env->saving != NULL ? env->saving : env->budget;

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHORT_CHAIN 16u /* parts, if changes are not small */
+#define SHORT_CHAIN 16u /* parts, if changes are not small: */
+#define SMALL_CHANGE 16 /* goes so often into the whole */
 
 static uint32_t count_roots(const ds_plan *plan)
 {
@@ -179,11 +180,13 @@ bool ds_chains_has(const ds_chains *chains, uint32_t stage, uint32_t partition)
     return false;
 }
 
-/* A whole that is large, compared with its changes, is not made often. Not all partitions begin
+/* A whole that is large, compared with one change, is not made often. Not all partitions begin
  * anew with the same save. */
 static uint32_t most_parts(const ds_chain *chain, uint32_t partition)
 {
-    uint32_t most = chain->change_bytes < chain->whole_bytes / 4 ? DS_CHAIN_PARTS : SHORT_CHAIN;
+    uint64_t changes = chain->n - 1;
+    bool small = chain->change_bytes <= chain->whole_bytes / SMALL_CHANGE * changes;
+    uint32_t most = small ? DS_CHAIN_PARTS : SHORT_CHAIN;
     return most / 2 + partition % (most / 2 + 1);
 }
 
