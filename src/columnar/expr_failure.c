@@ -35,3 +35,8 @@ bool ds_expr_may_fail(const ds_expr *expr)
 {
     return ds_expr_uses_functions(expr) || may_overflow(expr);
 }
+
+bool ds_expr_is_leaf(const ds_expr *expr)
+{
+    return expr->n_args == 0 && !ds_expr_uses_functions(expr);
+}

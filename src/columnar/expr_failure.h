@@ -10,5 +10,7 @@
  * count as overflows too, and are not looked for.) Floats do not overflow: they become null.
  */
 bool ds_expr_may_fail(const ds_expr *expr);
+/* True if it is a column or has no arguments: it never fails, for no row and no reason. */
+bool ds_expr_is_leaf(const ds_expr *expr);
 
 #endif

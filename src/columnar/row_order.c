@@ -93,12 +93,18 @@ void ds_row_order_prefixes(const ds_row_order *order, const ds_heap *heap,
                            const ds_column *const *columns, uint32_t from, uint32_t n,
                            uint64_t *prefixes)
 {
-    if (order->n_keys == 0) {
+    if (order->n_keys == 0)
         memset(prefixes, 0, n * sizeof *prefixes);
-        return;
-    }
+    else
+        ds_row_order_prefixes_of(order, heap, columns[order->keys[0].column], from, n, prefixes);
+}
+
+void ds_row_order_prefixes_of(const ds_row_order *order, const ds_heap *heap,
+                              const ds_column *column, uint32_t from, uint32_t n,
+                              uint64_t *prefixes)
+{
     const ds_sort_key *key = &order->keys[0];
-    const ds_column *column = columns[key->column];
+    DS_ASSERT(order->n_keys > 0);
     if (is_int(column) && column->validity == NULL &&
         small_int_prefixes(column->ints + from, n, key->descending, key->nulls_first ? TOP_BIT : 0,
                            prefixes))

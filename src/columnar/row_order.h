@@ -36,6 +36,11 @@ void ds_row_order_prefixes(const ds_row_order *order, const ds_heap *heap,
                            const ds_column *const *columns, uint32_t from, uint32_t n,
                            uint64_t *prefixes);
 
+/* The same, of the first column that is compared alone. */
+void ds_row_order_prefixes_of(const ds_row_order *order, const ds_heap *heap,
+                              const ds_column *column, uint32_t from, uint32_t n,
+                              uint64_t *prefixes);
+
 /* < 0, 0, > 0: row i of columns a against row j of columns b, both with text in heap. Does not look
  * at prefixes: for rows that have the same one. */
 int ds_row_order_compare(const ds_row_order *order, const ds_heap *heap, ds_column *const *a,

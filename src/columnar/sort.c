@@ -303,16 +303,35 @@ static bool is_behind(const ds_sorter *sorter, const ds_heap *heap, const ds_col
                (const ds_column *const *)sorter->blocks[worst->block].columns, worst->row) >= 0;
 }
 
+/* Those that are not behind by their prefixes. */
+static uint32_t choose_prefixes(const ds_sorter *sorter, uint32_t n, const uint64_t *prefixes,
+                                uint32_t *rows)
+{
+    uint32_t chosen = 0;
+    for (uint32_t row = 0; row < n; row++) { /* few are, mostly: no branch */
+        rows[chosen] = row;
+        chosen += prefixes[row] <= sorter->worst.prefix;
+    }
+    return chosen;
+}
+
+uint32_t ds_sorter_choose(const ds_sorter *sorter, const ds_heap *heap, const ds_column *column,
+                          uint32_t n, uint32_t *rows)
+{
+    uint64_t prefixes[DS_CHUNK_ROWS];
+    DS_ASSERT(n <= DS_CHUNK_ROWS);
+    if (!sorter->pruned)
+        return n;
+    ds_row_order_prefixes_of(&sorter->order, heap, column, 0, n, prefixes);
+    return choose_prefixes(sorter, n, prefixes, rows);
+}
+
 /* The rows that may be among the first, of those with these prefixes. */
 static uint32_t choose_rows(const ds_sorter *sorter, const ds_heap *heap,
                             const ds_column *const *columns, uint32_t n, const uint64_t *prefixes,
                             uint32_t *rows)
 {
-    uint32_t chosen = 0, left = 0;
-    for (uint32_t row = 0; row < n; row++) { /* few are, mostly: no branch */
-        rows[chosen] = row;
-        chosen += prefixes[row] <= sorter->worst.prefix;
-    }
+    uint32_t chosen = choose_prefixes(sorter, n, prefixes, rows), left = 0;
     for (uint32_t i = 0; i < chosen; i++) {
         uint32_t row = rows[i];
         rows[left] = row;

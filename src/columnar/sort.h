@@ -21,6 +21,12 @@ void ds_sorter_free(ds_sorter *sorter);
 void ds_sorter_add(ds_sorter *sorter, const ds_heap *heap, const ds_column *const *columns,
                    uint32_t n_rows);
 
+/* Of rows that may be added next (n <= DS_CHUNK_ROWS) and of which only the first column of the
+ * order is known: those that may be among the first, ascending. Returns how many; n if nothing is
+ * known yet, or all may be. */
+uint32_t ds_sorter_choose(const ds_sorter *sorter, const ds_heap *heap, const ds_column *column,
+                          uint32_t n, uint32_t *rows);
+
 /* What it holds, in bytes. */
 size_t ds_sorter_bytes(const ds_sorter *sorter);
 /* Lets go of rows behind the limit, if that is worth it; returns what it holds then. */

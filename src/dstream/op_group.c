@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "columnar/piece.h"
+#include "dstream/first_groups.h"
 #include "dstream/op_where.h"
 #include "dstream/pieces.h"
 #include "dstream/window_feed.h"
@@ -300,7 +301,7 @@ void ds_group_finish(ds_frame *frame, const ds_node *node, const ds_group_rows *
     }
 }
 
-static ds_status push_results(ds_frame *frame, const ds_node *node, const group_rows *rows)
+ds_status ds_group_push_rows(ds_frame *frame, const ds_node *node, const ds_group_rows *rows)
 {
     const ds_group_plan *plan = node->group;
     uint32_t n_output = plan->n_keys + plan->n_results;
@@ -342,7 +343,7 @@ static ds_status push_some(ds_frame *frame, const ds_node *node, take_fn take, v
     take(from, arena, &frame->heap, at, &rows);
     if (careful)
         DS_TRY(ds_frame_check(frame));
-    return push_results(frame, node, &rows);
+    return ds_group_push_rows(frame, node, &rows);
 }
 
 static ds_status push_all(ds_frame *frame, const ds_node *node, take_fn take, void *from,
@@ -394,5 +395,7 @@ ds_status ds_group_reduce_window(ds_frame *frame, const ds_node *node, ds_window
     DS_TRY(ds_frame_next_chunk(frame));
     if (!frame->due->emits[node->id])
         return DS_OK;
-    return push_all(frame, node, take_window, window, ds_window_count(window));
+    return ds_window_slides(window) && ds_first_groups_wanted(frame, node)
+               ? ds_first_groups_push(frame, node, window)
+               : push_all(frame, node, take_window, window, ds_window_count(window));
 }

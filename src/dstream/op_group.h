@@ -40,6 +40,7 @@ typedef struct ds_group_plan {
     ds_program *finish; /* over keys and visible calls: the aggregate columns; NULL: distinct */
     ds_program **finish_each;
     uint32_t n_results;
+    int *bare;   /* by result: the call that it is, or -1; NULL: some result can fail */
     bool **uses; /* by result: which visible calls it reads */
     bool windowed;
     ds_window_spec window;
@@ -101,6 +102,8 @@ typedef struct ds_group_rows {
     ds_column **columns;
     uint64_t **overflows; /* by call: NULL, or which do not fit */
 } ds_group_rows;
+/* Pushes the results of groups, less than a chunk. */
+ds_status ds_group_push_rows(ds_frame *frame, const ds_node *node, const ds_group_rows *rows);
 /* The result columns of groups, behind their keys; what overflows is null and counted. */
 void ds_group_finish(ds_frame *frame, const ds_node *node, const ds_group_rows *rows,
                      const ds_column **output);

@@ -1,5 +1,6 @@
 /* The plan-time half of op_group.h. */
 #include "base/assert.h"
+#include "columnar/expr_failure.h"
 #include "dstream/op_group.h"
 
 #include <string.h>
@@ -146,6 +147,23 @@ static void mark_keys(ds_group_plan *plan)
         plan->reads[plan->keys[i]] = true;
 }
 
+/* Which results are calls as they stand, if whatever a result is can be left out without a trace.
+ */
+static int *bare_calls(ds_arena *arena, const ds_group_plan *plan, ds_expr **results, uint32_t n)
+{
+    int *bare = DS_ARENA_ARRAY(arena, int, n + 1);
+    for (uint32_t c = 0; c < plan->n_visible; c++)
+        if (plan->watch[c] >= 0 || plan->blame[c] >= 0)
+            return NULL;
+    for (uint32_t r = 0; r < n; r++) {
+        if (!ds_expr_is_leaf(results[r]))
+            return NULL;
+        int column = ds_expr_column(results[r]), first = (int)(plan->n_keys + plan->n_old);
+        bare[r] = column >= first ? column - first : -1;
+    }
+    return bare;
+}
+
 void ds_group_plan_results(ds_planner *planner, ds_group_plan *plan, const ds_agg_scope *scope,
                            ds_expr **results, uint32_t n)
 {
@@ -158,6 +176,7 @@ void ds_group_plan_results(ds_planner *planner, ds_group_plan *plan, const ds_ag
         plan->uses[i] = DS_ARENA_ARRAY(arena, bool, plan->n_visible + 1);
         ds_expr_calls(results[i], scope->keys->n_fields, plan->uses[i]);
     }
+    plan->bare = bare_calls(arena, plan, results, n);
     if (n > 0)
         plan->finish = ds_program_new(arena, results, n);
     plan->finish_each = programs_of_each(arena, results, n);

@@ -289,6 +289,8 @@ static uint32_t wholes(ds_slide_combine *queues, const uint32_t *keys, uint32_t 
         uint32_t newest = known ? queues->queues[keys[i]].newest : END;
         entries[i] = older[made] = known ? queues->queues[keys[i]].front : END;
         last[made] = newest;
+        for (uint32_t c = 0; c < queues->n_states; c++) /* these lie anywhere */
+            __builtin_prefetch(ds_agg_record(&queues->states[c], older[made]));
         if (newest != END)
             entries[i] = queues->results + made++;
     }

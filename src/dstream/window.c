@@ -515,17 +515,25 @@ static void single_results(ds_window *window, ds_arena *arena, ds_heap *heap, ui
     ds_groups_results(window->open, arena, heap, ids, n, columns, overflows);
 }
 
-void ds_window_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32_t from, uint32_t n,
-                       ds_column **columns, uint64_t **overflows)
+uint32_t ds_window_next(const ds_window *window, uint32_t *at, uint32_t *ids, uint32_t most)
 {
-    DS_ASSERT(from <= ds_window_count(window) && n <= ds_window_count(window) - from);
-    if (window->single) {
-        single_results(window, arena, heap, from, n, columns, overflows);
-        return;
+    uint32_t limit = window->single ? 0 : ds_keys_limit(window->keys), n = 0;
+    DS_ASSERT(limit <= window->panes_room);
+    const uint32_t *panes_of = window->panes_of;
+    uint32_t id = *at;
+    for (; id < limit && n < most; id++) { /* most numbers are in use */
+        ids[n] = id;
+        n += panes_of[id] > 0;
     }
-    const uint32_t *ids = window->live + from;
+    *at = id;
+    return n;
+}
+
+void ds_window_calls(ds_window *window, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
+                     uint32_t n, ds_column **columns, uint64_t **overflows)
+{
     const ds_group_spec *group = window->group;
-    ds_keys_columns(window->keys, arena, heap, ids, n, columns);
+    DS_ASSERT(!window->single);
     ds_column **combined = DS_ARENA_ARRAY(arena, ds_column *, group->n_calls + 1);
     uint64_t **misfits = DS_ARENA_ARRAY(arena, uint64_t *, group->n_calls + 1);
     if (window->queues != NULL)
@@ -533,7 +541,7 @@ void ds_window_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32
     ds_agg_out out = {.arena = arena, .heap = heap, .ids = ids, .n = n};
     for (uint32_t c = 0; c < group->n_calls; c++) {
         call_plan *plan = &window->plans[c];
-        out.columns = columns + group->n_keys + c;
+        out.columns = columns + c;
         out.overflows = ds_agg_overflows_of(overflows, c);
         if (plan->subtracts) {
             plan->running.kernels->results(&plan->running, &out);
@@ -543,6 +551,31 @@ void ds_window_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32
                 *out.overflows = misfits[plan->combined];
         }
     }
+}
+
+void ds_window_keys(ds_window *window, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
+                    uint32_t n, ds_column **columns)
+{
+    DS_ASSERT(!window->single);
+    ds_keys_columns(window->keys, arena, heap, ids, n, columns);
+}
+
+bool ds_window_slides(const ds_window *window)
+{
+    return !window->single;
+}
+
+void ds_window_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32_t from, uint32_t n,
+                       ds_column **columns, uint64_t **overflows)
+{
+    DS_ASSERT(from <= ds_window_count(window) && n <= ds_window_count(window) - from);
+    if (window->single) {
+        single_results(window, arena, heap, from, n, columns, overflows);
+        return;
+    }
+    const uint32_t *ids = window->live + from;
+    ds_window_keys(window, arena, heap, ids, n, columns);
+    ds_window_calls(window, arena, heap, ids, n, columns + window->group->n_keys, overflows);
 }
 
 /* ---- Numbers ---- */

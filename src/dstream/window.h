@@ -53,6 +53,19 @@ uint32_t ds_window_count(const ds_window *window);
 void ds_window_results(ds_window *window, ds_arena *arena, ds_heap *heap, uint32_t from, uint32_t n,
                        ds_column **columns, uint64_t **overflows);
 
+/* The same in parts, for who does not need all of it, and in the order in which things lie in
+ * memory. Not of a single pane (ds_window_slides). */
+
+/* The numbers of the next keys, up to `most`, from *at on (0 first), which goes on. 0: no more. */
+uint32_t ds_window_next(const ds_window *window, uint32_t *at, uint32_t *ids, uint32_t most);
+/* Calls, or keys, of such keys; `columns` and `overflows` have places for these only. */
+void ds_window_calls(ds_window *window, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
+                     uint32_t n, ds_column **columns, uint64_t **overflows);
+void ds_window_keys(ds_window *window, ds_arena *arena, ds_heap *heap, const uint32_t *ids,
+                    uint32_t n, ds_column **columns);
+/* False: it is a single pane. */
+bool ds_window_slides(const ds_window *window);
+
 /*
  * Frames of a part (kept.h); by tag, in this order:
  *
