@@ -101,6 +101,25 @@ START_TEST(long_chains_begin_anew_one_by_one)
 }
 END_TEST
 
+/* A whole of many panes is not made for a quarter of its size in changes, if these are small. */
+START_TEST(large_wholes_are_made_for_as_much_in_changes)
+{
+    kit k;
+    open_kit(&k);
+    static const uint64_t changes[] = {1000000 / 30, 1000000 / 5};
+    uint32_t full_at[2] = {1, 1};
+    for (uint32_t p = 0; p < 2; p++) {
+        add(&k, p, true, "kept/1", 1000000);
+        for (; !ds_chains_full(&k.chains, k.stage, p); full_at[p]++)
+            add(&k, p, false, "kept/2", changes[p]);
+    }
+    ck_assert_uint_gt(full_at[0], 30);
+    ck_assert_uint_le(full_at[0], 32);
+    ck_assert_uint_le(full_at[1], 7);
+    close_kit(&k);
+}
+END_TEST
+
 START_TEST(files_go_when_nothing_refers_to_them)
 {
     kit k;
@@ -145,4 +164,5 @@ START_TEST(parts_in_stores)
 END_TEST
 
 UNIT_MAIN("chains", roots_of_a_plan, a_chain_grows, long_chains_begin_anew_one_by_one,
-          files_go_when_nothing_refers_to_them, parts_in_stores)
+          large_wholes_are_made_for_as_much_in_changes, files_go_when_nothing_refers_to_them,
+          parts_in_stores)

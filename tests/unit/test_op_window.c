@@ -378,7 +378,95 @@ START_TEST(rows_of_the_past_are_let_go)
 }
 END_TEST
 
-UNIT_MAIN("op_window", tumbling, sliding, a_total_over_a_window, gaps, distinct_in_a_window,
-          a_window_of_rows, a_window_of_rows_that_are_counted, order_of_rows_of_a_window, stacked,
-          overflows_leave_with_their_batch, windows_of_many_shapes, lost_panes_begin_anew,
-          a_late_task_changes_nothing, large_windows_of_rows, rows_of_the_past_are_let_go)
+/* ---- the first n ---- */
+
+#define FIRST 50
+#define SLIDES 6
+
+typedef struct firsts {
+    int64_t keys[SLIDES][FIRST], results[SLIDES][FIRST];
+    bool nulls[SLIDES][FIRST];
+    uint64_t overflows;
+} firsts;
+
+/* The first of many keys, over panes that come and go: of the last slides. */
+static void run_firsts(firsts *f, const char *aggregate, const char *order)
+{
+    char streams[1024];
+    engine e;
+    snprintf(streams, sizeof streams,
+             "'rows': { 'from': 'in', 'select': { 'k': 'value %% 30011',"
+             "          'v': 'if(value %% 40009 = 0, 9223372036854775807, value * 31 %% 977)' } },"
+             "'top': { 'from': 'rows', 'window': { 'size': '3s', 'slide': '1s' },"
+             "         'group_by': ['k'], 'aggregate': { 'n': '%s', 'at': 'batch_time()' },"
+             "         'order_by': '%s', 'limit': %d }",
+             aggregate, order, FIRST);
+    engine_open(&e, "'in': { 'type': 'rate', 'rows_per_second': 1 }", streams, "top");
+    memset(f, 0, sizeof *f);
+    for (uint32_t s = 0; s < SLIDES; s++) {
+        engine_feed_rate(&e, "in", s * 23000, s * 23000 + 31000);
+        engine_batch(&e);
+        ds_heap heap;
+        uint32_t n;
+        ds_heap_init(&heap, e.batch->arena);
+        const ds_chunk *chunk = engine_chunks(&e, "top", &heap, &n);
+        ck_assert_uint_eq(n, 1);
+        ck_assert_uint_eq(chunk->n_rows, FIRST);
+        for (uint32_t i = 0; i < FIRST; i++) {
+            f->keys[s][i] = chunk->columns[0]->ints[i];
+            f->nulls[s][i] = ds_column_is_null(chunk->columns[1], i);
+            f->results[s][i] = f->nulls[s][i] ? 0 : chunk->columns[1]->ints[i];
+        }
+        ds_heap_fini(&heap);
+    }
+    f->overflows = e.sum.overflow_values;
+    engine_close(&e);
+}
+
+/* An order by something computed needs all rows. */
+START_TEST(the_first_of_a_window_are_those_of_all_its_rows)
+{
+    static const char *const aggregates[] = {"count()", "max(v)", "min(v)", "sum(v)",
+                                             "max(v) filter (where v > 900)"};
+    static const char *const orders[][2] = {
+        {"n desc", "n + 0 desc, n desc"}, {"n asc", "n + 0, n"}, {"k", "k + 0"}};
+    firsts *some = malloc(sizeof *some), *all = malloc(sizeof *all);
+    for (uint32_t a = 0; a < sizeof aggregates / sizeof *aggregates; a++)
+        for (uint32_t o = 0; o < sizeof orders / sizeof *orders; o++) {
+            run_firsts(some, aggregates[a], orders[o][0]);
+            run_firsts(all, aggregates[a], orders[o][1]);
+            ck_assert_mem_eq(some->keys, all->keys, sizeof all->keys);
+            ck_assert_mem_eq(some->results, all->results, sizeof all->results);
+            ck_assert_mem_eq(some->nulls, all->nulls, sizeof all->nulls);
+            if (o == 2)
+                ck_assert_uint_eq(some->overflows, all->overflows);
+            if (a == 3)
+                ck_assert_uint_gt(some->overflows, 0);
+        }
+    free(some);
+    free(all);
+}
+END_TEST
+
+/* Results that do not fit are counted, whether they are among the first or not. */
+START_TEST(what_is_not_among_the_first_is_counted)
+{
+    firsts *down = malloc(sizeof *down), *up = malloc(sizeof *up), *keys = malloc(sizeof *keys);
+    run_firsts(down, "sum(v)", "n desc nulls last");
+    run_firsts(up, "sum(v)", "n asc nulls last");
+    run_firsts(keys, "sum(v)", "k");
+    ck_assert_uint_gt(keys->overflows, 0);
+    ck_assert_uint_eq(down->overflows, keys->overflows);
+    ck_assert_uint_eq(up->overflows, keys->overflows);
+    free(down);
+    free(up);
+    free(keys);
+}
+END_TEST
+
+UNIT_MAIN("op_window", the_first_of_a_window_are_those_of_all_its_rows,
+          what_is_not_among_the_first_is_counted, tumbling, sliding, a_total_over_a_window, gaps,
+          distinct_in_a_window, a_window_of_rows, a_window_of_rows_that_are_counted,
+          order_of_rows_of_a_window, stacked, overflows_leave_with_their_batch,
+          windows_of_many_shapes, lost_panes_begin_anew, a_late_task_changes_nothing,
+          large_windows_of_rows, rows_of_the_past_are_let_go)

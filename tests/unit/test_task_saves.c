@@ -501,6 +501,19 @@ START_TEST(folds_that_cannot_be)
     ds_fold_free(fold);
     k.e.env.fold_bytes = 1 << 20;
     ck_assert_ptr_null(ds_fold_new(&k.e.env, &task));
+    k.e.env.fold_bytes = 1 + k.chains[1][0].length; /* but its changes are small */
+    task.n_saved = 1;
+    ck_assert(k.chains[1][0].whole);
+    fold = ds_fold_new(&k.e.env, &task);
+    ck_assert_ptr_nonnull(fold);
+    ds_fold_free(fold);
+    ds_saved_part large[] = {k.chains[1][0], k.chains[1][0]};
+    large[1].whole = false; /* a change as large as the whole */
+    task.saved = large;
+    task.n_saved = 2;
+    ck_assert_ptr_null(ds_fold_new(&k.e.env, &task));
+    task.saved = k.chains[1];
+    task.n_saved = k.n_parts[1];
     k.e.env.fold_bytes = 0;
     k.e.budget.limit_bytes = 1;
     ck_assert_ptr_null(ds_fold_new(&k.e.env, &task));
