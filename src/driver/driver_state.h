@@ -233,6 +233,10 @@ void ds_driver_on_receiver_state(ds_driver *driver, ds_executor_entry *from,
                                  const ds_msg_receiver_state *state);
 /* How many bytes of input may be in a store, so that what is made of them fits beside them. */
 uint64_t ds_driver_input_share(const ds_driver *driver, uint64_t store_bytes);
+/* What a receiver at this executor may hold; and whether a batch need not wait for more (credit.c).
+ */
+uint64_t ds_driver_credit(const ds_driver *driver, const ds_executor_entry *entry);
+bool ds_driver_is_worth_a_batch(const ds_driver *driver, const ds_intake *intake);
 void ds_driver_on_cut_done(ds_driver *driver, uint64_t executor_id, uint64_t number);
 void ds_driver_on_files(ds_driver *driver, const ds_driver_event *event);
 void ds_driver_receivers_of(ds_driver *driver, uint64_t executor_id); /* it is lost */

@@ -85,18 +85,6 @@ static uint64_t most_of_files(const ds_driver *d)
     return most > block ? most : block;
 }
 
-static uint64_t credit_of(const ds_driver *d, const ds_executor_entry *entry)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < d->n_intakes; i++)
-        n += d->intakes[i].needed && ds_intake_has_receiver(&d->intakes[i]);
-    uint64_t credit = d->config.credit_bytes / (n > 0 ? n : 1);
-    uint64_t most = ds_driver_input_share(d, entry->store_bytes) / (n > 0 ? n : 1);
-    if (ds_driver_has_replicas(d))
-        most /= 2; /* the other half is for blocks of others (replicas.c) */
-    return credit < most ? credit : most;
-}
-
 static const char *log_folder_of(const ds_intake *intake)
 {
     return intake->source->log && intake->log_folder != NULL ? intake->log_folder : "";
@@ -117,7 +105,7 @@ static void start_receiver(ds_driver *d, ds_intake *intake)
     message.receiver_start = (ds_msg_receiver_start){.plan_id = 1,
                                                      .source = intake->index,
                                                      .receiver_id = intake->receiver_id,
-                                                     .credit_bytes = credit_of(d, entry),
+                                                     .credit_bytes = ds_driver_credit(d, entry),
                                                      .until_idle = d->config.available_now,
                                                      .rate = d->rates[intake->index].rate,
                                                      .log_folder = log_folder_of(intake)};
@@ -536,7 +524,7 @@ static bool hurries(const ds_driver *d)
         if (!intake->needed)
             continue;
         bool looks = intake->source->type == DS_SOURCE_FILES || ds_intake_follows(intake);
-        if ((ds_intake_has_more(intake) && !ds_driver_rate_waits(d, i)) ||
+        if ((ds_driver_is_worth_a_batch(d, intake) && !ds_driver_rate_waits(d, i)) ||
             (looks && !intake->listed))
             return true;
     }

@@ -87,8 +87,9 @@ typedef struct driver_kit {
     bool ended;
     ds_status status;
     char message[DS_ERROR_TEXT];
-    uint64_t busy_us; /* what tasks are said to have taken */
-    int64_t acts_ms;  /* and when their state acts next */
+    uint64_t store_bytes; /* of those that join */
+    uint64_t busy_us;     /* what tasks are said to have taken */
+    int64_t acts_ms;      /* and when their state acts next */
 } driver_kit;
 
 /* ---- ports ---- */
@@ -326,6 +327,7 @@ static inline void kit_open(driver_kit *k, const char *app)
     k->arena = ds_arena_new(NULL);
     k->now_us = 5000000;
     k->wall_ms = KIT_ZERO;
+    k->store_bytes = KIT_STORE;
     k->config = (ds_driver_config){.plan = k->p.plan,
                                    .epoch = KIT_EPOCH,
                                    .seed = 1,
@@ -425,7 +427,7 @@ static inline ds_message kit_hello(driver_kit *k, uint64_t executor_id)
                              .cores = 1,
                              .pid = 1,
                              .store_fd = 5,
-                             .store_bytes = KIT_STORE,
+                             .store_bytes = k->store_bytes,
                              .host = "",
                              .bulk_url = k->fetches ? "abstract://bulk" : ""};
     memcpy(m.hello.token, k->tokens[executor_id], DS_TOKEN_BYTES);

@@ -480,6 +480,75 @@ START_TEST(available_now)
 }
 END_TEST
 
+/* An app with a socket that asks for what is there now, with blocks of so many bytes. */
+static uint64_t run_now(driver_kit *k, uint64_t credit_bytes)
+{
+    open_app(k, ONE "}, 'limits': { 'block': '64KiB', 'record': '1KiB'", SOCKET, "", "s");
+    k->config.available_now = true;
+    k->config.credit_bytes = credit_bytes;
+    k->store_bytes = 1 << 30;
+    kit_start(k);
+    kit_join(k, 1);
+    const kit_sent *start = kit_last(k, DS_MSG_RECEIVER_START);
+    ck_assert_uint_eq(start->credit,
+                      credit_bytes < (32 << 20) + 65536 ? credit_bytes : (32 << 20) + 65536);
+    kit_receiver(k, 1, start->number, DS_RECEIVER_RUNNING, DS_OK);
+    ck_assert_int_eq(kit_wants_ms(k), 1000);
+    return start->number;
+}
+
+/* What is received then waits for the batch's time until there is much of it ... */
+START_TEST(available_now_collects)
+{
+    static const struct {
+        uint64_t credit;
+        uint32_t length, enough;
+    } cases[] = {{1 << 30, 65536, 256},
+                 {1 << 30, 50, 4096},            /* as many short ones as count as much */
+                 {(4 << 20) + 65536, 65536, 32}, /* half of what can be received */
+                 {65536, 50, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        driver_kit k;
+        uint64_t receiver = run_now(&k, cases[i].credit);
+        for (uint64_t id = 1; id <= cases[i].enough; id++) {
+            ck_assert_int_eq(kit_wants_ms(&k), 1000);
+            ck_assert_uint_eq(kit_count(&k, DS_MSG_CUT), 0);
+            kit_block(&k, 1, receiver,
+                      (ds_block){.block_id = id, .length = cases[i].length, .records = 1});
+        }
+        kit_wait_ms(&k, 0);
+        ck_assert_uint_eq(kit_count(&k, DS_MSG_CUT), 1);
+        kit_cut_done(&k, 1, kit_last(&k, DS_MSG_CUT)->number);
+        ck_assert_int_eq(last_batch_s(&k), 1);
+        kit_settle(&k);
+        ck_assert_int_eq(kit_wants_ms(&k), 2000); /* the next one waits again, for its own time */
+        kit_close(&k);
+    }
+}
+END_TEST
+
+/* ... or no more comes; or the time has come. */
+START_TEST(available_now_waits_for_no_more)
+{
+    driver_kit k;
+    uint64_t receiver = run_now(&k, 1 << 30);
+    kit_block(&k, 1, receiver, block_of(1, 1));
+    kit_wait_ms(&k, 1000);
+    kit_cut_done(&k, 1, kit_last(&k, DS_MSG_CUT)->number);
+    ck_assert_int_eq(last_batch_s(&k), 1);
+    kit_settle(&k);
+    kit_block(&k, 1, receiver, block_of(2, 1));
+    ck_assert_int_eq(kit_wants_ms(&k), 1000);
+    kit_receiver(&k, 1, receiver, DS_RECEIVER_ENDED, DS_OK);
+    kit_wait_ms(&k, 0);
+    ck_assert_int_eq(last_batch_s(&k), 2);
+    kit_settle(&k);
+    ck_assert(k.ended);
+    ck_assert_int_eq(k.wall_ms, KIT_ZERO + 1000);
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(standard_input_ends)
 {
     driver_kit k;
@@ -651,7 +720,7 @@ UNIT_MAIN("driver_ticks", batches_come_at_their_times, batch_times_are_later_tha
           a_receiver_that_fails_ends_the_app, a_receiver_that_moves_tries_again,
           records_that_are_too_long, folders_are_listed_at_each_batch,
           a_folder_that_is_not_there_at_the_start, small_batches_say_nothing_about_memory,
-          available_now, standard_input_ends, stopped_before_the_first_batch,
-          a_stop_runs_one_last_batch, a_receiver_that_does_not_end, stopped_amid_a_tick,
-          stopped_with_batches_under_way, stopped_while_a_commit_fails,
-          stopped_while_folders_are_listed)
+          available_now, available_now_collects, available_now_waits_for_no_more,
+          standard_input_ends, stopped_before_the_first_batch, a_stop_runs_one_last_batch,
+          a_receiver_that_does_not_end, stopped_amid_a_tick, stopped_with_batches_under_way,
+          stopped_while_a_commit_fails, stopped_while_folders_are_listed)
