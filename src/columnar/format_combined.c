@@ -7,7 +7,7 @@
  * separated by one blank. A backslash in quotes takes the next character with it, so that \"
  * does not end the field; both are left as they are.
  */
-#include "columnar/format_internal.h"
+#include "columnar/format_marked.h"
 #include "columnar/format_scan.h"
 #include "columnar/text.h"
 
@@ -413,9 +413,192 @@ DS_ALWAYS_INLINE bool decode_line(ds_decoder *decoder, const ds_record *record)
     return true;
 }
 
+/*
+ * Lines as most are: dashes for ident and user, a status of three digits, up to eight digits of
+ * bytes, a referer and an agent. They are cut by their marks, whatever is wanted of them.
+ */
+
+typedef struct common_line {
+    const char *host, *host_end, *request, *request_end, *referer, *referer_end, *agent, *agent_end;
+    int64_t status, bytes;
+} common_line;
+
+/* The middle has another time than that of the line before: makes it the state's. False: it is
+ * nothing of that kind. */
+__attribute__((noinline)) static bool take_new_time(combined_state *state, const char *p)
+{
+    int64_t us;
+    span field = {p + TIME_AT, TIME_BYTES};
+    const char *behind = state->middle + TIME_AT + TIME_BYTES;
+    if (memcmp(p, state->middle, TIME_AT) != 0 || memcmp(p + TIME_AT + TIME_BYTES, behind, 3) != 0)
+        return false;
+    if (!read_new_time(state, &field, &us))
+        return false;
+    if (us >= DS_TIMESTAMP_MIN && us <= DS_TIMESTAMP_MAX)
+        return true;
+    forget_time(state);
+    return false;
+}
+
+/* As is_middle. */
+DS_MARKED DS_ALWAYS_INLINE bool is_middle_marked(const combined_state *state, const char *p)
+{
+#if defined(__x86_64__)
+    const void *first = p, *last = p + MIDDLE_BYTES - 32, *known = state->middle;
+    const void *known_last = state->middle + MIDDLE_BYTES - 32;
+    __m256i same = _mm256_and_si256(
+        _mm256_cmpeq_epi8(_mm256_loadu_si256(first), _mm256_loadu_si256(known)),
+        _mm256_cmpeq_epi8(_mm256_loadu_si256(last), _mm256_loadu_si256(known_last)));
+    return _mm256_movemask_epi8(same) == -1;
+#else
+    return is_middle(state, p);
+#endif
+}
+
+#define IN_EACH(byte, n) ((UINT64_C(0x0101010101010101) >> (64 - 8 * (n))) * (byte))
+
+/* Reads `" 200 ` at p. */
+DS_ALWAYS_INLINE bool take_status(const char *p, int64_t *status)
+{
+    const uint64_t fixed = UINT64_C(0x20) << 40 | IN_EACH(UINT64_C(0x30), 3) << 16 | 0x2022;
+    const uint64_t mask = UINT64_C(0xff) << 40 | IN_EACH(UINT64_C(0xf0), 3) << 16 | 0xffff;
+    uint64_t word = ds_digits_load(p, 8);
+    *status = (int64_t)((word >> 16 & 15) * 100 + (word >> 24 & 15) * 10 + (word >> 32 & 15));
+    return ((word ^ fixed) & mask) == 0 &&
+           (((word + (IN_EACH(UINT64_C(6), 3) << 16)) ^ fixed) & mask) == 0;
+}
+
+/* Reads the one to eight digits between p and end. */
+DS_ALWAYS_INLINE bool take_few_digits(const char *p, const char *end, int64_t *value)
+{
+    size_t length = (size_t)(end - p);
+    if (length - 1 >= 8)
+        return false;
+    unsigned known = 8 * (unsigned)length;
+    uint64_t word = ds_digits_load(p, 8) << (64 - known) | (DS_EIGHT_ZEROS >> 1) >> (known - 1);
+    *value = (int64_t)ds_digits_value(word);
+    return ds_digits_are(word);
+}
+
+/* Cuts a line of that shape, and checks all of it. */
+DS_MARKED DS_ALWAYS_INLINE bool cut_common(combined_state *state, const ds_marks *marks,
+                                           const char *text, const char *end, common_line *line)
+{
+    line->host = text;
+    line->host_end = ds_mark_next(marks, marks->separators, text);
+    if (DS_UNLIKELY(!is_middle_marked(state, line->host_end)) &&
+        !take_new_time(state, line->host_end))
+        return false;
+    line->request = line->host_end + MIDDLE_BYTES;
+    line->request_end = ds_mark_next(marks, marks->special, line->request);
+    if (DS_UNLIKELY(!take_status(line->request_end, &line->status)))
+        return false;
+    const char *bytes = line->request_end + 6;
+    const char *bytes_end = ds_mark_next(marks, marks->separators, bytes);
+    if (DS_UNLIKELY(!take_few_digits(bytes, bytes_end, &line->bytes) ||
+                    memcmp(bytes_end, " \"", 2) != 0))
+        return false;
+    line->referer = bytes_end + 2;
+    line->referer_end = ds_mark_next(marks, marks->special, line->referer);
+    if (DS_UNLIKELY(memcmp(line->referer_end, "\" \"", 3) != 0))
+        return false;
+    line->agent = line->referer_end + 3;
+    line->agent_end = ds_mark_next(marks, marks->special, line->agent);
+    bool ends = line->agent_end + 1 == end || (line->agent_end + 2 == end && end[-1] == '\r');
+    return line->host_end > text && ends && *line->agent_end == '"';
+}
+
+DS_MARKED DS_ALWAYS_INLINE void put_text(ds_decoder *decoder, uint32_t column, const char *from,
+                                         const char *to)
+{
+    ds_column *into = decoder->columns[column];
+    uint32_t length = (uint32_t)(to - from);
+    if (into == NULL)
+        return;
+    if (DS_UNLIKELY(length == 1 && *from == '-'))
+        ds_put_null(decoder, column);
+    else
+        into->views[decoder->n_rows] = ds_marked_view(decoder, from, length);
+}
+
+/* Puts the request of a line that has an odd one. */
+__attribute__((noinline)) static void put_odd_request(ds_decoder *decoder, const common_line *line)
+{
+    const ds_lines *lines = &decoder->lines;
+    span request = {line->request, (uint32_t)(line->request_end - line->request)};
+    ds_record record = {.text = line->request,
+                        .end = line->request_end,
+                        .limit = lines->bytes + lines->length,
+                        .marks = lines->marks,
+                        .buffer = decoder->buffer,
+                        .offset = (uint32_t)(line->request - lines->bytes)};
+    put_request(decoder, &record, &request);
+}
+
+/* As put_request; short ones have all their blanks in one word. */
+DS_MARKED DS_ALWAYS_INLINE void put_common_request(ds_decoder *decoder, const common_line *line)
+{
+    const ds_marks *marks = decoder->lines.marks;
+    const char *from = line->request, *end = line->request_end;
+    size_t length = (size_t)(end - from);
+    uint64_t blanks = ds_mark_bits(marks, marks->separators, from);
+    blanks &= (UINT64_C(1) << length % 64) - 1;
+    size_t first = (size_t)__builtin_ctzll(blanks | UINT64_C(1) << 63);
+    uint64_t rest = blanks & (blanks - 1);
+    size_t second = (size_t)__builtin_ctzll(rest | UINT64_C(1) << 63);
+    bool three = rest != 0 && (rest & (rest - 1)) == 0 && first > 0 && second > first + 1;
+    if (DS_UNLIKELY(length > DS_MARK_BITS || !three || second + 1 == length)) {
+        put_odd_request(decoder, line);
+        return;
+    }
+    put_text(decoder, METHOD, from, from + first);
+    put_text(decoder, PATH, from + first + 1, from + second);
+    put_text(decoder, PROTOCOL, from + second + 1, end);
+}
+
+/* What is not wanted as often. */
+DS_MARKED __attribute__((noinline)) static void put_others(ds_decoder *decoder,
+                                                           const common_line *line)
+{
+    ds_put_int(decoder, TIME, ((const combined_state *)decoder->state)->us);
+    put_text(decoder, HOST, line->host, line->host_end);
+    ds_put_null(decoder, IDENT);
+    ds_put_null(decoder, USER);
+    put_text(decoder, REFERER, line->referer, line->referer_end);
+    put_text(decoder, AGENT, line->agent, line->agent_end);
+}
+
+static bool wants(const ds_decoder *decoder, const uint8_t *which, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (decoder->columns[which[i]] != NULL)
+            return true;
+    return false;
+}
+
+DS_MARKED static void decode_common(ds_decoder *decoder)
+{
+    static const uint8_t requests[] = {METHOD, PATH, PROTOCOL};
+    static const uint8_t others[] = {HOST, IDENT, USER, TIME, REFERER, AGENT};
+    bool wants_request = wants(decoder, requests, sizeof requests);
+    bool wants_others = wants(decoder, others, sizeof others);
+    const char *text, *end;
+    common_line line;
+    while (ds_marked_line(decoder, &text, &end) &&
+           cut_common(decoder->state, decoder->lines.marks, text, end, &line)) {
+        ds_put_int(decoder, STATUS, line.status);
+        ds_put_int(decoder, BYTES, line.bytes);
+        if (wants_request)
+            put_common_request(decoder, &line);
+        if (wants_others)
+            put_others(decoder, &line);
+        ds_marked_take(decoder);
+    }
+}
+
 static void decode(ds_decoder *decoder)
 {
-    ds_decode_records(decoder, false, decode_line);
+    ds_decode_marked(decoder, decode_common, decode_line);
 }
 
 const ds_format_ops ds_format_combined = {

@@ -34,6 +34,7 @@ typedef struct ds_json_step {
 typedef struct ds_json_guide {
     uint32_t n_steps;
     bool learning;    /* steps are being added */
+    bool is_direct;   /* it leads through a whole record of strings, which set all columns */
     const char *from; /* where the next glue begins */
     ds_json_step steps[DS_GUIDE_STEPS];
 } ds_json_guide;
@@ -58,6 +59,7 @@ static inline bool ds_json_glue_at(const ds_json_step *step, const char *p)
 static inline void ds_json_guide_learn(ds_json_guide *guide, uint32_t n_steps, const char *p)
 {
     guide->n_steps = n_steps;
+    guide->is_direct = false;
     guide->from = p;
     guide->learning = true;
 }

@@ -65,15 +65,22 @@ static inline uint32_t ds_add_places(uint64_t mask, uint32_t at, uint32_t *place
  */
 const char *ds_mark_next_far(const ds_marks *marks, const uint64_t *map, size_t byte);
 
-/* The first mark of a map at or behind p, which lies in the window. There has to be one. */
-static inline const char *ds_mark_next(const ds_marks *marks, const uint64_t *map, const char *p)
+/* The bits of a map from p on, which lies in the window: DS_MARK_BITS of them at least. */
+#define DS_MARK_BITS 57u
+static inline uint64_t ds_mark_bits(const ds_marks *marks, const uint64_t *map, const char *p)
 {
     size_t at = (size_t)(p - marks->from);
     uint64_t bits;
     memcpy(&bits, (const char *)map + at / 8, sizeof bits);
-    bits >>= at % 8;
+    return bits >> at % 8;
+}
+
+/* The first mark of a map at or behind p, which lies in the window. There has to be one. */
+static inline const char *ds_mark_next(const ds_marks *marks, const uint64_t *map, const char *p)
+{
+    uint64_t bits = ds_mark_bits(marks, map, p);
     if (__builtin_expect(bits == 0, 0))
-        return ds_mark_next_far(marks, map, at / 8);
+        return ds_mark_next_far(marks, map, (size_t)(p - marks->from) / 8);
     return p + (unsigned)__builtin_ctzll(bits);
 }
 

@@ -8,7 +8,8 @@ static _Atomic int limit = DS_SIMD_AVX2;
 static ds_simd best(void)
 {
 #if defined(__x86_64__)
-    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+                __builtin_cpu_supports("bmi2");
     return avx2 ? DS_SIMD_AVX2 : DS_SIMD_SSE2;
 #elif defined(__aarch64__)
     return DS_SIMD_NEON;

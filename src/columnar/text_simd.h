@@ -10,7 +10,7 @@ typedef enum ds_simd {
     DS_SIMD_PLAIN,
     DS_SIMD_SSE2,                /* every x86-64 has it */
     DS_SIMD_NEON = DS_SIMD_SSE2, /* every arm64 has it */
-    DS_SIMD_AVX2,                /* and BMI1, which comes with it */
+    DS_SIMD_AVX2,                /* and BMI1 and BMI2, which come with it */
 } ds_simd;
 
 /* The best level this processor has, or the limit set, if that is lower. Any thread. */

@@ -305,9 +305,68 @@ START_TEST(lines_in_a_block_are_read_as_if_alone)
 }
 END_TEST
 
+/* Lines of the shape that most have (format_marked.h), or nearly. */
+START_TEST(common_lines_are_read_as_if_alone)
+{
+    static const char *const times[] = {"17/May/2015:10:05:03 +0000", "17/May/2015:10:05:04 +0000",
+                                        "17/May/2015:10:05:0x +0000", "01/Jan/0001:00:00:00 +0100"};
+    static const char *const requests[] = {"GET / HTTP/1.1",
+                                           "POST /a/rather/long/path/of/more/than/60/bytes/all/in"
+                                           "/one/word/that/has/no/blank HTTP/1.1",
+                                           "GET /twelve-12345 HTTP/1.1",
+                                           "GET /eleven-1234 HTTP/1.1",
+                                           "- - -",
+                                           "GET /a b HTTP/1.1",
+                                           "GET ",
+                                           " GET x",
+                                           "-",
+                                           "",
+                                           "GET  x",
+                                           "\\x16\\x03"};
+    static const char *const numbers[] = {"200 1",    "404 12345678", "200 123456789", "200 -",
+                                          "20x 10",   "2 0",          "200 +5",        "000 007",
+                                          "2000 1",   "200 1x",       ":00 5",         "200 5a",
+                                          "2/0 12:4", "304 /1",       "200  7"};
+    static const char *const ends[] = {"\"-\" \"agent\"",
+                                       "\"https://www.example.org/\" \"Mozilla/5.0 (X11; Linux "
+                                       "x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\"",
+                                       "\"\" \"\"",
+                                       "\"a\\\"b\" \"-\"",
+                                       "- \"x\"",
+                                       "\"x\" \"y\" ",
+                                       "\"x\" y\"",
+                                       "\"x\"  \"y\"",
+                                       "\"x\" \"y\\\"",
+                                       "\"x\" \"y\"\r"};
+    fixture_spec made;
+    const ds_format_spec *spec = make_spec(&made, DS_FORMAT_COMBINED, "");
+    ds_random random;
+    ds_random_init(&random, 9);
+#define USUALLY(list) list[ds_random_below(&random, 3) > 0 ? 0 : ANY(list)]
+#define ANY(list) ds_random_below(&random, sizeof list / sizeof *list)
+    for (int round = 0; round < 300; round++) {
+        ds_buffer text = {0}, line = {0};
+        for (int i = 0; i < 40; i++) {
+            line.length = 0;
+            ds_buffer_printf(&line, "10.0.0.%d - - [%s] \"%s\" %s %s", i, USUALLY(times),
+                             requests[ANY(requests)], USUALLY(numbers), USUALLY(ends));
+            if (ds_random_below(&random, 8) == 0)
+                spoil(&line, &random, "-- []\"\\:/1a\t\xc3");
+            ds_buffer_printf(&text, "%.*s\n", (int)line.length, line.data);
+        }
+        expect_as_alone(spec, &text);
+        ds_buffer_fini(&text);
+        ds_buffer_fini(&line);
+    }
+#undef USUALLY
+#undef ANY
+}
+END_TEST
+
 UNIT_MAIN("format combined", combined_and_common_lines, the_columns_are_those_of_the_contract,
           a_dash_is_null_in_every_column, empty_quotes_are_the_empty_string,
           a_request_of_another_shape_is_null, escapes_are_left_as_written,
           lines_of_another_shape_are_bad, numbers_have_to_be_ints, times_have_zones,
           times_are_checked, days_change_from_line_to_line, nulls_of_a_bad_record_do_not_stay,
-          invalid_utf8_is_replaced, lines_in_a_block_are_read_as_if_alone)
+          invalid_utf8_is_replaced, lines_in_a_block_are_read_as_if_alone,
+          common_lines_are_read_as_if_alone)

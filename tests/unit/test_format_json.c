@@ -488,6 +488,44 @@ START_TEST(records_like_the_one_before_are_read_as_if_alone)
 }
 END_TEST
 
+/* Strings only, of which some are of the same length in many records. */
+static void strings_like_the_last(ds_buffer *line, ds_random *random, uint32_t shape)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
+                                  "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz";
+    bool odd = ds_random_below(random, 30) == 0;
+    ds_buffer_printf(line, "{\"no\": \"%.*s\", \"s\": \"%.*s\", ",
+                     36 + (int)ds_random_below(random, odd ? 60 : 1), letters,
+                     (int)ds_random_below(random, 2) * (int)(shape % 50), letters);
+    ds_buffer_printf(line, "%s\"no\": \"%.*s\", \"k\": \"%.*s\"",
+                     shape % 3 == 0 ? "\"s\": \"again\", " : "", (int)ds_random_below(random, 20),
+                     letters, 12 + (int)(shape % 2), letters);
+    ds_buffer_append_text(line, shape % 5 == 0 ? ", \"n\": 12}" : "}");
+    if (ds_random_below(random, 40) == 0)
+        ds_buffer_append_text(line, "\r");
+}
+
+START_TEST(strings_like_those_before_are_read_as_if_alone)
+{
+    const ds_format_spec *spec = json("s:string k:string");
+    ds_random random;
+    ds_random_init(&random, 17);
+    for (uint32_t round = 0; round < 400; round++) {
+        ds_buffer text = {0}, line = {0};
+        for (uint32_t i = 0; i < LINES * 2; i++) {
+            line.length = 0;
+            strings_like_the_last(&line, &random, round);
+            if (ds_random_below(&random, 12) == 0)
+                spoil(&line, &random, "\"\\{}[],: 0ae\t\x01\xc3");
+            ds_buffer_printf(&text, "%.*s\n", (int)line.length, line.data);
+        }
+        expect_as_alone(spec, &text);
+        ds_buffer_fini(&text);
+        ds_buffer_fini(&line);
+    }
+}
+END_TEST
+
 /* The bytes behind a value are those that were behind a string, but the value is none. */
 START_TEST(a_number_does_not_end_like_a_string)
 {
@@ -515,4 +553,4 @@ UNIT_MAIN("format json", columns_are_found_by_key, null_and_missing_are_null,
           lists_survive_bad_records_and_repeated_keys, long_lists_grow, nesting_has_a_limit,
           keys_of_any_length_are_told_apart, only_wanted_columns_are_made, too_long_is_bad,
           schemas_that_do_not_suit_are_refused, records_like_the_one_before_are_read_as_if_alone,
-          a_number_does_not_end_like_a_string)
+          strings_like_those_before_are_read_as_if_alone, a_number_does_not_end_like_a_string)
