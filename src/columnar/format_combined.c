@@ -414,30 +414,41 @@ DS_ALWAYS_INLINE bool decode_line(ds_decoder *decoder, const ds_record *record)
 }
 
 /*
- * Lines as most are: dashes for ident and user, a status of three digits, up to eight digits of
- * bytes, a referer and an agent. They are cut by their marks, whatever is wanted of them.
+ * Lines as most are: a dash for ident, a status of three digits, up to eight digits of bytes or a
+ * dash, a referer and an agent. They are cut by their marks, whatever is wanted of them.
  */
 
 typedef struct common_line {
-    const char *host, *host_end, *request, *request_end, *referer, *referer_end, *agent, *agent_end;
-    int64_t status, bytes;
+    const char *host, *host_end, *user_end, *request, *request_end, *bytes_end;
+    const char *referer, *referer_end, *agent, *agent_end;
 } common_line;
 
-/* The middle has another time than that of the line before: makes it the state's. False: it is
- * nothing of that kind. */
-__attribute__((noinline)) static bool take_new_time(combined_state *state, const char *p)
+#define USER_AT 3u     /* in ` - - [time] "` */
+#define STATUS_BYTES 6 /* `" 200 ` */
+
+/* The middle, at p, is not that of the line before: a user has a name, or the time is another,
+ * which becomes the state's. Returns where the request begins, or NULL: it is nothing of that kind.
+ */
+__attribute__((noinline)) static const char *
+take_other_middle(combined_state *state, const ds_marks *marks, const char *p, common_line *line)
 {
     int64_t us;
-    span field = {p + TIME_AT, TIME_BYTES};
-    const char *behind = state->middle + TIME_AT + TIME_BYTES;
-    if (memcmp(p, state->middle, TIME_AT) != 0 || memcmp(p + TIME_AT + TIME_BYTES, behind, 3) != 0)
-        return false;
+    if (memcmp(p, " - ", USER_AT) != 0)
+        return NULL;
+    const char *user_end = ds_mark_next(marks, marks->separators, p + USER_AT);
+    span field = {user_end + 2, TIME_BYTES};
+    const char *behind = user_end + 2 + TIME_BYTES;
+    if (user_end == p + USER_AT || memcmp(user_end, " [", 2) != 0 || memcmp(behind, "] \"", 3) != 0)
+        return NULL;
+    line->user_end = user_end;
+    if (memcmp(field.text, state->middle + TIME_AT, TIME_BYTES) == 0)
+        return behind + 3;
     if (!read_new_time(state, &field, &us))
-        return false;
+        return NULL;
     if (us >= DS_TIMESTAMP_MIN && us <= DS_TIMESTAMP_MAX)
-        return true;
+        return behind + 3;
     forget_time(state);
-    return false;
+    return NULL;
 }
 
 /* As is_middle. */
@@ -457,27 +468,34 @@ DS_MARKED DS_ALWAYS_INLINE bool is_middle_marked(const combined_state *state, co
 
 #define IN_EACH(byte, n) ((UINT64_C(0x0101010101010101) >> (64 - 8 * (n))) * (byte))
 
-/* Reads `" 200 ` at p. */
-DS_ALWAYS_INLINE bool take_status(const char *p, int64_t *status)
+/* Whether `" 200 ` with any digits is at p. */
+DS_ALWAYS_INLINE bool is_status(const char *p)
 {
     const uint64_t fixed = UINT64_C(0x20) << 40 | IN_EACH(UINT64_C(0x30), 3) << 16 | 0x2022;
     const uint64_t mask = UINT64_C(0xff) << 40 | IN_EACH(UINT64_C(0xf0), 3) << 16 | 0xffff;
     uint64_t word = ds_digits_load(p, 8);
-    *status = (int64_t)((word >> 16 & 15) * 100 + (word >> 24 & 15) * 10 + (word >> 32 & 15));
     return ((word ^ fixed) & mask) == 0 &&
            (((word + (IN_EACH(UINT64_C(6), 3) << 16)) ^ fixed) & mask) == 0;
 }
 
-/* Reads the one to eight digits between p and end. */
-DS_ALWAYS_INLINE bool take_few_digits(const char *p, const char *end, int64_t *value)
+/* The number at p, where that is. */
+DS_ALWAYS_INLINE int64_t status_at(const char *p)
+{
+    return (p[2] - '0') * 100 + (p[3] - '0') * 10 + (p[4] - '0');
+}
+
+/* The word of the one to eight digits before end, with zeros before them. */
+DS_ALWAYS_INLINE uint64_t few_digits(const char *p, const char *end)
+{
+    unsigned known = 8 * (unsigned)(end - p) & 63;
+    return ds_digits_load(p, 8) << (-known & 63) | (DS_EIGHT_ZEROS >> 1) >> ((known - 1) & 63);
+}
+
+DS_ALWAYS_INLINE bool is_bytes(const char *p, const char *end)
 {
     size_t length = (size_t)(end - p);
-    if (length - 1 >= 8)
-        return false;
-    unsigned known = 8 * (unsigned)length;
-    uint64_t word = ds_digits_load(p, 8) << (64 - known) | (DS_EIGHT_ZEROS >> 1) >> (known - 1);
-    *value = (int64_t)ds_digits_value(word);
-    return ds_digits_are(word);
+    bool digits = (length - 1 < 8) & ds_digits_are(few_digits(p, end));
+    return digits | ((length == 1) & (*p == '-'));
 }
 
 /* Cuts a line of that shape, and checks all of it. */
@@ -486,19 +504,21 @@ DS_MARKED DS_ALWAYS_INLINE bool cut_common(combined_state *state, const ds_marks
 {
     line->host = text;
     line->host_end = ds_mark_next(marks, marks->separators, text);
-    if (DS_UNLIKELY(!is_middle_marked(state, line->host_end)) &&
-        !take_new_time(state, line->host_end))
-        return false;
+    line->user_end = line->host_end + USER_AT + 1;
     line->request = line->host_end + MIDDLE_BYTES;
+    if (DS_UNLIKELY(!is_middle_marked(state, line->host_end))) {
+        line->request = take_other_middle(state, marks, line->host_end, line);
+        if (line->request == NULL)
+            return false;
+    }
     line->request_end = ds_mark_next(marks, marks->special, line->request);
-    if (DS_UNLIKELY(!take_status(line->request_end, &line->status)))
+    if (DS_UNLIKELY(!is_status(line->request_end)))
         return false;
-    const char *bytes = line->request_end + 6;
-    const char *bytes_end = ds_mark_next(marks, marks->separators, bytes);
-    if (DS_UNLIKELY(!take_few_digits(bytes, bytes_end, &line->bytes) ||
-                    memcmp(bytes_end, " \"", 2) != 0))
+    const char *bytes = line->request_end + STATUS_BYTES;
+    line->bytes_end = ds_mark_next(marks, marks->separators, bytes);
+    if (DS_UNLIKELY(!is_bytes(bytes, line->bytes_end) || memcmp(line->bytes_end, " \"", 2) != 0))
         return false;
-    line->referer = bytes_end + 2;
+    line->referer = line->bytes_end + 2;
     line->referer_end = ds_mark_next(marks, marks->special, line->referer);
     if (DS_UNLIKELY(memcmp(line->referer_end, "\" \"", 3) != 0))
         return false;
@@ -506,6 +526,15 @@ DS_MARKED DS_ALWAYS_INLINE bool cut_common(combined_state *state, const ds_marks
     line->agent_end = ds_mark_next(marks, marks->special, line->agent);
     bool ends = line->agent_end + 1 == end || (line->agent_end + 2 == end && end[-1] == '\r');
     return line->host_end > text && ends && *line->agent_end == '"';
+}
+
+DS_ALWAYS_INLINE void put_bytes(ds_decoder *decoder, const common_line *line)
+{
+    const char *from = line->request_end + STATUS_BYTES;
+    if (*from == '-')
+        ds_put_null(decoder, BYTES);
+    else
+        ds_put_int(decoder, BYTES, (int64_t)ds_digits_value(few_digits(from, line->bytes_end)));
 }
 
 DS_MARKED DS_ALWAYS_INLINE void put_text(ds_decoder *decoder, uint32_t column, const char *from,
@@ -563,7 +592,7 @@ DS_MARKED __attribute__((noinline)) static void put_others(ds_decoder *decoder,
     ds_put_int(decoder, TIME, ((const combined_state *)decoder->state)->us);
     put_text(decoder, HOST, line->host, line->host_end);
     ds_put_null(decoder, IDENT);
-    ds_put_null(decoder, USER);
+    put_text(decoder, USER, line->host_end + USER_AT, line->user_end);
     put_text(decoder, REFERER, line->referer, line->referer_end);
     put_text(decoder, AGENT, line->agent, line->agent_end);
 }
@@ -586,8 +615,9 @@ DS_MARKED static void decode_common(ds_decoder *decoder)
     common_line line;
     while (ds_marked_line(decoder, &text, &end) &&
            cut_common(decoder->state, decoder->lines.marks, text, end, &line)) {
-        ds_put_int(decoder, STATUS, line.status);
-        ds_put_int(decoder, BYTES, line.bytes);
+        ds_put_int(decoder, STATUS, status_at(line.request_end));
+        if (decoder->columns[BYTES] != NULL)
+            put_bytes(decoder, &line);
         if (wants_request)
             put_common_request(decoder, &line);
         if (wants_others)

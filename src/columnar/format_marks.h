@@ -51,12 +51,15 @@ typedef uint32_t ds_mark_fn(const ds_mark_bytes *which, const char *bytes, uint3
 ds_mark_fn *ds_mark_best(const ds_mark_bytes *which);
 
 /* Adds the places of a mask's bits, that of the lowest being `at`, to n others. Mostly there is one
- * bit or none: no branch for that. There has to be room for one more than there are. */
+ * bit or none: no branch for that, nor one of the compiler's, who is not to know that there are no
+ * more bits where there is none. There has to be room for one more than there are. */
 static inline uint32_t ds_add_places(uint64_t mask, uint32_t at, uint32_t *places, uint32_t n)
 {
+    uint64_t more = mask & (mask - 1);
+    __asm__("" : "+r"(more));
     places[n] = at + (mask == 0 ? 64 : (uint32_t)__builtin_ctzll(mask));
     n += mask != 0;
-    for (mask &= mask - 1; mask != 0; mask &= mask - 1)
+    for (mask = more; mask != 0; mask &= mask - 1)
         places[n++] = at + (uint32_t)__builtin_ctzll(mask);
     return n;
 }
