@@ -173,7 +173,7 @@ static inline ds_view ds_record_view(const ds_record *record, const char *text, 
     uint32_t offset = record->offset + (uint32_t)(text - record->text);
     if (length > DS_INLINE_BYTES || DS_UNLIKELY(record->limit - text < (int)DS_INLINE_BYTES))
         return ds_view_at(text, length, record->buffer, offset);
-    ds_view view = {.length = length}; /* always 12 bytes, masked: no loop over a few bytes */
+    ds_view view; /* always 12 bytes, masked: no loop over a few bytes */
     uint64_t low, low_mask;
     uint32_t high, high_mask;
     memcpy(&low, text, 8);
@@ -182,8 +182,14 @@ static inline ds_view ds_record_view(const ds_record *record, const char *text, 
     memcpy(&high_mask, keep + DS_INLINE_BYTES - length + 8, 4);
     low &= low_mask;
     high &= high_mask;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint64_t words[2] = {length | low << 32, low >> 32 | (uint64_t)high << 32};
+    memcpy(&view, words, sizeof view);
+#else
+    view.length = length;
     memcpy(view.inlined, &low, 8);
     memcpy(view.inlined + 8, &high, 4);
+#endif
     return view;
 }
 

@@ -61,12 +61,22 @@ static inline bool ds_text_store_wasteful(const ds_text_store *store)
  * the store then need the result added to their buffer. */
 uint32_t ds_text_store_export(ds_text_store *store, ds_heap *heap);
 
-/* A view of the store as one of the heap that it was exported to. */
+/* A view of the store as one of the heap that it was exported to. By words: what is changed a part
+ * at a time and then read as a whole has to wait for its way through memory. */
 static inline ds_view ds_text_store_view(const ds_view *view, uint32_t base)
 {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint64_t words[2];
+    memcpy(words, view, sizeof words);
+    uint32_t buffer = (uint32_t)words[1] + (view->length > DS_INLINE_BYTES ? base : 0);
+    words[1] = words[1] >> 32 << 32 | buffer;
+    ds_view out;
+    memcpy(&out, words, sizeof out);
+#else
     ds_view out = *view;
     if (out.length > DS_INLINE_BYTES)
         out.ref.buffer += base;
+#endif
     return out;
 }
 
