@@ -8,20 +8,11 @@
  */
 #include "base/random.h"
 #include "columnar/text_simd.h"
+#include "exec/save_writer.h"
 #include "receiver/newline.h"
 #include "unit/engine.h"
 
-#if defined(__has_include)
-#if __has_include(<valgrind/callgrind.h>)
-#include <valgrind/callgrind.h>
-#endif
-#endif
-#ifndef CALLGRIND_ZERO_STATS
-#define CALLGRIND_ZERO_STATS
-#define CALLGRIND_START_INSTRUMENTATION
-#define CALLGRIND_STOP_INSTRUMENTATION
-#define CALLGRIND_DUMP_STATS_AT(name) ((void)(name))
-#endif
+#include "counted.h"
 
 #define RECORDS 12000u /* of a batch */
 #define BLOCKS 4u      /* that they lie in: a map task each */
@@ -144,6 +135,13 @@ static const workload workloads[] = {
      .streams = "'out': { 'from': 'in', 'group_by': ['status', 'path'],"
                 "  'aggregate': { 'n': 'count()', 'kb': 'sum(bytes)' } }",
      .line = log_line},
+    {.name = "regex",
+     .sources = "'in': { " AT ", 'format': 'regex', 'schema': { 'status': 'int' }, 'regex':"
+                "  '^\\\\S+ \\\\S+ \\\\S+ \\\\[[^]]*\\\\] \\\"\\\\S+ (?<path>\\\\S+) \\\\S+\\\" "
+                "(?<status>\\\\d+) ' }",
+     .streams = "'out': { 'from': 'in', 'group_by': ['status', 'path'],"
+                "  'aggregate': { 'n': 'count()' } }",
+     .line = log_line},
     {.name = "state",
      .sources = LINES,
      .streams = WORDS "'out': { 'from': 'words', 'state': { 'key': ['word'], 'set': {"
@@ -209,22 +207,6 @@ static void open_app(engine *e, const workload *w)
     e->once = true;
 }
 
-/* What is done between these two is counted under a name. */
-static char counted[64];
-
-static void count_begin(const char *level, const char *what)
-{
-    snprintf(counted, sizeof counted, "%s %s", level, what);
-    CALLGRIND_START_INSTRUMENTATION;
-    CALLGRIND_ZERO_STATS;
-}
-
-static void count_end(void)
-{
-    CALLGRIND_DUMP_STATS_AT(counted);
-    CALLGRIND_STOP_INSTRUMENTATION;
-}
-
 static void count_workload(const workload *w, const char *level)
 {
     engine e;
@@ -254,11 +236,76 @@ static void count_newlines(const char *level)
     free(text);
 }
 
+typedef struct saving {
+    const ds_plan *plan;
+    uint64_t number; /* of the save; 0: none */
+} saving;
+
+/* Tasks of the stage that keeps something are part of the save. */
+static void save_kept(void *arg, ds_task *task)
+{
+    const saving *s = arg;
+    if (s->plan->stages[task->stage].keyed)
+        task->save = s->number;
+}
+
+static void write_saves(engine *e, ds_save_writer *writer)
+{
+    ds_collected *list = ds_collection_take(e->collection);
+    ck_assert_ptr_nonnull(list);
+    ds_save_writer_write(writer, list);
+    while (list != NULL) {
+        ds_collected *collected = list;
+        list = collected->next;
+        ck_assert_uint_eq(collected->saved.status, DS_OK);
+        ds_collected_free(collected);
+    }
+}
+
+/* A batch with hardly any input that saves what keys have changed since the save before: they are
+ * collected, and written into the store. */
+static void count_save(const workload *w, const char *level)
+{
+    engine e;
+    open_app(&e, w);
+    ds_saved_ranges *ranges = ds_saved_ranges_new(e.others);
+    const ds_save_target target = {.store = e.others, .ranges = ranges};
+    ds_save_writer *writer = ds_save_writer_new(&target);
+    saving s = {e.plan, 0};
+    e.shape = save_kept;
+    e.shape_arg = &s;
+    for (uint64_t save = 1; save <= 2; save++) {
+        s.number = 0;
+        feed(&e, w, 1 + save * BLOCKS);
+        engine_batch(&e);
+        s.number = save;
+        engine_feed(&e, "in", "some words"); /* without any, nothing runs */
+        if (save == 2)
+            count_begin(level, "save");
+        engine_batch(&e);
+        write_saves(&e, writer);
+    }
+    count_end();
+    ds_save_writer_free(writer);
+    ds_saved_ranges_clear(ranges);
+    ds_saved_ranges_free(ranges);
+    engine_close(&e);
+}
+
+static const workload *workload_called(const char *name)
+{
+    const workload *w = workloads;
+    while (strcmp(w->name, name) != 0)
+        w++;
+    return w;
+}
+
 static void count_level(ds_simd most, const char *level)
 {
     ds_simd_limit(most);
     for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++)
         count_workload(&workloads[i], level);
+    count_save(workload_called("state"), level);
     count_newlines(level);
     ds_simd_limit(DS_SIMD_AVX2);
 }
@@ -276,4 +323,10 @@ START_TEST(avx2)
 }
 END_TEST
 
-UNIT_MAIN("hot_paths", plain, avx2)
+START_TEST(control)
+{
+    count_control();
+}
+END_TEST
+
+UNIT_MAIN("hot_paths", plain, avx2, control)
