@@ -437,8 +437,12 @@ static void show_overflow(const char *where, const ds_task_result *result)
                     result->overflow_values);
 }
 
+/* Most results have none, and then there is nothing to write. */
 static void show_errors(ds_driver *d, const ds_task_result *result)
 {
+    if (result->overflow_rows == 0 && result->overflow_values == 0 && result->function_rows == 0 &&
+        result->function_values == 0 && result->n_samples == 0)
+        return;
     char time[DS_CLOCK_TEXT], where[WHERE_TEXT];
     snprintf(where, sizeof where, "stream %s, batch %s",
              d->plan->stages[result->stage].root->stream, ds_clock_text(result->batch_ms, time));
