@@ -84,4 +84,5 @@ def main():
 
 
 WAYS = {"flood": flood, "files": files, "paced": paced}
-main()
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ Such a workload is a module with
     MAWK, SQL, SPARK, FLINK     what the peers run (each of them may be absent)
     WITHOUT       peer -> why it has no part in this
     TIMES         how often dstream, plain C and DuckDB read all pieces in one turn, if not once
+    MAWK_SHARE, DUCKDB_SHARE, SPARK_SHARE    of the pieces, once, if not a peer's own
     final(result)               what is compared of results, if not all: any object
 
 A contestant that fails, or has a wrong result, is out: its row says why, and the others go on.

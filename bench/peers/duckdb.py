@@ -38,7 +38,9 @@ def takes_part(workload):
     return hasattr(workload, "SQL")
 
 
-def enter(workload, part):
+def enter(workload, whole):
+    share = getattr(workload, "DUCKDB_SHARE", None)
+    part = whole if share is None else workload.dataset.part(share)
     paths = [STREAM] if part.over_tcp else part.paths
     files = "[" + ", ".join("'%s'" % path for path in paths) + "]"
     sql = workload.SQL.format(lines=LINES.format(files=files), files=files, **part.tables)

@@ -7,7 +7,7 @@ import subprocess
 from harness import data, machine
 
 TITLE = "Combined: requests by status and path"
-WEIGHT = 45
+WEIGHT = 65
 UNIT = "lines"
 GOALS = {"mawk": 5}
 MERGE = (sum,)

@@ -4,7 +4,7 @@ import random
 from harness import data
 
 TITLE = "CSV: count, sum and max of bids by auction"
-WEIGHT = 25
+WEIGHT = 100
 UNIT = "bids"
 GOALS = {"duckdb": 1.2}
 MERGE = (sum, sum, max)

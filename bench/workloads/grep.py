@@ -5,7 +5,7 @@ import string
 from harness import data
 
 TITLE = "Grep: lines with '%needle%', from files"
-WEIGHT = 40
+WEIGHT = 50
 UNIT = "lines"
 GOALS = {"spark dstream": 20, "plain C": 0.3}
 MERGE = (sum,)

@@ -2,7 +2,7 @@
 from workloads import grep
 
 TITLE = "Grep: lines with '%needle%', over TCP"
-WEIGHT = 35
+WEIGHT = 65
 UNIT, GOALS, MERGE, SIZES = grep.UNIT, grep.GOALS, grep.MERGE, grep.SIZES
 TIMES = 3
 CEILING, MAWK, SQL = grep.CEILING, grep.MAWK, grep.SQL

@@ -2,13 +2,14 @@
 from workloads import combined
 
 TITLE = "Regex: requests by status and path, with a pattern for lines"
-WEIGHT = 45
+WEIGHT = 75
 UNIT, MERGE, SIZES, TIMES = combined.UNIT, combined.MERGE, combined.SIZES, combined.TIMES
 BY_FIELDS = "mawk by fields"
 GOALS = {"mawk": 5, BY_FIELDS: 5}
 PATTERN = r'^\S+ \S+ \S+ \[[^]]*\] "\S+ (?<path>\S+) \S+" (?<status>\d+) '
 
 CEILING = ["combined"]
+DUCKDB_SHARE = 1.0  # all pieces, but once
 SPARK = ["dstream", "structured"]
 # It has no groups: what is between the blanks of what fits is cut out.
 MAWK = {"mawk": r"""match($0, /"[^ ]+ [^ ]+ [^ ]+" [0-9]+ /) {

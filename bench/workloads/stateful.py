@@ -7,7 +7,7 @@ from harness import data
 from workloads import words
 
 TITLE = "Stateful words: running word count, checkpoint every 10 batches"
-WEIGHT = 55
+WEIGHT = 90
 UNIT = "words"
 GOALS = {"spark dstream": 50, "plain C": 0.3}
 MERGE = (max,)  # a later count replaces the one before

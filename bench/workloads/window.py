@@ -1,5 +1,6 @@
 """Counts over 30 s that slide by 1 s, top 100: 5,000 keys in each pane, 100,000 in the window."""
 import collections
+import os
 import random
 import statistics
 import tempfile
@@ -7,9 +8,9 @@ import tempfile
 from harness import data, live, parts
 from harness.failed import Failed
 
-TITLE = ("Window: counts over 30 panes, top 100 of each slide (dstream alone: one executor, one "
-         "task thread)")
-WEIGHT = 90
+TITLE = ("Window: counts over 30 panes, top 100 of each slide (dstream: one executor, one task "
+         "thread)")
+WEIGHT = 150
 KEYS, KEYS_OF_PANE, PANES = 100_000, 5_000, 30
 LINE = 11  # bytes; all have as many, so that batches do
 AS_FEW = 2  # times: what is as good as the same, where a batch takes half a millisecond
@@ -98,11 +99,9 @@ def measured(work, part, rows, aggregate, panes, checked):
     return [line for line in lines if line["batch_rows_in"] > 0]
 
 
-def throughput(work, options):
+def throughput(work, options, rows, names, goal):
     """Records a second with and without the window, in turns; by the time that batches took."""
-    batches, rows = (36, 5_000) if options.smoke else (60, int(100_000 * options.scale))
-    part, found = make(batches, rows), collections.defaultdict(list)
-    names = ["count"] if options.smoke else list(AGGREGATES)
+    part, found = make(36 if options.smoke else 60, rows), collections.defaultdict(list)
     ways = [("without a window", "count", 0)] + [(name, name, PANES) for name in names]
     for number in range(options.uncounted + options.rounds):
         for what, aggregate, panes in ways:
@@ -115,7 +114,8 @@ def throughput(work, options):
     title = "{:,} rows a batch".format(rows)
     yield "records/s, %s, without a window" % title, base, "1/s", None, True
     for name in names:
-        yield "with a window, %s, of those without" % name, rates[name] / base, "of that", 0.8, True
+        yield "with a window, %s, of those without" % name, rates[name] / base, "of that", goal, \
+            True
 
 
 def slides(work, options, aggregate):
@@ -152,10 +152,62 @@ def panes(work, options, aggregate):
         few = few or times
 
 
+def files_of_panes(folder, part, panes, rows):
+    """One for each."""
+    with open(part.paths[0], "rb") as file:
+        for pane in range(panes):
+            path = os.path.join(folder, "pane-%03d" % pane)
+            with open(path, "wb") as out:
+                out.write(file.read(rows * LINE))
+            yield [path]
+
+
+def check_spark(part, path, panes, rows):
+    """Its last batch, and one with a full window before."""
+    found = collections.defaultdict(list)
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            pane, key, n = map(int, line.split(","))
+            found[pane].append((key, n))
+    for last in PANES + 1, panes - 1:
+        inside = rows_between(part, (last + 1 - PANES) * rows, (last + 1) * rows)
+        if found[last] != expected_top(inside, "count"):
+            raise Failed("a wrong result in batch %d" % last)
+
+
+def spark_measured(server, part, panes, rows):
+    """Milliseconds of the batches with a full window; once before, so that its code is compiled."""
+    with tempfile.TemporaryDirectory() as work:
+        path = os.path.join(work, "result")
+        request = {"api": "window", "count": PANES, "output": path, "work": work,
+                   "batches": list(files_of_panes(work, part, panes, rows))}
+        for _ in range(2):
+            micros = server.ask(request)["micros"]
+        check_spark(part, path, panes, rows)
+    return [value / 1000 for value in micros[PANES:panes]]
+
+
+def spark(options, server):
+    """reduceByKeyAndWindow with an inverse function, two cores."""
+    rows = int(100_000 * options.scale)
+    times = spark_measured(server, make(60, rows), 60, rows)
+    yield "spark dstream, records/s, {:,} rows a batch, with a window, count".format(rows), \
+        rows * len(times) / sum(times) * 1000, "1/s", None, True
+    times = spark_measured(server, make(200, KEYS_OF_PANE), 80, KEYS_OF_PANE)
+    yield "spark dstream, a batch of 5,000 rows, 100,000 keys in the window, count, median", \
+        statistics.median(times), "ms", None, False
+    yield "the same, p99", live.quantile(times, 0.99), "ms", None, False
+
+
 def run(options):
     with tempfile.TemporaryDirectory() as work:
+        few = parts.ours("records/s, a row for each key and pane", throughput(
+            work, options, KEYS_OF_PANE, ["count"], None))
+        many = parts.ours("records/s", throughput(
+            work, options, int(100_000 * options.scale), list(AGGREGATES), 0.8))
         return parts.run(TITLE, [
-            parts.ours("records/s", throughput(work, options)),
+            *([few] if options.smoke else [many, few]),
+            *parts.of_peer("spark", options, lambda peer: spark(options, peer.PROJECT.server())),
             *(parts.ours("slide, " + name, slides(work, options, name)) for name in AGGREGATES),
             *(parts.ours("panes, " + name, panes(work, options, name))
               for name in (["count"] if options.smoke else AGGREGATES))], options)

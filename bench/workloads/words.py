@@ -5,7 +5,7 @@ import random
 from harness import data
 
 TITLE = "Words: word count"
-WEIGHT = 70
+WEIGHT = 60
 UNIT = "words"
 GOALS = {"duckdb": 1.5, "mawk": 4, "spark dstream": 20, "plain C": 0.4}
 MERGE = (sum,)

@@ -2,7 +2,7 @@
 from workloads import yahoo
 
 TITLE = "Yahoo: views per campaign and 10 s, over TCP"
-WEIGHT = 75
+WEIGHT = 90
 UNIT, MERGE, SIZES, GOALS = yahoo.UNIT, yahoo.MERGE, yahoo.SIZES, yahoo.GOALS
 TIMES = 2
 CEILING, MAWK, SQL = yahoo.CEILING, yahoo.MAWK, yahoo.SQL

@@ -9,7 +9,10 @@ import unittest
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "bench"))
 sys.dont_write_bytecode = True
-from harness import contestants, failed, measure, parts, report, table, throughput
+from harness import contestants, data, failed, machine, measure, parts, report, table, throughput
+from harness import sender
+from peers import duckdb, mawk
+from workloads import window
 
 # Answers each request as its "do" says.
 SERVER = """
@@ -235,6 +238,111 @@ class OfReports(Case):
             file.write("# Title\n\nText.\n\n## one: a *\n\nAs it\nis.\n")
         why = report.why_not([("one", self.section(6).goals[0])], report.read_reasons(path))
         self.assertIn("reached 6 ms): As it is.", why)
+
+
+class OfData(Case):
+    """Three pieces, the second value of a key is a maximum."""
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(setattr, machine, "DATA", machine.DATA)
+        machine.DATA = self.folder.name
+
+    def make(self):
+        def write(file, number):
+            file.write("line %d\n" % number)
+            return 1, {"a": (1, number), "b%d" % number: (number, 7)}
+        return data.DataSet("some-3", 3, write, data.merge((sum, max)))
+
+    def texts(self, part):
+        return [text.decode() for text in map(sender.read, part.paths)]
+
+    def test_pieces_of_several_processes_are_in_order(self):
+        dataset = self.make()
+        self.assertEqual(self.texts(dataset.part(1.0)), ["line 0\n", "line 1\n", "line 2\n"])
+        self.assertEqual(dataset.part(1.0).expected,
+                         {"a": (3, 2), "b0": (0, 7), "b1": (1, 7), "b2": (2, 7)})
+
+    def test_what_was_written_is_found_again(self):
+        first = self.make().part(1.0)
+        os.utime(first.paths[0], (1, 1))
+        again = self.make().part(1.0)
+        self.assertEqual(os.path.getmtime(again.paths[0]), 1)
+        self.assertEqual(again.expected, first.expected)
+
+    def test_a_share_has_what_comes_out_of_it(self):
+        part = self.make().part(0.67)
+        self.assertEqual((part.records, part.expected),
+                         (2, {"a": (2, 1), "b0": (0, 7), "b1": (1, 7)}))
+
+    def test_pieces_again_are_links_and_merged_results(self):
+        dataset = self.make()
+        part = dataset.repeated(2)
+        self.assertEqual((part.records, len(part.paths)), (6, 6))
+        self.assertEqual(part.expected, {"a": (6, 2), "b0": (0, 7), "b1": (2, 7), "b2": (4, 7)})
+        self.assertEqual(self.texts(part)[3:], self.texts(part)[:3])
+        self.assertTrue(os.path.samefile(part.paths[0], part.paths[3]))
+        self.assertIs(dataset.repeated(1), dataset.part(1.0))
+
+    def test_links_are_sent_each_time_and_read_once(self):
+        paths = self.make().repeated(2).paths
+        texts = sender.read_once(paths)
+        self.assertIs(texts[0], texts[3])
+        self.assertEqual(b"".join(texts), b"line 0\nline 1\nline 2\n" * 2)
+
+
+class OfPeers(Case):
+    def workload(self, **more):
+        part = Part()
+        part.paths = ["piece"]
+        some = workload({})
+        some.dataset.part = some.dataset.repeated = lambda _: part
+        vars(some).update(more)
+        return some, part
+
+    def test_mawk_has_a_row_for_each_of_its_scripts(self):
+        some, part = self.workload(MAWK={"mawk": "1", "mawk otherwise": "2"})
+        self.assertEqual([(one.name, one.argv) for one in mawk.enter(some, part)],
+                         [("mawk", ["mawk", "1", "piece"]),
+                          ("mawk otherwise", ["mawk", "2", "piece"])])
+
+    def test_duckdb_reads_tcp_from_its_pipe(self):
+        some, part = self.workload(SQL="SELECT {files}")
+        one, = duckdb.enter(some, part)
+        self.assertEqual(one.request["sql"], "SELECT ['piece']")
+        part.over_tcp = True
+        one, = duckdb.enter(some, part)
+        self.assertEqual(one.request["sql"], "SELECT ['%s']" % one.request["stream"])
+
+    def test_whoever_has_no_part_has_a_row_that_says_why(self):
+        some, _ = self.workload(CEILING=["none"], app=lambda part: {},
+                                WITHOUT={"somebody": "there is no way"})
+        _, missing = throughput.field(some, Options())
+        self.assertEqual(missing, {"somebody": "there is no way"})
+        section = table.throughput(some, [line("dstream", 1.0, 1.0)], missing, Options())
+        self.assertIn("| somebody (there is no way) |", section.table)
+
+
+class OfWindows(Case):
+    def check(self, output, panes=2):
+        path = self.path("rows")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("00001,0005\n00002,0007\n00001,0009\n")
+        part = Part()
+        part.paths, part.records = [path], 3
+        lines = [{"batch_time": at, "batch_rows_in": n} for at, n in
+                 (("1", 1), ("2", 0), ("3", 0), ("4", 2))]
+        window.check(part, output, lines, "sum", panes)
+
+    def test_batches_without_output_do_not_shift_the_others(self):
+        self.check(["1,5,1\n", "1,5,2\n", "1,9,4\n", "2,7,4\n"])
+
+    def test_a_wrong_one_is_found(self):
+        for output in (["1,5,1\n", "1,5,2\n", "1,14,4\n", "2,7,4\n"],
+                       ["1,6,1\n", "1,5,2\n", "1,9,4\n", "2,7,4\n"],
+                       ["1,5,1\n", "1,9,4\n", "2,7,4\n"]):
+            with self.subTest(output), self.assertRaisesRegex(failed.Failed, "wrong result"):
+                self.check(output)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ final class DStreamJobs {
         return Batches.of(streaming, files(job.batches));
     }
 
-    private static Batches.Next files(List<List<String>> batches) {
+    static Batches.Next files(List<List<String>> batches) {
         AtomicInteger next = new AtomicInteger();
         return spark ->
                 next.get() < batches.size()
@@ -82,6 +82,15 @@ final class DStreamJobs {
                         streaming
                                 .sparkContext()
                                 .broadcast(Event.campaigns(job.tables.get("ads"))));
+                break;
+            case "csv":
+                Bids.run(lines);
+                break;
+            case "combined":
+                write(lines.mapPartitionsToPair(Requested::byFields).reduceByKey(Long::sum, 2));
+                break;
+            case "regex":
+                write(lines.mapPartitionsToPair(Requested::byPattern).reduceByKey(Long::sum, 2));
                 break;
             default:
                 throw new IllegalArgumentException(job.workload);

@@ -22,7 +22,7 @@ public final class Job {
     public String output;
     public String work;
 
-    /** Of empty batches and of latency. */
+    /** Of empty batches, of latency, and of windows (count: of batches in one). */
     public int tasks;
     public int stages;
     public int count;

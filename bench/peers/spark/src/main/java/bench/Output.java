@@ -1,7 +1,9 @@
 package bench;
 
 import java.io.PrintWriter;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -9,6 +11,7 @@ import java.util.concurrent.TimeUnit;
 /** The results of the running job. There is one at a time: Spark serializes what closures hold. */
 final class Output {
     private static final Map<String, Long> VALUES = new HashMap<>();
+    private static final List<String> LINES = new ArrayList<>();
     private static long total;
     private static long totalAwaited;
     private static CountDownLatch left;
@@ -28,6 +31,7 @@ final class Output {
 
     private static void reset(long awaited, int count) {
         VALUES.clear();
+        LINES.clear();
         total = 0;
         totalAwaited = awaited;
         left = new CountDownLatch(count);
@@ -44,6 +48,11 @@ final class Output {
     static synchronized void put(String key, long value) {
         Long old = VALUES.put(key, value);
         total += value - (old == null ? 0 : old);
+    }
+
+    /** A line of the result, where keys have several values. */
+    static synchronized void line(String line) {
+        LINES.add(line);
     }
 
     /** A batch is done that began at that nanoTime. */
@@ -67,6 +76,7 @@ final class Output {
 
     static synchronized void write(String path) throws Exception {
         try (PrintWriter writer = new PrintWriter(path, "UTF-8")) {
+            LINES.forEach(line -> writer.print(line + "\n"));
             VALUES.forEach((key, value) -> writer.print(key + "," + value + "\n"));
         }
     }

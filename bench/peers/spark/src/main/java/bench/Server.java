@@ -51,6 +51,9 @@ public final class Server {
             case "interval":
                 answer.set("batches", Requests.JSON.valueToTree(Interval.run(session, job)));
                 break;
+            case "window":
+                answer.set("micros", Requests.JSON.valueToTree(Window.run(session, job)));
+                break;
             default:
                 answer.put("error", "no such api: " + job.api);
         }

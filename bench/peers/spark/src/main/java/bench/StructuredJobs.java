@@ -2,10 +2,15 @@ package bench;
 
 import static org.apache.spark.sql.functions.broadcast;
 import static org.apache.spark.sql.functions.col;
+import static org.apache.spark.sql.functions.count;
 import static org.apache.spark.sql.functions.desc;
 import static org.apache.spark.sql.functions.explode;
 import static org.apache.spark.sql.functions.from_json;
+import static org.apache.spark.sql.functions.lit;
+import static org.apache.spark.sql.functions.max;
+import static org.apache.spark.sql.functions.regexp_extract;
 import static org.apache.spark.sql.functions.split;
+import static org.apache.spark.sql.functions.sum;
 import static org.apache.spark.sql.functions.timestamp_millis;
 import static org.apache.spark.sql.functions.window;
 
@@ -86,6 +91,14 @@ final class StructuredJobs {
                                         Output::put));
             case "yahoo":
                 return each(yahoo(session, job), batch -> rows(batch, Output::put));
+            case "csv":
+                return each(bids(session, job), batch -> lines(sumsByAuction(batch)));
+            case "combined":
+                return each(
+                        requests(session, job), batch -> rows(byStatus(batch), Output::add));
+            case "regex":
+                return each(
+                        matches(text(session, job)), batch -> rows(byStatus(batch), Output::add));
             default:
                 throw new IllegalArgumentException(job.workload);
         }
@@ -133,6 +146,50 @@ final class StructuredJobs {
             }
             take.accept(key.toString(), row.getLong(row.size() - 1));
         }
+    }
+
+    /** All columns, as text. */
+    private static void lines(Dataset<Row> batch) {
+        for (Row row : batch.collectAsList()) {
+            Output.line(row.mkString(","));
+        }
+    }
+
+    private static final String BID =
+            "auction LONG, bidder LONG, price LONG, channel STRING, url STRING, date_time LONG";
+
+    private static Dataset<Row> bids(SparkSession session, Job job) {
+        return files(session, job).schema(BID).csv(job.folder);
+    }
+
+    private static Dataset<Row> sumsByAuction(Dataset<Row> bids) {
+        return bids.groupBy("auction").agg(count(lit(1)), sum("price"), max("price"));
+    }
+
+    private static final String REQUEST =
+            "host STRING, ident STRING, user STRING, time STRING, zone STRING, request STRING, "
+                    + "status STRING, bytes STRING, referer STRING, agent STRING";
+
+    /** A log is nearly a CSV with blanks between its fields. */
+    private static Dataset<Row> requests(SparkSession session, Job job) {
+        return files(session, job)
+                .schema(REQUEST)
+                .option("sep", " ")
+                .csv(job.folder)
+                .select(col("status"), split(col("request"), " ").getItem(1).as("path"));
+    }
+
+    private static final String LINE =
+            "^\\S+ \\S+ \\S+ \\[[^]]*\\] \"\\S+ (\\S+) \\S+\" (\\d+) ";
+
+    private static Dataset<Row> matches(Dataset<Row> lines) {
+        return lines.select(
+                regexp_extract(col("value"), LINE, 2).as("status"),
+                regexp_extract(col("value"), LINE, 1).as("path"));
+    }
+
+    private static Dataset<Row> byStatus(Dataset<Row> requests) {
+        return requests.groupBy("status", "path").count();
     }
 
     private static final String EVENT = "ad_id STRING, event_type STRING, event_time STRING";

@@ -1,0 +1,92 @@
+package bench;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.Iterator;
+import java.util.List;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.streaming.Duration;
+import org.apache.spark.streaming.Durations;
+import org.apache.spark.streaming.api.java.JavaPairDStream;
+import org.apache.spark.streaming.api.java.JavaStreamingContext;
+import scala.Tuple2;
+
+/** Counts by key over so many batches, the window sliding by one of them; the top 100 of each. */
+final class Window {
+    private static final int INTERVAL_MS = 100;
+    private static final List<Long> MICROS = new ArrayList<>();
+    private static long running; // what was made for an earlier run may still go on
+
+    private Window() {}
+
+    /**
+     * How long each batch took, in microseconds. What leaves the window is subtracted, which is the
+     * faster way; keys that are gone are filtered out; the checkpoint comes every ten batches.
+     */
+    static List<Long> run(SparkSession session, Job job) throws Exception {
+        JavaStreamingContext streaming = Batches.every(session, INTERVAL_MS);
+        Duration slide = Durations.milliseconds(INTERVAL_MS);
+        long run = next();
+        Output.expectBatches(job.batches.size());
+        try {
+            streaming.checkpoint(job.work + "/spark-checkpoint-" + System.nanoTime());
+            JavaPairDStream<String, Long> counts =
+                    Batches.of(streaming, DStreamJobs.files(job.batches))
+                            .mapPartitionsToPair(Window::ofPartition)
+                            .reduceByKeyAndWindow(
+                                    Long::sum,
+                                    (sum, gone) -> sum - gone,
+                                    slide.times(job.count),
+                                    slide,
+                                    2,
+                                    pair -> pair._2 > 0);
+            counts.checkpoint(slide.times(10));
+            counts.foreachRDD(
+                    rdd -> {
+                        long began = System.nanoTime();
+                        List<Tuple2<String, Long>> top = rdd.top(100, new DStreamJobs.ByCount());
+                        done(run, top, began);
+                    });
+            streaming.start();
+            Output.await();
+        } finally {
+            streaming.stop(false, false);
+        }
+        Output.write(job.output);
+        return micros();
+    }
+
+    private static synchronized long next() {
+        MICROS.clear();
+        return ++running;
+    }
+
+    private static synchronized List<Long> micros() {
+        return new ArrayList<>(MICROS);
+    }
+
+    /** Lines of the result are "batch,key,count". Batches without input come after the last. */
+    private static synchronized void done(
+            long run, List<Tuple2<String, Long>> top, long began) {
+        if (run != running) {
+            return;
+        }
+        int batch = MICROS.size();
+        MICROS.add((System.nanoTime() - began) / 1000);
+        top.forEach(pair -> Output.line(batch + "," + pair._1 + "," + pair._2));
+        Output.batch(began);
+    }
+
+    /** The key is all before the comma. */
+    private static Iterator<Tuple2<String, Long>> ofPartition(Iterator<String> lines) {
+        HashMap<String, long[]> counts = new HashMap<>(16384);
+        while (lines.hasNext()) {
+            String line = lines.next();
+            String key = line.substring(0, line.indexOf(','));
+            counts.computeIfAbsent(key, some -> new long[1])[0]++;
+        }
+        List<Tuple2<String, Long>> found = new ArrayList<>(counts.size());
+        counts.forEach((key, n) -> found.add(new Tuple2<>(key, n[0])));
+        return found.iterator();
+    }
+}
