@@ -23,7 +23,6 @@
 #include "base/log.h"
 #include "driver/driver_state.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -211,7 +211,7 @@ static void port_run(void *arg, const ds_task_env *env, const ds_task *task)
 {
     executor_loop *loop = arg;
     ds_pace_task(&loop->pace);
-    ds_task_pool_add(loop->pool, env, task);
+    ds_task_pool_put(loop->pool, env, task);
 }
 
 static void port_load(void *arg, const ds_task_env *env, const ds_msg_table_load *load)
@@ -527,6 +527,8 @@ static void step_all(void *arg, ds_mail *items)
             loop->helpers -= is_of_helper(m);
         free_mail(m);
     }
+    if (!loop->ended)
+        ds_task_pool_go(loop->pool);
     if (!loop->ended)
         ds_executor_step(loop->control, &(ds_executor_event){.kind = DS_EXECUTOR_TIME,
                                                              .now_us = ds_clock_mono_us()});

@@ -2,6 +2,10 @@
  * One mutex guards the queue; a task thread holds it only to take a task. A finished task is
  * handed to the callback with no lock held.
  *
+ * Tasks come many at a time, and small ones end sooner than the next is added. So they share one
+ * arena, a load, which goes with the last of them; the first is told of at once, and all others
+ * together, so that who adds and who runs them do not meet at the lock for each.
+ *
  * A task that finds no memory while others have some is not done yet: it waits until they end,
  * and nobody begins meanwhile; then it runs once more, alone. So short memory makes an
  * executor slower, down to one task at a time, and what fails alone lacks memory indeed.
@@ -14,6 +18,7 @@
 #include "base/clock.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 struct ds_task_done {
@@ -21,9 +26,14 @@ struct ds_task_done {
     ds_task_result result;
 };
 
+typedef struct load {
+    ds_arena *arena;
+    atomic_uint users; /* its tasks, and who adds to it */
+} load;
+
 typedef struct queued_task {
     struct queued_task *next;
-    ds_arena *arena;
+    load *load; /* it lies in this */
     ds_task_env env;
     ds_task task;
     bool others;    /* ran when it began */
@@ -41,6 +51,8 @@ struct ds_task_pool {
     uint64_t n_begun;   /* so often a task began to run */
     ds_task_done_fn fn;
     void *arg;
+    load *load; /* these three are of who adds tasks; NULL: none was put since the last go */
+    queued_task *put, **last_put;
     uint32_t n_threads;
     pthread_t threads[];
 };
@@ -106,10 +118,12 @@ static void end_alone(ds_task_pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-static void free_queued(queued_task *queued)
+static void leave_load(load *l)
 {
-    ds_arena_free(queued->arena);
-    free(queued);
+    if (atomic_fetch_sub(&l->users, 1) > 1)
+        return;
+    ds_arena_free(l->arena);
+    free(l);
 }
 
 static ds_task_done *run_task(const queued_task *queued, ds_scratch *scratch)
@@ -137,7 +151,7 @@ static void *work(void *arg)
             done->result.spilled_bytes += spilled_bytes;
             end_alone(pool);
         }
-        free_queued(queued);
+        leave_load(queued->load);
         pool->fn(pool->arg, done);
     }
     ds_scratch_fini(&scratch);
@@ -151,6 +165,7 @@ ds_task_pool *ds_task_pool_start(uint32_t n_threads, ds_task_done_fn fn, void *a
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->filled, NULL);
     pool->last = &pool->first;
+    pool->last_put = &pool->put;
     pool->fn = fn;
     pool->arg = arg;
     pool->n_threads = n_threads;
@@ -161,25 +176,73 @@ ds_task_pool *ds_task_pool_start(uint32_t n_threads, ds_task_done_fn fn, void *a
     return pool;
 }
 
-/* The task refers to the message it came with. */
-static queued_task *copy_task(const ds_task_env *env, const ds_task *task)
+static load *new_load(void)
 {
-    queued_task *queued = ds_calloc(1, sizeof *queued);
-    queued->arena = ds_arena_new(NULL);
+    load *l = ds_calloc(1, sizeof *l);
+    l->arena = ds_arena_new(NULL);
+    atomic_init(&l->users, 1);
+    return l;
+}
+
+/* The task refers to the message it came with. */
+static queued_task *copy_task(load *l, const ds_task_env *env, const ds_task *task)
+{
+    queued_task *queued = DS_ARENA_NEW(l->arena, queued_task);
+    atomic_fetch_add(&l->users, 1);
+    queued->load = l;
     queued->env = *env;
-    queued->task = ds_task_copy(queued->arena, task);
+    queued->task = ds_task_copy(l->arena, task);
     return queued;
 }
 
-void ds_task_pool_add(ds_task_pool *pool, const ds_task_env *env, const ds_task *task)
+/* Hands over what was put. */
+static void tell(ds_task_pool *pool)
 {
-    queued_task *queued = copy_task(env, task);
+    if (pool->put == NULL)
+        return;
+    bool many = pool->put->next != NULL && pool->n_threads > 1;
     pthread_mutex_lock(&pool->lock);
     DS_ASSERT(!pool->stopping);
-    *pool->last = queued;
-    pool->last = &queued->next;
-    pthread_cond_signal(&pool->filled);
+    *pool->last = pool->put;
+    pool->last = pool->last_put;
+    if (many)
+        pthread_cond_broadcast(&pool->filled);
+    else
+        pthread_cond_signal(&pool->filled);
     pthread_mutex_unlock(&pool->lock);
+    pool->put = NULL;
+    pool->last_put = &pool->put;
+}
+
+void ds_task_pool_put(ds_task_pool *pool, const ds_task_env *env, const ds_task *task)
+{
+    bool first = pool->load == NULL;
+    if (first)
+        pool->load = new_load();
+    queued_task *queued = copy_task(pool->load, env, task);
+    *pool->last_put = queued;
+    pool->last_put = &queued->next;
+    if (first)
+        tell(pool);
+}
+
+void ds_task_pool_go(ds_task_pool *pool)
+{
+    if (pool->load == NULL)
+        return;
+    tell(pool);
+    leave_load(pool->load);
+    pool->load = NULL;
+}
+
+/* Tasks that nobody runs any more. */
+static void drop(queued_task *queued)
+{
+    while (queued != NULL) {
+        load *l = queued->load;
+        queued = queued->next;
+        leave_load(l);
+    }
 }
 
 void ds_task_pool_stop(ds_task_pool *pool)
@@ -190,11 +253,10 @@ void ds_task_pool_stop(ds_task_pool *pool)
     pthread_mutex_unlock(&pool->lock);
     for (uint32_t i = 0; i < pool->n_threads; i++)
         pthread_join(pool->threads[i], NULL);
-    while (pool->first != NULL) {
-        queued_task *queued = pool->first;
-        pool->first = queued->next;
-        free_queued(queued);
-    }
+    drop(pool->first);
+    drop(pool->put);
+    if (pool->load != NULL)
+        leave_load(pool->load);
     pthread_cond_destroy(&pool->filled);
     pthread_mutex_destroy(&pool->lock);
     free(pool);

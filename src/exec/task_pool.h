@@ -19,8 +19,10 @@ typedef void (*ds_task_done_fn)(void *arg, ds_task_done *done);
 /* Starts the threads. */
 ds_task_pool *ds_task_pool_start(uint32_t n_threads, ds_task_done_fn fn, void *arg);
 
-/* Queues a task (copied). Any thread. */
-void ds_task_pool_add(ds_task_pool *pool, const ds_task_env *env, const ds_task *task);
+/* Queues a task (copied). It may run at once, and does so after ds_task_pool_go at the latest,
+ * which costs nothing if there is none. Both for one thread at a time. */
+void ds_task_pool_put(ds_task_pool *pool, const ds_task_env *env, const ds_task *task);
+void ds_task_pool_go(ds_task_pool *pool);
 
 /* Waits for the running tasks, forgets the queued ones, ends the threads and frees. */
 void ds_task_pool_stop(ds_task_pool *pool);

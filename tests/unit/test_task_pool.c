@@ -48,10 +48,13 @@ static void add_tasks(ds_task_pool *pool, engine *e, uint32_t n)
         char *path = ds_strdup("");
         ds_input input = {.kind = DS_INPUT_RATE, .from = 0, .to = 10 + i, .path = path};
         ds_task task = {.batch_ms = 1000, .partition = i, .inputs = &input, .n_inputs = 1};
-        ds_task_pool_add(pool, &e->env, &task);
+        ds_task_pool_put(pool, &e->env, &task);
         input.to = 0;
         free(path);
+        if (i % 7 == 6) /* they come in several loads */
+            ds_task_pool_go(pool);
     }
+    ds_task_pool_go(pool);
 }
 
 static void open_rate(engine *e)
@@ -94,6 +97,11 @@ START_TEST(an_end_with_tasks_that_wait)
     open_rate(&e);
     ds_task_pool *pool = ds_task_pool_start(2, on_done, mailbox);
     add_tasks(pool, &e, TASKS);
+    for (uint32_t i = 0; i < 3; i++) { /* and with some that nobody was told of */
+        ds_input input = {.kind = DS_INPUT_RATE, .to = 1, .path = ""};
+        ds_task task = {.batch_ms = 1000, .partition = i, .inputs = &input, .n_inputs = 1};
+        ds_task_pool_put(pool, &e.env, &task);
+    }
     ds_task_pool_stop(pool);
     uint32_t n = 0;
     for (ds_mail *items = ds_mailbox_take(mailbox, 0); items != NULL; n++) {
@@ -125,8 +133,9 @@ static uint32_t run_large(int64_t limit_bytes, uint32_t threads)
     for (uint32_t i = 0; i < LARGE_TASKS; i++) {
         ds_input input = {.kind = DS_INPUT_RATE, .from = 0, .to = LARGE_ROWS, .path = ""};
         ds_task task = {.batch_ms = 1000, .partition = i, .inputs = &input, .n_inputs = 1};
-        ds_task_pool_add(pool, &e.env, &task);
+        ds_task_pool_put(pool, &e.env, &task);
     }
+    ds_task_pool_go(pool);
     while (n < LARGE_TASKS)
         for (ds_mail *items = ds_mailbox_take(mailbox, INT64_MAX); items != NULL; n++) {
             letter *l = (letter *)items;
