@@ -127,6 +127,8 @@ void ds_turns_wait(ds_turns *turns)
     turns->work.step(turns->work.arg, NULL);
     set_alarm(turns, turns->work.deadline_us(turns->work.arg));
     pthread_mutex_unlock(&turns->turn);
+    if (ds_mailbox_waiting(turns->mailbox) > 0)
+        return; /* somebody found the turn taken */
     ssize_t n = read(turns->alarm, &rung, sizeof rung);
     DS_ASSERT(n == sizeof rung || n < 0); /* woken by a signal */
 }

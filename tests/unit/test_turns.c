@@ -105,6 +105,23 @@ START_TEST(time_passes_on_the_own_thread)
 }
 END_TEST
 
+/* Who steps finds the turn taken: by himself. */
+START_TEST(what_comes_while_the_own_thread_steps_is_not_left)
+{
+    kit k;
+    letter letters[2] = {{.number = 0}, {.number = 1}};
+    start(&k);
+    k.deadline_us = INT64_MAX;
+    k.answers = &letters[1];
+    ds_turns_post(k.turns, &letters[0].link);
+    ds_turns_wait(k.turns); /* does not wait for ever */
+    k.deadline_us = 0;
+    ds_turns_wait(k.turns);
+    ck_assert_int_eq(k.n_stepped, 2);
+    ds_turns_free(k.turns);
+}
+END_TEST
+
 static void *own_thread(void *arg)
 {
     kit *k = arg;
@@ -172,5 +189,5 @@ END_TEST
 
 UNIT_MAIN("turns", who_brings_it_steps,
           what_takes_long_waits_for_the_own_thread_and_what_comes_then_too,
-          time_passes_on_the_own_thread, a_step_that_makes_the_deadline_earlier_wakes_it,
-          many_at_once)
+          what_comes_while_the_own_thread_steps_is_not_left, time_passes_on_the_own_thread,
+          a_step_that_makes_the_deadline_earlier_wakes_it, many_at_once)
