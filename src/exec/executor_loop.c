@@ -1,11 +1,12 @@
 /*
  * Threads: the link's, the task pool's, the receivers' and the saver's threads bring events. What
- * every batch needs (tasks, their results, cuts, releases) they step the control with themselves,
- * one at a time (turns.h); all else is for this thread. So ports are called from any thread, by one
- * at a time, and `turns` guards what they use. Task threads fetch what they cannot map over bulk
- * links of their own, and the threads of those links give others bytes of the store. When the
- * driver is lost, or the control ends while tasks run, the process leaves by _exit: nothing it
- * holds has a name but files of a save, which the next driver clears away, so the kernel cleans up.
+ * every batch needs (tasks, their results, cuts, blocks, releases) they step the control with
+ * themselves, one at a time (turns.h); all else is for this thread. So ports are called from any
+ * thread, by one at a time, and `turns` guards what they use. Task threads fetch what they cannot
+ * map over bulk links of their own, and the threads of those links give others bytes of the store.
+ * When the driver is lost, or the control ends while tasks run, the process leaves by _exit:
+ * nothing it holds has a name but files of a save, which the next driver clears away, so the kernel
+ * cleans up.
  *
  * In the driver's process (options->in_driver) events of the link come on the driver's thread, bulk
  * is only for executors that joined from outside, and all is stopped and freed in the end
@@ -163,7 +164,7 @@ static void on_block(void *arg, uint64_t receiver_id, const ds_block_room *room,
     mail *m = new_mail(MAIL_BLOCK, NULL, 0);
     m->receiver_id = receiver_id;
     m->block = *block;
-    ds_turns_post(loop->turns, &m->link);
+    ds_turns_do(loop->turns, &m->link);
     if (block->log.receiver_id == 0)
         return;
     pthread_mutex_lock(&loop->acking);
@@ -193,7 +194,7 @@ static void on_cut_done(void *arg, uint64_t tick)
     executor_loop *loop = arg;
     mail *m = new_mail(MAIL_CUT_DONE, NULL, 0);
     m->tick = tick;
-    ds_turns_post(loop->turns, &m->link);
+    ds_turns_do(loop->turns, &m->link);
 }
 
 /* ---- ports ---- */
