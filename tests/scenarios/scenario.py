@@ -384,7 +384,10 @@ class Scenario(unittest.TestCase):
     def folders(self, dir="out"):
         """Output times (ms) whose folder has _SUCCESS, sorted."""
         path = self.path(dir)
-        names = os.listdir(path) if os.path.isdir(path) else []
+        try:
+            names = os.listdir(path)
+        except FileNotFoundError:  # a start tries whether it can make it, and takes it away
+            names = []
         return sorted(int(name) for name in names
                       if name.isdigit() and os.path.exists(os.path.join(path, name, "_SUCCESS")))
 
