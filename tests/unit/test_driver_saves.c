@@ -412,7 +412,7 @@ END_TEST
 static int64_t stop(driver_kit *k, int64_t from_ms)
 {
     for (int64_t t = from_ms; t < from_ms + 20000 && !k->ended; t += 1000) {
-        saves_write(k);
+        kit_journal_all(k);
         const kit_sent *map = kit_task(k, t, 0, 0);
         if (map == NULL && saves_task(k, t, 0) == NULL)
             return 0; /* it waits */
@@ -429,7 +429,7 @@ static void open_to_stop(driver_kit *k)
     k->config.checkpoint = true;
     k->config.kept_folder = "kept";
     k->config.n_batches = 0;
-    saves_start(k);
+    kit_start_with(k, 2);
 }
 
 /* A graceful stop comes while a save is under way: its last batch waits for that, and saves. */
@@ -451,7 +451,7 @@ START_TEST(a_stop_waits_for_a_save)
     ck_assert(!k.ended);
     save_all(&k, last_ms);
     ck_assert(!k.ended); /* before it is durable */
-    saves_write(&k);
+    kit_journal_all(&k);
     ck_assert(k.ended);
     ck_assert_int_eq(k.status, DS_OK);
     ck_assert_uint_eq(saves_released(&k), (uint32_t)(last_ms / 1000));
@@ -477,7 +477,7 @@ START_TEST(the_last_save_fails)
         ck_assert(k.ended == (failures == ALL));
         if (!k.ended) {
             save_all(&k, last_ms);
-            saves_write(&k);
+            kit_journal_all(&k);
         }
         ck_assert(k.ended);
         ck_assert_int_eq(k.status, failures < ALL ? DS_OK : DS_ERR_IO);
