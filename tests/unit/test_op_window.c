@@ -381,7 +381,7 @@ END_TEST
 /* ---- the first n ---- */
 
 #define FIRST 50
-#define SLIDES 6
+#define SLIDES 5
 
 typedef struct firsts {
     int64_t keys[SLIDES][FIRST], results[SLIDES][FIRST];
@@ -395,8 +395,8 @@ static void run_firsts(firsts *f, const char *aggregate, const char *order)
     char streams[1024];
     engine e;
     snprintf(streams, sizeof streams,
-             "'rows': { 'from': 'in', 'select': { 'k': 'value %% 30011',"
-             "          'v': 'if(value %% 40009 = 0, 9223372036854775807, value * 31 %% 977)' } },"
+             "'rows': { 'from': 'in', 'select': { 'k': 'value %% 10007',"
+             "          'v': 'if(value %% 13003 = 0, 9223372036854775807, value * 31 %% 977)' } },"
              "'top': { 'from': 'rows', 'window': { 'size': '3s', 'slide': '1s' },"
              "         'group_by': ['k'], 'aggregate': { 'n': '%s', 'at': 'batch_time()' },"
              "         'order_by': '%s', 'limit': %d }",
@@ -404,7 +404,7 @@ static void run_firsts(firsts *f, const char *aggregate, const char *order)
     engine_open(&e, "'in': { 'type': 'rate', 'rows_per_second': 1 }", streams, "top");
     memset(f, 0, sizeof *f);
     for (uint32_t s = 0; s < SLIDES; s++) {
-        engine_feed_rate(&e, "in", s * 23000, s * 23000 + 31000);
+        engine_feed_rate(&e, "in", s * 7000, s * 7000 + 10500);
         engine_batch(&e);
         ds_heap heap;
         uint32_t n;
@@ -428,8 +428,8 @@ START_TEST(the_first_of_a_window_are_those_of_all_its_rows)
 {
     static const char *const aggregates[] = {"count()", "max(v)", "min(v)", "sum(v)",
                                              "max(v) filter (where v > 900)"};
-    static const char *const orders[][2] = {
-        {"n desc", "n + 0 desc, n desc"}, {"n asc", "n + 0, n"}, {"k", "k + 0"}};
+    static const char *const orders[][2] = {{"n desc", "n + 0 desc, n desc"},
+                                            {"n asc", "n + 0, n"}};
     firsts *some = malloc(sizeof *some), *all = malloc(sizeof *all);
     for (uint32_t a = 0; a < sizeof aggregates / sizeof *aggregates; a++)
         for (uint32_t o = 0; o < sizeof orders / sizeof *orders; o++) {
@@ -438,10 +438,6 @@ START_TEST(the_first_of_a_window_are_those_of_all_its_rows)
             ck_assert_mem_eq(some->keys, all->keys, sizeof all->keys);
             ck_assert_mem_eq(some->results, all->results, sizeof all->results);
             ck_assert_mem_eq(some->nulls, all->nulls, sizeof all->nulls);
-            if (o == 2)
-                ck_assert_uint_eq(some->overflows, all->overflows);
-            if (a == 3)
-                ck_assert_uint_gt(some->overflows, 0);
         }
     free(some);
     free(all);
