@@ -4,7 +4,8 @@
  * What is saved beside the tasks may be as large as it likes, and a batch that waits for a core
  * waits until the system takes it from whoever has it: milliseconds, also where that one is nice.
  * So it is given back after each bite, before somebody wants it. Where no task began or ended
- * for a while nobody is held up, and there are no pauses.
+ * for a while nobody is held up, and there are no pauses. And they become shorter with time: what
+ * is as large as that has to come to an end, too.
  */
 #ifndef DS_EXEC_PACE_H
 #define DS_EXEC_PACE_H
@@ -18,6 +19,7 @@ typedef struct ds_pace {
     atomic_bool hurry;
     uint64_t seen; /* tasks, when it was looked at last */
     int64_t since_ns;
+    int64_t began_ns;
     int64_t worked_ns; /* CPU time of the thread at the end of the last pause */
     uint64_t bytes;    /* since the clock was looked at */
 } ds_pace;

@@ -15,10 +15,12 @@ static int64_t worked_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* Whether it makes a pause after so much work, and so many bytes. */
-static bool pauses(ds_pace *pace, int64_t work, uint64_t bytes)
+/* Whether it makes a pause after so much work, and so many bytes, if a task began meanwhile. */
+static bool pauses(ds_pace *pace, bool task, int64_t work, uint64_t bytes)
 {
     struct rusage before, after;
+    if (task)
+        ds_pace_task(pace);
     pace->worked_ns = worked_ns() - work;
     getrusage(RUSAGE_THREAD, &before);
     ds_pace_step(pace, bytes);
@@ -30,13 +32,13 @@ START_TEST(pauses_after_a_bite)
 {
     ds_pace pace = {0};
     ds_pace_begin(&pace);
-    ck_assert(pauses(&pace, BITE, 1 << 20));
+    ck_assert(pauses(&pace, true, BITE, 1 << 20));
     ck_assert_int_gt(worked_ns() - pace.worked_ns, 0);
     ck_assert_int_lt(worked_ns() - pace.worked_ns, BITE);
-    ck_assert(!pauses(&pace, -BITE, 1 << 20)); /* it has worked too little, */
-    ck_assert(!pauses(&pace, BITE, 100));      /* or is not known to have worked more */
-    ck_assert(!pauses(&pace, BITE, 100));
-    ck_assert(pauses(&pace, BITE, 8 << 10));
+    ck_assert(!pauses(&pace, true, -BITE, 1 << 20)); /* it has worked too little, */
+    ck_assert(!pauses(&pace, true, BITE, 100));      /* or is not known to have worked more */
+    ck_assert(!pauses(&pace, true, BITE, 100));
+    ck_assert(pauses(&pace, true, BITE, 8 << 10));
 }
 END_TEST
 
@@ -45,9 +47,21 @@ START_TEST(no_pauses_without_tasks)
     ds_pace pace = {0};
     ds_pace_begin(&pace);
     pace.since_ns -= INT64_C(3600000000000);
-    ck_assert(!pauses(&pace, BITE, 1 << 20));
-    ds_pace_task(&pace);
-    ck_assert(pauses(&pace, BITE, 1 << 20));
+    ck_assert(!pauses(&pace, false, BITE, 1 << 20));
+    ck_assert(pauses(&pace, true, BITE, 1 << 20));
+}
+END_TEST
+
+START_TEST(no_pauses_after_a_long_time)
+{
+    ds_pace pace = {0};
+    ds_pace_begin(&pace);
+    pace.began_ns -= INT64_C(3000000000);
+    ck_assert(pauses(&pace, true, BITE, 1 << 20)); /* shorter ones */
+    pace.began_ns -= INT64_C(3600000000000);
+    ck_assert(!pauses(&pace, true, BITE, 1 << 20));
+    ds_pace_begin(&pace);
+    ck_assert(pauses(&pace, true, BITE, 1 << 20));
 }
 END_TEST
 
@@ -56,8 +70,7 @@ START_TEST(no_pauses_in_a_hurry)
     ds_pace pace = {0};
     ds_pace_begin(&pace);
     ds_pace_hurry(&pace);
-    ds_pace_task(&pace);
-    ck_assert(!pauses(&pace, BITE, 1 << 20));
+    ck_assert(!pauses(&pace, true, BITE, 1 << 20));
 }
 END_TEST
 
@@ -70,4 +83,5 @@ START_TEST(nobody_s_pace)
 }
 END_TEST
 
-UNIT_MAIN("pace", pauses_after_a_bite, no_pauses_without_tasks, no_pauses_in_a_hurry, nobody_s_pace)
+UNIT_MAIN("pace", pauses_after_a_bite, no_pauses_without_tasks, no_pauses_after_a_long_time,
+          no_pauses_in_a_hurry, nobody_s_pace)
