@@ -17,11 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Tasks that an executor is given ahead, for each thread: of sources, which may be of any size, and
- * of key partitions, four for a thread (executors.key_partitions): all of them in one message. Of
- * these as many more as take no more than a moment, going by those before: else a stage of many
- * small tasks takes as many round trips. */
+/* Tasks that an executor is given ahead, for each thread: of sources, which may be of any size
+ * (more where nobody else could have them), and of key partitions, four for a thread
+ * (executors.key_partitions): all of them in one message. Of these as many more as take no more
+ * than a moment, going by those before: else a stage of many small tasks takes as many round trips.
+ */
 #define SOURCE_TASKS 2u
+#define ALONE_TASKS 8u
 #define KEY_TASKS 4u
 #define MOST_TASKS 64u
 #define AHEAD_US 1000u
@@ -156,10 +158,18 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* True if there is one executor, and no other is to come. */
+static bool is_alone(const ds_driver *d)
+{
+    const uint32_t *states = d->registry.states;
+    DS_ASSERT(states[DS_EXECUTOR_GONE] <= d->registry.n);
+    return states[DS_EXECUTOR_READY] == 1 && d->registry.n - states[DS_EXECUTOR_GONE] == 1;
+}
+
 static uint32_t ahead_of(const ds_driver *d, uint32_t stage_id)
 {
     if (d->plan->stages[stage_id].root->kind == DS_NODE_SOURCE)
-        return SOURCE_TASKS;
+        return is_alone(d) ? ALONE_TASKS : SOURCE_TASKS;
     uint64_t task_us = d->task_us[stage_id]; /* 0: not known */
     uint64_t fit = task_us == 0 ? 0 : AHEAD_US / task_us;
     return fit < KEY_TASKS ? KEY_TASKS : fit > MOST_TASKS ? MOST_TASKS : (uint32_t)fit;
