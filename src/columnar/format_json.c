@@ -723,17 +723,18 @@ DS_MARKED DS_ALWAYS_INLINE bool glue_at(const ds_json_step *step, const char *p)
 }
 
 /* Reads a record all of which the guide leads through; as `follow`, with fewer questions. */
-DS_MARKED DS_ALWAYS_INLINE bool take_direct(ds_decoder *decoder, const ds_json_guide *guide,
+DS_MARKED DS_ALWAYS_INLINE bool take_direct(ds_decoder *decoder, ds_json_guide *guide,
                                             ds_view *const *targets, const char *p, const char *end)
 {
     const ds_marks *marks = decoder->lines.marks;
-    const ds_json_step *step = guide->steps;
+    ds_json_step *step = guide->steps;
     uint32_t row = decoder->n_rows;
     for (uint32_t left = guide->n_steps - 1; left > 0; left--, step++, targets++) {
         if (DS_UNLIKELY(!glue_at(step, p)))
             return false;
         const char *value = p + step->length;
-        p = ds_mark_next(marks, marks->special, value); /* the next glue begins with a quote */
+        /* the next glue begins with a quote */
+        p = ds_steady_end(&step->length_before, value, ds_mark_next(marks, marks->special, value));
         if (*targets != NULL)
             (*targets)[row] = ds_marked_view(decoder, value, (uint32_t)(p - value));
     }
@@ -742,7 +743,7 @@ DS_MARKED DS_ALWAYS_INLINE bool take_direct(ds_decoder *decoder, const ds_json_g
 
 DS_MARKED static void decode_direct(ds_decoder *decoder)
 {
-    const ds_json_guide *guide = &((const json_state *)decoder->state)->guide;
+    ds_json_guide *guide = &((json_state *)decoder->state)->guide;
     ds_view *targets[DS_GUIDE_STEPS];
     const char *text, *end;
     if (!guide->is_direct)

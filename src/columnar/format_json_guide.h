@@ -15,6 +15,7 @@
 #define DS_COLUMNAR_FORMAT_JSON_GUIDE_H
 
 #include "columnar/format_json_scan.h"
+#include "columnar/steady.h"
 
 #include <string.h>
 
@@ -29,6 +30,7 @@ typedef struct ds_json_step {
     bool last;                /* the glue ends the record, there is no value */
     const void *node;         /* the caller's, for the key; NULL: nobody wants the value */
     int32_t text_column;      /* the caller's: strings go to this column; -1: not so simple */
+    ds_steady length_before;  /* of the string */
 } ds_json_step;
 
 typedef struct ds_json_guide {
@@ -91,6 +93,7 @@ static inline void ds_json_guide_add(ds_json_guide *guide, const char *p, bool s
     step->last = last;
     step->node = node;
     step->text_column = text_column;
+    step->length_before = (ds_steady){0};
 }
 
 #endif

@@ -33,8 +33,7 @@ uint32_t ds_newlines_plain(const char *bytes, uint32_t *from, uint32_t to, uint3
     {                                                                                              \
         uint32_t count = 0, at = *from;                                                            \
         for (; to - at >= 64 && count + 64 <= room; at += 64)                                      \
-            for (uint64_t found = mask(bytes + at); found != 0; found &= found - 1)                \
-                ends[count++] = at + (uint32_t)__builtin_ctzll(found);                             \
+            count = ds_add_places(mask(bytes + at), at, ends, count);                              \
         *from = at;                                                                                \
         if (to - at < 64 && count + 64 <= room) /* the rest of the window */                       \
             count += ds_newlines_plain(bytes, from, to, ends + count, room - count);               \

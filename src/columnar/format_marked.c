@@ -1,6 +1,6 @@
 #include "columnar/format_marked.h"
 
-#if defined(__x86_64__)
+#if defined(__SSE2__)
 
 #define ALL UINT32_MAX
 #define SHORT(a, b, c)                                                                             \

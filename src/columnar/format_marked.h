@@ -15,6 +15,10 @@
 
 #include "columnar/format_internal.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #define DS_MARKED_BEHIND 64u
 
 /* Marks are made where there is AVX2: so the loops over them may use what comes with it. */
@@ -70,35 +74,37 @@ DS_ALWAYS_INLINE void ds_decode_marked(ds_decoder *decoder, void (*run)(ds_decod
     }
 }
 
-#if defined(__x86_64__)
+#if defined(__SSE2__)
 /* What a view of so many bytes keeps of the text (from its second word on), and of its length,
  * nothing, its buffer and its offset. 13: it is longer than what is kept inline. */
 extern const uint32_t ds_marked_keep[DS_INLINE_BYTES + 2][8];
 #endif
 
-/* A view of text in the input, of which 16 bytes may be read. No branch: whether a text is short
- * is what cannot be foreseen. */
-#if defined(__x86_64__)
-DS_MARKED DS_ALWAYS_INLINE ds_view ds_marked_view(const ds_decoder *decoder, const char *text,
-                                                  uint32_t length)
+/* A view of text, of which 16 bytes may be read. No branch: whether a text is short is what cannot
+ * be foreseen. */
+DS_ALWAYS_INLINE ds_view ds_view_of_any(const char *text, uint32_t length, uint32_t buffer,
+                                        uint32_t offset)
 {
+#if defined(__SSE2__)
     const uint32_t(*keep)[8] = &ds_marked_keep[length < 13 ? length : 13];
-    int offset = (int)(text - decoder->lines.bytes);
     __m128i bytes = _mm_slli_si128(_mm_loadu_si128((const void *)text), 4);
-    __m128i place = _mm_setr_epi32((int)length, 0, (int)decoder->buffer, offset);
+    __m128i place = _mm_setr_epi32((int)length, 0, (int)buffer, (int)offset);
     bytes = _mm_and_si128(bytes, _mm_load_si128((const void *)*keep));
     place = _mm_and_si128(place, _mm_load_si128((const void *)(*keep + 4)));
     __m128i made = _mm_or_si128(bytes, place);
     ds_view view;
     memcpy(&view, &made, sizeof view);
     return view;
-}
 #else
-DS_ALWAYS_INLINE ds_view ds_marked_view(const ds_decoder *decoder, const char *text,
-                                        uint32_t length)
-{
-    return ds_view_at(text, length, decoder->buffer, (uint32_t)(text - decoder->lines.bytes));
-}
+    return ds_view_at(text, length, buffer, offset);
 #endif
+}
+
+/* A view of text in the input, the same. */
+DS_MARKED DS_ALWAYS_INLINE ds_view ds_marked_view(const ds_decoder *decoder, const char *text,
+                                                  uint32_t length)
+{
+    return ds_view_of_any(text, length, decoder->buffer, (uint32_t)(text - decoder->lines.bytes));
+}
 
 #endif

@@ -6,8 +6,10 @@
  * them that took part counts. A record in which nothing is found is bad, and so is one for
  * which the search was given up (regex.h), so that no pattern holds up the app.
  */
+#include "columnar/format_marked.h"
 #include "columnar/format_value.h"
 #include "columnar/regex.h"
+#include "columnar/regex_cut.h"
 
 #include <stdlib.h>
 
@@ -16,9 +18,17 @@
 
 typedef struct regex_plan {
     const ds_regex *regex;
-    uint32_t *groups; /* those of column 0, of column 1, … */
-    uint32_t *ends;   /* of each column's groups, an index of groups */
+    const ds_regex_cut *cut; /* the same, for most text; NULL: it is not so simple */
+    uint32_t *groups;        /* those of column 0, of column 1, … */
+    uint32_t *ends;          /* of each column's groups, an index of groups */
 } regex_plan;
+
+typedef struct regex_state {
+    ds_matcher matcher;
+    const ds_regex_cut *cut; /* that may be used, or NULL */
+    size_t *places;          /* it found */
+    ds_steady *before;       /* for it */
+} regex_state;
 
 /* The columns of a pattern, strings but for those that `types` has, and which of them each
  * group belongs to. */
@@ -84,59 +94,96 @@ static ds_status prepare(ds_arena *arena, const ds_format_spec *spec, ds_format 
     DS_TRY(find_columns(arena, plan->regex, &spec->schema, &columns, column_of, error));
     DS_TRY(ds_format_text_schema(arena, &columns, "regex", &format->schema, error));
     sort_groups(arena, column_of, columns.n_fields, plan);
+    plan->cut =
+        ds_regex_cut_compile(arena, spec->regex, strlen(spec->regex), ds_regex_groups(plan->regex));
     format->plan = plan;
     return DS_OK;
 }
 
 static void *state_new(const ds_format *format)
 {
-    ds_matcher *matcher = ds_alloc(sizeof *matcher);
-    ds_matcher_init(matcher, ((const regex_plan *)format->plan)->regex);
-    return matcher;
+    const regex_plan *plan = format->plan;
+    regex_state *state = ds_calloc(1, sizeof *state);
+    ds_matcher_init(&state->matcher, plan->regex);
+    state->cut = ds_regex_cut_allowed() ? plan->cut : NULL;
+    state->places =
+        ds_calloc(2 * ((size_t)ds_regex_groups(plan->regex) + 1), sizeof *state->places);
+    if (state->cut != NULL)
+        state->before = ds_calloc(ds_regex_cut_runs(state->cut), sizeof *state->before);
+    return state;
 }
 
-static void state_free(void *matcher)
+static void state_free(void *arg)
 {
-    ds_matcher_fini(matcher);
-    free(matcher);
+    regex_state *state = arg;
+    ds_matcher_fini(&state->matcher);
+    free(state->places);
+    free(state->before);
+    free(state);
 }
 
 /* The text of a column's first group that took part; false if none did. */
-DS_ALWAYS_INLINE bool group_text(const regex_plan *plan, const ds_matcher *matcher, uint32_t column,
+DS_ALWAYS_INLINE bool group_text(const regex_plan *plan, const size_t *places, uint32_t column,
                                  size_t *from, size_t *to)
 {
     for (uint32_t i = column > 0 ? plan->ends[column - 1] : 0; i < plan->ends[column]; i++)
-        if (ds_matcher_group(matcher, plan->groups[i], from, to))
+        if (ds_places_group(places, plan->groups[i], from, to))
             return true;
     return false;
 }
 
-DS_ALWAYS_INLINE bool put_groups(ds_decoder *decoder, const ds_record *record)
+/* As ds_record_view; nobody can foresee whether a group is short. */
+DS_ALWAYS_INLINE ds_view view_of(const ds_record *record, const char *text, uint32_t length)
+{
+    if (DS_UNLIKELY(record->limit - text < (ptrdiff_t)sizeof(ds_view)))
+        return ds_record_view(record, text, length);
+    uint32_t offset = record->offset + (uint32_t)(text - record->text);
+    return ds_view_of_any(text, length, record->buffer, offset);
+}
+
+DS_ALWAYS_INLINE bool put_groups(ds_decoder *decoder, const ds_record *record, const size_t *places)
 {
     const ds_format *format = decoder->format;
     for (uint32_t i = 0; i < format->schema.n_fields; i++) {
         size_t from, to;
         ds_bad_reason reason;
-        if (!group_text(format->plan, decoder->state, i, &from, &to)) {
+        if (!group_text(format->plan, places, i, &from, &to)) {
             ds_put_null(decoder, i);
             continue;
         }
         const char *text = record->text + from;
         uint32_t length = (uint32_t)(to - from);
         if (format->schema.fields[i].type.kind == DS_STRING)
-            ds_put_view(decoder, i, ds_record_view(record, text, length));
+            ds_put_view(decoder, i, view_of(record, text, length));
         else if (DS_UNLIKELY(!ds_put_scalar(decoder, i, text, length, &reason)))
             return ds_bad_value(decoder, record, i, text, length, reason);
     }
     return true;
 }
 
+/* Cuts the record, if its text allows that. */
+DS_ALWAYS_INLINE ds_match search(ds_decoder *decoder, const ds_record *record,
+                                 const size_t **places)
+{
+    regex_state *state = decoder->state;
+    if (state->cut != NULL && decoder->lines.plain &&
+        record->limit - record->end >= (ptrdiff_t)DS_CUT_BEHIND) {
+        *places = state->places;
+        return ds_regex_cut_run(state->cut, record->text, record->end, state->places, state->before)
+                   ? DS_MATCH_FOUND
+                   : DS_MATCH_NONE;
+    }
+    *places = state->matcher.places;
+    size_t length = (size_t)(record->end - record->text);
+    return ds_matcher_search(&state->matcher, record->text, length, 0, false);
+}
+
 DS_ALWAYS_INLINE bool decode_record(ds_decoder *decoder, const ds_record *record)
 {
-    size_t length = (size_t)(record->end - record->text);
-    ds_match match = ds_matcher_search(decoder->state, record->text, length, 0, false);
+    const size_t *places;
+    ds_match match = search(decoder, record, &places);
     if (DS_LIKELY(match == DS_MATCH_FOUND))
-        return put_groups(decoder, record);
+        return put_groups(decoder, record, places);
     if (match == DS_MATCH_LIMIT)
         return ds_record_bad(decoder, record, DS_BAD_MATCH_LIMIT,
                              "the regular expression takes too many steps or too much memory");

@@ -57,13 +57,19 @@ void ds_matcher_fini(ds_matcher *matcher);
 ds_match ds_matcher_search(ds_matcher *matcher, const char *text, size_t length, size_t from,
                            bool not_empty_at_start);
 
+/* Where a group lies that is at 2 * group in places; false if it took no part. */
+static inline bool ds_places_group(const size_t *places, uint32_t group, size_t *from, size_t *to)
+{
+    *from = places[2 * (size_t)group];
+    *to = places[2 * (size_t)group + 1];
+    return *from != SIZE_MAX && *from <= *to;
+}
+
 /* Where a group of the newest match lies; false if it took no part. */
 static inline bool ds_matcher_group(const ds_matcher *matcher, uint32_t group, size_t *from,
                                     size_t *to)
 {
-    *from = matcher->places[2 * (size_t)group];
-    *to = matcher->places[2 * (size_t)group + 1];
-    return *from != SIZE_MAX && *from <= *to;
+    return ds_places_group(matcher->places, group, from, to);
 }
 
 #endif
