@@ -57,7 +57,7 @@ static inline uint32_t ds_add_places(uint64_t mask, uint32_t at, uint32_t *place
 {
     uint64_t more = mask & (mask - 1);
     __asm__("" : "+r"(more));
-    places[n] = at + (mask == 0 ? 64 : (uint32_t)__builtin_ctzll(mask));
+    places[n] = at + (uint32_t)__builtin_ctzll(mask | UINT64_C(1) << 63);
     n += mask != 0;
     for (mask = more; mask != 0; mask &= mask - 1)
         places[n++] = at + (uint32_t)__builtin_ctzll(mask);
