@@ -14,6 +14,7 @@ Such a workload is a module with
     TIMES         how often dstream, plain C and DuckDB read all pieces in one turn, if not once
     MAWK_SHARE, DUCKDB_SHARE, SPARK_SHARE    of the pieces, once, if not a peer's own
     final(result)               what is compared of results, if not all: any object
+    verify(part)                raises Failed if dstream's results before the last are wrong
 
 A contestant that fails, or has a wrong result, is out: its row says why, and the others go on.
 """
@@ -99,10 +100,21 @@ def summed_up(one, figures):
                 statistics.median(f.peak for f in figures), len(figures))
 
 
+def verified(workload):
+    """Why dstream is out before the first turn, by its name: nothing as a rule."""
+    try:
+        getattr(workload, "verify", lambda part: None)(workload.dataset.part(1.0))
+        return {}
+    except failed.ERRORS as error:
+        return {table.OURS: failed.told(table.OURS, error, True)}
+
+
 def run(workload, options):
     """A section of the results."""
     workload.dataset = workload.make(options.size(workload))
     everybody, missing = field(workload, options)
+    missing.update(verified(workload))
+    everybody = [one for one in everybody if one.name not in missing]
     figures, out = play(workload, everybody, options)
     lines = [summed_up(one, figures[one.name]) for one in everybody if one.name not in out]
     return table.throughput(workload, lines, {**missing, **out}, options)

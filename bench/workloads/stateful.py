@@ -1,9 +1,13 @@
 """Word count into a state: 100,000 words by Zipf's law, in batches of a second of 350,000 words,
 saved every ten; of every batch the 100 most frequent words are written. Spark has the first 12 of
 the batches, in which most words are not yet in its state, which is less to go through."""
+import collections
 import itertools
+import os
+import tempfile
 
-from harness import data
+from harness import contestants, data, live
+from harness.failed import Failed
 from workloads import words
 
 TITLE = "Stateful words: running word count, checkpoint every 10 batches"
@@ -33,6 +37,35 @@ def make(size):
 def final(result):
     """The top of the last batch: no word that was in an earlier one comes before these."""
     return sorted(result.items(), key=lambda item: (-item[1][0], item[0]))[:TOP]
+
+
+def verify(part):
+    """In a run of its own the top of each batch, from the lines that it had by its progress."""
+    with tempfile.TemporaryDirectory() as work:
+        progress = live.run_to_end(work, app(part))
+        rows = contestants.rows_of_sink(os.path.join(work, "out"))
+    check_batches(part, [line["batch_rows_in"] for line in progress], rows)
+
+
+def check_batches(part, lines_of_batches, rows):
+    """`rows`: of all batches, in order."""
+    text, counts = text_of(part), collections.Counter()
+    for number, lines in enumerate(count for count in lines_of_batches if count > 0):
+        for line in itertools.islice(text, lines):
+            counts.update(line.split())
+        top = ["%s,%d\n" % (word, n) for word, (n,) in final(
+            {word: (n,) for word, n in counts.items()})]
+        if sorted(rows[:len(top)]) != sorted(top):
+            raise Failed("a wrong result in batch %d of its first run" % number)
+        rows = rows[len(top):]
+    if rows or next(text, None) is not None:
+        raise Failed("its first run has rows too many, or did not read all")
+
+
+def text_of(part):
+    for path in part.paths:
+        with open(path, encoding="utf-8") as file:
+            yield from file
 
 
 def app(part):

@@ -12,7 +12,7 @@ sys.dont_write_bytecode = True
 from harness import contestants, data, failed, machine, measure, parts, report, table, throughput
 from harness import sender
 from peers import duckdb, mawk
-from workloads import window
+from workloads import stateful, window
 
 # Answers each request as its "do" says.
 SERVER = """
@@ -321,6 +321,38 @@ class OfPeers(Case):
         self.assertEqual(missing, {"somebody": "there is no way"})
         section = table.throughput(some, [line("dstream", 1.0, 1.0)], missing, Options())
         self.assertIn("| somebody (there is no way) |", section.table)
+
+
+class OfStates(Case):
+    def check(self, lines, rows):
+        path = self.path("text")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("a b\na\nb b\n")
+        part = Part()
+        part.paths = [path]
+        stateful.check_batches(part, lines, rows)
+
+    def test_each_batch_is_what_all_before_it_come_to(self):
+        self.check([2, 0, 1], ["a,2\n", "b,1\n", "b,3\n", "a,2\n"])
+
+    def test_a_wrong_batch_before_the_last_is_found(self):
+        for lines, rows in (([2, 1], ["a,1\n", "b,1\n", "b,3\n", "a,2\n"]),
+                            ([2, 1], ["a,2\n", "b,1\n", "b,3\n", "a,2\n", "c,1\n"]),
+                            ([2], ["a,2\n", "b,1\n"])):
+            with self.subTest(rows), self.assertRaises(failed.Failed):
+                self.check(lines, rows)
+
+    def test_dstream_is_out_then_and_the_others_go_on(self):
+        some = workload({})
+        some.SIZES, some.CEILING, some.app = {"full": 1}, ["none"], lambda part: {}
+        some.make = lambda size: some.dataset
+        some.dataset.repeated = some.dataset.part
+        some.verify = lambda part: self.check([2], ["a,1\n", "b,1\n"])
+        options = Options()
+        options.size = lambda of: 1
+        section = throughput.run(some, options)
+        self.assertIn("| dstream (failed: a wrong result in batch 0", section.table)
+        self.assertEqual(len(failed.of_dstream), 2)  # there is no plain C either
 
 
 class OfWindows(Case):
