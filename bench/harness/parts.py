@@ -21,6 +21,12 @@ def of_peer(name, options, measure):
     return [Part(name, [(name, None, "absent: " + why)] if why else measure(peer), False)]
 
 
+def without(name, options, why):
+    """A line for a peer that has no part in this, where peers are asked for. A list of parts."""
+    asked = any(name.startswith(peer.NAME) for peer in options.peers)
+    return [Part(name, [(name, None, why)], False)] if asked else []
+
+
 def collected(parts, options):
     """The first part has its turn whatever the time is."""
     for number, part in enumerate(parts):

@@ -82,4 +82,7 @@ def written(keys, counts):
 def run(options):
     keys, counts = (10_000, [1000]) if options.smoke else (1_000_000, CHANGED)
     return parts.run(TITLE, [parts.ours("what it adds", added(options, keys)),
-                             parts.ours("what is written", written(keys, counts))], options)
+                             parts.ours("what is written", written(keys, counts)),
+                             *parts.without("spark", options, "updateStateByKey writes all of the "
+                                            "state, in a job of its own: see stateful")],
+                     options)

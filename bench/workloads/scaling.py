@@ -27,5 +27,8 @@ def measured(name, workload, options):
 
 
 def run(options):
-    return parts.run(TITLE, [parts.ours(name, measured(name, workload, options))
-                             for name, workload in (("words", words), ("yahoo", yahoo))], options)
+    every = [parts.ours(name, measured(name, workload, options))
+             for name, workload in (("words", words), ("yahoo", yahoo))]
+    every += parts.without("spark", options, "has two threads in one process: no other number of "
+                                             "executors to compare with")
+    return parts.run(TITLE, every, options)

@@ -207,7 +207,8 @@ def run(options):
             work, options, int(100_000 * options.scale), list(AGGREGATES), 0.8))
         return parts.run(TITLE, [
             *([few] if options.smoke else [many, few]),
-            *parts.of_peer("spark", options, lambda peer: spark(options, peer.PROJECT.server())),
             *(parts.ours("slide, " + name, slides(work, options, name)) for name in AGGREGATES),
             *(parts.ours("panes, " + name, panes(work, options, name))
-              for name in (["count"] if options.smoke else AGGREGATES))], options)
+              for name in (["count"] if options.smoke else AGGREGATES)),
+            *parts.of_peer("spark", options, lambda peer: spark(options, peer.PROJECT.server())),
+            *parts.without("spark structured", options, "has windows of event time only")], options)

@@ -172,6 +172,13 @@ class OfParts(Case):
         self.assertEqual(found[1][2], "failed: it broke")
         self.assertEqual(failed.of_dstream, [])
 
+    def test_a_peer_without_a_part_is_told_of_where_peers_are_asked_for(self):
+        options = Options()
+        self.assertEqual(parts.without("mawk twice", options, "no need"), [])
+        options.peers = [mawk]
+        told, = parts.without("mawk twice", options, "no need")
+        self.assertEqual(list(parts.collected([told], options)), [("mawk twice", None, "no need")])
+
     def test_only_the_first_has_its_turn_when_it_is_late(self):
         row = ("a", 1.0, "ms", None, False)
         found = self.collected(True, parts.ours("one", [row]), parts.ours("two", [row]))
