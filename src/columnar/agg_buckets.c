@@ -429,7 +429,6 @@ const ds_aggregate ds_aggregates_buckets[] = {
     {.name = "approx_quantile",
      .n_args = 1,
      .usage = "approx_quantile(x, q)",
-     .null_on_empty = true,
      .resolve = resolve,
      .partial = ds_agg_runs_partial,
      .slide = ds_agg_runs_slide,

@@ -300,8 +300,8 @@ static ds_slide slide(const ds_agg_call *call)
 
 #define AGGREGATE(label, form, args, hook)                                                         \
     {                                                                                              \
-        .name = #label, .n_args = (args), .usage = (form), .ordered = true, .null_on_empty = true, \
-        .resolve = (hook), .partial = partial, .slide = slide, .ops = &label##_ops                 \
+        .name = #label, .n_args = (args), .usage = (form), .ordered = true, .resolve = (hook),     \
+        .partial = partial, .slide = slide, .ops = &label##_ops                                    \
     }
 
 const ds_aggregate ds_aggregates_order[] = {

@@ -362,7 +362,6 @@ const ds_aggregate ds_aggregates_top[] = {
     {.name = "approx_top_k",
      .n_args = 1,
      .usage = "approx_top_k(x, k)",
-     .null_on_empty = true,
      .resolve = resolve,
      .partial = ds_counts_partial,
      .slide = slide,

@@ -423,16 +423,16 @@ static ds_slide slide(const ds_agg_call *call)
     return DS_SLIDE_SUBTRACT;
 }
 
-#define AGGREGATE(label, form, hook, code, null)                                                   \
+#define AGGREGATE(label, form, hook, code)                                                         \
     {                                                                                              \
-        .name = (label), .n_args = 1, .usage = (form), .null_on_empty = (null), .resolve = (hook), \
+        .name = (label), .n_args = 1, .usage = (form), .resolve = (hook),                          \
         .partial = ds_counts_partial, .slide = slide, .ops = &(code)                               \
     }
 
 const ds_aggregate ds_aggregates_values[] = {
-    AGGREGATE("count_distinct", "count_distinct(x)", resolve_distinct, distinct_ops, false),
-    AGGREGATE("collect_set", "collect_set(x)", resolve_set, set_ops, true),
-    AGGREGATE("median", "median(x)", resolve_median, quantile_ops, true),
-    AGGREGATE("quantile", "quantile(x, q)", resolve_quantile, quantile_ops, true),
+    AGGREGATE("count_distinct", "count_distinct(x)", resolve_distinct, distinct_ops),
+    AGGREGATE("collect_set", "collect_set(x)", resolve_set, set_ops),
+    AGGREGATE("median", "median(x)", resolve_median, quantile_ops),
+    AGGREGATE("quantile", "quantile(x, q)", resolve_quantile, quantile_ops),
     {.name = NULL},
 };

@@ -30,9 +30,8 @@ typedef struct ds_aggregate {
     const char *name;
     uint32_t n_args; /* column arguments at most */
     const char *usage;
-    bool ordered;       /* the result depends on the order of rows */
-    bool null_on_empty; /* false: 0 of no rows (counts) */
-    bool user;          /* of user_functions.h: what does not fit is a failure of it */
+    bool ordered; /* the result depends on the order of rows */
+    bool user;    /* of user_functions.h: what does not fit is a failure of it */
     /* Types: checks arg types, may ask for float; sets the result's type and how windows
      * slide. Same contract as ds_function.resolve, r->literals for q and separators. */
     bool (*resolve)(ds_resolve *r, ds_agg_call *call);

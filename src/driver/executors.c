@@ -11,7 +11,7 @@ static void launch(ds_driver *d)
 {
     ds_executor_entry *entry = ds_registry_add(&d->registry);
     entry->local = true;
-    entry->launched_us = entry->heard_us = d->now_us;
+    entry->heard_us = d->now_us;
     for (size_t i = 0; i < DS_TOKEN_BYTES; i += 8) {
         uint64_t random = ds_random_next(&d->random);
         memcpy(entry->token + i, &random, 8);

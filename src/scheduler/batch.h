@@ -120,12 +120,10 @@ typedef struct ds_batch {
     uint32_t stages_left;
     int64_t due_us, started_us;
     uint64_t rows_in, rows_out, dead_letters;
-    uint64_t *bad;     /* records, by source of the app */
-    uint32_t losses;   /* how often outputs were lost with an executor */
-    bool unchecked;    /* COMMITTING: some may have been lost since; it is looked at afterwards */
-    ds_status failure; /* FAILED: why */
-    const char *failure_text;
-    ds_commit commit;                             /* PREPARED and later */
+    uint64_t *bad;    /* records, by source of the app */
+    uint32_t losses;  /* how often outputs were lost with an executor */
+    bool unchecked;   /* COMMITTING: some may have been lost since; it is looked at afterwards */
+    ds_commit commit; /* PREPARED and later */
     int64_t commit_not_before_us, commit_wait_us; /* back-off after a failed commit */
     const ds_commit
         *stays;       /* of a batch that runs again: what of its commit is not lost; or NULL */

@@ -160,7 +160,6 @@ void ds_batch_retain(ds_batch *batch, const ds_plan *plan)
     batch->letters = NULL;
     batch->n_blocks = batch->n_letters = 0;
     batch->bad = NULL;
-    batch->failure_text = NULL;
     batch->arena = s.arena;
     ds_arena_free(before);
 }

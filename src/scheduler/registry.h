@@ -45,9 +45,9 @@ typedef struct ds_executor_entry {
     bool store_open; /* held by the driver */
     char host[64];   /* tells hosts apart */
     char bulk_url[DS_BULK_URL_BYTES];
-    int64_t launched_us, ready_us, heard_us; /* ready_us: 0 before */
-    int64_t ran_us;                          /* before it is READY: its process could run then */
-    uint64_t used_bytes;                     /* as last told, with store_used */
+    int64_t ready_us, heard_us; /* ready_us: 0 before */
+    int64_t ran_us;             /* before it is READY: its process could run then */
+    uint64_t used_bytes;        /* as last told, with store_used */
     uint64_t store_used;
     uint64_t refused;
     uint32_t running;         /* tasks there now */

@@ -387,11 +387,6 @@ static inline void kit_wait_ms(driver_kit *k, int64_t ms)
     kit_step(k, (ds_driver_event){.kind = DS_DRIVER_TIME});
 }
 
-static inline void kit_deadlines(const driver_kit *k, int64_t *mono_us, int64_t *wall_ms)
-{
-    ds_driver_deadline(k->driver, mono_us, wall_ms);
-}
-
 /* How long until it wants to be stepped, in ms; -1: not at all. */
 static inline int64_t kit_wants_ms(const driver_kit *k)
 {

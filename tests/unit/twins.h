@@ -42,12 +42,6 @@ static inline void twins_feed(twins *t, const char *source, const char *records)
     engine_feed(&t->tight, source, records);
 }
 
-static inline void twins_feed_rate(twins *t, const char *source, uint64_t from, uint64_t to)
-{
-    engine_feed_rate(&t->roomy, source, from, to);
-    engine_feed_rate(&t->tight, source, from, to);
-}
-
 static inline int twins_by_text(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
