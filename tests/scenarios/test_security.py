@@ -4,16 +4,14 @@ import os
 import random
 import socket
 import struct
-import subprocess
 import threading
 import time
-import unittest
 
+import outside
 import scenario
+from outside import OFF, SECRET
+from scenario import WRONG_APP
 
-SECRET = "correct horse battery staple 0123456789"
-WRONG_APP = 78
-OFF = {"DSTREAM_SHARED_MEMORY": "off"}
 KNOCK, PROOF, MESSAGE = 1, 8, 3
 
 
@@ -33,60 +31,19 @@ def memory_kib(pid):
     return scenario.status_field(pid, "VmRSS")
 
 
-class Security(scenario.Scenario):
+class Security(outside.Outside):
     def counting_app(self, port, host="0.0.0.0", count=1, secret="${DSTREAM_SECRET}", **more):
         executors = {"count": count, "listen": "tcp://%s:%d" % (host, port)}
         if secret is not None:
             executors["secret"] = secret
         executors.update(more)
-        return self.app(
-            {"in": {"type": "files", "dir": "in"}},
-            {"words": {"from": "in", "flat_map": {"word": "split(line)"}},
-             "n": {"from": "words", "group_by": ["word"], "aggregate": {"n": "count()"}}},
-            {"out": {"from": "n", "type": "console"}},
-            checkpoint={"dir": "state"}, executors=executors)
+        return self.words_app(executors, checkpoint={"dir": "state"})
 
     def begin(self, port, env=None, options=(), **more):
-        os.makedirs(self.path("in"), exist_ok=True)
-        environment = dict({"DSTREAM_SECRET": SECRET}, **(env or {}))
-        run = self.start(self.counting_app(port, **more), *options, env=environment)
-        run.until_log("executors may join")
-        return run
+        return self.begin_app(self.counting_app(port, **more), *options, env=env)
 
-    def join(self, port, *options, secret=SECRET, host="127.0.0.1", env=None):
-        environment = dict(os.environ, TMPDIR=self.tmpdir, **(env or {}))
-        environment.pop("DSTREAM_SECRET", None)
-        environment[scenario.MARK] = self.mark
-        if secret is not None:
-            environment["DSTREAM_SECRET"] = secret
-        process = subprocess.Popen(
-            [scenario.BINARY, "executor", "--driver", "tcp://%s:%d" % (host, port), *options],
-            env=environment, cwd=self.dir, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        return process
-
-    def expect_refused(self, process, words, status=WRONG_APP):
-        _, err = process.communicate(timeout=scenario.PATIENCE)
-        self.assertEqual(process.returncode, status, err)
-        self.assertIn(words, err.decode())
-
-    def counts(self, run):
-        total = {}
-        for row in run.rows():
-            total[row["word"]] = total.get(row["word"], 0) + row["n"]
-        return total
-
-    def until_all(self, run, n):
-        """Gives small files until so many executors take part."""
-        numbers = iter(range(1, 1000000))
-
-        def all_take_part():
-            self.write("in/small-%d" % next(numbers), "a b\n")
-            return run.last().get("executors") == n
-        run.until(all_take_part, "%d executors take part" % n)
-        return next(numbers) - 1
+    def join(self, port, *options, host="127.0.0.1", **more):
+        return self.executor("tcp://%s:%d" % (host, port), *options, **more)
 
     def test_beyond_this_host_there_is_a_secret(self):
         app = self.counting_app(1234, secret=None)

@@ -3,20 +3,18 @@ import os
 import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import unittest
 
+import outside
 import scenario
 from certificates import Authority
-
-SECRET = "correct horse battery staple 0123456789"
-WRONG_APP = 78
-OFF = {"DSTREAM_SHARED_MEMORY": "off"}
+from outside import OFF, SECRET
+from scenario import WRONG_APP
 
 
 @unittest.skipUnless(shutil.which("openssl"), "there is no openssl to make certificates with")
-class Tls(scenario.Scenario):
+class Tls(outside.Outside):
     def setUp(self):
         super().setUp()
         self.certificates = os.path.join(self.outside, "certificates")
@@ -28,57 +26,19 @@ class Tls(scenario.Scenario):
         tls = {"cert": cert[0], "key": cert[1], "ca": ca or self.ca.path}
         if name is not None:
             tls["name"] = name
-        return self.app(
-            {"in": {"type": "files", "dir": "in"}},
-            {"words": {"from": "in", "flat_map": {"word": "split(line)"}},
-             "n": {"from": "words", "group_by": ["word"], "aggregate": {"n": "count()"}}},
-            {"out": {"from": "n", "type": "console"}},
-            executors={"count": count, "listen": "tls+tcp://%s:%d" % (host, port),
-                       "secret": "${DSTREAM_SECRET}", "tls": tls})
+        return self.words_app({"count": count, "listen": "tls+tcp://%s:%d" % (host, port),
+                               "secret": "${DSTREAM_SECRET}", "tls": tls})
 
     def begin(self, port, env=None, **more):
-        os.makedirs(self.path("in"), exist_ok=True)
-        run = self.start(self.counting_app(port, **more),
-                         env=dict({"DSTREAM_SECRET": SECRET}, **(env or {})))
-        run.until_log("executors may join")
-        return run
+        return self.begin_app(self.counting_app(port, **more), env=env)
 
-    def join(self, port, cert=None, ca=None, name="localhost", secret=SECRET, env=None, host="localhost",
-             scheme="tls+tcp", options=None):
-        environment = dict(os.environ, TMPDIR=self.tmpdir, DSTREAM_SECRET=secret, **(env or {}))
-        environment[scenario.MARK] = self.mark
+    def join(self, port, cert=None, ca=None, name="localhost", host="localhost", scheme="tls+tcp",
+             options=None, **more):
         cert = cert or self.ours
         if options is None:
             options = ["--tls-cert", cert[0], "--tls-key", cert[1], "--tls-ca", ca or self.ca.path]
             options += ["--tls-name", name] if name is not None else []
-        process = subprocess.Popen(
-            [scenario.BINARY, "executor", "--driver", "%s://%s:%d" % (scheme, host, port), *options],
-            env=environment, cwd=self.dir, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        return process
-
-    def expect_refused(self, process, words, status=WRONG_APP):
-        _, err = process.communicate(timeout=scenario.PATIENCE)
-        self.assertIn(words, err.decode())
-        if status is not None:
-            self.assertEqual(process.returncode, status, err)
-
-    def counts(self, run):
-        total = {}
-        for row in run.rows():
-            total[row["word"]] = total.get(row["word"], 0) + row["n"]
-        return total
-
-    def until_all(self, run, n):
-        numbers = iter(range(1, 1000000))
-
-        def all_take_part():
-            self.write("in/small-%d" % next(numbers), "a b\n")
-            return run.last().get("executors") == n
-        run.until(all_take_part, "%d executors take part" % n)
-        return next(numbers) - 1
+        return self.executor("%s://%s:%d" % (scheme, host, port), *options, **more)
 
     def test_the_same_results(self):
         """Also where bytes go from one executor to another, and to the driver: over TLS, too."""

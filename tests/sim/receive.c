@@ -20,7 +20,6 @@
 #include "sim/sim_app.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -60,18 +59,6 @@ typedef struct received {
     committed now; /* the batch that is being read */
     run_result *result;
 } received;
-
-static void wrong(received *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void wrong(received *r, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    if (r->result->good)
-        vsnprintf(r->result->what, sizeof r->result->what, format, args);
-    va_end(args);
-    r->result->good = false;
-}
 
 /* ---- what is sent ---- */
 
@@ -116,7 +103,7 @@ static void on_arrived(void *arg, uint32_t source, uint32_t piece)
 {
     received *r = arg;
     if (source != 0 || r->arrived[piece])
-        wrong(r, "piece %u of source %u arrived twice", piece, source);
+        run_wrong(r->result, "piece %u of source %u arrived twice", piece, source);
     r->arrived[piece] = true;
 }
 
@@ -151,7 +138,7 @@ static void read_piece(received *r, const ds_output *output)
         types[c] = schema->fields[c].type;
     if (bytes == NULL || ds_piece_read(arena, &heap, bytes, output->ref.length, types,
                                        schema->n_fields, columns, &n_rows, &error) != DS_OK)
-        wrong(r, "rows of a commit cannot be read");
+        run_wrong(r->result, "rows of a commit cannot be read");
     else
         count_rows(r, output->target, (const ds_column *const *)columns, &heap, n_rows);
     ds_heap_fini(&heap);
@@ -173,14 +160,14 @@ static void note_batch(received *r)
         if (r->batches[i].batch_ms != r->now.batch_ms)
             continue;
         if (ds_sim_result(r->sim)->crashes == 0 || !same(&r->batches[i], &r->now))
-            wrong(r, "batch %" PRId64 " was committed twice", r->now.batch_ms);
+            run_wrong(r->result, "batch %" PRId64 " was committed twice", r->now.batch_ms);
         return;
     }
     if (r->n_batches > 0 && r->now.batch_ms < r->batches[r->n_batches - 1].batch_ms)
-        wrong(r, "batch %" PRId64 " was committed after batch %" PRId64, r->now.batch_ms,
-              r->batches[r->n_batches - 1].batch_ms);
+        run_wrong(r->result, "batch %" PRId64 " was committed after batch %" PRId64,
+                  r->now.batch_ms, r->batches[r->n_batches - 1].batch_ms);
     if (r->n_batches == MOST_COMMITS)
-        wrong(r, "there are too many batches");
+        run_wrong(r->result, "there are too many batches");
     else
         r->batches[r->n_batches++] = r->now;
 }
@@ -204,9 +191,10 @@ static void check_totals(received *r)
             const committed *batch = &r->batches[i];
             sums[w] += batch->counts[w];
             if (batch->totals[w] != (batch->counts[w] > 0 ? sums[w] : 0))
-                wrong(r,
-                      "batch %" PRId64 ": word %u came %" PRIu64 " times, its state says %" PRIu64,
-                      batch->batch_ms, w, sums[w], batch->totals[w]);
+                run_wrong(r->result,
+                          "batch %" PRId64 ": word %u came %" PRIu64
+                          " times, its state says %" PRIu64,
+                          batch->batch_ms, w, sums[w], batch->totals[w]);
         }
 }
 
@@ -255,9 +243,9 @@ static void make_plan(received *r, ds_random *random)
     r->options =
         (ds_plan_options){.tested = tested, .n_tested = r->stateful ? 3 : 2, .testing = true};
     if (ds_app_from_canonical(text.data, text.length, &r->app, &error) != DS_OK)
-        wrong(r, "%s", error.message);
+        run_wrong(r->result, "%s", error.message);
     else if (ds_plan_new(r->app, &r->options, diagnostics, &r->plan) != DS_OK)
-        wrong(r, "it does not plan");
+        run_wrong(r->result, "it does not plan");
     ds_diagnostics_free(diagnostics);
     ds_buffer_fini(&text);
 }
@@ -305,7 +293,7 @@ static void check(received *r, ds_status status, const ds_error *error)
     const ds_sim_figures *figures = ds_sim_result(r->sim);
     r->result->events = figures->events;
     if (figures->stalled) /* whatever happened: once faults stop, it goes on */
-        wrong(r, "%s", error->message);
+        run_wrong(r->result, "%s", error->message);
     r->result->vanished = figures->vanished;
     r->result->crashes = figures->crashes;
     r->result->launched = figures->launched;
@@ -314,12 +302,12 @@ static void check(received *r, ds_status status, const ds_error *error)
     r->result->never_started = status == DS_ERR_UNAVAILABLE && progress->batches == 0;
     if (status != DS_OK) {
         if (!r->result->never_started && progress->failed_batches == 0)
-            wrong(r, "the app ended: %s", error->message);
+            run_wrong(r->result, "the app ended: %s", error->message);
         return;
     }
     if (figures->leaked_bytes > 0 || figures->leaked_tasks > 0)
-        wrong(r, "%" PRIu64 " bytes and %" PRIu64 " tasks were still held by executors",
-              figures->leaked_bytes, figures->leaked_tasks);
+        run_wrong(r->result, "%" PRIu64 " bytes and %" PRIu64 " tasks were still held by executors",
+                  figures->leaked_bytes, figures->leaked_tasks);
     uint64_t records = 0, counts[WORDS] = {0};
     for (uint32_t i = 0; i < r->n_pieces; i++) {
         records += r->arrived[i] ? r->pieces[i].records : 0;
@@ -332,23 +320,23 @@ static void check(received *r, ds_status status, const ds_error *error)
     check_totals(r);
     if (r->replicated &&
         progress->blocks_lost > progress->blocks_lost_unsafe + progress->blocks_single)
-        wrong(r,
-              "%" PRIu64 " blocks were lost, %" PRIu64 " before two processes held them, %" PRIu64
-              " had one holder for a time",
-              progress->blocks_lost, progress->blocks_lost_unsafe, progress->blocks_single);
+        run_wrong(r->result,
+                  "%" PRIu64 " blocks were lost, %" PRIu64
+                  " before two processes held them, %" PRIu64 " had one holder for a time",
+                  progress->blocks_lost, progress->blocks_lost_unsafe, progress->blocks_single);
     if (r->logged && progress->records_lost > 0)
-        wrong(r, "%" PRIu64 " records of the log were lost", progress->records_lost);
+        run_wrong(r->result, "%" PRIu64 " records of the log were lost", progress->records_lost);
     /* One stream may have read what another one had to read again and could not. */
     if (all.records > records || (!left && all.records + progress->records_lost < records))
-        wrong(r,
-              "%" PRIu64 " records came to the driver, %" PRIu64 " were committed and %" PRIu64
-              " lost",
-              records, all.records, progress->records_lost);
+        run_wrong(r->result,
+                  "%" PRIu64 " records came to the driver, %" PRIu64 " were committed and %" PRIu64
+                  " lost",
+                  records, all.records, progress->records_lost);
     for (uint32_t w = 0; w < WORDS; w++)
         if (all.counts[w] > counts[w] ||
             (!left && progress->records_lost == 0 && all.counts[w] < counts[w]))
-            wrong(r, "word %u: %" PRIu64 " committed, %" PRIu64 " came", w, all.counts[w],
-                  counts[w]);
+            run_wrong(r->result, "word %u: %" PRIu64 " committed, %" PRIu64 " came", w,
+                      all.counts[w], counts[w]);
 }
 
 void run_received(uint64_t seed, FILE *trace, run_result *result)

@@ -59,17 +59,14 @@ typedef struct run {
     run_result *result;
 } run;
 
-static void wrong(run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* The first thing counts. */
-static void wrong(run *r, const char *format, ...)
+void run_wrong(run_result *result, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    if (r->result->good)
-        vsnprintf(r->result->what, sizeof r->result->what, format, args);
+    if (result->good)
+        vsnprintf(result->what, sizeof result->what, format, args);
     va_end(args);
-    r->result->good = false;
+    result->good = false;
 }
 
 /* ---- rows ---- */
@@ -102,7 +99,7 @@ static void read_piece(run *r, const ds_schema *schema, const ds_output *output,
 {
     const char *bytes = ds_sim_bytes(r->sim, &output->ref);
     if (bytes == NULL) {
-        wrong(r, "the rows of a commit are gone");
+        run_wrong(r->result, "the rows of a commit are gone");
         return;
     }
     ds_arena *arena = ds_arena_new(NULL);
@@ -116,7 +113,7 @@ static void read_piece(run *r, const ds_schema *schema, const ds_output *output,
     ds_error error;
     if (ds_piece_read(arena, &heap, bytes, output->ref.length, types, schema->n_fields, columns,
                       &n_rows, &error) != DS_OK)
-        wrong(r, "%s", error.message);
+        run_wrong(r->result, "%s", error.message);
     ds_buffer line = {0};
     for (uint32_t i = 0; i < n_rows; i++) {
         line.length = 0;
@@ -183,8 +180,9 @@ static void check_too_low(run *r, const stream *s, int64_t t_ms, const text_rows
                 most = count;
         }
         if (n > most)
-            wrong(r, "stream %s at %" PRId64 ": there are %" PRId64 " rows of the key in %.200s",
-                  s->name, t_ms, most, rows->lines[i]);
+            run_wrong(r->result,
+                      "stream %s at %" PRId64 ": there are %" PRId64 " rows of the key in %.200s",
+                      s->name, t_ms, most, rows->lines[i]);
     }
 }
 
@@ -194,8 +192,8 @@ static void check_rows(run *r, const stream *s, int64_t t_ms, const text_rows *r
     if (s->kind == KIND_WORDS || s->kind == KIND_GROUP || s->kind == KIND_UNION)
         check_too_low(r, s, t_ms, rows, &expected);
     if (!text_rows_equal(rows, &expected) && !may_differ(r, s, t_ms)) {
-        wrong(r, "stream %s (kind %d) differs at %" PRId64 " ms: %u rows, %u expected", s->name,
-              (int)s->kind, t_ms - r->zero_ms, rows->n, expected.n);
+        run_wrong(r->result, "stream %s (kind %d) differs at %" PRId64 " ms: %u rows, %u expected",
+                  s->name, (int)s->kind, t_ms - r->zero_ms, rows->n, expected.n);
         show(r, "is       ", rows);
         show(r, "should be", &expected);
     }
@@ -234,8 +232,8 @@ static void check_stream(run *r, const ds_commit *commit, uint32_t sink)
     if (s != NULL && commit->batch_ms % s->slide_ms == 0)
         check_rows(r, s, commit->batch_ms, &rows);
     else if (s != NULL && rows.n > 0)
-        wrong(r, "stream %s has rows at %" PRId64 ", when it is not due", s->name,
-              commit->batch_ms);
+        run_wrong(r->result, "stream %s has rows at %" PRId64 ", when it is not due", s->name,
+                  commit->batch_ms);
     text_rows_free(&rows);
 }
 
@@ -292,8 +290,8 @@ static void on_committed(void *arg, const ds_commit *commit)
     if (!find_zero(r, commit))
         return;
     if (commit->batch_ms <= r->newest_ms)
-        wrong(r, "batch %" PRId64 " was committed after batch %" PRId64, commit->batch_ms,
-              r->newest_ms);
+        run_wrong(r->result, "batch %" PRId64 " was committed after batch %" PRId64,
+                  commit->batch_ms, r->newest_ms);
     note_loss(r, commit->batch_ms);
     r->given_up = ds_driver_progress(ds_sim_driver(r->sim))->failed_batches;
     check_passed(r, r->newest_ms, commit->batch_ms);
@@ -323,7 +321,7 @@ static bool make_plan(run *r)
     ds_status status = ds_app_from_canonical(text.data, text.length, &r->app, &error);
     ds_buffer_fini(&text);
     if (status != DS_OK) {
-        wrong(r, "%s", error.message);
+        run_wrong(r->result, "%s", error.message);
         return false;
     }
     r->names[0] = "every";
@@ -336,7 +334,7 @@ static bool make_plan(run *r)
     if (status != DS_OK) {
         ds_buffer said = {0};
         ds_diagnostics_print(diagnostics, &said);
-        wrong(r, "%s", ds_buffer_text(&said));
+        run_wrong(r->result, "%s", ds_buffer_text(&said));
         ds_buffer_fini(&said);
     }
     ds_diagnostics_free(diagnostics);
@@ -437,12 +435,13 @@ static void check_folder(run *r, const stream *s, const int64_t *times, uint32_t
         if (times[k] % s->slide_ms == 0)
             check_rows(r, s, times[k], &rows);
         else if (rows.n > 0)
-            wrong(r, "stream %s has rows at %" PRId64 ", when it is not due", s->name, times[k]);
+            run_wrong(r->result, "stream %s has rows at %" PRId64 ", when it is not due", s->name,
+                      times[k]);
         text_rows_free(&rows);
     }
     if (found != n || !whole)
-        wrong(r, "stream %s: %u folders of %u are for a batch; all complete: %d", s->name, found, n,
-              whole);
+        run_wrong(r->result, "stream %s: %u folders of %u are for a batch; all complete: %d",
+                  s->name, found, n, whole);
     free(own);
 }
 
@@ -473,7 +472,7 @@ static void check_file(run *r, const stream *s, const int64_t *times, uint32_t n
     /* A key that lost some of its rows may be there when it was to be removed. */
     bool differs = n_times > 0 && s->kind == KIND_STATE && may_differ(r, s, times[n_times - 1]);
     if (told_apart && at != all.n && !differs)
-        wrong(r, "stream %s: %u rows in its file, %u expected", s->name, all.n, at);
+        run_wrong(r->result, "stream %s: %u rows in its file, %u expected", s->name, all.n, at);
     text_rows_free(&all);
 }
 
@@ -484,7 +483,7 @@ static void check_folders(run *r)
     int64_t *times = folder_times(r->world.dir, "every", &n, &whole);
     r->zero_ms = n > 0 ? times[0] - INTERVAL_MS : 0;
     if (!whole || (n < r->world.n_batches && !r->stops))
-        wrong(r, "%u batches, %u expected", n, r->world.n_batches);
+        run_wrong(r->result, "%u batches, %u expected", n, r->world.n_batches);
     for (uint32_t i = 0; i < r->world.n_streams; i++) {
         const stream *s = &r->world.streams[i];
         if (s->append)
@@ -501,13 +500,13 @@ static void check_end(run *r, ds_status status, const ds_error *error)
     run_result *result = r->result;
     result->crashes = figures->crashes;
     if (ds_sim_driver(r->sim) == NULL) {
-        wrong(r, "no driver could go on: %s", error->message);
+        run_wrong(r->result, "no driver could go on: %s", error->message);
         return;
     }
     const ds_progress *progress = ds_driver_progress(ds_sim_driver(r->sim));
     result->events = figures->events;
     if (figures->stalled) /* whatever happened: once faults stop, it goes on */
-        wrong(r, "%s", error->message);
+        run_wrong(r->result, "%s", error->message);
     result->vanished = figures->vanished;
     result->launched = figures->launched;
     result->panes_lost = progress->panes_lost;
@@ -521,14 +520,14 @@ static void check_end(run *r, ds_status status, const ds_error *error)
     bool deadly = status != DS_OK &&
                   strstr(error->message, "executors were lost while they had a task") != NULL;
     if (status != DS_OK && progress->failed_batches == 0 && !deadly)
-        wrong(r, "the app ended: %s", error->message);
+        run_wrong(r->result, "the app ended: %s", error->message);
     if (progress->failed_batches > 0 && !r->may_give_up && !deadly)
-        wrong(r, "%" PRIu64 " batches were given up", progress->failed_batches);
+        run_wrong(r->result, "%" PRIu64 " batches were given up", progress->failed_batches);
     if (figures->leaked_bytes > 0 || figures->leaked_tasks > 0)
-        wrong(r, "%" PRIu64 " bytes and %" PRIu64 " tasks were still held by executors",
-              figures->leaked_bytes, figures->leaked_tasks);
+        run_wrong(r->result, "%" PRIu64 " bytes and %" PRIu64 " tasks were still held by executors",
+                  figures->leaked_bytes, figures->leaked_tasks);
     if (progress->panes_lost > 0 && !r->may_lose)
-        wrong(r, "%" PRIu64 " partitions lost what they kept", progress->panes_lost);
+        run_wrong(r->result, "%" PRIu64 " partitions lost what they kept", progress->panes_lost);
     if (r->files) {
         r->panes_lost = progress->panes_lost;
         r->lost_from_ms = INT64_MIN / 2;
@@ -543,7 +542,7 @@ static void check_end(run *r, ds_status status, const ds_error *error)
     if (r->stops || r->blind)
         return;
     if (r->newest_ms == INT64_MIN && progress->failed_batches == 0)
-        wrong(r, "nothing was committed");
+        run_wrong(r->result, "nothing was committed");
     if (r->newest_ms == INT64_MIN)
         return;
     int64_t last_ms = r->zero_ms + INTERVAL_MS * ((int64_t)r->world.n_batches + 20);

@@ -18,6 +18,9 @@ typedef struct run_result {
     bool never_started; /* faults killed every executor before the first batch */
 } run_result;
 
+/* Something is wrong: the first thing counts. */
+void run_wrong(run_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Makes the run of a seed. trace: where to say what happens, or NULL. */
 void run_seed(uint64_t seed, FILE *trace, run_result *result);
 

@@ -12,7 +12,6 @@
 #include "sim/sim_app.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,18 +43,6 @@ typedef struct tabled {
     run_result *result;
 } tabled;
 
-static void wrong(tabled *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void wrong(tabled *r, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    if (r->result->good)
-        vsnprintf(r->result->what, sizeof r->result->what, format, args);
-    va_end(args);
-    r->result->good = false;
-}
-
 /* ---- the file ---- */
 
 static void write_file(tabled *r, const char *text)
@@ -63,7 +50,7 @@ static void write_file(tabled *r, const char *text)
     FILE *file = fopen(r->aside, "we");
     if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0 ||
         rename(r->aside, r->path) != 0)
-        wrong(r, "the table cannot be written");
+        run_wrong(r->result, "the table cannot be written");
 }
 
 static void write_version(tabled *r)
@@ -128,7 +115,7 @@ static said read_figures(tabled *r, const ds_output *output)
         ds_piece_read(arena, &heap, bytes, output->ref.length, types, 3, columns, &n_rows,
                       &error) != DS_OK ||
         n_rows != 1)
-        wrong(r, "rows of a commit cannot be read");
+        run_wrong(r->result, "rows of a commit cannot be read");
     else
         f = (said){true, ds_column_is_null(columns[1], 0), columns[0]->ints[0], columns[1]->ints[0],
                    columns[2]->ints[0]};
@@ -167,8 +154,8 @@ static void check_batch(tabled *r, int64_t batch_ms, const said *streams)
 {
     for (uint32_t s = 0; s < STREAMS; s++)
         if (!streams[s].there || (!streams[s].null && streams[s].low != streams[s].high)) {
-            wrong(r, "batch %" PRId64 ", stream %u: versions %" PRId64 " to %" PRId64, batch_ms, s,
-                  streams[s].low, streams[s].high);
+            run_wrong(r->result, "batch %" PRId64 ", stream %u: versions %" PRId64 " to %" PRId64,
+                      batch_ms, s, streams[s].low, streams[s].high);
             return;
         }
     uint32_t from = r->seen[0];
@@ -184,10 +171,11 @@ static void check_batch(tabled *r, int64_t batch_ms, const said *streams)
             return;
         }
     }
-    wrong(r,
-          "batch %" PRId64 ": no version from %u to %u has %" PRId64 ", %" PRId64 ", %" PRId64
-          " rows (it says %" PRId64 ")",
-          batch_ms, from, r->n_versions, streams[0].n, streams[1].n, streams[2].n, streams[0].low);
+    run_wrong(r->result,
+              "batch %" PRId64 ": no version from %u to %u has %" PRId64 ", %" PRId64 ", %" PRId64
+              " rows (it says %" PRId64 ")",
+              batch_ms, from, r->n_versions, streams[0].n, streams[1].n, streams[2].n,
+              streams[0].low);
 }
 
 static void on_committed(void *arg, const ds_commit *commit)
@@ -195,8 +183,8 @@ static void on_committed(void *arg, const ds_commit *commit)
     tabled *r = arg;
     said streams[STREAMS] = {{0}};
     if (commit->batch_ms <= r->newest_ms)
-        wrong(r, "batch %" PRId64 " was committed after batch %" PRId64, commit->batch_ms,
-              r->newest_ms);
+        run_wrong(r->result, "batch %" PRId64 " was committed after batch %" PRId64,
+                  commit->batch_ms, r->newest_ms);
     r->newest_ms = commit->batch_ms;
     for (uint32_t i = 0; i < commit->n_bytes; i++)
         streams[commit->bytes[i].target] = read_figures(r, &commit->bytes[i]);
@@ -233,9 +221,9 @@ static void make_plan(tabled *r)
     ds_diagnostics *diagnostics = ds_diagnostics_new(NULL);
     r->options = (ds_plan_options){.tested = tested, .n_tested = STREAMS, .testing = true};
     if (ds_app_from_canonical(text.data, text.length, &r->app, &error) != DS_OK)
-        wrong(r, "%s", error.message);
+        run_wrong(r->result, "%s", error.message);
     else if (ds_plan_new(r->app, &r->options, diagnostics, &r->plan) != DS_OK)
-        wrong(r, "it does not plan");
+        run_wrong(r->result, "it does not plan");
     ds_diagnostics_free(diagnostics);
     ds_buffer_fini(&text);
 }
@@ -267,7 +255,7 @@ static void check_end(tabled *r, ds_status status, const ds_error *error)
     const ds_sim_figures *figures = ds_sim_result(r->sim);
     r->result->events = figures->events;
     if (figures->stalled) /* whatever happened: once faults stop, it goes on */
-        wrong(r, "%s", error->message);
+        run_wrong(r->result, "%s", error->message);
     r->result->vanished = figures->vanished;
     r->result->launched = figures->launched;
     r->result->retries = progress->retries;
@@ -276,12 +264,12 @@ static void check_end(tabled *r, ds_status status, const ds_error *error)
     if (status != DS_OK) {
         bool excused = r->result->never_started || progress->failed_batches > 0;
         if (!excused)
-            wrong(r, "the app ended: %s", error->message);
+            run_wrong(r->result, "the app ended: %s", error->message);
         return;
     }
     if (figures->leaked_bytes > 0 || figures->leaked_tasks > 0)
-        wrong(r, "%" PRIu64 " bytes and %" PRIu64 " tasks were still held by executors",
-              figures->leaked_bytes, figures->leaked_tasks);
+        run_wrong(r->result, "%" PRIu64 " bytes and %" PRIu64 " tasks were still held by executors",
+                  figures->leaked_bytes, figures->leaked_tasks);
 }
 
 static void make_files(tabled *r)
