@@ -379,9 +379,6 @@ void ds_marks_fini(ds_marks *marks);
 
 /* tasks side: dispatch.c */
 void ds_driver_dispatch(ds_driver *driver);
-void ds_driver_on_results(ds_driver *driver, ds_executor_entry *from,
-                          const ds_msg_task_results *results);
-void ds_driver_tasks_of(ds_driver *driver, uint64_t executor_id); /* it is lost */
 int64_t ds_driver_dispatch_deadline(const ds_driver *driver);
 
 /* Who owns a key partition, from now on; NULL: nobody is there. */
@@ -389,6 +386,19 @@ ds_executor_entry *ds_driver_owner(ds_driver *driver, uint32_t partition);
 /* Names the versions of tables that a task of a batch uses (in arena). */
 void ds_driver_add_tables(const ds_driver *driver, const ds_batch *batch, ds_arena *arena,
                           ds_task *task);
+
+/* what becomes of tasks: results.c */
+void ds_driver_on_results(ds_driver *driver, ds_executor_entry *from,
+                          const ds_msg_task_results *results);
+void ds_driver_tasks_of(ds_driver *driver, uint64_t executor_id); /* it is lost */
+
+/* and what they say: counts.c */
+/* Counts a result that counts, and shows bad records. */
+void ds_driver_count_result(ds_driver *driver, ds_batch *batch, const ds_task_result *result);
+/* A batch runs again for what is kept: what it was given and is not there any more is lost. */
+void ds_driver_count_missing(ds_driver *driver, const ds_task_result *result);
+/* The same as the first for a table that was loaded. */
+void ds_driver_count_table(ds_driver *driver, uint32_t source, const ds_task_result *result);
 
 /* key partitions: replay.c */
 struct ds_bundles;
@@ -537,8 +547,6 @@ uint64_t ds_driver_table_version(const ds_driver *driver, const ds_batch_table *
 bool ds_driver_refers_to(const ds_driver *driver, const ds_table *table, uint64_t number);
 /* Batches whose versions are gone get others, as soon as there are such, and begin anew. */
 void ds_driver_settle_batches(ds_driver *driver);
-/* Counts the records of a table that was loaded, and shows bad ones: dispatch.c. */
-void ds_driver_count_table(ds_driver *driver, uint32_t source, const ds_task_result *result);
 
 /* Sends a message of this driver's epoch. */
 void ds_driver_send(ds_driver *driver, const ds_executor_entry *to, ds_message *message);
