@@ -225,21 +225,28 @@ int64_t ds_driver_silence_deadline(const ds_driver *driver);
 /* How often an executor is to say that it lives. */
 uint32_t ds_driver_beat_ms(const ds_driver *driver);
 
-/* sources side: ticks.c */
+/* sources side: receivers.c */
 void ds_driver_start_receivers(ds_driver *driver);
 void ds_driver_stop_receivers(ds_driver *driver);
+bool ds_driver_receivers_ended(const ds_driver *driver);
 void ds_driver_on_blocks(ds_driver *driver, ds_executor_entry *from, const ds_msg_blocks *blocks);
 void ds_driver_on_receiver_state(ds_driver *driver, ds_executor_entry *from,
                                  const ds_msg_receiver_state *state);
-/* How many bytes of input may be in a store, so that what is made of them fits beside them. */
-uint64_t ds_driver_input_share(const ds_driver *driver, uint64_t store_bytes);
+void ds_driver_receivers_of(ds_driver *driver, uint64_t executor_id); /* it is lost */
 /* What a receiver at this executor may hold; and whether a batch need not wait for more (credit.c).
  */
 uint64_t ds_driver_credit(const ds_driver *driver, const ds_executor_entry *entry);
 bool ds_driver_is_worth_a_batch(const ds_driver *driver, const ds_intake *intake);
+
+/* room for input: shares.c */
+/* How many bytes of input may be in a store, so that what is made of them fits beside them. */
+uint64_t ds_driver_input_share(const ds_driver *driver, uint64_t store_bytes);
+/* How many bytes of files a batch may have, for the same reason; one block at least. */
+uint64_t ds_driver_most_of_files(const ds_driver *driver);
+
+/* the batch clock: ticks.c */
 void ds_driver_on_cut_done(ds_driver *driver, uint64_t executor_id, uint64_t number);
 void ds_driver_on_files(ds_driver *driver, const ds_driver_event *event);
-void ds_driver_receivers_of(ds_driver *driver, uint64_t executor_id); /* it is lost */
 void ds_driver_ticks(ds_driver *driver);
 void ds_driver_name_open_windows(const ds_driver *driver); /* after the last batch of a stop */
 void ds_driver_ticks_deadline(const ds_driver *driver, int64_t *mono_us, int64_t *wall_ms);
