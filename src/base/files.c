@@ -52,11 +52,9 @@ ds_status ds_sync_folder(const char *path, ds_error *error)
     return ds_error_set(error, DS_ERR_IO, "cannot sync the folder %s: %s", path, strerror(reason));
 }
 
-ds_status ds_read_file(const char *path, size_t limit, ds_buffer *out, ds_error *error)
+/* Reads to the end, and closes. */
+static ds_status read_all(int fd, const char *path, size_t limit, ds_buffer *out, ds_error *error)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return ds_error_set(error, DS_ERR_NO_INPUT, "cannot open %s: %s", path, strerror(errno));
     size_t total = 0;
     ds_status status = DS_OK;
     for (;;) {
@@ -77,6 +75,29 @@ ds_status ds_read_file(const char *path, size_t limit, ds_buffer *out, ds_error 
     }
     close(fd);
     return status;
+}
+
+static ds_status cannot_open(const char *path, ds_error *error)
+{
+    return ds_error_set(error, DS_ERR_NO_INPUT, "cannot open %s: %s", path, strerror(errno));
+}
+
+ds_status ds_read_file(const char *path, size_t limit, ds_buffer *out, ds_error *error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? cannot_open(path, error) : read_all(fd, path, limit, out, error);
+}
+
+ds_status ds_read_regular_file(const char *path, size_t limit, ds_buffer *out, ds_error *error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+    if (fd < 0)
+        return cannot_open(path, error);
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        return read_all(fd, path, limit, out, error);
+    close(fd);
+    return ds_error_set(error, DS_ERR_IO, "%s is no regular file", path);
 }
 
 char *ds_folder_above(const char *path)

@@ -19,6 +19,9 @@ ds_status ds_sync_folder(const char *path, ds_error *error);
  * read or has more than limit bytes. */
 ds_status ds_read_file(const char *path, size_t limit, ds_buffer *out, ds_error *error);
 
+/* The same of a regular file only; what else has its name is DS_ERR_IO, and is not waited for. */
+ds_status ds_read_regular_file(const char *path, size_t limit, ds_buffer *out, ds_error *error);
+
 /* The folder that a file or folder is in, by its path. Free it. */
 char *ds_folder_above(const char *path);
 

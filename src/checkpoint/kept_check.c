@@ -1,77 +1,47 @@
 #include "checkpoint/kept_check.h"
 
 #include "base/assert.h"
+#include "base/file_sum.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
-#define READ_BYTES ((size_t)256 << 10)
-
-/* The checksum of a range of a file. */
-static ds_status sum_range(int fd, uint64_t offset, uint64_t length, char *bytes,
-                           uint64_t *checksum, ds_error *error)
-{
-    XXH3_state_t *state = XXH3_createState();
-    DS_ASSERT(state != NULL);
-    XXH3_64bits_reset(state);
-    ds_status status = DS_OK;
-    while (length > 0 && status == DS_OK) {
-        ssize_t n =
-            pread(fd, bytes, length < READ_BYTES ? (size_t)length : READ_BYTES, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            status = ds_error_set(error, DS_ERR_IO, "%s", strerror(errno));
-        else if (n == 0)
-            status = ds_error_set(error, DS_ERR_IO, "the file is cut short");
-        if (status != DS_OK)
-            break;
-        XXH3_64bits_update(state, bytes, (size_t)n);
-        offset += (uint64_t)n;
-        length -= (uint64_t)n;
-    }
-    *checksum = XXH3_64bits_digest(state);
-    XXH3_freeState(state);
-    return status;
-}
-
-static ds_status check_open(int fd, const ds_saved_part *part, char *bytes, ds_error *error)
+/* DS_ERR_LOST: it is damaged; DS_ERR_IO: it cannot be read now. */
+static ds_status check_open(int fd, const ds_saved_part *part, ds_error *error)
 {
     struct stat st;
     uint64_t end, checksum;
     if (fstat(fd, &st) != 0)
         return ds_error_set(error, DS_ERR_IO, "%s", strerror(errno));
     if (!S_ISREG(st.st_mode))
-        return ds_error_set(error, DS_ERR_IO, "it is no file");
+        return ds_error_set(error, DS_ERR_LOST, "it is no file");
     if (__builtin_add_overflow(part->offset, part->length, &end) || end > (uint64_t)st.st_size)
-        return ds_error_set(error, DS_ERR_IO, "the file is cut short: it has %" PRIu64 " bytes",
+        return ds_error_set(error, DS_ERR_LOST, "the file is cut short: it has %" PRIu64 " bytes",
                             (uint64_t)st.st_size);
-    DS_TRY(sum_range(fd, part->offset, part->length, bytes, &checksum, error));
+    DS_TRY(ds_file_sum(fd, part->offset, part->length, &checksum, error));
     if (checksum != part->checksum)
-        return ds_error_set(error, DS_ERR_IO,
+        return ds_error_set(error, DS_ERR_LOST,
                             "the checksum of bytes %" PRIu64 "+%" PRIu64 " is wrong", part->offset,
                             part->length);
     return DS_OK;
 }
 
-static ds_status check_part(const char *path, const ds_saved_part *part, char *bytes,
-                            ds_error *error)
+static ds_status check_part(const char *path, const ds_saved_part *part, ds_error *error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
-        return ds_error_set(error, DS_ERR_IO, "%s", strerror(errno));
-    ds_status status = check_open(fd, part, bytes, error);
+        return ds_error_set(error, errno == ENOENT ? DS_ERR_LOST : DS_ERR_IO, "%s",
+                            strerror(errno));
+    ds_status status = check_open(fd, part, error);
     close(fd);
     return status;
 }
 
-static void check_stream(const char *folder, const ds_recovered_stream *stream, char *bytes,
+static void check_stream(const char *folder, const ds_recovered_stream *stream,
                          ds_kept_found *found, ds_error *error)
 {
     ds_buffer path = {0};
@@ -80,13 +50,16 @@ static void check_stream(const char *folder, const ds_recovered_stream *stream, 
         ds_error why;
         path.length = 0;
         ds_buffer_printf(&path, "%s/%s", folder, part->path);
-        if (check_part(ds_buffer_text(&path), part, bytes, &why) == DS_OK) {
+        ds_status status = check_part(ds_buffer_text(&path), part, &why);
+        if (status == DS_OK) {
             found->n_parts++;
             found->bytes += part->length;
-        } else if (found->damaged++ == 0) {
+            continue;
+        }
+        found->unread += status == DS_ERR_IO;
+        if (found->damaged++ == 0)
             ds_error_set(error, DS_ERR_IO, "what was saved of stream %s cannot be read from %s: %s",
                          stream->stream, ds_buffer_text(&path), why.message);
-        }
     }
     ds_buffer_fini(&path);
 }
@@ -96,10 +69,8 @@ ds_status ds_kept_check(const char *folder, const ds_recovered_kept *kept, ds_ke
 {
     DS_ASSERT(folder[0] != '\0');
     *found = (ds_kept_found){0};
-    char *bytes = ds_alloc(READ_BYTES);
     for (uint32_t s = 0; s < kept->n_streams; s++)
-        check_stream(folder, &kept->streams[s], bytes, found, error);
-    free(bytes);
+        check_stream(folder, &kept->streams[s], found, error);
     return found->damaged == 0 ? DS_OK : DS_ERR_IO;
 }
 
@@ -114,5 +85,10 @@ ds_status ds_recovered_check_kept(const ds_recovered *recovered, const ds_plan *
     ds_buffer_printf(&folder, "%s/kept", dir);
     ds_status status = ds_kept_check(ds_buffer_text(&folder), &recovered->kept, &found, &why);
     ds_buffer_fini(&folder);
-    return status == DS_OK ? DS_OK : ds_recovered_refuse(dir, why.message, error);
+    if (status == DS_OK)
+        return DS_OK;
+    if (found.unread == found.damaged) /* the disk may be better in a moment */
+        return ds_error_set(error, DS_ERR_IO, "cannot go on from the checkpoint in %s yet: %s", dir,
+                            why.message);
+    return ds_recovered_refuse(dir, why.message, error);
 }

@@ -198,10 +198,11 @@ ds_status ds_metadata_recover(ds_metadata *m, const ds_plan *plan, ds_recovered 
     char *path = file_path(m, m->newest, "");
     ds_buffer text = {0};
     ds_error why;
-    ds_status status = ds_read_file(path, JOURNAL_LIMIT, &text, &why);
-    if (status == DS_OK)
-        status = ds_journal_read(path, text.data, text.length, plan, recovered, &why);
-    if (status != DS_OK)
+    ds_status status = ds_read_regular_file(path, JOURNAL_LIMIT, &text, &why);
+    if (status != DS_OK) /* the disk may be better in a moment */
+        status = ds_error_set(error, DS_ERR_IO, "cannot go on from the checkpoint in %s yet: %s",
+                              m->dir, why.message);
+    else if (ds_journal_read(path, text.data, text.length, plan, recovered, &why) != DS_OK)
         status = ds_recovered_refuse(m->dir, why.message, error);
     ds_buffer_fini(&text);
     free(path);

@@ -20,9 +20,4 @@ typedef enum ds_staged_state {
  * read, and its checksum compared, else only its length is. What is damaged is logged. */
 ds_staged_state ds_staged_look(const ds_commit_file *file, bool again);
 
-/* Whether so many bytes of a file, from `at` on, have a checksum (XXH3-64): *same. DS_ERR_IO names
- * path if they cannot be read, or are fewer. */
-ds_status ds_staged_compare(int fd, uint64_t at, uint64_t length, uint64_t checksum,
-                            const char *path, bool *same, ds_error *error);
-
 #endif

@@ -141,7 +141,7 @@ static ds_status read_file(ds_checkpoint_view *view, size_t i, ds_error *error)
 {
     ds_metadata_view *file = &view->files[i];
     ds_buffer text = {0};
-    ds_status status = ds_read_file(file->path, FILE_LIMIT, &text, error);
+    ds_status status = ds_read_regular_file(file->path, FILE_LIMIT, &text, error);
     if (status == DS_OK) {
         file->bytes = text.length;
         json_decref(view->state);

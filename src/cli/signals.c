@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,9 +15,10 @@ struct ds_signals {
     pthread_t thread;
     ds_signal_fn fn;
     void *arg;
+    atomic_bool ending;
 };
 
-/* SIGUSR1 is our own: it ends the thread. */
+/* SIGUSR1 wakes the thread to its end; from others it means nothing, and ends nothing. */
 static sigset_t waited_for(void)
 {
     sigset_t set;
@@ -43,8 +45,10 @@ static void *wait_for_signals(void *arg)
     bool stopping = false;
     for (;;) {
         int signal;
-        if (sigwait(&set, &signal) != 0 || signal == SIGUSR1)
+        if (sigwait(&set, &signal) != 0 || atomic_load(&signals->ending))
             return NULL;
+        if (signal == SIGUSR1)
+            continue; /* a log rotation's, say */
         if (signal == SIGCHLD) {
             signals->fn(signals->arg, false);
         } else if (!stopping) {
@@ -70,6 +74,7 @@ ds_signals *ds_signals_start(ds_signal_fn fn, void *arg)
 
 void ds_signals_stop(ds_signals *signals)
 {
+    atomic_store(&signals->ending, true);
     pthread_kill(signals->thread, SIGUSR1);
     pthread_join(signals->thread, NULL);
     free(signals);

@@ -141,7 +141,9 @@ void ds_driver_on_logged(ds_driver *d, const ds_driver_event *event)
     const ds_logged_blocks *found = event->logged;
     if (!intake->scanning)
         return;
-    if (event->status == DS_ERR_UNAVAILABLE) {
+    /* Once it was looked through, whatever is in the way passes. */
+    const bool before = intake->scanned && event->status == DS_ERR_IO;
+    if (event->status == DS_ERR_UNAVAILABLE || before) {
         scan_later(d, intake, event);
         return;
     }
@@ -150,6 +152,7 @@ void ds_driver_on_logged(ds_driver *d, const ds_driver_event *event)
         cannot_scan(d, intake, event);
         return;
     }
+    intake->scanned = true;
     if (found->last_receiver > d->next_receiver)
         d->next_receiver = found->last_receiver;
     if (!found->locked) /* no receiver works before this is answered */

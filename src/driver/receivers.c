@@ -167,13 +167,15 @@ static bool is_out_of_sight(ds_driver *d, const ds_intake *intake, ds_executor_e
     return true;
 }
 
-/* A port may be in use for a moment more when its owner was just killed, and a peer may be away for
- * longer than it may be at the start: one that worked before starts again. */
+/* A port may be in use for a moment more when its owner was just killed, a peer may be away for
+ * longer than it may be at the start, and descriptors may be short: one that worked before starts
+ * again. */
 static bool try_again(ds_driver *d, ds_intake *intake, ds_executor_entry *from,
                       const ds_msg_receiver_state *state)
 {
     bool unseen = is_out_of_sight(d, intake, from, state);
-    bool waits = unseen || (intake->moved && state->status == DS_ERR_UNAVAILABLE);
+    bool passing = state->status == DS_ERR_UNAVAILABLE || state->status == DS_ERR_IO;
+    bool waits = unseen || (intake->moved && passing);
     if (unseen && d->phase == DS_PHASE_STOPPING) { /* it had not begun */
         from->receivers--;
         intake->phase = DS_INTAKE_ENDED;

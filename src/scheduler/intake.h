@@ -75,6 +75,7 @@ typedef struct ds_intake {
     uint64_t too_long;      /* dropped by the receiver, not yet counted in a batch */
     /* With a checkpoint: the log (driver/log.c). */
     char *log_folder;        /* NULL: none */
+    bool scanned;            /* it was looked through, once at least */
     bool scanning;           /* it is being looked through */
     bool away;               /* scanning: its folder is not to be seen; that was said */
     int64_t rescan_us;       /* scanning: its folder is away, then it is tried again; or 0 */

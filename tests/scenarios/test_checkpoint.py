@@ -379,6 +379,15 @@ class Command(scenario.Scenario):
                           [app, "state", "state"]):
             self.command(*compat, *arguments, status=scenario.USAGE)
 
+    def test_metadata_that_is_no_file(self):
+        """Nobody writes into a FIFO: it is not waited for."""
+        app = self.left_behind()
+        os.mkfifo(self.path("state/metadata/0000009999.jsonl"))
+        for arguments in (["show", "state"], ["verify", "state"], ["compat", app, "state"]):
+            run = self.command("checkpoint", *arguments, status=scenario.IO_ERROR)
+            self.assertIn("is no regular file", run.err() + run.out())
+        self.assertIn("is no regular file", self.run_now(app, status=scenario.IO_ERROR).log())
+
     def test_what_is_wrong(self):
         app = self.left_behind()
         other = self.app({"in": {"type": "files", "dir": "in"}}, name="other")

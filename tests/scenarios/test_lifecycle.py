@@ -135,6 +135,14 @@ class Stop(scenario.Scenario):
         run.wait(128 + signal.SIGTERM)
         scenario.until(lambda: not any(map(self.lives, pids)), "the executors end")
 
+    def test_a_signal_that_means_nothing(self):
+        """As others send it who rotate logs; the next one is heard all the same."""
+        run = self.start(self.app({"r": {"type": "rate", "rows_per_second": 1000}}))
+        run.until_batches(1)
+        for _ in range(3):
+            run.signal(signal.SIGUSR1)
+        run.stop()
+
     def test_a_signal_that_is_not_for_stopping(self):
         run = self.start(self.app({"r": {"type": "rate", "rows_per_second": 1000}}))
         pids = run.until_executors(2)

@@ -87,6 +87,33 @@ START_TEST(without_a_log_what_is_there_is_taken_all_the_same)
 }
 END_TEST
 
+/* Once it could be read what is in the way passes: descriptors are short, a disk stumbles. */
+START_TEST(a_log_that_could_be_read_is_read_again)
+{
+    driver_kit k;
+    open_logged(&k, LOGGED_APP(""));
+    run_logged(&k);
+    kit_lose(&k, 1);
+    kit_wait_ms(&k, 200);
+    kit_join(&k, 2);
+    const uint32_t starts = kit_count(&k, DS_MSG_RECEIVER_START);
+    for (int i = 0; i < 3; i++) {
+        const uint32_t scans = k.n_scans;
+        kit_step(&k, (ds_driver_event){.kind = DS_DRIVER_LOGGED,
+                                       .logged = &nothing,
+                                       .status = DS_ERR_IO,
+                                       .text = "it hurts"});
+        ck_assert(!k.ended);
+        kit_wait_ms(&k, 500);
+        ck_assert_uint_eq(k.n_scans, scans + 1);
+        ck_assert_uint_eq(kit_count(&k, DS_MSG_RECEIVER_START), starts);
+    }
+    kit_logged(&k, 0, &nothing);
+    ck_assert_uint_eq(kit_count(&k, DS_MSG_RECEIVER_START), starts + 1);
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(a_log_that_cannot_be_read_ends_the_app)
 {
     driver_kit k;
@@ -457,9 +484,10 @@ START_TEST(a_log_that_one_does_not_see)
 END_TEST
 
 UNIT_MAIN("driver_log", receivers_start_when_the_log_was_looked_through,
-          without_a_log_what_is_there_is_taken_all_the_same, a_log_that_cannot_be_read_ends_the_app,
-          what_is_found_comes_first, places_go_up, a_receiver_is_lost, blocks_of_a_batch_are_gone,
-          what_the_log_lacks_is_counted, a_stop_waits_for_what_is_found,
-          segments_go_when_the_journal_says_so, a_segment_stays_for_the_oldest_batch,
-          a_closed_segment_goes, a_restart_goes_on_behind_what_batches_had,
-          a_log_that_is_away_is_waited_for, a_log_that_one_does_not_see)
+          without_a_log_what_is_there_is_taken_all_the_same, a_log_that_could_be_read_is_read_again,
+          a_log_that_cannot_be_read_ends_the_app, what_is_found_comes_first, places_go_up,
+          a_receiver_is_lost, blocks_of_a_batch_are_gone, what_the_log_lacks_is_counted,
+          a_stop_waits_for_what_is_found, segments_go_when_the_journal_says_so,
+          a_segment_stays_for_the_oldest_batch, a_closed_segment_goes,
+          a_restart_goes_on_behind_what_batches_had, a_log_that_is_away_is_waited_for,
+          a_log_that_one_does_not_see)
