@@ -619,38 +619,6 @@ START_TEST(small_tasks_leave_together)
 }
 END_TEST
 
-/* Tasks of sources take who knows how long: of those one of several executors has two ahead, so
- * that another may have the rest. */
-START_TEST(tasks_of_sources_ahead)
-{
-    static const struct {
-        const char *executors;
-        uint64_t n, tasks;
-    } cases[] = {{"'count': 1", 1, 8}, {"'count': 2", 2, 4}};
-    static const ds_listed_file large[] = {{"a", DS_FILES_BATCH_BYTES}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        driver_kit k;
-        char *app = NULL;
-        ck_assert_int_gt(
-            asprintf(&app,
-                     KIT_APP("%s", "'f': { 'type': 'files', 'dir': 'in' }",
-                             "'g': { 'from': 'f', 'group_by': ['line'] }", KIT_CONSOLE("g")),
-                     cases[i].executors),
-            0);
-        kit_open(&k, app);
-        free(app);
-        k.store_bytes = UINT64_C(4) << 30;
-        kit_start(&k);
-        for (uint64_t id = 1; id <= cases[i].n; id++)
-            kit_join(&k, id);
-        kit_wait_ms(&k, 1000);
-        kit_listed(&k, 0, large, 1, DS_OK);
-        ck_assert_uint_eq(kit_count(&k, DS_MSG_TASKS), cases[i].tasks);
-        kit_close(&k);
-    }
-}
-END_TEST
-
 /* An executor that has nothing to do is not woken for what it may forget; when it beats it hears
  * of it. */
 START_TEST(releases_without_haste)
@@ -984,8 +952,8 @@ UNIT_MAIN("driver_life", it_waits_for_all_executors, after_a_while_one_is_enough
           stores_of_lost_executors_are_held, memory_is_waited_for, input_is_not_raced_through,
           a_failed_task_goes_elsewhere, a_full_disk_is_waited_for, bad_data_ends_the_app,
           outputs_that_do_not_fit, outputs_for_no_input, a_stage_with_too_many_inputs,
-          small_tasks_leave_together, tasks_of_sources_ahead, releases_without_haste,
-          a_batch_given_up_waits_for_its_tasks, a_batch_given_up_does_not_wait_for_the_lost,
-          partitions_have_owners, a_replacement_has_its_part, a_partition_that_is_not_there,
+          small_tasks_leave_together, releases_without_haste, a_batch_given_up_waits_for_its_tasks,
+          a_batch_given_up_does_not_wait_for_the_lost, partitions_have_owners,
+          a_replacement_has_its_part, a_partition_that_is_not_there,
           a_commit_that_fails_is_tried_again, batches_of_the_driver_before,
           lists_keep_their_batches)

@@ -406,6 +406,30 @@ START_TEST(folders_are_listed_at_each_batch)
 }
 END_TEST
 
+/* Tasks of sources take who knows how long: of those one of several executors has two ahead, so
+ * that another may have the rest. */
+START_TEST(tasks_of_sources_ahead)
+{
+    static const struct {
+        const char *executors;
+        uint64_t n, tasks;
+    } cases[] = {{ONE, 1, 8}, {TWO, 2, 4}};
+    static const ds_listed_file large[] = {{"a", DS_FILES_BATCH_BYTES}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        driver_kit k;
+        open_app(&k, cases[i].executors, FILES, "'g': { 'from': 'f', 'group_by': ['line'] }", "g");
+        k.store_bytes = UINT64_C(4) << 30;
+        kit_start(&k);
+        for (uint64_t id = 1; id <= cases[i].n; id++)
+            kit_join(&k, id);
+        kit_wait_ms(&k, 1000);
+        kit_listed(&k, 0, large, 1, DS_OK);
+        ck_assert_uint_eq(kit_count(&k, DS_MSG_TASKS), cases[i].tasks);
+        kit_close(&k);
+    }
+}
+END_TEST
+
 START_TEST(a_folder_that_is_not_there_at_the_start)
 {
     driver_kit k;
@@ -719,7 +743,7 @@ UNIT_MAIN("driver_ticks", batches_come_at_their_times, batch_times_are_later_tha
           a_batch_is_cut_at_its_time, a_cut_that_takes_too_long, an_executor_is_lost_while_it_cuts,
           blocks_that_mean_nothing, credits_are_shared, standard_input_is_local,
           a_receiver_that_fails_ends_the_app, a_receiver_that_moves_tries_again,
-          records_that_are_too_long, folders_are_listed_at_each_batch,
+          records_that_are_too_long, folders_are_listed_at_each_batch, tasks_of_sources_ahead,
           a_folder_that_is_not_there_at_the_start, small_batches_say_nothing_about_memory,
           available_now, available_now_collects, available_now_waits_for_no_more,
           standard_input_ends, stopped_before_the_first_batch, a_stop_runs_one_last_batch,
