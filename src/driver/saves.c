@@ -16,8 +16,8 @@
  *
  * The last batch of a graceful stop, or of an input that ended, saves, so that a restart needs
  * nothing again. It waits for a save that is under way. If its own one fails (an executor died), or
- * nobody knew that it was the last, a batch without input behind it saves; after some of them the
- * app ends with an error, and the next start runs again what was not saved.
+ * nobody knew that it was the last, a batch without input behind it saves, after a while; after
+ * some of them the app ends with an error, and the next start runs again what was not saved.
  */
 #include "base/assert.h"
 #include "base/log.h"

@@ -365,7 +365,7 @@ void ds_driver_ticks(ds_driver *d)
         return;
     if (d->tick.active)
         finish_tick(d);
-    if (ds_driver_wants_last_save(d)) {
+    if (ds_driver_wants_last_save(d) && d->now_us >= d->save.not_before_us) {
         d->n_last_saves++;
         pass_now(d, d->last_ms + d->plan->app->interval_ms);
     }
@@ -409,7 +409,7 @@ void ds_driver_ticks_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wal
     if (d->tick.active && (d->tick.n_cuts_due > 0 || ds_driver_awaits_replicas(d)))
         *mono_us = d->tick.deadline_us;
     if (ds_driver_wants_last_save(d))
-        *mono_us = d->now_us;
+        *mono_us = d->save.not_before_us > d->now_us ? d->save.not_before_us : d->now_us;
     if (d->phase != DS_PHASE_RUNNING || d->tick.active || d->last_batch ||
         d->n_batches >= DS_QUEUED_BATCHES)
         return;

@@ -472,6 +472,7 @@ START_TEST(the_last_save_fails)
         for (uint32_t n = 0; n < failures && !k.ended; n++) {
             ck_assert_int_ne(last_ms, 0);
             kit_saved(&k, saves_task(&k, last_ms, 0), DS_ERR_IO, NULL, 0);
+            kit_wait_ms(&k, 1000 << n); /* not at once */
             last_ms = stop(&k, last_ms + 1000);
         }
         ck_assert(k.ended == (failures == ALL));
