@@ -14,6 +14,8 @@
 
 #define DS_HEAD_BYTES 1024u   /* of a file's beginning that are remembered, or fewer */
 #define DS_FOLLOW_FILES 1000u /* that one source follows at a time */
+/* So long a folder may be away; then what was in it is gone. */
+#define DS_FOLLOW_AWAY_US INT64_C(3600000000)
 
 typedef struct ds_file_id {
     uint64_t device, inode;
@@ -39,6 +41,7 @@ typedef struct ds_follow_request {
 typedef enum ds_sight {
     DS_SIGHT_SEEN,
     DS_SIGHT_GONE,       /* it cannot be found any more */
+    DS_SIGHT_AWAY,       /* it cannot be found, and its folder is not there, either */
     DS_SIGHT_UNREADABLE, /* it is there, and cannot be opened or read */
 } ds_sight;
 

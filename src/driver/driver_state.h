@@ -288,6 +288,9 @@ int64_t ds_driver_gap_next(ds_driver *driver);
 
 /* files that grow: tails.c */
 void ds_driver_ask_tails(ds_driver *driver);
+/* Says of inputs of a source, if they are of files that grow, whether these may come back. */
+void ds_driver_await_tails(const ds_driver *driver, const ds_node *source, ds_input *inputs,
+                           uint32_t n);
 void ds_driver_on_followed(ds_driver *driver, const ds_driver_event *event);
 
 /* the log of what is received: log.c */

@@ -35,12 +35,33 @@ void ds_driver_ask_tails(ds_driver *d)
     }
 }
 
+/* Files of batches before a restart that were let go meanwhile are not known any more. */
+void ds_driver_await_tails(const ds_driver *d, const ds_node *source, ds_input *inputs, uint32_t n)
+{
+    DS_ASSERT(source->kind == DS_NODE_SOURCE);
+    const ds_tail_files *tail = &d->intakes[source->source - d->plan->app->sources].tail;
+    bool soon = d->now_us - d->started_us < DS_FOLLOW_AWAY_US;
+    for (uint32_t i = 0; i < n && inputs[i].kind == DS_INPUT_TAIL; i++)
+        inputs[i].tail.awaited = ds_tail_files_awaits(tail, inputs[i].tail.number, soon);
+}
+
+static bool has_wildcards(const char *glob)
+{
+    return strpbrk(glob, "*?[\\") != NULL;
+}
+
 /* What is there now cannot be processed if it is not there, or cannot be read. */
 static bool lacks_input(ds_driver *d, const ds_intake *intake, const ds_sightings *seen)
 {
     char text[DS_ERROR_TEXT];
     const char *glob = intake->source->glob;
     for (uint32_t i = 0; i < seen->n; i++) {
+        if (seen->list[i].what == DS_SIGHT_AWAY && !has_wildcards(glob)) {
+            snprintf(text, sizeof text, "source %s: there is no file %s: its folder is not there",
+                     intake->source->name, glob);
+            ds_driver_end(d, DS_ERR_NO_INPUT, text);
+            return true;
+        }
         if (seen->list[i].what != DS_SIGHT_UNREADABLE)
             continue;
         snprintf(text, sizeof text, "source %s: %s cannot be read: %s", intake->source->name,
@@ -48,7 +69,7 @@ static bool lacks_input(ds_driver *d, const ds_intake *intake, const ds_sighting
         ds_driver_end(d, DS_ERR_IO, text);
         return true;
     }
-    if (intake->tail.n > 0 || strpbrk(glob, "*?[\\") != NULL)
+    if (intake->tail.n > 0 || has_wildcards(glob))
         return false;
     snprintf(text, sizeof text, "source %s: there is no file %s", intake->source->name, glob);
     ds_driver_end(d, DS_ERR_NO_INPUT, text);

@@ -248,18 +248,22 @@ static ds_status read_logged(reading *r, ds_error *error)
 /* ---- files ---- */
 
 /* Reads up to `most` bytes at an offset; less only at the end of the file. */
-static size_t read_at(int fd, char *to, size_t most, uint64_t offset)
+static ds_status read_at(const reading *r, int fd, char *to, size_t most, uint64_t offset,
+                         size_t *length, ds_error *error)
 {
-    size_t length = 0;
-    while (length < most) {
-        ssize_t n = pread(fd, to + length, most - length, (off_t)(offset + length));
+    *length = 0;
+    while (*length < most) {
+        ssize_t n = pread(fd, to + *length, most - *length, (off_t)(offset + *length));
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0)
+        if (n < 0)
+            return ds_error_set(error, DS_ERR_IO, "cannot read the header of %s: %s",
+                                r->input->path, strerror(errno));
+        if (n == 0)
             break;
-        length += (size_t)n;
+        *length += (size_t)n;
     }
-    return length;
+    return DS_OK;
 }
 
 /* Where the first line that is not blank begins, or as far as blank lines are known to go. */
@@ -280,19 +284,21 @@ typedef struct file_header {
     uint64_t end; /* offset in the file */
 } file_header;
 
-static file_header read_header(reading *r, int fd)
+static ds_status read_header(reading *r, int fd, file_header *header, ds_error *error)
 {
     size_t most = (size_t)r->source->spec.record_limit + 2;
     char *line = ds_buffer_reserve(&r->scratch->header, most);
     uint64_t at = 0;
-    size_t length = read_at(fd, line, most, at);
+    size_t length;
+    DS_TRY(read_at(r, fd, line, most, at, &length, error));
     for (size_t blank; (blank = blank_lines(line, length, length < most)) > 0;) {
         at += blank;
-        length = read_at(fd, line, most, at);
+        DS_TRY(read_at(r, fd, line, most, at, &length, error));
     }
     const char *end = memchr(line, '\n', length);
-    size_t header = end == NULL ? length : (size_t)(end - line) + 1;
-    return (file_header){line, header, at + header};
+    size_t first = end == NULL ? length : (size_t)(end - line) + 1;
+    *header = (file_header){line, first, at + first};
+    return DS_OK;
 }
 
 static ds_status file_header_of(reading *r, file_header *header, ds_error *error)
@@ -301,9 +307,9 @@ static ds_status file_header_of(reading *r, file_header *header, ds_error *error
     if (fd < 0)
         return ds_error_set(error, errno == ENOENT ? DS_ERR_NO_INPUT : DS_ERR_IO,
                             "cannot open %s: %s", r->input->path, strerror(errno));
-    *header = read_header(r, fd);
+    ds_status status = read_header(r, fd, header, error);
     close(fd);
-    return DS_OK;
+    return status;
 }
 
 /* Decodes the records of a piece, but for the header. */
@@ -383,12 +389,15 @@ static ds_status read_followed(reading *r, int fd, file_header *header, ds_file_
                            .starts = input->tail.starts,
                            .record_limit = r->source->spec.record_limit};
     if (wants_header(r))
-        *header = read_header(r, fd);
+        DS_TRY(read_header(r, fd, header, error));
     ds_status status = ds_file_range_read(fd, input->path, &range, next_buffer(r), piece, error);
     struct stat st;
     bool cut = fstat(fd, &st) == 0 && (uint64_t)st.st_size < input->to;
-    if (!cut && ds_head_holds(fd, &input->tail.id))
+    ds_head head = cut ? DS_HEAD_OTHER : ds_head_check(fd, &input->tail.id);
+    if (head == DS_HEAD_SAME)
         return status;
+    if (head == DS_HEAD_UNREAD)
+        return ds_error_set(error, DS_ERR_IO, "cannot read %s: %s", input->path, strerror(errno));
     return ds_error_set(error, DS_ERR_NO_INPUT, "it was cut off or written anew");
 }
 
@@ -410,6 +419,8 @@ static ds_status read_tail(reading *r, ds_error *error)
     ds_error why;
     ds_status status =
         ds_followed_open(input->path, &tail->id, tail->pid, tail->fd, &fd, NULL, 0, &why);
+    if (status == DS_ERR_UNAVAILABLE)
+        status = tail->awaited ? DS_ERR_IO : DS_ERR_NO_INPUT;
     if (status == DS_ERR_NO_INPUT)
         return lose(r, why.message);
     if (status != DS_OK)

@@ -11,7 +11,7 @@
 
 #define PATH_BYTES 8192
 
-/* Reads n bytes of the beginning; false if there are not as many. */
+/* Reads n bytes of the beginning; false with errno, 0 if there are not as many. */
 static bool read_head(int fd, char *to, uint32_t n)
 {
     uint32_t done = 0;
@@ -19,6 +19,8 @@ static bool read_head(int fd, char *to, uint32_t n)
         ssize_t got = pread(fd, to + done, n - done, (off_t)done);
         if (got < 0 && errno == EINTR)
             continue;
+        if (got == 0)
+            errno = 0;
         if (got <= 0)
             return false;
         done += (uint32_t)got;
@@ -37,11 +39,14 @@ bool ds_head_read(int fd, uint64_t size, ds_file_id *id)
     return true;
 }
 
-bool ds_head_holds(int fd, const ds_file_id *id)
+ds_head ds_head_check(int fd, const ds_file_id *id)
 {
     char bytes[DS_HEAD_BYTES];
-    return id->head_bytes <= DS_HEAD_BYTES && read_head(fd, bytes, id->head_bytes) &&
-           XXH3_64bits(bytes, id->head_bytes) == id->head;
+    if (id->head_bytes > DS_HEAD_BYTES)
+        return DS_HEAD_OTHER;
+    if (!read_head(fd, bytes, id->head_bytes))
+        return errno == 0 ? DS_HEAD_OTHER : DS_HEAD_UNREAD;
+    return XXH3_64bits(bytes, id->head_bytes) == id->head ? DS_HEAD_SAME : DS_HEAD_OTHER;
 }
 
 int ds_open_regular(const char *path)
@@ -60,60 +65,135 @@ int ds_open_regular(const char *path)
 typedef struct search {
     const ds_file_id *id;
     int fd;
-    int denied; /* why something that may be the file could not be opened, or 0 */
+    int denied; /* why something that may be the file could not be opened or read, or 0 */
+    bool away;  /* the folder is not there, or not what it was */
 } search;
 
-/* A device may have another number after the system was started again. */
-static bool is_file(int fd, const ds_file_id *id)
+static bool is_absence(int why)
 {
-    struct stat st;
-    if (fstat(fd, &st) != 0 || (uint64_t)st.st_ino != id->inode)
-        return false;
-    bool same_device = (uint64_t)st.st_dev == id->device;
-    return (same_device || id->head_bytes > 0) && ds_head_holds(fd, id);
+    return why == ENOENT || why == ENOTDIR || why == ELOOP;
 }
 
-/* Opens what a path leads to, if it is the file. */
-static bool try_path(search *s, const char *path)
+/* A device may have another number after the system was started again. */
+static bool is_file(search *s, int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        s->denied = errno;
+        return false;
+    }
+    bool same_device = (uint64_t)st.st_dev == s->id->device;
+    if ((uint64_t)st.st_ino != s->id->inode || (!same_device && s->id->head_bytes == 0))
+        return false;
+    ds_head head = ds_head_check(fd, s->id);
+    if (head == DS_HEAD_UNREAD)
+        s->denied = errno;
+    return head == DS_HEAD_SAME;
+}
+
+/* Opens what a path leads to, if it is the file. Only what can be looked at, and is another file or
+ * none, proves that it is not there: then the result is 0, else why it cannot be told. */
+static int try_path(search *s, const char *path)
 {
     int fd = ds_open_regular(path);
     if (fd < 0) {
         int why = errno;
         struct stat st;
-        if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_ino == s->id->inode)
+        if (stat(path, &st) != 0)
+            return is_absence(errno) ? 0 : errno;
+        if (S_ISREG(st.st_mode) && (uint64_t)st.st_ino == s->id->inode)
             s->denied = why;
-        return false;
+        return 0;
     }
-    if (is_file(fd, s->id)) {
+    if (is_file(s, fd))
         s->fd = fd;
-        return true;
-    }
-    close(fd);
-    return false;
+    else
+        close(fd);
+    return 0;
 }
 
-/* Looks for the inode among the files that share a folder with path. */
-static bool try_folder(search *s, const char *path, char *found)
+static void try_name(search *s, const char *path)
+{
+    int why = try_path(s, path);
+    if (why != 0)
+        s->denied = why;
+}
+
+/* A process that is gone, or somebody else's, says nothing; nor does what a server forgot, as that
+ * has a name, or has none. */
+static void try_link(search *s, uint32_t pid, uint32_t number)
+{
+    char link[64];
+    snprintf(link, sizeof link, "/proc/%u/fd/%u", pid, number);
+    int why = try_path(s, link);
+    if (why != 0 && why != EACCES && why != EPERM && why != ESRCH && why != ESTALE)
+        s->denied = why;
+}
+
+/* ---- its folder ---- */
+
+/* NULL with errno. */
+static DIR *open_folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
     int length = slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path);
     char folder[PATH_BYTES / 2];
-    if ((size_t)length >= sizeof folder)
-        return false;
+    if ((size_t)length >= sizeof folder) {
+        errno = ENOENT;
+        return NULL;
+    }
     snprintf(folder, sizeof folder, "%.*s", length, slash == NULL ? "." : path);
-    DIR *dir = opendir(folder);
-    if (dir == NULL)
+    return opendir(folder);
+}
+
+/* A mount point whose disk is not there: another device, and nothing in it. A folder that holds
+ * something is taken for the one that is meant, as links to other disks may stand in it. */
+static bool is_bare(DIR *dir, uint64_t device)
+{
+    struct stat st;
+    if (fstat(dirfd(dir), &st) == 0 && (uint64_t)st.st_dev == device)
         return false;
-    bool there = false;
-    for (const struct dirent *entry; !there && (entry = readdir(dir)) != NULL;) {
+    rewinddir(dir);
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        if (entry->d_name[0] != '.')
+            return false;
+    return true; /* or it cannot be told */
+}
+
+bool ds_folder_is_away(const char *path, uint64_t device)
+{
+    DIR *dir = open_folder_of(path);
+    if (dir == NULL)
+        return true;
+    bool bare = is_bare(dir, device);
+    closedir(dir);
+    return bare;
+}
+
+/* Looks for the inode among the files that share a folder with path. */
+static void try_folder(search *s, const char *path, char *found)
+{
+    DIR *dir = open_folder_of(path);
+    if (dir == NULL && is_absence(errno))
+        s->away = true;
+    else if (dir == NULL)
+        s->denied = errno;
+    if (dir == NULL)
+        return;
+    const char *slash = strrchr(path, '/');
+    const struct dirent *entry;
+    while (s->fd < 0 && (errno = 0, entry = readdir(dir)) != NULL) {
         if ((uint64_t)entry->d_ino != s->id->inode)
             continue;
         snprintf(found, PATH_BYTES, "%.*s%s", slash == NULL ? 0 : (int)(slash - path) + 1, path,
                  entry->d_name);
-        there = try_path(s, found);
+        try_name(s, found);
     }
+    if (s->fd < 0 && errno != 0)
+        s->denied = errno;
+    if (s->fd < 0)
+        s->away = is_bare(dir, s->id->device);
     closedir(dir);
-    return there;
 }
 
 ds_status ds_followed_open(const char *path, const ds_file_id *id, uint32_t pid, uint32_t number,
@@ -121,17 +201,15 @@ ds_status ds_followed_open(const char *path, const ds_file_id *id, uint32_t pid,
 {
     search s = {.id = id, .fd = -1};
     char found[PATH_BYTES] = "";
-    bool there = false;
-    if (pid != 0) {
-        char link[64];
-        snprintf(link, sizeof link, "/proc/%u/fd/%u", pid, number);
-        there = try_path(&s, link);
-    }
-    if (!there) {
+    if (pid != 0)
+        try_link(&s, pid, number);
+    if (s.fd < 0) {
         snprintf(found, sizeof found, "%s", path);
-        there = try_path(&s, path) || try_folder(&s, path, found);
+        try_name(&s, path);
     }
-    if (there) {
+    if (s.fd < 0)
+        try_folder(&s, path, found);
+    if (s.fd >= 0) {
         *fd = s.fd;
         if (kept != NULL)
             snprintf(kept, path_size, "%s", found);
@@ -139,5 +217,7 @@ ds_status ds_followed_open(const char *path, const ds_file_id *id, uint32_t pid,
     }
     if (s.denied != 0)
         return ds_error_set(error, DS_ERR_IO, "cannot open %s: %s", path, strerror(s.denied));
+    if (s.away)
+        return ds_error_set(error, DS_ERR_UNAVAILABLE, "%s: its folder is not there", path);
     return ds_error_set(error, DS_ERR_NO_INPUT, "%s is gone, or was written anew", path);
 }

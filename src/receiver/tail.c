@@ -30,6 +30,8 @@ typedef struct slot {
     bool named;      /* the pattern matches path, as far as the last scan knows */
     bool asked;      /* it is in the request that is being answered */
     bool told;       /* it was told as new */
+    bool complained; /* it was told that it cannot be read, as it is new */
+    int64_t away_us; /* since when its folder is not there (monotonic); 0: it is */
     struct stat was; /* when it was looked at last */
     bool settled;    /* and whether nothing can have changed since, if it is the same */
     ds_sighting seen;
@@ -217,10 +219,26 @@ static void open_names(ds_tail *tail)
     forget_denied(denied, n_denied);
 }
 
-static void name_slot(const ds_tail *tail, slot *s)
+/* A file that lost its name with its folder keeps it for a while, if it was not deleted: the folder
+ * may come back, and the file would be a new one then. */
+static bool keeps_name(slot *s, int64_t now_us)
+{
+    struct stat st;
+    if (!s->named || (fstat(s->fd, &st) == 0 && st.st_nlink == 0) ||
+        !ds_folder_is_away(s->path, s->device))
+        return false;
+    if (s->away_us == 0)
+        s->away_us = now_us;
+    return now_us - s->away_us < DS_FOLLOW_AWAY_US;
+}
+
+static void name_slot(const ds_tail *tail, slot *s, int64_t now_us)
 {
     const char *path = ds_tail_names_of(&tail->names, s->device, s->inode, s->path);
+    if (path == NULL && keeps_name(s, now_us))
+        return;
     s->named = path != NULL;
+    s->away_us = 0;
     if (path != NULL)
         set_path(s, path);
 }
@@ -235,7 +253,7 @@ static void scan(ds_tail *tail, int64_t now_us)
     ds_tail_names_find(&tail->names, tail->pattern);
     open_names(tail);
     for (uint32_t i = 0; i < tail->n_slots; i++)
-        name_slot(tail, &tail->slots[i]);
+        name_slot(tail, &tail->slots[i], now_us);
     int64_t rest_us = (ds_clock_mono_us() - began_us) * SCAN_SHARE;
     tail->not_before_us = now_us + (rest_us > SCAN_LEAST_US ? rest_us : SCAN_LEAST_US);
     tail->scan_at_us = now_us + (rest_us > SCAN_EVERY_US ? rest_us : SCAN_EVERY_US);
@@ -256,7 +274,7 @@ void ds_tail_notice(ds_tail *tail, int64_t now_us)
 
 /* ---- one file ---- */
 
-/* Finds the end of the last whole line behind `taken`. False if the file shrank. */
+/* Finds the end of the last whole line behind `taken`. False with errno, 0 if the file shrank. */
 static bool find_complete(int fd, uint64_t size, uint64_t taken, uint32_t limit, uint64_t *complete)
 {
     uint64_t most = (uint64_t)limit + 2;
@@ -268,6 +286,8 @@ static bool find_complete(int fd, uint64_t size, uint64_t taken, uint32_t limit,
         ssize_t got = pread(fd, bytes, end - from, (off_t)from);
         if (got < 0 && errno == EINTR)
             continue;
+        if (got >= 0)
+            errno = 0;
         if (got != (ssize_t)(end - from))
             return false;
         const char *found = memrchr(bytes, '\n', end - from);
@@ -320,7 +340,8 @@ static bool is_settled(const struct stat *st)
     return age_us > SETTLED_US;
 }
 
-/* Looks into a file of which `known` (NULL: nothing) was known. False if it shrank meanwhile. */
+/* Looks into a file of which `known` (NULL: nothing) was known. False with errno, 0 if it shrank
+ * meanwhile. */
 static bool look_into(const ds_tail *tail, slot *s, const ds_followed *known)
 {
     ds_sighting *seen = &s->seen;
@@ -330,8 +351,10 @@ static bool look_into(const ds_tail *tail, slot *s, const ds_followed *known)
     seen->size = (uint64_t)s->was.st_size;
     seen->id = (ds_file_id){.device = s->device, .inode = s->inode};
     uint64_t taken = known != NULL ? known->taken : 0;
-    if (known != NULL)
-        seen->same_head = ds_head_holds(s->fd, &known->id);
+    ds_head head = known != NULL ? ds_head_check(s->fd, &known->id) : DS_HEAD_SAME;
+    if (head == DS_HEAD_UNREAD)
+        return false;
+    seen->same_head = head == DS_HEAD_SAME;
     if (!seen->same_head || seen->size < taken)
         taken = 0; /* it begins again */
     return find_complete(s->fd, seen->size, taken, tail->record_limit, &seen->complete) &&
@@ -355,14 +378,18 @@ static void look_at(const ds_tail *tail, slot *s, const ds_followed *known)
         return;
     }
     bool fine = false;
-    for (int i = 0; i < LOOKS && !fine; i++)
+    errno = 0;
+    for (int i = 0; i < LOOKS && !fine && errno == 0; i++)
         fine = look_into(tail, s, known);
-    if (fine && !can_be_opened(s)) {
-        s->seen = (ds_sighting){.what = DS_SIGHT_UNREADABLE, .why = strerror(errno)};
-    } else if (!fine) {
-        s->seen = (ds_sighting){.what = DS_SIGHT_UNREADABLE, .why = "it changes while it is read"};
-    }
-    s->settled = fine && is_settled(&s->was);
+    int why = fine ? 0 : errno;
+    const bool open = fine && can_be_opened(s);
+    if (fine && !open)
+        why = errno;
+    if (!open)
+        s->seen = (ds_sighting){.what = DS_SIGHT_UNREADABLE,
+                                .why = why != 0 ? ds_arena_strdup(tail->arena, strerror(why))
+                                                : "it changes while it is read"};
+    s->settled = open && is_settled(&s->was);
 }
 
 static ds_sighting sight_of(const ds_tail *tail, slot *s, const ds_followed *known)
@@ -382,7 +409,7 @@ static ds_sighting sight_of(const ds_tail *tail, slot *s, const ds_followed *kno
 /* ---- the answer ---- */
 
 /* A file that is not open: after a restart, or because it could not be opened so far. */
-static ds_sighting find_known(ds_tail *tail, const ds_followed *known)
+static ds_sighting find_known(ds_tail *tail, const ds_followed *known, int64_t now_us)
 {
     int fd;
     char path[PATH_BYTES];
@@ -390,33 +417,48 @@ static ds_sighting find_known(ds_tail *tail, const ds_followed *known)
     ds_status status =
         ds_followed_open(known->path, &known->id, 0, 0, &fd, path, sizeof path, &error);
     if (status != DS_OK)
-        return (ds_sighting){.what =
-                                 status == DS_ERR_NO_INPUT ? DS_SIGHT_GONE : DS_SIGHT_UNREADABLE,
+        return (ds_sighting){.what = status == DS_ERR_NO_INPUT      ? DS_SIGHT_GONE
+                                     : status == DS_ERR_UNAVAILABLE ? DS_SIGHT_AWAY
+                                                                    : DS_SIGHT_UNREADABLE,
                              .number = known->number,
                              .path = known->path,
                              .why = ds_arena_strdup(tail->arena, error.message)};
     slot *s = add_slot(tail, fd, path);
     if (s == NULL)
-        return (ds_sighting){.what = DS_SIGHT_GONE, .number = known->number, .path = known->path};
+        return (ds_sighting){.what = DS_SIGHT_UNREADABLE,
+                             .number = known->number,
+                             .path = known->path,
+                             .why = "it cannot be looked at"};
     s->asked = true;
-    name_slot(tail, s);
+    name_slot(tail, s, now_us);
     return sight_of(tail, s, known);
 }
 
-static void answer_known(ds_tail *tail, const ds_followed *known, bool scanned, ds_sighting *to)
+static void answer_known(ds_tail *tail, const ds_followed *known, const int64_t *scanned_us,
+                         ds_sighting *to)
 {
     slot *s = find_slot(tail, known->id.device, known->id.inode);
     if (s != NULL) {
         s->asked = true;
         *to = sight_of(tail, s, known);
-    } else if (scanned) {
-        *to = find_known(tail, known);
+    } else if (scanned_us != NULL) {
+        *to = find_known(tail, known, *scanned_us);
     } else {
         *to = (ds_sighting){.what = DS_SIGHT_UNREADABLE,
                             .number = known->number,
                             .path = known->path,
                             .why = "it could not be opened"};
     }
+}
+
+/* One that cannot be read is told again when it can. */
+static void tell_new(ds_tail *tail, slot *s, ds_sighting *list)
+{
+    ds_sighting sighting = sight_of(tail, s, NULL);
+    bool readable = sighting.what == DS_SIGHT_SEEN;
+    if (readable || !s->complained)
+        list[tail->answer.n++] = sighting;
+    s->complained = !readable;
 }
 
 /* Tells files that are new, and closes those that nobody asks for any more. */
@@ -430,8 +472,8 @@ static void answer_new(ds_tail *tail, ds_sighting *list)
             continue;
         }
         if (!s->asked)
-            list[tail->answer.n++] = sight_of(tail, s, NULL);
-        s->told = true;
+            tell_new(tail, s, list);
+        s->told = s->told || s->asked || s->seen.what == DS_SIGHT_SEEN;
         s->asked = false;
         if (kept != i)
             tail->slots[kept] = *s;
@@ -471,7 +513,7 @@ const ds_sightings *ds_tail_look(ds_tail *tail, const ds_follow_request *request
     ds_sighting *list = DS_ARENA_ARRAY(tail->arena, ds_sighting, most);
     tail->answer = (ds_sightings){.list = list, .beyond = tail->beyond};
     for (uint32_t i = 0; i < request->n_files; i++)
-        answer_known(tail, &request->files[i], scanned, &list[tail->answer.n++]);
+        answer_known(tail, &request->files[i], scanned ? &now_us : NULL, &list[tail->answer.n++]);
     answer_new(tail, list);
     answer_denied(tail, request, list);
     return &tail->answer;

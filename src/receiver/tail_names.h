@@ -22,7 +22,8 @@ typedef struct ds_tail_names {
 void ds_tail_names_fini(ds_tail_names *names);
 
 /* Looks for the regular files (links are followed) that a glob matches, as a shell does: a leading
- * dot is matched by a dot only. Replaces what names held. */
+ * dot is matched by a dot only. Replaces what names held; but when something could not be looked at
+ * (an input/output error, no descriptor left) what they held and is not found stays. */
 void ds_tail_names_find(ds_tail_names *names, const char *pattern);
 
 /* The name of a file: `preferred` (may be NULL) if that leads to it, else the first; NULL: none. */

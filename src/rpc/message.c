@@ -126,6 +126,7 @@ static void tail_fields(ds_wire *wire, ds_tail_input *tail)
     ds_wire_bool(wire, &tail->starts);
     ds_wire_u32(wire, &tail->pid);
     ds_wire_u32(wire, &tail->fd);
+    ds_wire_bool(wire, &tail->awaited);
 }
 
 static void log_place_fields(ds_wire *wire, ds_log_place *place)

@@ -160,6 +160,7 @@ typedef struct ds_tail_input {
     uint64_t stop;    /* not 0: the file ends there */
     bool starts;      /* a record starts at `from`, whatever stands before it */
     uint32_t pid, fd; /* /proc/PID/fd/FD leads to it; 0: nothing does */
+    bool awaited;     /* while its folder is not there it may come back; else it is gone then */
 } ds_tail_input;
 
 typedef struct ds_input {

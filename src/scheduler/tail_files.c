@@ -187,6 +187,26 @@ static void see_unreadable(ds_tail_files *tail, ds_tail_file *file, const char *
     file->unreadable = true;
 }
 
+/* Its position is kept: it is the same file if it comes back. */
+static void see_away(ds_tail_files *tail, ds_tail_file *file, int64_t now_us)
+{
+    if (file->away_us == 0) {
+        say(tail, now_us, DS_LOG_WARN, "%.200s: its folder is not there: waiting for it",
+            file->path);
+        file->away_us = now_us;
+        file->unreadable = true;
+    }
+    DS_ASSERT(file->unreadable);
+    if (now_us - file->away_us >= DS_FOLLOW_AWAY_US)
+        see_gone(tail, file, now_us);
+}
+
+bool ds_tail_files_awaits(const ds_tail_files *tail, uint64_t number, bool unknown)
+{
+    const ds_tail_file *file = find(tail, number);
+    return file != NULL ? !file->gone : unknown;
+}
+
 /* The file goes on under a new number, behind all others: what was given of it before has nothing
  * to do with what is in it now. */
 static ds_tail_file *begin_again(ds_tail_files *tail, ds_tail_file *file, const ds_sighting *seen,
@@ -232,6 +252,10 @@ static void see_known(ds_tail_files *tail, ds_tail_file *file, const ds_sighting
         see_gone(tail, file, now_us);
         return;
     }
+    if (seen->what == DS_SIGHT_AWAY) {
+        see_away(tail, file, now_us);
+        return;
+    }
     if (seen->what == DS_SIGHT_UNREADABLE) {
         see_unreadable(tail, file, seen->why, now_us);
         return;
@@ -244,6 +268,7 @@ static void see_known(ds_tail_files *tail, ds_tail_file *file, const ds_sighting
     if (file->size != seen->size || file->changed_us == 0)
         file->changed_us = now_us;
     file->unreadable = false;
+    file->away_us = 0;
     file->id = seen->id;
     file->size = seen->size;
     file->complete = seen->complete > file->taken ? seen->complete : file->taken;
@@ -251,12 +276,24 @@ static void see_known(ds_tail_files *tail, ds_tail_file *file, const ds_sighting
     file->fd = seen->fd;
 }
 
+/* Makes room for a file that is there: true if one that is away, and that no batch needs, was
+ * forgotten for it. */
+static bool drop_away(ds_tail_files *tail)
+{
+    for (uint32_t i = 0; i < tail->n; i++)
+        if (tail->files[i].away_us != 0 && !tail->files[i].used) {
+            free(detach(tail, &tail->files[i]).path);
+            return true;
+        }
+    return false;
+}
+
 static void see_new(ds_tail_files *tail, const ds_sighting *seen, bool at_end, int64_t now_us)
 {
     if (seen->what == DS_SIGHT_UNREADABLE)
         say(tail, now_us, DS_LOG_ERROR, "%.200s cannot be read: %.200s; trying again", seen->path,
             seen->why);
-    if (seen->what != DS_SIGHT_SEEN || tail->n >= DS_FOLLOW_FILES)
+    if (seen->what != DS_SIGHT_SEEN || (tail->n >= DS_FOLLOW_FILES && !drop_away(tail)))
         return;
     insert(tail, (ds_tail_file){.number = tail->next_number,
                                 .path = ds_strdup(seen->path),

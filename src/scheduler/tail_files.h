@@ -12,6 +12,8 @@
  *     shorter than     it was cut off: begins at 0 again, under a new number; so does one whose
  *     what was taken   first bytes are others: it was written anew
  *     gone             what was not taken of it is lost
+ *     away             its folder is not there: it is waited for; after DS_FOLLOW_AWAY_US it is
+ * gone
  *
  * What is lost is counted and logged, never silent. Positions never go back, but for a file that
  * begins again.
@@ -40,6 +42,7 @@ typedef struct ds_tail_file {
     bool gone, unreadable;
     bool used;          /* some batch still has to read it */
     int64_t changed_us; /* when it was found changed */
+    int64_t away_us;    /* since when its folder is not there; 0: it is */
     uint32_t pid, fd;
 } ds_tail_file;
 
@@ -75,6 +78,10 @@ void ds_tail_files_use(ds_tail_files *tail, uint64_t number);
 
 /* Takes in an answer. final: nothing comes after it, so that a last line needs no end. */
 void ds_tail_files_see(ds_tail_files *tail, const ds_sightings *seen, int64_t now_us, bool final);
+
+/* True if a file that is not found may come back with its folder: it is not gone. `unknown` of one
+ * that is not known. */
+bool ds_tail_files_awaits(const ds_tail_files *tail, uint64_t number, bool unknown);
 
 /* True if there is something to be given. */
 bool ds_tail_files_more(const ds_tail_files *tail);

@@ -406,6 +406,36 @@ class Restart(Tail):
         self.assertIn("log was cut off", run.log())
         self.assertEqual(self.numbers(), [0, 1, 2, 3, 4, 5, 6, 7])
 
+    def test_the_folder_is_away_at_a_restart(self):
+        # A batch was allotted and not run: it waits for its file, and nothing is read again.
+        app = self.files_app("logs/a.log*", executors=1)
+        os.mkdir(self.path("logs"))
+        self.append("logs/a.log", "0\n1\n")
+        run = self.start(app)
+        run.until_rows_in(2)
+        os.kill(run.until_executors(1)[0], 19)  # stopped: tasks wait
+        self.append("logs/a.log", "2\n3\n")
+        run.until(lambda: '"from":4,"to":8' in self.allotted(), "the lines are allotted")
+        run.kill()
+        self.append("logs/a.log", "4\n")
+        os.rename(self.path("logs"), self.path("away"))
+        run = self.start(app)
+        run.until_log("logs/a.log: its folder is not there")
+        os.rename(self.path("away"), self.path("logs"))
+        run.until_rows_in(3)
+        run.stop()
+        self.assertEqual(run.source()["bytes_lost"], 0)
+        os.rename(self.path("logs"), self.path("away"))  # nothing is to be done
+        run = self.start(app)
+        run.until_log("logs/a.log: its folder is not there: waiting for it")
+        os.rename(self.path("away"), self.path("logs"))
+        run.until_log("logs/a.log can be read again")
+        self.append("logs/a.log", "5\n")
+        run.until_rows_in(1)
+        run.stop()
+        self.assertEqual(self.numbers(), [0, 1, 2, 3, 4, 5])
+        self.assertEqual(run.source()["begun_again"], 0)
+
     def test_start_at_end_is_about_the_first_start(self):
         app = self.files_app(start_at="end")
         self.append("log", "0\n1\n")

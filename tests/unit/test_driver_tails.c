@@ -67,6 +67,7 @@ START_TEST(files_are_looked_at_at_each_batch)
     ck_assert(input->from == 0 && input->to == 10 && input->tail.starts);
     ck_assert_str_eq(input->path, "a.log");
     ck_assert(input->tail.pid == 7 && input->tail.fd == 8);
+    ck_assert(input->tail.awaited);
     ck_assert(input->tail.id.inode == 'a' && input->tail.id.head_bytes == 3);
     const ds_source_counts *counts = ds_driver_progress(k.driver)->sources;
     ck_assert(counts->follows && counts->files == 1 && counts->bytes_behind == 0);
@@ -201,6 +202,10 @@ START_TEST(nothing_is_there_now)
     nothing_there("log", NULL, 0, DS_ERR_NO_INPUT, "source t: there is no file log");
     nothing_there("log*", &denied, 1, DS_ERR_IO, "source t: log cannot be read: so");
     nothing_there("log", &denied, 1, DS_ERR_IO, "source t: log cannot be read: so");
+    ds_sighting away = {.what = DS_SIGHT_AWAY, .number = 1, .path = "log"};
+    nothing_there("l/log", &away, 1, DS_ERR_NO_INPUT,
+                  "source t: there is no file l/log: its folder is not there");
+    nothing_there("l*/log", &away, 1, DS_OK, "");
 }
 END_TEST
 

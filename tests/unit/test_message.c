@@ -22,7 +22,7 @@ static ds_input some_inputs[] = {
      .to = 2,
      .position = 3,
      .path = "log.1",
-     .tail = {4, {5, UINT64_MAX, 6, DS_HEAD_BYTES}, 7, true, 8, 9}},
+     .tail = {4, {5, UINT64_MAX, 6, DS_HEAD_BYTES}, 7, true, 8, 9, true}},
     {.kind = DS_INPUT_QUEUE, .from = 10, .path = ""},
     {.kind = DS_INPUT_PIECES, .ref = {UINT64_MAX, 11, 12}, .path = ""},
 };

@@ -411,6 +411,140 @@ START_TEST(permissions_go_and_come_back)
 }
 END_TEST
 
+/* A regular file whose first bytes nobody can read is no other file. */
+START_TEST(a_read_error_says_nothing_about_a_file)
+{
+    static const char path[] = "/proc/self/mem";
+    ds_tail *tail = ds_tail_new(path, 100);
+    ds_follow_request request = {.all = true};
+    const ds_sightings *seen = ds_tail_look(tail, &request, 1000000);
+    ck_assert_uint_eq(seen->n, 1);
+    ck_assert_int_eq(seen->list[0].what, DS_SIGHT_SEEN);
+    ds_followed known = {.number = 1, .path = path, .id = seen->list[0].id};
+    known.id.head_bytes = 3;
+    request = (ds_follow_request){.files = &known, .n_files = 1};
+    for (int i = 0; i < 2; i++) /* the file that is held open, and one that is to be found */
+        for (int look = 0; look < 2; look++) {
+            seen = ds_tail_look(tail, &request, 2000000);
+            ck_assert_str_ne(why_of(seen), "");
+            ck_assert_ptr_nonnull(strstr(why_of(seen), "Input/output error"));
+            if (i == 0 && look == 1) {
+                ds_tail_free(tail);
+                tail = ds_tail_new(path, 100);
+                request.all = true;
+            }
+        }
+    ds_tail_free(tail);
+}
+END_TEST
+
+/* One descriptor is left: the file is held, and others cannot open it yet. */
+START_TEST(a_new_file_that_cannot_be_read_at_once)
+{
+    tail_kit k;
+    struct rlimit all, few;
+    tail_open(&k, "log", false);
+    tail_expect(&k, "");
+    tail_append(&k, "log", "a\nb\n");
+    int free_one = dup(0);
+    close(free_one);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &all), 0);
+    few = all;
+    few.rlim_cur = (rlim_t)free_one + 1;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    ck_assert_str_eq(why_of(tail_see(&k, false)), "Too many open files");
+    ck_assert_uint_eq(tail_see(&k, false)->n, 0); /* it is told once, */
+    unlink(scratch_path(&k.d, "log"));            /* and held */
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &all), 0);
+    tail_expect(&k, "a b ");
+    tail_close(&k);
+}
+END_TEST
+
+/* ---- folders that are away ---- */
+
+static void begin_in_folder(tail_kit *k, const char *pattern)
+{
+    tail_open(k, pattern, false);
+    ck_assert_int_eq(mkdir(scratch_path(&k->d, "logs"), 0755), 0);
+    tail_append(k, "logs/log", "a\nb\n");
+    tail_expect(k, "a b ");
+}
+
+START_TEST(a_folder_is_away_for_a_while)
+{
+    for (int restarts = 0; restarts < 2; restarts++) {
+        tail_kit k;
+        begin_in_folder(&k, restarts ? "l*/log" : "logs/log");
+        tail_rename(&k, "logs", "away");
+        if (restarts)
+            tail_restart(&k);
+        for (int i = 0; i < 3; i++) {
+            tail_expect(&k, "");
+            k.now_us += 2 * DS_TAIL_QUIET_US;
+        }
+        ck_assert_uint_eq(k.files.n, 1);
+        ck_assert_str_eq(k.files.files[0].path, scratch_path(&k.d, "logs/log"));
+        ck_assert_int_eq(k.files.files[0].away_us != 0, restarts);
+        tail_append(&k, "away/log", "c\n");
+        tail_expect(&k, restarts ? "" : "c ");
+        tail_rename(&k, "away", "logs");
+        tail_expect(&k, restarts ? "c " : "");
+        tail_append(&k, "logs/log", "d\n");
+        tail_expect(&k, "d ");
+        ck_assert_uint_eq(k.files.n, 1);
+        ck_assert_int_eq(k.files.files[0].away_us, 0);
+        ck_assert_uint_eq(k.files.lost_bytes + k.files.begun_again, 0);
+        tail_close(&k);
+    }
+}
+END_TEST
+
+START_TEST(a_folder_is_away_for_good)
+{
+    for (int restarts = 0; restarts < 2; restarts++) {
+        tail_kit k;
+        begin_in_folder(&k, "logs/log");
+        tail_rename(&k, "logs", "away");
+        if (restarts)
+            tail_restart(&k);
+        tail_expect(&k, "");
+        k.now_us += DS_FOLLOW_AWAY_US - 1000000;
+        tail_expect(&k, "");
+        ck_assert_uint_eq(k.files.n, 1);
+        for (int i = 0; i < 3; i++) {
+            k.now_us += 2 * DS_TAIL_QUIET_US;
+            tail_expect(&k, "");
+        }
+        ck_assert_uint_eq(k.files.n, 0);
+        tail_close(&k);
+    }
+}
+END_TEST
+
+/* What is deleted with its folder does not come back; nor is a folder with others in it away. */
+START_TEST(a_folder_is_gone)
+{
+    for (int deleted = 0; deleted < 2; deleted++) {
+        tail_kit k;
+        begin_in_folder(&k, "logs/log");
+        if (deleted) {
+            unlink(scratch_path(&k.d, "logs/log"));
+            ck_assert_int_eq(rmdir(scratch_path(&k.d, "logs")), 0);
+        } else {
+            tail_rename(&k, "logs", "away");
+            ck_assert_int_eq(mkdir(scratch_path(&k.d, "logs"), 0755), 0);
+        }
+        for (int i = 0; i < 3; i++) {
+            tail_expect(&k, "");
+            k.now_us += 2 * DS_TAIL_QUIET_US;
+        }
+        ck_assert_uint_eq(k.files.n, 0);
+        tail_close(&k);
+    }
+}
+END_TEST
+
 START_TEST(too_many_files)
 {
     tail_kit k;
@@ -591,5 +725,7 @@ UNIT_MAIN("tail", nobody_tells, lines_are_read_when_they_are_whole, several_file
           deleted_and_replaced, the_end_of_what_is_there, nothing_comes_after,
           lines_beyond_the_limit, restarts_go_on_where_they_were,
           restarts_find_every_rotated_file_of_the_pattern, restarts_notice_what_is_gone_or_other,
-          another_device_number_is_the_same_file, permissions_go_and_come_back, too_many_files,
+          another_device_number_is_the_same_file, permissions_go_and_come_back,
+          a_read_error_says_nothing_about_a_file, a_new_file_that_cannot_be_read_at_once,
+          a_folder_is_away_for_a_while, a_folder_is_away_for_good, a_folder_is_gone, too_many_files,
           files_that_stay_as_they_are, every_line_once)

@@ -378,6 +378,68 @@ START_TEST(a_file_that_cannot_be_read_waits)
 }
 END_TEST
 
+static void away(kit *k, uint64_t number, const char *path)
+{
+    sight(k, number, path, 0, 0)->what = DS_SIGHT_AWAY;
+    see(k, false);
+}
+
+START_TEST(a_file_whose_folder_is_away_keeps_its_position)
+{
+    kit k;
+    open_kit(&k, false);
+    uint64_t a = found(&k, "a", 10, 0);
+    take(&k, 100);
+    for (int i = 0; i < 3; i++) {
+        k.now_us += DS_FOLLOW_AWAY_US / 4;
+        away(&k, a, "a");
+        ds_sighting *s = sight(&k, a, "a", 0, 0); /* between two scans */
+        s->what = DS_SIGHT_UNREADABLE;
+        s->why = "no";
+        see(&k, false);
+        ck_assert_str_eq(take(&k, 100), "");
+        ck_assert(ds_tail_files_awaits(&k.tail, a, false));
+    }
+    ck_assert_uint_eq(k.tail.shown, 1); /* it is told once */
+    grown(&k, a, "a", 20, 0);
+    ck_assert_str_eq(take(&k, 100), "1:10-20");
+    k.now_us += DS_FOLLOW_AWAY_US; /* it counts from the last time that it was there */
+    away(&k, a, "a");
+    ck_assert_uint_eq(k.tail.n, 1);
+    ds_tail_files_use(&k.tail, a);
+    k.now_us += DS_FOLLOW_AWAY_US;
+    away(&k, a, "a");
+    ck_assert_uint_eq(k.tail.n, 1);
+    ck_assert(!ds_tail_files_awaits(&k.tail, a, true)); /* gone */
+    ds_tail_files_unuse(&k.tail);
+    see(&k, false);
+    ck_assert_uint_eq(k.tail.n, 0);
+    ck_assert(ds_tail_files_awaits(&k.tail, a, true) && !ds_tail_files_awaits(&k.tail, a, false));
+    ck_assert_uint_eq(k.tail.lost_bytes, 0);
+    close_kit(&k);
+}
+END_TEST
+
+START_TEST(files_that_are_away_make_room)
+{
+    kit k;
+    open_kit(&k, false);
+    for (uint32_t i = 0; i < DS_FOLLOW_FILES; i++)
+        found(&k, "a", 1, 0);
+    away(&k, 1, "a");
+    away(&k, 2, "a");
+    ds_tail_files_use(&k.tail, 1);
+    for (int i = 0; i < 2; i++) {
+        found(&k, "b", 1, 0);
+        ck_assert_uint_eq(k.tail.n, DS_FOLLOW_FILES);
+        ck_assert_uint_eq(k.tail.next_number, DS_FOLLOW_FILES + 2);
+    }
+    ck_assert_uint_eq(k.tail.files[0].number, 1);
+    ck_assert_uint_eq(k.tail.files[1].number, 3);
+    close_kit(&k);
+}
+END_TEST
+
 START_TEST(there_is_a_limit)
 {
     kit k;
@@ -448,5 +510,6 @@ UNIT_MAIN("tail_files", whole_lines_are_given, much_is_given_in_parts_and_older_
           a_record_without_an_end_ends, a_record_ends_where_it_was_found_to_end,
           a_file_that_was_cut_off_begins_again, what_was_found_and_is_cut_off_is_lost,
           a_file_that_was_written_anew_begins_again, a_file_that_is_gone_is_dropped,
-          files_in_use_stay, a_file_that_cannot_be_read_waits, there_is_a_limit,
-          positions_come_back, a_number_takes_the_place_of_an_older_one)
+          files_in_use_stay, a_file_that_cannot_be_read_waits,
+          a_file_whose_folder_is_away_keeps_its_position, files_that_are_away_make_room,
+          there_is_a_limit, positions_come_back, a_number_takes_the_place_of_an_older_one)

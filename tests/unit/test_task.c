@@ -431,6 +431,71 @@ START_TEST(headers_of_files_that_grow)
 }
 END_TEST
 
+/* ---- what cannot be read for a moment ---- */
+
+#define UNREADABLE "/proc/self/mem" /* a regular file whose first bytes nobody can read */
+static const char rows_in_memory[] = "\n1,a\n2,b\n";
+
+/* One read error of a header does not make records bad for good. */
+START_TEST(a_header_that_cannot_be_read_is_not_a_wrong_one)
+{
+    engine e;
+    engine_open(&e,
+                "'in': { 'type': 'files', 'dir': 'unused', 'format': 'csv', 'header': true,"
+                "        'schema': { 'n': 'int' } }",
+                "", "in");
+    uint64_t at = (uint64_t)(uintptr_t)rows_in_memory + 1;
+    feed_file(&e, UNREADABLE, at, at + strlen(rows_in_memory) - 1);
+    ck_assert_int_eq(engine_try(&e), DS_ERR_IO);
+    ck_assert_ptr_nonnull(
+        strstr(e.message, "cannot read the header of " UNREADABLE ": Input/output error"));
+    engine_close(&e);
+}
+END_TEST
+
+START_TEST(a_file_that_grows_and_cannot_be_read_is_tried_again)
+{
+    engine e;
+    engine_open(&e, TAIL, "", "in");
+    int fd = open(UNREADABLE, O_RDONLY);
+    struct stat st;
+    ck_assert_int_eq(fstat(fd, &st), 0);
+    ds_input input = {.kind = DS_INPUT_TAIL, .to = 4, .path = UNREADABLE};
+    input.tail.id = (ds_file_id){st.st_dev, st.st_ino, 7, 3};
+    engine_add(&e, "in", input);
+    ck_assert_int_eq(engine_try(&e), DS_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(e.message, "Input/output error"));
+    close(fd);
+    engine_close(&e);
+}
+END_TEST
+
+START_TEST(a_file_that_grows_waits_for_its_folder)
+{
+    engine e;
+    scratch_dir d;
+    ds_task_result result;
+    scratch_open(&d);
+    engine_open(&e, TAIL, "", "in");
+    mkdir(scratch_path(&d, "logs"), 0755);
+    scratch_write(&d, "logs/log", "a\nb\n");
+    ds_input input = tail_input(&e, &d, "logs/log", 0, 4);
+    input.tail.awaited = true;
+    rename(scratch_path(&d, "logs"), scratch_path(&d, "away"));
+    engine_add(&e, "in", input);
+    ck_assert_int_eq(engine_try(&e), DS_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(e.message, "its folder is not there"));
+    input.tail.awaited = false; /* it was long enough */
+    ck_assert_ptr_nonnull(strstr(tail_run(&e, &input, &result), "4 bytes were gone"));
+    ck_assert_uint_eq(result.lost_bytes, 4);
+    rename(scratch_path(&d, "away"), scratch_path(&d, "logs"));
+    ck_assert_str_eq(tail_run(&e, &input, &result), "");
+    ck_assert_uint_eq(result.rows_in, 2);
+    scratch_close(&d);
+    engine_close(&e);
+}
+END_TEST
+
 /* A task of very many files leaves no buffer for each of them behind. */
 START_TEST(many_small_files)
 {
@@ -554,5 +619,7 @@ UNIT_MAIN("task", blocks_of_records, bad_records_are_counted_and_shown, samples_
           a_header_that_lacks_a_column, files_that_are_gone, blocks_of_the_log,
           blocks_that_the_log_has_no_more, pieces_of_files_that_grow,
           a_file_that_is_held_open_is_read_when_it_is_gone, a_file_that_is_not_what_it_was_is_lost,
-          headers_of_files_that_grow, many_small_files, rows_of_the_generator,
+          headers_of_files_that_grow, a_header_that_cannot_be_read_is_not_a_wrong_one,
+          a_file_that_grows_and_cannot_be_read_is_tried_again,
+          a_file_that_grows_waits_for_its_folder, many_small_files, rows_of_the_generator,
           tasks_that_mean_nothing, input_of_another_kind, memory_has_a_limit)
