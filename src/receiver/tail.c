@@ -160,17 +160,19 @@ static void add_denied(ds_tail *tail, const ds_tail_name *name)
         (denied_name){ds_strdup(name->path), name->device, name->inode};
 }
 
-/* True if nothing is left to be done about a stray. */
-static bool open_stray(void *arg, const char *path)
+static ds_stray open_stray(void *arg, const char *path)
 {
     ds_tail *tail = arg;
     if (tail->n_slots >= DS_FOLLOW_FILES)
-        return true;
+        return DS_STRAY_DONE;
     int fd = ds_open_regular(path);
-    if (fd < 0)
-        return errno != ENOENT;
-    add_slot(tail, fd, path);
-    return true;
+    if (fd >= 0)
+        return add_slot(tail, fd, path) != NULL ? DS_STRAY_DONE : DS_STRAY_UNKNOWN;
+    if (errno == ENOENT || errno == ENOTDIR)
+        return DS_STRAY_MISSING;
+    return errno == EISDIR || errno == EACCES || errno == EPERM || errno == ELOOP
+               ? DS_STRAY_DONE
+               : DS_STRAY_UNKNOWN;
 }
 
 static void open_name(ds_tail *tail, const ds_tail_name *name)

@@ -269,25 +269,26 @@ static stray *stray_after(const ds_tail_watch *watch, uint64_t id)
 
 /* Looks at one stray. If its name changed meanwhile, that may have led to another file, or to none:
  * then it stays, nothing is held against it, and the result is true. */
-static bool look_at(ds_tail_watch *watch, const stray *s, bool (*fn)(void *arg, const char *path),
-                    void *arg)
+static bool look_at(ds_tail_watch *watch, const stray *s,
+                    ds_stray (*fn)(void *arg, const char *path), void *arg)
 {
     uint64_t id = s->id;
     uint32_t renames = s->renames;
     char path[PATH_BYTES];
     path_of(watch, s, path, sizeof path);
-    bool found = fn(arg, path);
+    ds_stray found = fn(arg, path);
     settle(watch, s->folder);
     take_events(watch);
     stray *now = stray_after(watch, id - 1);
     if (now == NULL || now->id != id || now->cookie != 0 || now->renames != renames)
         return now != NULL && now->id == id;
-    if (found || ++now->missed > PATIENCE)
+    if (found == DS_STRAY_DONE || (found == DS_STRAY_MISSING && ++now->missed > PATIENCE))
         drop_stray(watch, now);
     return false;
 }
 
-bool ds_tail_watch_strays(ds_tail_watch *watch, bool (*fn)(void *arg, const char *path), void *arg)
+bool ds_tail_watch_strays(ds_tail_watch *watch, ds_stray (*fn)(void *arg, const char *path),
+                          void *arg)
 {
     bool again = false;
     const uint64_t last = watch->last_id; /* later ones have their turn the next time */

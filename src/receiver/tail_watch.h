@@ -31,8 +31,16 @@ void ds_tail_watch_add(ds_tail_watch *watch, const char *folder);
 /* Takes note of all that happened. True if names came or went, or may have. */
 bool ds_tail_watch_drain(ds_tail_watch *watch);
 
-/* Calls fn with the path of each stray, oldest first; one for which it returns true is a stray no
- * longer. True if some were renamed meanwhile: they have to be looked at again. */
-bool ds_tail_watch_strays(ds_tail_watch *watch, bool (*fn)(void *arg, const char *path), void *arg);
+/* What became of a stray. */
+typedef enum ds_stray {
+    DS_STRAY_DONE,    /* it is a stray no longer */
+    DS_STRAY_MISSING, /* it is not there: after a few times it is gone */
+    DS_STRAY_UNKNOWN, /* nobody can look now */
+} ds_stray;
+
+/* Calls fn with the path of each stray, oldest first. True if some were renamed meanwhile: they
+ * have to be looked at again. */
+bool ds_tail_watch_strays(ds_tail_watch *watch, ds_stray (*fn)(void *arg, const char *path),
+                          void *arg);
 
 #endif

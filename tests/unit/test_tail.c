@@ -461,6 +461,32 @@ START_TEST(a_new_file_that_cannot_be_read_at_once)
 }
 END_TEST
 
+/* Files that come and go while no descriptor is left are opened when there is one. */
+START_TEST(rotations_while_nothing_can_be_opened)
+{
+    tail_kit k;
+    struct rlimit all, none;
+    tail_open(&k, "log", false);
+    tail_append(&k, "log", "a\n");
+    tail_expect(&k, "a ");
+    for (int i = 2; i > 0; i--) {
+        tail_rename(&k, "log", i == 2 ? "log.2" : "log.1");
+        tail_append(&k, "log", i == 2 ? "b\n" : "c\n");
+    }
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &all), 0);
+    none = all;
+    none.rlim_cur = 0;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    for (int i = 0; i < 9; i++) {
+        tail_see(&k, false);
+        k.now_us += 1000000;
+    }
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &all), 0);
+    tail_expect(&k, "b c ");
+    tail_close(&k);
+}
+END_TEST
+
 /* ---- folders that are away ---- */
 
 static void begin_in_folder(tail_kit *k, const char *pattern)
@@ -727,5 +753,6 @@ UNIT_MAIN("tail", nobody_tells, lines_are_read_when_they_are_whole, several_file
           restarts_find_every_rotated_file_of_the_pattern, restarts_notice_what_is_gone_or_other,
           another_device_number_is_the_same_file, permissions_go_and_come_back,
           a_read_error_says_nothing_about_a_file, a_new_file_that_cannot_be_read_at_once,
-          a_folder_is_away_for_a_while, a_folder_is_away_for_good, a_folder_is_gone, too_many_files,
-          files_that_stay_as_they_are, every_line_once)
+          rotations_while_nothing_can_be_opened, a_folder_is_away_for_a_while,
+          a_folder_is_away_for_good, a_folder_is_gone, too_many_files, files_that_stay_as_they_are,
+          every_line_once)
