@@ -65,7 +65,7 @@ static void add_run(ds_bundles *round, const ds_batch *batch, uint32_t stage_id,
                     .n_inputs = map ? from->n_inputs : stage->n_inputs,
                     .mode = mode_of(batch)};
     if (map)
-        ds_driver_await_tails(d, d->plan->stages[stage_id].root, from->inputs, from->n_inputs);
+        ds_driver_await_tails(d, d->plan->stages[stage_id].root, from);
     ds_driver_add_tables(d, batch, ds_bundles_arena(round), &task);
     if (d->keyed[stage_id] != NULL)
         ds_driver_keyed_begins(d, ds_bundles_arena(round), &task);

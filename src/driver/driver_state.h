@@ -288,9 +288,10 @@ int64_t ds_driver_gap_next(ds_driver *driver);
 
 /* files that grow: tails.c */
 void ds_driver_ask_tails(ds_driver *driver);
-/* Says of inputs of a source, if they are of files that grow, whether these may come back. */
-void ds_driver_await_tails(const ds_driver *driver, const ds_node *source, ds_input *inputs,
-                           uint32_t n);
+/* Says of the inputs of a source's task, if they are of files that grow, whether it waits for these
+ * while their folder is away. */
+void ds_driver_await_tails(const ds_driver *driver, const ds_node *source,
+                           const ds_batch_task *task);
 void ds_driver_on_followed(ds_driver *driver, const ds_driver_event *event);
 
 /* the log of what is received: log.c */

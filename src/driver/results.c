@@ -190,7 +190,8 @@ static void on_failure(ds_driver *d, ds_batch *batch, ds_executor_entry *from,
         ds_driver_keyed_lost(d, result->stage, result->partition);
         return;
     }
-    task->failures++;
+    if (task->failures++ == 0)
+        task->failed_us = d->now_us;
     task->avoid = task->executor_id;
     show_failure(d, batch, result);
     /* A full disk: the batch waits until there is room. Want of memory may pass, too: other tasks

@@ -35,14 +35,16 @@ void ds_driver_ask_tails(ds_driver *d)
     }
 }
 
-/* Files of batches before a restart that were let go meanwhile are not known any more. */
-void ds_driver_await_tails(const ds_driver *d, const ds_node *source, ds_input *inputs, uint32_t n)
+/* Nobody looks at files while batches wait for a task, so that it failed for long is reason enough
+ * to give up, too. */
+void ds_driver_await_tails(const ds_driver *d, const ds_node *source, const ds_batch_task *task)
 {
     DS_ASSERT(source->kind == DS_NODE_SOURCE);
     const ds_tail_files *tail = &d->intakes[source->source - d->plan->app->sources].tail;
-    bool soon = d->now_us - d->started_us < DS_FOLLOW_AWAY_US;
-    for (uint32_t i = 0; i < n && inputs[i].kind == DS_INPUT_TAIL; i++)
-        inputs[i].tail.awaited = ds_tail_files_awaits(tail, inputs[i].tail.number, soon);
+    bool soon = task->failures == 0 || d->now_us - task->failed_us < DS_FOLLOW_AWAY_US;
+    for (uint32_t i = 0; i < task->n_inputs && task->inputs[i].kind == DS_INPUT_TAIL; i++)
+        task->inputs[i].tail.awaited =
+            soon && ds_tail_files_awaits(tail, task->inputs[i].tail.number);
 }
 
 static bool has_wildcards(const char *glob)

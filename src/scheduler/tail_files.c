@@ -201,10 +201,10 @@ static void see_away(ds_tail_files *tail, ds_tail_file *file, int64_t now_us)
         see_gone(tail, file, now_us);
 }
 
-bool ds_tail_files_awaits(const ds_tail_files *tail, uint64_t number, bool unknown)
+bool ds_tail_files_awaits(const ds_tail_files *tail, uint64_t number)
 {
     const ds_tail_file *file = find(tail, number);
-    return file != NULL ? !file->gone : unknown;
+    return file == NULL || !file->gone;
 }
 
 /* The file goes on under a new number, behind all others: what was given of it before has nothing

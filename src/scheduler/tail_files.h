@@ -79,9 +79,8 @@ void ds_tail_files_use(ds_tail_files *tail, uint64_t number);
 /* Takes in an answer. final: nothing comes after it, so that a last line needs no end. */
 void ds_tail_files_see(ds_tail_files *tail, const ds_sightings *seen, int64_t now_us, bool final);
 
-/* True if a file that is not found may come back with its folder: it is not gone. `unknown` of one
- * that is not known. */
-bool ds_tail_files_awaits(const ds_tail_files *tail, uint64_t number, bool unknown);
+/* False if a file is known to be gone; else it may come back with its folder. */
+bool ds_tail_files_awaits(const ds_tail_files *tail, uint64_t number);
 
 /* True if there is something to be given. */
 bool ds_tail_files_more(const ds_tail_files *tail);

@@ -155,6 +155,41 @@ START_TEST(what_is_lost_is_counted)
 }
 END_TEST
 
+static void fail_last(driver_kit *k)
+{
+    const kit_sent *task = kit_last(k, DS_MSG_TASKS);
+    ds_task_result r = {.batch_ms = task->task.batch_ms,
+                        .plan_id = 1,
+                        .attempt = task->task.attempt,
+                        .status = DS_ERR_IO,
+                        .message = "its folder is not there"};
+    ds_message m = {.type = DS_MSG_TASK_RESULTS};
+    m.task_results = (ds_msg_task_results){&r, 1};
+    kit_message(k, task->peer, m);
+}
+
+/* A batch waits for a folder that is away, but not for ever, even if nobody looks meanwhile. */
+START_TEST(a_task_waits_an_hour_for_its_file)
+{
+    driver_kit k;
+    run_app(&k, "log");
+    kit_wait_ms(&k, 1000);
+    ds_sighting a = sight(0, "log", 10, 30);
+    answer(&k, &a, 1);
+    k.now_us += 3 * DS_FOLLOW_AWAY_US; /* that it runs for long is no reason */
+    for (int64_t waited_ms = 0; waited_ms < DS_FOLLOW_AWAY_US / 1000; waited_ms += 600000) {
+        ck_assert(last_input(&k, 1)->tail.awaited);
+        uint32_t before = kit_count(&k, DS_MSG_TASKS);
+        fail_last(&k);
+        kit_wait_ms(&k, 600000);
+        ck_assert_uint_eq(kit_count(&k, DS_MSG_TASKS), before + 1);
+    }
+    ck_assert(!last_input(&k, 1)->tail.awaited);
+    ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, 0);
+    kit_close(&k);
+}
+END_TEST
+
 START_TEST(what_is_there_now)
 {
     driver_kit k;
@@ -255,5 +290,5 @@ START_TEST(a_stop_does_not_look_again)
 END_TEST
 
 UNIT_MAIN("driver_tails", files_are_looked_at_at_each_batch, a_batch_is_bounded,
-          files_of_open_batches_stay, what_is_lost_is_counted, what_is_there_now,
-          nothing_is_there_now, the_end_is_noted, a_stop_does_not_look_again)
+          files_of_open_batches_stay, what_is_lost_is_counted, a_task_waits_an_hour_for_its_file,
+          what_is_there_now, nothing_is_there_now, the_end_is_noted, a_stop_does_not_look_again)
