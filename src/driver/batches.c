@@ -172,7 +172,7 @@ static void note_inputs(ds_driver *d, const ds_batch *batch)
 
 static void prepare(ds_driver *d, ds_batch *batch)
 {
-    DS_ASSERT(batch->state == DS_BATCH_RUNNING && batch->ticket == 0);
+    DS_ASSERT(batch->state == DS_BATCH_RUNNING && (batch->ticket == 0 || batch->muted));
     note_inputs(d, batch);
     if (batch->prints) {
         const ds_commit again = ds_batch_commit(batch, d->plan);
@@ -180,8 +180,8 @@ static void prepare(ds_driver *d, ds_batch *batch)
         batch->commit.bytes = again.bytes;
         batch->commit.n_bytes = again.n_bytes;
     }
-    if (batch->muted) { /* its commit is known, or even done */
-        batch->state = DS_BATCH_READY;
+    if (batch->muted) { /* its commit is known, or even done; but where it begins may be new */
+        batch->state = batch->ticket != 0 ? DS_BATCH_PREPARED : DS_BATCH_READY;
         return;
     }
     DS_ASSERT(!batch->recovered);

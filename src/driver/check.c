@@ -60,8 +60,8 @@ static void check_batch(const ds_driver *d, const ds_batch *batch)
     DS_ASSERT(!batch->unsettled || !ds_batch_is_prepared(batch));
     DS_ASSERT(batch->state != DS_BATCH_RUNNING || batch->begun);
     switch (batch->state) {
-    case DS_BATCH_ALLOTTED:
-    case DS_BATCH_RUNNING: DS_ASSERT(batch->ticket == 0); break;
+    case DS_BATCH_ALLOTTED: DS_ASSERT(batch->ticket == 0); break;
+    case DS_BATCH_RUNNING: DS_ASSERT(batch->ticket == 0 || batch->muted); break;
     case DS_BATCH_PREPARED: DS_ASSERT(batch->ticket != 0 && d->config.checkpoint); break;
     case DS_BATCH_READY: DS_ASSERT(ds_batch_is_done(batch)); break;
     case DS_BATCH_COMMITTING: DS_ASSERT(batch == d->batches && ds_batch_is_done(batch)); break;

@@ -5,6 +5,7 @@
 #include "driver/driver_state.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static int64_t *no_batches(uint32_t n)
@@ -193,6 +194,22 @@ static bool is_finished(const ds_driver *d)
     return d->last_batch && !ds_driver_replicates(d);
 }
 
+/* What the driver before left is not even begun. */
+static void stop_starting(ds_driver *d)
+{
+    size_t left = ds_retained_count(&d->retained) + d->n_batches;
+    if (left == 0) {
+        ds_driver_end(d, DS_OK, "stopped before the first batch");
+        return;
+    }
+    char why[DS_ERROR_TEXT];
+    snprintf(why, sizeof why,
+             "stopped before the first batch: the next start runs %zu batches of the checkpoint "
+             "again, and needs their input (files, too)",
+             left);
+    ds_driver_end(d, DS_ERR_IO, why);
+}
+
 static void on_stop(ds_driver *d)
 {
     if (d->stop_asked)
@@ -201,10 +218,11 @@ static void on_stop(ds_driver *d)
     DS_ASSERT(d->phase != DS_PHASE_STOPPING);
     d->stop_deadline_us = d->now_us + DS_STOP_WAIT_US;
     if (d->phase == DS_PHASE_STARTING) {
-        ds_driver_end(d, DS_OK, "stopped before the first batch");
+        stop_starting(d);
         return;
     }
     d->phase = DS_PHASE_STOPPING;
+    ds_driver_save_anew(d);
     if (d->batches != NULL && d->batches->commit_wait_us != 0)
         ds_log_warn("the stop waits for a batch whose output cannot be written; a second signal "
                     "ends at once");

@@ -454,6 +454,8 @@ bool ds_driver_save_due(const ds_driver *driver, int64_t time_ms, bool last);
 void ds_driver_begin_save(ds_driver *driver, ds_batch *batch);
 /* True until the checkpoint has it, durably, or it failed. */
 bool ds_driver_save_under_way(const ds_driver *driver);
+/* At the end of the app, which does not wait for as long as those before did that failed. */
+void ds_driver_save_anew(ds_driver *driver);
 /* True if a batch behind the last one is to be made, as what that left is not saved. */
 bool ds_driver_wants_last_save(const ds_driver *driver);
 /* Lets a task of the saving batch save its partition, if that is missing. */

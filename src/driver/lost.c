@@ -103,7 +103,8 @@ static void run_again(ds_driver *d, ds_batch *batch, uint32_t n_tasks)
         return;
     DS_ASSERT(batch->state == DS_BATCH_PREPARED || batch->state == DS_BATCH_READY);
     batch->state = DS_BATCH_RUNNING;
-    batch->ticket = 0; /* a new record will replace the one that says it is prepared */
+    if (!batch->muted)
+        batch->ticket = 0; /* a new record will replace the one that says it is prepared */
     batch->commit_not_before_us = 0;
 }
 

@@ -117,6 +117,11 @@ bool ds_driver_save_under_way(const ds_driver *d)
     return d->config.checkpoint && (d->save.active || d->save.ticket != 0);
 }
 
+void ds_driver_save_anew(ds_driver *d)
+{
+    d->save.wait_us = d->save.not_before_us = 0;
+}
+
 /* A run of so many batches goes on from wherever it stands. */
 static bool saves_at_end(const ds_driver *d)
 {

@@ -297,10 +297,12 @@ static void drain(ds_driver *d)
     int64_t input = d->last_input_ms != DS_NO_BATCH ? d->last_input_ms : d->last_ms;
     int64_t next = ds_plan_drain_next(d->plan, input, d->last_ms);
     DS_ASSERT(next == 0 || next > d->last_ms);
-    if (next == 0)
+    if (next == 0) {
         d->last_batch = true;
-    else
+        ds_driver_save_anew(d);
+    } else {
         pass_now(d, next);
+    }
 }
 
 /* Virtual time stops after its number of batches, and never before. */

@@ -1,6 +1,7 @@
 """More state and longer windows than memory: what is kept from batch to batch goes to disk beyond
 its share, comes back, and the app stays within limits.memory."""
 import os
+import signal
 import unittest
 
 import scenario
@@ -61,7 +62,7 @@ class ManyKeys(Kept):
 
 class Batches(Kept):
     """Keys that come again, in little memory."""
-    KEYS, RATE = 40000 if FEW else 150000, 30000 if FEW else 120000
+    KEYS, RATE = 40000 if FEW else 100000, 30000 if FEW else 80000
     LITTLE = {"executors": {"count": 1, "memory": "16MiB"},
               "limits": {"memory": "48MiB", "block": "256KiB"}}
 
@@ -77,7 +78,8 @@ class Batches(Kept):
                        **dict(self.LITTLE, **more))
         run = self.start(app)
         run.until(lambda: len(self.folders("rows")) >= 7, "seven batches", 8 * scenario.PATIENCE)
-        run.stop()
+        run.signal(signal.SIGTERM)
+        run.wait(seconds=8 * scenario.PATIENCE)  # what waits is done first
         rows = {time_ms: row["n"] for time_ms, (row,) in self.collect("rows").items()}
         self.assertEqual(run.last()["failed_batches"], 0)
         if not FEW:

@@ -182,6 +182,27 @@ START_TEST(a_crash_at_the_start)
 }
 END_TEST
 
+/* Whoever asks it to stop before it could run them is told that they are still to be run. */
+START_TEST(a_stop_before_they_run)
+{
+    for (int recovered = 0; recovered < 2; recovered++) {
+        driver_kit first, k;
+        run_first(&first);
+        open_app(&k);
+        ds_recovered *from = recovered ? read_journal(&first, first.n_journal, k.p.plan) : NULL;
+        k.config.recovered = from;
+        kit_start(&k);
+        kit_step(&k, (ds_driver_event){.kind = DS_DRIVER_STOP});
+        ck_assert(k.ended);
+        ck_assert_int_eq(k.status, recovered ? DS_ERR_IO : DS_OK);
+        ck_assert(recovered == (strstr(k.message, "the next start runs ") != NULL));
+        kit_close(&k);
+        kit_close(&first);
+        ds_recovered_free(from);
+    }
+}
+END_TEST
+
 /* A batch that runs again only for what is kept must not be given up. */
 START_TEST(a_batch_that_cannot_be_applied)
 {
@@ -272,5 +293,5 @@ START_TEST(a_partition_that_is_not_there)
 END_TEST
 
 UNIT_MAIN("driver_recover", what_the_journal_says, batches_run_again, a_crash_after_any_record,
-          a_crash_at_the_start, a_batch_that_cannot_be_applied, what_may_change,
-          a_partition_that_is_not_there)
+          a_crash_at_the_start, a_stop_before_they_run, a_batch_that_cannot_be_applied,
+          what_may_change, a_partition_that_is_not_there)
