@@ -229,6 +229,19 @@ static void on_stop(ds_driver *d)
     ds_driver_stop_receivers(d);
 }
 
+/* Set back by little, or before the last batch of the driver before: nothing happens until then. */
+static void tell_waiting(ds_driver *d)
+{
+    const int64_t ahead_ms = d->last_ms - d->wall_ms;
+    const bool waits = d->phase == DS_PHASE_RUNNING && ahead_ms > DS_CLOCK_TOLD_MS &&
+                       !d->config.virtual_time && !d->config.available_now;
+    if (waits && !d->clock_told)
+        ds_log_warn("the clock is %" PRId64
+                    " s before the last batch's time: the next one waits until it has caught up",
+                    (ahead_ms + 999) / 1000);
+    d->clock_told = waits;
+}
+
 static void read_clock(ds_driver *d, const ds_driver_event *event)
 {
     bool jumped;
@@ -240,6 +253,7 @@ static void read_clock(ds_driver *d, const ds_driver_event *event)
                     " s: batch times go on from where they were, "
                     "ahead of it",
                     (d->wall_ms - event->wall_ms) / 1000);
+    tell_waiting(d);
 }
 
 void ds_driver_step(ds_driver *d, const ds_driver_event *event)

@@ -14,8 +14,9 @@
 #include "scheduler/retained.h"
 #include "scheduler/tables.h"
 
-#define DS_SHORT_BATCHES 3u                /* in a row that find no memory: the app ends */
-#define DS_QUEUED_BATCHES 4u               /* ticks wait while so many batches are not committed */
+#define DS_CLOCK_TOLD_MS 1000 /* the clock is before the last batch by more: it is said */
+#define DS_SHORT_BATCHES 3u   /* in a row that find no memory: the app ends */
+#define DS_QUEUED_BATCHES 4u  /* ticks wait while so many batches are not committed */
 #define DS_START_WAIT_US INT64_C(10000000) /* for all executors; then one is enough */
 #define DS_SILENT_US INT64_C(60000000)     /* one that starts, and says nothing, is lost */
 #define DS_CUT_WAIT_US INT64_C(1000000)    /* for CUT_DONE; then the tick goes on without */
@@ -153,6 +154,7 @@ struct ds_driver {
     int64_t copies_due_us;    /* when it is looked for slow tasks */
     struct ds_held_release *releases, **last_release; /* that wait for copies; in order */
     ds_batch_clock clock;
+    bool clock_told;   /* that it is behind the last batch's time */
     int64_t gap_to_ms; /* the batch time behind the gap that is being made up for, or DS_NO_BATCH */
     bool gap_is_long;
     bool gap_waits;       /* for batches under way */

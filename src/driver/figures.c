@@ -188,7 +188,11 @@ void ds_driver_watch_behind(ds_driver *d)
     if (!behind || (d->behind_shown_us != 0 && d->now_us - d->behind_shown_us < BEHIND_EVERY_US))
         return;
     DS_ASSERT(health.behind_ms >= BEHIND_LEAST_MS);
-    ds_log_warn("batches wait: %u, %" PRId64 " s behind", health.batches, health.behind_ms / 1000);
+    ds_log_warn("batches wait: %u, %" PRId64 " s behind%s", health.batches, health.behind_ms / 1000,
+                d->phase != DS_PHASE_STOPPING ? ""
+                : health.executors == 0       ? "; the stop waits for an executor, and a second "
+                                                "signal ends at once"
+                                              : "; a second signal ends at once");
     d->behind_shown_us = d->now_us;
     d->progress.behind_reports++;
 }
