@@ -515,6 +515,11 @@ static void check_end(run *r, ds_status status, const ds_error *error)
     result->never_started = status == DS_ERR_UNAVAILABLE && progress->batches == 0;
     if (result->never_started)
         return;
+    /* Stopped before it could go on: what the driver before it had begun may be half done. */
+    const bool half = r->stops && progress->batches == 0 &&
+                      (status == DS_OK || strstr(error->message, "stopped before") != NULL);
+    if (half)
+        status = DS_OK;
     r->stops = r->stops && status == DS_OK;
     /* A task that so many executors had when they were lost is taken for the reason. */
     bool deadly = status != DS_OK &&
@@ -532,8 +537,6 @@ static void check_end(run *r, ds_status status, const ds_error *error)
         r->panes_lost = progress->panes_lost;
         r->lost_from_ms = INT64_MIN / 2;
         r->lost_to_ms = INT64_MAX / 2;
-        /* Stopped before it could go on: what the driver before it had begun may be half done. */
-        bool half = r->stops && progress->batches == 0;
         if (progress->failed_batches == 0 && !half && !deadly)
             check_folders(r);
         return;

@@ -628,7 +628,7 @@ START_TEST(tasks_share_their_inputs)
 {
     ds_task tasks[] = {some_tasks[0], some_tasks[0], some_tasks[1], some_tasks[0], some_tasks[0]};
     tasks[4].n_inputs--;
-    ds_message message = {.type = DS_MSG_TASKS, .tasks = {tasks, 1}}, got;
+    ds_message message = {.type = DS_MSG_TASKS, .tasks = {.tasks = tasks, .n_tasks = 1}}, got;
     ds_buffer one = {0}, two = {0};
     ds_message_encode(&one, &message);
     message.tasks.n_tasks = 2;
@@ -659,7 +659,7 @@ START_TEST(many_tasks_share_few_inputs)
     for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++)
         tasks[i] = (ds_task){.partition = (uint32_t)i, .inputs = &input, .n_inputs = 1};
     for (uint32_t n = 1; n <= sizeof tasks / sizeof tasks[0]; n++) {
-        ds_message message = {.type = DS_MSG_TASKS, .tasks = {tasks, n}};
+        ds_message message = {.type = DS_MSG_TASKS, .tasks = {.tasks = tasks, .n_tasks = n}};
         check_round_trip(&message);
     }
 }
