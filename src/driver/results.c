@@ -77,10 +77,8 @@ static void on_success(ds_driver *d, ds_batch *batch, ds_executor_entry *from,
         ds_driver_figure_result(d, result);
         note_time(d, result);
     }
-    if (task->counted ? result->lost_bytes > task->lost_bytes : batch->muted)
-        ds_driver_count_missing(d, result, task->lost_bytes);
-    if (result->lost_bytes > task->lost_bytes)
-        task->lost_bytes = result->lost_bytes;
+    if (!task->counted && batch->muted)
+        ds_driver_count_missing(d, result);
     task->counted = true;
     task->took_us = d->now_us - task->handed_us;
     ds_driver_outrun_copy(d, result, task);
@@ -194,7 +192,6 @@ static void on_failure(ds_driver *d, ds_batch *batch, ds_executor_entry *from,
     }
     if (task->failures++ == 0)
         task->failed_us = d->now_us;
-    ds_driver_doubt_tails(d, d->plan->stages[result->stage].root);
     task->avoid = task->executor_id;
     show_failure(d, batch, result);
     /* A full disk: the batch waits until there is room. Want of memory may pass, too: other tasks

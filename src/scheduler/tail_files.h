@@ -79,15 +79,8 @@ void ds_tail_files_use(ds_tail_files *tail, uint64_t number);
 /* Takes in an answer. final: nothing comes after it, so that a last line needs no end. */
 void ds_tail_files_see(ds_tail_files *tail, const ds_sightings *seen, int64_t now_us, bool final);
 
-/* A file as it was found since the start (borrowed until the next look), or NULL. */
-const ds_tail_file *ds_tail_files_seen(const ds_tail_files *tail, uint64_t number);
-
-/* Whether a file is in the list. *gone: it is known to be gone; else it may come back with its
- * folder. */
-bool ds_tail_files_knows(const ds_tail_files *tail, uint64_t number, bool *gone);
-
-/* True if the folder of some file is away, and it is waited for. */
-bool ds_tail_files_wait(const ds_tail_files *tail);
+/* False if a file is known to be gone; else it may come back with its folder. */
+bool ds_tail_files_awaits(const ds_tail_files *tail, uint64_t number);
 
 /* True if there is something to be given. */
 bool ds_tail_files_more(const ds_tail_files *tail);
