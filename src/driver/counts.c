@@ -140,7 +140,7 @@ void ds_driver_count_table(ds_driver *d, uint32_t source, const ds_task_result *
 
 /* A batch runs again for what is kept, and what it was given is not there any more: windows and
  * state lack it from now on. Its bad records were shown when it ran first. */
-void ds_driver_count_missing(ds_driver *d, const ds_task_result *result)
+void ds_driver_count_missing(ds_driver *d, const ds_task_result *result, uint64_t counted)
 {
     const ds_node *root = d->plan->stages[result->stage].root;
     char time[DS_CLOCK_TEXT];
@@ -153,7 +153,9 @@ void ds_driver_count_missing(ds_driver *d, const ds_task_result *result)
                          result->samples[i].detail);
     if (root->kind != DS_NODE_SOURCE)
         return;
+    const uint64_t more = result->lost_bytes - counted;
+    DS_ASSERT(result->lost_bytes >= counted);
     ds_driver_lose_logged(d, result);
-    d->counts[root->source - d->plan->app->sources].lost_bytes += result->lost_bytes;
-    d->progress.bytes_lost += result->lost_bytes;
+    d->counts[root->source - d->plan->app->sources].lost_bytes += more;
+    d->progress.bytes_lost += more;
 }

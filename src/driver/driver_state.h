@@ -409,7 +409,8 @@ void ds_driver_tasks_of(ds_driver *driver, uint64_t executor_id); /* it is lost 
 /* Counts a result that counts, and shows bad records. */
 void ds_driver_count_result(ds_driver *driver, ds_batch *batch, const ds_task_result *result);
 /* A batch runs again for what is kept: what it was given and is not there any more is lost. */
-void ds_driver_count_missing(ds_driver *driver, const ds_task_result *result);
+/* counted: bytes of it that were counted when it ran before. */
+void ds_driver_count_missing(ds_driver *driver, const ds_task_result *result, uint64_t counted);
 /* The same as the first for a table that was loaded. */
 void ds_driver_count_table(ds_driver *driver, uint32_t source, const ds_task_result *result);
 

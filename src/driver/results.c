@@ -77,8 +77,10 @@ static void on_success(ds_driver *d, ds_batch *batch, ds_executor_entry *from,
         ds_driver_figure_result(d, result);
         note_time(d, result);
     }
-    if (!task->counted && batch->muted)
-        ds_driver_count_missing(d, result);
+    if (task->counted ? result->lost_bytes > task->lost_bytes : batch->muted)
+        ds_driver_count_missing(d, result, task->lost_bytes);
+    if (result->lost_bytes > task->lost_bytes)
+        task->lost_bytes = result->lost_bytes;
     task->counted = true;
     task->took_us = d->now_us - task->handed_us;
     ds_driver_outrun_copy(d, result, task);

@@ -36,6 +36,7 @@ typedef struct ds_batch_task {
     uint64_t avoid;        /* the executor where it failed last */
     int64_t not_before_us; /* WAITING: back-off */
     bool counted;          /* its rows are in the counters: it was done before */
+    uint64_t lost_bytes;   /* of its input, counted; it may be more when it runs again */
     ds_output *outputs;    /* DONE; in the batch's arena */
     uint32_t n_outputs;
     ds_input *inputs; /* of map tasks */
