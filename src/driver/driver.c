@@ -297,6 +297,11 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
     }
 }
 
+/* When each matter wants to be looked at next (monotonic, us). */
+static int64_t (*const deadlines[])(const ds_driver *) = {
+    ds_driver_copies_deadline, ds_driver_dispatch_deadline, ds_driver_behind_deadline,
+    ds_driver_tables_deadline, ds_driver_replicas_deadline, ds_driver_logs_deadline};
+
 void ds_driver_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wall_ms)
 {
     *mono_us = *wall_ms = INT64_MAX;
@@ -305,24 +310,10 @@ void ds_driver_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wall_ms)
     int64_t executors = ds_driver_executors_deadline(d);
     if (d->phase != DS_PHASE_STARTING) { /* batches of the driver before wait for executors, too */
         ds_driver_ticks_deadline(d, mono_us, wall_ms);
-        int64_t copies = ds_driver_copies_deadline(d);
-        if (copies < *mono_us)
-            *mono_us = copies;
-        int64_t tasks = ds_driver_dispatch_deadline(d);
-        if (tasks < *mono_us)
-            *mono_us = tasks;
-        int64_t behind = ds_driver_behind_deadline(d);
-        if (behind < *mono_us)
-            *mono_us = behind;
-        int64_t tables = ds_driver_tables_deadline(d);
-        if (tables < *mono_us)
-            *mono_us = tables;
-        int64_t replicas = ds_driver_replicas_deadline(d);
-        if (replicas < *mono_us)
-            *mono_us = replicas;
-        int64_t logs = ds_driver_logs_deadline(d);
-        if (logs < *mono_us)
-            *mono_us = logs;
+        for (size_t i = 0; i < sizeof deadlines / sizeof *deadlines; i++) {
+            int64_t due = deadlines[i](d);
+            *mono_us = due < *mono_us ? due : *mono_us;
+        }
     }
     if (executors < *mono_us)
         *mono_us = executors;
