@@ -65,7 +65,7 @@ static void add_run(ds_bundles *round, const ds_batch *batch, uint32_t stage_id,
                     .n_inputs = map ? from->n_inputs : stage->n_inputs,
                     .mode = mode_of(batch)};
     if (map)
-        ds_driver_await_tails(d, d->plan->stages[stage_id].root, from);
+        ds_driver_await_tails(d, batch, d->plan->stages[stage_id].root, from);
     ds_driver_add_tables(d, batch, ds_bundles_arena(round), &task);
     if (d->keyed[stage_id] != NULL)
         ds_driver_keyed_begins(d, ds_bundles_arena(round), &task);
@@ -287,6 +287,8 @@ static void copy_all_slow_tasks(ds_bundles *round)
 void ds_driver_dispatch(ds_driver *d)
 {
     ds_bundles round = {.driver = d};
+    if (!ds_driver_tails_found(d))
+        return;
     ds_driver_replay(d, &round);
     for (size_t i = d->retained.first; d->n_open > 0 && i < d->retained.n; i++)
         if (!ds_batch_is_done(d->retained.list[i]))

@@ -262,7 +262,10 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
         return;
     read_clock(d, event);
     switch (event->kind) {
-    case DS_DRIVER_STARTED: ds_driver_launch_all(d); break;
+    case DS_DRIVER_STARTED:
+        ds_driver_launch_all(d);
+        ds_driver_find_tails(d);
+        break;
     case DS_DRIVER_TIME: ds_driver_lose_silent(d); break;
     case DS_DRIVER_MESSAGE: ds_driver_on_message(d, event->peer, event->message); break;
     case DS_DRIVER_PEER_LOST: ds_driver_on_peer_lost(d, event->peer); break;
@@ -285,6 +288,7 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
         ds_driver_watch_tables(d);
         ds_driver_replicate(d);
         ds_driver_watch_logs(d);
+        ds_driver_watch_tails(d);
         ds_driver_ticks(d);
         ds_driver_batches(d);
         ds_driver_watch_save(d);
@@ -300,7 +304,8 @@ void ds_driver_step(ds_driver *d, const ds_driver_event *event)
 /* When each matter wants to be looked at next (monotonic, us). */
 static int64_t (*const deadlines[])(const ds_driver *) = {
     ds_driver_copies_deadline, ds_driver_dispatch_deadline, ds_driver_behind_deadline,
-    ds_driver_tables_deadline, ds_driver_replicas_deadline, ds_driver_logs_deadline};
+    ds_driver_tables_deadline, ds_driver_replicas_deadline, ds_driver_logs_deadline,
+    ds_driver_tails_deadline};
 
 void ds_driver_deadline(const ds_driver *d, int64_t *mono_us, int64_t *wall_ms)
 {

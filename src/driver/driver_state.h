@@ -292,8 +292,16 @@ int64_t ds_driver_gap_next(ds_driver *driver);
 void ds_driver_ask_tails(ds_driver *driver);
 /* Says of the inputs of a source's task, if they are of files that grow, whether it waits for these
  * while their folder is away. */
-void ds_driver_await_tails(const ds_driver *driver, const ds_node *source,
+void ds_driver_await_tails(ds_driver *driver, const ds_batch *batch, const ds_node *source,
                            const ds_batch_task *task);
+/* Looks for the files of a checkpoint; until all are found, or known not to be, no task goes out.
+ */
+void ds_driver_find_tails(ds_driver *driver);
+bool ds_driver_tails_found(const ds_driver *driver);
+/* A task of a source failed: perhaps files are not where they were. */
+void ds_driver_doubt_tails(ds_driver *driver, const ds_node *root);
+void ds_driver_watch_tails(ds_driver *driver);
+int64_t ds_driver_tails_deadline(const ds_driver *driver);
 void ds_driver_on_followed(ds_driver *driver, const ds_driver_event *event);
 
 /* the log of what is received: log.c */
@@ -451,9 +459,10 @@ void ds_driver_lose_partitions(ds_driver *driver, uint64_t executor_id);
 void ds_driver_chains_of(ds_driver *driver, const ds_executor_entry *lost);
 
 /* saves: saves.c */
-/* Whether the batch that is being made for a time, perhaps the last one, has to be the saving one;
+/* Whether the batch that is being made for a time, perhaps the last one, or an idle one (without
+ * input, and nothing is due), has to be the saving one;
  * and lets it be. */
-bool ds_driver_save_due(const ds_driver *driver, int64_t time_ms, bool last);
+bool ds_driver_save_due(const ds_driver *driver, int64_t time_ms, bool last, bool idle);
 void ds_driver_begin_save(ds_driver *driver, ds_batch *batch);
 /* True until the checkpoint has it, durably, or it failed. */
 bool ds_driver_save_under_way(const ds_driver *driver);

@@ -192,8 +192,8 @@ static void on_failure(ds_driver *d, ds_batch *batch, ds_executor_entry *from,
         ds_driver_keyed_lost(d, result->stage, result->partition);
         return;
     }
-    if (task->failures++ == 0)
-        task->failed_us = d->now_us;
+    task->failures++;
+    ds_driver_doubt_tails(d, d->plan->stages[result->stage].root);
     task->avoid = task->executor_id;
     show_failure(d, batch, result);
     /* A full disk: the batch waits until there is room. Want of memory may pass, too: other tasks

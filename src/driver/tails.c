@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define AGAIN_US INT64_C(500000) /* a folder that is away is looked for so often */
+
 /* Files that some batch has yet to read stay open. */
 static void mark_used(const ds_driver *d, ds_intake *intake)
 {
@@ -18,33 +20,123 @@ static void mark_used(const ds_driver *d, ds_intake *intake)
         }
 }
 
+/* One look at a time: new files are told once, and by the one that comes first. */
+static void ask(ds_driver *d, ds_intake *intake)
+{
+    DS_ASSERT(!intake->looking);
+    mark_used(d, intake);
+    ds_arena *arena = ds_arena_new(NULL);
+    ds_follow_request *request = DS_ARENA_NEW(arena, ds_follow_request);
+    *request = ds_tail_files_ask(&intake->tail, arena);
+    request->all = !intake->listed;
+    intake->looked_us = d->now_us;
+    intake->looking = true;
+    d->ports.follow(d->ports.arg, intake->index, request, arena);
+}
+
+/* A look that is under way already will do. */
 void ds_driver_ask_tails(ds_driver *d)
 {
     for (uint32_t i = 0; i < d->n_intakes; i++) {
         ds_intake *intake = &d->intakes[i];
-        if (!intake->needed || !ds_intake_follows(intake) || d->phase == DS_PHASE_STOPPING ||
-            (d->config.available_now && intake->listed))
+        intake->tick_waits = intake->needed && ds_intake_follows(intake) &&
+                             d->phase != DS_PHASE_STOPPING &&
+                             !(d->config.available_now && intake->listed);
+        if (!intake->tick_waits)
             continue;
-        mark_used(d, intake);
-        ds_arena *arena = ds_arena_new(NULL);
-        ds_follow_request *request = DS_ARENA_NEW(arena, ds_follow_request);
-        *request = ds_tail_files_ask(&intake->tail, arena);
-        request->all = !intake->listed;
         d->tick.lists_due++;
-        d->ports.follow(d->ports.arg, i, request, arena);
+        if (!intake->looking)
+            ask(d, intake);
     }
 }
 
-/* Nobody looks at files while batches wait for a task, so that it failed for long is reason enough
- * to give up, too. */
-void ds_driver_await_tails(const ds_driver *d, const ds_node *source, const ds_batch_task *task)
+/* Files may have other names than those that the checkpoint knows, and batches that run again read
+ * them first. */
+void ds_driver_find_tails(ds_driver *d)
+{
+    for (uint32_t i = 0; i < d->n_intakes; i++) {
+        ds_intake *intake = &d->intakes[i];
+        intake->sought = intake->needed && ds_intake_follows(intake) && intake->tail.n > 0;
+        if (intake->sought)
+            ask(d, intake);
+    }
+}
+
+bool ds_driver_tails_found(const ds_driver *d)
+{
+    for (uint32_t i = 0; i < d->n_intakes; i++)
+        if (d->intakes[i].sought)
+            return false;
+    return true;
+}
+
+void ds_driver_doubt_tails(ds_driver *d, const ds_node *root)
+{
+    if (root->kind == DS_NODE_SOURCE)
+        d->intakes[root->source - d->plan->app->sources].doubted = true;
+}
+
+/* A folder that is away is looked for also while no tick comes, as batches wait for it. */
+static bool looks_again(const ds_intake *intake)
+{
+    return intake->needed && ds_intake_follows(intake) && !intake->looking &&
+           (intake->doubted || ds_tail_files_away(&intake->tail) > 0);
+}
+
+void ds_driver_watch_tails(ds_driver *d)
+{
+    for (uint32_t i = 0; i < d->n_intakes && !d->tick.active; i++)
+        if (looks_again(&d->intakes[i]) && d->now_us - d->intakes[i].looked_us >= AGAIN_US)
+            ask(d, &d->intakes[i]);
+}
+
+int64_t ds_driver_tails_deadline(const ds_driver *d)
+{
+    int64_t soonest = INT64_MAX;
+    for (uint32_t i = 0; i < d->n_intakes && !d->tick.active; i++)
+        if (looks_again(&d->intakes[i]) && d->intakes[i].looked_us + AGAIN_US < soonest)
+            soonest = d->intakes[i].looked_us + AGAIN_US;
+    return soonest;
+}
+
+/* Where the file was found, if that is not what the input says. */
+static void lead_to(const ds_tail_files *tail, ds_arena *arena, ds_input *input)
+{
+    const ds_tail_file *file = ds_tail_files_seen(tail, input->tail.number);
+    if (file == NULL)
+        return;
+    if (strcmp(input->path, file->path) != 0)
+        input->path = ds_arena_strdup(arena, file->path);
+    input->tail.pid = file->pid;
+    input->tail.fd = file->fd;
+}
+
+/* Of files that are not in the list any more nobody looks whether their folders are there. Tasks
+ * that fail on such wait for an hour, all together: one after the other they would take a day. */
+static bool is_awaited_unlisted(const ds_driver *d, ds_intake *intake, bool failed)
+{
+    bool anew = intake->missed_us == 0 || d->now_us - intake->missed_us >= DS_FOLLOW_AWAY_US;
+    if (failed) {
+        if (anew)
+            intake->missing_us = d->now_us;
+        intake->missed_us = d->now_us;
+    }
+    return anew || d->now_us - intake->missing_us < DS_FOLLOW_AWAY_US;
+}
+
+void ds_driver_await_tails(ds_driver *d, const ds_batch *batch, const ds_node *source,
+                           const ds_batch_task *task)
 {
     DS_ASSERT(source->kind == DS_NODE_SOURCE);
-    const ds_tail_files *tail = &d->intakes[source->source - d->plan->app->sources].tail;
-    bool soon = task->failures == 0 || d->now_us - task->failed_us < DS_FOLLOW_AWAY_US;
-    for (uint32_t i = 0; i < task->n_inputs && task->inputs[i].kind == DS_INPUT_TAIL; i++)
-        task->inputs[i].tail.awaited =
-            soon && ds_tail_files_awaits(tail, task->inputs[i].tail.number);
+    ds_intake *intake = &d->intakes[source->source - d->plan->app->sources];
+    for (uint32_t i = 0; i < task->n_inputs && task->inputs[i].kind == DS_INPUT_TAIL; i++) {
+        ds_input *input = &task->inputs[i];
+        bool gone;
+        input->tail.awaited = ds_tail_files_knows(&intake->tail, input->tail.number, &gone)
+                                  ? !gone
+                                  : is_awaited_unlisted(d, intake, task->failures > 0);
+        lead_to(&intake->tail, batch->arena, input);
+    }
 }
 
 static bool has_wildcards(const char *glob)
@@ -90,16 +182,41 @@ static void count(ds_driver *d, ds_intake *intake, uint64_t lost_before)
     counts->begun_again = tail->begun_again;
 }
 
+static void run_now(const ds_driver *d, const ds_intake *intake, ds_batch *batch)
+{
+    for (uint32_t s = 0; s < d->plan->n_stages; s++) {
+        ds_batch_stage *stage = &batch->stages[s];
+        if (d->plan->stages[s].root->source != intake->source)
+            continue;
+        for (uint32_t p = 0; p < stage->n_tasks; p++)
+            stage->tasks[p].not_before_us = 0;
+        stage->again_us = 0;
+    }
+}
+
+/* Files are back, or known to be gone: tasks that wait before they try again need not. */
+static void run_waiting(const ds_driver *d, const ds_intake *intake)
+{
+    for (ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
+        run_now(d, intake, batch);
+    for (size_t i = d->retained.first; d->n_open > 0 && i < d->retained.n; i++)
+        run_now(d, intake, d->retained.list[i]);
+}
+
 void ds_driver_on_followed(ds_driver *d, const ds_driver_event *event)
 {
     DS_ASSERT(event->source < d->n_intakes);
     ds_intake *intake = &d->intakes[event->source];
     DS_ASSERT(ds_intake_follows(intake));
-    if (d->tick.lists_due > 0)
+    if (intake->tick_waits && d->tick.lists_due > 0)
         d->tick.lists_due--;
+    intake->tick_waits = intake->sought = intake->looking = intake->doubted = false;
     bool final = d->config.available_now, first = !intake->tail.seen;
     uint64_t lost = intake->tail.lost_bytes;
+    const uint32_t away = ds_tail_files_away(&intake->tail);
     ds_tail_files_see(&intake->tail, event->seen, d->now_us, final);
+    if (ds_tail_files_away(&intake->tail) < away)
+        run_waiting(d, intake);
     count(d, intake, lost);
     if (final && lacks_input(d, intake, event->seen))
         return;

@@ -203,9 +203,9 @@ static void pass(ds_driver *d, int64_t time_ms, bool given)
         bound_stores(d, time_ms);
     if (any || (d->last_input_ms == DS_NO_BATCH && d->n_tables == d->n_intakes))
         d->last_input_ms = time_ms; /* of an app with nothing but tables, the first one */
-    bool saves = ds_driver_save_due(d, time_ms, is_last(d, time_ms));
-    if (d->phase == DS_PHASE_ENDED ||
-        (!ds_driver_give_letters(d, batch) && !any && !batch->due.any && !saves)) {
+    const bool idle = !ds_driver_give_letters(d, batch) && !any && !batch->due.any;
+    bool saves = ds_driver_save_due(d, time_ms, is_last(d, time_ms), idle);
+    if (d->phase == DS_PHASE_ENDED || (idle && !saves)) {
         ds_batch_free(batch); /* nothing can come of it */
         ds_driver_drop_stores(d);
         return;

@@ -52,6 +52,7 @@ struct ds_tail {
     uint32_t beyond;
     int64_t scan_at_us;     /* at the latest */
     int64_t not_before_us;  /* the next one */
+    int64_t find_at_us;     /* files that are known, and not open, are looked for at the latest */
     bool told;              /* names came or went since the last one */
     denied_name *denied;    /* names that cannot be opened */
     uint32_t n_denied;      /* so many of them, */
@@ -504,13 +505,24 @@ static void answer_denied(ds_tail *tail, const ds_follow_request *request, ds_si
     }
 }
 
+static bool lacks_some(const ds_tail *tail, const ds_follow_request *request)
+{
+    for (uint32_t i = 0; i < request->n_files; i++)
+        if (find_slot(tail, request->files[i].id.device, request->files[i].id.inode) == NULL)
+            return true;
+    return false;
+}
+
 const ds_sightings *ds_tail_look(ds_tail *tail, const ds_follow_request *request, int64_t now_us)
 {
     ds_arena_reset(tail->arena);
     tail->told = ds_tail_watch_drain(tail->watch) || tail->told;
-    bool scanned = request->all || is_due(tail, now_us);
-    if (scanned)
+    bool scanned = request->all || is_due(tail, now_us) ||
+                   (now_us >= tail->find_at_us && lacks_some(tail, request));
+    if (scanned) {
         scan(tail, now_us);
+        tail->find_at_us = tail->scan_at_us; /* others may look at names before that */
+    }
     size_t most = (size_t)request->n_files + tail->n_slots + tail->n_denied + 1;
     ds_sighting *list = DS_ARENA_ARRAY(tail->arena, ds_sighting, most);
     tail->answer = (ds_sightings){.list = list, .beyond = tail->beyond};

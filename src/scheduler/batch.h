@@ -27,7 +27,6 @@ typedef struct ds_batch_task {
     ds_task_state state;
     uint32_t attempt;      /* the one that runs or comes next */
     uint32_t failures;     /* attempts that failed (a lost executor does not count) */
-    int64_t failed_us;     /* when the first of these did */
     uint32_t losses;       /* executors that were lost while they had it */
     uint64_t executor_id;  /* RUNNING: where */
     int64_t handed_us;     /* RUNNING: since when */

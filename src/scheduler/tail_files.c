@@ -201,10 +201,25 @@ static void see_away(ds_tail_files *tail, ds_tail_file *file, int64_t now_us)
         see_gone(tail, file, now_us);
 }
 
-bool ds_tail_files_awaits(const ds_tail_files *tail, uint64_t number)
+const ds_tail_file *ds_tail_files_seen(const ds_tail_files *tail, uint64_t number)
 {
     const ds_tail_file *file = find(tail, number);
-    return file == NULL || !file->gone;
+    return file != NULL && !file->gone && file->pid != 0 ? file : NULL;
+}
+
+bool ds_tail_files_knows(const ds_tail_files *tail, uint64_t number, bool *gone)
+{
+    const ds_tail_file *file = find(tail, number);
+    *gone = file != NULL && file->gone;
+    return file != NULL;
+}
+
+uint32_t ds_tail_files_away(const ds_tail_files *tail)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < tail->n; i++)
+        n += tail->files[i].away_us != 0 && !tail->files[i].gone;
+    return n;
 }
 
 /* The file goes on under a new number, behind all others: what was given of it before has nothing

@@ -79,8 +79,15 @@ void ds_tail_files_use(ds_tail_files *tail, uint64_t number);
 /* Takes in an answer. final: nothing comes after it, so that a last line needs no end. */
 void ds_tail_files_see(ds_tail_files *tail, const ds_sightings *seen, int64_t now_us, bool final);
 
-/* False if a file is known to be gone; else it may come back with its folder. */
-bool ds_tail_files_awaits(const ds_tail_files *tail, uint64_t number);
+/* A file as it was found since the start (borrowed until the next look), or NULL. */
+const ds_tail_file *ds_tail_files_seen(const ds_tail_files *tail, uint64_t number);
+
+/* Whether a file is in the list. *gone: it is known to be gone; else it may come back with its
+ * folder. */
+bool ds_tail_files_knows(const ds_tail_files *tail, uint64_t number, bool *gone);
+
+/* The number of files whose folders are away, and are waited for. */
+uint32_t ds_tail_files_away(const ds_tail_files *tail);
 
 /* True if there is something to be given. */
 bool ds_tail_files_more(const ds_tail_files *tail);

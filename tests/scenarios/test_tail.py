@@ -406,6 +406,26 @@ class Restart(Tail):
         self.assertIn("log was cut off", run.log())
         self.assertEqual(self.numbers(), [0, 1, 2, 3, 4, 5, 6, 7])
 
+    def test_the_folder_has_another_name_at_a_restart(self):
+        # A batch was allotted and not run: it reads its file where that is found now.
+        app = self.files_app("logs*/a.log*", executors=1)
+        os.mkdir(self.path("logs1"))
+        self.append("logs1/a.log", "0\n1\n")
+        run = self.start(app)
+        run.until_rows_in(2)
+        os.kill(run.until_executors(1)[0], 19)  # stopped: tasks wait
+        self.append("logs1/a.log", "2\n3\n")
+        run.until(lambda: '"from":4,"to":8' in self.allotted(), "the lines are allotted")
+        run.kill()
+        os.mkdir(self.path("logs2"))
+        os.rename(self.path("logs1/a.log"), self.path("logs2/a.log"))
+        self.append("logs2/a.log", "4\n")
+        run = self.start(app)
+        run.until_rows_in(1)
+        run.stop()
+        self.assertEqual(self.numbers(), [0, 1, 2, 3, 4])
+        self.assertEqual(run.source()["bytes_lost"], 0)
+
     def test_the_folder_is_away_at_a_restart(self):
         # A batch was allotted and not run: it waits for its file, and nothing is read again.
         app = self.files_app("logs/a.log*", executors=1)

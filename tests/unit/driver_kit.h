@@ -90,6 +90,7 @@ typedef struct driver_kit {
     uint64_t store_bytes; /* of those that join */
     uint64_t busy_us;     /* what tasks are said to have taken */
     int64_t acts_ms;      /* and when their state acts next */
+    uint64_t lost_bytes;  /* and what of their inputs was gone */
 } driver_kit;
 
 /* ---- ports ---- */
@@ -514,6 +515,7 @@ static inline void kit_result(driver_kit *k, const kit_sent *to, ds_status statu
                         .rows_in = status == DS_OK ? 1 : 0,
                         .busy_us = k->busy_us,
                         .acts_ms = k->acts_ms,
+                        .lost_bytes = k->lost_bytes,
                         .outputs = outputs,
                         .n_outputs = n_outputs};
     ds_message m = {.type = DS_MSG_TASK_RESULTS};
@@ -694,6 +696,25 @@ static inline void kit_settle_from(driver_kit *k, uint32_t from)
 static inline void kit_settle(driver_kit *k)
 {
     kit_settle_from(k, 0);
+}
+
+/* What the first n records of its journal tell a driver of this plan that goes on, from the last
+ * whole one on. The caller frees it, after that driver. */
+static inline ds_recovered *kit_recovered(const driver_kit *k, uint32_t n, const ds_plan *plan)
+{
+    ds_buffer text = {0};
+    ds_error error = {0};
+    ds_recovered *recovered = NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        text.length = k->journal[i].whole ? 0 : text.length;
+        ds_buffer_append_text(&text, k->journal[i].text);
+    }
+    ds_status status =
+        ds_journal_read("1.jsonl", ds_buffer_text(&text), text.length, plan, &recovered, &error);
+    ck_assert_msg(status == DS_OK, "%s", error.message);
+    ck_assert_ptr_null(recovered->warning);
+    ds_buffer_fini(&text);
+    return recovered;
 }
 
 /* ---- apps ---- */

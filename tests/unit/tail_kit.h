@@ -23,6 +23,7 @@ typedef struct tail_kit {
     ds_tail *tail;
     ds_tail_files files;
     int64_t now_us;
+    bool beside;     /* names are looked at beside the questions, not by them */
     bool by_path;    /* pieces are opened by their paths */
     ds_buffer lines; /* what was read, each with a blank behind */
     uint64_t lost;   /* bytes that were gone when they were to be read */
@@ -119,7 +120,9 @@ static inline const ds_sightings *tail_see(tail_kit *k, bool final)
 {
     ds_arena *arena = ds_arena_new(NULL);
     ds_follow_request request = ds_tail_files_ask(&k->files, arena);
-    request.all = true;
+    request.all = !k->beside;
+    if (k->beside)
+        ds_tail_notice(k->tail, k->now_us);
     const ds_sightings *seen = ds_tail_look(k->tail, &request, k->now_us);
     ds_tail_files_see(&k->files, seen, k->now_us, final);
     ds_arena_free(arena);

@@ -210,21 +210,6 @@ START_TEST(nothing_is_missed_when_the_journal_fails)
 }
 END_TEST
 
-/* What the records of a kit say. */
-static ds_recovered *recover(const driver_kit *k)
-{
-    ds_buffer text = {0};
-    ds_recovered *recovered;
-    ds_error error;
-    for (uint32_t i = 0; i < k->n_journal; i++)
-        ds_buffer_append_text(&text, k->journal[i].text);
-    ck_assert_int_eq(
-        ds_journal_read("journal", text.data, text.length, k->p.plan, &recovered, &error), DS_OK);
-    ck_assert_ptr_null(recovered->warning);
-    ds_buffer_fini(&text);
-    return recovered;
-}
-
 /* The n-th list of every queue belongs to the n-th batch, after a restart, too. */
 START_TEST(empty_lists_are_passed_in_the_checkpoint)
 {
@@ -239,7 +224,7 @@ START_TEST(empty_lists_are_passed_in_the_checkpoint)
     ck_assert_ptr_nonnull(strstr(k.journal[1].text, "\"next\":{\"p\":1,\"q\":1}"));
     k.n_journal = 2; /* it dies when the first batch is allotted */
     open_app(&again, app, false);
-    ds_recovered *recovered = recover(&k);
+    ds_recovered *recovered = kit_recovered(&k, k.n_journal, k.p.plan);
     ck_assert_uint_eq(recovered->sources[0].next, 1);
     ck_assert_uint_eq(recovered->sources[1].next, 1);
     again.config.recovered = recovered;
@@ -267,7 +252,7 @@ START_TEST(a_restart_waits_quietly_for_executors)
     kit_journaled(&k, 1, DS_OK);
     kit_done(&k, last_task(&k));
     open_app(&again, QUEUE(ONE), false);
-    ds_recovered *recovered = recover(&k);
+    ds_recovered *recovered = kit_recovered(&k, k.n_journal, k.p.plan);
     ck_assert_uint_eq(recovered->n_batches, 1);
     ck_assert(recovered->batches[0].prepared);
     again.config.recovered = recovered;

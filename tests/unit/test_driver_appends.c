@@ -223,25 +223,11 @@ END_TEST
 
 /* ---- after a crash ---- */
 
-/* Reads what a driver has journaled, as another one does after its death. */
-static ds_recovered *recover(const driver_kit *k)
-{
-    ds_buffer text = {0};
-    ds_error error;
-    ds_recovered *recovered = NULL;
-    for (uint32_t i = 0; i < k->n_journal; i++)
-        ds_buffer_append_text(&text, k->journal[i].text);
-    ck_assert_int_eq(ds_journal_read("j", text.data, text.length, k->p.plan, &recovered, &error),
-                     DS_OK);
-    ds_buffer_fini(&text);
-    return recovered;
-}
-
 /* A driver goes on from what all but the last `missing` records say. */
 static void go_on(driver_kit *k, driver_kit *next, uint32_t missing)
 {
     k->n_journal -= missing;
-    ds_recovered *recovered = recover(k);
+    ds_recovered *recovered = kit_recovered(k, k->n_journal, k->p.plan);
     k->n_journal += missing;
     open_appends(next);
     next->config.recovered = recovered;

@@ -13,35 +13,11 @@ static void open_app(driver_kit *k)
     k->config.kept_folder = "kept";
 }
 
-/* The text of the journal, from the last whole record on, without what was written after `n`. */
-static void journal_text(const driver_kit *k, uint32_t n, ds_buffer *out)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        if (k->journal[i].whole)
-            out->length = 0;
-        ds_buffer_append_text(out, k->journal[i].text);
-    }
-}
-
-static ds_recovered *read_journal(const driver_kit *k, uint32_t n, const ds_plan *plan)
-{
-    ds_buffer text = {0};
-    ds_error error = {0};
-    ds_recovered *recovered = NULL;
-    journal_text(k, n, &text);
-    ds_status status =
-        ds_journal_read("1.jsonl", ds_buffer_text(&text), text.length, plan, &recovered, &error);
-    ck_assert_msg(status == DS_OK, "%s", error.message);
-    ck_assert_ptr_null(recovered->warning);
-    ds_buffer_fini(&text);
-    return recovered;
-}
-
 /* A driver on what another one had written in its first n records. */
 static ds_recovered *go_on(driver_kit *k, const driver_kit *from, uint32_t n)
 {
     open_app(k);
-    ds_recovered *recovered = read_journal(from, n, k->p.plan);
+    ds_recovered *recovered = kit_recovered(from, n, k->p.plan);
     ds_error error = {0};
     ck_assert_msg(ds_recovered_check(recovered, k->p.plan, "state", &error) == DS_OK, "%s",
                   error.message);
@@ -68,7 +44,7 @@ START_TEST(what_the_journal_says)
 {
     driver_kit k;
     run_first(&k);
-    ds_recovered *r = read_journal(&k, k.n_journal, k.p.plan);
+    ds_recovered *r = kit_recovered(&k, k.n_journal, k.p.plan);
     ck_assert_uint_eq(r->kept.save, 1);
     ck_assert_int_eq(r->kept.batch_ms, 3000);
     ck_assert_uint_eq(r->kept.n_streams, 1);
@@ -161,7 +137,7 @@ START_TEST(a_crash_at_the_start)
     run_first(&first);
     ds_recovered *r1 = go_on(&second, &first, first.n_journal);
     ck_assert(second.journal[0].whole);
-    ds_recovered *r2 = read_journal(&second, 1, second.p.plan);
+    ds_recovered *r2 = kit_recovered(&second, 1, second.p.plan);
     ck_assert_uint_eq(r2->kept.save, 1);
     ck_assert_uint_eq(r2->kept.streams[0].n_parts, SAVES_PARTITIONS);
     ck_assert_uint_eq(r2->n_batches, r1->n_batches);
@@ -189,7 +165,7 @@ START_TEST(a_stop_before_they_run)
         driver_kit first, k;
         run_first(&first);
         open_app(&k);
-        ds_recovered *from = recovered ? read_journal(&first, first.n_journal, k.p.plan) : NULL;
+        ds_recovered *from = recovered ? kit_recovered(&first, first.n_journal, k.p.plan) : NULL;
         k.config.recovered = from;
         kit_start(&k);
         kit_step(&k, (ds_driver_event){.kind = DS_DRIVER_STOP});
@@ -234,7 +210,7 @@ static bool can_go_on(const driver_kit *first, const char *app, char *said)
 {
     planned p = plan_whole(app, NULL);
     ck_assert_msg(p.plan != NULL, "%s", p.app.said.data);
-    ds_recovered *r = read_journal(first, first->n_journal, p.plan);
+    ds_recovered *r = kit_recovered(first, first->n_journal, p.plan);
     ds_error error = {.message = ""};
     ds_status status = ds_recovered_check(r, p.plan, "state", &error);
     ck_assert(status == DS_OK || status == DS_ERR_APP);
@@ -281,7 +257,7 @@ START_TEST(a_partition_that_is_not_there)
 {
     driver_kit first;
     run_first(&first);
-    ds_recovered *r = read_journal(&first, first.n_journal, first.p.plan);
+    ds_recovered *r = kit_recovered(&first, first.n_journal, first.p.plan);
     ds_error error = {0};
     ck_assert_int_eq(ds_recovered_check(r, first.p.plan, "state", &error), DS_OK);
     r->kept.streams[0].parts[0].partition = SAVES_PARTITIONS;

@@ -180,23 +180,6 @@ START_TEST(it_moves_twice)
 }
 END_TEST
 
-/* What the driver before left in its journal. */
-static ds_recovered *read_journal(const driver_kit *from, const ds_plan *plan)
-{
-    ds_buffer text = {0};
-    ds_error error = {0};
-    ds_recovered *recovered = NULL;
-    for (uint32_t i = 0; i < from->n_journal; i++) {
-        text.length = from->journal[i].whole ? 0 : text.length;
-        ds_buffer_append_text(&text, from->journal[i].text);
-    }
-    ds_status status =
-        ds_journal_read("1.jsonl", ds_buffer_text(&text), text.length, plan, &recovered, &error);
-    ck_assert_msg(status == DS_OK, "%s", error.message);
-    ds_buffer_fini(&text);
-    return recovered;
-}
-
 /* The driver dies when it has found out; the next one applies the batches again, and finds it, too,
  * while an executor is lost and the checkpoint cannot be written. */
 START_TEST(a_driver_dies_in_between)
@@ -205,7 +188,7 @@ START_TEST(a_driver_dies_in_between)
     begin(&first);
     lose_files(&first, 2000);
     make_app(&k);
-    ds_recovered *recovered = read_journal(&first, k.p.plan);
+    ds_recovered *recovered = kit_recovered(&first, first.n_journal, k.p.plan);
     k.config.recovered = recovered;
     kit_start_with(&k, 2);
     for (int64_t t = 1000; t <= 4000; t += 1000)

@@ -478,6 +478,33 @@ START_TEST(pieces_that_are_gone)
 }
 END_TEST
 
+/* So are their inputs: what windows and state lack from now on is counted, each byte once. */
+START_TEST(pieces_and_inputs_that_are_gone)
+{
+    driver_kit k;
+    open_copied(&k, "1h");
+    const ds_progress *p = ds_driver_progress(k.driver);
+    const kit_sent *map = kit_task(&k, 1000, 0, 0);
+    saves_batch(&k, 1000);
+    static const uint64_t gone[] = {0, 20, 20, 50};
+    for (uint64_t i = 0; i < 4; i++) {
+        uint32_t from = k.n_sent;
+        kit_lose(&k, map->peer - 100);
+        kit_wait_ms(&k, 10000);
+        kit_join(&k, 3 + i);
+        map = kit_task(&k, 1000, 0, 0);
+        ck_assert(map >= &k.sent[from]);
+        k.lost_bytes = gone[i];
+        kit_done_for(&k, map, 1);
+        k.lost_bytes = 0;
+        ck_assert_uint_eq(p->bytes_lost, gone[i]);
+        ck_assert_uint_eq(p->sources[0].lost_bytes, gone[i]);
+    }
+    ck_assert_uint_eq(p->panes_lost, 0);
+    kit_close(&k);
+}
+END_TEST
+
 /* While the disk is at work with the batch (nobody reads the console, say) its tasks stay as they
  * are, and what needs its pieces waits. */
 START_TEST(pieces_that_are_gone_while_it_commits)
@@ -578,5 +605,5 @@ UNIT_MAIN("driver_replay", what_was_applied_is_applied_again, others_do_not_wait
           a_chain_that_cannot_be_read_for_long, an_owner_that_cannot_read, a_chain_that_is_damaged,
           a_chain_that_is_of_no_use, a_replay_that_never_succeeds,
           a_replay_of_a_batch_that_is_given_up, one_from_outside_that_cannot_write,
-          a_disk_that_is_full_for_all, pieces_that_are_gone, pieces_that_are_gone_while_it_commits,
-          pieces_that_are_gone_twice, chains_that_are_gone)
+          a_disk_that_is_full_for_all, pieces_that_are_gone, pieces_and_inputs_that_are_gone,
+          pieces_that_are_gone_while_it_commits, pieces_that_are_gone_twice, chains_that_are_gone)

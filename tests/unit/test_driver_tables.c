@@ -591,24 +591,6 @@ END_TEST
 
 /* ---- checkpoints ---- */
 
-static ds_recovered *recovered_of(const driver_kit *k)
-{
-    ds_buffer text = {0};
-    ds_recovered *recovered;
-    ds_error error;
-    uint32_t from = 0;
-    for (uint32_t i = 0; i < k->n_journal; i++)
-        if (k->journal[i].whole)
-            from = i;
-    for (uint32_t i = from; i < k->n_journal; i++)
-        ds_buffer_append_text(&text, k->journal[i].text);
-    ck_assert_int_eq(
-        ds_journal_read("journal", text.data, text.length, k->p.plan, &recovered, &error), DS_OK);
-    ck_assert_ptr_null(recovered->warning);
-    ds_buffer_fini(&text);
-    return recovered;
-}
-
 START_TEST(a_person_sees_the_version)
 {
     driver_kit k;
@@ -625,7 +607,7 @@ START_TEST(a_person_sees_the_version)
     ck_assert_ptr_nonnull(strstr(line, "\"tables\":{\"t\":{\"version\":2,\"file\":\"people.txt\","
                                        "\"bytes\":100,\"modified_ms\":0,\"checksum\":"
                                        "\"0000000000000016\"}}"));
-    ds_recovered *recovered = recovered_of(&k);
+    ds_recovered *recovered = kit_recovered(&k, k.n_journal, k.p.plan);
     ck_assert_uint_eq(recovered->n_batches, 1);
     ck_assert_uint_eq(recovered->batches[0].n_tables, 1);
     ck_assert_uint_eq(recovered->batches[0].tables[0].version, 2);
@@ -645,7 +627,7 @@ START_TEST(after_a_restart)
     join_all(&k, 1);
     load(&k, 11, 1);
     kit_wait_ms(&k, 1000);
-    ds_recovered *recovered = recovered_of(&k);
+    ds_recovered *recovered = kit_recovered(&k, k.n_journal, k.p.plan);
 
     open_clock(&next, ONE, ", 'reload': '100ms'");
     next.config.checkpoint = true;

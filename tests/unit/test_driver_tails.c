@@ -168,7 +168,7 @@ static void fail_last(driver_kit *k)
     kit_message(k, task->peer, m);
 }
 
-/* A batch waits for a folder that is away, but not for ever, even if nobody looks meanwhile. */
+/* A batch waits for a folder that is away, but not for ever: it is looked for all the time. */
 START_TEST(a_task_waits_an_hour_for_its_file)
 {
     driver_kit k;
@@ -176,17 +176,131 @@ START_TEST(a_task_waits_an_hour_for_its_file)
     kit_wait_ms(&k, 1000);
     ds_sighting a = sight(0, "log", 10, 30);
     answer(&k, &a, 1);
-    k.now_us += 3 * DS_FOLLOW_AWAY_US; /* that it runs for long is no reason */
-    for (int64_t waited_ms = 0; waited_ms < DS_FOLLOW_AWAY_US / 1000; waited_ms += 600000) {
+    const int64_t hour_ms = DS_FOLLOW_AWAY_US / 1000, step_ms = hour_ms / 6;
+    ds_sighting away = sight(1, "log", 0, 0);
+    away.what = DS_SIGHT_AWAY;
+    for (int64_t waited_ms = 0; waited_ms <= hour_ms; waited_ms += step_ms) {
         ck_assert(last_input(&k, 1)->tail.awaited);
-        uint32_t before = kit_count(&k, DS_MSG_TASKS);
+        uint32_t follows = k.n_follows;
         fail_last(&k);
-        kit_wait_ms(&k, 600000);
-        ck_assert_uint_eq(kit_count(&k, DS_MSG_TASKS), before + 1);
+        kit_wait_ms(&k, step_ms);
+        ck_assert_uint_eq(k.n_follows, follows + 1);
+        answer(&k, &away, 1);
     }
+    fail_last(&k);
+    kit_wait_ms(&k, step_ms);
     ck_assert(!last_input(&k, 1)->tail.awaited);
     ck_assert_uint_eq(ds_driver_progress(k.driver)->failed_batches, 0);
     kit_close(&k);
+}
+END_TEST
+
+/* However long a task waits by now before it tries again. */
+START_TEST(a_task_reads_its_file_as_soon_as_it_is_back)
+{
+    driver_kit k;
+    run_app(&k, "log");
+    kit_wait_ms(&k, 1000);
+    ds_sighting a = sight(0, "log", 10, 10), away = sight(1, "log", 0, 0);
+    away.what = DS_SIGHT_AWAY;
+    answer(&k, &a, 1);
+    for (int i = 0; i < 8; i++) {
+        fail_last(&k);
+        kit_wait_ms(&k, 20000);
+        answer(&k, &away, 1);
+    }
+    fail_last(&k);
+    uint32_t tasks = kit_count(&k, DS_MSG_TASKS), follows = k.n_follows;
+    kit_wait_ms(&k, 500);
+    answer(&k, &away, 1);
+    ck_assert_uint_eq(kit_count(&k, DS_MSG_TASKS), tasks);
+    kit_wait_ms(&k, 500);
+    ck_assert_uint_eq(k.n_follows, follows + 2);
+    a.number = 1;
+    answer(&k, &a, 1);
+    ck_assert_uint_eq(kit_count(&k, DS_MSG_TASKS), tasks + 1);
+    kit_close(&k);
+}
+END_TEST
+
+/* Files that are not in the list any more, of committed batches: an hour for all of them, which
+ * begins anew when all was well for so long. */
+START_TEST(what_is_not_followed_is_awaited_for_an_hour_in_all)
+{
+    driver_kit k;
+    run_app(&k, "log");
+    ds_input input = {.kind = DS_INPUT_TAIL, .path = "old", .tail = {.number = 99}};
+    ds_batch_task task = {.inputs = &input, .n_inputs = 1}, failed = task;
+    failed.failures = 1;
+    const ds_node *root = k.p.plan->stages[0].root;
+    kit_wait_ms(&k, 1000);
+    const ds_sighting a = sight(0, "log", 10, 10);
+    answer(&k, &a, 1);
+    const ds_batch *batch = k.driver->batches;
+    for (int turn = 0; turn < 2; turn++) {
+        for (int64_t us = 0; us < DS_FOLLOW_AWAY_US; us += DS_FOLLOW_AWAY_US / 4) {
+            ds_driver_await_tails(k.driver, batch, root, &task);
+            ck_assert(input.tail.awaited);
+            ds_driver_await_tails(k.driver, batch, root, &failed);
+            ck_assert(input.tail.awaited);
+            k.driver->now_us += DS_FOLLOW_AWAY_US / 4;
+        }
+        for (int i = 0; i < 4; i++) {
+            ds_driver_await_tails(k.driver, batch, root, &failed);
+            ck_assert(!input.tail.awaited);
+            ds_driver_await_tails(k.driver, batch, root, &task);
+            ck_assert(!input.tail.awaited);
+            k.driver->now_us += DS_FOLLOW_AWAY_US / 2;
+        }
+        k.driver->now_us += DS_FOLLOW_AWAY_US / 2;
+    }
+    kit_close(&k);
+}
+END_TEST
+
+/* Batches of a checkpoint read their files where these are now: no task goes out before that is
+ * known. */
+START_TEST(files_are_found_before_batches_run_again)
+{
+    driver_kit first, k;
+    open_app(&first, "l*/log", "beginning");
+    first.config.checkpoint = true;
+    kit_start_with(&first, 1);
+    kit_wait_ms(&first, 1000);
+    ds_sighting a = sight(0, "l1/log", 10, 12);
+    answer(&first, &a, 1);
+    kit_journal_all(&first);
+    ck_assert_str_eq(last_input(&first, 1)->path, "l1/log");
+
+    open_app(&k, "l*/log", "beginning");
+    k.config.checkpoint = true;
+    ds_recovered *recovered = kit_recovered(&first, first.n_journal, k.p.plan);
+    k.config.recovered = recovered;
+    k.wall_ms = first.wall_ms;
+    kit_start_with(&k, 1);
+    kit_journal_all(&k);
+    ck_assert_uint_eq(k.n_follows, 1);
+    ck_assert_uint_eq(k.n_asked, 1);
+    ck_assert_str_eq(k.asked[0].path, "l1/log");
+    kit_wait_ms(&k, 3000); /* a tick waits for that look, too, and asks for no other */
+    ck_assert_uint_eq(k.n_follows, 1);
+    ck_assert_ptr_null(kit_last(&k, DS_MSG_TASKS));
+    a = sight(1, "l2/log", 20, 20);
+    a.id = recovered->sources[0].tail.files[0].id;
+    a.pid = 9;
+    answer(&k, &a, 1);
+    const kit_sent *task = kit_task(&k, recovered->batches[0].time_ms, 0, 0);
+    ck_assert_ptr_nonnull(task);
+    const ds_input *input = &task->task.inputs[0];
+    ck_assert(input->from == 0 && input->to == 10 && input->tail.awaited);
+    ck_assert(input->tail.pid == 9 && input->tail.fd == 8);
+    ck_assert_str_eq(input->path, "l2/log");
+    kit_settle(&k);
+    input = last_input(&k, 1);
+    ck_assert(input->from == 10 && input->to == 20);
+    kit_close(&k);
+    ds_recovered_free(recovered);
+    kit_close(&first);
 }
 END_TEST
 
@@ -291,4 +405,7 @@ END_TEST
 
 UNIT_MAIN("driver_tails", files_are_looked_at_at_each_batch, a_batch_is_bounded,
           files_of_open_batches_stay, what_is_lost_is_counted, a_task_waits_an_hour_for_its_file,
-          what_is_there_now, nothing_is_there_now, the_end_is_noted, a_stop_does_not_look_again)
+          a_task_reads_its_file_as_soon_as_it_is_back,
+          what_is_not_followed_is_awaited_for_an_hour_in_all,
+          files_are_found_before_batches_run_again, what_is_there_now, nothing_is_there_now,
+          the_end_is_noted, a_stop_does_not_look_again)

@@ -126,7 +126,7 @@ static uint64_t run_seed(uint64_t seed, ds_sim_faults faults)
                                   .seed = seed,
                                   .checkpoint = true,
                                   .virtual_time = true,
-                                  .n_batches = ROUNDS + 20,
+                                  .n_batches = 3 * ROUNDS,
                                   .store_bytes = 1 << 20,
                                   .credit_bytes = 1 << 20,
                                   .faults = faults,
@@ -135,6 +135,7 @@ static uint64_t run_seed(uint64_t seed, ds_sim_faults faults)
     k.sim = ds_sim_new(&config);
     ck_assert_msg(ds_sim_run(k.sim, 1000000, &error) == DS_OK, "seed %" PRIu64 ": %s", seed,
                   error.message);
+    ck_assert_uint_gt(k.looks, ROUNDS); /* all was written and looked at */
     const ds_progress *p = ds_driver_progress(ds_sim_driver(k.sim));
     ck_assert_uint_eq(p->bytes_lost, 0);
     ck_assert_uint_eq(p->sources[0].begun_again, 0);

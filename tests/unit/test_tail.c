@@ -535,6 +535,7 @@ START_TEST(a_folder_is_away_for_good)
         if (restarts)
             tail_restart(&k);
         tail_expect(&k, "");
+        k.beside = true;
         k.now_us += DS_FOLLOW_AWAY_US - 1000000;
         tail_expect(&k, "");
         ck_assert_uint_eq(k.files.n, 1);

@@ -386,6 +386,7 @@ static void away(kit *k, uint64_t number, const char *path)
 
 START_TEST(a_file_whose_folder_is_away_keeps_its_position)
 {
+    bool gone;
     kit k;
     open_kit(&k, false);
     uint64_t a = found(&k, "a", 10, 0);
@@ -398,7 +399,8 @@ START_TEST(a_file_whose_folder_is_away_keeps_its_position)
         s->why = "no";
         see(&k, false);
         ck_assert_str_eq(take(&k, 100), "");
-        ck_assert(ds_tail_files_awaits(&k.tail, a));
+        ck_assert(ds_tail_files_knows(&k.tail, a, &gone) && !gone &&
+                  ds_tail_files_away(&k.tail) == 1);
     }
     ck_assert_uint_eq(k.tail.shown, 1); /* it is told once */
     grown(&k, a, "a", 20, 0);
@@ -410,11 +412,11 @@ START_TEST(a_file_whose_folder_is_away_keeps_its_position)
     k.now_us += DS_FOLLOW_AWAY_US;
     away(&k, a, "a");
     ck_assert_uint_eq(k.tail.n, 1);
-    ck_assert(!ds_tail_files_awaits(&k.tail, a)); /* gone */
+    ck_assert(ds_tail_files_knows(&k.tail, a, &gone) && gone && ds_tail_files_away(&k.tail) == 0);
     ds_tail_files_unuse(&k.tail);
     see(&k, false);
     ck_assert_uint_eq(k.tail.n, 0);
-    ck_assert(ds_tail_files_awaits(&k.tail, a)); /* not known any more */
+    ck_assert(!ds_tail_files_knows(&k.tail, a, &gone) && !gone);
     ck_assert_uint_eq(k.tail.lost_bytes, 0);
     close_kit(&k);
 }
