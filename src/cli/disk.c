@@ -15,6 +15,24 @@ struct ds_disk {
     bool stopping;
 };
 
+static void remove_first(ds_disk *disk)
+{
+    disk->first = disk->first->next;
+    if (disk->first == NULL)
+        disk->last = &disk->first;
+}
+
+/* What waits behind a job and can be done with it. */
+static void join_next(ds_disk *disk, ds_disk_job *job)
+{
+    while (disk->first != NULL && job->join != NULL && job->join(job, disk->first)) {
+        ds_disk_job *joined = disk->first;
+        remove_first(disk);
+        disk->waiting--;
+        joined->free(joined);
+    }
+}
+
 static ds_disk_job *take(ds_disk *disk)
 {
     pthread_mutex_lock(&disk->lock);
@@ -22,9 +40,8 @@ static ds_disk_job *take(ds_disk *disk)
         pthread_cond_wait(&disk->filled, &disk->lock);
     ds_disk_job *job = disk->first;
     if (job != NULL) {
-        disk->first = job->next;
-        if (disk->first == NULL)
-            disk->last = &disk->first;
+        remove_first(disk);
+        join_next(disk, job);
     }
     pthread_mutex_unlock(&disk->lock);
     return job;

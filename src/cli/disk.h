@@ -7,13 +7,18 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
+
 typedef struct ds_disk ds_disk;
 
-/* A job: run does the work; free gives back what the job holds. Both on the disk thread. */
+/* A job: run does the work; free gives back what the job holds. join, if there is one, may take
+ * over the work of the job that waits right behind it, which is freed then and never run: what
+ * came while the disk was busy shares one sync. All of them on the disk thread. */
 typedef struct ds_disk_job {
     struct ds_disk_job *next;
     void (*run)(struct ds_disk_job *job);
     void (*free)(struct ds_disk_job *job);
+    bool (*join)(struct ds_disk_job *job, struct ds_disk_job *behind); /* false: not that one */
 } ds_disk_job;
 
 /* Starts the thread. */

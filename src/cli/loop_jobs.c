@@ -1,5 +1,7 @@
 #include "cli/loop_jobs.h"
 
+#include "base/assert.h"
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/files.h"
 #include "checkpoint/commit.h"
@@ -142,13 +144,14 @@ void ds_loop_trim_log(void *arg, const char *folder, const ds_log_place *before)
     add_log_job(arg, run_trim_log, 0, folder, before);
 }
 
+/* Records that wait for the disk together are written together, synced once if one of them is to
+ * be, and answered once: the last one's ticket stands for those before it. */
 typedef struct journal_job {
     ds_disk_job job;
     ds_loop *loop;
     bool whole, sync;
     uint64_t ticket;
-    size_t length;
-    char line[];
+    ds_buffer lines;
 } journal_job;
 
 static void run_journal(ds_disk_job *job)
@@ -156,27 +159,48 @@ static void run_journal(ds_disk_job *job)
     journal_job *journal = (journal_job *)job;
     int64_t begun_us = ds_clock_mono_us();
     ds_error error;
-    ds_status status = ds_metadata_append(journal->loop->metadata, journal->line, journal->length,
-                                          journal->whole, journal->sync, &error);
+    ds_status status =
+        ds_metadata_append(journal->loop->metadata, journal->lines.data, journal->lines.length,
+                           journal->whole, journal->sync, &error);
     ds_loop_mail *m = ds_loop_mail_answer(DS_MAIL_JOURNALED, status, &error);
     m->ticket = journal->ticket;
     m->took_us = ds_clock_mono_us() - begun_us;
     ds_loop_post(journal->loop, m);
 }
 
+static void free_journal(ds_disk_job *job)
+{
+    ds_buffer_fini(&((journal_job *)job)->lines);
+    free(job);
+}
+
+/* A whole record begins a file of its own. */
+static bool join_journal(ds_disk_job *job, ds_disk_job *behind)
+{
+    journal_job *journal = (journal_job *)job;
+    const journal_job *next = (const journal_job *)behind;
+    if (behind->run != run_journal || journal->whole || next->whole)
+        return false;
+    DS_ASSERT(next->ticket > journal->ticket);
+    ds_buffer_append(&journal->lines, next->lines.data, next->lines.length);
+    journal->sync |= next->sync;
+    journal->ticket = next->ticket;
+    return true;
+}
+
 void ds_loop_journal(void *arg, const char *line, size_t length, bool whole, bool sync,
                      uint64_t ticket)
 {
     ds_loop *loop = arg;
-    journal_job *job = ds_calloc(1, sizeof *job + length);
-    *job = (journal_job){.job = {.run = run_journal, .free = free_job},
-                         .loop = loop,
-                         .whole = whole,
-                         .sync = sync,
-                         .ticket = ticket,
-                         .length = length};
-    memcpy(job->line, line, length);
-    ds_disk_add(loop->disk, &job->job);
+    journal_job *journal = ds_calloc(1, sizeof *journal);
+    *journal =
+        (journal_job){.job = {.run = run_journal, .free = free_journal, .join = join_journal},
+                      .loop = loop,
+                      .whole = whole,
+                      .sync = sync,
+                      .ticket = ticket};
+    ds_buffer_append(&journal->lines, line, length);
+    ds_disk_add(loop->disk, &journal->job);
 }
 
 /* The commit stays the batch's until it is answered; the console's bytes stay in their stores.

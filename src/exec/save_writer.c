@@ -16,6 +16,10 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+/* Bytes that go to the disk together, beside the writing. A file of many that is handed to it all
+ * at once, by the sync, would keep whoever syncs meanwhile waiting: the driver, in every batch. */
+#define DISK_BYTES (256 << 10)
+
 struct ds_save_writer {
     ds_save_target target;
     /* The file that is open: fd -1 for none. */
@@ -23,6 +27,7 @@ struct ds_save_writer {
     uint64_t save;
     char *folder, *path;
     uint64_t length;
+    uint64_t on_way; /* of these, to the disk */
     uint32_t number; /* how many were there before it, of the same save */
     bool used;       /* something in it was reported */
     bool made;       /* some file, in this folder */
@@ -178,9 +183,27 @@ static ds_status open_file(ds_save_writer *writer, const ds_save_order *order, d
     writer->number = number;
     writer->save = order->save;
     writer->folder = ds_strdup(order->folder);
-    writer->length = 0;
+    writer->length = writer->on_way = 0;
     writer->used = false;
     return create(writer, order, error);
+}
+
+/* Lets the last bytes begin their way to the disk, once those before them are there. Only the sync
+ * makes them durable; but what fails on the way is told once, and maybe here. A system may forbid
+ * the call: then the sync does it all. */
+static ds_status send_to_disk(ds_save_writer *writer, ds_error *error)
+{
+    const off_t before = (off_t)writer->on_way, n = (off_t)writer->length - before;
+    if (!writer->target.sync || n < DISK_BYTES)
+        return DS_OK;
+    int result =
+        before == 0 ? 0 : sync_file_range(writer->fd, 0, before, SYNC_FILE_RANGE_WAIT_BEFORE);
+    if (result == 0)
+        result = sync_file_range(writer->fd, before, n, SYNC_FILE_RANGE_WRITE);
+    if (result != 0 && errno != ENOSYS && errno != EPERM)
+        return failed(error, "write", writer->path);
+    writer->on_way = writer->length;
+    return DS_OK;
 }
 
 static ds_status write_all(ds_save_writer *writer, const char *bytes, size_t length,
@@ -196,7 +219,7 @@ static ds_status write_all(ds_save_writer *writer, const char *bytes, size_t len
         length -= (size_t)n;
         writer->length += (uint64_t)n;
     }
-    return DS_OK;
+    return send_to_disk(writer, error);
 }
 
 /* A part on its way: to the file, or to a place in the store. */
