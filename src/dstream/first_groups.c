@@ -4,6 +4,7 @@
 #include "columnar/gather.h"
 #include "dstream/op_group.h"
 #include "dstream/op_order.h"
+#include "dstream/window_ranks.h"
 
 /* The call that the order is by, or -1. */
 static int call_of_order(const ds_node *node, const ds_order_plan *order)
@@ -71,10 +72,77 @@ static ds_status push_some(ds_frame *frame, const ds_node *node, ds_window *wind
     return ds_group_push_rows(frame, node, &rows);
 }
 
+/* ---- With merits ---- */
+
+/* Bits of the rows with any result that does not fit; NULL: none. */
+static uint64_t *all_misfits(const ds_group_plan *plan, ds_arena *arena, uint64_t *const *overflows,
+                             uint32_t n)
+{
+    if (!any_overflows(plan, overflows))
+        return NULL;
+    size_t words = ds_bitmap_words(n);
+    uint64_t *bits = ds_arena_calloc(arena, words, sizeof *bits);
+    for (uint32_t c = 0; c < plan->spec.n_calls; c++)
+        for (size_t w = 0; w < words && overflows[c] != NULL; w++)
+            bits[w] |= overflows[c][w];
+    return bits;
+}
+
+/* Brings the merits of what changed up to date. */
+static ds_status rank_some(ds_frame *frame, const ds_node *node, ds_window *window, uint32_t from,
+                           uint32_t to, const uint32_t *ids, uint32_t n)
+{
+    const ds_group_plan *plan = node->group;
+    ds_arena *arena = frame->chunk_arena;
+    const ds_order_plan *order = node->children[0]->order;
+    const ds_row_order by = {.keys = order->keys, .n_keys = order->n_keys};
+    ds_column **calls = DS_ARENA_ARRAY(arena, ds_column *, plan->spec.n_calls + 1);
+    uint64_t **overflows = DS_ARENA_ARRAY(arena, uint64_t *, plan->spec.n_calls + 1);
+    uint64_t prefixes[DS_CHUNK_ROWS];
+    ds_window_calls(window, arena, &frame->heap, ids, n, calls, overflows);
+    ds_row_order_prefixes_of(&by, &frame->heap, calls[call_of_order(node, order)], 0, n, prefixes);
+    ds_window_ranks_set(window, from, to, ids, n, prefixes, all_misfits(plan, arena, overflows, n));
+    return ds_frame_next_chunk(frame);
+}
+
+static ds_status rank_all(ds_frame *frame, const ds_node *node, ds_window *window)
+{
+    uint32_t ids[DS_CHUNK_ROWS], from = 0, block = 0, n;
+    do {
+        uint32_t most = ds_budget_step(frame->kept, DS_CHUNK_ROWS);
+        n = ds_window_ranks_stale(window, &block, ids, most);
+        DS_TRY(rank_some(frame, node, window, from, block, ids, n));
+        from = block;
+    } while (n > 0);
+    return DS_OK;
+}
+
+static bool keeps_ranks(const ds_node *node, ds_window *window)
+{
+    const ds_order_plan *order = node->children[0]->order;
+    const ds_rank_order by = {.call = (uint32_t)call_of_order(node, order),
+                              .descending = order->keys[0].descending,
+                              .nulls_first = order->keys[0].nulls_first};
+    return ds_window_ranks_keep(window, &by, (uint64_t)order->limit);
+}
+
+static ds_status push_ranked(ds_frame *frame, const ds_node *node, ds_window *window)
+{
+    DS_TRY(rank_all(frame, node, window));
+    uint64_t bound = ds_window_ranks_bound(window, (uint64_t)node->children[0]->order->limit);
+    uint32_t ids[DS_CHUNK_ROWS], block = 0, n;
+    while ((n = ds_window_ranks_first(window, bound, &block, ids,
+                                      ds_budget_step(frame->kept, DS_CHUNK_ROWS))) > 0)
+        DS_TRY(push_some(frame, node, window, ids, n));
+    return DS_OK;
+}
+
 /* The order is total, as no two groups have the same key: it does not matter in which they come. */
 ds_status ds_first_groups_push(ds_frame *frame, const ds_node *node, ds_window *window)
 {
     uint32_t ids[DS_CHUNK_ROWS], at = 0, n;
+    if (keeps_ranks(node, window))
+        return push_ranked(frame, node, window);
     while ((n = ds_window_next(window, &at, ids, ds_budget_step(frame->kept, DS_CHUNK_ROWS))) > 0)
         DS_TRY(push_some(frame, node, window, ids, n));
     return DS_OK;

@@ -106,6 +106,7 @@ void ds_window_grow_keys(ds_window *window)
     for (uint32_t c = 0; c < window->group->n_calls; c++)
         if (window->plans[c].subtracts)
             ds_agg_state_grow(&window->plans[c].running, limit);
+    ds_window_ranks_grow(window, limit);
 }
 
 static void open_panes(ds_window *window)
@@ -144,6 +145,7 @@ static void close_panes(ds_window *window)
         if (window->plans[c].subtracts)
             ds_agg_state_fini(&window->plans[c].running);
     ds_slide_combine_free(window->queues);
+    ds_window_ranks_free(window);
     ds_keys_free(window->keys);
     ds_grow_free(window->panes_of, &window->panes_room, sizeof(uint32_t), budget);
     ds_grow_free(window->live, &window->live_room, sizeof(uint32_t), budget);
@@ -271,6 +273,7 @@ static void add_keys(ds_window *window, part *p, const ds_heap *heap, ds_column 
             window->live[window->n_live++] = id;
         }
     }
+    ds_window_ranks_touch(window, p->ids, p->n);
 }
 
 void ds_window_run_in(ds_window *window, const part *p, ds_column **kept)
@@ -377,6 +380,7 @@ static void drop_keys(ds_window *window, const part *p)
         if (i % RELIEF == 0)
             ds_budget_relieve(window->budget);
     }
+    ds_window_ranks_touch(window, p->ids, p->n);
 }
 
 static void expire_part(ds_window *window, part *p)
@@ -605,7 +609,7 @@ size_t ds_window_bytes(const ds_window *window)
         ((size_t)window->panes_room + window->live_room + window->place_room + window->slots_room) *
         sizeof(uint32_t);
     return bytes + ds_keys_bytes(window->keys) + window->parts_room * sizeof(part) +
-           ds_arena_bytes(window->scratch);
+           ds_window_ranks_bytes(window) + ds_arena_bytes(window->scratch);
 }
 
 uint32_t ds_window_panes(const ds_window *window)

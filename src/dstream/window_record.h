@@ -10,6 +10,7 @@
 #include "dstream/slide_combine.h"
 #include "dstream/window.h"
 #include "dstream/window_open.h"
+#include "dstream/window_ranks.h"
 
 #define DS_PART_KEYS 16384u               /* of a part, at most */
 #define DS_PART_BYTES ((size_t)256 << 20) /* of a part of more than one key */
@@ -65,6 +66,7 @@ struct ds_window {
     uint32_t *place;    /* by key: where in live */
     uint32_t n_live, panes_room, live_room, place_room;
     ds_slide_combine *queues; /* NULL: no call needs them */
+    ds_window_ranks *ranks;   /* NULL: nobody wants the first ones */
     ds_window_part *parts;    /* oldest first, from first_part on */
     uint32_t first_part, n_parts, parts_room;
     uint32_t n_panes;

@@ -383,6 +383,14 @@ END_TEST
 #define FIRST 50
 #define SLIDES 5
 
+/* Of which keys, and how many: in every pane, or gone with it. */
+typedef struct wanted_firsts {
+    const char *key;
+    uint32_t limit;
+} wanted_firsts;
+
+static const wanted_firsts the_usual = {"value % 10007", FIRST};
+
 typedef struct firsts {
     int64_t keys[SLIDES][FIRST], results[SLIDES][FIRST];
     bool nulls[SLIDES][FIRST];
@@ -390,17 +398,18 @@ typedef struct firsts {
 } firsts;
 
 /* The first of many keys, over panes that come and go: of the last slides. */
-static void run_firsts(firsts *f, const char *aggregate, const char *order)
+static void run_firsts(firsts *f, const wanted_firsts *wanted, const char *aggregate,
+                       const char *order)
 {
     char streams[1024];
     engine e;
     snprintf(streams, sizeof streams,
-             "'rows': { 'from': 'in', 'select': { 'k': 'value %% 10007',"
+             "'rows': { 'from': 'in', 'select': { 'k': '%s',"
              "          'v': 'if(value %% 13003 = 0, 9223372036854775807, value * 31 %% 977)' } },"
              "'top': { 'from': 'rows', 'window': { 'size': '3s', 'slide': '1s' },"
              "         'group_by': ['k'], 'aggregate': { 'n': '%s', 'at': 'batch_time()' },"
-             "         'order_by': '%s', 'limit': %d }",
-             aggregate, order, FIRST);
+             "         'order_by': '%s', 'limit': %u }",
+             wanted->key, aggregate, order, wanted->limit);
     engine_open(&e, "'in': { 'type': 'rate', 'rows_per_second': 1 }", streams, "top");
     memset(f, 0, sizeof *f);
     for (uint32_t s = 0; s < SLIDES; s++) {
@@ -411,8 +420,8 @@ static void run_firsts(firsts *f, const char *aggregate, const char *order)
         ds_heap_init(&heap, e.batch->arena);
         const ds_chunk *chunk = engine_chunks(&e, "top", &heap, &n);
         ck_assert_uint_eq(n, 1);
-        ck_assert_uint_eq(chunk->n_rows, FIRST);
-        for (uint32_t i = 0; i < FIRST; i++) {
+        ck_assert_uint_eq(chunk->n_rows, wanted->limit);
+        for (uint32_t i = 0; i < chunk->n_rows; i++) {
             f->keys[s][i] = chunk->columns[0]->ints[i];
             f->nulls[s][i] = ds_column_is_null(chunk->columns[1], i);
             f->results[s][i] = f->nulls[s][i] ? 0 : chunk->columns[1]->ints[i];
@@ -430,11 +439,17 @@ START_TEST(the_first_of_a_window_are_those_of_all_its_rows)
                                              "max(v) filter (where v > 900)"};
     static const char *const orders[][2] = {{"n desc", "n + 0 desc, n desc"},
                                             {"n asc", "n + 0, n"}};
+    static const wanted_firsts wanted[] = {{"value % 10007", FIRST},
+                                           {"value % 10007", 4},
+                                           {"value / 2", FIRST},
+                                           {"value / 2", 1},
+                                           {"value / 2", 7}};
+    const wanted_firsts *w = &wanted[_i];
     firsts *some = malloc(sizeof *some), *all = malloc(sizeof *all);
     for (uint32_t a = 0; a < sizeof aggregates / sizeof *aggregates; a++)
         for (uint32_t o = 0; o < sizeof orders / sizeof *orders; o++) {
-            run_firsts(some, aggregates[a], orders[o][0]);
-            run_firsts(all, aggregates[a], orders[o][1]);
+            run_firsts(some, w, aggregates[a], orders[o][0]);
+            run_firsts(all, w, aggregates[a], orders[o][1]);
             ck_assert_mem_eq(some->keys, all->keys, sizeof all->keys);
             ck_assert_mem_eq(some->results, all->results, sizeof all->results);
             ck_assert_mem_eq(some->nulls, all->nulls, sizeof all->nulls);
@@ -448,9 +463,11 @@ END_TEST
 START_TEST(what_is_not_among_the_first_is_counted)
 {
     firsts *down = malloc(sizeof *down), *up = malloc(sizeof *up), *keys = malloc(sizeof *keys);
-    run_firsts(down, "sum(v)", "n desc nulls last");
-    run_firsts(up, "sum(v)", "n asc nulls last");
-    run_firsts(keys, "sum(v)", "k");
+    const wanted_firsts few = {"value % 10007", 2};
+    const wanted_firsts *w = _i == 0 ? &the_usual : &few;
+    run_firsts(down, w, "sum(v)", "n desc nulls last");
+    run_firsts(up, w, "sum(v)", "n asc nulls last");
+    run_firsts(keys, w, "sum(v)", "k");
     ck_assert_uint_gt(keys->overflows, 0);
     ck_assert_uint_eq(down->overflows, keys->overflows);
     ck_assert_uint_eq(up->overflows, keys->overflows);
@@ -460,9 +477,27 @@ START_TEST(what_is_not_among_the_first_is_counted)
 }
 END_TEST
 
-UNIT_MAIN("op_window", the_first_of_a_window_are_those_of_all_its_rows,
-          what_is_not_among_the_first_is_counted, tumbling, sliding, a_total_over_a_window, gaps,
-          distinct_in_a_window, a_window_of_rows, a_window_of_rows_that_are_counted,
-          order_of_rows_of_a_window, stacked, overflows_leave_with_their_batch,
-          windows_of_many_shapes, lost_panes_begin_anew, a_late_task_changes_nothing,
-          large_windows_of_rows, rows_of_the_past_are_let_go)
+int main(void)
+{
+    const TTest *const tests[] = {tumbling,
+                                  sliding,
+                                  a_total_over_a_window,
+                                  gaps,
+                                  distinct_in_a_window,
+                                  a_window_of_rows,
+                                  a_window_of_rows_that_are_counted,
+                                  order_of_rows_of_a_window,
+                                  stacked,
+                                  overflows_leave_with_their_batch,
+                                  windows_of_many_shapes,
+                                  lost_panes_begin_anew,
+                                  a_late_task_changes_nothing,
+                                  large_windows_of_rows,
+                                  rows_of_the_past_are_let_go};
+    TCase *tcase = unit_case("op_window", 30);
+    tcase_add_loop_test(tcase, the_first_of_a_window_are_those_of_all_its_rows, 0, 5);
+    tcase_add_loop_test(tcase, what_is_not_among_the_first_is_counted, 0, 2);
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
+        tcase_add_test(tcase, tests[i]);
+    return unit_run_case(tcase, "op_window");
+}
