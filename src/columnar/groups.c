@@ -6,6 +6,7 @@
 #include "columnar/agg_state.h"
 #include "columnar/growable.h"
 #include "columnar/keys.h"
+#include "columnar/quick_hash.h"
 #include "columnar/slice.h"
 
 #include <stdlib.h>
@@ -65,6 +66,25 @@ void ds_groups_clear(ds_groups *groups)
         ds_agg_state_clear(&groups->states[c]);
         ds_agg_state_grow(&groups->states[c], ds_keys_limit(groups->keys));
     }
+}
+
+/* Where rows are grouped, and keys are texts, a quick hash finds them; only what becomes of each
+ * group needs the other one. A number is hashed so fast that two of them would not be worth while.
+ */
+static void choose_hash(ds_groups *groups)
+{
+    bool any_text = false;
+    for (uint32_t k = 0; k < groups->spec->n_keys; k++)
+        any_text |= groups->spec->keys[k].kind == DS_STRING;
+    if (any_text && ds_keys_limit(groups->keys) == 0)
+        ds_keys_be_quick(groups->keys);
+}
+
+static void hash_rows(const ds_groups *groups, const ds_heap *heap, const ds_column *const *keys,
+                      uint32_t n, uint64_t *hashes)
+{
+    (ds_keys_are_quick(groups->keys) ? ds_quick_hash_rows
+                                     : ds_hash_rows)(heap, keys, groups->spec->n_keys, n, hashes);
 }
 
 static void put_keys(ds_groups *groups, const ds_heap *heap, const ds_column *const *keys,
@@ -142,7 +162,7 @@ static void update_block(ds_groups *groups, const ds_heap *heap, const ds_column
     uint32_t ids[DS_CHUNK_ROWS];
     uint64_t hashes[DS_CHUNK_ROWS];
     ds_columns_slice(keys, groups->spec->n_keys, from, n, parts, pointers);
-    ds_hash_rows(heap, pointers, groups->spec->n_keys, n, hashes);
+    hash_rows(groups, heap, pointers, n, hashes);
     put_keys(groups, heap, pointers, hashes, n, ids);
     ds_agg_rows in = {.heap = heap,
                       .args = pointers,
@@ -164,6 +184,7 @@ void ds_groups_update(ds_groups *groups, const ds_heap *heap, const ds_column *c
                       const ds_column *const *const *args, const ds_column *const *filters,
                       const int64_t *positions, uint32_t n_rows)
 {
+    choose_hash(groups);
     for (uint32_t from = 0; from < n_rows; from += DS_CHUNK_ROWS) {
         uint32_t n = n_rows - from < DS_CHUNK_ROWS ? n_rows - from : DS_CHUNK_ROWS;
         update_block(groups, heap, keys, args, filters, positions, from, n);
@@ -200,9 +221,11 @@ static void merge_calls(ds_groups *groups, const ds_heap *heap, const ds_column 
 
 /* Merges up to a chunk of rows, whose hashes are known. */
 static void merge_rows(ds_groups *groups, const ds_heap *heap, const ds_column *const *partials,
-                       const uint64_t *hashes, uint32_t n)
+                       uint64_t *hashes, uint32_t n)
 {
     uint32_t ids[DS_CHUNK_ROWS];
+    if (ds_keys_are_quick(groups->keys))
+        ds_quick_hash_rows(heap, partials, groups->spec->n_keys, n, hashes);
     put_keys(groups, heap, partials, hashes, n, ids);
     if (groups->watched)
         note_merged(groups, ids, n);
@@ -368,7 +391,7 @@ void ds_groups_add(ds_groups *groups, const ds_heap *heap, const ds_column *cons
     for (uint32_t from = 0; from < n_rows; from += DS_CHUNK_ROWS) {
         uint32_t n = n_rows - from < DS_CHUNK_ROWS ? n_rows - from : DS_CHUNK_ROWS;
         ds_columns_slice(keys, groups->spec->n_keys, from, n, parts, pointers);
-        ds_hash_rows(heap, pointers, groups->spec->n_keys, n, hashes);
+        hash_rows(groups, heap, pointers, n, hashes);
         put_keys(groups, heap, pointers, hashes, n, ids);
     }
 }
@@ -398,5 +421,6 @@ uint64_t ds_groups_overflows(const ds_groups *groups)
 
 const uint64_t *ds_groups_hashes(const ds_groups *groups)
 {
+    ds_keys_settle(groups->keys);
     return ds_keys_hashes(groups->keys);
 }

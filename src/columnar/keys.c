@@ -18,7 +18,9 @@
 #include "columnar/keys.h"
 
 #include "base/assert.h"
+#include "columnar/aggregate.h"
 #include "columnar/growable.h"
+#include "columnar/quick_hash.h"
 #include "columnar/text_store.h"
 
 #include <stdlib.h>
@@ -42,7 +44,9 @@ struct ds_keys {
     uint32_t mask;  /* slots - 1 */
     uint32_t shift; /* from a tag to its slot: 32 less the bits of mask */
     bool reserved;  /* there are more slots than the keys would have by themselves */
+    bool quick;     /* it is looked up by quick hashes */
     uint32_t limit, count;
+    uint32_t n_stable; /* with quick ones: so many keys have their stable hashes */
     uint64_t *hashes;
     uint32_t *nulls; /* bit c: the key is null in column c */
     bool has_nulls;
@@ -217,8 +221,8 @@ void ds_keys_clear(ds_keys *keys)
         return;
     if (keys->limit > 0)
         empty_slots(keys);
-    keys->limit = keys->count = keys->n_removed = 0;
-    keys->has_nulls = false;
+    keys->limit = keys->count = keys->n_removed = keys->n_stable = 0;
+    keys->has_nulls = keys->quick = false;
     ds_text_store_clear(&keys->text);
 }
 
@@ -330,9 +334,16 @@ static uint32_t find_or_add(ds_keys *keys, const ds_heap *heap, const ds_column 
 
 /* ---- Looking up a block ---- */
 
-/* Step 1: the first key with each row's tag, or NONE; and the slot at which the search ended. */
+/* Whether the search for a tag goes on behind a slot. */
+static inline uint32_t passes(const slot *at, uint32_t tag)
+{
+    return (uint32_t)(at->tag != tag) & (uint32_t)(at->id != NONE);
+}
+
+/* Step 1: the first key with each row's tag, or NONE; whether there is one; and the slot at which
+ * the search ended. */
 static void find_candidates(const ds_keys *keys, const uint64_t *hashes, uint32_t n,
-                            uint32_t *candidates, uint32_t *places)
+                            uint32_t *candidates, bool *same, uint32_t *places)
 {
     const slot *slots = keys->slots;
     uint32_t mask = keys->mask, shift = keys->shift;
@@ -342,10 +353,12 @@ static void find_candidates(const ds_keys *keys, const uint64_t *hashes, uint32_
         if (i + AHEAD < n)
             __builtin_prefetch(&slots[tag_of(hashes[i + AHEAD]) >> shift]);
         uint32_t tag = tag_of(hashes[i]), at = tag >> shift;
-        while (slots[at].tag != tag && slots[at].id != NONE)
+        at = (at + passes(&slots[at], tag)) & mask; /* whether it does cannot be foreseen */
+        while (__builtin_expect(passes(&slots[at], tag), 0))
             at = (at + 1) & mask;
         candidates[i] = slots[at].id;
         places[i] = at;
+        same[i] = candidates[i] != NONE;
         if (candidates[i] != NONE)
             __builtin_prefetch(first + candidates[i] * step);
     }
@@ -358,6 +371,17 @@ static inline uint32_t key_or_any(uint32_t candidate, bool is_one)
     return candidate & (0 - (uint32_t)is_one);
 }
 
+/* Of long views. */
+static inline bool texts_equal(const char *a, const char *b, uint32_t length)
+{
+    uint64_t x[4], y[4];
+    if (length > DS_FEW_BYTES)
+        return memcmp(a, b, length) == 0;
+    ds_few_words(a, length, x);
+    ds_few_words(b, length, y);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
+}
+
 /* Step 2 for one column: clears same[i] where the candidate's value is another. */
 static void compare_views(const ds_keys *keys, uint32_t c, const ds_heap *heap,
                           const ds_column *column, uint32_t from, uint32_t n,
@@ -368,6 +392,30 @@ static void compare_views(const ds_keys *keys, uint32_t c, const ds_heap *heap,
         same[i] =
             same[i] && (ds_text_equal(&keys->text.heap, &kept[candidates[i]], heap, &views[i]) ||
                         ds_column_is_null(column, from + i));
+}
+
+/* As compare_views, where there are long keys and no nulls: which rows are long cannot be foreseen,
+ * so all are compared by their views first, and then long ones again. */
+static void compare_long_views(const ds_keys *keys, uint32_t c, const ds_heap *heap,
+                               const ds_column *column, uint32_t from, uint32_t n,
+                               const uint32_t *candidates, bool *same)
+{
+    const ds_view *kept = keys->values[c], *views = column->views + from;
+    uint32_t rows[BLOCK], n_long = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t a[2], b[2];
+        memcpy(a, &kept[key_or_any(candidates[i], same[i])], sizeof a);
+        memcpy(b, &views[i], sizeof b);
+        bool is_long = views[i].length > DS_INLINE_BYTES;
+        same[i] &= (a[0] == b[0]) & ((a[1] == b[1]) | is_long);
+        rows[n_long] = i;
+        n_long += is_long & same[i];
+    }
+    for (uint32_t i = 0; i < n_long; i++) {
+        uint32_t row = rows[i];
+        same[row] = texts_equal(ds_view_bytes(&keys->text.heap, &kept[candidates[row]]),
+                                ds_view_bytes(heap, &views[row]), views[row].length);
+    }
 }
 
 static void compare_words(const ds_keys *keys, uint32_t c, const ds_column *column, uint32_t from,
@@ -389,21 +437,27 @@ static void compare(const ds_keys *keys, const ds_heap *heap, const ds_column *c
                     uint32_t from, uint32_t n, const uint32_t *candidates, bool *same)
 {
     bool nulls = keys->has_nulls;
-    if (keys->limit == 0) {
-        memset(same, 0, n * sizeof *same);
-        return;
-    }
+    if (keys->limit == 0)
+        return; /* nothing has a candidate */
     for (uint32_t c = 0; c < keys->n_columns; c++)
         nulls |= columns[c]->validity != NULL;
-    for (uint32_t i = 0; i < n; i++)
-        same[i] = candidates[i] != NONE &&
-                  (!nulls || keys->nulls[candidates[i]] == null_mask(keys, columns, from + i));
+    for (uint32_t i = 0; nulls && i < n; i++)
+        same[i] = same[i] && keys->nulls[candidates[i]] == null_mask(keys, columns, from + i);
     for (uint32_t c = 0; c < keys->n_columns; c++) {
-        if (is_text(keys, c))
+        if (is_text(keys, c) && keys->text.used > 0 && !nulls)
+            compare_long_views(keys, c, heap, columns[c], from, n, candidates, same);
+        else if (is_text(keys, c))
             compare_views(keys, c, heap, columns[c], from, n, candidates, same);
         else
             compare_words(keys, c, columns[c], from, n, candidates, same);
     }
+}
+
+static inline bool all_eight(const bool *same)
+{
+    uint64_t word;
+    memcpy(&word, same, sizeof word);
+    return word == UINT64_C(0x0101010101010101);
 }
 
 /* Step 3. What was added since step 1 lies in slots that were free, so the search goes on where it
@@ -414,6 +468,10 @@ static void add_others(ds_keys *keys, const ds_heap *heap, const ds_column *cons
 {
     uint32_t mask = keys->mask;
     for (uint32_t i = 0; i < n; i++) {
+        if (i % 8 == 0 && n - i >= 8 && all_eight(same + i)) {
+            i += 7;
+            continue;
+        }
         if (same[i])
             continue;
         uint64_t hash = hashes[from + i];
@@ -434,7 +492,7 @@ void ds_keys_put(ds_keys *keys, const ds_heap *heap, const ds_column *const *col
     for (uint32_t from = 0, n; from < n_rows; from += n) {
         uint32_t most = ds_budget_step(keys->budget, BLOCK);
         n = n_rows - from < most ? n_rows - from : most;
-        find_candidates(keys, hashes + from, n, ids + from, places);
+        find_candidates(keys, hashes + from, n, ids + from, same, places);
         compare(keys, heap, columns, from, n, ids + from, same);
         add_others(keys, heap, columns, hashes, from, n, same, places, ids);
     }
@@ -448,7 +506,7 @@ void ds_keys_find(const ds_keys *keys, const ds_heap *heap, const ds_column *con
     uint32_t places[BLOCK];
     for (uint32_t from = 0; from < n_rows; from += BLOCK) {
         uint32_t n = n_rows - from < BLOCK ? n_rows - from : BLOCK;
-        find_candidates(keys, hashes + from, n, ids + from, places);
+        find_candidates(keys, hashes + from, n, ids + from, same, places);
         compare(keys, heap, columns, from, n, ids + from, same);
         for (uint32_t i = 0; i < n; i++)
             if (!same[i] && ids[from + i] != NONE)
@@ -492,7 +550,7 @@ static void tidy_text(ds_keys *keys)
 
 void ds_keys_remove(ds_keys *keys, uint32_t id)
 {
-    DS_ASSERT(keys->n_columns > 0 && id < keys->limit);
+    DS_ASSERT(keys->n_columns > 0 && id < keys->limit && !keys->quick);
     uint32_t at = home_of(keys, tag_of(keys->hashes[id]));
     while (keys->slots[at].id != id) {
         DS_ASSERT(keys->slots[at].id != NONE);
@@ -526,8 +584,62 @@ uint32_t ds_keys_limit(const ds_keys *keys)
     return keys->limit;
 }
 
+/* ---- Quick hashes ---- */
+
+void ds_keys_be_quick(ds_keys *keys)
+{
+    DS_ASSERT(keys->limit == 0 && keys->n_columns > 0);
+    keys->quick = true;
+}
+
+bool ds_keys_are_quick(const ds_keys *keys)
+{
+    return keys->quick;
+}
+
+/* Makes a column of the keys from..from + n, up to BLOCK. bits, validity: room. */
+static ds_column kept_column(const ds_keys *keys, uint32_t c, uint32_t from, uint32_t n,
+                             uint64_t *bits, uint64_t *validity)
+{
+    ds_column column = {.type = keys->types[c], .length = n};
+    const uint64_t *words = keys->values[c];
+    if (is_text(keys, c)) {
+        column.views = (ds_view *)keys->values[c] + from;
+    } else if (column.type.kind == DS_BOOL) {
+        for (uint32_t i = 0; i < n; i++)
+            ds_bit_put(bits, i, words[from + i] != 0);
+        column.bits = bits;
+    } else if (column.type.kind == DS_FLOAT) {
+        column.floats = (double *)keys->values[c] + from;
+    } else {
+        column.ints = (int64_t *)keys->values[c] + from;
+    }
+    for (uint32_t i = 0; keys->has_nulls && i < n; i++)
+        ds_bit_put(validity, i, (keys->nulls[from + i] >> c & 1) == 0);
+    column.validity = keys->has_nulls ? validity : NULL;
+    return column;
+}
+
+void ds_keys_settle(ds_keys *keys)
+{
+    ds_column columns[DS_MAX_KEYS];
+    const ds_column *pointers[DS_MAX_KEYS];
+    uint64_t bits[DS_MAX_KEYS][BLOCK / 64], validity[DS_MAX_KEYS][BLOCK / 64];
+    while (keys->quick && keys->n_stable < keys->limit) {
+        uint32_t from = keys->n_stable, left = keys->limit - from, n = left < BLOCK ? left : BLOCK;
+        for (uint32_t c = 0; c < keys->n_columns; c++) {
+            columns[c] = kept_column(keys, c, from, n, bits[c], validity[c]);
+            pointers[c] = &columns[c];
+        }
+        ds_hash_rows(&keys->text.heap, pointers, keys->n_columns, n, keys->hashes + from);
+        keys->n_stable += n;
+        ds_budget_relieve(keys->budget);
+    }
+}
+
 const uint64_t *ds_keys_hashes(const ds_keys *keys)
 {
+    DS_ASSERT(!keys->quick || keys->n_stable == keys->limit);
     return keys->hashes;
 }
 

@@ -29,6 +29,14 @@ void ds_keys_reserve(ds_keys *keys, uint32_t count);
 void ds_keys_put(ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
                  const uint64_t *hashes, uint32_t n_rows, uint32_t *ids);
 
+/* Makes an empty table with columns one that is given hashes as by ds_quick_hash_rows
+ * (quick_hash.h), until it is cleared, and from which no key is taken. */
+void ds_keys_be_quick(ds_keys *keys);
+bool ds_keys_are_quick(const ds_keys *keys);
+/* Makes all hashes of such a table those of ds_hash_rows; to be done before ds_keys_hashes. The
+ * keys are looked up, and more are put in, as before. */
+void ds_keys_settle(ds_keys *keys);
+
 #define DS_NO_KEY UINT32_MAX
 
 /* As ds_keys_put, but adds nothing: DS_NO_KEY where there is no such key. Several threads may look

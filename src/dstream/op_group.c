@@ -173,7 +173,6 @@ static uint32_t *ids_by_partition(ds_arena *arena, const ds_groups *groups, uint
                                   uint32_t *starts)
 {
     uint32_t n = ds_groups_count(groups);
-    const uint64_t *hashes = ds_groups_hashes(groups);
     uint32_t *ids = ds_arena_alloc(arena, (size_t)n * sizeof *ids);
     if (n_partitions == 1) {
         for (uint32_t i = 0; i < n; i++)
@@ -182,6 +181,7 @@ static uint32_t *ids_by_partition(ds_arena *arena, const ds_groups *groups, uint
         starts[1] = n;
         return ids;
     }
+    const uint64_t *hashes = ds_groups_hashes(groups);
     uint32_t *at = DS_ARENA_ARRAY(arena, uint32_t, n_partitions + 1);
     for (uint32_t i = 0; i < n; i++)
         at[ds_hash_partition(hashes[i], n_partitions) + 1]++;
