@@ -107,9 +107,9 @@ class Server:
 
     def __init__(self, argv, cores, log):
         self.log = open(log, "wb")
-        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.log, text=True, start_new_session=True,
-                                        preexec_fn=measure.pinned(cores))
+        self.process = subprocess.Popen(measure.begun(argv, cores), stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=self.log, text=True,
+                                        start_new_session=True)
         self.stopped = False
 
     def ask(self, request, patience=measure.PATIENCE):

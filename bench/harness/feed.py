@@ -13,9 +13,9 @@ PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sender.py")
 
 class Sender:
     def __init__(self, *arguments):
-        self.process = subprocess.Popen([sys.executable, PATH, *map(str, arguments)], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        preexec_fn=measure.pinned(machine.other_cores()))
+        argv = [sys.executable, PATH, *map(str, arguments)]
+        self.process = subprocess.Popen(measure.begun(argv, machine.other_cores()), text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.port = int(self.process.stdout.readline())
 
     def address(self):

@@ -1,10 +1,8 @@
 """A running app: its progress, its processes, its output."""
 import datetime
 import json
-import mmap
 import os
 import signal
-import struct
 import subprocess
 import threading
 import time
@@ -16,35 +14,24 @@ PATIENCE = 120  # seconds
 EXECUTOR_THREADS = {"executor", "task", "receivers", "log"}
 
 
-class Moment:
-    """A time that another process writes down."""
-
-    def __init__(self):
-        self.shared = mmap.mmap(-1, 8)
-
-    def note(self):
-        struct.pack_into("d", self.shared, 0, time.monotonic())
-
-    def read(self):
-        return struct.unpack_from("d", self.shared)[0]
-
-
 class App:
     """`dstream run` with --progress json. What it writes to standard output goes to `on_row`.
-    `began` is when the new process called exec: to fork this one takes the longer the more memory
-    it has, 0.2 s for a gigabyte, and none of that is dstream's."""
+    `began` is when the new process called exec."""
 
     def __init__(self, work, app, options=(), on_row=None, cores=None):
         os.makedirs(work, exist_ok=True)
         with open(os.path.join(work, "app.json"), "w", encoding="utf-8") as file:
             json.dump(app, file)
         self.lines, self.log = [], []
-        exec_moment, begin = Moment(), measure.pinned(cores)
+        argv = [machine.DSTREAM, "run", "--progress", "json", "--log-level", "warn", *options,
+                "app.json"]
+        moment, told = os.pipe()
         self.process = subprocess.Popen(
-            [machine.DSTREAM, "run", "--progress", "json", "--log-level", "warn", *options,
-             "app.json"], cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, preexec_fn=lambda: (begin(), exec_moment.note()))
-        self.began = exec_moment.read()
+            measure.begun(argv, cores, told), cwd=work, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pass_fds=(told,))
+        os.close(told)
+        with os.fdopen(moment) as file:
+            self.began = float(file.readline())
         self.threads = [threading.Thread(target=target, daemon=True) for target in
                         (self.listen, lambda: self.read(on_row))]
         for thread in self.threads:

@@ -1,4 +1,5 @@
 """Where things are, what is built for the suite, and on what machine it runs."""
+import functools
 import glob
 import os
 import platform
@@ -19,17 +20,33 @@ def build():
     if "DSTREAM" not in os.environ:
         subprocess.run([os.path.join(TOP, "scripts", "build"), OWN_BUILD], check=True,
                        stdout=subprocess.DEVNULL)
-    os.makedirs(TOOLS, exist_ok=True)
     sources = os.path.join(TOP, "bench", "ceiling")
     newest = max(os.path.getmtime(path) for path in glob.glob(os.path.join(sources, "*")))
     for source in glob.glob(os.path.join(sources, "*.c")):
-        program = ceiling(os.path.basename(source)[:-2])
-        if not os.path.exists(program) or os.path.getmtime(program) < newest:
-            subprocess.run(["cc", *CEILING_FLAGS, "-o", program, source], check=True)
+        compile_tool(source, ceiling(os.path.basename(source)[:-2]), newest)
+
+
+def compile_tool(source, program, newest):
+    """Unless it is newer than that."""
+    if os.path.exists(program) and os.path.getmtime(program) >= newest:
+        return
+    os.makedirs(TOOLS, exist_ok=True)
+    aside = "%s.%d" % (program, os.getpid())
+    subprocess.run(["cc", *CEILING_FLAGS, "-o", aside, source], check=True)
+    os.rename(aside, program)  # others may be at it
 
 
 def ceiling(name):
     return os.path.join(TOOLS, "ceiling-" + name)
+
+
+@functools.lru_cache(maxsize=None)
+def starter():
+    """What begins all programs that are measured: see begin.c."""
+    source = os.path.join(TOP, "bench", "harness", "begin.c")
+    program = os.path.join(TOOLS, "begin")
+    compile_tool(source, program, os.path.getmtime(source))
+    return program
 
 
 def cores():

@@ -1,16 +1,15 @@
 """Wall time, CPU time and memory of processes and all below them."""
 import collections
-import ctypes
 import os
 import signal
 import subprocess
 import threading
 import time
 
+from harness import machine
 from harness.failed import Failed
 
 Figures = collections.namedtuple("Figures", "records wall cpu peak")  # seconds, MiB
-LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
 TICK = os.sysconf("SC_CLK_TCK")
 PATIENCE = 120  # seconds, for one turn
 
@@ -91,14 +90,12 @@ class Peak:
         return self.most / 1024
 
 
-def pinned(cores):
-    """What a new process does first: it keeps to these cores, if any are given, and it ends with
-    this process, however that ends, also while it stands still."""
-    def begin():
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if cores:
-            os.sched_setaffinity(0, cores)
-    return begin
+def begun(argv, cores=None, moment=None):
+    """The command that begins a program which keeps to these cores, if any are given, and ends with
+    this process, however that ends, also while it stands still. It tells the descriptor `moment`
+    when it is called."""
+    return [machine.starter(), ",".join(map(str, sorted(cores))) if cores else "-",
+            "-" if moment is None else str(moment), *argv]
 
 
 class Limit:
@@ -126,8 +123,8 @@ class Limit:
 def run(argv, records, cwd=None, stdout=subprocess.DEVNULL, cores=None, patience=PATIENCE):
     """Runs a program to its end. The CPU time is that of all its processes."""
     began = time.monotonic()
-    process = subprocess.Popen(argv, cwd=cwd, stdout=stdout, stderr=subprocess.PIPE,
-                               preexec_fn=pinned(cores), start_new_session=True)
+    process = subprocess.Popen(begun(argv, cores), cwd=cwd, stdout=stdout, stderr=subprocess.PIPE,
+                               start_new_session=True)
     peak, limit = Peak(process.pid), Limit(process.pid, patience)
     errors = process.stderr.read()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)

@@ -1,8 +1,10 @@
 """The harness of bench/run: whoever fails is out of the workload, and the others go on; what is
 recorded, and what stays of what was recorded before. With contestants and servers made up here."""
 import os
+import subprocess
 import sys
 import tempfile
+import time
 import types
 import unittest
 
@@ -144,6 +146,29 @@ class OfPrograms(Case):
     def test_one_that_stands_still_is_ended_with_its_children(self):
         with self.assertRaisesRegex(failed.Failed, "not done after"):
             measure.run(["sh", "-c", "sleep 3600; true"], 1, patience=0.2)
+
+    def test_one_keeps_to_its_cores_and_ends_with_its_parent(self):
+        core = machine.one_core()
+        code = ("import ctypes, os; told = ctypes.c_int();"
+                "ctypes.CDLL(None).prctl(2, ctypes.byref(told));"  # PR_GET_PDEATHSIG
+                "print(sorted(os.sched_getaffinity(0)), told.value)")
+        for cores, wanted in (core, core), (None, machine.cores()):
+            done = subprocess.run(measure.begun([sys.executable, "-c", code], cores), check=True,
+                                  stdout=subprocess.PIPE, text=True)
+            self.assertEqual(done.stdout, "%s 9\n" % sorted(wanted))
+
+    def test_one_that_cannot_begin_says_so(self):
+        with self.assertRaisesRegex(failed.Failed, "status 127: no/such/program: No such file"):
+            measure.run(["no/such/program"], 1)
+
+    def test_the_moment_of_the_exec_is_told(self):
+        moment, told = os.pipe()
+        before = time.monotonic()
+        with subprocess.Popen(measure.begun(["cat"], None, told), stdin=subprocess.PIPE,
+                              pass_fds=(told,)):
+            os.close(told)
+            with os.fdopen(moment) as file:  # to its end: who was begun has it no more
+                self.assertTrue(before <= float(file.read()) <= time.monotonic())
 
     def test_a_wrong_result_of_dstream_is_kept_in_mind(self):
         _, out = self.play(Fake("dstream", "a,2\n", True), Fake("peer", "a,2\n"))
