@@ -1,7 +1,8 @@
 /*
  * Threads: this one steps the control and starts processes; the link's threads, the disk thread
  * and the signal thread post to its mailbox. Ports are called from this thread only; what they
- * need on the disk goes to the disk thread as a job that owns copies of everything.
+ * need on the disk goes to the disk thread as a job that owns copies of everything; what nobody
+ * waits for (files that are not needed any more) to one beside it.
  *
  * A first SIGINT or SIGTERM asks for a graceful stop, a second one ends at once: executors see
  * their connection close and end too, and no name is left behind.
@@ -566,6 +567,7 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
     if (status == DS_OK) {
         ds_commit_clean(plan, recovered, loop.epoch, ds_clock_wall_ms());
         loop.disk = ds_disk_start();
+        loop.dropper = ds_dropper_new();
         loop.follower = ds_follower_start(plan->app, on_seen, &loop);
         make_launcher(&loop);
         make_control(&loop, recovered);
@@ -580,6 +582,7 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
     ds_recovered_free(recovered);
     bool alone = end_executors(&loop);
     ds_disk_stop(loop.disk);
+    ds_dropper_stop(loop.dropper);
     if (status == DS_OK)
         ds_commit_clean(plan, NULL, loop.epoch, ds_clock_wall_ms());
     if (!alone)

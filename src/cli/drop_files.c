@@ -1,41 +1,80 @@
 #include "cli/drop_files.h"
 
+#include "base/clock.h"
 #include "base/inject.h"
 #include "base/memory.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#define PAUSES 4 /* times what a file took */
+#define MOST_PAUSE_US 50000
+
+struct ds_dropper {
+    ds_disk *thread; /* NULL: nothing was to be deleted yet */
+    atomic_bool hurry;
+};
 
 typedef struct drop_job {
     ds_disk_job job;
-    char **paths;
-    size_t n_paths;
+    ds_dropper *dropper;
+    char path[];
 } drop_job;
+
+static void pause_after(int64_t took_us)
+{
+    int64_t us = took_us < MOST_PAUSE_US / PAUSES ? took_us * PAUSES : MOST_PAUSE_US;
+    const struct timespec time = {0, (long)us * 1000};
+    nanosleep(&time, NULL);
+}
 
 static void run_job(ds_disk_job *job)
 {
     const drop_job *drop = (const drop_job *)job;
-    for (size_t i = 0; i < drop->n_paths; i++)
-        unlink(drop->paths[i]);
+    int64_t begun_us = ds_clock_mono_us();
+    unlink(drop->path);
     DS_INJECT("kept.dropped");
+    if (!atomic_load(&drop->dropper->hurry))
+        pause_after(ds_clock_mono_us() - begun_us);
 }
 
 static void free_job(ds_disk_job *job)
 {
-    drop_job *drop = (drop_job *)job;
-    for (size_t i = 0; i < drop->n_paths; i++)
-        free(drop->paths[i]);
-    free(drop->paths);
-    free(drop);
+    free(job);
 }
 
-void ds_drop_files(ds_disk *disk, const char *const *paths, size_t n_paths)
+ds_dropper *ds_dropper_new(void)
 {
-    drop_job *job = ds_calloc(1, sizeof *job);
-    *job = (drop_job){.job = {.run = run_job, .free = free_job},
-                      .paths = ds_calloc(n_paths, sizeof *job->paths),
-                      .n_paths = n_paths};
-    for (size_t i = 0; i < n_paths; i++)
-        job->paths[i] = ds_strdup(paths[i]);
-    ds_disk_add(disk, &job->job);
+    return ds_calloc(1, sizeof(ds_dropper));
+}
+
+ds_disk *ds_dropper_thread(ds_dropper *dropper)
+{
+    if (dropper->thread == NULL)
+        dropper->thread = ds_disk_start();
+    return dropper->thread;
+}
+
+void ds_dropper_add(ds_dropper *dropper, const char *const *paths, size_t n_paths)
+{
+    ds_disk *thread = ds_dropper_thread(dropper);
+    for (size_t i = 0; i < n_paths; i++) {
+        size_t length = strlen(paths[i]) + 1;
+        drop_job *job = ds_calloc(1, sizeof *job + length);
+        *job = (drop_job){.job = {.run = run_job, .free = free_job}, .dropper = dropper};
+        memcpy(job->path, paths[i], length);
+        ds_disk_add(thread, &job->job);
+    }
+}
+
+void ds_dropper_stop(ds_dropper *dropper)
+{
+    if (dropper == NULL)
+        return;
+    atomic_store(&dropper->hurry, true);
+    ds_disk_stop(dropper->thread);
+    free(dropper);
 }

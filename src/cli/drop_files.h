@@ -1,4 +1,10 @@
-/* Deleting files of saved data that nothing refers to any more: a job of the disk thread. */
+/*
+ * Deleting files that nothing refers to any more, beside all else: of saved data, and of the log.
+ *
+ * A new chain makes dozens of files go at once, and a large one takes milliseconds. No batch is to
+ * wait for that, so it has a thread of its own, which begins with the first job, and pauses between
+ * files as long as nobody is in a hurry.
+ */
 #ifndef DS_CLI_DROP_FILES_H
 #define DS_CLI_DROP_FILES_H
 
@@ -6,8 +12,19 @@
 
 #include <stddef.h>
 
-/* Queues it; the paths are copied. Whether it works does not matter: what is left goes at the next
- * start. */
-void ds_drop_files(ds_disk *disk, const char *const *paths, size_t n_paths);
+typedef struct ds_dropper ds_dropper;
+
+/* Free with ds_dropper_stop. */
+ds_dropper *ds_dropper_new(void);
+
+/* The thread, for jobs that delete in their own way. One thread at a time. */
+ds_disk *ds_dropper_thread(ds_dropper *dropper);
+
+/* Queues files; the paths are copied. Whether it works does not matter: what is left goes at the
+ * next start. One thread at a time. */
+void ds_dropper_add(ds_dropper *dropper, const char *const *paths, size_t n_paths);
+
+/* Deletes what is queued, and frees. Or NULL. */
+void ds_dropper_stop(ds_dropper *dropper);
 
 #endif

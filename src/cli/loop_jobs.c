@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "checkpoint/commit.h"
-#include "cli/drop_files.h"
 #include "cli/loop_state.h"
 #include "cli/print.h"
 #include "cli/progress.h"
@@ -124,24 +123,26 @@ static void run_trim_log(ds_disk_job *job)
         ds_block_log_trim(log->folder, &log->place);
 }
 
-static void add_log_job(ds_loop *loop, void (*run)(ds_disk_job *job), uint32_t source,
-                        const char *folder, const ds_log_place *place)
+static void add_log_job(ds_disk *thread, ds_loop *loop, void (*run)(ds_disk_job *job),
+                        uint32_t source, const char *folder, const ds_log_place *place)
 {
     log_job *job = ds_calloc(1, sizeof *job + strlen(folder) + 1);
     *job = (log_job){
         .job = {.run = run, .free = free_job}, .loop = loop, .source = source, .place = *place};
     memcpy(job->folder, folder, strlen(folder));
-    ds_disk_add(loop->disk, &job->job);
+    ds_disk_add(thread, &job->job);
 }
 
 void ds_loop_scan_log(void *arg, uint32_t source, const char *folder, const ds_log_place *after)
 {
-    add_log_job(arg, run_scan_log, source, folder, after);
+    ds_loop *loop = arg;
+    add_log_job(loop->disk, loop, run_scan_log, source, folder, after);
 }
 
 void ds_loop_trim_log(void *arg, const char *folder, const ds_log_place *before)
 {
-    add_log_job(arg, run_trim_log, 0, folder, before);
+    ds_loop *loop = arg;
+    add_log_job(ds_dropper_thread(loop->dropper), loop, run_trim_log, 0, folder, before);
 }
 
 /* Records that wait for the disk together are written together, synced once if one of them is to
@@ -357,5 +358,5 @@ void ds_loop_commit(void *arg, const ds_commit *commit)
 
 void ds_loop_drop_files(void *arg, const char *const *paths, size_t n_paths)
 {
-    ds_drop_files(((ds_loop *)arg)->disk, paths, n_paths);
+    ds_dropper_add(((ds_loop *)arg)->dropper, paths, n_paths);
 }

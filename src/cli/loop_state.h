@@ -8,6 +8,7 @@
 #include "cli/api.h"
 #include "cli/disk.h"
 #include "cli/driver_loop.h"
+#include "cli/drop_files.h"
 #include "cli/follower.h"
 #include "cli/guard.h"
 #include "cli/launcher.h"
@@ -27,6 +28,7 @@ typedef struct ds_loop {
     ds_server *outside; /* executors.listen; or NULL */
     ds_launcher *launcher;
     ds_disk *disk;
+    ds_dropper *dropper;
     ds_follower *follower; /* or NULL */
     ds_metadata *metadata;
     ds_sink_locks *locks;

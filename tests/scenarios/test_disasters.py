@@ -296,7 +296,7 @@ class Vanishing(Disasters):
                     run.until_log("a metadata file was removed")
                     run.until_log("the checkpoint can be written again")
                 else:
-                    run.until_log("was removed, with what was saved there")
+                    run.until_log("what is kept could not be saved")  # moved away, or removed
                     run.until_log("what is kept can be saved again")
                 stop()
                 run.until(self.all_there, "all is in the output")
