@@ -16,26 +16,40 @@ struct ds_save_thread {
     pthread_cond_t filled;
     ds_collected *first, **last;
     bool stopping;
+    bool noted; /* ranges are to be given back */
     ds_save_writer *writer;
+    ds_saved_ranges *ranges;
     ds_pace *pace;
     ds_saved_fn fn;
     void *arg;
     pthread_t thread;
 };
 
-/* All that waits; NULL when there is to be an end. */
-static ds_collected *take(ds_save_thread *saver)
+/* All that waits, which may be nothing; false when there is to be an end. */
+static bool take(ds_save_thread *saver, ds_collected **list)
 {
     pthread_mutex_lock(&saver->lock);
-    while (saver->first == NULL && !saver->stopping)
+    while (saver->first == NULL && !saver->noted && !saver->stopping)
         pthread_cond_wait(&saver->filled, &saver->lock);
-    ds_collected *list = saver->stopping ? NULL : saver->first;
-    if (list != NULL) {
+    bool stopping = saver->stopping;
+    *list = stopping ? NULL : saver->first;
+    if (*list != NULL) {
         saver->first = NULL;
         saver->last = &saver->first;
     }
+    saver->noted = false;
     pthread_mutex_unlock(&saver->lock);
-    return list;
+    return !stopping;
+}
+
+/* Some ranges are to be given back. */
+static void on_noted(void *arg)
+{
+    ds_save_thread *saver = arg;
+    pthread_mutex_lock(&saver->lock);
+    saver->noted = true;
+    pthread_cond_signal(&saver->filled);
+    pthread_mutex_unlock(&saver->lock);
 }
 
 /* ---- folds ---- */
@@ -77,7 +91,9 @@ static void *work(void *arg)
 {
     ds_save_thread *saver = arg;
     ds_collected *list;
-    while ((list = take(saver)) != NULL) {
+    while (take(saver, &list)) {
+        ds_pace_begin(saver->pace);
+        ds_saved_ranges_clean(saver->ranges, saver->pace);
         fold(saver, list);
         ds_save_writer_write(saver->writer, list);
         while (list != NULL) {
@@ -97,11 +113,13 @@ ds_save_thread *ds_save_thread_start(const ds_save_target *target, ds_saved_fn f
     pthread_cond_init(&saver->filled, NULL);
     saver->last = &saver->first;
     saver->writer = ds_save_writer_new(target);
+    saver->ranges = target->ranges;
     saver->pace = target->pace;
     saver->fn = fn;
     saver->arg = arg;
     int failed = pthread_create(&saver->thread, NULL, work, saver);
     DS_ASSERT(failed == 0);
+    ds_saved_ranges_note(saver->ranges, on_noted, saver);
     return saver;
 }
 
@@ -121,6 +139,7 @@ void ds_save_thread_stop(ds_save_thread *saver)
     if (saver == NULL)
         return;
     ds_pace_hurry(saver->pace);
+    ds_saved_ranges_note(saver->ranges, NULL, NULL);
     pthread_mutex_lock(&saver->lock);
     saver->stopping = true;
     pthread_cond_broadcast(&saver->filled);

@@ -1,7 +1,8 @@
 /*
  * The saver of an executor: a thread that writes what tasks have collected (save_writer.h), so
  * that no task waits for a disk. What comes while it writes is the next group, synced at once. What
- * waits is bounded by the budget that it was charged to.
+ * waits is bounded by the budget that it was charged to. It also gives back ranges of the store
+ * that hold saves of no more use (saved_ranges.h).
  */
 #ifndef DS_EXEC_SAVER_H
 #define DS_EXEC_SAVER_H
