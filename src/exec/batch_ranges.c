@@ -1,8 +1,7 @@
-/* A few batches have ranges, or some thousands while they are retained: the newest are found first,
- * and what is done for one costs nothing for the others. */
 #include "exec/batch_ranges.h"
 
 #include "base/assert.h"
+#include "exec/by_batch.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,8 +12,6 @@ typedef struct range {
 } range;
 
 typedef struct batch_list {
-    struct batch_list *next;
-    int64_t batch_ms;
     range *list;
     size_t n, capacity, n_marked;
 } batch_list;
@@ -22,7 +19,7 @@ typedef struct batch_list {
 struct ds_batch_ranges {
     pthread_mutex_t lock;
     ds_store *store;
-    batch_list *batches;
+    ds_by_batch batches; /* a few, or some thousand while they are retained */
 };
 
 ds_batch_ranges *ds_batch_ranges_new(ds_store *store)
@@ -43,33 +40,25 @@ void ds_batch_ranges_free(ds_batch_ranges *ranges)
 {
     if (ranges == NULL)
         return;
-    while (ranges->batches != NULL) {
-        batch_list *batch = ranges->batches;
-        ranges->batches = batch->next;
-        free_batch(batch);
-    }
+    for (size_t i = 0; i < ranges->batches.n; i++)
+        free_batch(ranges->batches.items[i].value);
+    ds_by_batch_fini(&ranges->batches);
     pthread_mutex_destroy(&ranges->lock);
     free(ranges);
 }
 
-/* The place in the list where the batch is, or that ends the list. */
-static batch_list **find(ds_batch_ranges *ranges, int64_t batch_ms)
+static batch_list *find(const ds_batch_ranges *ranges, int64_t batch_ms)
 {
-    batch_list **at = &ranges->batches;
-    while (*at != NULL && (*at)->batch_ms != batch_ms)
-        at = &(*at)->next;
-    return at;
+    return ds_by_batch_find(&ranges->batches, batch_ms);
 }
 
 static batch_list *find_or_add(ds_batch_ranges *ranges, int64_t batch_ms)
 {
-    batch_list *batch = *find(ranges, batch_ms);
+    batch_list *batch = find(ranges, batch_ms);
     if (batch != NULL)
         return batch;
     batch = ds_calloc(1, sizeof *batch);
-    batch->batch_ms = batch_ms;
-    batch->next = ranges->batches;
-    ranges->batches = batch;
+    ds_by_batch_add(&ranges->batches, batch_ms, batch);
     return batch;
 }
 
@@ -92,7 +81,7 @@ ds_status ds_batch_ranges_take(ds_batch_ranges *ranges, int64_t batch_ms, uint64
 void ds_batch_ranges_retain(ds_batch_ranges *ranges, int64_t batch_ms, uint64_t offset)
 {
     pthread_mutex_lock(&ranges->lock);
-    batch_list *batch = *find(ranges, batch_ms);
+    batch_list *batch = find(ranges, batch_ms);
     DS_ASSERT(batch != NULL);
     size_t i = batch->n;
     while (i > 0 && batch->list[i - 1].offset != offset) /* it was taken just now */
@@ -107,7 +96,7 @@ void ds_batch_ranges_retain(ds_batch_ranges *ranges, int64_t batch_ms, uint64_t 
 void ds_batch_ranges_commit(ds_batch_ranges *ranges, int64_t batch_ms)
 {
     pthread_mutex_lock(&ranges->lock);
-    batch_list *batch = *find(ranges, batch_ms);
+    batch_list *batch = find(ranges, batch_ms);
     for (size_t i = 0; batch != NULL && i < batch->n; i++) {
         range *r = &batch->list[i];
         batch->n_marked += !r->retained && !r->marked;
@@ -135,7 +124,7 @@ static void give(ds_batch_ranges *ranges, batch_list *batch, bool all)
 void ds_batch_ranges_sweep(ds_batch_ranges *ranges, int64_t batch_ms)
 {
     pthread_mutex_lock(&ranges->lock);
-    batch_list *batch = *find(ranges, batch_ms);
+    batch_list *batch = find(ranges, batch_ms);
     if (batch != NULL && batch->n_marked > 0)
         give(ranges, batch, false);
     pthread_mutex_unlock(&ranges->lock);
@@ -144,11 +133,9 @@ void ds_batch_ranges_sweep(ds_batch_ranges *ranges, int64_t batch_ms)
 void ds_batch_ranges_release(ds_batch_ranges *ranges, int64_t batch_ms)
 {
     pthread_mutex_lock(&ranges->lock);
-    batch_list **at = find(ranges, batch_ms);
-    batch_list *batch = *at;
+    batch_list *batch = ds_by_batch_take(&ranges->batches, batch_ms);
     if (batch != NULL) {
         give(ranges, batch, true);
-        *at = batch->next;
         free_batch(batch);
     }
     pthread_mutex_unlock(&ranges->lock);

@@ -1,12 +1,12 @@
 /*
- * The batches that are known, the newest first, each with a hash table of its tasks: open
- * addressing, never more than half full. Where something is kept there may be a thousand of them,
- * and what is asked for is nearly always one of the newest, or a new one.
+ * The batches that are known, each with a hash table of its tasks: open addressing, never more than
+ * half full.
  */
 #include "exec/known_tasks.h"
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "exec/by_batch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,15 +22,13 @@ typedef struct slot {
 } slot;
 
 typedef struct known_batch {
-    struct known_batch *next;
-    int64_t batch_ms;
     uint32_t running;
     slot *slots; /* a power of two of them */
     size_t n, n_slots;
 } known_batch;
 
 struct ds_known_tasks {
-    known_batch *batches;
+    ds_by_batch batches;
 };
 
 ds_known_tasks *ds_known_tasks_new(void)
@@ -48,40 +46,24 @@ void ds_known_tasks_free(ds_known_tasks *known)
 {
     if (known == NULL)
         return;
-    while (known->batches != NULL) {
-        known_batch *batch = known->batches;
-        known->batches = batch->next;
-        free_batch(batch);
-    }
+    for (size_t i = 0; i < known->batches.n; i++)
+        free_batch(known->batches.items[i].value);
+    ds_by_batch_fini(&known->batches);
     free(known);
-}
-
-/* Where a batch stands, or belongs. */
-static known_batch **place_of(ds_known_tasks *known, int64_t batch_ms)
-{
-    known_batch **at = &known->batches;
-    while (*at != NULL && (*at)->batch_ms > batch_ms)
-        at = &(*at)->next;
-    return at;
 }
 
 static known_batch *find(const ds_known_tasks *known, int64_t batch_ms)
 {
-    known_batch *batch = known->batches;
-    while (batch != NULL && batch->batch_ms > batch_ms)
-        batch = batch->next;
-    return batch != NULL && batch->batch_ms == batch_ms ? batch : NULL;
+    return ds_by_batch_find(&known->batches, batch_ms);
 }
 
 static known_batch *find_or_add(ds_known_tasks *known, int64_t batch_ms)
 {
-    known_batch **at = place_of(known, batch_ms);
-    if (*at != NULL && (*at)->batch_ms == batch_ms)
-        return *at;
-    known_batch *batch = ds_calloc(1, sizeof *batch);
-    batch->batch_ms = batch_ms;
-    batch->next = *at;
-    *at = batch;
+    known_batch *batch = find(known, batch_ms);
+    if (batch != NULL)
+        return batch;
+    batch = ds_calloc(1, sizeof *batch);
+    ds_by_batch_add(&known->batches, batch_ms, batch);
     return batch;
 }
 
@@ -144,18 +126,17 @@ bool ds_known_tasks_runs(const ds_known_tasks *known, int64_t batch_ms)
 
 void ds_known_tasks_forget(ds_known_tasks *known, int64_t batch_ms)
 {
-    known_batch **at = place_of(known, batch_ms), *batch = *at;
-    if (batch == NULL || batch->batch_ms != batch_ms)
+    known_batch *batch = ds_by_batch_take(&known->batches, batch_ms);
+    if (batch == NULL)
         return;
     DS_ASSERT(batch->running == 0);
-    *at = batch->next;
     free_batch(batch);
 }
 
 size_t ds_known_tasks_count(const ds_known_tasks *known)
 {
     size_t n = 0;
-    for (const known_batch *batch = known->batches; batch != NULL; batch = batch->next)
-        n += batch->n;
+    for (size_t i = 0; i < known->batches.n; i++)
+        n += ((const known_batch *)known->batches.items[i].value)->n;
     return n;
 }
