@@ -15,9 +15,13 @@
  * (more where nobody else could have them), and of key partitions, four for a thread
  * (executors.key_partitions): all of them in one message. Of these as many more as take no more
  * than a moment, going by those before: else a stage of many small tasks takes as many round trips.
+ * Of sources also more if they are done sooner than the driver may find a core to hear of it: but
+ * no more than half of an even part of what is left, so that all come to an end together, and who
+ * joins has something to do.
  */
 #define SOURCE_TASKS 2u
 #define ALONE_TASKS 8u
+#define SOURCE_AHEAD_US 8000u
 #define KEY_TASKS 4u
 #define MOST_TASKS 64u
 #define AHEAD_US 1000u
@@ -160,11 +164,24 @@ static bool is_alone(const ds_driver *d)
     return states[DS_EXECUTOR_READY] == 1 && d->registry.n - states[DS_EXECUTOR_GONE] == 1;
 }
 
-static uint32_t ahead_of(const ds_driver *d, uint32_t stage_id)
+static uint32_t sources_ahead(const ds_driver *d, const ds_batch_stage *stage, uint64_t task_us)
 {
-    if (d->plan->stages[stage_id].root->kind == DS_NODE_SOURCE)
-        return is_alone(d) ? ALONE_TASKS : SOURCE_TASKS;
+    const uint64_t cores = d->registry.by_running.cores;
+    DS_ASSERT(stage->fresh <= stage->n_tasks);
+    if (is_alone(d))
+        return ALONE_TASKS;
+    if (task_us == 0 || cores == 0)
+        return SOURCE_TASKS;
+    uint64_t fit = SOURCE_AHEAD_US / task_us, part = (stage->n_tasks - stage->fresh) / (2 * cores);
+    uint64_t most = fit < part ? fit : part;
+    return most < SOURCE_TASKS ? SOURCE_TASKS : most > ALONE_TASKS ? ALONE_TASKS : (uint32_t)most;
+}
+
+static uint32_t ahead_of(const ds_driver *d, const ds_batch *batch, uint32_t stage_id)
+{
     uint64_t task_us = d->task_us[stage_id]; /* 0: not known */
+    if (d->plan->stages[stage_id].root->kind == DS_NODE_SOURCE)
+        return sources_ahead(d, &batch->stages[stage_id], task_us);
     uint64_t fit = task_us == 0 ? 0 : AHEAD_US / task_us;
     return fit < KEY_TASKS ? KEY_TASKS : fit > MOST_TASKS ? MOST_TASKS : (uint32_t)fit;
 }
@@ -176,7 +193,7 @@ static bool give(ds_bundles *round, const ds_batch *batch, uint32_t stage_id, ui
     const ds_batch_task *task = &batch->stages[stage_id].tasks[partition];
     ds_executor_entry *entry = d->plan->stages[stage_id].keyed
                                    ? ds_driver_owner(d, partition)
-                                   : any_executor(d, task, ahead_of(d, stage_id));
+                                   : any_executor(d, task, ahead_of(d, batch, stage_id));
     if (entry == NULL) {
         round->more = true;
         return false;
@@ -257,7 +274,7 @@ static void copy_slow_tasks(ds_bundles *round, const ds_batch *batch, uint32_t s
         ds_speculation_find(&d->plan->app->speculation, stage, d->now_us, slow, MOST_COPIES);
     for (uint32_t i = 0; i < n; i++) {
         const ds_batch_task *task = &stage->tasks[slow[i]];
-        ds_executor_entry *entry = any_executor(d, task, ahead_of(d, stage_id));
+        ds_executor_entry *entry = any_executor(d, task, ahead_of(d, batch, stage_id));
         if (entry == NULL)
             return;
         ds_driver_note_copy(d, batch, stage_id, slow[i], entry->id);

@@ -58,6 +58,7 @@ void ds_choice_add(ds_choice *choice, ds_executor_entry *entry)
         choice->capacity = choice->capacity == 0 ? 8 : choice->capacity * 2;
         choice->heap = ds_realloc(choice->heap, choice->capacity, sizeof *choice->heap);
     }
+    choice->cores += entry->cores;
     put(choice, choice->n, entry);
     rise(choice, choice->n++);
 }
@@ -73,7 +74,8 @@ void ds_choice_move(ds_choice *choice, ds_executor_entry *entry)
 void ds_choice_remove(ds_choice *choice, ds_executor_entry *entry)
 {
     size_t i = entry->chosen[choice->load];
-    DS_ASSERT(i < choice->n && choice->heap[i] == entry);
+    DS_ASSERT(i < choice->n && choice->heap[i] == entry && choice->cores >= entry->cores);
+    choice->cores -= entry->cores;
     ds_executor_entry *last = choice->heap[--choice->n];
     if (last == entry)
         return;

@@ -25,6 +25,7 @@ typedef struct ds_choice {
     ds_load load;
     struct ds_executor_entry **heap; /* borrowed entries */
     size_t n, capacity;
+    uint64_t cores; /* of all of them */
 } ds_choice;
 
 /* Empties it; the entries stay. */

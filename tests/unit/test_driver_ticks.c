@@ -430,6 +430,37 @@ START_TEST(tasks_of_sources_ahead)
 }
 END_TEST
 
+/* Of those that take but a moment each has eight ahead: but no more than half of an even part of
+ * what is left, and two at the end. */
+START_TEST(short_tasks_of_sources_ahead)
+{
+    static const struct {
+        uint64_t busy_us, tasks; /* what the first took; handed out by then */
+    } cases[] = {{500, 1 + 16}, {1600, 1 + 10}, {5000, 1 + 4}};
+    static const ds_listed_file large[] = {{"a", DS_FILES_BATCH_BYTES}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        driver_kit k;
+        open_app(&k, TWO, FILES, "'g': { 'from': 'f', 'group_by': ['line'] }", "g");
+        k.store_bytes = UINT64_C(4) << 30;
+        kit_start(&k);
+        kit_join(&k, 1);
+        kit_join(&k, 2);
+        kit_wait_ms(&k, 1000);
+        kit_listed(&k, 0, large, 1, DS_OK);
+        int64_t batch_ms = kit_last(&k, DS_MSG_TASKS)->task.batch_ms;
+        k.busy_us = cases[i].busy_us;
+        for (uint32_t done = 0, n; (n = kit_count(&k, DS_MSG_TASKS)) < 64; done++) {
+            kit_done(&k, kit_task(&k, batch_ms, 0, done));
+            uint32_t now = kit_count(&k, DS_MSG_TASKS), most = (64 - n) / 2 < 4 ? 4 : (64 - n) / 2;
+            ck_assert(done > 0 || now == cases[i].tasks);
+            ck_assert_uint_gt(now, done + 1);
+            ck_assert(now == n || now - done - 1 <= most);
+        }
+        kit_close(&k);
+    }
+}
+END_TEST
+
 START_TEST(a_folder_that_is_not_there_at_the_start)
 {
     driver_kit k;
@@ -744,8 +775,9 @@ UNIT_MAIN("driver_ticks", batches_come_at_their_times, batch_times_are_later_tha
           blocks_that_mean_nothing, credits_are_shared, standard_input_is_local,
           a_receiver_that_fails_ends_the_app, a_receiver_that_moves_tries_again,
           records_that_are_too_long, folders_are_listed_at_each_batch, tasks_of_sources_ahead,
-          a_folder_that_is_not_there_at_the_start, small_batches_say_nothing_about_memory,
-          available_now, available_now_collects, available_now_waits_for_no_more,
-          standard_input_ends, stopped_before_the_first_batch, a_stop_runs_one_last_batch,
-          a_receiver_that_does_not_end, stopped_amid_a_tick, stopped_with_batches_under_way,
-          stopped_while_a_commit_fails, stopped_while_folders_are_listed)
+          short_tasks_of_sources_ahead, a_folder_that_is_not_there_at_the_start,
+          small_batches_say_nothing_about_memory, available_now, available_now_collects,
+          available_now_waits_for_no_more, standard_input_ends, stopped_before_the_first_batch,
+          a_stop_runs_one_last_batch, a_receiver_that_does_not_end, stopped_amid_a_tick,
+          stopped_with_batches_under_way, stopped_while_a_commit_fails,
+          stopped_while_folders_are_listed)
