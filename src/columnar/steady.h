@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DS_STEADY_FOR 32u /* the same so often: the next one is, too */
+#define DS_STEADY_FOR 6u /* the same so often: the next one is, too */
 
 /* Zeros at first. */
 typedef struct ds_steady {
