@@ -17,13 +17,18 @@ const char *ds_mark_next_far(const ds_marks *marks, const uint64_t *map, size_t 
  * A byte is special if it is what the table has at its low four bits: one look-up and one
  * comparison for all of them. What has no such byte there has one that ends with other bits.
  */
-static inline void fill_table(const ds_mark_bytes *which, uint8_t table[16])
+static inline void fill_table(const char *bytes, size_t n, uint8_t table[16])
 {
     memset(table, 0, 16);
     table[0] = 1;
     table['\n' % 16] = '\n';
-    for (const char *c = which->special; *c != '\0'; c++)
-        table[*c % 16] = (uint8_t)*c;
+    for (size_t i = 0; i < n; i++)
+        table[bytes[i] % 16] = (uint8_t)bytes[i];
+}
+
+static inline void fill_special(const ds_mark_bytes *which, uint8_t table[16])
+{
+    fill_table(which->special, strlen(which->special), table);
 }
 
 /* Of 64 bytes. */
@@ -84,16 +89,21 @@ typedef struct block {
 #define AVX2 __attribute__((target("avx2,bmi")))
 
 typedef struct avx2 {
-    __m256i table, control, newline, separator, least;
+    __m256i special, separators, control, newline, least;
 } avx2;
+
+AVX2 static inline __m256i avx2_twice(const uint8_t table[16])
+{
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)table));
+}
 
 AVX2 static inline avx2 avx2_new(const ds_mark_bytes *which)
 {
-    uint8_t table[16];
-    fill_table(which, table);
-    __m128i half = _mm_loadu_si128((const void *)table);
-    return (avx2){_mm256_broadcastsi128_si256(half), _mm256_set1_epi8(0x1f), _mm256_set1_epi8('\n'),
-                  _mm256_set1_epi8(which->separator), _mm256_set1_epi8(0x7f)};
+    uint8_t special[16], separators[16];
+    fill_special(which, special);
+    fill_table(&which->separator, 1, separators);
+    return (avx2){avx2_twice(special), avx2_twice(separators), _mm256_set1_epi8(0x1f),
+                  _mm256_set1_epi8('\n'), _mm256_set1_epi8(0x7f)};
 }
 
 AVX2 static inline uint64_t avx2_bits(__m256i low, __m256i high)
@@ -102,9 +112,14 @@ AVX2 static inline uint64_t avx2_bits(__m256i low, __m256i high)
                                                      << 32;
 }
 
+AVX2 static inline __m256i avx2_of_table(__m256i table, __m256i text)
+{
+    return _mm256_cmpeq_epi8(_mm256_shuffle_epi8(table, text), text);
+}
+
 AVX2 static inline __m256i avx2_special(const avx2 *v, __m256i text, bool controls)
 {
-    __m256i found = _mm256_cmpeq_epi8(_mm256_shuffle_epi8(v->table, text), text);
+    __m256i found = avx2_of_table(v->special, text);
     if (controls) /* text <= 0x1f */
         found = _mm256_or_si256(found, _mm256_cmpeq_epi8(_mm256_min_epu8(text, v->control), text));
     return found;
@@ -116,12 +131,15 @@ AVX2 static inline block avx2_look(avx2 *v, const char *text, bool controls, boo
     __m256i low = _mm256_loadu_si256((const void *)text);
     __m256i high = _mm256_loadu_si256((const void *)(text + 32));
     v->least = _mm256_min_epi8(v->least, _mm256_min_epi8(low, high));
-    found.newlines =
-        avx2_bits(_mm256_cmpeq_epi8(low, v->newline), _mm256_cmpeq_epi8(high, v->newline));
     found.special = avx2_bits(avx2_special(v, low, controls), avx2_special(v, high, controls));
-    if (separators)
-        found.separators = found.newlines | avx2_bits(_mm256_cmpeq_epi8(low, v->separator),
-                                                      _mm256_cmpeq_epi8(high, v->separator));
+    if (!separators) {
+        found.newlines =
+            avx2_bits(_mm256_cmpeq_epi8(low, v->newline), _mm256_cmpeq_epi8(high, v->newline));
+        return found;
+    }
+    found.separators =
+        avx2_bits(avx2_of_table(v->separators, low), avx2_of_table(v->separators, high));
+    found.newlines = found.special & found.separators; /* no other byte is both */
     return found;
 }
 
@@ -147,7 +165,7 @@ typedef struct neon {
 static inline neon neon_new(const ds_mark_bytes *which)
 {
     uint8_t table[16];
-    fill_table(which, table);
+    fill_special(which, table);
     return (neon){vld1q_u8(table), vdupq_n_u8('\n'), vdupq_n_u8((uint8_t)which->separator),
                   vdupq_n_s8(0x7f)};
 }

@@ -28,7 +28,8 @@ typedef struct ds_mark_bytes {
     const char
         *special;   /* up to 14, ASCII, of which no two end with the same four bits, or as \n */
     bool controls;  /* all below a blank are special, too */
-    char separator; /* 0: none, there is no map of them */
+    char separator; /* nothing special; ends with other four bits than \n; 0: none, there is no map
+                     */
 } ds_mark_bytes;
 
 /* What was found in a window. */
