@@ -8,12 +8,11 @@ do it says so with `Failed`, or with another of failed.ERRORS.
 import glob
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
 
-from harness import feed, machine, measure
+from harness import aside, feed, machine, measure
 from harness.failed import Failed
 
 
@@ -76,7 +75,7 @@ def rows_of_sink(folder):
 def clear(work):
     """What a run leaves behind."""
     for folder in "out", "state":
-        shutil.rmtree(os.path.join(work, folder), ignore_errors=True)
+        aside.put(os.path.join(work, folder))
 
 
 class Server:

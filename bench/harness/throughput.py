@@ -20,9 +20,8 @@ A contestant that fails, or has a wrong result, is out: its row says why, and th
 """
 import collections
 import statistics
-import tempfile
 
-from harness import contestants, data, failed, machine, table
+from harness import aside, contestants, data, failed, machine, table
 
 Line = collections.namedtuple("Line", "name share rate cpu_per_million peak rounds")
 
@@ -76,20 +75,20 @@ def take_turn(workload, one, work, options):
 def play(workload, everybody, options):
     """The figures of each, without those of the first round, and why those failed that did."""
     figures, out = {one.name: [] for one in everybody}, {}
-    with tempfile.TemporaryDirectory() as work:
-        for number in range(options.uncounted + options.rounds):
-            for one in everybody:
-                if one.name in out:
-                    continue
-                try:
-                    measured = take_turn(workload, one, work, options)
-                    if number >= options.uncounted:
-                        figures[one.name].append(measured)
-                except failed.ERRORS as error:
-                    one.end()
-                    out[one.name] = failed.told(one.name, error, one.is_ours)
-            if number >= options.uncounted and options.is_late():
-                break
+    work = aside.folder()
+    for number in range(options.uncounted + options.rounds):
+        for one in everybody:
+            if one.name in out:
+                continue
+            try:
+                measured = take_turn(workload, one, work, options)
+                if number >= options.uncounted:
+                    figures[one.name].append(measured)
+            except failed.ERRORS as error:
+                one.end()
+                out[one.name] = failed.told(one.name, error, one.is_ours)
+        if number >= options.uncounted and options.is_late():
+            break
     return figures, out
 
 

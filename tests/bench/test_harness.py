@@ -11,8 +11,8 @@ import unittest
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "bench"))
 sys.dont_write_bytecode = True
-from harness import contestants, data, failed, machine, measure, parts, report, table, throughput
-from harness import sender
+from harness import aside, contestants, data, failed, machine, measure, parts, report, sender
+from harness import table, throughput
 from peers import duckdb, mawk
 from workloads import stateful, window
 
@@ -407,6 +407,21 @@ class OfWindows(Case):
                        ["1,5,1\n", "1,9,4\n", "2,7,4\n"]):
             with self.subTest(output), self.assertRaisesRegex(failed.Failed, "wrong result"):
                 self.check(output)
+
+
+class Aside(unittest.TestCase):
+    """What turns leave is not removed between them."""
+
+    def test_a_turn_begins_without_what_was_left(self):
+        work = aside.folder()
+        for turn in range(2):
+            os.makedirs(os.path.join(work, "out", str(turn)))
+            contestants.clear(work)
+            self.assertEqual(os.listdir(work), [])
+        kept = [os.path.join(place, name) for place, names, _ in os.walk(os.path.dirname(work))
+                for name in names]
+        for turn in range(2):
+            self.assertTrue(any(path.endswith(os.path.join("out", str(turn))) for path in kept))
 
 
 if __name__ == "__main__":
