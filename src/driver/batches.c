@@ -22,6 +22,7 @@ void ds_driver_add_batch(ds_driver *d, ds_batch *batch)
     }
     *at = batch;
     d->n_batches++;
+    ds_driver_note_tails(d, batch);
 }
 
 /* ---- journal ---- */

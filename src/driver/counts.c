@@ -18,7 +18,7 @@ static void count_source(ds_driver *d, ds_source_counts *counts, const ds_task_r
     counts->replaced += result->replaced;
     counts->lost_bytes += result->lost_bytes;
     d->progress.bytes_lost += result->lost_bytes;
-    ds_driver_lose_logged(d, result);
+    ds_driver_lose_logged(d, &result->damaged, &result->missing);
     uint64_t bad = 0;
     for (int i = 0; i < DS_BAD_REASONS; i++) {
         counts->bad[i] += result->bad[i];
@@ -140,7 +140,7 @@ void ds_driver_count_table(ds_driver *d, uint32_t source, const ds_task_result *
 
 /* A batch runs again for what is kept, and what it was given is not there any more: windows and
  * state lack it from now on. Its bad records were shown when it ran first. */
-void ds_driver_count_missing(ds_driver *d, const ds_task_result *result, uint64_t counted)
+void ds_driver_count_missing(ds_driver *d, const ds_task_result *result, const ds_task_loss *more)
 {
     const ds_node *root = d->plan->stages[result->stage].root;
     char time[DS_CLOCK_TEXT];
@@ -153,9 +153,8 @@ void ds_driver_count_missing(ds_driver *d, const ds_task_result *result, uint64_
                          result->samples[i].detail);
     if (root->kind != DS_NODE_SOURCE)
         return;
-    const uint64_t more = result->lost_bytes - counted;
-    DS_ASSERT(result->lost_bytes >= counted);
-    ds_driver_lose_logged(d, result);
-    d->counts[root->source - d->plan->app->sources].lost_bytes += more;
-    d->progress.bytes_lost += more;
+    DS_ASSERT(result->lost_bytes >= more->bytes);
+    ds_driver_lose_logged(d, &more->damaged, &more->missing);
+    d->counts[root->source - d->plan->app->sources].lost_bytes += more->bytes;
+    d->progress.bytes_lost += more->bytes;
 }

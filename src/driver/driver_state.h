@@ -290,9 +290,11 @@ int64_t ds_driver_gap_next(ds_driver *driver);
 
 /* files that grow: tails.c */
 void ds_driver_ask_tails(ds_driver *driver);
-/* Says of the inputs of a source's task, if they are of files that grow, whether it waits for these
- * while their folder is away. */
-void ds_driver_await_tails(ds_driver *driver, const ds_batch *batch, const ds_node *source,
+/* A batch has bytes of files that grow, or had before a restart. */
+void ds_driver_note_tails(ds_driver *driver, const ds_batch *batch);
+/* Says of the inputs of a source's task, if they are of files that grow, where these are now, and
+ * whether it waits for them while their folder is away. */
+void ds_driver_await_tails(const ds_driver *driver, const ds_batch *batch, const ds_node *source,
                            const ds_batch_task *task);
 /* Looks for the files of a checkpoint; until all are found, or known not to be, no task goes out.
  */
@@ -416,9 +418,10 @@ void ds_driver_tasks_of(ds_driver *driver, uint64_t executor_id); /* it is lost 
 /* and what they say: counts.c */
 /* Counts a result that counts, and shows bad records. */
 void ds_driver_count_result(ds_driver *driver, ds_batch *batch, const ds_task_result *result);
-/* A batch runs again for what is kept: what it was given and is not there any more is lost. */
-/* counted: bytes of it that were counted when it ran before. */
-void ds_driver_count_missing(ds_driver *driver, const ds_task_result *result, uint64_t counted);
+/* A batch runs again for what is kept: what it was given and is not there any more is lost.
+ * more: what was not counted when it ran before. */
+void ds_driver_count_missing(ds_driver *driver, const ds_task_result *result,
+                             const ds_task_loss *more);
 /* The same as the first for a table that was loaded. */
 void ds_driver_count_table(ds_driver *driver, uint32_t source, const ds_task_result *result);
 
@@ -459,9 +462,10 @@ void ds_driver_lose_partitions(ds_driver *driver, uint64_t executor_id);
 void ds_driver_chains_of(ds_driver *driver, const ds_executor_entry *lost);
 
 /* saves: saves.c */
-/* Whether the batch that is being made for a time, perhaps the last one, or an idle one (without
- * input, and nothing is due), has to be the saving one;
- * and lets it be. */
+/* Whether batches ran since the last save, or wait. */
+bool ds_driver_has_changed(const ds_driver *driver);
+/* Whether the batch that is being made for a time, perhaps the last one, or an idle one (which is
+ * made only for that), has to be the saving one; and lets it be. */
 bool ds_driver_save_due(const ds_driver *driver, int64_t time_ms, bool last, bool idle);
 void ds_driver_begin_save(ds_driver *driver, ds_batch *batch);
 /* True until the checkpoint has it, durably, or it failed. */
@@ -527,7 +531,7 @@ bool ds_driver_lose_blocks(ds_driver *driver, ds_batch *batch, uint32_t stage);
 void ds_driver_count_loss(ds_driver *driver, ds_loss_cause cause, const ds_loss *loss,
                           uint64_t unknown);
 /* Counts those that a task did not find in the log. */
-void ds_driver_lose_logged(ds_driver *driver, const ds_task_result *result);
+void ds_driver_lose_logged(ds_driver *driver, const ds_loss *damaged, const ds_loss *missing);
 
 /* blocks that a second executor is to hold: replicas.c */
 /* Asks for replicas of what was reported. */

@@ -33,10 +33,10 @@ void ds_driver_count_loss(ds_driver *d, ds_loss_cause cause, const ds_loss *loss
     d->progress.records_lost += loss->records;
 }
 
-void ds_driver_lose_logged(ds_driver *d, const ds_task_result *result)
+void ds_driver_lose_logged(ds_driver *d, const ds_loss *damaged, const ds_loss *missing)
 {
-    ds_driver_count_loss(d, DS_LOST_DAMAGED, &result->damaged, 0);
-    ds_driver_count_loss(d, DS_LOST_MISSING, &result->missing, 0);
+    ds_driver_count_loss(d, DS_LOST_DAMAGED, damaged, 0);
+    ds_driver_count_loss(d, DS_LOST_MISSING, missing, 0);
 }
 
 /* There is no other copy, nor are they in a log: the records are counted, named and left out. */

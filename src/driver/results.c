@@ -67,6 +67,41 @@ static void check_inputs(ds_driver *d, ds_batch *batch)
                                  "batches smaller");
 }
 
+static uint64_t more_than(uint64_t now, uint64_t before)
+{
+    return now > before ? now - before : 0;
+}
+
+static ds_loss more_loss(const ds_loss *now, const ds_loss *before)
+{
+    return (ds_loss){more_than(now->blocks, before->blocks),
+                     more_than(now->records, before->records),
+                     more_than(now->bytes, before->bytes)};
+}
+
+static bool is_any(const ds_task_loss *loss)
+{
+    return loss->bytes + loss->damaged.blocks + loss->missing.blocks > 0;
+}
+
+/* What is lost of a task's input and was not when it ran before; from now on it is counted. */
+static ds_task_loss note_loss(const ds_batch *batch, ds_batch_task *task,
+                              const ds_task_result *result)
+{
+    const ds_task_loss now = {result->lost_bytes, result->damaged, result->missing};
+    if (!is_any(&now))
+        return (ds_task_loss){0};
+    if (task->lost == NULL)
+        task->lost = DS_ARENA_NEW(batch->arena, ds_task_loss);
+    const ds_task_loss more = {more_than(now.bytes, task->lost->bytes),
+                               more_loss(&now.damaged, &task->lost->damaged),
+                               more_loss(&now.missing, &task->lost->missing)};
+    task->lost->bytes += more.bytes;
+    ds_loss_add(&task->lost->damaged, &more.damaged);
+    ds_loss_add(&task->lost->missing, &more.missing);
+    return more;
+}
+
 static void on_success(ds_driver *d, ds_batch *batch, ds_executor_entry *from,
                        const ds_task_result *result)
 {
@@ -77,10 +112,9 @@ static void on_success(ds_driver *d, ds_batch *batch, ds_executor_entry *from,
         ds_driver_figure_result(d, result);
         note_time(d, result);
     }
-    if (task->counted ? result->lost_bytes > task->lost_bytes : batch->muted)
-        ds_driver_count_missing(d, result, task->lost_bytes);
-    if (result->lost_bytes > task->lost_bytes)
-        task->lost_bytes = result->lost_bytes;
+    const ds_task_loss more = note_loss(batch, task, result);
+    if (task->counted ? is_any(&more) : batch->muted)
+        ds_driver_count_missing(d, result, &more);
     task->counted = true;
     task->took_us = d->now_us - task->handed_us;
     ds_driver_outrun_copy(d, result, task);

@@ -97,8 +97,7 @@ bool ds_driver_waits_for_save(const ds_driver *d)
     return d->config.checkpoint && d->config.saves && !begins && is_full(d);
 }
 
-/* Since the last save. */
-static bool changed(const ds_driver *d)
+bool ds_driver_has_changed(const ds_driver *d)
 {
     return ds_retained_count(&d->retained) > 0 || d->batches != NULL;
 }
@@ -110,8 +109,9 @@ bool ds_driver_save_due(const ds_driver *d, int64_t time_ms, bool last, bool idl
         d->phase == DS_PHASE_ENDED)
         return false;
     if (last && d->config.checkpoint)
-        return !idle || changed(d); /* a restart needs none of the inputs again */
-    if (d->phase != DS_PHASE_RUNNING || d->now_us < save->not_before_us || !changed(d))
+        return !idle || ds_driver_has_changed(d); /* a restart needs none of the inputs again */
+    if (d->phase != DS_PHASE_RUNNING || d->now_us < save->not_before_us ||
+        !ds_driver_has_changed(d))
         return false;
     int64_t last_ms = d->chains.save == 0 ? d->zero_ms : d->chains.batch_ms;
     return time_ms - last_ms >= d->plan->app->checkpoint_every_ms || is_crowded(d);

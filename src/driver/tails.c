@@ -6,25 +6,37 @@
 #include <stdio.h>
 #include <string.h>
 
-#define AGAIN_US INT64_C(500000) /* a folder that is away is looked for so often */
+#define AGAIN_US INT64_C(500000)  /* a folder that is away is looked for so often */
+#define SLOW_US INT64_C(10000000) /* a look should not take so long */
+#define RARE_US                                                                                    \
+    INT64_C(1000000) /* files get other names at any time, and a restart has to know               \
+                      */
 
-/* Files that some batch has yet to read stay open. */
-static void mark_used(const ds_driver *d, ds_intake *intake)
+/* Files that some batch has yet to read, or may have to read again, stay open. */
+static void hold_files(const ds_driver *d, ds_intake *intake)
 {
-    ds_tail_files_unuse(&intake->tail);
-    for (const ds_batch *batch = d->batches; batch != NULL; batch = batch->next)
-        for (uint32_t a = 0; a < batch->n_allotments; a++) {
-            const ds_allotment *allotment = &batch->allotments[a];
-            for (uint32_t i = 0; allotment->source == intake->index && i < allotment->n_inputs; i++)
-                ds_tail_files_use(&intake->tail, allotment->inputs[i].tail.number);
-        }
+    const ds_batch *kept = ds_retained_oldest(&d->retained);
+    int64_t open_ms = d->batches != NULL ? d->batches->time_ms : INT64_MAX;
+    int64_t kept_ms = kept != NULL ? kept->time_ms : INT64_MAX;
+    ds_tail_files_hold(&intake->tail, open_ms, kept_ms < open_ms ? kept_ms : open_ms);
+}
+
+void ds_driver_note_tails(ds_driver *d, const ds_batch *batch)
+{
+    for (uint32_t a = 0; a < batch->n_allotments; a++) {
+        const ds_allotment *allotment = &batch->allotments[a];
+        for (uint32_t i = 0; i < allotment->n_inputs; i++)
+            if (allotment->inputs[i].kind == DS_INPUT_TAIL)
+                ds_tail_files_given(&d->intakes[allotment->source].tail,
+                                    allotment->inputs[i].tail.number, batch->time_ms);
+    }
 }
 
 /* One look at a time: new files are told once, and by the one that comes first. */
 static void ask(ds_driver *d, ds_intake *intake)
 {
     DS_ASSERT(!intake->looking);
-    mark_used(d, intake);
+    hold_files(d, intake);
     ds_arena *arena = ds_arena_new(NULL);
     ds_follow_request *request = DS_ARENA_NEW(arena, ds_follow_request);
     *request = ds_tail_files_ask(&intake->tail, arena);
@@ -76,66 +88,67 @@ void ds_driver_doubt_tails(ds_driver *d, const ds_node *root)
         d->intakes[root->source - d->plan->app->sources].doubted = true;
 }
 
-/* A folder that is away is looked for also while no tick comes, as batches wait for it. */
-static bool looks_again(const ds_intake *intake)
+/* When files are to be looked at again beside the ticks: while batches wait for some, and where
+ * ticks are rare. */
+static int64_t next_look_us(const ds_driver *d, const ds_intake *intake)
 {
-    return intake->needed && ds_intake_follows(intake) && !intake->looking &&
-           (intake->doubted || ds_tail_files_away(&intake->tail) > 0);
+    if (!intake->needed || !ds_intake_follows(intake) || intake->looking || d->tick.active)
+        return INT64_MAX;
+    if (intake->doubted || ds_tail_files_away(&intake->tail) > 0)
+        return intake->looked_us + AGAIN_US;
+    const bool rare = d->plan->app->interval_ms * 1000 > RARE_US && intake->listed;
+    return rare && d->phase == DS_PHASE_RUNNING && !d->config.available_now
+               ? intake->looked_us + RARE_US
+               : INT64_MAX;
+}
+
+/* A folder of a file system that hangs holds up all batches: who waits is told why. */
+static int64_t next_word_us(const ds_intake *intake)
+{
+    return intake->looking && !intake->slow ? intake->looked_us + SLOW_US : INT64_MAX;
 }
 
 void ds_driver_watch_tails(ds_driver *d)
 {
-    for (uint32_t i = 0; i < d->n_intakes && !d->tick.active; i++)
-        if (looks_again(&d->intakes[i]) && d->now_us - d->intakes[i].looked_us >= AGAIN_US)
-            ask(d, &d->intakes[i]);
+    for (uint32_t i = 0; i < d->n_intakes; i++) {
+        ds_intake *intake = &d->intakes[i];
+        if (next_look_us(d, intake) <= d->now_us)
+            ask(d, intake);
+        if (next_word_us(intake) > d->now_us)
+            continue;
+        intake->slow = true;
+        ds_log_warn("source %s: whoever looks at the files of %s has not come back for %d s; "
+                    "batches wait for it",
+                    intake->source->name, intake->source->glob, (int)(SLOW_US / 1000000));
+    }
 }
 
 int64_t ds_driver_tails_deadline(const ds_driver *d)
 {
     int64_t soonest = INT64_MAX;
-    for (uint32_t i = 0; i < d->n_intakes && !d->tick.active; i++)
-        if (looks_again(&d->intakes[i]) && d->intakes[i].looked_us + AGAIN_US < soonest)
-            soonest = d->intakes[i].looked_us + AGAIN_US;
+    for (uint32_t i = 0; i < d->n_intakes; i++) {
+        int64_t look_us = next_look_us(d, &d->intakes[i]), word_us = next_word_us(&d->intakes[i]);
+        soonest = look_us < soonest ? look_us : soonest;
+        soonest = word_us < soonest ? word_us : soonest;
+    }
     return soonest;
 }
 
-/* Where the file was found, if that is not what the input says. */
-static void lead_to(const ds_tail_files *tail, ds_arena *arena, ds_input *input)
-{
-    const ds_tail_file *file = ds_tail_files_seen(tail, input->tail.number);
-    if (file == NULL)
-        return;
-    if (strcmp(input->path, file->path) != 0)
-        input->path = ds_arena_strdup(arena, file->path);
-    input->tail.pid = file->pid;
-    input->tail.fd = file->fd;
-}
-
-/* Of files that are not in the list any more nobody looks whether their folders are there. Tasks
- * that fail on such wait for an hour, all together: one after the other they would take a day. */
-static bool is_awaited_unlisted(const ds_driver *d, ds_intake *intake, bool failed)
-{
-    bool anew = intake->missed_us == 0 || d->now_us - intake->missed_us >= DS_FOLLOW_AWAY_US;
-    if (failed) {
-        if (anew)
-            intake->missing_us = d->now_us;
-        intake->missed_us = d->now_us;
-    }
-    return anew || d->now_us - intake->missing_us < DS_FOLLOW_AWAY_US;
-}
-
-void ds_driver_await_tails(ds_driver *d, const ds_batch *batch, const ds_node *source,
+void ds_driver_await_tails(const ds_driver *d, const ds_batch *batch, const ds_node *source,
                            const ds_batch_task *task)
 {
     DS_ASSERT(source->kind == DS_NODE_SOURCE);
-    ds_intake *intake = &d->intakes[source->source - d->plan->app->sources];
+    const ds_tail_files *tail = &d->intakes[source->source - d->plan->app->sources].tail;
     for (uint32_t i = 0; i < task->n_inputs && task->inputs[i].kind == DS_INPUT_TAIL; i++) {
         ds_input *input = &task->inputs[i];
-        bool gone;
-        input->tail.awaited = ds_tail_files_knows(&intake->tail, input->tail.number, &gone)
-                                  ? !gone
-                                  : is_awaited_unlisted(d, intake, task->failures > 0);
-        lead_to(&intake->tail, batch->arena, input);
+        const ds_tail_file *file = ds_tail_files_find(tail, input->tail.number);
+        input->tail.awaited = file != NULL;
+        if (file == NULL)
+            continue;
+        if (strcmp(input->path, file->path) != 0)
+            input->path = ds_arena_strdup(batch->arena, file->path);
+        input->tail.pid = file->pid;
+        input->tail.fd = file->fd;
     }
 }
 
@@ -211,6 +224,9 @@ void ds_driver_on_followed(ds_driver *d, const ds_driver_event *event)
     if (intake->tick_waits && d->tick.lists_due > 0)
         d->tick.lists_due--;
     intake->tick_waits = intake->sought = intake->looking = intake->doubted = false;
+    if (intake->slow)
+        ds_log_info("source %s: its files were looked at", intake->source->name);
+    intake->slow = false;
     bool final = d->config.available_now, first = !intake->tail.seen;
     uint64_t lost = intake->tail.lost_bytes;
     const uint32_t away = ds_tail_files_away(&intake->tail);
@@ -224,6 +240,8 @@ void ds_driver_on_followed(ds_driver *d, const ds_driver_event *event)
         ds_log_warn("source %s: no file matches %s yet", intake->source->name,
                     intake->source->glob);
     intake->listed = intake->ever_listed = true;
-    if (first && intake->source->start_at_end && d->config.checkpoint)
-        ds_driver_journal(d, NULL, true); /* a restart has to know where the files began */
+    /* A restart has to know where the files began, and where they are. */
+    if (d->config.checkpoint && ((first && intake->source->start_at_end) || intake->tail.news))
+        ds_driver_journal(d, NULL, true);
+    intake->tail.news = false;
 }

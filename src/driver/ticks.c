@@ -190,6 +190,13 @@ static bool is_last(const ds_driver *d, int64_t time_ms)
     return ds_plan_drain_next(d->plan, input, time_ms) == 0;
 }
 
+/* A stop leaves what is due to the next start, which makes up for missed times, if nothing came:
+ * else quick restarts would take the batch times ahead of the clock. */
+static bool leaves_rest(const ds_driver *d)
+{
+    return d->phase == DS_PHASE_STOPPING && d->config.checkpoint && !ds_driver_has_changed(d);
+}
+
 static void pass(ds_driver *d, int64_t time_ms, bool given)
 {
     DS_ASSERT(time_ms > d->last_ms && time_ms % d->plan->app->interval_ms == 0);
@@ -203,7 +210,8 @@ static void pass(ds_driver *d, int64_t time_ms, bool given)
         bound_stores(d, time_ms);
     if (any || (d->last_input_ms == DS_NO_BATCH && d->n_tables == d->n_intakes))
         d->last_input_ms = time_ms; /* of an app with nothing but tables, the first one */
-    const bool idle = !ds_driver_give_letters(d, batch) && !any && !batch->due.any;
+    const bool fed = ds_driver_give_letters(d, batch) || any;
+    const bool idle = !fed && (!batch->due.any || leaves_rest(d));
     bool saves = ds_driver_save_due(d, time_ms, is_last(d, time_ms), idle);
     if (d->phase == DS_PHASE_ENDED || (idle && !saves)) {
         ds_batch_free(batch); /* nothing can come of it */

@@ -437,20 +437,16 @@ static ds_sighting find_known(ds_tail *tail, const ds_followed *known, int64_t n
     return sight_of(tail, s, known);
 }
 
+/* One that is not open is looked for now and then only: between that there is nothing to say. */
 static void answer_known(ds_tail *tail, const ds_followed *known, const int64_t *scanned_us,
-                         ds_sighting *to)
+                         ds_sighting *list)
 {
     slot *s = find_slot(tail, known->id.device, known->id.inode);
     if (s != NULL) {
         s->asked = true;
-        *to = sight_of(tail, s, known);
+        list[tail->answer.n++] = sight_of(tail, s, known);
     } else if (scanned_us != NULL) {
-        *to = find_known(tail, known, *scanned_us);
-    } else {
-        *to = (ds_sighting){.what = DS_SIGHT_UNREADABLE,
-                            .number = known->number,
-                            .path = known->path,
-                            .why = "it could not be opened"};
+        list[tail->answer.n++] = find_known(tail, known, *scanned_us);
     }
 }
 
@@ -527,7 +523,7 @@ const ds_sightings *ds_tail_look(ds_tail *tail, const ds_follow_request *request
     ds_sighting *list = DS_ARENA_ARRAY(tail->arena, ds_sighting, most);
     tail->answer = (ds_sightings){.list = list, .beyond = tail->beyond};
     for (uint32_t i = 0; i < request->n_files; i++)
-        answer_known(tail, &request->files[i], scanned ? &now_us : NULL, &list[tail->answer.n++]);
+        answer_known(tail, &request->files[i], scanned ? &now_us : NULL, list);
     answer_new(tail, list);
     answer_denied(tail, request, list);
     return &tail->answer;

@@ -22,6 +22,12 @@ typedef enum ds_task_state {
     DS_TASK_DONE,
 } ds_task_state;
 
+/* What a task could not read of its input, as it was not there any more. */
+typedef struct ds_task_loss {
+    uint64_t bytes; /* of files */
+    ds_loss damaged, missing;
+} ds_task_loss;
+
 /* The driver's side of a task. */
 typedef struct ds_batch_task {
     ds_task_state state;
@@ -35,7 +41,7 @@ typedef struct ds_batch_task {
     uint64_t avoid;        /* the executor where it failed last */
     int64_t not_before_us; /* WAITING: back-off */
     bool counted;          /* its rows are in the counters: it was done before */
-    uint64_t lost_bytes;   /* of its input, counted; it may be more when it runs again */
+    ds_task_loss *lost;    /* counted, or NULL: nothing; it may be more when it runs again */
     ds_output *outputs;    /* DONE; in the batch's arena */
     uint32_t n_outputs;
     ds_input *inputs; /* of map tasks */

@@ -92,6 +92,7 @@ typedef struct ds_intake {
     bool looking;        /* tail: a look was asked for, at looked_us, and is not answered */
     int64_t looked_us;
     bool tick_waits;  /* for that */
+    bool slow;        /* that was said of it */
     bool doubted;     /* a task could not read, and nobody looked since */
     bool sought;      /* tail: the files of a checkpoint are looked for */
     bool listed;      /* at least once since the start */
@@ -99,7 +100,6 @@ typedef struct ds_intake {
     bool list_failed; /* the last time */
     /* tail; with most_bytes and listed */
     ds_tail_files tail;
-    int64_t missing_us, missed_us; /* tasks failed on files that are not in it: since, and last */
     /* rate, queue, table */
     uint64_t next; /* row, or list; of a table the number of its newest version */
 } ds_intake;

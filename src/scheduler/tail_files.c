@@ -16,6 +16,7 @@ void ds_tail_files_init(ds_tail_files *tail, const char *name, bool at_end)
 {
     *tail = (ds_tail_files){.name = name, .next_number = 1, .at_end = at_end};
     tail->shown_since_us = INT64_MIN / 2;
+    tail->open_ms = tail->kept_ms = INT64_MAX;
 }
 
 void ds_tail_files_fini(ds_tail_files *tail)
@@ -143,17 +144,24 @@ ds_follow_request ds_tail_files_ask(const ds_tail_files *tail, ds_arena *arena)
     return (ds_follow_request){.files = files, .n_files = n};
 }
 
-void ds_tail_files_unuse(ds_tail_files *tail)
-{
-    for (uint32_t i = 0; i < tail->n; i++)
-        tail->files[i].used = false;
-}
-
-void ds_tail_files_use(ds_tail_files *tail, uint64_t number)
+void ds_tail_files_given(ds_tail_files *tail, uint64_t number, int64_t batch_ms)
 {
     ds_tail_file *file = find(tail, number);
-    if (file != NULL)
-        file->used = true;
+    if (file != NULL && file->given_ms < batch_ms)
+        file->given_ms = batch_ms;
+}
+
+void ds_tail_files_hold(ds_tail_files *tail, int64_t open_ms, int64_t kept_ms)
+{
+    DS_ASSERT(kept_ms <= open_ms);
+    tail->open_ms = open_ms;
+    tail->kept_ms = kept_ms;
+}
+
+static bool is_held(const ds_tail_files *tail, const ds_tail_file *file)
+{
+    bool crowded = tail->n > DS_FOLLOW_FILES / 2;
+    return file->given_ms >= (crowded ? tail->open_ms : tail->kept_ms);
 }
 
 /* ---- what was seen ---- */
@@ -201,17 +209,10 @@ static void see_away(ds_tail_files *tail, ds_tail_file *file, int64_t now_us)
         see_gone(tail, file, now_us);
 }
 
-const ds_tail_file *ds_tail_files_seen(const ds_tail_files *tail, uint64_t number)
+const ds_tail_file *ds_tail_files_find(const ds_tail_files *tail, uint64_t number)
 {
     const ds_tail_file *file = find(tail, number);
-    return file != NULL && !file->gone && file->pid != 0 ? file : NULL;
-}
-
-bool ds_tail_files_knows(const ds_tail_files *tail, uint64_t number, bool *gone)
-{
-    const ds_tail_file *file = find(tail, number);
-    *gone = file != NULL && file->gone;
-    return file != NULL;
+    return file != NULL && !file->gone ? file : NULL;
 }
 
 uint32_t ds_tail_files_away(const ds_tail_files *tail)
@@ -236,11 +237,13 @@ static ds_tail_file *begin_again(ds_tail_files *tail, ds_tail_file *file, const 
         "%.200s %s: it is read from its beginning again%s", file->path,
         seen->size < file->taken ? "was cut off" : "was written anew", what);
     tail->begun_again++;
+    tail->news = true;
     ds_tail_file again = detach(tail, file);
     again.number = tail->next_number;
     again.id = seen->id;
     again.taken = again.stop = again.size = again.complete = 0;
     again.cut = again.moved = false;
+    again.given_ms = 0;
     again.changed_us = now_us;
     return insert(tail, again);
 }
@@ -252,7 +255,7 @@ static void see_path(ds_tail_files *tail, ds_tail_file *file, const ds_sighting 
     if (renamed) {
         say(tail, now_us, DS_LOG_INFO, "%.200s is now %.200s", file->path, seen->path);
         set_path(file, seen->path);
-        file->moved = true;
+        file->moved = tail->news = true;
     }
     if (renamed || (!seen->named && file->named))
         file->changed_us = now_us; /* whoever writes it may go on for a while */
@@ -296,7 +299,7 @@ static void see_known(ds_tail_files *tail, ds_tail_file *file, const ds_sighting
 static bool drop_away(ds_tail_files *tail)
 {
     for (uint32_t i = 0; i < tail->n; i++)
-        if (tail->files[i].away_us != 0 && !tail->files[i].used) {
+        if (tail->files[i].away_us != 0 && !is_held(tail, &tail->files[i])) {
             free(detach(tail, &tail->files[i]).path);
             return true;
         }
@@ -342,7 +345,7 @@ static void finish_all(ds_tail_files *tail, int64_t now_us, bool final)
         if (!over) {
             finish_file(file, quiet, final);
             i++;
-        } else if (file->used) {
+        } else if (is_held(tail, file)) {
             i++;
         } else {
             ds_tail_file gone = detach(tail, file);

@@ -40,7 +40,7 @@ typedef struct ds_tail_file {
     bool moved;              /* its name changed, or none of the pattern leads to it */
     bool named;
     bool gone, unreadable;
-    bool used;          /* some batch still has to read it */
+    int64_t given_ms;   /* the newest batch that has bytes of it; 0: none has */
     int64_t changed_us; /* when it was found changed */
     int64_t away_us;    /* since when its folder is not there; 0: it is */
     uint32_t pid, fd;
@@ -53,6 +53,8 @@ typedef struct ds_tail_files {
     uint64_t next_number;
     bool at_end; /* files of the very first look begin at their end */
     bool seen;   /* there was a look, since the start or before a restart */
+    bool news;   /* a restart has to know what was seen: a file has another name, or began again */
+    int64_t open_ms, kept_ms; /* batches since these have to read files, and may have to again */
     /* Counted since the start. */
     uint64_t begun_again, lost_bytes;
     uint32_t beyond;
@@ -72,19 +74,20 @@ void ds_tail_files_recover(ds_tail_files *tail, const ds_tail_file *file);
 /* Puts the question of the next look: the files that are known, in arena. */
 ds_follow_request ds_tail_files_ask(const ds_tail_files *tail, ds_arena *arena);
 
-/* Forgets which files are used; then the inputs of all batches that are not done are named. */
-void ds_tail_files_unuse(ds_tail_files *tail);
-void ds_tail_files_use(ds_tail_files *tail, uint64_t number);
+/* A batch has bytes of a file. */
+void ds_tail_files_given(ds_tail_files *tail, uint64_t number, int64_t batch_ms);
+
+/* Batches since open_ms are not done, and those since kept_ms (not later) may run again (INT64_MAX:
+ * none). Files that they need stay in the list, and so open, when all is read of them and they have
+ * no name any more; for the latter only while there is room for twice as many. */
+void ds_tail_files_hold(ds_tail_files *tail, int64_t open_ms, int64_t kept_ms);
 
 /* Takes in an answer. final: nothing comes after it, so that a last line needs no end. */
 void ds_tail_files_see(ds_tail_files *tail, const ds_sightings *seen, int64_t now_us, bool final);
 
-/* A file as it was found since the start (borrowed until the next look), or NULL. */
-const ds_tail_file *ds_tail_files_seen(const ds_tail_files *tail, uint64_t number);
-
-/* Whether a file is in the list. *gone: it is known to be gone; else it may come back with its
- * folder. */
-bool ds_tail_files_knows(const ds_tail_files *tail, uint64_t number, bool *gone);
+/* A file that can be read, or may come back with its folder (borrowed until the next look); pid is
+ * 0 if it was not found since the start. NULL: it is gone, or was let go. */
+const ds_tail_file *ds_tail_files_find(const ds_tail_files *tail, uint64_t number);
 
 /* The number of files whose folders are away, and are waited for. */
 uint32_t ds_tail_files_away(const ds_tail_files *tail);

@@ -90,7 +90,8 @@ typedef struct driver_kit {
     uint64_t store_bytes; /* of those that join */
     uint64_t busy_us;     /* what tasks are said to have taken */
     int64_t acts_ms;      /* and when their state acts next */
-    uint64_t lost_bytes;  /* and what of their inputs was gone */
+    uint64_t lost_bytes;  /* and what of their inputs was gone, in files and in the log */
+    ds_loss missing;
 } driver_kit;
 
 /* ---- ports ---- */
@@ -516,6 +517,7 @@ static inline void kit_result(driver_kit *k, const kit_sent *to, ds_status statu
                         .busy_us = k->busy_us,
                         .acts_ms = k->acts_ms,
                         .lost_bytes = k->lost_bytes,
+                        .missing = k->missing,
                         .outputs = outputs,
                         .n_outputs = n_outputs};
     ds_message m = {.type = DS_MSG_TASK_RESULTS};

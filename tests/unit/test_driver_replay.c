@@ -495,10 +495,15 @@ START_TEST(pieces_and_inputs_that_are_gone)
         map = kit_task(&k, 1000, 0, 0);
         ck_assert(map >= &k.sent[from]);
         k.lost_bytes = gone[i];
+        k.missing = (ds_loss){gone[i] / 20, gone[i], 2 * gone[i]};
         kit_done_for(&k, map, 1);
         k.lost_bytes = 0;
-        ck_assert_uint_eq(p->bytes_lost, gone[i]);
+        k.missing = (ds_loss){0};
+        ck_assert_uint_eq(p->bytes_lost, 3 * gone[i]);
         ck_assert_uint_eq(p->sources[0].lost_bytes, gone[i]);
+        ck_assert_uint_eq(p->blocks_lost, gone[i] / 20);
+        ck_assert_uint_eq(p->records_lost, gone[i]);
+        ck_assert_uint_eq(p->lost[DS_LOST_MISSING].blocks, gone[i] / 20);
     }
     ck_assert_uint_eq(p->panes_lost, 0);
     kit_close(&k);

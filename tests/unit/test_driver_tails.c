@@ -223,41 +223,6 @@ START_TEST(a_task_reads_its_file_as_soon_as_it_is_back)
 }
 END_TEST
 
-/* Files that are not in the list any more, of committed batches: an hour for all of them, which
- * begins anew when all was well for so long. */
-START_TEST(what_is_not_followed_is_awaited_for_an_hour_in_all)
-{
-    driver_kit k;
-    run_app(&k, "log");
-    ds_input input = {.kind = DS_INPUT_TAIL, .path = "old", .tail = {.number = 99}};
-    ds_batch_task task = {.inputs = &input, .n_inputs = 1}, failed = task;
-    failed.failures = 1;
-    const ds_node *root = k.p.plan->stages[0].root;
-    kit_wait_ms(&k, 1000);
-    const ds_sighting a = sight(0, "log", 10, 10);
-    answer(&k, &a, 1);
-    const ds_batch *batch = k.driver->batches;
-    for (int turn = 0; turn < 2; turn++) {
-        for (int64_t us = 0; us < DS_FOLLOW_AWAY_US; us += DS_FOLLOW_AWAY_US / 4) {
-            ds_driver_await_tails(k.driver, batch, root, &task);
-            ck_assert(input.tail.awaited);
-            ds_driver_await_tails(k.driver, batch, root, &failed);
-            ck_assert(input.tail.awaited);
-            k.driver->now_us += DS_FOLLOW_AWAY_US / 4;
-        }
-        for (int i = 0; i < 4; i++) {
-            ds_driver_await_tails(k.driver, batch, root, &failed);
-            ck_assert(!input.tail.awaited);
-            ds_driver_await_tails(k.driver, batch, root, &task);
-            ck_assert(!input.tail.awaited);
-            k.driver->now_us += DS_FOLLOW_AWAY_US / 2;
-        }
-        k.driver->now_us += DS_FOLLOW_AWAY_US / 2;
-    }
-    kit_close(&k);
-}
-END_TEST
-
 /* Batches of a checkpoint read their files where these are now: no task goes out before that is
  * known. */
 START_TEST(files_are_found_before_batches_run_again)
@@ -301,6 +266,38 @@ START_TEST(files_are_found_before_batches_run_again)
     kit_close(&k);
     ds_recovered_free(recovered);
     kit_close(&first);
+}
+END_TEST
+
+/* Where batches are rare a restart has to know all the same which names files have, and which of
+ * them began again. */
+START_TEST(what_is_new_is_noted_between_batches)
+{
+    driver_kit k;
+    kit_open(&k, "{ 'version': 1, 'name': 'x', 'batch': { 'interval': '60s' },"
+                 "'executors': { 'count': 1 }, 'sources': { 't': { 'type': 'tail', 'path': 'log*' "
+                 "} }, 'sinks': { 'c': { 'from': 't', 'type': 'console' } } }");
+    k.config.checkpoint = true;
+    kit_start_with(&k, 1);
+    kit_settle(&k);
+    kit_wait_ms(&k, 60000);
+    ds_sighting a = sight(0, "log", 10, 10);
+    answer(&k, &a, 1);
+    kit_settle(&k);
+    uint32_t follows = k.n_follows, records = k.n_journal;
+    static const char *const names[] = {"log", "log.1", "log.1", "log.1"};
+    for (uint32_t i = 0; i < 4; i++) {
+        kit_wait_ms(&k, 1000);
+        ck_assert_uint_eq(k.n_follows, follows + i + 1);
+        uint64_t bytes = i < 2 ? 10 : 5;
+        a = sight(i < 3 ? 1 : 2, names[i], bytes, bytes);
+        answer(&k, &a, 1);
+        ck_assert_uint_eq(k.n_journal, records + (i == 0 ? 0 : i == 1 ? 1 : 2));
+    }
+    ck_assert(k.journal[records].whole);
+    ck_assert_ptr_nonnull(strstr(k.journal[records].text, "\"path\":\"log.1\""));
+    ck_assert_ptr_nonnull(strstr(k.journal[records + 1].text, "\"number\":2,"));
+    kit_close(&k);
 }
 END_TEST
 
@@ -406,6 +403,6 @@ END_TEST
 UNIT_MAIN("driver_tails", files_are_looked_at_at_each_batch, a_batch_is_bounded,
           files_of_open_batches_stay, what_is_lost_is_counted, a_task_waits_an_hour_for_its_file,
           a_task_reads_its_file_as_soon_as_it_is_back,
-          what_is_not_followed_is_awaited_for_an_hour_in_all,
-          files_are_found_before_batches_run_again, what_is_there_now, nothing_is_there_now,
-          the_end_is_noted, a_stop_does_not_look_again)
+
+          files_are_found_before_batches_run_again, what_is_new_is_noted_between_batches,
+          what_is_there_now, nothing_is_there_now, the_end_is_noted, a_stop_does_not_look_again)

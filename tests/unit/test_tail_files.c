@@ -11,7 +11,7 @@
 
 typedef struct kit {
     ds_tail_files tail;
-    ds_sighting list[8];
+    ds_sighting list[DS_FOLLOW_FILES];
     uint32_t n;
     int64_t now_us;
     char given[1000]; /* "1:0-10 2:0-5" */
@@ -332,8 +332,10 @@ START_TEST(files_in_use_stay)
     open_kit(&k, false);
     uint64_t a = found(&k, "a", 10, 0);
     take(&k, 100);
-    ds_tail_files_use(&k.tail, a);
-    ds_tail_files_use(&k.tail, 99);
+    ds_tail_files_given(&k.tail, a, 3000);
+    ds_tail_files_given(&k.tail, a, 2000); /* batches of a checkpoint come in any order */
+    ds_tail_files_given(&k.tail, 99, 3000);
+    ds_tail_files_hold(&k.tail, INT64_MAX, 3000);
     k.now_us += 2 * DS_TAIL_QUIET_US;
     for (int i = 0; i < 3; i++) {
         sight(&k, a, "a", 10, 0)->named = false;
@@ -346,11 +348,59 @@ START_TEST(files_in_use_stay)
     ck_assert_uint_eq(request.files[0].number, a);
     ck_assert_uint_eq(request.files[0].taken, 10);
     ck_assert_str_eq(request.files[0].path, "a");
-    ds_tail_files_unuse(&k.tail);
+    ds_tail_files_hold(&k.tail, INT64_MAX, 3001);
     sight(&k, a, "a", 10, 0)->named = false;
     see(&k, false);
     ck_assert_uint_eq(ds_tail_files_ask(&k.tail, arena).n_files, 0);
     ds_arena_free(arena);
+    close_kit(&k);
+}
+END_TEST
+
+/* Those that only committed batches may need leave half of the room to others, the oldest first. */
+START_TEST(files_of_committed_batches_leave_room)
+{
+    kit k;
+    open_kit(&k, false);
+    const uint32_t n = DS_FOLLOW_FILES / 2 + 10;
+    for (uint32_t i = 1; i <= n; i++) {
+        ds_tail_files_given(&k.tail, found(&k, "a", 10, 0), i < 5 ? 1000 : 2000);
+        take(&k, 100);
+    }
+    ds_tail_files_hold(&k.tail, 2000, 1000);
+    k.now_us += 2 * DS_TAIL_QUIET_US;
+    for (int i = 0; i < 2; i++) {
+        for (uint32_t f = 1; f <= n; f++)
+            sight(&k, f, "a", 10, 0)->named = false;
+        see(&k, false);
+        ck_assert_uint_eq(k.tail.n,
+                          i == 0 ? n : n - 4); /* who lost its name may still be written */
+        k.now_us += DS_TAIL_QUIET_US;
+    }
+    ds_tail_files_hold(&k.tail, 3000, 1000);
+    see(&k, false);
+    ck_assert_uint_eq(k.tail.n, DS_FOLLOW_FILES / 2);
+    ds_tail_files_hold(&k.tail, 3000, 3000);
+    see(&k, false);
+    ck_assert_uint_eq(k.tail.n, 0);
+    close_kit(&k);
+}
+END_TEST
+
+/* What a restart has to know: other names, and files that began again. */
+START_TEST(what_is_news)
+{
+    kit k;
+    open_kit(&k, false);
+    uint64_t a = found(&k, "a", 10, 0);
+    take(&k, 100);
+    grown(&k, a, "a", 20, 0);
+    ck_assert(!k.tail.news);
+    grown(&k, a, "b", 20, 0);
+    ck_assert(k.tail.news);
+    k.tail.news = false;
+    grown(&k, a, "b", 5, 0);
+    ck_assert(k.tail.news);
     close_kit(&k);
 }
 END_TEST
@@ -386,7 +436,6 @@ static void away(kit *k, uint64_t number, const char *path)
 
 START_TEST(a_file_whose_folder_is_away_keeps_its_position)
 {
-    bool gone;
     kit k;
     open_kit(&k, false);
     uint64_t a = found(&k, "a", 10, 0);
@@ -399,8 +448,8 @@ START_TEST(a_file_whose_folder_is_away_keeps_its_position)
         s->why = "no";
         see(&k, false);
         ck_assert_str_eq(take(&k, 100), "");
-        ck_assert(ds_tail_files_knows(&k.tail, a, &gone) && !gone &&
-                  ds_tail_files_away(&k.tail) == 1);
+        ck_assert_ptr_nonnull(ds_tail_files_find(&k.tail, a));
+        ck_assert_uint_eq(ds_tail_files_away(&k.tail), 1);
     }
     ck_assert_uint_eq(k.tail.shown, 1); /* it is told once */
     grown(&k, a, "a", 20, 0);
@@ -408,15 +457,17 @@ START_TEST(a_file_whose_folder_is_away_keeps_its_position)
     k.now_us += DS_FOLLOW_AWAY_US; /* it counts from the last time that it was there */
     away(&k, a, "a");
     ck_assert_uint_eq(k.tail.n, 1);
-    ds_tail_files_use(&k.tail, a);
+    ds_tail_files_given(&k.tail, a, 1000);
+    ds_tail_files_hold(&k.tail, 1000, 1000);
     k.now_us += DS_FOLLOW_AWAY_US;
     away(&k, a, "a");
     ck_assert_uint_eq(k.tail.n, 1);
-    ck_assert(ds_tail_files_knows(&k.tail, a, &gone) && gone && ds_tail_files_away(&k.tail) == 0);
-    ds_tail_files_unuse(&k.tail);
+    ck_assert_ptr_null(ds_tail_files_find(&k.tail, a)); /* it is gone */
+    ck_assert_uint_eq(ds_tail_files_away(&k.tail), 0);
+    ds_tail_files_hold(&k.tail, 2000, 2000);
     see(&k, false);
     ck_assert_uint_eq(k.tail.n, 0);
-    ck_assert(!ds_tail_files_knows(&k.tail, a, &gone) && !gone);
+    ck_assert_ptr_null(ds_tail_files_find(&k.tail, a));
     ck_assert_uint_eq(k.tail.lost_bytes, 0);
     close_kit(&k);
 }
@@ -430,7 +481,8 @@ START_TEST(files_that_are_away_make_room)
         found(&k, "a", 1, 0);
     away(&k, 1, "a");
     away(&k, 2, "a");
-    ds_tail_files_use(&k.tail, 1);
+    ds_tail_files_given(&k.tail, 1, 1000);
+    ds_tail_files_hold(&k.tail, 1000, 1000);
     for (int i = 0; i < 2; i++) {
         found(&k, "b", 1, 0);
         ck_assert_uint_eq(k.tail.n, DS_FOLLOW_FILES);
@@ -512,6 +564,7 @@ UNIT_MAIN("tail_files", whole_lines_are_given, much_is_given_in_parts_and_older_
           a_record_without_an_end_ends, a_record_ends_where_it_was_found_to_end,
           a_file_that_was_cut_off_begins_again, what_was_found_and_is_cut_off_is_lost,
           a_file_that_was_written_anew_begins_again, a_file_that_is_gone_is_dropped,
-          files_in_use_stay, a_file_that_cannot_be_read_waits,
-          a_file_whose_folder_is_away_keeps_its_position, files_that_are_away_make_room,
-          there_is_a_limit, positions_come_back, a_number_takes_the_place_of_an_older_one)
+          files_in_use_stay, files_of_committed_batches_leave_room, what_is_news,
+          a_file_that_cannot_be_read_waits, a_file_whose_folder_is_away_keeps_its_position,
+          files_that_are_away_make_room, there_is_a_limit, positions_come_back,
+          a_number_takes_the_place_of_an_older_one)
