@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/paged.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,78 @@ ds_arena *ds_arena_new(ds_budget *budget)
     return arena;
 }
 
+/* ---- pieces that are kept ---- */
+
+/* Most arenas are small and live for a message or a task: their first piece is the one that the
+ * thread gave back last, still in its cache. To get one from the system's heap and to merge it
+ * there again costs more than many an arena is used for. */
+#define KEPT_PIECES 4u
+
+typedef struct kept_pieces {
+    piece *first;
+    uint32_t n;
+    bool ends; /* drop_kept is told of the thread's end */
+} kept_pieces;
+
+static _Thread_local kept_pieces mine;
+static pthread_key_t kept_key;
+static pthread_once_t kept_once = PTHREAD_ONCE_INIT;
+
+/* Whoever looks for uses of freed memory is to find them. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define KEEPS_PIECES false
+#elif defined(__has_feature)
+#define KEEPS_PIECES (!__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer))
+#else
+#define KEEPS_PIECES true
+#endif
+
+static void drop_kept(void *arg)
+{
+    kept_pieces *theirs = arg;
+    while (theirs->first != NULL) {
+        piece *p = theirs->first;
+        theirs->first = p->next;
+        free(p);
+    }
+    *theirs = (kept_pieces){.n = KEPT_PIECES}; /* no more are kept */
+}
+
+static void make_kept_key(void)
+{
+    int result = pthread_key_create(&kept_key, drop_kept);
+    DS_ASSERT(result == 0);
+}
+
+/* False if it is to be freed. */
+static bool keep(piece *p)
+{
+    if (!KEEPS_PIECES || p->size != FIRST_PIECE || mine.n == KEPT_PIECES)
+        return false;
+    if (!mine.ends) {
+        pthread_once(&kept_once, make_kept_key);
+        mine.ends = pthread_setspecific(kept_key, &mine) == 0;
+    }
+    if (!mine.ends)
+        return false;
+    p->next = mine.first;
+    mine.first = p;
+    mine.n++;
+    return true;
+}
+
+static piece *take_kept(size_t size)
+{
+    piece *p = size == FIRST_PIECE ? mine.first : NULL;
+    if (p != NULL) {
+        mine.first = p->next;
+        mine.n--;
+    }
+    return p;
+}
+
+/* ---- pieces ---- */
+
 static void piece_free(ds_arena *arena, piece *p)
 {
     arena->total -= sizeof(piece) + p->size;
@@ -50,7 +123,8 @@ static void piece_free(ds_arena *arena, piece *p)
         ds_paged_give(budget->paged, budget, p, sizeof(piece) + p->size))
         return;
     ds_budget_charge(budget, -(int64_t)(sizeof(piece) + p->size));
-    free(p);
+    if (!keep(p))
+        free(p);
 }
 
 void ds_arena_on_free(ds_arena *arena, void (*fn)(void *arg), void *arg)
@@ -96,7 +170,9 @@ static piece *new_piece(ds_arena *arena, size_t least)
     if (budget != NULL && budget->paged != NULL)
         p = ds_paged_alloc(budget->paged, budget, sizeof(piece) + size);
     if (p == NULL) {
-        p = aligned_alloc(64, sizeof(piece) + size);
+        p = take_kept(size);
+        if (p == NULL)
+            p = aligned_alloc(64, sizeof(piece) + size);
         if (p == NULL)
             p = ds_alloc(SIZE_MAX / 2); /* says so and aborts */
         ds_budget_charge(budget, (int64_t)(sizeof(piece) + size));

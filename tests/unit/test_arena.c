@@ -3,6 +3,7 @@
 
 #include "unit/unit.h"
 
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -133,5 +134,57 @@ START_TEST(hooks_run_once_newest_first)
 }
 END_TEST
 
-UNIT_MAIN("arena", memory_is_aligned_and_separate, budget_follows_the_arena, reset_keeps_one_piece,
+/* Small pieces that were given back are used again, by whoever comes, and charged to him. */
+START_TEST(kept_pieces_are_charged_to_who_has_them)
+{
+    ds_budget first, second;
+    ds_budget_init(&first, NULL, 0);
+    ds_budget_init(&second, NULL, 0);
+    for (int round = 0; round < 20; round++) {
+        ds_arena *a[8];
+        for (int i = 0; i < 8; i++) {
+            a[i] = ds_arena_new(i % 2 == 0 ? &first : &second);
+            memset(ds_arena_alloc(a[i], 100), 0xee, 100);
+        }
+        ck_assert_int_eq(first.used_bytes, second.used_bytes);
+        ck_assert_int_ge(first.used_bytes, 400);
+        for (int i = 0; i < 8; i++) {
+            const unsigned char *zeros = ds_arena_calloc(a[i], 30, 10);
+            for (int k = 0; k < 300; k++)
+                ck_assert_uint_eq(zeros[k], 0);
+        }
+        for (int i = 0; i < 8; i++)
+            ds_arena_free(a[(i + round) % 8]);
+        ck_assert_int_eq(first.used_bytes, 0);
+        ck_assert_int_eq(second.used_bytes, 0);
+    }
+}
+END_TEST
+
+static void *use_arenas(void *arg)
+{
+    ds_arena *arena = arg;
+    for (int i = 0; i < 10; i++) {
+        ds_arena *own = ds_arena_new(NULL);
+        memset(ds_arena_alloc(own, 1000), i, 1000);
+        ds_arena_free(own);
+    }
+    ds_arena_free(arena); /* of another thread */
+    return NULL;
+}
+
+START_TEST(a_thread_may_end_with_kept_pieces)
+{
+    for (int i = 0; i < 50; i++) {
+        pthread_t thread;
+        ds_arena *arena = ds_arena_new(NULL);
+        memset(ds_arena_alloc(arena, 1000), i, 1000);
+        ck_assert_int_eq(pthread_create(&thread, NULL, use_arenas, arena), 0);
+        ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    }
+}
+END_TEST
+
+UNIT_MAIN("arena", kept_pieces_are_charged_to_who_has_them, a_thread_may_end_with_kept_pieces,
+          memory_is_aligned_and_separate, budget_follows_the_arena, reset_keeps_one_piece,
           empty_keeps_nothing, reserve_is_refused_without_a_trace, hooks_run_once_newest_first)
