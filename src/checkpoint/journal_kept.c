@@ -125,7 +125,7 @@ static bool read_part(ds_arena *arena, const json_t *object, int64_t batch_ms, d
     return true;
 }
 
-#define LONGEST_CHAIN (4 * DS_CHAIN_PARTS) /* of any version; all of a task go in one message */
+#define LONGEST_CHAIN (2 * DS_CHAIN_PARTS) /* of any version; all of a task go in one message */
 
 /* A whole part begins a new chain. */
 static void forget_chain(ds_recovered_stream *stream, uint32_t partition)

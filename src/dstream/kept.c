@@ -198,3 +198,12 @@ ds_status ds_stage_reduce(ds_frame *frame, ds_kept *kept, const ds_piece_bytes *
         all_applied(kept, frame->batch_ms);
     return reduce_joins(frame, pieces, n_pieces, error);
 }
+
+size_t ds_kept_window_bytes(const ds_kept *kept)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < kept->n_roots; i++)
+        if (kept->roots[i].groups != NULL)
+            bytes += ds_window_bytes(kept->roots[i].groups);
+    return bytes;
+}

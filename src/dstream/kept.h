@@ -28,6 +28,9 @@ int64_t ds_kept_version(const ds_kept *kept);
 ds_status ds_stage_reduce(ds_frame *frame, ds_kept *kept, const ds_piece_bytes *pieces,
                           uint32_t n_pieces, ds_error *error);
 
+/* The memory of windows of groups that it keeps. Looks at each of their panes. */
+size_t ds_kept_window_bytes(const ds_kept *kept);
+
 /* ---- As bytes ---- */
 
 /* The time after which a state of it has something to do without rows (ds_kept_state_acts_ms);

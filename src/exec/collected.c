@@ -22,6 +22,8 @@ struct ds_collection {
     int64_t charged; /* of all that were added, and are not written ... */
     int64_t writing; /* ... and of those that were taken */
     bool patient;
+    int64_t fold_room; /* reserved for folds ... */
+    uint32_t n_folds;  /* ... of which there are so many */
 };
 
 ds_collected *ds_collected_new(const ds_save_order *order, uint32_t most_parts,
@@ -333,6 +335,30 @@ ds_collected *ds_collection_take(ds_collection *collection)
     collection->last = &collection->first;
     pthread_mutex_unlock(&collection->lock);
     return list;
+}
+
+bool ds_collection_reserve_fold(ds_collection *collection, ds_budget *budget, int64_t bytes)
+{
+    pthread_mutex_lock(&collection->lock);
+    int64_t more = bytes > collection->fold_room ? bytes - collection->fold_room : 0;
+    bool reserved = budget == NULL || more == 0 || ds_budget_reserve(budget, more);
+    if (reserved) {
+        collection->fold_room += more;
+        collection->n_folds++;
+    }
+    pthread_mutex_unlock(&collection->lock);
+    return reserved;
+}
+
+void ds_collection_end_fold(ds_collection *collection, ds_budget *budget)
+{
+    pthread_mutex_lock(&collection->lock);
+    DS_ASSERT(collection->n_folds > 0);
+    if (--collection->n_folds == 0) {
+        ds_budget_charge(budget, -collection->fold_room);
+        collection->fold_room = 0;
+    }
+    pthread_mutex_unlock(&collection->lock);
 }
 
 bool ds_collection_wait(ds_collection *collection)

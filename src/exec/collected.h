@@ -98,6 +98,11 @@ void ds_collection_free(ds_collection *collection); /* with what is in it */
 void ds_collection_add(ds_collection *collection, ds_collected *collected);
 /* All that were added, in order, for the caller to free; NULL: none. */
 ds_collected *ds_collection_take(ds_collection *collection);
+/* Reserves memory of budget (or NULL) for a fold (fold.h). They are made one after the other: so
+ * all that wait have the same room, which is as large as the largest of them needs. */
+bool ds_collection_reserve_fold(ds_collection *collection, ds_budget *budget, int64_t bytes);
+/* After one that was reserved for. */
+void ds_collection_end_fold(ds_collection *collection, ds_budget *budget);
 /* Waits, but not for ever, until what was taken and has memory of the budget is written. False:
  * there is nothing to wait for. collection may be NULL. */
 bool ds_collection_wait(ds_collection *collection);

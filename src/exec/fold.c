@@ -7,15 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LESS 8       /* so much smaller a whole is folded, too, if ... */
-#define FEW_TIMES 16 /* ... it is so many times one change: then folds are rare */
-#define COPY_TIMES 4 /* memory of a copy and of its saved form, by the bytes of the chain */
+#define LESS 8      /* so much smaller a whole is folded, too, if ... */
+#define FEW_TIMES 8 /* ... it is so many times one change: then folds are rare */
+#define COPY_MORE 4 /* a copy may have so large a part more: it grows in other steps */
+#define BESIDE_COPY ((int64_t)1 << 20) /* what loading it takes */
 
 struct ds_fold {
     const ds_stage *stage;
     ds_peers *peers;
-    ds_budget *budget; /* where memory for the copy is reserved; may be NULL */
-    int64_t reserved;
+    ds_collection *collection; /* where memory for the copy is reserved ... */
+    ds_budget *budget;         /* ... of this; may be NULL */
     ds_arena *arena;
     ds_task task; /* of which only the parts count */
 };
@@ -45,7 +46,7 @@ static bool is_worth_it(uint64_t whole, uint64_t changes, uint32_t n_changes, ui
     return whole >= fold_bytes / LESS && changes <= whole / FEW_TIMES * n_changes;
 }
 
-ds_fold *ds_fold_new(const ds_task_env *env, const ds_task *task)
+ds_fold *ds_fold_new(const ds_task_env *env, const ds_task *task, size_t kept_bytes)
 {
     uint64_t bytes = 0, whole = 0;
     uint32_t n_changes = 0;
@@ -56,18 +57,17 @@ ds_fold *ds_fold_new(const ds_task_env *env, const ds_task *task)
         whole += task->saved[i].whole ? task->saved[i].length : 0;
         n_changes += !task->saved[i].whole;
     }
-    if (!is_worth_it(whole, bytes - whole, n_changes, env->fold_bytes) ||
-        bytes > (uint64_t)INT64_MAX / COPY_TIMES)
+    if (!is_worth_it(whole, bytes - whole, n_changes, env->fold_bytes))
         return NULL;
-    int64_t reserved = (int64_t)bytes * COPY_TIMES;
+    int64_t reserved = (int64_t)(kept_bytes + kept_bytes / COPY_MORE) + BESIDE_COPY;
     ds_budget *budget = env->saving != NULL ? env->saving : env->budget;
-    if (budget != NULL && !ds_budget_reserve(budget, reserved))
+    if (!ds_collection_reserve_fold(env->collection, budget, reserved))
         return NULL;
     ds_fold *fold = ds_calloc(1, sizeof *fold);
     fold->stage = &env->plan->stages[task->stage];
     fold->peers = env->peers;
+    fold->collection = env->collection;
     fold->budget = budget;
-    fold->reserved = reserved;
     fold->arena = ds_arena_new(NULL);
     fold->task = (ds_task){.stage = task->stage,
                            .partition = task->partition,
@@ -80,7 +80,7 @@ void ds_fold_free(ds_fold *fold)
 {
     if (fold == NULL)
         return;
-    ds_budget_charge(fold->budget, -fold->reserved);
+    ds_collection_end_fold(fold->collection, fold->budget);
     ds_arena_free(fold->arena);
     free(fold);
 }

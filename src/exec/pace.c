@@ -4,9 +4,9 @@
 
 #define BYTES_OF_LOOK (UINT64_C(8) << 10)
 #define BITE_NS INT64_C(100000)
-/* Times what was worked, so that a fifth of a core is for this; half as many after this time, after
+/* Times what was worked, so that a tenth of a core is for this; half as many after this time, after
  * twice it, and so on. */
-#define PAUSES 4
+#define PAUSES 9
 #define PATIENCE_NS INT64_C(2000000000)
 #define MOST_PAUSE_NS INT64_C(50000000)
 #define IDLE_NS INT64_C(5000000) /* without a task: nobody is in the way */

@@ -57,7 +57,9 @@ void ds_task_kept_collect(const ds_task_env *env, const ds_task *task, ds_kept *
         !ds_keyed_store_collects(env->keyed, stage, task->partition, task->save, &whole))
         return;
     DS_ASSERT(env->collection != NULL);
-    ds_fold *fold = task->save_folds && !whole && kept != NULL ? ds_fold_new(env, task) : NULL;
+    ds_fold *fold = NULL;
+    if (task->save_folds && !whole && kept != NULL)
+        fold = ds_fold_new(env, task, ds_kept_window_bytes(kept));
     whole = whole || task->save_whole || (task->save_folds && fold == NULL);
     const ds_save_order order = {env->epoch, env->executor_id, task->plan_id, task->save,
                                  env->kept_folder};

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define SHORT_CHAIN 16u /* parts, if changes are not small: */
-#define SMALL_CHANGE 16 /* goes so often into the whole */
+#define SMALL_CHANGE 8  /* goes so often into the whole */
 
 static uint32_t count_roots(const ds_plan *plan)
 {
@@ -190,10 +190,16 @@ static uint32_t most_parts(const ds_chain *chain, uint32_t partition)
     return most / 2 + partition % (most / 2 + 1);
 }
 
+/* As many bytes as the whole has, or up to half as many more: likewise. */
+static uint64_t most_changes(const ds_chain *chain, uint32_t partition)
+{
+    return chain->whole_bytes + chain->whole_bytes / 16 * (partition % 8);
+}
+
 static bool is_full(const ds_chain *chain, uint32_t partition)
 {
     return chain->n == 0 || chain->n >= most_parts(chain, partition) ||
-           chain->change_bytes > chain->whole_bytes;
+           chain->change_bytes > most_changes(chain, partition);
 }
 
 bool ds_chains_full(const ds_chains *chains, uint32_t stage, uint32_t partition)

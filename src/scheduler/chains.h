@@ -12,7 +12,7 @@
 #include "dstream/plan.h"
 #include "rpc/message.h"
 
-#define DS_CHAIN_PARTS 64u /* at most; then a whole one begins a new chain */
+#define DS_CHAIN_PARTS 256u /* at most; then a whole one begins a new chain */
 
 typedef struct ds_chain {
     ds_saved_part *parts; /* in order; paths are those of the files */

@@ -76,7 +76,7 @@ START_TEST(a_chain_grows)
     ck_assert(!ds_chains_has(&k.chains, k.stage, 0));
     ck_assert(!ds_chains_has_file(&k.chains, "kept/3"));
     ck_assert(!ds_chains_full(&k.chains, k.stage, 1));
-    add(&k, 1, false, "kept/4", 71); /* more changes than the whole */
+    add(&k, 1, false, "kept/4", 77); /* more changes than the whole, and a sixteenth */
     ck_assert(ds_chains_full(&k.chains, k.stage, 1));
     ds_arena_free(arena);
     close_kit(&k);
@@ -97,6 +97,25 @@ START_TEST(long_chains_begin_anew_one_by_one)
         full_at[p] = n;
     }
     ck_assert_uint_ne(full_at[0], full_at[1]);
+    close_kit(&k);
+}
+END_TEST
+
+/* Also those with equal changes that outgrow their wholes. */
+START_TEST(outgrown_chains_begin_anew_one_by_one)
+{
+    kit k;
+    open_kit(&k);
+    uint32_t full_at[3] = {0};
+    for (uint32_t p = 0; p < 3; p++) {
+        add(&k, p, true, "kept/1", 1000000);
+        for (; !ds_chains_full(&k.chains, k.stage, p); full_at[p]++)
+            add(&k, p, false, "kept/2", 1000000 / 20);
+    }
+    ck_assert_uint_eq(full_at[0], 21);
+    ck_assert_uint_gt(full_at[1], full_at[0]);
+    ck_assert_uint_gt(full_at[2], full_at[1]);
+    ck_assert_uint_lt(full_at[2], 30);
     close_kit(&k);
 }
 END_TEST
@@ -164,5 +183,5 @@ START_TEST(parts_in_stores)
 END_TEST
 
 UNIT_MAIN("chains", roots_of_a_plan, a_chain_grows, long_chains_begin_anew_one_by_one,
-          large_wholes_are_made_for_as_much_in_changes, files_go_when_nothing_refers_to_them,
-          parts_in_stores)
+          outgrown_chains_begin_anew_one_by_one, large_wholes_are_made_for_as_much_in_changes,
+          files_go_when_nothing_refers_to_them, parts_in_stores)

@@ -467,6 +467,50 @@ START_TEST(the_disk_behind_the_store_comes_first)
 }
 END_TEST
 
+/* ---- giving back beside ---- */
+
+static void count_wakes(void *arg)
+{
+    ++*(int *)arg;
+}
+
+START_TEST(ranges_are_given_back_by_another)
+{
+    ds_error error;
+    ds_spill *spill = ds_spill_new("/tmp", 4 << 20);
+    ds_store *store;
+    ck_assert_int_eq(ds_store_new_spilling(1 << 20, spill, &store, &error), DS_OK);
+    ds_saved_ranges *ranges = ds_saved_ranges_new(store);
+    uint64_t a, b, c, all = 3 << 20;
+    int wakes = 0;
+    ds_saved_ranges_note(ranges, count_wakes, &wakes);
+    ck_assert_int_eq(ds_saved_ranges_take(ranges, 1000000, &a, &error), DS_OK);
+    ck_assert_int_eq(ds_saved_ranges_take(ranges, 10, &b, &error), DS_OK);
+    uint64_t used = ds_spill_used(spill);
+    ds_saved_ranges_give(ranges, a, 1000000);
+    ds_saved_ranges_give(ranges, a, 1000000); /* again */
+    ck_assert_int_eq(wakes, 1);
+    ck_assert_uint_eq(ds_spill_used(spill), used);
+    ds_saved_ranges_clean(ranges, NULL);
+    ck_assert_uint_lt(ds_spill_used(spill), used - 990000);
+    ds_saved_ranges_give(ranges, b, 10);
+    ck_assert_int_eq(wakes, 2);
+    ck_assert_int_eq(ds_saved_ranges_take(ranges, all, &c, &error),
+                     DS_OK); /* after what was noted */
+    ck_assert_uint_eq(ds_spill_used(spill), all);
+    ds_saved_ranges_give(ranges, c, all);
+    ds_saved_ranges_clear(ranges);
+    ck_assert_uint_eq(ds_spill_used(spill), 0);
+    ck_assert_int_eq(ds_saved_ranges_take(ranges, 10, &b, &error), DS_OK);
+    ds_saved_ranges_note(ranges, NULL, NULL);
+    ds_saved_ranges_give(ranges, b, 10); /* now */
+    ck_assert_uint_eq(ds_spill_used(spill), 0);
+    ds_saved_ranges_free(ranges);
+    ds_store_free(store);
+    ds_spill_free(spill);
+}
+END_TEST
+
 /* ---- the thread ---- */
 
 #define MANY 500u
@@ -675,6 +719,6 @@ UNIT_MAIN("saver", a_group_goes_to_one_file, each_save_has_its_file,
           a_full_disk_fails_what_is_being_written_only, what_cannot_be_afforded_is_not_collected,
           what_finds_no_memory_waits_in_the_store, large_parts,
           without_a_folder_parts_go_to_the_store, a_full_store_fails_the_save,
-          the_disk_behind_the_store_comes_first, the_thread_writes_all_in_order,
-          tasks_wait_for_what_is_being_written, memory_that_is_being_saved_is_waited_for,
-          the_list_of_tasks)
+          the_disk_behind_the_store_comes_first, ranges_are_given_back_by_another,
+          the_thread_writes_all_in_order, tasks_wait_for_what_is_being_written,
+          memory_that_is_being_saved_is_waited_for, the_list_of_tasks)

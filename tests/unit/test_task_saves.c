@@ -496,31 +496,40 @@ START_TEST(folds_that_cannot_be)
     ck_assert_ptr_nonnull(strstr(c->saved.message, "the checksum is wrong"));
     ck_assert_uint_ge(c->saved.n_parts, 1);
     ds_collected_free(c);
-    ds_fold *fold = ds_fold_new(&k.e.env, &task);
+    ds_fold *fold = ds_fold_new(&k.e.env, &task, 100);
     ck_assert_ptr_nonnull(fold);
     ds_fold_free(fold);
     k.e.env.fold_bytes = 1 << 20;
-    ck_assert_ptr_null(ds_fold_new(&k.e.env, &task));
+    ck_assert_ptr_null(ds_fold_new(&k.e.env, &task, 100));
     k.e.env.fold_bytes = 1 + k.chains[1][0].length; /* but its changes are small */
     task.n_saved = 1;
     ck_assert(k.chains[1][0].whole);
-    fold = ds_fold_new(&k.e.env, &task);
+    fold = ds_fold_new(&k.e.env, &task, 100);
     ck_assert_ptr_nonnull(fold);
     ds_fold_free(fold);
     ds_saved_part large[] = {k.chains[1][0], k.chains[1][0]};
     large[1].whole = false; /* a change as large as the whole */
     task.saved = large;
     task.n_saved = 2;
-    ck_assert_ptr_null(ds_fold_new(&k.e.env, &task));
+    ck_assert_ptr_null(ds_fold_new(&k.e.env, &task, 100));
     task.saved = k.chains[1];
     task.n_saved = k.n_parts[1];
     k.e.env.fold_bytes = 0;
-    k.e.budget.limit_bytes = 1;
-    ck_assert_ptr_null(ds_fold_new(&k.e.env, &task));
+    k.e.budget.limit_bytes = k.e.budget.used_bytes + (4 << 20);
+    ck_assert_ptr_null(ds_fold_new(&k.e.env, &task, 4 << 20));
+    int64_t used = k.e.budget.used_bytes;
+    fold = ds_fold_new(&k.e.env, &task, 2 << 20);
+    ds_fold *other = ds_fold_new(&k.e.env, &task, 1 << 20); /* in the same room */
+    ck_assert(fold != NULL && other != NULL);
+    ck_assert_int_gt(k.e.budget.used_bytes, used + (2 << 20));
+    ds_fold_free(fold);
+    ck_assert_int_gt(k.e.budget.used_bytes, used + (1 << 20));
+    ds_fold_free(other);
+    ck_assert_int_eq(k.e.budget.used_bytes, used);
     k.e.budget.limit_bytes = 0;
     free((char *)k.chains[1][0].path);
     k.chains[1][0].path = ds_strdup("");
-    ck_assert_ptr_null(ds_fold_new(&k.e.env, &task)); /* of no executor that is this one */
+    ck_assert_ptr_null(ds_fold_new(&k.e.env, &task, 100)); /* of no executor that is this one */
     task.save = 3;
     ck_assert_int_eq(run_one(&k, task, message, sizeof message), DS_OK);
     c = ds_collection_take(k.e.collection);
