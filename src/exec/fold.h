@@ -5,8 +5,8 @@
  * its batches nearly nothing. So a task only collects what changed, even when its chain is to begin
  * anew: whoever writes it loads the chain and the changes into a copy of the partition, which is
  * the same to the last bit, and saves that. It takes several times as long, but no batch waits for
- * it. The memory of the copy is reserved before, by what the partition has; if there is none, or the
- * chain is small, or it lies with others (whose stores may go at any time), the task does it.
+ * it. The memory of the copy is reserved before, by what the partition has; if there is none, or
+ * the chain is small, or it lies with others (whose stores may go at any time), the task does it.
  *
  * The bytes of the chain may go while they are read, if the partition moves: then a checksum is
  * wrong, and the save is given up as it would be anyway.
