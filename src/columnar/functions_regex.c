@@ -6,33 +6,62 @@
  */
 #include "base/buffer.h"
 #include "columnar/regex.h"
+#include "columnar/regex_cut.h"
 #include "columnar/text_kernel.h"
 
 /* What a call is bound to. */
 typedef struct bound_regex {
     const ds_regex *regex;
-    uint32_t group; /* regexp_extract */
+    const ds_regex_cut *cut; /* the same, for most text; NULL: it is not so simple */
+    uint32_t group;          /* regexp_extract */
 } bound_regex;
 
-/* Searches a whole text. */
-static bool search(ds_matcher *m, ds_text text)
+#define CUT_MOST 1024u /* bytes of a text that is copied to be cut: else that is not worth while   \
+                        */
+
+/* Searches texts whole, for the first match. */
+typedef struct searcher {
+    ds_matcher matcher;
+    const ds_regex_cut *cut; /* that may be used, or NULL */
+    const size_t *places;    /* of the newest match: those of the group that is asked for */
+    size_t cut_places[DS_CUT_STEPS + 2];
+    ds_steady before[DS_CUT_STEPS];
+    char room[CUT_MOST + DS_CUT_BEHIND];
+} searcher;
+
+/* Group 0 is not to be had from a cut. */
+static void searcher_init(searcher *s, const bound_regex *re, bool wants_whole)
 {
-    return ds_matcher_search(m, text.bytes, text.length, 0, false) == DS_MATCH_FOUND;
+    ds_matcher_init(&s->matcher, re->regex);
+    s->cut = !wants_whole && ds_regex_cut_allowed() ? re->cut : NULL;
+    memset(s->before, 0, sizeof s->before);
+}
+
+static bool search(searcher *s, ds_text text)
+{
+    if (s->cut != NULL && text.length <= CUT_MOST &&
+        ds_regex_cut_copy(text.bytes, text.length, s->room)) {
+        s->places = s->cut_places;
+        return ds_regex_cut_run(s->cut, s->room, s->room + text.length, s->cut_places, s->before);
+    }
+    bool found =
+        ds_matcher_search(&s->matcher, text.bytes, text.length, 0, false) == DS_MATCH_FOUND;
+    s->places = s->matcher.places;
+    return found;
 }
 
 static DS_KERNEL(regexp_like)
 {
     ds_kernel_begin_zero(ev, args, 1, out);
-    const bound_regex *re = bound;
-    ds_matcher m;
-    ds_matcher_init(&m, re->regex);
+    searcher s;
+    searcher_init(&s, bound, false);
     uint32_t row;
     DS_EACH_LIVE(ev, out, row)
     {
-        if (search(&m, ds_text_of(ev, args[0], row)))
+        if (search(&s, ds_text_of(ev, args[0], row)))
             ds_bit_set(out->bits, row);
     }
-    ds_matcher_fini(&m);
+    ds_matcher_fini(&s.matcher);
 }
 
 static DS_KERNEL(regexp_extract)
@@ -40,19 +69,20 @@ static DS_KERNEL(regexp_extract)
     const bound_regex *re = bound;
     ds_kernel_begin_zero(ev, args, 1, out);
     ds_kernel_own_validity(ev, out);
-    ds_matcher m;
-    ds_matcher_init(&m, re->regex);
+    searcher s;
+    searcher_init(&s, re, re->group == 0);
     uint32_t row;
     DS_EACH_LIVE(ev, out, row)
     {
         size_t from, to;
-        if (search(&m, ds_text_of(ev, args[0], row)) && ds_matcher_group(&m, re->group, &from, &to))
+        if (search(&s, ds_text_of(ev, args[0], row)) &&
+            ds_places_group(s.places, re->group, &from, &to))
             out->views[row] =
                 ds_view_part(ev->heap, &args[0]->views[row], (uint32_t)from, (uint32_t)(to - from));
         else
             ds_bit_clear(out->validity, row);
     }
-    ds_matcher_fini(&m);
+    ds_matcher_fini(&s.matcher);
 }
 
 /* The number of the group that "$1" at text[0] means (as many digits as name a group), and how
@@ -159,6 +189,8 @@ static bool compile(ds_resolve *r)
         DS_OK)
         return ds_resolve_fail(r, 1, "the regular expression is wrong at its byte %zu: %s", at + 1,
                                error.message);
+    re->cut =
+        ds_regex_cut_compile(r->arena, pattern->text, pattern->length, ds_regex_groups(re->regex));
     r->bound = re;
     return true;
 }

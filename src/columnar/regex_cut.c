@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define STEPS 64u
+#define STEPS DS_CUT_STEPS
 #define OPEN_GROUPS 8u
 
 /* A set of ASCII characters. Bit h of low[l] is that of the character with the half-bytes h, l. */
@@ -413,6 +413,22 @@ __attribute__((target("avx2,bmi"))) bool ds_regex_cut_run(const ds_regex_cut *cu
     return !cut->to_end || p == end;
 }
 
+__attribute__((target("avx2,bmi"))) bool ds_regex_cut_copy(const char *text, size_t length,
+                                                           char *to)
+{
+    __m256i least = _mm256_set1_epi8(' '), newlines = _mm256_setzero_si256();
+    memset(to + length, ' ', DS_CUT_BEHIND);
+    if (length > 0)
+        memcpy(to, text, length);
+    for (size_t i = 0; i < length; i += 32) {
+        __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)(to + i));
+        least = _mm256_min_epi8(least, bytes);
+        newlines = _mm256_or_si256(newlines, _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('\n')));
+    }
+    return _mm256_testz_si256(newlines, newlines) != 0 &&
+           _mm256_movemask_epi8(_mm256_cmpgt_epi8(least, _mm256_setzero_si256())) == -1;
+}
+
 #else
 
 bool ds_regex_cut_allowed(void)
@@ -424,6 +440,12 @@ bool ds_regex_cut_run(const ds_regex_cut *cut, const char *text, const char *end
                       ds_steady *before)
 {
     (void)cut, (void)text, (void)end, (void)places, (void)before;
+    DS_UNREACHABLE();
+}
+
+bool ds_regex_cut_copy(const char *text, size_t length, char *to)
+{
+    (void)text, (void)length, (void)to;
     DS_UNREACHABLE();
 }
 

@@ -21,6 +21,7 @@
 #include <stddef.h>
 
 #define DS_CUT_BEHIND 32u /* bytes that may be read behind the text */
+#define DS_CUT_STEPS 64u  /* of a pattern; it has no more runs, and half as many groups */
 
 typedef struct ds_regex_cut ds_regex_cut;
 
@@ -40,5 +41,8 @@ unsigned ds_regex_cut_runs(const ds_regex_cut *cut);
  * before: zeros at first, then what was left there. */
 bool ds_regex_cut_run(const ds_regex_cut *cut, const char *text, const char *end, size_t *places,
                       ds_steady *before);
+
+/* Copies text to where there are DS_CUT_BEHIND bytes more. False if it is nothing to be cut. */
+bool ds_regex_cut_copy(const char *text, size_t length, char *to);
 
 #endif

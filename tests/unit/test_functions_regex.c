@@ -1,4 +1,5 @@
 /* The functions of regular expressions. */
+#include "columnar/text_simd.h"
 #include "unit/kernel_harness.h"
 
 #define LONG "a text of more than twelve bytes"
@@ -43,6 +44,58 @@ START_TEST(extract_takes_group_one_or_all)
     check("regexp_extract", "sS", "[['key: " LONG "', ': (.*)']]", "['" LONG "']");
     check("regexp_extract", "sS", "[['foobar', 'foo\\\\Kbar']]", "['bar']");
     check("regexp_extract", "sS", "[['n 1', '(?<n>\\\\d)']]", "['1']");
+}
+END_TEST
+
+#define CUTS "^(\\\\S+) \\\\[([^]]*)\\\\](.*)$"
+
+/* Such a pattern is not searched for, but cut out, in text that is short and plain; what is found
+ * is the same in all text. */
+static void check_cuts(void)
+{
+    check("regexp_like", "sS",
+          "[['a [b] c', '" CUTS "'], [' [b] c', '" CUTS "'], ['a [b', '" CUTS "'],"
+          " ['a [é] c', '" CUTS "'], ['a [b\\nb] c', '" CUTS "'], ['a [b] c\\n', '" CUTS "'],"
+          " ['a [b] c\\nd', '" CUTS "'], ['', '" CUTS "'], ['a []', '" CUTS "']]",
+          "[true,false,false,true,true,true,false,false,true]");
+    check("regexp_extract", "sSI",
+          "[['a [b] c', '" CUTS "', 2], ['é [b] c', '" CUTS "', 2], ['a []', '" CUTS "', 2],"
+          " ['a [" LONG "] c', '" CUTS "', 2], [null, '" CUTS "', 2], ['x', '" CUTS "', 2]]",
+          "['b','b','','" LONG "',null,null]");
+    check("regexp_extract", "sS", "[['a [b] c', '" CUTS "'], ['" LONG "', '" CUTS "']]",
+          "['a',null]");
+    check("regexp_extract", "sSI", "[['a [b] c', '" CUTS "', 0]]", "['a [b] c']");
+    check("regexp_extract", "sSI", "[['a [b] c\\n', '" CUTS "', 3]]", "[' c']");
+}
+
+START_TEST(cut_or_searched_for_is_the_same)
+{
+    check_cuts();
+    ds_simd_limit(DS_SIMD_PLAIN);
+    check_cuts();
+    ds_simd_limit(DS_SIMD_AVX2);
+}
+END_TEST
+
+/* Also around the length from which on it is searched for. */
+START_TEST(cuts_of_any_length)
+{
+    for (size_t length = 1; length < 1100; length += length < 70 || length > 1010 ? 1 : 37) {
+        ds_buffer rows = {0}, expected = {0};
+        ds_buffer_append(&rows, "[['", 3);
+        ds_buffer_append(&expected, "['", 2);
+        for (size_t i = 0; i < length; i++)
+            ds_buffer_append_char(&rows, (char)('a' + i % 26));
+        for (size_t i = 0; i < length; i++)
+            ds_buffer_append_char(&expected, (char)('a' + i % 26));
+        ds_buffer_append(&rows, " [x]', '" CUTS "']]", strlen(" [x]', '" CUTS "']]"));
+        ds_buffer_append(&expected, "']", 2);
+        ds_buffer_append_char(&rows, '\0');
+        ds_buffer_append_char(&expected, '\0');
+        check("regexp_extract", "sS", rows.data, expected.data);
+        ds_buffer_fini(&rows);
+        ds_buffer_fini(&expected);
+    }
 }
 END_TEST
 
@@ -175,6 +228,6 @@ START_TEST(results_are_limited)
 END_TEST
 
 UNIT_MAIN("functions_regex", like_searches, classes_are_ascii_and_characters_code_points,
-          extract_takes_group_one_or_all, replace_takes_all_matches, empty_matches_move_on,
-          wrong_patterns_are_refused_at_load, no_pattern_hangs, long_text_that_matches_does,
-          results_are_limited)
+          extract_takes_group_one_or_all, cut_or_searched_for_is_the_same, cuts_of_any_length,
+          replace_takes_all_matches, empty_matches_move_on, wrong_patterns_are_refused_at_load,
+          no_pattern_hangs, long_text_that_matches_does, results_are_limited)
