@@ -16,8 +16,9 @@ typedef struct bound_regex {
     uint32_t group;          /* regexp_extract */
 } bound_regex;
 
-#define CUT_MOST 1024u /* bytes of a text that is copied to be cut: else that is not worth while   \
-                        */
+#define CUT_MOST                                                                                   \
+    1024u /* bytes of a text that is copied to be cut: else that is not worth while                \
+           */
 
 /* Searches texts whole, for the first match. */
 typedef struct searcher {
