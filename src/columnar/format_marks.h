@@ -28,8 +28,7 @@ typedef struct ds_mark_bytes {
     const char
         *special;   /* up to 14, ASCII, of which no two end with the same four bits, or as \n */
     bool controls;  /* all below a blank are special, too */
-    char separator; /* nothing special; ends with other four bits than \n; 0: none, there is no map
-                     */
+    char separator; /* nothing special, ends with others than \n; 0: there is no map of it */
 } ds_mark_bytes;
 
 /* What was found in a window. */

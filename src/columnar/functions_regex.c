@@ -16,9 +16,7 @@ typedef struct bound_regex {
     uint32_t group;          /* regexp_extract */
 } bound_regex;
 
-#define CUT_MOST                                                                                   \
-    1024u /* bytes of a text that is copied to be cut: else that is not worth while                \
-           */
+#define CUT_MOST 1024u /* bytes of a text: a longer one is not worth a copy to be cut */
 
 /* Searches texts whole, for the first match. */
 typedef struct searcher {
