@@ -5,14 +5,25 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define BLOCK 256u
+#include <pthread.h>
+#include <sys/random.h>
 
-/* Odd numbers without a pattern. */
-#define A UINT64_C(0x9e3779b97f4a7c15)
-#define B UINT64_C(0xe7037ed1a0b428db)
-#define C UINT64_C(0x8ebc6af09c88c6e3)
-#define D UINT64_C(0x589965cc75374cc3)
-#define NULL_HASH UINT64_C(0x1d8e4e27c47d124f)
+#define BLOCK 256u
+#define ODD UINT64_C(0x9e3779b97f4a7c15) /* without a pattern */
+
+/* Of this process only: so nobody can know which texts would have one hash. */
+typedef struct secret {
+    uint64_t a, b, c, d, null;
+} secret;
+
+static secret of_process;
+
+static void choose_secret(void)
+{
+    ssize_t n = getrandom(&of_process, sizeof of_process, 0);
+    DS_ASSERT(n == (ssize_t)sizeof of_process);
+    of_process.b |= 1; /* a number is multiplied by it */
+}
 
 static inline uint64_t mix(uint64_t a, uint64_t b)
 {
@@ -20,93 +31,100 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static void hash_ints(const ds_column *column, uint32_t from, uint32_t n, uint64_t *out)
+static void hash_ints(const secret *s, const ds_column *column, uint32_t from, uint32_t n,
+                      uint64_t *out)
 {
     const int64_t *values = column->ints + from;
     for (uint32_t i = 0; i < n; i++)
-        out[i] = mix((uint64_t)values[i] ^ A, B);
+        out[i] = mix((uint64_t)values[i] ^ s->a, s->b);
 }
 
-static void hash_floats(const ds_column *column, uint32_t from, uint32_t n, uint64_t *out)
+static void hash_floats(const secret *s, const ds_column *column, uint32_t from, uint32_t n,
+                        uint64_t *out)
 {
     const double *values = column->floats + from;
     for (uint32_t i = 0; i < n; i++) {
         double value = values[i] + 0.0; /* -0.0 becomes 0.0 */
         uint64_t word;
         memcpy(&word, &value, sizeof word);
-        out[i] = mix(word ^ A, B);
+        out[i] = mix(word ^ s->a, s->b);
     }
 }
 
-static void hash_bools(const ds_column *column, uint32_t from, uint32_t n, uint64_t *out)
+static void hash_bools(const secret *s, const ds_column *column, uint32_t from, uint32_t n,
+                       uint64_t *out)
 {
     for (uint32_t i = 0; i < n; i++)
-        out[i] = ds_bit_get(column->bits, from + i) ? A : B;
+        out[i] = ds_bit_get(column->bits, from + i) ? s->a : s->b;
 }
 
 /* Of a long view. */
-static inline uint64_t hash_text(const ds_heap *heap, const ds_view *view)
+static inline uint64_t hash_text(const secret *s, const ds_heap *heap, const ds_view *view)
 {
     const char *text = heap->buffers[view->ref.buffer] + view->ref.offset;
     uint64_t words[4];
     if (view->length > DS_FEW_BYTES)
-        return XXH3_64bits(text, view->length);
+        return XXH3_64bits_withSeed(text, view->length, s->a);
     ds_few_words(text, view->length, words);
-    return mix(words[0] ^ A, words[1] ^ B) ^ mix((words[2] ^ C) + view->length, words[3] ^ D);
+    uint64_t length = view->length * ODD; /* else a byte that is one more might make up for it */
+    return mix(words[0] ^ s->a, words[1] ^ s->b) ^ mix((words[2] ^ s->c) + length, words[3] ^ s->d);
 }
 
 /* All are hashed by their views first, and then long ones again. */
-static void hash_strings(const ds_heap *heap, const ds_column *column, uint32_t from, uint32_t n,
-                         uint64_t *out)
+static void hash_strings(const secret *s, const ds_heap *heap, const ds_column *column,
+                         uint32_t from, uint32_t n, uint64_t *out)
 {
     const ds_view *views = column->views + from;
     uint32_t rows[BLOCK], n_long = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint64_t words[2];
         memcpy(words, &views[i], sizeof words);
-        out[i] = mix(words[0] ^ A, words[1] ^ B);
+        out[i] = mix(words[0] ^ s->a, words[1] ^ s->b);
         rows[n_long] = i;
         n_long += views[i].length > DS_INLINE_BYTES;
     }
     for (uint32_t i = 0; i < n_long; i++)
-        out[rows[i]] = hash_text(heap, &views[rows[i]]);
+        out[rows[i]] = hash_text(s, heap, &views[rows[i]]);
 }
 
-static void hash_column(const ds_heap *heap, const ds_column *column, uint32_t from, uint32_t n,
-                        uint64_t *out)
+static void hash_column(const secret *s, const ds_heap *heap, const ds_column *column,
+                        uint32_t from, uint32_t n, uint64_t *out)
 {
     switch (column->type.kind) {
-    case DS_BOOL: hash_bools(column, from, n, out); break;
-    case DS_FLOAT: hash_floats(column, from, n, out); break;
-    case DS_STRING: hash_strings(heap, column, from, n, out); break;
+    case DS_BOOL: hash_bools(s, column, from, n, out); break;
+    case DS_FLOAT: hash_floats(s, column, from, n, out); break;
+    case DS_STRING: hash_strings(s, heap, column, from, n, out); break;
     case DS_INT:
-    case DS_TIMESTAMP: hash_ints(column, from, n, out); break;
+    case DS_TIMESTAMP: hash_ints(s, column, from, n, out); break;
     default: DS_UNREACHABLE(); /* lists are no keys */
     }
     for (uint32_t i = 0; column->validity != NULL && i < n; i++)
         if (!ds_bit_get(column->validity, from + i))
-            out[i] = NULL_HASH;
+            out[i] = s->null;
 }
 
-static void hash_block(const ds_heap *heap, const ds_column *const *keys, uint32_t n_keys,
-                       uint32_t from, uint32_t n, uint64_t *out)
+static void hash_block(const secret *s, const ds_heap *heap, const ds_column *const *keys,
+                       uint32_t n_keys, uint32_t from, uint32_t n, uint64_t *out)
 {
     uint64_t next[BLOCK];
-    hash_column(heap, keys[0], from, n, out);
+    hash_column(s, heap, keys[0], from, n, out);
     for (uint32_t k = 1; k < n_keys; k++) {
-        hash_column(heap, keys[k], from, n, next);
+        hash_column(s, heap, keys[k], from, n, next);
         for (uint32_t i = 0; i < n; i++)
-            out[i] = mix(out[i] ^ C, next[i] ^ D);
+            out[i] = mix(out[i] ^ s->c, next[i] ^ s->d);
     }
 }
 
 void ds_quick_hash_rows(const ds_heap *heap, const ds_column *const *keys, uint32_t n_keys,
                         uint32_t n_rows, uint64_t *hashes)
 {
+    static pthread_once_t chosen = PTHREAD_ONCE_INIT;
+    pthread_once(&chosen, choose_secret);
+    const secret s = of_process;
     if (n_keys == 0)
         memset(hashes, 0, (size_t)n_rows * sizeof *hashes);
     for (uint32_t from = 0; n_keys > 0 && from < n_rows; from += BLOCK) {
         uint32_t n = n_rows - from < BLOCK ? n_rows - from : BLOCK;
-        hash_block(heap, keys, n_keys, from, n, hashes + from);
+        hash_block(&s, heap, keys, n_keys, from, n, hashes + from);
     }
 }

@@ -1,6 +1,7 @@
 /*
  * A hash for tables that are looked up by nobody but the task that makes them. It is faster than
- * ds_hash_rows, as it decides nothing that outlives the table: it may change with any version.
+ * ds_hash_rows, as it decides nothing that outlives the table: it is another in each process, so
+ * that nobody can send keys that all have one hash.
  *
  * And it takes no branch for strings of up to 32 bytes, where lengths cannot be foreseen.
  */
