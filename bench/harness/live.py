@@ -123,9 +123,11 @@ def threads_mode():
     return done.returncode == 0
 
 
-def part_with_threads(rows):
+WITH_THREADS = "dstream with threads"
+
+
+def part_with_threads(rows, goals=()):
     """Of rows(name, mode), with the executors as threads."""
-    name = "dstream with threads"
     if not threads_mode():
-        return parts.ours(name, [(name, None, "not in this version")])
-    return parts.ours(name, rows(name, {"mode": "threads"}))
+        return parts.told(WITH_THREADS, "not in this version", goals)
+    return parts.ours(WITH_THREADS, rows(WITH_THREADS, {"mode": "threads"}), goals)

@@ -21,6 +21,7 @@ Written by `bench/run --record`; [README.md](README.md) tells what is measured a
 [peers/README.md](peers/README.md) how the peers are set.
 
 """
+ROUNDS = 5  # of a run of record
 ALL, WHY = "All goals", "Goals that are not met, and why"
 GOAL = re.compile(r"^- (?P<state>%s): (?P<what>.*), goal (?P<goal>[^:]*): (?P<reached>.*)$" % "|".join(
     (table.MET, table.NOT_MET, table.UNKNOWN)), re.MULTILINE)
@@ -42,13 +43,19 @@ def read(path):
                    {name: body for name, body in named.items() if name not in (ALL, WHY)})
 
 
-def head(options, seconds):
+def head(options, seconds, sections):
+    """`sections`: those that were measured, by name."""
     lines = [("date", today()), *machine.description()]
     for peer in options.peers:
         why = peer.absent()
         lines.append((peer.NAME, "absent: " + why if why else peer.version()))
     lines.append(("the run", "%d rounds, scale %g, %.0f minutes" % (
         options.rounds, options.scale, seconds / 60)))
+    cut = ["%s (%s)" % (name, section.cut) for name, section in sections.items() if section.cut]
+    if cut:
+        lines.append(("CUT SHORT for want of time", "; ".join(cut)))
+    if options.rounds < ROUNDS or options.scale != 1:
+        lines.append(("NOT A RUN OF RECORD", "that has %d rounds at least, and scale 1" % ROUNDS))
     return "".join("- %s: %s\n" % line for line in lines)
 
 
@@ -56,11 +63,12 @@ def today():
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
 
 
-def origin(options):
+def origin(section, options):
     """One line, for a section."""
     of = dict(machine.description())
-    return "Measured %s, commit %s, on %s; %d rounds, scale %g." % (
-        today(), machine.commit(), of["processor"], options.rounds, options.scale)
+    return "Measured %s, commit %s, on %s; %sscale %g." % (
+        today(), machine.commit(), of["processor"], section.rounds and section.rounds + ", ",
+        options.scale)
 
 
 def goal_lines(section):
@@ -123,9 +131,10 @@ def whole(results, order, reasons):
 def write(sections, options, seconds, order, path=PATH):
     """`sections`: by name. If they are all of `order` nothing stays of what was there before, if
     not the lines about the machine do: what is new says its own."""
-    old, measured = read(path), origin(options)
-    new = {name: section_text(section, measured) for name, section in sections.items()}
-    lines = head(options, seconds)
+    old = read(path)
+    new = {name: section_text(section, origin(section, options))
+           for name, section in sections.items()}
+    lines = head(options, seconds, sections)
     if old.head and set(new) != set(order):
         lines = old.head
     text = whole(Results(lines, {**old.sections, **new}), order, read_reasons(REASONS))

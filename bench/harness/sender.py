@@ -47,9 +47,14 @@ def files(connection, *texts):
     return 0
 
 
+def lines_of_tick(rate):
+    """The first of them is marked."""
+    return max(1, round(float(rate) * TICK))
+
+
 def paced(connection, rate, seconds, path):
     rate, lines = float(rate), read(path).splitlines(keepends=True)
-    per_tick = max(1, round(rate * TICK))
+    per_tick = lines_of_tick(rate)
     lines *= 2 + per_tick // len(lines)  # a tick may have more than the file
     ticks = [b"".join(lines[at:at + per_tick - 1])
              for at in range(0, len(lines) - per_tick, per_tick)]

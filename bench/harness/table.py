@@ -5,7 +5,11 @@ OURS, CEILING = "dstream", "plain C"
 
 # `reached`: text. `state`: MET, NOT_MET, or UNKNOWN where there was nothing to judge.
 Goal = collections.namedtuple("Goal", "what goal reached state")
-Section = collections.namedtuple("Section", "title table goals")
+# `rounds`: how many took place, "" if the table tells. `cut`: what there was no time for, if anything.
+Section = collections.namedtuple("Section", "title table goals rounds cut", defaults=("", ""))
+
+# What is judged in a table of figures. `goal`: a number, or (least, most); `more` is better or not.
+Wanted = collections.namedtuple("Wanted", "what goal unit more", defaults=(False,))
 MET, NOT_MET, UNKNOWN = "met", "NOT MET", "not measured"
 
 
@@ -29,6 +33,8 @@ def number(value):
 
 
 def verdict(reached, goal, more_is_better=True):
+    if isinstance(goal, tuple):
+        return MET if goal[0] <= reached <= goal[1] else NOT_MET
     return MET if (reached >= goal if more_is_better else reached <= goal) else NOT_MET
 
 
@@ -51,21 +57,39 @@ def throughput(workload, lines, missing, options):
             judged = [""] * 3 if goal is None else ["%g" % goal, verdict(wall, goal),
                                                     verdict(cpu, goal)]
             cells = [number(wall), number(cpu), *judged]
-        rows.append([line.name, number(line.rate), "%.3f" % line.cpu_per_million,
+        rows.append([name_of(line, lines), number(line.rate), "%.3f" % line.cpu_per_million,
                      "%.1f" % line.peak, *cells])
     rows += [["%s (%s)" % item] + [""] * 8 for item in missing.items()]
     head = ["", "records/s", "CPU s/million", "peak MiB", "dstream x", "CPU x", "goal",
             "records/s", "CPU"]
     return Section(title(workload, lines, options), markdown(head, rows),
-                   [goal_of(name, goal, by_name, missing) for name, goal in goals.items()])
+                   [goal_of(name, goal, by_name, missing) for name, goal in goals.items()],
+                   "%d rounds" % rounds_of(lines), cut(lines, options))
+
+
+def cut(lines, options):
+    fewer = ["%s %d rounds" % (line.name, line.rounds) for line in lines
+             if line.rounds < options.rounds]
+    return "only " + ", ".join(fewer) if fewer else ""
+
+
+def rounds_of(lines):
+    return max((line.rounds for line in lines), default=0)
+
+
+def name_of(line, lines):
+    """With its rounds if others had more."""
+    return line.name if line.rounds == rounds_of(lines) else "%s (%d rounds)" % (
+        line.name, line.rounds)
 
 
 def title(workload, lines, options):
-    whole, rounds = workload.dataset.part(1.0), max((line.rounds for line in lines), default=0)
+    whole, rounds = workload.dataset.part(1.0), rounds_of(lines)
     skipped, times = options.rounds - rounds, 1 if options.smoke else getattr(workload, "TIMES", 1)
     return "%s: %s %s, %s MB%s, %d keys in the results; %d rounds%s" % (
         workload.TITLE, number(whole.records), workload.UNIT, number(whole.bytes() / 1e6),
-        ", read %d times" % times if times > 1 else "", len(whole.expected), rounds, ", no time for %d more" % skipped if skipped > 0 else "")
+        ", read %d times" % times if times > 1 else "", len(whole.expected), rounds,
+        ", no time for %d more" % skipped if skipped > 0 else "")
 
 
 def goal_of(name, goal, by_name, missing):
@@ -83,19 +107,26 @@ def goal_of(name, goal, by_name, missing):
     return Goal(what, "%g x" % goal, text, verdict(wall, goal))
 
 
+def goals_unknown(workload, why):
+    """Of a workload that is about records a second."""
+    return [Goal("against " + name, "%g x" % goal, why, UNKNOWN)
+            for name, goal in getattr(workload, "GOALS", {}).items()]
+
+
+def goal_text(goal):
+    return "%g to %g" % goal if isinstance(goal, tuple) else "%g" % goal
+
+
 def figures(heading, rows, options):
-    """`rows`: (what, value, unit, goal, whether more is better), or (what, None, why) for what is
-    missing."""
+    """`rows`: (what, value, unit, what is wanted of it or None), or (what, None, why, ...) for what
+    is missing, which leaves a goal that could not be judged."""
     cells, goals = [], []
-    for row in rows:
-        if row[1] is None:
-            cells.append([row[0], "-", row[2], "", ""])
-            continue
-        what, value, unit, goal, more = row
-        judgement = ""
-        if goal is not None and not options.smoke:
-            judgement = verdict(value, goal, more)
-            goals.append(Goal(what, "%g %s" % (goal, unit), "%s %s" % (number(value), unit),
-                              judgement))
-        cells.append([what, number(value), unit, "" if goal is None else "%g" % goal, judgement])
+    for what, value, unit, wanted in rows:
+        judgement, goal = "", ""
+        if wanted is not None and not options.smoke:
+            goal = goal_text(wanted.goal)
+            judgement = UNKNOWN if value is None else verdict(value, wanted.goal, wanted.more)
+            reached = unit if value is None else "%s %s" % (number(value), unit)
+            goals.append(Goal(what, "%s %s" % (goal, wanted.unit), reached, judgement))
+        cells.append([what, "-" if value is None else number(value), unit, goal, judgement])
     return Section(heading, markdown(["", "", "unit", "goal", ""], cells), goals)

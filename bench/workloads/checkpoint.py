@@ -2,23 +2,33 @@
 
 A state is given all of its keys in the first batch, and then in every batch the next of some
 keys, so that all of those change from one save to the next. With a checkpoint the state is
-saved every ten batches, and the metadata of a batch with every one.
+saved every ten batches, and the metadata of a batch with every one. Five of the keys are written each
+time that they change, so that it is known whether the counts are right.
+
+What a save wrote is told by its record in the checkpoint's journal: the parts that have what changed,
+and those that have a whole partition, which are written now and then so that a restart has less to
+read. The first save, of all keys, does not count.
 """
+import collections
 import glob
+import json
 import os
 import statistics
 import subprocess
 import tempfile
 
-from harness import live, machine, measure, parts
+from harness import contestants, live, machine, measure, parts, table
+from harness.failed import Failed
 
 TITLE = "Checkpoint: one executor, one task thread, a save every ten batches"
 WEIGHT = 35
 CHANGED = [1_000, 10_000, 100_000]
 EVERY = 10  # batches
+TENFOLD = (8, 12)  # times the bytes for ten times the keys
+WRITTEN = 5  # keys, as far apart as can be
 
 
-def app(rows, checkpoint):
+def app(rows, checkpoint, keys):
     files = {"type": "files", "format": "csv", "schema": {"k": "int"}}
     return {"version": 1, "name": "checkpoint", "batch": {"interval": "1s"},
             **({"checkpoint": {"dir": "state", "every": "%ds" % EVERY}} if checkpoint else {}),
@@ -26,9 +36,9 @@ def app(rows, checkpoint):
                         "some": {**files, "dir": "some", "max_rate": rows}},
             "streams": {
                 "rows": {"from": ["keys", "some"]},
-                "counts": {"from": "rows", "having": "n < 0", "state": {
+                "counts": {"from": "rows", "having": "k %% %d = 0" % (keys // WRITTEN), "state": {
                     "key": ["k"], "set": {"n": "coalesce(state.n, 0) + count()"}}}},
-            "sinks": {"out": {"from": "counts", "type": "file", "dir": "out"}}}
+            "sinks": {"out": {"from": "counts", "type": "file", "dir": "out", "format": "csv"}}}
 
 
 def write_keys(path, keys):
@@ -39,17 +49,43 @@ def write_keys(path, keys):
 
 
 def measured(keys, changed, batches, checkpoint):
-    """(milliseconds of each batch, bytes of each file of saves that is there at the end)"""
+    """(milliseconds of each batch, (bytes of changes, of whole partitions) of each save)"""
     rows = changed // EVERY
     with tempfile.TemporaryDirectory() as work:
         write_keys(os.path.join(work, "keys", "all"), range(keys))
         write_keys(os.path.join(work, "some", "of"),
                    (n % changed * (keys // changed) for n in range(rows * batches)))
-        lines = live.run_to_end(work, app(rows, checkpoint))
-        saves = [os.path.getsize(path) for path in
-                 glob.glob(os.path.join(work, "state", "kept", "*"))]
+        lines = live.run_to_end(work, app(rows, checkpoint, keys))
+        check(keys, batches // EVERY, contestants.rows_of_sink(os.path.join(work, "out")))
+        saves = saves_of(os.path.join(work, "state", "metadata"))
     busy = [line["processing_us"] / 1000 for line in lines if line["batch_rows_in"] > 0]
     return busy[20:], saves
+
+
+def check(keys, changes, rows):
+    """The keys that are written are there once in the first batch, and then at each change."""
+    found = collections.defaultdict(list)
+    for key, n in (map(int, row.split(",")) for row in rows):
+        found[key].append(n)
+    expected = {key: list(range(1, changes + 2)) for key in range(0, keys, keys // WRITTEN)}
+    # The first changes may be in the batch that has all keys: then its count has them, too.
+    if {key: ns[-changes:] for key, ns in found.items()} != {
+            key: ns[-changes:] for key, ns in expected.items()}:
+        raise Failed("a wrong result, of %d keys: %r" % (len(found), dict(found)))
+
+
+def saves_of(folder):
+    """By the journal, but for the first."""
+    saves = {}
+    for path in sorted(glob.glob(os.path.join(folder, "*.jsonl"))):
+        with open(path, encoding="utf-8") as file:
+            for record in map(json.loads, file):
+                if record.get("record") == "saved":
+                    some = [part for stream in record["streams"] for part in stream["parts"]]
+                    saves[record["save"]] = tuple(
+                        sum(part["bytes"] for part in some if part["whole"] == whole)
+                        for whole in (False, True))
+    return [saves[number] for number in sorted(saves)][1:]
 
 
 def synced():
@@ -64,44 +100,50 @@ def synced():
 def added(options, keys):
     """To batches of 1,000 rows, with and without in turns; and what the disk takes by itself."""
     with_it, without, disk = [], [], []
-    for number in range(options.uncounted + min(3, options.rounds)):
+    for number in range(options.uncounted + parts.rounds(options)):
         pair = [measured(keys, 10_000, 100, checkpoint)[0] for checkpoint in (True, False)]
         alone = synced()
         if number >= options.uncounted:
             with_it += pair[0]
             without += pair[1]
             disk += alone
-    yield "a batch of 1,000 rows without a checkpoint, median", statistics.median(without), \
-        "ms", None, False
+    yield "a batch of 1,000 rows without a checkpoint, median", statistics.median(without), "ms"
     # One batch of ten has a save: the median has none, the mean a tenth of each, the p99 a whole.
-    for name, of, goal in (("median", statistics.median, 1), ("mean", statistics.mean, None),
-                           ("p99", lambda times: live.quantile(times, 0.99), 1)):
-        yield "with one: more than that, " + name, of(with_it) - of(without), "ms", goal, False
-        yield "an append and fdatasync in plain C, " + name, of(disk), "ms", None, False
+    for name, of in (("median", statistics.median), ("mean", statistics.mean),
+                     ("p99", lambda times: live.quantile(times, 0.99))):
+        yield ADDED + name, of(with_it) - of(without), "ms"
+        yield "an append and fdatasync in plain C, " + name, of(disk), "ms"
 
 
-def of_changes(sizes):
-    """The first save has all keys, and the one at the end what changed since the last: of the few
-    files there are, the largest but one has all that may have changed."""
-    return sorted(sizes)[-2]
+ADDED = "with one: more than that, "
+GOALS_OF_ADDED = [table.Wanted(ADDED + name, 1, "ms") for name in ("median", "p99")]
+
+
+def compared(some, fewer):
+    return "changes of {:,} keys by those of {:,}".format(some, fewer)
 
 
 def written(keys, counts):
-    """The median, as a save now and then has more than what changed, to make later ones shorter."""
+    """Of the saves of 200 batches."""
     before = None
     for changed in counts:
-        size = of_changes(measured(keys, changed, 60, True)[1])
-        yield "a save, {:,} keys of {:,} changed".format(changed, keys), size / 1000, "kB", None, \
-            False
+        saves = measured(keys, changed, 200, True)[1]
+        changes, wholes = (statistics.mean(sizes) for sizes in zip(*saves))
+        what = "a save, {:,} keys of {:,} changed: ".format(changed, keys)
+        yield what + "changes, mean", changes / 1000, "kB"
+        yield what + "whole partitions, mean", wholes / 1000, "kB"
+        yield what + "saves with such, of %d" % len(saves), sum(whole > 0 for _, whole in saves), ""
         if before is not None:
-            yield "that save by the one before", size / before, "times", 11, False
-        before = size
+            yield compared(changed, before[0]), changes / before[1], "times"
+        before = changed, changes
 
 
 def run(options):
-    keys, counts = (10_000, [1000]) if options.smoke else (1_000_000, CHANGED)
-    return parts.run(TITLE, [parts.ours("what it adds", added(options, keys)),
-                             parts.ours("what is written", written(keys, counts)),
+    keys, counts = (10_000, [100, 1000]) if options.smoke else (1_000_000, CHANGED)
+    goals = [table.Wanted(compared(some, fewer), TENFOLD, "times")
+             for fewer, some in zip(counts, counts[1:])]
+    return parts.run(TITLE, [parts.ours("what it adds", added(options, keys), GOALS_OF_ADDED),
+                             parts.ours("what is written", written(keys, counts), goals),
                              *parts.without("spark", options, "updateStateByKey writes all of the "
                                             "state, in a job of its own: see stateful")],
                      options)

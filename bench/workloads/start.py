@@ -1,16 +1,19 @@
 """From the exec to the first row, with two executors and batches of 10 ms, and what memory it
 takes: idle, and with a million keys."""
 import os
+import re
 import statistics
 import tempfile
 import time
 
-from harness import live, measure, parts
+from harness import live, measure, parts, table
+from harness.failed import Failed
 from workloads import words
 
 TITLE = "Start and memory: two executors, batches of 10 ms"
 WEIGHT = 50
 KEYS = 1_000_000
+WRITTEN = 5  # of the keys
 
 
 def rows_app(mode):
@@ -19,35 +22,40 @@ def rows_app(mode):
             "sources": {"rows": {"type": "rate", "rows_per_second": 1000}},
             "streams": {"some": {"from": "rows", "group_by": ["value"],
                                  "aggregate": {"n": "count()"}}},
-            "sinks": {"out": {"from": "some", "type": "console"}}}
+            "sinks": {"out": {"from": "some", "type": "console", "format": "csv"}}}
 
 
-def keys_app(mode):
+def keys_app(mode, keys):
     return {"version": 1, "name": "keys", "batch": {"interval": "10ms"},
             "executors": {"count": 2, **mode},
             "sources": {"rows": {"type": "files", "dir": "in", "format": "csv",
                                  "schema": {"k": "int"}}},
             "streams": {"counts": {"from": "rows", "state": {
                 "key": ["k"], "set": {"n": "coalesce(state.n, 0) + count()"}},
-                "having": "n < 0"}},
-            "sinks": {"out": {"from": "counts", "type": "file", "dir": "out"}}}
+                "having": "k %% %d = 0" % (max(WRITTEN, keys) // WRITTEN)}},
+            "sinks": {"out": {"from": "counts", "type": "console", "format": "csv"}}}
 
 
 def first_row(mode):
     """Milliseconds."""
     rows = []
     with tempfile.TemporaryDirectory() as work:
-        running = live.App(work, rows_app(mode), on_row=lambda _: rows.append(time.monotonic()))
+        running = live.App(work, rows_app(mode),
+                           on_row=lambda row: rows.append((time.monotonic(), row)))
         running.until(lambda: rows)
         running.stop()
-    return (rows[0] - running.began) * 1000
+    when, row = rows[0]
+    if not re.fullmatch(r"\d+,1\n", row):  # each value comes once
+        raise Failed("a wrong result: %r" % row)
+    return (when - running.began) * 1000
 
 
 def memory(mode, keys):
-    """MiB, a second after the keys were read."""
+    """MiB, a second after the keys were read. A few of them are written."""
+    rows = []
     with tempfile.TemporaryDirectory() as work:
         os.mkdir(os.path.join(work, "in"))
-        running = live.App(work, keys_app(mode))
+        running = live.App(work, keys_app(mode, keys), on_row=rows.append)
         if keys > 0:
             with open(os.path.join(work, "in", ".keys"), "w", encoding="utf-8") as file:
                 file.writelines("%d\n" % key for key in range(keys))
@@ -56,16 +64,32 @@ def memory(mode, keys):
         time.sleep(1)
         taken = running.pss()
         running.stop()
+    if sorted(rows) != sorted("%d,1\n" % (keys // WRITTEN * n) for n in range(WRITTEN if keys else 0)):
+        raise Failed("a wrong result: %r" % rows)
     return taken
 
 
-def dstream(options, name, mode, goals):
+def titles(name, options):
+    keys = "{:,}".format(keys_of(options))
+    return ["%s, exec to first row, median" % name, "%s, idle, all processes" % name,
+            "%s, state of %s keys" % (name, keys)]
+
+
+def keys_of(options):
+    return 10_000 if options.smoke else KEYS
+
+
+def dstream(options, name, mode):
     starts = [first_row(mode) for _ in range(3 if options.smoke else 15)]
-    keys = 10_000 if options.smoke else KEYS
-    yield "%s, exec to first row, median" % name, statistics.median(starts), "ms", goals[0], False
-    yield "%s, idle, all processes" % name, memory(mode, 0), "MiB", goals[1], False
-    yield "%s, state of %s keys" % (name, "{:,}".format(keys)), memory(mode, keys), "MiB", \
-        goals[2], False
+    first, idle, with_keys = titles(name, options)
+    yield first, statistics.median(starts), "ms"
+    yield idle, memory(mode, 0), "MiB"
+    yield with_keys, memory(mode, keys_of(options)), "MiB"
+
+
+def goals(name, options, *values):
+    return [table.Wanted(what, value, unit)
+            for what, value, unit in zip(titles(name, options), values, ("ms", "MiB", "MiB"))]
 
 
 def spark(peer):
@@ -76,17 +100,15 @@ def spark(peer):
     try:
         part = words.make(words.SIZES["smoke"]).part(1.0)
         ask_spark(server, "words", part.paths[0])
-        yield "spark dstream, exec to first row", (time.monotonic() - began) * 1000, "ms", None, \
-            False
+        yield "spark dstream, exec to first row", (time.monotonic() - began) * 1000, "ms"
         time.sleep(1)
-        yield "spark dstream, idle", measure.pss_of_tree(server.process.pid) / 1024, "MiB", None, \
-            False
+        yield "spark dstream, idle", measure.pss_of_tree(server.process.pid) / 1024, "MiB"
         with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
             file.writelines("%d\n" % key for key in range(KEYS))
             file.flush()
             ask_spark(server, "stateful", file.name)
         yield "spark dstream, state of %s keys" % "{:,}".format(KEYS), \
-            measure.pss_of_tree(server.process.pid) / 1024, "MiB", None, False
+            measure.pss_of_tree(server.process.pid) / 1024, "MiB"
     finally:
         server.close()
 
@@ -98,7 +120,9 @@ def ask_spark(server, workload, path):
 
 
 def run(options):
-    every = [parts.ours("dstream", dstream(options, "dstream", {}, (100, 20, 120))),
-             *parts.of_peer("spark", options, spark),
-             live.part_with_threads(lambda name, mode: dstream(options, name, mode, (20, 8, None)))]
+    every = [parts.ours("dstream", dstream(options, "dstream", {}),
+                        goals("dstream", options, 100, 20, 120)),
+             live.part_with_threads(lambda name, mode: dstream(options, name, mode),
+                                    goals(live.WITH_THREADS, options, 20, 8)),
+             *parts.of_peer("spark", options, spark)]
     return parts.run(TITLE, every, options)

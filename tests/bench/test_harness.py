@@ -41,11 +41,14 @@ for line in sys.stdin:
 class Options:
     smoke, rounds, warm_up, uncounted, peers = False, 2, 1, 1, []
 
-    def __init__(self, late=False):
-        self.late = late
+    def __init__(self, late=False, over=False):
+        self.late, self.over = late, over
 
     def is_late(self):
         return self.late
+
+    def is_over(self):
+        return self.over
 
 
 class Part:
@@ -181,18 +184,29 @@ class OfPrograms(Case):
         self.play(bad, good)
         self.assertEqual((bad.turns, good.turns), (1, 3))
 
+    def test_when_it_is_late_only_who_has_a_goal_has_all_rounds(self):
+        for options, turns in ((Options(), (3, 3)), (Options(late=True), (3, 2)),
+                               (Options(True, True), (2, 2))):
+            goal, other = Fake("goal", "a,1\n"), Fake("other", "a,1\n")
+            throughput.play(workload({"goal": 2}), [goal, other], options)
+            self.assertEqual((goal.turns, other.turns), turns)
+
 
 class OfParts(Case):
     def rows(self):
-        yield "first", 1.0, "ms", 2, False
+        yield "first", 1.0, "ms"
         raise failed.Failed("it broke")
 
     def collected(self, late, *some):
-        return list(parts.collected(some, Options(late)))
+        self.left_out = []
+        return list(parts.collected(some, Options(late), self.left_out))
+
+    def goals(self, late, *some):
+        return parts.run("Some", some, Options(late)).goals
 
     def test_one_that_fails_keeps_what_it_had(self):
         found = self.collected(False, parts.Part("one", self.rows(), False),
-                               parts.ours("two", [("b", 1.0, "ms", None, False)]))
+                               parts.ours("two", [("b", 1.0, "ms")]))
         self.assertEqual([row[:2] for row in found], [("first", 1.0), ("one", None), ("b", 1.0)])
         self.assertEqual(found[1][2], "failed: it broke")
         self.assertEqual(failed.of_dstream, [])
@@ -202,12 +216,33 @@ class OfParts(Case):
         self.assertEqual(parts.without("mawk twice", options, "no need"), [])
         options.peers = [mawk]
         told, = parts.without("mawk twice", options, "no need")
-        self.assertEqual(list(parts.collected([told], options)), [("mawk twice", None, "no need")])
+        row = ("mawk twice", None, "no need", None)
+        self.assertEqual(list(parts.collected([told], options, [])), [row])
+        self.assertEqual(self.collected(True, parts.ours("one", []), told), [row])  # takes no time
 
     def test_only_the_first_has_its_turn_when_it_is_late(self):
-        row = ("a", 1.0, "ms", None, False)
+        row = ("a", 1.0, "ms")
         found = self.collected(True, parts.ours("one", [row]), parts.ours("two", [row]))
-        self.assertEqual(found, [row, ("two", None, "no time left for this")])
+        self.assertEqual(found, [(*row, None), ("two", None, "no time left for this", None)])
+        self.assertEqual(self.left_out, ["two"])
+
+    def test_goals_are_there_whatever_becomes_of_their_part(self):
+        wanted = [table.Wanted("first", 2, "ms"), table.Wanted("second", 3, "ms")]
+        goals = self.goals(False, parts.ours("one", self.rows(), wanted))
+        self.assertEqual([(g.what, g.state, g.reached) for g in goals],
+                         [("first", table.MET, "1 ms"),
+                          ("second", table.UNKNOWN, "failed: it broke")])
+        goals = self.goals(True, parts.ours("one", []), parts.ours("two", self.rows(), wanted))
+        self.assertEqual([(g.state, g.reached) for g in goals],
+                         [(table.UNKNOWN, "no time left for this")] * 2)
+        goal, = self.goals(False, parts.ours("one", [("first", None, "noise")], wanted[:1]))
+        self.assertEqual((goal.state, goal.reached), (table.UNKNOWN, "noise"))
+
+    def test_a_goal_may_have_two_sides(self):
+        for value, state in (7.9, table.NOT_MET), (8, table.MET), (12.1, table.NOT_MET):
+            goal, = self.goals(False, parts.ours("one", [("a", value, "times")],
+                                                 [table.Wanted("a", (8, 12), "times")]))
+            self.assertEqual((goal.goal, goal.state), ("8 to 12 times", state))
 
 
 def line(name, rate, cpu):
@@ -232,6 +267,12 @@ class OfGoals(Case):
         self.assertEqual((goal.state, goal.reached), (table.UNKNOWN, "failed: it broke"))
         goal, = self.goals({"mawk": 4}, self.lines[2:], {"dstream": "failed: so"})
         self.assertEqual((goal.state, goal.reached), (table.UNKNOWN, "failed: so"))
+
+    def test_who_had_fewer_rounds_is_told_of(self):
+        section = table.throughput(workload({}), [self.lines[1], self.lines[2]._replace(rounds=1)],
+                                   {}, Options())
+        self.assertIn("| mawk (1 rounds) |", section.table)
+        self.assertEqual((section.rounds, section.cut), ("2 rounds", "only mawk 1 rounds"))
 
 
 class OfReports(Case):
@@ -263,6 +304,14 @@ class OfReports(Case):
     def test_what_is_written_again_is_the_same(self):
         first = self.write({"two": self.section(7), "one": self.section(6)})
         self.assertEqual(self.write({"one": self.section(6)}), first)
+
+    def test_what_was_cut_short_is_told_at_the_top(self):
+        text = self.write({"one": self.section(6)._replace(rounds="1 rounds", cut="only x 1 rounds"),
+                           "two": self.section(7)})
+        head = text[:text.index("## All goals")]
+        self.assertIn("CUT SHORT for want of time: one (only x 1 rounds)", head)
+        self.assertIn("NOT A RUN OF RECORD", head)  # two rounds
+        self.assertIn("; 1 rounds, scale 1.", text)
 
     def test_a_reason_is_found_by_workload_and_goal(self):
         path = self.path("reasons.md")
