@@ -120,8 +120,10 @@ class Limit:
         return self.over
 
 
-def run(argv, records, cwd=None, stdout=subprocess.DEVNULL, cores=None, patience=PATIENCE):
-    """Runs a program to its end. The CPU time is that of all its processes."""
+def run(argv, records, cwd=None, stdout=subprocess.DEVNULL, cores=None, patience=PATIENCE,
+        told=None):
+    """Runs a program to its end. The CPU time is that of all its processes. What it writes to
+    standard error is appended to the list `told`, if there is one."""
     began = time.monotonic()
     process = subprocess.Popen(begun(argv, cores), cwd=cwd, stdout=stdout, stderr=subprocess.PIPE,
                                start_new_session=True)
@@ -138,4 +140,6 @@ def run(argv, records, cwd=None, stdout=subprocess.DEVNULL, cores=None, patience
         raise Failed("not done after %g s" % patience)
     if process.returncode != 0:
         raise Failed("status %d: %s" % (process.returncode, errors.decode(errors="replace")))
+    if told is not None:
+        told.append(errors.decode(errors="replace"))
     return Figures(records, wall, usage.ru_utime + usage.ru_stime, most)

@@ -192,6 +192,29 @@ class OfPrograms(Case):
             self.assertEqual((goal.turns, other.turns), turns)
 
 
+class OfCutStreams(Case):
+    """dstream takes a silence for the end of a stream; a turn in which that happened is none."""
+
+    def turn(self, silences):
+        self.addCleanup(setattr, machine, "DSTREAM", machine.DSTREAM)
+        machine.DSTREAM = self.path("dstream")
+        with open(machine.DSTREAM, "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\necho >> ../turns\nmkdir -p out/1\n"
+                       "if [ $(wc -l < ../turns) -le %d ]\n"
+                       "then echo nothing came from there >&2; echo b,1 > out/1/part-0\n"
+                       "else echo a,1 > out/1/part-0; fi\n" % silences)
+        os.chmod(machine.DSTREAM, 0o700)
+        os.mkdir(self.path("work"))
+        return contestants.Dstream("dstream", Part(), {}).turn(self.path("work"))[1]
+
+    def test_it_is_repeated(self):
+        self.assertEqual(self.turn(2), ["a,1\n"])
+
+    def test_but_not_for_ever(self):
+        with self.assertRaisesRegex(failed.Failed, "silent"):
+            self.turn(9)
+
+
 class OfParts(Case):
     def rows(self):
         yield "first", 1.0, "ms"
