@@ -182,6 +182,8 @@ class Served(Contestant):
     says anything: then waiting for the next batch does not. The CPU time is that of its process,
     all of the turn."""
 
+    WARM_UP = 8  # seconds after which no more turns begin that only warm up
+
     def __init__(self, name, share, part, start, request):
         self.name, self.share, self.part = name, share, part
         self.start, self.request, self.server = start, request, None
@@ -191,8 +193,10 @@ class Served(Contestant):
         server = self.start()
         if server is not self.server:
             self.server = server
-            for _ in range(turns):
+            end = time.monotonic() + self.WARM_UP
+            while turns > 0 and time.monotonic() < end:
                 self.turn(work)
+                turns -= 1
 
     def end(self):
         if self.server is not None and self.server.process.returncode is None:

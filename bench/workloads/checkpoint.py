@@ -21,7 +21,7 @@ from harness import contestants, live, machine, measure, parts, table
 from harness.failed import Failed
 
 TITLE = "Checkpoint: one executor, one task thread, a save every ten batches"
-WEIGHT = 35
+WEIGHT = 50
 CHANGED = [1_000, 10_000, 100_000]
 EVERY = 10  # batches
 TENFOLD = (8, 12)  # times the bytes for ten times the keys

@@ -14,6 +14,7 @@ MERGE = (sum,)
 SIZES = {"full": 2_000_000, "smoke": 50_000}
 PIECES = 8
 TIMES = 4
+DUCKDB_SHARE = 1.0  # all pieces, but once
 LINE = re.compile(r'\S+ \S+ \S+ \[[^]]*\] "\S+ (\S+) \S+" (\d+) ')
 
 CEILING = ["combined"]

@@ -10,7 +10,7 @@ GOALS = {"duckdb": 1.2}
 MERGE = (sum, sum, max)
 SIZES = {"full": 6_000_000, "smoke": 50_000}
 PIECES = 8
-MAWK_SHARE, SPARK_SHARE = 0.25, 0.5
+MAWK_SHARE, SPARK_SHARE = 0.125, 0.25
 AUCTIONS = 500_000
 COLUMNS = {"auction": "int", "bidder": "int", "price": "int", "channel": "string",
            "url": "string", "date_time": "int"}

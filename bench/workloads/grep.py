@@ -12,6 +12,7 @@ MERGE = (sum,)
 SIZES = {"full": 6_000_000, "smoke": 100_000}
 PIECES = 8
 TIMES = 5
+DUCKDB_SHARE = 1.0  # all pieces, but once
 NEEDLE = "needle"
 
 CEILING = ["grep", NEEDLE]

@@ -2,12 +2,12 @@
 from workloads import grep
 
 TITLE = "Grep: lines with '%needle%', over TCP"
-WEIGHT = 65
+WEIGHT = 60
 UNIT, GOALS, MERGE, SIZES = grep.UNIT, grep.GOALS, grep.MERGE, grep.SIZES
 TIMES = 3
 CEILING, MAWK, SQL = grep.CEILING, grep.MAWK, grep.SQL
 SPARK = ["dstream", "structured"]
-SPARK_SHARE = 0.25
+DUCKDB_SHARE, SPARK_SHARE = 1.0, 0.25
 
 
 def make(size):

@@ -14,7 +14,7 @@ from harness.failed import Failed
 from workloads import words
 
 TITLE = "Interval: the smallest that holds at half load, words over TCP, two executors"
-WEIGHT = 110
+WEIGHT = 150
 TRIALS = 3
 INTERVALS_MS = [1, 2, 3, 5, 10, 20, 50, 100]
 SPARK_INTERVALS_MS = [50, 100, 200, 500, 1000, 2000]

@@ -14,7 +14,7 @@ from harness import data, feed, live, parts, table
 from harness.failed import Failed
 
 TITLE = "Latency: batches of 10 ms, from the time of sending that was due to the output's reader"
-WEIGHT = 70
+WEIGHT = 110
 INTERVAL_MS = 10
 SPARK_INTERVAL_MS = 100
 WARM_UP = 1.0  # seconds that do not count

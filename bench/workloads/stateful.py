@@ -11,7 +11,7 @@ from harness.failed import Failed
 from workloads import words
 
 TITLE = "Stateful words: running word count, checkpoint every 10 batches"
-WEIGHT = 90
+WEIGHT = 110
 UNIT = "words"
 GOALS = {"spark dstream": 50, "plain C": 0.3}
 MERGE = (max,)  # a later count replaces the one before

@@ -10,7 +10,7 @@ from harness.failed import Failed
 
 TITLE = ("Window: counts over 30 panes, top 100 of each slide (dstream: one executor, one task "
          "thread)")
-WEIGHT = 150
+WEIGHT = 160
 KEYS, KEYS_OF_PANE, PANES = 100_000, 5_000, 30
 LINE = 11  # bytes; all have as many, so that batches do
 AS_FEW = 2  # times: what is as good as the same, where a batch takes half a millisecond

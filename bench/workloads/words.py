@@ -12,6 +12,7 @@ MERGE = (sum,)
 SIZES = {"full": 24_000_000, "smoke": 400_000}
 PIECES = 8
 TIMES = 3
+DUCKDB_SHARE = 1.0  # all pieces, but once
 
 CEILING = ["words"]
 MAWK = r'BEGIN{RS="[ \n]"} {c[$0]++} END{for(w in c) printf "%s,%d\n", w, c[w]}'

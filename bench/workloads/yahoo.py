@@ -13,6 +13,7 @@ MERGE = (max,)  # a later count of a window replaces the one before
 SIZES = {"full": 2_000_000, "smoke": 50_000}
 PIECES = 8
 TIMES = 5
+DUCKDB_SHARE = 1.0  # all pieces, but once
 START_MS = 1_700_000_000_000
 PER_SECOND = 10_000
 
