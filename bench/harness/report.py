@@ -103,8 +103,18 @@ def read_reasons(path):
     """By "workload: goal", which may have wildcards, as "## " sections have them for titles."""
     with open(path, encoding="utf-8") as file:
         _, *sections = re.split(r"^## ", file.read(), flags=re.MULTILINE)
-    return {title.strip(): " ".join(text.split())
-            for title, _, text in (section.partition("\n") for section in sections)}
+    reasons = {}
+    for title, _, text in (section.partition("\n") for section in sections):
+        before = pattern_of(title.strip(), reasons)
+        if before is not None:
+            raise ValueError("%s: %s is never reached, after %s" % (path, title.strip(), before))
+        reasons[title.strip()] = " ".join(text.split())
+    return reasons
+
+
+def pattern_of(key, reasons):
+    """The first that has it, or None."""
+    return next((pattern for pattern in reasons if fnmatch.fnmatchcase(key, pattern)), None)
 
 
 def why_not(goals, reasons):
@@ -112,9 +122,8 @@ def why_not(goals, reasons):
     lines = []
     for name, goal in goals:
         if goal.state == table.NOT_MET:
-            key = "%s: %s" % (name, goal.what)
-            why = next((text for pattern, text in reasons.items()
-                        if fnmatch.fnmatchcase(key, pattern)), "no reason known.")
+            pattern = pattern_of("%s: %s" % (name, goal.what), reasons)
+            why = "no reason known." if pattern is None else reasons[pattern]
             lines.append("- **%s, %s** (goal %s, reached %s): %s\n" % (
                 name, goal.what, goal.goal, goal.reached, why))
     return "".join(lines) or "All that were judged are met.\n"

@@ -343,6 +343,16 @@ class OfReports(Case):
         why = report.why_not([("one", self.section(6).goals[0])], report.read_reasons(path))
         self.assertIn("reached 6 ms): As it is.", why)
 
+    def test_a_reason_that_is_never_reached_is_refused(self):
+        path = self.path("reasons.md")
+        for title in "one: a *", "one: a b", "one: a b *":
+            with self.subTest(title):
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write("## one: a *\n\nSo.\n\n## %s\n\nOr so.\n" % title)
+                with self.assertRaisesRegex(ValueError, "never reached"):
+                    report.read_reasons(path)
+        self.assertTrue(report.read_reasons(report.REASONS))
+
 
 class OfData(Case):
     """Three pieces, the second value of a key is a maximum."""
