@@ -1,4 +1,11 @@
-/* The driver's side of `tail`: asks at every tick how the files are, and takes in the answers. */
+/*
+ * The driver's side of `tail`: asks how the files are, and takes in the answers.
+ *
+ * It asks at every tick, which waits for the answer; before the first task of a driver that goes on
+ * from a checkpoint, as files may be elsewhere by now; every half second while batches wait for
+ * files that are away, or tasks fail on them; and every second where ticks are rarer. What a
+ * restart has to know of an answer (other names, files that begin again) is journaled at once.
+ */
 #include "base/assert.h"
 #include "base/log.h"
 #include "driver/driver_state.h"
@@ -6,11 +13,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define AGAIN_US INT64_C(500000)  /* a folder that is away is looked for so often */
-#define SLOW_US INT64_C(10000000) /* a look should not take so long */
-#define RARE_US                                                                                    \
-    INT64_C(1000000) /* files get other names at any time, and a restart has to know               \
-                      */
+/* A folder that is away is looked for so often; */
+#define AGAIN_US INT64_C(500000)
+/* names may change at any time, and are looked at so often at least; */
+#define RARE_US INT64_C(1000000)
+/* and a look should not take so long. */
+#define SLOW_US INT64_C(10000000)
 
 /* Files that some batch has yet to read, or may have to read again, stay open. */
 static void hold_files(const ds_driver *d, ds_intake *intake)
@@ -234,7 +242,7 @@ void ds_driver_on_followed(ds_driver *d, const ds_driver_event *event)
     if (ds_tail_files_away(&intake->tail) < away)
         run_waiting(d, intake);
     count(d, intake, lost);
-    if (final && lacks_input(d, intake, event->seen))
+    if (final && !intake->listed && lacks_input(d, intake, event->seen))
         return;
     if (!intake->listed && intake->tail.n == 0)
         ds_log_warn("source %s: no file matches %s yet", intake->source->name,
