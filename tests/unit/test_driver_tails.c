@@ -323,6 +323,30 @@ START_TEST(what_is_there_now)
 }
 END_TEST
 
+/* What was there at the start is there, even if it cannot be read for a while later. */
+START_TEST(what_is_there_cannot_be_read_for_a_while)
+{
+    driver_kit k;
+    open_app(&k, "l/log", "beginning");
+    k.config.available_now = true;
+    kit_start_with(&k, 1);
+    ds_sighting a = sight(0, "l/log", 10, 13);
+    answer(&k, &a, 1);
+    for (int i = 0; i < 3; i++) {
+        fail_last(&k);
+        kit_wait_ms(&k, 20000);
+        a = sight(1, "l/log", 0, 0);
+        a.what = i == 1 ? DS_SIGHT_AWAY : DS_SIGHT_UNREADABLE;
+        a.why = "so";
+        answer(&k, &a, 1);
+        ck_assert(!k.ended);
+    }
+    const ds_input *input = last_input(&k, 1);
+    ck_assert(input->to == 13 && input->tail.awaited);
+    kit_close(&k);
+}
+END_TEST
+
 static void nothing_there(const char *path, const ds_sighting *list, uint32_t n, ds_status status,
                           const char *message)
 {
@@ -405,4 +429,5 @@ UNIT_MAIN("driver_tails", files_are_looked_at_at_each_batch, a_batch_is_bounded,
           a_task_reads_its_file_as_soon_as_it_is_back,
 
           files_are_found_before_batches_run_again, what_is_new_is_noted_between_batches,
-          what_is_there_now, nothing_is_there_now, the_end_is_noted, a_stop_does_not_look_again)
+          what_is_there_now, what_is_there_cannot_be_read_for_a_while, nothing_is_there_now,
+          the_end_is_noted, a_stop_does_not_look_again)
