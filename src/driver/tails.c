@@ -142,6 +142,16 @@ int64_t ds_driver_tails_deadline(const ds_driver *d)
     return soonest;
 }
 
+/* What is in a file that began again is not what a batch had, and may look like it: no file has the
+ * id that the batch looks for from now on, so its bytes are gone, and counted. */
+static void leave_out(const ds_tail_files *tail, ds_input *input)
+{
+    if (ds_tail_files_began_again(tail, input->tail.number, &input->tail.id)) {
+        input->tail.id = (ds_file_id){0};
+        input->tail.pid = input->tail.fd = 0;
+    }
+}
+
 void ds_driver_await_tails(const ds_driver *d, const ds_batch *batch, const ds_node *source,
                            const ds_batch_task *task)
 {
@@ -151,8 +161,10 @@ void ds_driver_await_tails(const ds_driver *d, const ds_batch *batch, const ds_n
         ds_input *input = &task->inputs[i];
         const ds_tail_file *file = ds_tail_files_find(tail, input->tail.number);
         input->tail.awaited = file != NULL;
-        if (file == NULL)
+        if (file == NULL) {
+            leave_out(tail, input);
             continue;
+        }
         if (strcmp(input->path, file->path) != 0)
             input->path = ds_arena_strdup(batch->arena, file->path);
         input->tail.pid = file->pid;

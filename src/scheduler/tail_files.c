@@ -215,6 +215,14 @@ const ds_tail_file *ds_tail_files_find(const ds_tail_files *tail, uint64_t numbe
     return file != NULL && !file->gone ? file : NULL;
 }
 
+bool ds_tail_files_began_again(const ds_tail_files *tail, uint64_t number, const ds_file_id *id)
+{
+    for (uint32_t i = tail->n; i > 0 && tail->files[i - 1].number > number; i--)
+        if (tail->files[i - 1].id.inode == id->inode && tail->files[i - 1].id.device == id->device)
+            return true;
+    return false;
+}
+
 uint32_t ds_tail_files_away(const ds_tail_files *tail)
 {
     uint32_t n = 0;

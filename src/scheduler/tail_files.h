@@ -89,6 +89,10 @@ void ds_tail_files_see(ds_tail_files *tail, const ds_sightings *seen, int64_t no
  * 0 if it was not found since the start. NULL: it is gone, or was let go. */
 const ds_tail_file *ds_tail_files_find(const ds_tail_files *tail, uint64_t number);
 
+/* True if this file, once known by that number, began again under a later one: what was in it is
+ * gone, even if the same bytes stand at its beginning now. */
+bool ds_tail_files_began_again(const ds_tail_files *tail, uint64_t number, const ds_file_id *id);
+
 /* The number of files whose folders are away, and are waited for. */
 uint32_t ds_tail_files_away(const ds_tail_files *tail);
 

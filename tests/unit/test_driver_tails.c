@@ -269,6 +269,29 @@ START_TEST(files_are_found_before_batches_run_again)
 }
 END_TEST
 
+/* A batch that runs again looks for what it had, and not for what the file has now. */
+START_TEST(what_began_again_is_gone)
+{
+    driver_kit k;
+    run_app(&k, "log");
+    kit_wait_ms(&k, 1000);
+    ds_sighting a = sight(0, "log", 10, 10);
+    answer(&k, &a, 1);
+    ck_assert(last_input(&k, 1)->tail.id.inode == 'l');
+    kit_wait_ms(&k, 1000);
+    a = sight(1, "log", 5, 5); /* cut off */
+    answer(&k, &a, 1);
+    fail_last(&k);
+    kit_wait_ms(&k, 20000);
+    const kit_sent *task = kit_task(&k, KIT_ZERO + 1000, 0, 0);
+    ck_assert_uint_gt(task->task.attempt, 0);
+    const ds_tail_input *input = &task->task.inputs[0].tail;
+    ck_assert(input->number == 1 && !input->awaited);
+    ck_assert(input->pid == 0 && input->id.inode == 0 && input->id.device == 0);
+    kit_close(&k);
+}
+END_TEST
+
 /* Where batches are rare a restart has to know all the same which names files have, and which of
  * them began again. */
 START_TEST(what_is_new_is_noted_between_batches)
@@ -428,6 +451,7 @@ UNIT_MAIN("driver_tails", files_are_looked_at_at_each_batch, a_batch_is_bounded,
           files_of_open_batches_stay, what_is_lost_is_counted, a_task_waits_an_hour_for_its_file,
           a_task_reads_its_file_as_soon_as_it_is_back,
 
-          files_are_found_before_batches_run_again, what_is_new_is_noted_between_batches,
-          what_is_there_now, what_is_there_cannot_be_read_for_a_while, nothing_is_there_now,
-          the_end_is_noted, a_stop_does_not_look_again)
+          files_are_found_before_batches_run_again, what_began_again_is_gone,
+          what_is_new_is_noted_between_batches, what_is_there_now,
+          what_is_there_cannot_be_read_for_a_while, nothing_is_there_now, the_end_is_noted,
+          a_stop_does_not_look_again)
