@@ -17,8 +17,8 @@ TITLE = "Interval: the smallest that holds at half load, words over TCP, two exe
 WEIGHT = 150
 TRIALS = 3
 INTERVALS_MS = [1, 2, 3, 5, 10, 20, 50, 100]
-SPARK_INTERVALS_MS = [50, 100, 200, 500, 1000, 2000]
-SPARK_SECONDS = 10
+SPARK_INTERVALS_MS = [10, 20, 50, 100, 200, 500, 1000, 2000]
+SPARK_SECONDS = 6
 
 
 def app(address, interval_ms, mode, word):
@@ -123,8 +123,8 @@ def dstream(options, name, mode):
 
 
 def spark_capacity(server, work):
-    """Lines a second, of the first that it has compiled its code for."""
-    part = words.make(words.SIZES["full"] // 8).part(0.5)
+    """Lines a second, with its code compiled, of some 1,200,000."""
+    part = words.make(words.SIZES["full"]).part(0.5)
     request = {"api": "dstream", "workload": "words", "total": part.records, "work": work,
                "output": os.path.join(work, "result")}
     for _ in range(3):
@@ -134,9 +134,11 @@ def spark_capacity(server, work):
 
 
 def spark_holds(server, path, rate, interval_ms):
-    with feed.Sender("paced", rate, SPARK_SECONDS, path) as sender:
-        answer = server.ask({"api": "interval", "port": sender.port, "intervalMs": interval_ms,
-                             "count": SPARK_SECONDS})
+    """Also all that was sent has to be in its batches."""
+    lines = sender.lines_of_tick(rate) * round(SPARK_SECONDS / sender.TICK)
+    with feed.Sender("paced", rate, SPARK_SECONDS, path) as sending:
+        answer = server.ask({"api": "interval", "port": sending.port, "intervalMs": interval_ms,
+                             "blockMs": max(2, interval_ms // 5), "total": lines})
     late = answer["batches"][len(answer["batches"]) // 2:]
     return len(late) > 2 and \
         live.quantile([processing for processing, _ in late], 0.5) < interval_ms and \
@@ -149,7 +151,7 @@ def spark(server):
         rate = spark_capacity(server, work)
     yield "spark dstream, what it can take", rate, "lines/s"
     yield held("spark dstream", SPARK_INTERVALS_MS,
-               lambda ms: spark_holds(server, path, rate / 2, ms), 1)
+               lambda ms: spark_holds(server, path, rate / 2, ms))
 
 
 def run(options):

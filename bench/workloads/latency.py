@@ -16,7 +16,8 @@ from harness.failed import Failed
 TITLE = "Latency: batches of 10 ms, from the time of sending that was due to the output's reader"
 WEIGHT = 110
 INTERVAL_MS = 10
-SPARK_INTERVAL_MS = 100
+SPARK_INTERVALS_MS = [20, 50, 100]
+SPARK_BLOCK_MS = 10
 WARM_UP = 1.0  # seconds that do not count
 
 
@@ -80,20 +81,29 @@ def goals(name, rates):
     return [table.Wanted(figure(name, rate, "p99"), 15, "ms") for rate in rates]
 
 
+def spark_round(server, rate, seconds, interval_ms):
+    """Milliseconds, or None if it does not keep up."""
+    marks = int(seconds / 0.001)
+    with feed.Sender("paced", rate, seconds, lines_file()) as sender:
+        answer = server.ask({"api": "latency", "port": sender.port, "count": marks,
+                             "intervalMs": interval_ms, "blockMs": SPARK_BLOCK_MS})
+    late = [value / 1000 for value in answer["latencies"]]
+    return late[int(WARM_UP * 1000):] if len(late) == marks else None
+
+
 def spark(rates, seconds, server):
+    """With the batches with which its median is least."""
     for rate in rates:
-        with feed.Sender("paced", rate, seconds, lines_file()) as sender:
-            answer = server.ask({"api": "latency", "port": sender.port,
-                                 "count": int(seconds / 0.001), "intervalMs": SPARK_INTERVAL_MS})
-        late = [value / 1000 for value in answer["latencies"]][int(WARM_UP * 1000):]
-        what = "spark dstream, batches of %d ms, %s records/s" % (SPARK_INTERVAL_MS,
-                                                                  "{:,}".format(rate))
-        if len(late) < int(seconds / 0.001) - WARM_UP * 1000:
-            yield what, None, "does not keep up: %d of %d marked lines within 40 s" % (
-                len(late), int(seconds / 0.001))
+        spark_round(server, rate, seconds, SPARK_INTERVALS_MS[-1])  # compiles its code
+        found = {ms: spark_round(server, rate, seconds, ms) for ms in SPARK_INTERVALS_MS}
+        medians = {live.quantile(late, 0.5): ms for ms, late in found.items() if late is not None}
+        what = "spark dstream, {:,} records/s".format(rate)
+        if not medians:
+            yield what, None, "does not keep up"
             continue
-        yield what + ", median", live.quantile(late, 0.5), "ms"
-        yield "the same, p99", live.quantile(late, 0.99), "ms"
+        best = medians[min(medians)]
+        yield "%s, batches of %d ms, median" % (what, best), min(medians), "ms"
+        yield "the same, p99", live.quantile(found[best], 0.99), "ms"
 
 
 def run(options):

@@ -7,7 +7,7 @@ UNIT, MERGE, SIZES, GOALS = yahoo.UNIT, yahoo.MERGE, yahoo.SIZES, yahoo.GOALS
 TIMES = 2
 CEILING, MAWK, SQL = yahoo.CEILING, yahoo.MAWK, yahoo.SQL
 SPARK, FLINK = ["dstream", "structured"], True
-DUCKDB_SHARE, SPARK_SHARE = 1.0, 0.25
+DUCKDB_SHARE = 1.0
 
 
 def make(size):

@@ -2,6 +2,7 @@ package bench;
 
 import java.io.Serializable;
 import org.apache.spark.SparkContext;
+import org.apache.spark.SparkEnv;
 import org.apache.spark.rdd.RDD;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.streaming.Durations;
@@ -17,6 +18,7 @@ import scala.reflect.ClassTag$;
 /** Lines of which is known what is in which batch. */
 final class Batches extends InputDStream<String> {
     private static final long serialVersionUID = 1;
+    static final long BLOCK_MS = 50;
     private final Next next;
 
     /** The lines of the next batch, or null when there are no more. */
@@ -34,8 +36,12 @@ final class Batches extends InputDStream<String> {
                 new Batches(streaming.ssc(), next), ClassTag$.MODULE$.apply(String.class));
     }
 
-    /** A context for one job; its Spark stays when it is stopped. */
-    static JavaStreamingContext every(SparkSession session, long ms) {
+    /**
+     * A context for one job; its Spark stays when it is stopped. What a receiver takes is cut into
+     * a block, which is a partition of its batch, every `blockMs` milliseconds.
+     */
+    static JavaStreamingContext every(SparkSession session, long ms, long blockMs) {
+        SparkEnv.get().conf().set("spark.streaming.blockInterval", blockMs + "ms");
         return new JavaStreamingContext(
                 JavaSparkContext.fromSparkContext(session.sparkContext()),
                 Durations.milliseconds(ms));

@@ -29,7 +29,7 @@ final class DStreamJobs {
 
     /** Seconds: of the batches, or over TCP from the start to the last result. */
     static double run(SparkSession session, Job job) throws Exception {
-        JavaStreamingContext streaming = Batches.every(session, INTERVAL_MS);
+        JavaStreamingContext streaming = Batches.every(session, INTERVAL_MS, Batches.BLOCK_MS);
         long began;
         try {
             define(job, streaming, lines(job, streaming));
@@ -125,8 +125,12 @@ final class DStreamJobs {
             }
             counts.computeIfAbsent(line.substring(from), word -> new long[1])[0]++;
         }
+        return pairs(counts);
+    }
+
+    private static Iterator<Tuple2<String, Long>> pairs(HashMap<String, long[]> counts) {
         List<Tuple2<String, Long>> found = new ArrayList<>(counts.size());
-        counts.forEach((word, n) -> found.add(new Tuple2<>(word, n[0])));
+        counts.forEach((key, n) -> found.add(new Tuple2<>(key, n[0])));
         return found.iterator();
     }
 
@@ -182,19 +186,19 @@ final class DStreamJobs {
         write(views.reduceByKey(Long::sum, 2));
     }
 
-    /** "campaign,slot" of the views of known ads. */
+    /** "campaign,slot" of the views of known ads, added up before they are shuffled. */
     private static Iterator<Tuple2<String, Long>> campaignsOfViews(
             Iterator<String> lines, Map<String, String> ads) throws IOException {
-        List<Tuple2<String, Long>> found = new ArrayList<>();
+        HashMap<String, long[]> counts = new HashMap<>();
         Event event = new Event();
         while (lines.hasNext()) {
             event.read(lines.next());
             String campaign = event.isView ? ads.get(event.ad) : null;
             if (campaign != null) {
                 String key = campaign + "," + Long.parseLong(event.time) / 10000;
-                found.add(new Tuple2<>(key, 1L));
+                counts.computeIfAbsent(key, slot -> new long[1])[0]++;
             }
         }
-        return found.iterator();
+        return pairs(counts);
     }
 }

@@ -15,7 +15,7 @@ final class EmptyBatches {
 
     /** The median, in seconds, of the second half of `count` batches. */
     static double run(SparkSession session, Job job) throws Exception {
-        JavaStreamingContext streaming = Batches.every(session, 10);
+        JavaStreamingContext streaming = Batches.every(session, 10, Batches.BLOCK_MS);
         int tasks = job.tasks;
         List<Long> times = Collections.synchronizedList(new ArrayList<>());
         JavaDStream<String> rows =

@@ -27,4 +27,5 @@ public final class Job {
     public int stages;
     public int count;
     public int intervalMs;
+    public int blockMs;
 }

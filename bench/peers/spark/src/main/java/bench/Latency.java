@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import org.apache.spark.sql.SparkSession;
+import org.apache.spark.storage.StorageLevel;
 import org.apache.spark.streaming.api.java.JavaStreamingContext;
 
 /**
@@ -13,12 +14,12 @@ import org.apache.spark.streaming.api.java.JavaStreamingContext;
 final class Latency {
     private Latency() {}
 
-    /** Microseconds, of `count` lines. */
+    /** Microseconds, of `count` lines, or of those that came within 15 s. */
     static List<Long> run(SparkSession session, Job job) throws Exception {
-        JavaStreamingContext streaming = Batches.every(session, job.intervalMs);
+        JavaStreamingContext streaming = Batches.every(session, job.intervalMs, job.blockMs);
         List<Long> latencies = Collections.synchronizedList(new ArrayList<>());
         streaming
-                .socketTextStream("127.0.0.1", job.port)
+                .socketTextStream("127.0.0.1", job.port, StorageLevel.MEMORY_ONLY())
                 .filter(line -> line.startsWith("p"))
                 .foreachRDD(
                         rdd -> {
@@ -29,7 +30,7 @@ final class Latency {
                             }
                         });
         streaming.start();
-        long end = System.nanoTime() + 40_000_000_000L;
+        long end = System.nanoTime() + 15_000_000_000L;
         while (latencies.size() < job.count && System.nanoTime() < end) {
             Thread.sleep(5);
         }

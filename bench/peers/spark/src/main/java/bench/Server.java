@@ -23,7 +23,6 @@ public final class Server {
                         .set("spark.default.parallelism", "2")
                         .set("spark.locality.wait", "0")
                         .set("spark.network.timeout", "24h") // it may be stopped for long
-                        .set("spark.streaming.blockInterval", "50ms")
                         .set("spark.sql.shuffle.partitions", "2")
                         .set("spark.sql.streaming.noDataMicroBatches.enabled", "false")
                         .set("spark.sql.streaming.metricsEnabled", "false");

@@ -24,7 +24,7 @@ final class Window {
      * faster way; keys that are gone are filtered out; the checkpoint comes every ten batches.
      */
     static List<Long> run(SparkSession session, Job job) throws Exception {
-        JavaStreamingContext streaming = Batches.every(session, INTERVAL_MS);
+        JavaStreamingContext streaming = Batches.every(session, INTERVAL_MS, Batches.BLOCK_MS);
         Duration slide = Durations.milliseconds(INTERVAL_MS);
         long run = next();
         Output.expectBatches(job.batches.size());
