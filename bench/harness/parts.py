@@ -56,7 +56,7 @@ def collected(parts, options, left_out):
         except failed.ERRORS as error:
             why = failed.told(part.name, error, part.is_ours)
             yield part.name, None, why, None
-        for what, wanted in left.items() if not options.smoke else ():
+        for what, wanted in left.items() if options.judges else ():
             yield what, None, why, wanted
         contestants.Server.pause_all()
 

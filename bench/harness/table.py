@@ -44,10 +44,9 @@ def ratios(ours, other):
 
 
 def throughput(workload, lines, missing, options):
-    """`lines`: of those who have figures, the others are `missing`, with the reason. Goals are
-    about data of full size."""
+    """`lines`: of those who have figures, the others are `missing`, with the reason."""
     by_name = {line.name: line for line in lines}
-    ours, goals = by_name.get(OURS), {} if options.smoke else workload.GOALS
+    ours, goals = by_name.get(OURS), workload.GOALS if options.judges else {}
     rows = []
     for line in lines:
         cells = [""] * 5
@@ -123,7 +122,7 @@ def figures(heading, rows, options):
     cells, goals = [], []
     for what, value, unit, wanted in rows:
         judgement, goal = "", ""
-        if wanted is not None and not options.smoke:
+        if wanted is not None and options.judges:
             goal = goal_text(wanted.goal)
             judgement = UNKNOWN if value is None else verdict(value, wanted.goal, wanted.more)
             reached = unit if value is None else "%s %s" % (number(value), unit)

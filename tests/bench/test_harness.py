@@ -39,7 +39,7 @@ for line in sys.stdin:
 
 
 class Options:
-    smoke, rounds, warm_up, uncounted, peers = False, 2, 1, 1, []
+    smoke, judges, rounds, warm_up, uncounted, peers = False, True, 2, 1, 1, []
 
     def __init__(self, late=False, over=False):
         self.late, self.over = late, over
