@@ -121,10 +121,10 @@ def throughput(work, options, rows, names):
         yield of_those_without(name), rates[name] / base, "of that"
 
 
-def milliseconds(work, part, rows, aggregate, panes, checked):
-    """Of the batches in which the window is full."""
+def milliseconds(work, part, rows, aggregate, panes, checked, first=0):
+    """Of the batches in which the window is full, from some on."""
     lines = measured(work, part, rows, aggregate, panes, checked)
-    return [line["processing_us"] / 1000 for line in lines[panes:]]
+    return [line["processing_us"] / 1000 for line in lines[max(panes, first):]]
 
 
 SHOWN = {"median": 0.5, "p99": 0.99, "slowest": 1}
@@ -167,11 +167,12 @@ def by_few(aggregate, count, name):
 def panes(work, options, aggregate):
     """What a batch takes does not hang on the number of panes: 1,000 keys in all of them. So what
     counts is how many times as long as with two panes, which have their turns in the same rounds."""
-    counts, full = counts_of_panes(options), 20 if options.smoke else 400
-    part_of = {count: make(count + full, 1000, 1000, 1000) for count in counts}
+    counts = counts_of_panes(options)
+    first, full = (5, 20) if options.smoke else (100, 400)  # also few panes are to be warmed up
+    part_of = {count: make(max(count, first) + full, 1000, 1000, 1000) for count in counts}
     found = in_turns(options, {
         count: lambda checked, count=count: milliseconds(
-            work, part_of[count], 1000, aggregate, count, checked) for count in counts}, 5)
+            work, part_of[count], 1000, aggregate, count, checked, first) for count in counts}, 5)
     for count, times in found.items():
         for name, time in times.items():
             yield "1,000 rows, {} over {:,} panes, {}".format(aggregate, count, name), time, "ms"
