@@ -96,7 +96,8 @@ def goal_of(name, goal, by_name, missing):
     does as well as that cannot do better."""
     what, ours, other = "against " + name, by_name.get(OURS), by_name.get(name)
     if ours is None or other is None:
-        why = missing.get(name) or missing.get(OURS) or "absent"
+        # Who is absent is so with all its rows.
+        why = missing.get(name) or missing.get(name.split()[0]) or missing.get(OURS) or "absent"
         return Goal(what, "%g x" % goal, why, UNKNOWN)
     wall, cpu = ratios(ours, other)
     text = "%s by records/s, %s by CPU (%s)" % (number(wall), number(cpu), verdict(cpu, goal))

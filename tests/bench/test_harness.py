@@ -290,6 +290,8 @@ class OfGoals(Case):
         self.assertEqual((goal.state, goal.reached), (table.UNKNOWN, "failed: it broke"))
         goal, = self.goals({"mawk": 4}, self.lines[2:], {"dstream": "failed: so"})
         self.assertEqual((goal.state, goal.reached), (table.UNKNOWN, "failed: so"))
+        goal, = self.goals({"mawk twice": 4}, self.lines[:2], {"mawk": "absent: gone"})
+        self.assertEqual((goal.state, goal.reached), (table.UNKNOWN, "absent: gone"))
 
     def test_who_had_fewer_rounds_is_told_of(self):
         section = table.throughput(workload({}), [self.lines[1], self.lines[2]._replace(rounds=1)],
