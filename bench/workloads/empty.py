@@ -13,7 +13,7 @@ from harness import live, parts, table
 from harness.failed import Failed
 
 TITLE = "Empty batch: one and two stages, two executors with one task thread each"
-WEIGHT = 110
+WEIGHT = 130
 INTERVAL_MS = 20
 
 
