@@ -455,6 +455,7 @@ static void make_control(ds_loop *loop, const ds_recovered *recovered)
                                .bulk_url = ds_stores_url(loop->stores),
                                .heartbeat_ms = (uint32_t)app->executors_heartbeat_ms,
                                .credit_bytes = (uint64_t)app->limits_memory / 4,
+                               .open_files = ds_limits_descriptors() / 4,
                                .recovered = recovered};
     if (loop->metadata != NULL) {
         ds_buffer_printf(&loop->log_folder, "%s/log", app->checkpoint_dir);

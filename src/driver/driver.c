@@ -75,6 +75,7 @@ ds_driver *ds_driver_new(const ds_driver_config *config, const ds_driver_ports *
         d->counts[i].name = d->plan->app->sources[i].name;
         d->counts[i].follows = ds_intake_follows(&d->intakes[i]);
     }
+    ds_driver_share_files(d);
     ds_driver_make_rates(d);
     ds_driver_make_figures(d);
     ds_driver_open_logs(d);

@@ -156,6 +156,8 @@ typedef struct ds_driver_config {
     const char *log_folder;  /* of the logs of received blocks; borrowed; NULL: there are none */
     bool virtual_time;       /* tests: batches follow each other without waiting */
     int64_t start_ms;        /* virtual time: zero */
+    uint32_t open_files;     /* with more files of all `tail` than so many none stays open only as
+                                batches may run again; 0: 500 of each */
     uint32_t n_batches;      /* virtual time: run exactly so many; 0: until the input ends */
     int64_t not_before_ms;   /* batch times are later than this (outputs are there already) */
     bool external_executors; /* executors may join by URL */

@@ -290,6 +290,8 @@ int64_t ds_driver_gap_next(ds_driver *driver);
 
 /* files that grow: tails.c */
 void ds_driver_ask_tails(ds_driver *driver);
+/* At the start: how many files of each `tail` may stay open for batches that may run again. */
+void ds_driver_share_files(ds_driver *driver);
 /* A batch has bytes of files that grow, or had before a restart. */
 void ds_driver_note_tails(ds_driver *driver, const ds_batch *batch);
 /* Says of the inputs of a source's task, if they are of files that grow, where these are now, and

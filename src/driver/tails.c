@@ -20,6 +20,16 @@
 /* and a look should not take so long. */
 #define SLOW_US INT64_C(10000000)
 
+void ds_driver_share_files(ds_driver *d)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < d->n_intakes; i++)
+        n += ds_intake_follows(&d->intakes[i]);
+    for (uint32_t i = 0; i < d->n_intakes && d->config.open_files != 0; i++)
+        if (d->intakes[i].tail.room > d->config.open_files / (n > 0 ? n : 1))
+            d->intakes[i].tail.room = d->config.open_files / (n > 0 ? n : 1);
+}
+
 /* Files that some batch has yet to read, or may have to read again, stay open. */
 static void hold_files(const ds_driver *d, ds_intake *intake)
 {

@@ -48,7 +48,8 @@ bool ds_window_ranks_keep(ds_window *window, const ds_rank_order *order, uint64_
 {
     const ds_window_ranks *ranks = window->ranks;
     DS_ASSERT(!window->single);
-    if (ds_keys_limit(window->keys) / BLOCK / FEW_TIMES < limit) {
+    const uint32_t n_keys = ds_keys_limit(window->keys);
+    if (n_keys == 0 || n_keys / BLOCK / FEW_TIMES < limit) {
         ds_window_ranks_free(window);
         return false;
     }

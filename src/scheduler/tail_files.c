@@ -17,6 +17,7 @@ void ds_tail_files_init(ds_tail_files *tail, const char *name, bool at_end)
     *tail = (ds_tail_files){.name = name, .next_number = 1, .at_end = at_end};
     tail->shown_since_us = INT64_MIN / 2;
     tail->open_ms = tail->kept_ms = INT64_MAX;
+    tail->room = DS_FOLLOW_FILES / 2;
 }
 
 void ds_tail_files_fini(ds_tail_files *tail)
@@ -160,8 +161,7 @@ void ds_tail_files_hold(ds_tail_files *tail, int64_t open_ms, int64_t kept_ms)
 
 static bool is_held(const ds_tail_files *tail, const ds_tail_file *file)
 {
-    bool crowded = tail->n > DS_FOLLOW_FILES / 2;
-    return file->given_ms >= (crowded ? tail->open_ms : tail->kept_ms);
+    return file->given_ms >= (tail->n > tail->room ? tail->open_ms : tail->kept_ms);
 }
 
 /* ---- what was seen ---- */

@@ -54,6 +54,7 @@ typedef struct ds_tail_files {
     bool at_end; /* files of the very first look begin at their end */
     bool seen;   /* there was a look, since the start or before a restart */
     bool news;   /* a restart has to know what was seen: a file has another name, or began again */
+    uint32_t room; /* with more files than these none stays open for batches that only may run */
     int64_t open_ms, kept_ms; /* batches since these have to read files, and may have to again */
     /* Counted since the start. */
     uint64_t begun_again, lost_bytes;
@@ -79,7 +80,7 @@ void ds_tail_files_given(ds_tail_files *tail, uint64_t number, int64_t batch_ms)
 
 /* Batches since open_ms are not done, and those since kept_ms (not later) may run again (INT64_MAX:
  * none). Files that they need stay in the list, and so open, when all is read of them and they have
- * no name any more; for the latter only while there is room for twice as many. */
+ * no name any more; for the latter only while there are no more files than `room`. */
 void ds_tail_files_hold(ds_tail_files *tail, int64_t open_ms, int64_t kept_ms);
 
 /* Takes in an answer. final: nothing comes after it, so that a last line needs no end. */

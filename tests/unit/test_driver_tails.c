@@ -103,6 +103,26 @@ START_TEST(a_batch_is_bounded)
 }
 END_TEST
 
+/* Files share the descriptors that there are. */
+START_TEST(files_share_the_room)
+{
+    static const uint32_t descriptors[] = {0, 100, 5000}, room[] = {500, 50, 500};
+    for (int i = 0; i < 3; i++) {
+        driver_kit k;
+        kit_open(&k, "{ 'version': 1, 'name': 'x', 'batch': { 'interval': '1s' },"
+                     "'executors': { 'count': 1 }, 'sources': { 't': { "
+                     "'type': 'tail', 'path': 'a' }, 'u': { 'type': 'tail', 'path': 'b' } },"
+                     "'streams': { 's': { 'from': ['t', 'u'] } },"
+                     "'sinks': { 'c': { 'from': 's', 'type': 'console' } } }");
+        k.config.open_files = descriptors[i];
+        kit_start_with(&k, 1);
+        for (int s = 0; s < 2; s++)
+            ck_assert_uint_eq(k.driver->intakes[s].tail.room, room[i]);
+        kit_close(&k);
+    }
+}
+END_TEST
+
 /* What a batch has yet to read stays in the question, so that it is held open. */
 START_TEST(files_of_open_batches_stay)
 {
@@ -448,8 +468,8 @@ START_TEST(a_stop_does_not_look_again)
 END_TEST
 
 UNIT_MAIN("driver_tails", files_are_looked_at_at_each_batch, a_batch_is_bounded,
-          files_of_open_batches_stay, what_is_lost_is_counted, a_task_waits_an_hour_for_its_file,
-          a_task_reads_its_file_as_soon_as_it_is_back,
+          files_of_open_batches_stay, files_share_the_room, what_is_lost_is_counted,
+          a_task_waits_an_hour_for_its_file, a_task_reads_its_file_as_soon_as_it_is_back,
 
           files_are_found_before_batches_run_again, what_began_again_is_gone,
           what_is_new_is_noted_between_batches, what_is_there_now,

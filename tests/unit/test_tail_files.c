@@ -363,6 +363,7 @@ START_TEST(files_of_committed_batches_leave_room)
     kit k;
     open_kit(&k, false);
     const uint32_t n = DS_FOLLOW_FILES / 2 + 10;
+    ck_assert_uint_eq(k.tail.room, DS_FOLLOW_FILES / 2);
     for (uint32_t i = 1; i <= n; i++) {
         ds_tail_files_given(&k.tail, found(&k, "a", 10, 0), i < 5 ? 1000 : 2000);
         take(&k, 100);

@@ -212,6 +212,17 @@ START_TEST(merits_are_of_one_order)
 END_TEST
 
 /* Whose result does not fit is always found, until it fits. */
+START_TEST(none_are_kept_of_nothing)
+{
+    view v;
+    view_open(&v);
+    for (uint64_t limit = 0; limit < 3; limit++)
+        ck_assert(!ds_window_ranks_keep(v.window, &descending, limit));
+    ck_assert_uint_eq(ds_window_ranks_bytes(v.window), 0);
+    view_close(&v);
+}
+END_TEST
+
 START_TEST(misfits_are_found)
 {
     ds_random random;
@@ -247,6 +258,7 @@ int main(void)
     tcase_add_loop_test(tcase, the_first_are_found, 0, 6);
     tcase_add_test(tcase, only_what_changed_is_stale);
     tcase_add_test(tcase, merits_are_of_one_order);
+    tcase_add_test(tcase, none_are_kept_of_nothing);
     tcase_add_test(tcase, misfits_are_found);
     return unit_run_case(tcase, "window_ranks");
 }
