@@ -100,6 +100,8 @@ typedef struct ds_save {
     uint64_t ticket;       /* of the record of the last one that was finished; 0: it is durable */
     int64_t not_before_us; /* back-off after one that failed */
     int64_t wait_us;
+    bool owed; /* there was none since batches of the driver before ran again: a restart would run
+                  them once more, even if nothing of them is left */
 } ds_save;
 
 /* The paths of marks (placed.h). */

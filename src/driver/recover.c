@@ -252,5 +252,6 @@ void ds_driver_recover_batches(ds_driver *d, const ds_recovered *recovered)
 {
     for (uint32_t i = 0; i < recovered->n_batches; i++)
         recover_batch(d, &recovered->batches[i]);
+    d->save.owed = recovered->n_batches > 0;
     ds_driver_recovered_appends(d);
 }

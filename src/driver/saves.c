@@ -99,7 +99,7 @@ bool ds_driver_waits_for_save(const ds_driver *d)
 
 bool ds_driver_has_changed(const ds_driver *d)
 {
-    return ds_retained_count(&d->retained) > 0 || d->batches != NULL;
+    return d->save.owed || ds_retained_count(&d->retained) > 0 || d->batches != NULL;
 }
 
 bool ds_driver_save_due(const ds_driver *d, int64_t time_ms, bool last, bool idle)
@@ -331,6 +331,7 @@ static void finish(ds_driver *d)
     if (save->wait_us != 0)
         ds_log_info("what is kept can be saved again");
     save->wait_us = 0;
+    save->owed = false;
     note_saved(d);
     forget(save);
     ds_driver_release_retained(d, d->chains.batch_ms);

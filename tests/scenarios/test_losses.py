@@ -52,6 +52,7 @@ class Losses(Scenario):
         run = self.start(app)
         run.until_log("listening")
         self.send(port, "a\n")
+        run.until_rows_in(1)
         run.until(lambda: self.totals()["a"] == totals, "it is in the output")
         run.stop()
         return run
@@ -94,6 +95,19 @@ class Losses(Scenario):
         with open(self.segment(), "r+b") as file:
             file.truncate(32 + 64 + 1)
         self.check_missing(app, port, 2, 3, 6)
+
+    def test_a_stop_when_all_is_gone(self):
+        app, _ = self.killed("a\n", "b\nc\n")
+        shutil.rmtree(self.path("state/log"))
+        run = self.start(app)
+        run.until_log("windows and state lack some of it")
+        run.until_log("listening")
+        run.stop()
+        self.assertEqual(self.retained(), 0)  # it is told once
+        run = self.start(app)
+        run.until_log("listening")
+        run.stop()
+        self.assertNotIn("lack some of it", run.log())
 
     def test_a_log_that_was_removed(self):
         app, port = self.killed("a\n", "b\nc\n")
