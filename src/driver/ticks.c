@@ -202,6 +202,7 @@ static void pass(ds_driver *d, int64_t time_ms, bool given)
     DS_ASSERT(time_ms > d->last_ms && time_ms % d->plan->app->interval_ms == 0);
     ds_batch *batch = ds_batch_new(d->plan, time_ms);
     ds_driver_batch_due(d, batch);
+    const int64_t before_ms = d->last_ms;
     d->last_ms = time_ms;
     d->n_passed++;
     bool any = given && allot_sources(d, batch);
@@ -214,7 +215,9 @@ static void pass(ds_driver *d, int64_t time_ms, bool given)
     const bool idle = !fed && (!batch->due.any || leaves_rest(d));
     bool saves = ds_driver_save_due(d, time_ms, is_last(d, time_ms), idle);
     if (d->phase == DS_PHASE_ENDED || (idle && !saves)) {
-        ds_batch_free(batch); /* nothing can come of it */
+        if (d->phase == DS_PHASE_STOPPING)
+            d->last_ms = before_ms; /* windows that are due then are left open */
+        ds_batch_free(batch);       /* nothing can come of it */
         ds_driver_drop_stores(d);
         return;
     }

@@ -467,6 +467,37 @@ START_TEST(a_stop_does_not_look_again)
 }
 END_TEST
 
+/* Nor does it make a batch if there was nothing: a window that is due then is left to a restart. */
+START_TEST(a_stop_to_which_nothing_came)
+{
+    for (int checkpoint = 0; checkpoint < 2; checkpoint++) {
+        driver_kit k;
+        kit_open(&k, "{ 'version': 1, 'name': 'x', 'batch': { 'interval': '1s' },"
+                     "'executors': { 'count': 1 }, 'sources': { 't': { 'type': 'tail', 'path': 'a' "
+                     "} }, 'streams': { 'w': { 'from': 't', 'window': { 'size': '2s', 'slide': "
+                     "'2s' }, 'aggregate': { 'n': 'count()' } } },"
+                     "'sinks': { 'c': { 'from': 'w', 'type': 'console' } } }");
+        k.config.checkpoint = checkpoint;
+        kit_start_with(&k, 1);
+        kit_settle(&k);
+        kit_wait_ms(&k, 1000);
+        ds_sighting a = sight(0, "a", 10, 10);
+        answer(&k, &a, 1);
+        kit_settle(&k);
+        ck_assert_uint_eq(ds_driver_progress(k.driver)->batches, 1);
+        kit_step(&k, (ds_driver_event){.kind = DS_DRIVER_STOP});
+        for (int i = 0; i < 9 && !k.ended; i++) {
+            kit_settle(&k);
+            kit_wait_ms(&k, 1000);
+        }
+        ck_assert(k.ended);
+        ck_assert_uint_eq(ds_driver_progress(k.driver)->batches, checkpoint ? 1 : 2);
+        ck_assert_int_eq(k.driver->last_ms, KIT_ZERO + (checkpoint ? 1000 : 2000));
+        kit_close(&k);
+    }
+}
+END_TEST
+
 UNIT_MAIN("driver_tails", files_are_looked_at_at_each_batch, a_batch_is_bounded,
           files_of_open_batches_stay, files_share_the_room, what_is_lost_is_counted,
           a_task_waits_an_hour_for_its_file, a_task_reads_its_file_as_soon_as_it_is_back,
@@ -474,4 +505,4 @@ UNIT_MAIN("driver_tails", files_are_looked_at_at_each_batch, a_batch_is_bounded,
           files_are_found_before_batches_run_again, what_began_again_is_gone,
           what_is_new_is_noted_between_batches, what_is_there_now,
           what_is_there_cannot_be_read_for_a_while, nothing_is_there_now, the_end_is_noted,
-          a_stop_does_not_look_again)
+          a_stop_does_not_look_again, a_stop_to_which_nothing_came)
