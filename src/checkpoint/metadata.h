@@ -26,7 +26,7 @@ void ds_metadata_close(ds_metadata *metadata);
 ds_status ds_metadata_mark(ds_metadata *metadata, uint64_t epoch, ds_error *error);
 
 /* DS_ERR_IO if somebody removed the folder, or put another one in its place: nothing in it is ours
- * then. The thread that appends. */
+ * then. Any thread. */
 ds_status ds_metadata_check(const ds_metadata *metadata, ds_error *error);
 
 /* Whether there is no metadata file yet. The thread that appends. */

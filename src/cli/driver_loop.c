@@ -438,6 +438,13 @@ static void make_launcher(ds_loop *loop)
     loop->launcher = ds_launcher_new(&spec);
 }
 
+/* True unless the checkpoint folder was removed, or another one stands in its place. */
+static bool is_ours(void *arg)
+{
+    const ds_loop *loop = arg;
+    return loop->metadata == NULL || ds_metadata_check(loop->metadata, NULL) == DS_OK;
+}
+
 static void make_control(ds_loop *loop, const ds_recovered *recovered)
 {
     const ds_app *app = loop->plan->app;
@@ -568,7 +575,7 @@ ds_status ds_driver_loop(const ds_plan *plan, const ds_run_options *options, ds_
     if (status == DS_OK) {
         ds_commit_clean(plan, recovered, loop.epoch, ds_clock_wall_ms());
         loop.disk = ds_disk_start();
-        loop.dropper = ds_dropper_new();
+        loop.dropper = ds_dropper_new(is_ours, &loop);
         loop.follower = ds_follower_start(plan->app, on_seen, &loop);
         make_launcher(&loop);
         make_control(&loop, recovered);

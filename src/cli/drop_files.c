@@ -15,6 +15,8 @@
 
 struct ds_dropper {
     ds_disk *thread; /* NULL: nothing was to be deleted yet */
+    bool (*may)(void *arg);
+    void *arg;
     atomic_bool hurry;
 };
 
@@ -35,7 +37,8 @@ static void run_job(ds_disk_job *job)
 {
     const drop_job *drop = (const drop_job *)job;
     int64_t begun_us = ds_clock_mono_us();
-    unlink(drop->path);
+    if (drop->dropper->may(drop->dropper->arg))
+        unlink(drop->path);
     DS_INJECT("kept.dropped");
     if (!atomic_load(&drop->dropper->hurry))
         pause_after(ds_clock_mono_us() - begun_us);
@@ -46,9 +49,12 @@ static void free_job(ds_disk_job *job)
     free(job);
 }
 
-ds_dropper *ds_dropper_new(void)
+ds_dropper *ds_dropper_new(bool (*may)(void *arg), void *arg)
 {
-    return ds_calloc(1, sizeof(ds_dropper));
+    ds_dropper *dropper = ds_calloc(1, sizeof *dropper);
+    dropper->may = may;
+    dropper->arg = arg;
+    return dropper;
 }
 
 ds_disk *ds_dropper_thread(ds_dropper *dropper)

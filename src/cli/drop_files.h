@@ -14,8 +14,9 @@
 
 typedef struct ds_dropper ds_dropper;
 
-/* Free with ds_dropper_stop. */
-ds_dropper *ds_dropper_new(void);
+/* may (with arg, on the thread of the dropper) is asked before each file: false if the folder is
+ * not ours any more, and what has the name is somebody else's. Free with ds_dropper_stop. */
+ds_dropper *ds_dropper_new(bool (*may)(void *arg), void *arg);
 
 /* The thread, for jobs that delete in their own way. One thread at a time. */
 ds_disk *ds_dropper_thread(ds_dropper *dropper);
