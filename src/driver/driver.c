@@ -39,7 +39,7 @@ static void make_keyed(ds_driver *d)
     d->keyed = ds_calloc(d->plan->n_stages, sizeof *d->keyed);
     ds_chains_init(&d->chains, d->plan);
     d->stage_input_ms = no_batches(d->plan->n_stages);
-    d->last_input_ms = DS_NO_BATCH;
+    d->last_input_ms = d->recovered_input_ms = DS_NO_BATCH;
     for (uint32_t s = 0; s < d->plan->n_stages; s++)
         if (d->plan->stages[s].keyed)
             d->keyed[s] = no_partitions(d->plan->stages[s].n_partitions);

@@ -159,9 +159,10 @@ struct ds_driver {
     bool clock_told;   /* that it is behind the last batch's time */
     int64_t gap_to_ms; /* the batch time behind the gap that is being made up for, or DS_NO_BATCH */
     bool gap_is_long;
-    bool gap_waits;       /* for batches under way */
-    int64_t recovered_ms; /* the last batch time of the driver before, or DS_NO_BATCH */
-    int64_t **acts_ms;    /* by stage, partition: as told by its last task, or replay */
+    bool gap_waits;             /* for batches under way */
+    int64_t recovered_ms;       /* the last batch time of the driver before, or DS_NO_BATCH */
+    int64_t recovered_input_ms; /* the last batch with rows then, of whatever stage; DS_NO_BATCH */
+    int64_t **acts_ms;          /* by stage, partition: as told by its last task, or replay */
     bool input_ended;
     bool last_batch;       /* the one after which a graceful stop ends */
     uint32_t n_last_saves; /* batches behind it, which do nothing but save */

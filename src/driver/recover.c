@@ -67,7 +67,7 @@ static void recover_times(ds_driver *d, const ds_recovered *recovered)
     int64_t interval = d->plan->app->interval_ms;
     d->zero_ms = ds_floor_to(recovered->zero_ms, interval);
     d->last_ms = d->recovered_ms = ds_ceil_to(recovered->last_ms, interval);
-    d->last_input_ms = recovered->last_input_ms;
+    d->last_input_ms = d->recovered_input_ms = recovered->last_input_ms;
     DS_ASSERT(d->zero_ms <= d->last_ms);
     if (d->config.virtual_time)
         d->n_passed = (uint32_t)((d->last_ms - d->zero_ms) / interval);

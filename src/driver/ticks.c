@@ -327,7 +327,10 @@ static void name_open_window(const ds_driver *d, const ds_node *root)
     DS_ASSERT(root->stage < d->plan->n_stages);
     char since[DS_CLOCK_TEXT], due[DS_CLOCK_TEXT];
     int64_t reported = ds_floor_to(d->last_ms, root->slide_ms);
-    if (ds_node_is_windowed(root) && d->stage_input_ms[root->stage] > reported)
+    int64_t input_ms = d->stage_input_ms[root->stage];
+    if (input_ms < d->recovered_input_ms)
+        input_ms = d->recovered_input_ms; /* it may have had some then */
+    if (ds_node_is_windowed(root) && input_ms > reported)
         ds_log_warn("stream %s: a window was left open: what came since %s would have been "
                     "reported at %s",
                     root->stream, ds_clock_text(reported, since),
@@ -338,7 +341,7 @@ void ds_driver_name_open_windows(const ds_driver *d)
 {
     for (uint32_t s = 0; s < d->plan->n_stages; s++) {
         const ds_stage *stage = &d->plan->stages[s];
-        for (uint32_t i = 0; i < stage->n_inputs && d->stage_input_ms[s] != DS_NO_BATCH; i++)
+        for (uint32_t i = 0; i < stage->n_inputs; i++)
             name_open_window(d, stage->inputs[i].root);
     }
 }
