@@ -215,6 +215,42 @@ START_TEST(a_task_waits_an_hour_for_its_file)
 }
 END_TEST
 
+/* It moved while the app ran, and its folder is away at the restart: a batch that has its old name
+ * waits for it at the new one. */
+START_TEST(a_moved_file_that_is_away_is_awaited_where_it_is)
+{
+    driver_kit first, k;
+    open_app(&first, "l*/log", "beginning");
+    first.config.checkpoint = true;
+    kit_start_with(&first, 1);
+    kit_wait_ms(&first, 1000);
+    ds_sighting a = sight(0, "l1/log", 10, 10);
+    answer(&first, &a, 1);
+    kit_journal_all(&first);
+    kit_wait_ms(&first, 1000);
+    a = sight(1, "l2/log", 10, 10);
+    answer(&first, &a, 1);
+
+    open_app(&k, "l*/log", "beginning");
+    k.config.checkpoint = true;
+    ds_recovered *recovered = kit_recovered(&first, first.n_journal, k.p.plan);
+    ck_assert_str_eq(recovered->batches[0].allotments[0].inputs[0].path, "l1/log");
+    k.config.recovered = recovered;
+    k.wall_ms = first.wall_ms;
+    kit_start_with(&k, 1);
+    kit_journal_all(&k);
+    a = sight(1, "l2/log", 0, 0);
+    a.what = DS_SIGHT_AWAY;
+    answer(&k, &a, 1);
+    const ds_input *input = last_input(&k, 1);
+    ck_assert_str_eq(input->path, "l2/log");
+    ck_assert(input->tail.awaited);
+    kit_close(&k);
+    ds_recovered_free(recovered);
+    kit_close(&first);
+}
+END_TEST
+
 /* However long a task waits by now before it tries again. */
 START_TEST(a_task_reads_its_file_as_soon_as_it_is_back)
 {
@@ -500,7 +536,8 @@ END_TEST
 
 UNIT_MAIN("driver_tails", files_are_looked_at_at_each_batch, a_batch_is_bounded,
           files_of_open_batches_stay, files_share_the_room, what_is_lost_is_counted,
-          a_task_waits_an_hour_for_its_file, a_task_reads_its_file_as_soon_as_it_is_back,
+          a_task_waits_an_hour_for_its_file, a_moved_file_that_is_away_is_awaited_where_it_is,
+          a_task_reads_its_file_as_soon_as_it_is_back,
 
           files_are_found_before_batches_run_again, what_began_again_is_gone,
           what_is_new_is_noted_between_batches, what_is_there_now,
