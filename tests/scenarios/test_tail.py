@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import threading
 import unittest
 
@@ -406,17 +407,21 @@ class Restart(Tail):
         self.assertIn("log was cut off", run.log())
         self.assertEqual(self.numbers(), [0, 1, 2, 3, 4, 5, 6, 7])
 
+    def die_with_a_batch(self, app, folder):
+        """Its first two lines are in the output, two more are allotted, and not read."""
+        os.mkdir(self.path(folder))
+        self.append(folder + "/a.log", "0\n1\n")
+        run = self.start(app)
+        run.until_rows_in(2)
+        os.kill(run.until_executors(1)[0], signal.SIGSTOP)  # tasks wait
+        self.append(folder + "/a.log", "2\n3\n")
+        run.until(lambda: '"from":4,"to":8' in self.allotted(), "the lines are allotted")
+        run.kill()
+
     def test_the_folder_has_another_name_at_a_restart(self):
         # A batch was allotted and not run: it reads its file where that is found now.
         app = self.files_app("logs*/a.log*", executors=1)
-        os.mkdir(self.path("logs1"))
-        self.append("logs1/a.log", "0\n1\n")
-        run = self.start(app)
-        run.until_rows_in(2)
-        os.kill(run.until_executors(1)[0], 19)  # stopped: tasks wait
-        self.append("logs1/a.log", "2\n3\n")
-        run.until(lambda: '"from":4,"to":8' in self.allotted(), "the lines are allotted")
-        run.kill()
+        self.die_with_a_batch(app, "logs1")
         os.mkdir(self.path("logs2"))
         os.rename(self.path("logs1/a.log"), self.path("logs2/a.log"))
         self.append("logs2/a.log", "4\n")
@@ -429,14 +434,7 @@ class Restart(Tail):
     def test_the_folder_is_away_at_a_restart(self):
         # A batch was allotted and not run: it waits for its file, and nothing is read again.
         app = self.files_app("logs/a.log*", executors=1)
-        os.mkdir(self.path("logs"))
-        self.append("logs/a.log", "0\n1\n")
-        run = self.start(app)
-        run.until_rows_in(2)
-        os.kill(run.until_executors(1)[0], 19)  # stopped: tasks wait
-        self.append("logs/a.log", "2\n3\n")
-        run.until(lambda: '"from":4,"to":8' in self.allotted(), "the lines are allotted")
-        run.kill()
+        self.die_with_a_batch(app, "logs")
         self.append("logs/a.log", "4\n")
         os.rename(self.path("logs"), self.path("away"))
         run = self.start(app)

@@ -215,30 +215,47 @@ START_TEST(a_task_waits_an_hour_for_its_file)
 }
 END_TEST
 
+static void open_checkpointed(driver_kit *k)
+{
+    open_app(k, "l*/log", "beginning");
+    k->config.checkpoint = true;
+}
+
+/* Ten bytes of l1/log are given to a batch, which does not run before its driver dies. */
+static void allot_first(driver_kit *first)
+{
+    open_checkpointed(first);
+    kit_start_with(first, 1);
+    kit_wait_ms(first, 1000);
+    const ds_sighting a = sight(0, "l1/log", 10, 12);
+    answer(first, &a, 1);
+    kit_journal_all(first);
+    ck_assert_str_eq(last_input(first, 1)->path, "l1/log");
+}
+
+/* The caller frees what it returns after k. */
+static ds_recovered *go_on(const driver_kit *first, driver_kit *k)
+{
+    open_checkpointed(k);
+    ds_recovered *recovered = kit_recovered(first, first->n_journal, k->p.plan);
+    k->config.recovered = recovered;
+    k->wall_ms = first->wall_ms;
+    kit_start_with(k, 1);
+    kit_journal_all(k);
+    return recovered;
+}
+
 /* It moved while the app ran, and its folder is away at the restart: a batch that has its old name
  * waits for it at the new one. */
 START_TEST(a_moved_file_that_is_away_is_awaited_where_it_is)
 {
     driver_kit first, k;
-    open_app(&first, "l*/log", "beginning");
-    first.config.checkpoint = true;
-    kit_start_with(&first, 1);
+    allot_first(&first);
     kit_wait_ms(&first, 1000);
-    ds_sighting a = sight(0, "l1/log", 10, 10);
+    ds_sighting a = sight(1, "l2/log", 10, 10);
     answer(&first, &a, 1);
-    kit_journal_all(&first);
-    kit_wait_ms(&first, 1000);
-    a = sight(1, "l2/log", 10, 10);
-    answer(&first, &a, 1);
-
-    open_app(&k, "l*/log", "beginning");
-    k.config.checkpoint = true;
-    ds_recovered *recovered = kit_recovered(&first, first.n_journal, k.p.plan);
+    ds_recovered *recovered = go_on(&first, &k);
     ck_assert_str_eq(recovered->batches[0].allotments[0].inputs[0].path, "l1/log");
-    k.config.recovered = recovered;
-    k.wall_ms = first.wall_ms;
-    kit_start_with(&k, 1);
-    kit_journal_all(&k);
     a = sight(1, "l2/log", 0, 0);
     a.what = DS_SIGHT_AWAY;
     answer(&k, &a, 1);
@@ -284,29 +301,15 @@ END_TEST
 START_TEST(files_are_found_before_batches_run_again)
 {
     driver_kit first, k;
-    open_app(&first, "l*/log", "beginning");
-    first.config.checkpoint = true;
-    kit_start_with(&first, 1);
-    kit_wait_ms(&first, 1000);
-    ds_sighting a = sight(0, "l1/log", 10, 12);
-    answer(&first, &a, 1);
-    kit_journal_all(&first);
-    ck_assert_str_eq(last_input(&first, 1)->path, "l1/log");
-
-    open_app(&k, "l*/log", "beginning");
-    k.config.checkpoint = true;
-    ds_recovered *recovered = kit_recovered(&first, first.n_journal, k.p.plan);
-    k.config.recovered = recovered;
-    k.wall_ms = first.wall_ms;
-    kit_start_with(&k, 1);
-    kit_journal_all(&k);
+    allot_first(&first);
+    ds_recovered *recovered = go_on(&first, &k);
     ck_assert_uint_eq(k.n_follows, 1);
     ck_assert_uint_eq(k.n_asked, 1);
     ck_assert_str_eq(k.asked[0].path, "l1/log");
     kit_wait_ms(&k, 3000); /* a tick waits for that look, too, and asks for no other */
     ck_assert_uint_eq(k.n_follows, 1);
     ck_assert_ptr_null(kit_last(&k, DS_MSG_TASKS));
-    a = sight(1, "l2/log", 20, 20);
+    ds_sighting a = sight(1, "l2/log", 20, 20);
     a.id = recovered->sources[0].tail.files[0].id;
     a.pid = 9;
     answer(&k, &a, 1);
