@@ -267,6 +267,7 @@ static void answer_request(ds_loop *loop, const ds_loop_mail *m)
 {
     loop->figures.mail_waiting = ds_mailbox_waiting(loop->mailbox);
     loop->figures.disk_jobs = ds_disk_waiting(loop->disk);
+    loop->figures.deletions = ds_dropper_waiting(loop->dropper);
     loop->figures.mail_dropped = atomic_load(&loop->beats_dropped);
     ds_api_answer(loop->api, m->ticket, m->source, loop->plan, loop->control, &loop->figures);
 }

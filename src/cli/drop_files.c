@@ -12,6 +12,7 @@
 
 #define PAUSES 4 /* times what a file took */
 #define MOST_PAUSE_US 50000
+#define MANY 64u /* files that wait: then there are no pauses */
 
 struct ds_dropper {
     ds_disk *thread; /* NULL: nothing was to be deleted yet */
@@ -40,7 +41,7 @@ static void run_job(ds_disk_job *job)
     if (drop->dropper->may(drop->dropper->arg))
         unlink(drop->path);
     DS_INJECT("kept.dropped");
-    if (!atomic_load(&drop->dropper->hurry))
+    if (!atomic_load(&drop->dropper->hurry) && ds_disk_waiting(drop->dropper->thread) < MANY)
         pause_after(ds_clock_mono_us() - begun_us);
 }
 
@@ -74,6 +75,11 @@ void ds_dropper_add(ds_dropper *dropper, const char *const *paths, size_t n_path
         memcpy(job->path, paths[i], length);
         ds_disk_add(thread, &job->job);
     }
+}
+
+size_t ds_dropper_waiting(const ds_dropper *dropper)
+{
+    return dropper->thread == NULL ? 0 : ds_disk_waiting(dropper->thread);
 }
 
 void ds_dropper_stop(ds_dropper *dropper)

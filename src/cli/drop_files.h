@@ -3,7 +3,7 @@
  *
  * A new chain makes dozens of files go at once, and a large one takes milliseconds. No batch is to
  * wait for that, so it has a thread of its own, which begins with the first job, and pauses between
- * files as long as nobody is in a hurry.
+ * files as long as nobody is in a hurry and few of them wait.
  */
 #ifndef DS_CLI_DROP_FILES_H
 #define DS_CLI_DROP_FILES_H
@@ -24,6 +24,10 @@ ds_disk *ds_dropper_thread(ds_dropper *dropper);
 /* Queues files; the paths are copied. Whether it works does not matter: what is left goes at the
  * next start. One thread at a time. */
 void ds_dropper_add(ds_dropper *dropper, const char *const *paths, size_t n_paths);
+
+/* How many files (and other jobs of its thread) wait or are being deleted: no more than lie on the
+ * disk anyway. One thread at a time. */
+size_t ds_dropper_waiting(const ds_dropper *dropper);
 
 /* Deletes what is queued, and frees. Or NULL. */
 void ds_dropper_stop(ds_dropper *dropper);

@@ -411,6 +411,8 @@ static void put_driver(ds_buffer *out, const ds_plan *plan, const ds_loop_figure
           loop->mail_waiting);
     count(out, "driver_disk_jobs", "gauge", "Jobs that the disk thread has or that wait for it.",
           loop->disk_jobs);
+    count(out, "driver_deletions", "gauge", "Files of no more use that are still to be deleted.",
+          loop->deletions);
     count(out, "driver_heartbeats_dropped_total", "counter",
           "Heartbeats that were dropped as too many events waited.", loop->mail_dropped);
     count(out, "api_requests_total", "counter", "Requests over HTTP.", loop->requests);

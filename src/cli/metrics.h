@@ -15,7 +15,7 @@
 typedef struct ds_loop_figures {
     int64_t started_ms;           /* wall clock */
     ds_histogram journal, commit; /* on the disk */
-    uint64_t mail_waiting, mail_dropped, disk_jobs;
+    uint64_t mail_waiting, mail_dropped, disk_jobs, deletions;
     uint64_t executor_memory_bytes; /* that each executor may use */
     uint64_t requests;              /* over HTTP */
 } ds_loop_figures;

@@ -69,6 +69,7 @@ START_TEST(without_a_file_there_is_no_thread)
 {
     ds_dropper *dropper = ds_dropper_new(is_left, NULL);
     ck_assert_ptr_null(dropper->thread);
+    ck_assert_uint_eq(ds_dropper_waiting(dropper), 0);
     ds_dropper_stop(dropper);
     ds_dropper_stop(NULL);
 }
