@@ -282,7 +282,7 @@ class Unacknowledged(Delivery):
         app = self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port, "format": "csv",
                                "header": True, "schema": {"a": "int", "b": "string"}}},
                        {}, {"out": {"from": "in", "type": "file", "dir": "out"}},
-                       checkpoint={"dir": "state"}, interval="1h")
+                       checkpoint={"dir": "state"}, interval=scenario.NEVER)
         run = self.start(app)
         run.until_log("listening")
         texts = ("b,a\nx,1\ny,2\n", "a,c,b\n3,?,z\n")

@@ -182,7 +182,7 @@ class Sockets(scenario.Scenario):
         port = self.free_port()
         app = self.app({"in": {"type": "socket", "listen": "127.0.0.1:%d" % port, "ack": True}},
                        sinks={"out": {"from": "in", "type": "file", "dir": "out"}},
-                       checkpoint={"dir": "state"}, interval="1h")
+                       checkpoint={"dir": "state"}, interval=scenario.NEVER)
         run = self.start(app)
         client = self.connect(port)
         client.sendall(b"".join(b"%d\n" % i for i in range(1000)))
