@@ -90,7 +90,7 @@ static void show_samples(ds_driver *d, ds_intake *intake, const ds_task_result *
         if (!may_show(d, intake))
             break;
         show_sample(intake->source->name, &result->samples[i]);
-        shown++;
+        shown += result->samples[i].reason < DS_BAD_REASONS;
     }
     intake->hidden += bad > shown ? bad - shown : 0;
 }

@@ -1,4 +1,4 @@
-/* Failures of functions are told at a limited rate, and none is forgotten. */
+/* Failures of functions, and bad records, are told at a limited rate, and none is forgotten. */
 #include "driver/driver_state.h"
 #include "driver/faults.h"
 
@@ -11,26 +11,43 @@ static ds_bad_sample samples[] = {
     {DS_SAMPLE_FUNCTION, "score", "score.lua:3: no"},
 };
 
-/* What is logged of a task with these failures. Valid until the next call. */
-static const char *said_of(ds_driver *d, uint64_t rows, uint64_t values, uint32_t n_samples)
+static void show_faults(ds_driver *d, const ds_task_result *result)
+{
+    ds_driver_show_faults(d, "table t", result);
+}
+
+static void count_table(ds_driver *d, const ds_task_result *result)
+{
+    ds_driver_count_table(d, 0, result);
+}
+
+/* What is logged of a result. Valid until the next call. */
+static const char *logged(ds_driver *d, const ds_task_result *result,
+                          void (*show)(ds_driver *, const ds_task_result *))
 {
     static char said[4096];
-    const ds_task_result result = {.function_rows = rows,
-                                   .function_values = values,
-                                   .samples = samples,
-                                   .n_samples = n_samples};
     FILE *file = tmpfile();
     ck_assert_ptr_nonnull(file);
     fflush(stderr);
     int saved = dup(STDERR_FILENO);
     dup2(fileno(file), STDERR_FILENO);
-    ds_driver_show_faults(d, "table t", &result);
+    show(d, result);
     dup2(saved, STDERR_FILENO);
     close(saved);
     rewind(file);
     said[fread(said, 1, sizeof said - 1, file)] = '\0';
     fclose(file);
     return said;
+}
+
+/* Of a task with these failures. */
+static const char *said_of(ds_driver *d, uint64_t rows, uint64_t values, uint32_t n_samples)
+{
+    const ds_task_result result = {.function_rows = rows,
+                                   .function_values = values,
+                                   .samples = samples,
+                                   .n_samples = n_samples};
+    return logged(d, &result, show_faults);
 }
 
 START_TEST(what_failed_and_why)
@@ -66,4 +83,20 @@ START_TEST(not_too_often)
 }
 END_TEST
 
-UNIT_MAIN("faults", what_failed_and_why, not_too_often)
+/* A file that is gone is told with the bad records, and is none of them. */
+START_TEST(bad_records_that_are_not_shown)
+{
+    ds_app_source source = {.name = "logs"};
+    ds_source_counts counts = {.name = "logs"};
+    ds_intake intake = {.source = &source};
+    ds_driver d = {.now_us = 100000000, .intakes = &intake, .n_intakes = 1, .counts = &counts};
+    ds_task_result result = {.bad = {3}, .samples = samples, .n_samples = 1};
+    ck_assert_ptr_nonnull(strstr(logged(&d, &result, count_table), "a file: vanished"));
+    ck_assert_uint_eq(counts.bad_total, 3);
+    d.now_us += DS_SHOWN_EVERY_US;
+    ck_assert_ptr_nonnull(strstr(logged(&d, &result, count_table),
+                                 "source logs: 3 more bad records were counted and not shown"));
+}
+END_TEST
+
+UNIT_MAIN("faults", what_failed_and_why, not_too_often, bad_records_that_are_not_shown)
