@@ -47,15 +47,19 @@ void ds_buffer_append_text(ds_buffer *buffer, const char *text)
     ds_buffer_append(buffer, text, strlen(text));
 }
 
+/* What does not fit into the room there is is written a second time. */
 void ds_buffer_printf(ds_buffer *buffer, const char *format, ...)
 {
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    char *to = ds_buffer_reserve(buffer, 1);
+    size_t room = buffer->capacity - buffer->length;
+    int n = vsnprintf(to, room, format, args);
     va_end(args);
     DS_ASSERT(n >= 0);
-    vsnprintf(ds_buffer_reserve(buffer, (size_t)n + 1), (size_t)n + 1, format, again);
+    if ((size_t)n >= room)
+        vsnprintf(ds_buffer_reserve(buffer, (size_t)n + 1), (size_t)n + 1, format, again);
     va_end(again);
     buffer->length += (size_t)n;
 }

@@ -48,6 +48,13 @@ static inline uint64_t ds_digits_word(const char *text, size_t length)
     return word << missing | DS_EIGHT_ZEROS >> (64 - missing);
 }
 
+/* The word of one to eight digits, with zeros before them. Eight bytes at text may be read. */
+static inline uint64_t ds_digits_padded(const char *text, size_t length)
+{
+    unsigned known = 8 * (unsigned)length & 63;
+    return ds_digits_load(text, 8) << (-known & 63) | (DS_EIGHT_ZEROS >> 1) >> ((known - 1) & 63);
+}
+
 /* Up to three digits. */
 static inline bool ds_digits_few(const char *text, size_t length, uint64_t *value)
 {
