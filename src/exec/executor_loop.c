@@ -437,14 +437,21 @@ static void step_message(executor_loop *loop, const mail *m, ds_executor_event *
     ds_arena *arena = ds_arena_new(NULL);
     ds_message message;
     ds_error error;
-    if (ds_message_decode(arena, m->bytes, m->length, &message, &error) == DS_OK) {
-        event->kind = DS_EXECUTOR_MESSAGE;
-        event->message = &message;
-        ds_executor_step(loop->control, event);
-    } else {
+    if (ds_message_decode(arena, m->bytes, m->length, &message, &error) != DS_OK) {
         port_end(loop, DS_ERR_PROTOCOL, error.message);
+        ds_arena_free(arena);
+        return;
     }
-    ds_arena_free(arena);
+    const bool tasks = message.type == DS_MSG_TASKS;
+    if (tasks)
+        ds_task_pool_lend(loop->pool, arena);
+    event->kind = DS_EXECUTOR_MESSAGE;
+    event->message = &message;
+    ds_executor_step(loop->control, event);
+    if (tasks)
+        ds_task_pool_go(loop->pool);
+    else
+        ds_arena_free(arena);
 }
 
 static void step_mail(executor_loop *loop, mail *m)

@@ -3,7 +3,8 @@
  * handed to the callback with no lock held.
  *
  * Tasks come many at a time, and small ones end sooner than the next is added. So they share one
- * arena, a load, which goes with the last of them; the first is told of at once, and all others
+ * arena, a load, which goes with the last of them (it is that of the message that brought them,
+ * where all that they refer to lies already); the first is told of at once, and all others
  * together, so that who adds and who runs them do not meet at the lock for each.
  *
  * A task that finds no memory while others have some is not done yet: it waits until they end,
@@ -29,6 +30,8 @@ struct ds_task_done {
 typedef struct load {
     ds_arena *arena;
     atomic_uint users; /* its tasks, and who adds to it */
+    bool lent;         /* what tasks refer to lies there */
+    bool told;         /* of the first of them */
 } load;
 
 typedef struct queued_task {
@@ -176,22 +179,22 @@ ds_task_pool *ds_task_pool_start(uint32_t n_threads, ds_task_done_fn fn, void *a
     return pool;
 }
 
-static load *new_load(void)
+static load *new_load(ds_arena *arena, bool lent)
 {
     load *l = ds_calloc(1, sizeof *l);
-    l->arena = ds_arena_new(NULL);
+    l->arena = arena;
+    l->lent = lent;
     atomic_init(&l->users, 1);
     return l;
 }
 
-/* The task refers to the message it came with. */
-static queued_task *copy_task(load *l, const ds_task_env *env, const ds_task *task)
+static queued_task *queue_task(load *l, const ds_task_env *env, const ds_task *task)
 {
     queued_task *queued = DS_ARENA_NEW(l->arena, queued_task);
     atomic_fetch_add(&l->users, 1);
     queued->load = l;
     queued->env = *env;
-    queued->task = ds_task_copy(l->arena, task);
+    queued->task = l->lent ? *task : ds_task_copy(l->arena, task);
     return queued;
 }
 
@@ -216,14 +219,20 @@ static void tell(ds_task_pool *pool)
 
 void ds_task_pool_put(ds_task_pool *pool, const ds_task_env *env, const ds_task *task)
 {
-    bool first = pool->load == NULL;
-    if (first)
-        pool->load = new_load();
-    queued_task *queued = copy_task(pool->load, env, task);
+    if (pool->load == NULL)
+        pool->load = new_load(ds_arena_new(NULL), false);
+    queued_task *queued = queue_task(pool->load, env, task);
     *pool->last_put = queued;
     pool->last_put = &queued->next;
-    if (first)
+    if (!pool->load->told)
         tell(pool);
+    pool->load->told = true;
+}
+
+void ds_task_pool_lend(ds_task_pool *pool, ds_arena *arena)
+{
+    ds_task_pool_go(pool);
+    pool->load = new_load(arena, true);
 }
 
 void ds_task_pool_go(ds_task_pool *pool)

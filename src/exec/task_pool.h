@@ -19,8 +19,11 @@ typedef void (*ds_task_done_fn)(void *arg, ds_task_done *done);
 /* Starts the threads. */
 ds_task_pool *ds_task_pool_start(uint32_t n_threads, ds_task_done_fn fn, void *arg);
 
-/* Queues a task (copied). It may run at once, and does so after ds_task_pool_go at the latest,
- * which costs nothing if there is none. Both for one thread at a time. */
+/* Queues a task. It may run at once, and does so after ds_task_pool_go at the latest, which costs
+ * nothing if there is none. What the task refers to is copied; but after ds_task_pool_lend, and
+ * until ds_task_pool_go, it lies in `arena`, which is the pool's from then on, and is freed with
+ * the last of these tasks. All for one thread at a time. */
+void ds_task_pool_lend(ds_task_pool *pool, ds_arena *arena);
 void ds_task_pool_put(ds_task_pool *pool, const ds_task_env *env, const ds_task *task);
 void ds_task_pool_go(ds_task_pool *pool);
 

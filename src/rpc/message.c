@@ -14,6 +14,7 @@
 #include "rpc/message.h"
 
 #include "base/assert.h"
+#include "rpc/task_fields.h"
 #include "rpc/wire.h"
 
 #include <string.h>
@@ -23,29 +24,13 @@
 #define TYPE_AT 6u
 #define LENGTH_AT 16u
 #define PLAN_TEXT_LIMIT (DS_MESSAGE_LIMIT - ((size_t)64 << 10))
-#define STATUS_END ((uint32_t)DS_ERR_LOST + 1)
-
-static void text(ds_wire *wire, const char **value)
-{
-    ds_wire_text(wire, value, DS_MESSAGE_TEXT_LIMIT);
-}
-
-static void status(ds_wire *wire, uint32_t *value)
-{
-    ds_wire_enum32(wire, value, STATUS_END);
-}
-
-/* The list that m->items and m->n_items are. */
-#define LIST(wire, m, items, n_items, fn)                                                          \
-    ds_wire_list((wire), &(m)->items, &(m)->n_items, DS_MESSAGE_LIST_LIMIT, sizeof *(m)->items,    \
-                 (fn))
 
 static void hello_fields(ds_wire *wire, ds_message *message)
 {
     ds_msg_hello *m = &message->hello;
     ds_wire_u32(wire, &m->protocol);
-    text(wire, &m->build);
-    text(wire, &m->app_id);
+    ds_text_field(wire, &m->build);
+    ds_text_field(wire, &m->app_id);
     ds_wire_u64(wire, &m->executor_id);
     ds_wire_bytes(wire, m->token, sizeof m->token);
     ds_wire_u32(wire, &m->cores);
@@ -54,23 +39,23 @@ static void hello_fields(ds_wire *wire, ds_message *message)
     ds_wire_i32(wire, &m->spill_fd);
     ds_wire_u64(wire, &m->store_bytes);
     ds_wire_u64(wire, &m->spill_bytes);
-    text(wire, &m->host);
-    text(wire, &m->bulk_url);
+    ds_text_field(wire, &m->host);
+    ds_text_field(wire, &m->bulk_url);
 }
 
 static void welcome_fields(ds_wire *wire, ds_message *message)
 {
     ds_msg_welcome *m = &message->welcome;
     ds_wire_u64(wire, &m->executor_id);
-    text(wire, &m->app_id);
+    ds_text_field(wire, &m->app_id);
     ds_wire_u32(wire, &m->heartbeat_ms);
     ds_wire_bytes(wire, m->key, sizeof m->key);
-    text(wire, &m->folder);
+    ds_text_field(wire, &m->folder);
 }
 
 static void reject_fields(ds_wire *wire, ds_message *message)
 {
-    text(wire, &message->reject.reason);
+    ds_text_field(wire, &message->reject.reason);
 }
 
 static void plan_fields(ds_wire *wire, ds_message *message)
@@ -79,16 +64,16 @@ static void plan_fields(ds_wire *wire, ds_message *message)
     ds_wire_u32(wire, &m->plan_id);
     ds_wire_u64(wire, &m->hash);
     ds_wire_text(wire, &m->text, PLAN_TEXT_LIMIT);
-    text(wire, &m->staging_suffix);
-    text(wire, &m->kept_folder);
+    ds_text_field(wire, &m->staging_suffix);
+    ds_text_field(wire, &m->kept_folder);
 }
 
 static void plan_result_fields(ds_wire *wire, ds_message *message)
 {
     ds_msg_plan_result *m = &message->plan_result;
     ds_wire_u32(wire, &m->plan_id);
-    status(wire, &m->status);
-    text(wire, &m->message);
+    ds_status_field(wire, &m->status);
+    ds_text_field(wire, &m->message);
 }
 
 static void drop_plan_fields(ds_wire *wire, ds_message *message)
@@ -100,213 +85,23 @@ static void peer_fields(ds_wire *wire, ds_message *message)
 {
     ds_msg_peer *m = &message->peer;
     ds_wire_u64(wire, &m->executor_id);
-    text(wire, &m->path);
+    ds_text_field(wire, &m->path);
     ds_wire_u64(wire, &m->store_bytes);
-    text(wire, &m->spill_path);
+    ds_text_field(wire, &m->spill_path);
     ds_wire_u64(wire, &m->spill_bytes);
-    text(wire, &m->bulk_url);
+    ds_text_field(wire, &m->bulk_url);
     ds_wire_bool(wire, &m->gone);
-}
-
-static void ref_fields(ds_wire *wire, ds_ref *ref)
-{
-    ds_wire_u64(wire, &ref->executor_id);
-    ds_wire_u64(wire, &ref->offset);
-    ds_wire_u64(wire, &ref->length);
-}
-
-static void tail_fields(ds_wire *wire, ds_tail_input *tail)
-{
-    ds_wire_u64(wire, &tail->number);
-    ds_wire_u64(wire, &tail->id.device);
-    ds_wire_u64(wire, &tail->id.inode);
-    ds_wire_u64(wire, &tail->id.head);
-    ds_wire_u32(wire, &tail->id.head_bytes);
-    ds_wire_u64(wire, &tail->stop);
-    ds_wire_bool(wire, &tail->starts);
-    ds_wire_u32(wire, &tail->pid);
-    ds_wire_u32(wire, &tail->fd);
-    ds_wire_bool(wire, &tail->awaited);
-}
-
-static void log_place_fields(ds_wire *wire, ds_log_place *place)
-{
-    ds_wire_u64(wire, &place->receiver_id);
-    ds_wire_u64(wire, &place->segment);
-    ds_wire_u64(wire, &place->offset);
-}
-
-static bool in_log(const ds_input *input)
-{
-    bool received = input->kind == DS_INPUT_LOG || input->kind == DS_INPUT_BLOCK;
-    return received && input->path != NULL && input->path[0] != '\0';
-}
-
-static void input_fields(ds_wire *wire, void *item)
-{
-    ds_input *input = item;
-    ds_wire_enum8(wire, &input->kind, DS_INPUT_KINDS);
-    ref_fields(wire, &input->ref);
-    ds_wire_u32(wire, &input->input);
-    ds_wire_u64(wire, &input->from);
-    ds_wire_u64(wire, &input->to);
-    ds_wire_u64(wire, &input->position);
-    ds_wire_u32(wire, &input->header);
-    text(wire, &input->path);
-    if (input->kind == DS_INPUT_TAIL)
-        tail_fields(wire, &input->tail);
-    if (in_log(input))
-        log_place_fields(wire, &input->log);
-}
-
-static void table_use_fields(ds_wire *wire, void *item)
-{
-    ds_table_use *use = item;
-    ds_wire_u32(wire, &use->source);
-    ds_wire_u64(wire, &use->version);
-}
-
-static void saved_part_fields(ds_wire *wire, void *item)
-{
-    ds_saved_part *part = item;
-    ds_wire_u32(wire, &part->stage);
-    ds_wire_u32(wire, &part->partition);
-    ds_wire_u32(wire, &part->input);
-    ds_wire_i64(wire, &part->batch_ms);
-    ds_wire_bool(wire, &part->whole);
-    text(wire, &part->path);
-    ref_fields(wire, &part->ref);
-    ds_wire_u64(wire, &part->offset);
-    ds_wire_u64(wire, &part->length);
-    ds_wire_u64(wire, &part->checksum);
-}
-
-/* The tasks of a stage that reads pieces all read the same ones: these stand in a message once. */
-static void task_inputs(ds_wire *wire, ds_task *task)
-{
-    const ds_task *before = wire->before;
-    const bool has = before != NULL && before->n_inputs > 0;
-    bool same = has && task->inputs == before->inputs && task->n_inputs == before->n_inputs;
-    ds_wire_bool(wire, &same);
-    wire->before = task;
-    if (ds_wire_measures(wire))
-        return; /* the fewest bytes has one that shares them */
-    if (!same) {
-        LIST(wire, task, inputs, n_inputs, input_fields);
-    } else if (!has) {
-        ds_wire_fail(wire, "a task has the inputs of one that has none");
-    } else if (wire->arena != NULL) {
-        task->inputs = before->inputs;
-        task->n_inputs = before->n_inputs;
-    }
-}
-
-static void task_fields(ds_wire *wire, void *item)
-{
-    ds_task *task = item;
-    ds_wire_i64(wire, &task->batch_ms);
-    ds_wire_u32(wire, &task->plan_id);
-    ds_wire_u32(wire, &task->stage);
-    ds_wire_u32(wire, &task->partition);
-    ds_wire_u32(wire, &task->attempt);
-    ds_wire_i64(wire, &task->zero_ms);
-    ds_wire_i64(wire, &task->keyed_ms);
-    task_inputs(wire, task);
-    LIST(wire, task, tables, n_tables, table_use_fields);
-    ds_wire_enum8(wire, &task->mode, DS_TASK_REPLAY + 1);
-    ds_wire_u64(wire, &task->save);
-    ds_wire_bool(wire, &task->save_whole);
-    ds_wire_bool(wire, &task->save_folds);
-    LIST(wire, task, saved, n_saved, saved_part_fields);
 }
 
 static void tasks_fields(ds_wire *wire, ds_message *message)
 {
-    LIST(wire, &message->tasks, tasks, n_tasks, task_fields);
+    DS_LIST_FIELD(wire, &message->tasks, tasks, n_tasks, ds_task_fields);
     ds_wire_bool(wire, &message->tasks.more);
-}
-
-static void output_fields(ds_wire *wire, void *item)
-{
-    ds_output *output = item;
-    ds_wire_enum8(wire, &output->kind, DS_OUTPUT_BYTES + 1);
-    ds_wire_u32(wire, &output->target);
-    ds_wire_u32(wire, &output->input);
-    ds_wire_u64(wire, &output->rows);
-    ref_fields(wire, &output->ref);
-    ds_wire_u64(wire, &output->length);
-    ds_wire_u64(wire, &output->checksum);
-    text(wire, &output->path);
-}
-
-static void sample_fields(ds_wire *wire, void *item)
-{
-    ds_bad_sample *sample = item;
-    ds_wire_enum8(wire, &sample->reason, DS_SAMPLE_FUNCTION + 1);
-    text(wire, &sample->where);
-    text(wire, &sample->detail);
-}
-
-static void loss_fields(ds_wire *wire, ds_loss *loss)
-{
-    ds_wire_u64(wire, &loss->blocks);
-    ds_wire_u64(wire, &loss->records);
-    ds_wire_u64(wire, &loss->bytes);
-}
-
-/* Most results have nothing to count but rows, and many not even these. */
-static bool counts_any(const ds_task_result *result)
-{
-    static const ds_loss none;
-    uint64_t any = result->replaced | result->lost_bytes | result->overflow_rows |
-                   result->overflow_values | result->function_rows | result->function_values |
-                   result->spilled_bytes;
-    for (size_t i = 0; i < DS_BAD_REASON_SLOTS; i++)
-        any |= result->bad[i];
-    return any != 0 || memcmp(&result->damaged, &none, sizeof none) != 0 ||
-           memcmp(&result->missing, &none, sizeof none) != 0;
-}
-
-static void count_fields(ds_wire *wire, ds_task_result *result)
-{
-    for (size_t i = 0; i < DS_BAD_REASON_SLOTS; i++)
-        ds_wire_u64(wire, &result->bad[i]);
-    ds_wire_u64(wire, &result->replaced);
-    ds_wire_u64(wire, &result->lost_bytes);
-    loss_fields(wire, &result->damaged);
-    loss_fields(wire, &result->missing);
-    ds_wire_u64(wire, &result->overflow_rows);
-    ds_wire_u64(wire, &result->overflow_values);
-    ds_wire_u64(wire, &result->function_rows);
-    ds_wire_u64(wire, &result->function_values);
-    ds_wire_u64(wire, &result->spilled_bytes);
-}
-
-static void result_fields(ds_wire *wire, void *item)
-{
-    ds_task_result *result = item;
-    bool counts = counts_any(result);
-    ds_wire_i64(wire, &result->batch_ms);
-    ds_wire_u32(wire, &result->plan_id);
-    ds_wire_u32(wire, &result->stage);
-    ds_wire_u32(wire, &result->partition);
-    ds_wire_u32(wire, &result->attempt);
-    status(wire, &result->status);
-    text(wire, &result->message);
-    ds_wire_u64(wire, &result->rows_in);
-    ds_wire_u64(wire, &result->bytes_in);
-    ds_wire_bool(wire, &counts);
-    if (counts)
-        count_fields(wire, result);
-    ds_wire_i64(wire, &result->acts_ms);
-    ds_wire_u64(wire, &result->busy_us);
-    LIST(wire, result, outputs, n_outputs, output_fields);
-    LIST(wire, result, samples, n_samples, sample_fields);
 }
 
 static void task_results_fields(ds_wire *wire, ds_message *message)
 {
-    LIST(wire, &message->task_results, results, n_results, result_fields);
+    DS_LIST_FIELD(wire, &message->task_results, results, n_results, ds_result_fields);
 }
 
 static void receiver_start_fields(ds_wire *wire, ds_message *message)
@@ -317,7 +112,7 @@ static void receiver_start_fields(ds_wire *wire, ds_message *message)
     ds_wire_u64(wire, &m->receiver_id);
     ds_wire_u64(wire, &m->credit_bytes);
     ds_wire_bool(wire, &m->until_idle);
-    text(wire, &m->log_folder);
+    ds_text_field(wire, &m->log_folder);
     ds_wire_u64(wire, &m->rate);
 }
 
@@ -337,8 +132,8 @@ static void receiver_state_fields(ds_wire *wire, ds_message *message)
     ds_msg_receiver_state *m = &message->receiver_state;
     ds_wire_u64(wire, &m->receiver_id);
     ds_wire_enum8(wire, &m->phase, DS_RECEIVER_FAILED + 1);
-    status(wire, &m->status);
-    text(wire, &m->message);
+    ds_status_field(wire, &m->status);
+    ds_text_field(wire, &m->message);
 }
 
 static void cut_fields(ds_wire *wire, ds_message *message)
@@ -361,14 +156,14 @@ static void block_fields(ds_wire *wire, void *item)
     ds_wire_u32(wire, &block->header);
     ds_wire_u64(wire, &block->too_long);
     ds_wire_u64(wire, &block->cut_short);
-    log_place_fields(wire, &block->log);
+    ds_log_place_fields(wire, &block->log);
 }
 
 static void blocks_fields(ds_wire *wire, ds_message *message)
 {
     ds_msg_blocks *m = &message->blocks;
     ds_wire_u64(wire, &m->receiver_id);
-    LIST(wire, m, blocks, n_blocks, block_fields);
+    DS_LIST_FIELD(wire, m, blocks, n_blocks, block_fields);
 }
 
 static void batch_fields(ds_wire *wire, void *item)
@@ -387,16 +182,16 @@ static void range_fields(ds_wire *wire, void *item)
 
 static void given_ref_fields(ds_wire *wire, void *item)
 {
-    ref_fields(wire, item);
+    ds_ref_fields(wire, item);
 }
 
 static void release_fields(ds_wire *wire, ds_message *message)
 {
     ds_msg_release *m = &message->release;
-    LIST(wire, m, batches, n_batches, batch_fields);
-    LIST(wire, m, blocks, n_blocks, range_fields);
-    LIST(wire, m, committed, n_committed, batch_fields);
-    LIST(wire, m, saved, n_saved, given_ref_fields);
+    DS_LIST_FIELD(wire, m, batches, n_batches, batch_fields);
+    DS_LIST_FIELD(wire, m, blocks, n_blocks, range_fields);
+    DS_LIST_FIELD(wire, m, committed, n_committed, batch_fields);
+    DS_LIST_FIELD(wire, m, saved, n_saved, given_ref_fields);
 }
 
 static void saved_fields(ds_wire *wire, ds_message *message)
@@ -404,9 +199,9 @@ static void saved_fields(ds_wire *wire, ds_message *message)
     ds_msg_saved *m = &message->saved;
     ds_wire_u32(wire, &m->plan_id);
     ds_wire_u64(wire, &m->save);
-    status(wire, &m->status);
-    text(wire, &m->message);
-    LIST(wire, m, parts, n_parts, saved_part_fields);
+    ds_status_field(wire, &m->status);
+    ds_text_field(wire, &m->message);
+    DS_LIST_FIELD(wire, m, parts, n_parts, ds_saved_part_fields);
 }
 
 static void heartbeat_fields(ds_wire *wire, ds_message *message)
@@ -420,14 +215,14 @@ static void heartbeat_fields(ds_wire *wire, ds_message *message)
 
 static void stop_fields(ds_wire *wire, ds_message *message)
 {
-    text(wire, &message->stop.reason);
+    ds_text_field(wire, &message->stop.reason);
 }
 
 static void fetch_fields(ds_wire *wire, ds_message *message)
 {
     ds_msg_fetch *m = &message->fetch;
     ds_wire_u64(wire, &m->number);
-    ref_fields(wire, &m->ref);
+    ds_ref_fields(wire, &m->ref);
     ds_wire_most64(wire, &m->ref.length, DS_FETCH_LIMIT);
 }
 
@@ -435,7 +230,7 @@ static void fetched_fields(ds_wire *wire, ds_message *message)
 {
     ds_msg_fetched *m = &message->fetched;
     ds_wire_u64(wire, &m->number);
-    status(wire, &m->status);
+    ds_status_field(wire, &m->status);
     ds_wire_blob(wire, &m->bytes, &m->n_bytes, DS_FETCH_LIMIT);
 }
 
@@ -466,8 +261,8 @@ static void table_loaded_fields(ds_wire *wire, ds_message *message)
     ds_wire_bool(wire, &m->same);
     stamp_fields(wire, &m->stamp);
     ds_wire_u64(wire, &m->checksum);
-    LIST(wire, m, inputs, n_inputs, input_fields);
-    result_fields(wire, &m->result);
+    DS_LIST_FIELD(wire, m, inputs, n_inputs, ds_input_fields);
+    ds_result_fields(wire, &m->result);
 }
 
 static void table_fields(ds_wire *wire, ds_message *message)
@@ -476,7 +271,7 @@ static void table_fields(ds_wire *wire, ds_message *message)
     ds_wire_u32(wire, &m->plan_id);
     ds_wire_u32(wire, &m->source);
     ds_wire_u64(wire, &m->version);
-    LIST(wire, m, inputs, n_inputs, input_fields);
+    DS_LIST_FIELD(wire, m, inputs, n_inputs, ds_input_fields);
 }
 
 static void table_drop_fields(ds_wire *wire, ds_message *message)
@@ -492,7 +287,7 @@ static void replica_fields(ds_wire *wire, void *item)
     ds_replica *replica = item;
     ds_wire_u64(wire, &replica->receiver_id);
     ds_wire_u64(wire, &replica->block_id);
-    ref_fields(wire, &replica->ref);
+    ds_ref_fields(wire, &replica->ref);
 }
 
 static void replicate_fields(ds_wire *wire, ds_message *message)
@@ -500,16 +295,16 @@ static void replicate_fields(ds_wire *wire, ds_message *message)
     ds_msg_replicate *m = &message->replicate;
     ds_wire_u64(wire, &m->number);
     ds_wire_u64(wire, &m->room_bytes);
-    LIST(wire, m, blocks, n_blocks, replica_fields);
+    DS_LIST_FIELD(wire, m, blocks, n_blocks, replica_fields);
 }
 
 static void replicated_fields(ds_wire *wire, ds_message *message)
 {
     ds_msg_replicated *m = &message->replicated;
     ds_wire_u64(wire, &m->number);
-    status(wire, &m->status);
-    text(wire, &m->message);
-    LIST(wire, m, blocks, n_blocks, replica_fields);
+    ds_status_field(wire, &m->status);
+    ds_text_field(wire, &m->message);
+    DS_LIST_FIELD(wire, m, blocks, n_blocks, replica_fields);
 }
 
 static const struct {

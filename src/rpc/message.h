@@ -30,7 +30,7 @@
 #include "base/log_place.h"
 #include "base/loss.h"
 
-#define DS_PROTOCOL_VERSION 1u
+#define DS_PROTOCOL_VERSION 2u
 #define DS_MESSAGE_LIMIT ((size_t)16 << 20) /* bytes, header included */
 #define DS_MESSAGE_LIST_LIMIT 65536u        /* items of any list */
 #define DS_MESSAGE_TEXT_LIMIT 4096u         /* bytes of any text but a plan */

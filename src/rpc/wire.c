@@ -2,9 +2,7 @@
 
 #include "base/assert.h"
 
-#include <endian.h>
 #include <stddef.h>
-#include <string.h>
 
 #define ITEM_BYTES 512u /* the largest item of any list in memory */
 
@@ -18,14 +16,9 @@ ds_wire ds_wire_read(ds_arena *arena, const void *bytes, size_t length)
     return (ds_wire){.arena = arena, .bytes = bytes, .length = length};
 }
 
-static bool reading(const ds_wire *wire)
-{
-    return wire->arena != NULL;
-}
-
 void ds_wire_fail(ds_wire *wire, const char *problem)
 {
-    DS_ASSERT(reading(wire));
+    DS_ASSERT(ds_wire_reads(wire));
     if (wire->problem == NULL)
         wire->problem = problem;
 }
@@ -34,7 +27,7 @@ void ds_wire_fail(ds_wire *wire, const char *problem)
  * the peer's when reading. */
 static bool check(ds_wire *wire, bool holds, const char *problem)
 {
-    if (!reading(wire))
+    if (!ds_wire_reads(wire))
         DS_ASSERT(holds);
     else if (!holds)
         ds_wire_fail(wire, problem);
@@ -60,11 +53,10 @@ static void put(ds_wire *wire, const void *bytes, size_t n)
     wire->at += n;
 }
 
-/* A number of n bytes, least significant first. */
-static inline uint64_t number(ds_wire *wire, uint64_t value, size_t n)
+uint64_t ds_wire_slow_number(ds_wire *wire, uint64_t value, size_t n)
 {
     uint64_t word = htole64(value);
-    if (!reading(wire)) {
+    if (!ds_wire_reads(wire)) {
         put(wire, &word, n);
         return value;
     }
@@ -74,23 +66,6 @@ static inline uint64_t number(ds_wire *wire, uint64_t value, size_t n)
         memcpy(&word, from, n);
     return le64toh(word);
 }
-
-/* A description is shown what is written through pointers that it could write to: it does not,
- * so that lists which others read meanwhile can be sent. */
-#define NUMBER(name, type, unsigned_type)                                                          \
-    void ds_wire_##name(ds_wire *wire, type *value)                                                \
-    {                                                                                              \
-        uint64_t got = number(wire, (unsigned_type)*value, sizeof *value);                         \
-        if (reading(wire))                                                                         \
-            *value = (type)(unsigned_type)got;                                                     \
-    }
-
-NUMBER(u8, uint8_t, uint8_t)
-NUMBER(u16, uint16_t, uint16_t)
-NUMBER(u32, uint32_t, uint32_t)
-NUMBER(u64, uint64_t, uint64_t)
-NUMBER(i32, int32_t, uint32_t)
-NUMBER(i64, int64_t, uint64_t)
 
 void ds_wire_enum8(ds_wire *wire, uint8_t *value, uint8_t end)
 {
@@ -110,13 +85,13 @@ void ds_wire_bool(ds_wire *wire, bool *value)
 {
     uint8_t byte = *value ? 1 : 0;
     ds_wire_enum8(wire, &byte, 2);
-    if (reading(wire))
+    if (ds_wire_reads(wire))
         *value = byte == 1;
 }
 
 void ds_wire_bytes(ds_wire *wire, uint8_t *bytes, size_t n)
 {
-    if (!reading(wire)) {
+    if (!ds_wire_reads(wire)) {
         put(wire, bytes, n);
         return;
     }
@@ -137,7 +112,7 @@ void ds_wire_blob(ds_wire *wire, const char **bytes, uint32_t *n, uint32_t limit
 {
     ds_wire_u32(wire, n);
     bool fits = check(wire, *n <= limit, "a run of bytes is too long");
-    if (!reading(wire)) {
+    if (!ds_wire_reads(wire)) {
         put(wire, *bytes, *n);
         return;
     }
@@ -149,11 +124,11 @@ void ds_wire_blob(ds_wire *wire, const char **bytes, uint32_t *n, uint32_t limit
 
 void ds_wire_text(ds_wire *wire, const char **text, size_t limit)
 {
-    size_t length = reading(wire) || *text == NULL ? 0 : strlen(*text);
-    length = (size_t)number(wire, length, 4);
+    size_t length = ds_wire_reads(wire) || *text == NULL ? 0 : strlen(*text);
+    length = (size_t)ds_wire_number(wire, length, 4);
     if (!check(wire, length <= limit, "a text is too long"))
         length = 0;
-    if (!reading(wire)) {
+    if (!ds_wire_reads(wire)) {
         put(wire, *text, length);
         return;
     }
@@ -182,9 +157,9 @@ void ds_wire_list(ds_wire *wire, void *items, uint32_t *n, uint32_t limit, size_
     memcpy(&item, items, sizeof item);
     ds_wire_u32(wire, n);
     bool fits = check(wire, *n <= limit, "a list is too long");
-    if (reading(wire)) {
+    if (ds_wire_reads(wire)) {
         size_t left = wire->length - wire->at;
-        if (fits && *n > 0) /* most are empty */
+        if (fits && *n > 1) /* most are empty, and one item takes little */
             fits = check(wire, *n <= left / least_bytes(item_size, fn),
                          "a list is longer than what is left of the message");
         if (!fits || wire->problem != NULL)

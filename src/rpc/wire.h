@@ -25,7 +25,9 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 
+#include <endian.h>
 #include <stdbool.h>
+#include <string.h>
 
 typedef struct ds_wire {
     ds_buffer *out;             /* writing: borrowed; else NULL */
@@ -48,17 +50,56 @@ static inline bool ds_wire_measures(const ds_wire *wire)
     return wire->out == NULL && wire->arena == NULL;
 }
 
+static inline bool ds_wire_reads(const ds_wire *wire)
+{
+    return wire->arena != NULL;
+}
+
 /* Notes a problem (a static text) unless there is one already. Reading only. */
 void ds_wire_fail(ds_wire *wire, const char *problem);
 
-/* Write or read one value, little-endian; a bool is one byte, 0 or 1. */
+/* A number of n bytes, least significant first, where there is no room for it, nothing left, or a
+ * problem. */
+uint64_t ds_wire_slow_number(ds_wire *wire, uint64_t value, size_t n);
+
+/* Writes a number of n bytes, least significant first, or reads the next one. */
+static inline uint64_t ds_wire_number(ds_wire *wire, uint64_t value, size_t n)
+{
+    ds_buffer *out = wire->out;
+    uint64_t word = htole64(value);
+    if (out != NULL && out->capacity - out->length >= n) {
+        memcpy(out->data + out->length, &word, n);
+        out->length += n;
+        wire->at += n;
+        return value;
+    }
+    if (wire->arena == NULL || wire->problem != NULL || wire->length - wire->at < n)
+        return ds_wire_slow_number(wire, value, n);
+    word = 0;
+    memcpy(&word, wire->bytes + wire->at, n);
+    wire->at += n;
+    return le64toh(word);
+}
+
+/* Write or read one value, little-endian. A description is shown what is written through pointers
+ * that it could write to: it does not, so that lists which others read meanwhile can be sent. */
+#define DS_WIRE_NUMBER(name, type, unsigned_type)                                                  \
+    static inline void ds_wire_##name(ds_wire *wire, type *value)                                  \
+    {                                                                                              \
+        uint64_t got = ds_wire_number(wire, (unsigned_type)*value, sizeof *value);                 \
+        if (ds_wire_reads(wire))                                                                   \
+            *value = (type)(unsigned_type)got;                                                     \
+    }
+
+DS_WIRE_NUMBER(u8, uint8_t, uint8_t)
+DS_WIRE_NUMBER(u16, uint16_t, uint16_t)
+DS_WIRE_NUMBER(u32, uint32_t, uint32_t)
+DS_WIRE_NUMBER(u64, uint64_t, uint64_t)
+DS_WIRE_NUMBER(i32, int32_t, uint32_t)
+DS_WIRE_NUMBER(i64, int64_t, uint64_t)
+
+/* One byte, 0 or 1. */
 void ds_wire_bool(ds_wire *wire, bool *value);
-void ds_wire_u8(ds_wire *wire, uint8_t *value);
-void ds_wire_u16(ds_wire *wire, uint16_t *value);
-void ds_wire_u32(ds_wire *wire, uint32_t *value);
-void ds_wire_u64(ds_wire *wire, uint64_t *value);
-void ds_wire_i32(ds_wire *wire, int32_t *value);
-void ds_wire_i64(ds_wire *wire, int64_t *value);
 /* As u8 and u32, for a value below end. */
 void ds_wire_enum8(ds_wire *wire, uint8_t *value, uint8_t end);
 void ds_wire_enum32(ds_wire *wire, uint32_t *value, uint32_t end);

@@ -470,6 +470,15 @@ static void check_round_trip(const ds_message *message)
     ds_buffer_fini(&again);
 }
 
+static size_t encoded_length(const ds_message *message)
+{
+    ds_buffer bytes = {0};
+    ds_message_encode(&bytes, message);
+    size_t length = bytes.length;
+    ds_buffer_fini(&bytes);
+    return length;
+}
+
 START_TEST(every_field_comes_back)
 {
     for (uint8_t type = 1; type < DS_MSG_TYPES; type++) {
@@ -484,7 +493,7 @@ END_TEST
 START_TEST(the_wire_format_is_fixed)
 {
     static const unsigned char expected[] = {
-        'D', 'S',  'M', 0x1a, 1, 0, DS_MSG_CUT, 0, 8, 7, 6, 5, 4, 3, 2, 1, /* epoch */
+        'D', 'S',  'M', 0x1a, 2, 0, DS_MSG_CUT, 0, 8, 7, 6, 5, 4, 3, 2, 1, /* epoch */
         8,   0,    0,   0,    0, 0, 0,          0,                         /* length */
         2,   0xff, 0,   0,    0, 0, 0,          0,
     };
@@ -597,9 +606,9 @@ static void spoil_status(ds_buffer *b) { put_u32(b, HEADER + 9, DS_ERR_LOST + 1)
 static void spoil_list_longer(ds_buffer *b) { put_u32(b, HEADER, 3); }
 static void spoil_list_over_limit(ds_buffer *b) { put_u32(b, HEADER, DS_MESSAGE_LIST_LIMIT + 1); }
 static void spoil_list_huge(ds_buffer *b) { put_u32(b, HEADER, UINT32_MAX); }
-static void spoil_input_kind(ds_buffer *b) { b->data[HEADER + 4 + 45] = DS_INPUT_KINDS; }
-static void spoil_inner_list(ds_buffer *b) { put_u32(b, HEADER + 4 + 41, 60000); }
-static void spoil_same_inputs(ds_buffer *b) { b->data[HEADER + 4 + 40] = 1; }
+static void spoil_input_kind(ds_buffer *b) { b->data[HEADER + 4 + 46] = DS_INPUT_KINDS; }
+static void spoil_inner_list(ds_buffer *b) { put_u32(b, HEADER + 4 + 42, 60000); }
+static void spoil_same_inputs(ds_buffer *b) { b->data[HEADER + 4] |= 4; }
 /* clang-format on */
 
 START_TEST(broken_fields_are_refused)
@@ -619,7 +628,7 @@ START_TEST(broken_fields_are_refused)
     check_refused(&tasks, spoil_list_longer, "ends too early");
     check_refused(&tasks, spoil_input_kind, "not one of the known");
     check_refused(&tasks, spoil_inner_list, "longer than what is left");
-    check_refused(&tasks, spoil_same_inputs, "inputs of one that has none");
+    check_refused(&tasks, spoil_same_inputs, "another form");
 }
 END_TEST
 
@@ -662,6 +671,76 @@ START_TEST(many_tasks_share_few_inputs)
         ds_message message = {.type = DS_MSG_TASKS, .tasks = {.tasks = tasks, .n_tasks = n}};
         check_round_trip(&message);
     }
+}
+END_TEST
+
+/* What the task before has is not written again; any other value is, whichever it is. */
+START_TEST(tasks_tell_what_differs)
+{
+    const ds_task first = {.batch_ms = 1, .plan_id = 2, .stage = 3, .zero_ms = 4, .keyed_ms = 5};
+    ds_task tasks[20];
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++)
+        tasks[i] = first;
+    tasks[1].batch_ms = tasks[2].plan_id = tasks[3].stage = 9;
+    tasks[4].zero_ms = tasks[5].keyed_ms = 9;
+    tasks[6].mode = DS_TASK_MUTED;
+    tasks[7].attempt = tasks[8].partition = 9;
+    tasks[9].save = 9;
+    tasks[10].save_whole = tasks[11].save_folds = true;
+    tasks[12].inputs = some_inputs, tasks[12].n_inputs = 1;
+    tasks[13].tables = some_tables, tasks[13].n_tables = 1;
+    tasks[14].saved = some_parts, tasks[14].n_saved = 1;
+    tasks[15] = tasks[16] = some_tasks[0];
+    ds_message message = {.type = DS_MSG_TASKS, .tasks = {.tasks = tasks, .n_tasks = 20}};
+    check_round_trip(&message);
+    message.tasks.tasks += 17; /* alike, but for the first */
+    message.tasks.n_tasks = 1;
+    size_t one = encoded_length(&message);
+    message.tasks.n_tasks = 3;
+    ck_assert_uint_eq(encoded_length(&message), one + 2 * 5);
+}
+END_TEST
+
+START_TEST(results_tell_what_differs)
+{
+    const ds_task_result first = {.batch_ms = 1, .plan_id = 2, .stage = 3, .acts_ms = 4};
+    ds_task_result results[18];
+    for (size_t i = 0; i < sizeof results / sizeof *results; i++)
+        results[i] = first;
+    results[1].batch_ms = results[2].plan_id = results[3].stage = 9;
+    results[4].acts_ms = results[5].attempt = results[6].partition = 9;
+    results[7].status = DS_ERR_LOST;
+    results[8].message = "why";
+    results[9].rows_in = results[10].bytes_in = results[11].busy_us = results[12].replaced = 9;
+    results[13].outputs = some_outputs, results[13].n_outputs = 3;
+    results[14].samples = some_samples, results[14].n_samples = 1;
+    ds_message message = {.type = DS_MSG_TASK_RESULTS, .task_results = {results, 18}};
+    check_round_trip(&message);
+    message.task_results.results += 15; /* alike, but for the first */
+    message.task_results.n_results = 1;
+    size_t one = encoded_length(&message);
+    message.task_results.n_results = 3;
+    ck_assert_uint_eq(encoded_length(&message), one + 2 * 13);
+}
+END_TEST
+
+/* clang-format off */
+static void spoil_flag_same(ds_buffer *b) { b->data[HEADER + 4] |= 1; }
+static void spoil_task_attempt(ds_buffer *b) { put_u32(b, HEADER + 4 + 30, 0); }
+static void spoil_result_attempt(ds_buffer *b) { put_u32(b, HEADER + 4 + 21, 0); }
+/* clang-format on */
+
+/* A value has one form: what could have been left out must be. */
+START_TEST(longer_forms_are_refused)
+{
+    ds_task task = {.batch_ms = 1, .attempt = 7};
+    ds_message tasks = {.type = DS_MSG_TASKS, .tasks = {.tasks = &task, .n_tasks = 1}};
+    ds_task_result result = {.batch_ms = 1, .message = "", .attempt = 7};
+    ds_message results = {.type = DS_MSG_TASK_RESULTS, .task_results = {&result, 1}};
+    check_refused(&tasks, spoil_flag_same, "is broken at byte");
+    check_refused(&results, spoil_flag_same, "is broken at byte");
+    check_refused(&results, spoil_result_attempt, "another form");
+    check_refused(&tasks, spoil_task_attempt, "another form");
 }
 END_TEST
 
@@ -849,7 +928,8 @@ END_TEST
 
 UNIT_MAIN("message", every_field_comes_back, the_wire_format_is_fixed, every_cut_is_refused,
           broken_headers_and_ends_are_refused, broken_fields_are_refused, tasks_share_their_inputs,
-          many_tasks_share_few_inputs, fetches_are_bounded, tokens_are_compared_whole,
+          many_tasks_share_few_inputs, tasks_tell_what_differs, results_tell_what_differs,
+          longer_forms_are_refused, fetches_are_bounded, tokens_are_compared_whole,
           texts_reach_their_limits, texts_over_the_limit_are_refused, lists_reach_their_limit,
           messages_over_the_limit_are_refused, one_count_alone_is_told,
           counts_without_items_take_no_memory, types_have_names,

@@ -90,6 +90,35 @@ START_TEST(every_task_is_run_once)
 }
 END_TEST
 
+/* What they refer to lies in an arena that the pool has now: it is not copied, and goes with the
+ * last of them, or at once if there are none. */
+START_TEST(tasks_in_an_arena_that_is_lent)
+{
+    engine e;
+    open_rate(&e);
+    bool seen[TASKS] = {false};
+    ds_task_pool *pool = ds_task_pool_start(2, on_done, mailbox);
+    for (uint32_t i = 0; i < TASKS;) {
+        ds_arena *arena = ds_arena_new(NULL);
+        ds_task_pool_lend(pool, arena);
+        for (uint32_t n = 0; n < 1 + i % 7 && i < TASKS; n++, i++) {
+            ds_input *input = DS_ARENA_NEW(arena, ds_input);
+            *input = (ds_input){.kind = DS_INPUT_RATE, .to = 10 + i, .path = ""};
+            ds_task task = {.batch_ms = 1000, .partition = i, .inputs = input, .n_inputs = 1};
+            ds_task_pool_put(pool, &e.env, &task);
+        }
+        if (i % 2 == 0)
+            ds_task_pool_go(pool); /* else the next lending does it */
+        ds_task_pool_lend(pool, ds_arena_new(NULL));
+    }
+    ds_task_pool_go(pool);
+    take(TASKS, seen);
+    ds_task_pool_lend(pool, ds_arena_new(NULL));
+    ds_task_pool_stop(pool);
+    close_rate(&e);
+}
+END_TEST
+
 /* What runs is waited for, what only waits is forgotten; nothing leaks. */
 START_TEST(an_end_with_tasks_that_wait)
 {
@@ -177,5 +206,6 @@ START_TEST(what_finds_none_alone_fails)
 }
 END_TEST
 
-UNIT_MAIN("task_pool", every_task_is_run_once, an_end_with_tasks_that_wait,
-          who_finds_no_memory_has_a_turn_alone, what_finds_none_alone_fails)
+UNIT_MAIN("task_pool", every_task_is_run_once, tasks_in_an_arena_that_is_lent,
+          an_end_with_tasks_that_wait, who_finds_no_memory_has_a_turn_alone,
+          what_finds_none_alone_fails)
