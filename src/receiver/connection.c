@@ -1,3 +1,4 @@
+#include "receiver/flood.h"
 #include "receiver/long_records.h"
 
 #include "base/memory.h"
@@ -5,8 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#define READ_MOST ((size_t)256 << 10) /* for each time it is ready: fair among clients */
 
 static void link_connection(ds_connection *c, ds_intake *intake)
 {
@@ -39,6 +38,7 @@ static void stall(ds_connection *c)
 /* Stops reading until there are tokens. */
 static void pause_reading(ds_connection *c)
 {
+    ds_flood_leave(c);
     ds_poller_unwatch(c->intake->poller, &c->watch);
     c->waiting = true;
     c->intake->paused = true;
@@ -47,6 +47,7 @@ static void pause_reading(ds_connection *c)
 /* Stops reading until there is a place for a long record. */
 static void wait_for_place(ds_connection *c)
 {
+    ds_flood_leave(c);
     ds_poller_unwatch(c->intake->poller, &c->watch);
     c->waiting = true;
 }
@@ -81,8 +82,9 @@ static bool find_window(ds_connection *c, char **bytes, size_t *length)
            DS_CUT_GO)
         if (!ds_intake_advance(c->intake, step))
             return false;
-    if (*length > READ_MOST)
-        *length = READ_MOST;
+    size_t most = ds_flood_most(c);
+    if (*length > most)
+        *length = most;
     return true;
 }
 
@@ -99,6 +101,7 @@ static void settle_end(ds_connection *c)
 /* The end of the stream, or an error, which is one too. */
 static void end(ds_connection *c, int error)
 {
+    ds_flood_leave(c);
     ds_poller_unwatch(c->intake->poller, &c->watch);
     c->ended = true;
     c->error = error;
@@ -131,13 +134,16 @@ static void on_readable(ds_watch *watch)
         return;
     }
     ssize_t n = read(watch->fd, bytes, length);
-    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
+        ds_flood_note(c, length, 0);
         return;
+    }
     if (n <= 0) {
         end(c, n < 0 ? errno : 0);
         return;
     }
     c->received = true;
+    ds_flood_note(c, length, (size_t)n);
     c->intake->bytes_at_us = c->intake->poller->now_us;
     ds_block_cutter_fill(&c->intake->cutter, &c->stream, (size_t)n);
     bool settled = ds_connection_settle(c);
@@ -163,6 +169,7 @@ int ds_connection_open(ds_intake *intake, int fd)
 void ds_connection_close(ds_connection *c)
 {
     ds_poller_unwatch(c->intake->poller, &c->watch);
+    ds_flood_leave(c);
     ds_long_records_leave(c);
     unlink_connection(c);
     ds_record_stream_fini(&c->stream);

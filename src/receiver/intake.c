@@ -1,5 +1,6 @@
 #include "receiver/intake.h"
 
+#include "receiver/flood.h"
 #include "receiver/long_records.h"
 
 #include "base/assert.h"
@@ -80,6 +81,7 @@ void ds_intake_free(ds_intake *intake)
 
 void ds_intake_cut(ds_intake *intake)
 {
+    ds_flood_drain(intake);
     cut(intake);
 }
 
@@ -167,6 +169,8 @@ int64_t ds_intake_deadline(const ds_intake *intake)
     least = intake->cut_at_us < least ? intake->cut_at_us : least;
     if (ds_long_records_has_room(intake))
         return intake->poller->now_us;
+    int64_t tick = ds_flood_deadline(intake);
+    least = tick < least ? tick : least;
     least = intake->tell_us < least ? intake->tell_us : least;
     return resume < least ? resume : least;
 }
@@ -183,6 +187,8 @@ void ds_intake_timer(ds_intake *intake)
         resume_some(intake);
     if (ds_long_records_has_room(intake))
         ds_long_records_resume(intake);
+    if (ds_flood_deadline(intake) <= intake->poller->now_us)
+        ds_flood_tick(intake);
     if (intake->ops->deadline(intake) <= intake->poller->now_us)
         intake->ops->timer(intake);
 }

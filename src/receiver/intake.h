@@ -26,12 +26,15 @@ typedef struct ds_connection {
     ds_intake *intake;
     struct ds_connection *next, **link;
     ds_record_stream stream;
-    bool waiting;   /* for room, for tokens, for a place; not watched meanwhile */
-    bool has_place; /* for a long record */
-    bool ended;     /* the end was read; what it left may wait for room */
-    bool received;  /* any byte */
-    int error;      /* errno if it ended by one */
-    bool lingers;   /* it ended, and its peer is still to be told what is safe */
+    bool waiting;     /* for room, for tokens, for a place; not watched meanwhile */
+    bool has_place;   /* for a long record */
+    bool ended;       /* the end was read; what it left may wait for room */
+    bool received;    /* any byte */
+    size_t unbroken;  /* bytes since it was found empty */
+    bool floods;      /* it is told of late: see flood.h */
+    bool read_lately; /* since the last tick */
+    int error;        /* errno if it ended by one */
+    bool lingers;     /* it ended, and its peer is still to be told what is safe */
     ds_ack ack;
 } ds_connection;
 
@@ -70,6 +73,9 @@ struct ds_intake {
     ds_rate_limit limit;
     uint64_t taken;      /* records that the limit knows of */
     int64_t cut_at_us;   /* when the block interval has passed */
+    uint32_t n_floods;   /* connections that flood */
+    int64_t tick_us;     /* when those are read that were not lately */
+    bool ticking;        /* that is done just now */
     int64_t bytes_at_us; /* when the last bytes came */
     int64_t tell_us;     /* when peers are told again that did not read */
     int64_t finish_us;   /* over: when it ends at the latest; 0: not begun */

@@ -4,7 +4,7 @@
  * go first, so that a tick does not wait for a round of reads; those that come meanwhile are
  * found with the eventfd, which is emptied before the queue, so that none is missed.
  */
-#include "receiver/intake.h"
+#include "receiver/flood.h"
 
 #include "base/assert.h"
 #include "base/memory.h"
@@ -66,8 +66,10 @@ static void add(ds_receivers *receivers, const ds_receiver_spec *spec)
 static void stop_one(ds_receivers *receivers, uint64_t receiver_id)
 {
     for (ds_intake *i = receivers->intakes; i != NULL; i = i->next)
-        if (i->spec.receiver_id == receiver_id)
+        if (i->spec.receiver_id == receiver_id) {
+            ds_flood_drain(i);
             ds_intake_end(i, DS_RECEIVER_ENDED, DS_OK, "stopped");
+        }
 }
 
 static void cut(ds_receivers *receivers, uint64_t tick)
