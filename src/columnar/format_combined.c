@@ -427,10 +427,10 @@ typedef struct common_line {
 #define STATUS_BYTES 6 /* `" 200 ` */
 
 /* The middle, at p, is not that of the line before: a user has a name, or the time is another,
- * which becomes the state's. Returns where the request begins, or NULL: it is nothing of that kind.
- */
+ * which becomes the state's. Returns where the request begins, and in *user where the user ends, or
+ * NULL: it is nothing of that kind. */
 __attribute__((noinline)) static const char *
-take_other_middle(combined_state *state, const ds_marks *marks, const char *p, common_line *line)
+take_other_middle(combined_state *state, const ds_marks *marks, const char *p, const char **user)
 {
     int64_t us;
     if (memcmp(p, " - ", USER_AT) != 0)
@@ -440,7 +440,7 @@ take_other_middle(combined_state *state, const ds_marks *marks, const char *p, c
     const char *behind = user_end + 2 + TIME_BYTES;
     if (user_end == p + USER_AT || memcmp(user_end, " [", 2) != 0 || memcmp(behind, "] \"", 3) != 0)
         return NULL;
-    line->user_end = user_end;
+    *user = user_end;
     if (memcmp(field.text, state->middle + TIME_AT, TIME_BYTES) == 0)
         return behind + 3;
     if (!read_new_time(state, &field, &us))
@@ -466,36 +466,38 @@ DS_MARKED DS_ALWAYS_INLINE bool is_middle_marked(const combined_state *state, co
 #endif
 }
 
-#define IN_EACH(byte, n) ((UINT64_C(0x0101010101010101) >> (64 - 8 * (n))) * (byte))
-
-/* Whether `" 200 ` with any digits is at p. */
-DS_ALWAYS_INLINE bool is_status(const char *p)
-{
-    const uint64_t fixed = UINT64_C(0x20) << 40 | IN_EACH(UINT64_C(0x30), 3) << 16 | 0x2022;
-    const uint64_t mask = UINT64_C(0xff) << 40 | IN_EACH(UINT64_C(0xf0), 3) << 16 | 0xffff;
-    uint64_t word = ds_digits_load(p, 8);
-    return ((word ^ fixed) & mask) == 0 &&
-           (((word + (IN_EACH(UINT64_C(6), 3) << 16)) ^ fixed) & mask) == 0;
-}
-
 /* The number at p, where that is. */
 DS_ALWAYS_INLINE int64_t status_at(const char *p)
 {
     return (p[2] - '0') * 100 + (p[3] - '0') * 10 + (p[4] - '0');
 }
 
-/* The word of the one to eight digits before end, with zeros before them. */
-DS_ALWAYS_INLINE uint64_t few_digits(const char *p, const char *end)
+/* Which of the 16 bytes at p are digits: a bit for each. */
+DS_MARKED DS_ALWAYS_INLINE uint32_t digits_at(const char *p)
 {
-    unsigned known = 8 * (unsigned)(end - p) & 63;
-    return ds_digits_load(p, 8) << (-known & 63) | (DS_EIGHT_ZEROS >> 1) >> ((known - 1) & 63);
+#if defined(__SSE2__)
+    __m128i from_zero = _mm_sub_epi8(_mm_loadu_si128((const void *)p), _mm_set1_epi8('0'));
+    __m128i digits = _mm_cmpeq_epi8(_mm_min_epu8(from_zero, _mm_set1_epi8(9)), from_zero);
+    return (uint32_t)_mm_movemask_epi8(digits);
+#else
+    uint32_t digits = 0;
+    for (unsigned i = 0; i < 16; i++)
+        digits |= (uint32_t)(p[i] >= '0' && p[i] <= '9') << i;
+    return digits;
+#endif
 }
 
-DS_ALWAYS_INLINE bool is_bytes(const char *p, const char *end)
+/* Whether `" 200 39629 "` with any digits, up to eight of the second number, is at p; or a dash for
+ * that. *bytes_end: the end of it. */
+DS_MARKED DS_ALWAYS_INLINE bool are_numbers(const char *p, const char **bytes_end)
 {
-    size_t length = (size_t)(end - p);
-    bool digits = (length - 1 < 8) & ds_digits_are(few_digits(p, end));
-    return digits | ((length == 1) & (*p == '-'));
+    const uint64_t fixed = UINT64_C(0x20) << 40 | 0x2022, mask = UINT64_C(0xff) << 40 | 0xffff;
+    uint32_t digits = digits_at(p), status = 7u << 2;
+    uint32_t n = (uint32_t)__builtin_ctz(~(digits >> STATUS_BYTES));
+    n += p[STATUS_BYTES] == '-';
+    *bytes_end = p + STATUS_BYTES + n;
+    return ((ds_digits_load(p, 8) ^ fixed) & mask) == 0 && (digits & status) == status &&
+           n - 1 < 8 && memcmp(*bytes_end, " \"", 2) == 0;
 }
 
 /* Cuts a line of that shape, and checks all of it. */
@@ -507,23 +509,21 @@ DS_MARKED DS_ALWAYS_INLINE bool cut_common(combined_state *state, const ds_marks
     line->user_end = line->host_end + USER_AT + 1;
     line->request = line->host_end + MIDDLE_BYTES;
     if (DS_UNLIKELY(!is_middle_marked(state, line->host_end))) {
-        line->request = take_other_middle(state, marks, line->host_end, line);
+        const char *user_end;
+        line->request = take_other_middle(state, marks, line->host_end, &user_end);
         if (line->request == NULL)
             return false;
+        line->user_end = user_end;
     }
     line->request_end = ds_mark_next(marks, marks->special, line->request);
-    if (DS_UNLIKELY(!is_status(line->request_end)))
-        return false;
-    const char *bytes = line->request_end + STATUS_BYTES;
-    line->bytes_end = ds_mark_next(marks, marks->separators, bytes);
-    if (DS_UNLIKELY(!is_bytes(bytes, line->bytes_end) || memcmp(line->bytes_end, " \"", 2) != 0))
+    if (DS_UNLIKELY(!are_numbers(line->request_end, &line->bytes_end)))
         return false;
     line->referer = line->bytes_end + 2;
     line->referer_end = ds_mark_next(marks, marks->special, line->referer);
     if (DS_UNLIKELY(memcmp(line->referer_end, "\" \"", 3) != 0))
         return false;
     line->agent = line->referer_end + 3;
-    line->agent_end = ds_mark_next(marks, marks->special, line->agent);
+    line->agent_end = ds_mark_next_long(marks, marks->special, line->agent);
     bool ends = line->agent_end + 1 == end || (line->agent_end + 2 == end && end[-1] == '\r');
     return line->host_end > text && ends && *line->agent_end == '"';
 }
@@ -534,7 +534,9 @@ DS_ALWAYS_INLINE void put_bytes(ds_decoder *decoder, const common_line *line)
     if (*from == '-')
         ds_put_null(decoder, BYTES);
     else
-        ds_put_int(decoder, BYTES, (int64_t)ds_digits_value(few_digits(from, line->bytes_end)));
+        ds_put_int(
+            decoder, BYTES,
+            (int64_t)ds_digits_value(ds_digits_padded(from, (size_t)(line->bytes_end - from))));
 }
 
 DS_MARKED DS_ALWAYS_INLINE void put_text(ds_decoder *decoder, uint32_t column, const char *from,
@@ -551,16 +553,17 @@ DS_MARKED DS_ALWAYS_INLINE void put_text(ds_decoder *decoder, uint32_t column, c
 }
 
 /* Puts the request of a line that has an odd one. */
-__attribute__((noinline)) static void put_odd_request(ds_decoder *decoder, const common_line *line)
+__attribute__((noinline)) static void put_odd_request(ds_decoder *decoder, const char *from,
+                                                      const char *end)
 {
     const ds_lines *lines = &decoder->lines;
-    span request = {line->request, (uint32_t)(line->request_end - line->request)};
-    ds_record record = {.text = line->request,
-                        .end = line->request_end,
+    span request = {from, (uint32_t)(end - from)};
+    ds_record record = {.text = from,
+                        .end = end,
                         .limit = lines->bytes + lines->length,
                         .marks = lines->marks,
                         .buffer = decoder->buffer,
-                        .offset = (uint32_t)(line->request - lines->bytes)};
+                        .offset = (uint32_t)(from - lines->bytes)};
     put_request(decoder, &record, &request);
 }
 
@@ -577,7 +580,7 @@ DS_MARKED DS_ALWAYS_INLINE void put_common_request(ds_decoder *decoder, const co
     size_t second = (size_t)__builtin_ctzll(rest | UINT64_C(1) << 63);
     bool three = rest != 0 && (rest & (rest - 1)) == 0 && first > 0 && second > first + 1;
     if (DS_UNLIKELY(length > DS_MARK_BITS || !three || second + 1 == length)) {
-        put_odd_request(decoder, line);
+        put_odd_request(decoder, from, end);
         return;
     }
     put_text(decoder, METHOD, from, from + first);
@@ -620,8 +623,10 @@ DS_MARKED static void decode_common(ds_decoder *decoder)
             put_bytes(decoder, &line);
         if (wants_request)
             put_common_request(decoder, &line);
-        if (wants_others)
-            put_others(decoder, &line);
+        if (wants_others) {
+            const common_line all = line; /* so that `line` may be in registers */
+            put_others(decoder, &all);
+        }
         ds_marked_take(decoder);
     }
 }

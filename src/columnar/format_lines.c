@@ -32,8 +32,10 @@ uint32_t ds_newlines_plain(const char *bytes, uint32_t *from, uint32_t to, uint3
                                 uint32_t room)                                                     \
     {                                                                                              \
         uint32_t count = 0, at = *from;                                                            \
-        for (; to - at >= 64 && count + 64 <= room; at += 64)                                      \
+        for (; to - at >= 64 && count + 64 <= room; at += 64) {                                    \
+            ds_fetch_ahead(bytes + at);                                                            \
             count = ds_add_places(mask(bytes + at), at, ends, count);                              \
+        }                                                                                          \
         *from = at;                                                                                \
         if (to - at < 64 && count + 64 <= room) /* the rest of the window */                       \
             count += ds_newlines_plain(bytes, from, to, ends + count, room - count);               \

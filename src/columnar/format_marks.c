@@ -51,6 +51,7 @@ typedef struct block {
         for (; at < to && n + 64 <= DS_LINE_ENDS; at += 64, word++) {                              \
             const char *text = bytes + at;                                                         \
             uint64_t within = ~UINT64_C(0);                                                        \
+            ds_fetch_ahead(text);                                                                  \
             if (__builtin_expect(to - at < 64, 0)) {                                               \
                 memset(last, '\n', sizeof last);                                                   \
                 memcpy(last, text, to - at);                                                       \

@@ -23,6 +23,14 @@
 #define DS_LINE_ENDS 1024u
 #define DS_MARK_WORDS (DS_WINDOW_BYTES / 64 + 2)
 
+/* Whoever goes over all of the input first fetches what comes so much later: what was received may
+ * not be in the cache any more, and the processor itself looks ahead to the end of a page only. */
+#define DS_FETCH_AHEAD 8192u
+static inline void ds_fetch_ahead(const char *text)
+{
+    __builtin_prefetch((const void *)((uintptr_t)text + DS_FETCH_AHEAD));
+}
+
 /* Which bytes a format marks. */
 typedef struct ds_mark_bytes {
     const char
@@ -85,6 +93,21 @@ static inline const char *ds_mark_next(const ds_marks *marks, const uint64_t *ma
     if (__builtin_expect(bits == 0, 0))
         return ds_mark_next_far(marks, map, (size_t)(p - marks->from) / 8);
     return p + (unsigned)__builtin_ctzll(bits);
+}
+
+/* The same where the mark is mostly more than DS_MARK_BITS away, and hardly ever twice that. */
+static inline const char *ds_mark_next_long(const ds_marks *marks, const uint64_t *map,
+                                            const char *p)
+{
+    size_t at = (size_t)(p - marks->from);
+    uint64_t bits[2];
+    memcpy(bits, (const char *)map + at / 8, sizeof bits);
+    bits[0] >>= at % 8;
+    if (__builtin_expect(bits[0] != 0, 0))
+        return p + (unsigned)__builtin_ctzll(bits[0]);
+    if (__builtin_expect(bits[1] != 0, 1))
+        return p + (64 - at % 8) + (unsigned)__builtin_ctzll(bits[1]);
+    return ds_mark_next_far(marks, map, at / 8 + sizeof bits[0]);
 }
 
 #endif

@@ -9,7 +9,7 @@
 #include "columnar/format_marked.h"
 #include "columnar/format_value.h"
 #include "columnar/regex.h"
-#include "columnar/regex_cut.h"
+#include "columnar/regex_cut_marked.h"
 
 #include <stdlib.h>
 
@@ -28,6 +28,8 @@ typedef struct regex_state {
     const ds_regex_cut *cut; /* that may be used, or NULL */
     size_t *places;          /* it found */
     ds_steady *before;       /* for it */
+    const char **parts;      /* as places, of a marked line */
+    ds_cut_habit habit;
 } regex_state;
 
 /* The columns of a pattern, strings but for those that `types` has, and which of them each
@@ -97,6 +99,8 @@ static ds_status prepare(ds_arena *arena, const ds_format_spec *spec, ds_format 
     plan->cut =
         ds_regex_cut_compile(arena, spec->regex, strlen(spec->regex), ds_regex_groups(plan->regex));
     format->plan = plan;
+    if (plan->cut != NULL)
+        format->marks = ds_regex_cut_marks(plan->cut);
     return DS_OK;
 }
 
@@ -108,6 +112,7 @@ static void *state_new(const ds_format *format)
     state->cut = ds_regex_cut_allowed() ? plan->cut : NULL;
     state->places =
         ds_calloc(2 * ((size_t)ds_regex_groups(plan->regex) + 1), sizeof *state->places);
+    state->parts = ds_calloc(2 * ((size_t)ds_regex_groups(plan->regex) + 1), sizeof *state->parts);
     if (state->cut != NULL)
         state->before = ds_calloc(ds_regex_cut_runs(state->cut), sizeof *state->before);
     return state;
@@ -118,6 +123,7 @@ static void state_free(void *arg)
     regex_state *state = arg;
     ds_matcher_fini(&state->matcher);
     free(state->places);
+    free(state->parts);
     free(state->before);
     free(state);
 }
@@ -190,9 +196,66 @@ DS_ALWAYS_INLINE bool decode_record(ds_decoder *decoder, const ds_record *record
     return ds_record_bad(decoder, record, DS_BAD_SYNTAX, "the regular expression does not match");
 }
 
+/*
+ * Lines that are cut by their marks. Each column has one group, which takes part.
+ */
+
+/* As ds_put_scalar; ints of up to eight digits take no branch that hangs on their length. */
+DS_MARKED DS_ALWAYS_INLINE bool put_marked(ds_decoder *decoder, uint32_t column, const char *text,
+                                           uint32_t length)
+{
+    ds_bad_reason reason;
+    uint64_t digits = ds_digits_padded(text, length);
+    bool is_int = decoder->format->schema.fields[column].type.kind == DS_INT;
+    if (DS_UNLIKELY(!is_int || length - 1 >= 8 || !ds_digits_are(digits)))
+        return ds_put_scalar(decoder, column, text, length, &reason);
+    ds_put_int(decoder, column, (int64_t)ds_digits_value(digits));
+    return true;
+}
+
+DS_MARKED DS_ALWAYS_INLINE bool put_cut(ds_decoder *decoder, const char **parts)
+{
+    const ds_format *format = decoder->format;
+    const uint32_t *groups = ((const regex_plan *)format->plan)->groups;
+    for (uint32_t i = 0; i < format->schema.n_fields; i++) {
+        const char *text = parts[2 * (size_t)groups[i]];
+        uint32_t length = (uint32_t)(parts[2 * (size_t)groups[i] + 1] - text);
+        if (format->schema.fields[i].type.kind != DS_STRING) {
+            if (!put_marked(decoder, i, text, length))
+                return false;
+        } else if (decoder->columns[i] != NULL) {
+            decoder->columns[i]->views[decoder->n_rows] = ds_marked_view(decoder, text, length);
+        }
+    }
+    return true;
+}
+
+_Static_assert(DS_MARKED_BEHIND >= DS_CUT_MARKED_BEHIND, "a marked line may be cut");
+
+DS_MARKED static void decode_cut(ds_decoder *decoder)
+{
+    regex_state *state = decoder->state;
+    const ds_marks *marks = decoder->lines.marks;
+    const char *text, *end;
+    while (ds_marked_line(decoder, &text, &end)) {
+        if (DS_UNLIKELY(end == text || ds_is_space(*text))) /* it may be blank */
+            return;
+        if (DS_UNLIKELY(end[-1] == '\r')) {
+            if (!ds_regex_cut_marks_returns(state->cut))
+                return;
+            end--;
+        }
+        if (DS_UNLIKELY(!ds_regex_cut_run_marked(state->cut, marks, text, end, state->parts,
+                                                 &state->habit)) ||
+            DS_UNLIKELY(!put_cut(decoder, state->parts)))
+            return;
+        ds_marked_take(decoder);
+    }
+}
+
 static void decode(ds_decoder *decoder)
 {
-    ds_decode_records(decoder, false, decode_record);
+    ds_decode_marked(decoder, decode_cut, decode_record);
 }
 
 const ds_format_ops ds_format_regex = {

@@ -1,66 +1,28 @@
 #include "columnar/regex_cut.h"
 
-#include "base/assert.h"
-#include "columnar/text_simd.h"
+#include "columnar/regex_cut_cells.h"
 
-#include <stdint.h>
 #include <string.h>
 
-#define STEPS DS_CUT_STEPS
 #define OPEN_GROUPS 8u
 
-/* A set of ASCII characters. Bit h of low[l] is that of the character with the half-bytes h, l. */
-typedef struct charset {
-    uint8_t low[16];
-} charset;
-
-typedef enum step_kind { STEP_ONE, STEP_RUN, STEP_OPEN, STEP_CLOSE, STEP_END } step_kind;
-
-typedef struct step {
-    step_kind kind;
-    uint32_t least;      /* STEP_RUN: characters, 0 or 1 */
-    uint32_t given_back; /* STEP_RUN: those at its end that are for the steps behind it */
-    uint32_t group;      /* STEP_OPEN, STEP_CLOSE; 0: one that nobody asks for */
-    charset set;         /* STEP_ONE, STEP_RUN */
-} step;
-
-/*
- * What is run: cells of a run, perhaps in a group, and the text behind it, either of which may be
- * empty. Nothing is asked for that is not there: a group nobody wants is group 0.
- */
-typedef struct cell {
-    charset set;
-    uint32_t need, given_back; /* need: characters that the run takes in all, at least */
-    uint32_t open, close;      /* indexes in places */
-    uint64_t text, mask;
-    uint32_t length; /* of the text */
-    bool has_open, has_run, has_close;
-} cell;
-
-struct ds_regex_cut {
-    uint32_t n_steps, n_cells, n_groups;
-    bool to_end;
-    cell cells[STEPS];
-    step steps[STEPS];
-};
-
-static bool has(const charset *set, char c)
+static bool has(const ds_cut_set *set, char c)
 {
     return (unsigned char)c < 128 && (set->low[c & 15] >> ((unsigned char)c >> 4) & 1) != 0;
 }
 
-static void add(charset *set, char c)
+static void add(ds_cut_set *set, char c)
 {
     set->low[c & 15] |= (uint8_t)(1u << ((unsigned char)c >> 4));
 }
 
-static void invert(charset *set)
+static void invert(ds_cut_set *set)
 {
     for (unsigned i = 0; i < 16; i++)
         set->low[i] = (uint8_t)~set->low[i];
 }
 
-static bool disjoint(const charset *a, const charset *b)
+static bool disjoint(const ds_cut_set *a, const ds_cut_set *b)
 {
     for (unsigned i = 0; i < 16; i++)
         if ((a->low[i] & b->low[i]) != 0)
@@ -68,7 +30,7 @@ static bool disjoint(const charset *a, const charset *b)
     return true;
 }
 
-static bool subset(const charset *a, const charset *b)
+static bool subset(const ds_cut_set *a, const ds_cut_set *b)
 {
     for (unsigned i = 0; i < 16; i++)
         if ((a->low[i] & ~b->low[i]) != 0)
@@ -76,7 +38,7 @@ static bool subset(const charset *a, const charset *b)
     return true;
 }
 
-static void add_range(charset *set, char from, char to)
+static void add_range(ds_cut_set *set, char from, char to)
 {
     for (int c = from; c <= to; c++)
         add(set, (char)c);
@@ -96,7 +58,7 @@ typedef struct reader {
     uint32_t open[OPEN_GROUPS], n_open;
 } reader;
 
-static bool read_escape(reader *r, charset *set)
+static bool read_escape(reader *r, ds_cut_set *set)
 {
     if (r->end - r->p < 2 || (unsigned char)r->p[1] <= ' ' || (unsigned char)r->p[1] >= 127)
         return false;
@@ -117,7 +79,7 @@ static bool read_escape(reader *r, charset *set)
 }
 
 /* Characters and ranges of letters or digits; a bracket as the first. */
-static bool read_brackets(reader *r, charset *set)
+static bool read_brackets(reader *r, ds_cut_set *set)
 {
     const char *p = r->p + 1, *end = r->end;
     bool inverted = p < end && *p == '^';
@@ -140,7 +102,7 @@ static bool read_brackets(reader *r, charset *set)
 }
 
 /* One character or set of them. */
-static bool read_set(reader *r, charset *set)
+static bool read_set(reader *r, ds_cut_set *set)
 {
     char c = *r->p;
     memset(set, 0, sizeof *set);
@@ -158,23 +120,23 @@ static bool read_set(reader *r, charset *set)
     return (unsigned char)c >= ' ' && (unsigned char)c < 127 && strchr("^$]|()?*+{}", c) == NULL;
 }
 
-static step *add_step(reader *r, step_kind kind)
+static ds_cut_step *add_step(reader *r, ds_cut_step_kind kind)
 {
-    if (r->cut->n_steps == STEPS)
+    if (r->cut->n_steps == DS_CUT_STEPS)
         return NULL;
-    step *made = &r->cut->steps[r->cut->n_steps++];
+    ds_cut_step *made = &r->cut->steps[r->cut->n_steps++];
     made->kind = kind;
     return made;
 }
 
 static bool read_characters(reader *r)
 {
-    step *made = add_step(r, STEP_ONE);
+    ds_cut_step *made = add_step(r, DS_CUT_STEP_ONE);
     if (made == NULL || !read_set(r, &made->set))
         return false;
     if (r->p == r->end || strchr("+*?{", *r->p) == NULL)
         return true;
-    made->kind = STEP_RUN;
+    made->kind = DS_CUT_STEP_RUN;
     made->least = *r->p == '+';
     if (*r->p != '+' && *r->p != '*')
         return false;
@@ -201,7 +163,7 @@ static bool read_open(reader *r)
         if (counts && (p == name || p == end || *p++ != '>'))
             return false;
     }
-    step *made = add_step(r, STEP_OPEN);
+    ds_cut_step *made = add_step(r, DS_CUT_STEP_OPEN);
     if (made == NULL || r->n_open == OPEN_GROUPS)
         return false;
     made->group = counts ? ++r->cut->n_groups : 0;
@@ -212,7 +174,7 @@ static bool read_open(reader *r)
 
 static bool read_close(reader *r)
 {
-    step *made = add_step(r, STEP_CLOSE);
+    ds_cut_step *made = add_step(r, DS_CUT_STEP_CLOSE);
     if (made == NULL || r->n_open == 0)
         return false;
     made->group = r->open[--r->n_open];
@@ -229,12 +191,12 @@ static bool read_step(reader *r)
     if (*r->p != '$')
         return read_characters(r);
     r->p++;
-    return r->p == r->end && add_step(r, STEP_END) != NULL;
+    return r->p == r->end && add_step(r, DS_CUT_STEP_END) != NULL;
 }
 
-static bool takes(const step *s)
+static bool takes(const ds_cut_step *s)
 {
-    return s->kind == STEP_ONE || s->kind == STEP_RUN;
+    return s->kind == DS_CUT_STEP_ONE || s->kind == DS_CUT_STEP_RUN;
 }
 
 /* How many single characters, all of the run's own, are behind the run in step i: they are the last
@@ -243,12 +205,12 @@ static uint32_t count_given_back(const ds_regex_cut *cut, uint32_t i, uint32_t *
 {
     uint32_t n = 0;
     for (*next = i + 1; *next < cut->n_steps; (*next)++) {
-        const step *behind = &cut->steps[*next];
-        if (behind->kind == STEP_END || behind->kind == STEP_RUN)
+        const ds_cut_step *behind = &cut->steps[*next];
+        if (behind->kind == DS_CUT_STEP_END || behind->kind == DS_CUT_STEP_RUN)
             break;
-        if (behind->kind == STEP_ONE && !subset(&behind->set, &cut->steps[i].set))
+        if (behind->kind == DS_CUT_STEP_ONE && !subset(&behind->set, &cut->steps[i].set))
             break;
-        n += behind->kind == STEP_ONE;
+        n += behind->kind == DS_CUT_STEP_ONE;
     }
     return n;
 }
@@ -257,23 +219,23 @@ static uint32_t count_given_back(const ds_regex_cut *cut, uint32_t i, uint32_t *
  * elsewhere, as what comes behind may begin with one of its characters. */
 static bool ends_in_one_place(ds_regex_cut *cut, uint32_t i)
 {
-    step *run = &cut->steps[i];
+    ds_cut_step *run = &cut->steps[i];
     uint32_t next;
     run->given_back = count_given_back(cut, i, &next);
     for (; next < cut->n_steps; next++) {
-        const step *behind = &cut->steps[next];
-        if (behind->kind == STEP_END)
+        const ds_cut_step *behind = &cut->steps[next];
+        if (behind->kind == DS_CUT_STEP_END)
             return true;
         if (takes(behind) && !disjoint(&run->set, &behind->set))
             return false;
-        if (takes(behind) && (behind->kind == STEP_ONE || behind->least > 0))
+        if (takes(behind) && (behind->kind == DS_CUT_STEP_ONE || behind->least > 0))
             return true;
     }
     return run->given_back == 0;
 }
 
 /* The character of a set that has only one, or '\0'. */
-static char only_one(const charset *set)
+static char only_one(const ds_cut_set *set)
 {
     char found = '\0';
     unsigned n = 0;
@@ -286,38 +248,38 @@ static char only_one(const charset *set)
 }
 
 /* The cell that has room for a step of that kind: the last one, or a new one. */
-static cell *cell_for(ds_regex_cut *cut, step_kind kind)
+static ds_cut_cell *cell_for(ds_regex_cut *cut, ds_cut_step_kind kind)
 {
-    cell *last = &cut->cells[cut->n_cells == 0 ? 0 : cut->n_cells - 1];
+    ds_cut_cell *last = &cut->cells[cut->n_cells == 0 ? 0 : cut->n_cells - 1];
     bool room = cut->n_cells > 0;
     switch (kind) {
-    case STEP_OPEN: room = room && !last->has_open; /* fall through */
-    case STEP_RUN: room = room && !last->has_run;   /* fall through */
-    case STEP_CLOSE: room = room && !last->has_close && last->length == 0; break;
+    case DS_CUT_STEP_OPEN: room = room && !last->has_open; /* fall through */
+    case DS_CUT_STEP_RUN: room = room && !last->has_run;   /* fall through */
+    case DS_CUT_STEP_CLOSE: room = room && !last->has_close && last->length == 0; break;
     default: room = room && last->length < sizeof last->text; break;
     }
     return room ? last : &cut->cells[cut->n_cells++];
 }
 
 /* Puts a step into a cell. False if it has none: a single character of several. */
-static bool put_step(ds_regex_cut *cut, const step *s)
+static bool put_step(ds_regex_cut *cut, const ds_cut_step *s)
 {
-    if (s->kind == STEP_END) {
+    if (s->kind == DS_CUT_STEP_END) {
         cut->to_end = true;
         return true;
     }
-    cell *to = cell_for(cut, s->kind);
-    char only = s->kind == STEP_ONE ? only_one(&s->set) : '\0';
+    ds_cut_cell *to = cell_for(cut, s->kind);
+    char only = s->kind == DS_CUT_STEP_ONE ? only_one(&s->set) : '\0';
     switch (s->kind) {
-    case STEP_OPEN:
+    case DS_CUT_STEP_OPEN:
         to->has_open = true;
         to->open = 2 * s->group;
         break;
-    case STEP_CLOSE:
+    case DS_CUT_STEP_CLOSE:
         to->has_close = true;
         to->close = 2 * s->group + (s->group > 0);
         break;
-    case STEP_RUN:
+    case DS_CUT_STEP_RUN:
         to->has_run = true;
         to->set = s->set;
         to->given_back = s->given_back;
@@ -329,6 +291,73 @@ static bool put_step(ds_regex_cut *cut, const step *s)
         return only != '\0';
     }
     return true;
+}
+
+/* The characters that end a run, as bytes to be marked: false if there are too many of them, or two
+ * that cannot be told from each other in that way. */
+static bool find_stops(const ds_cut_set *set, char stops[DS_CUT_MARKED_MOST + 1])
+{
+    uint32_t endings = 1u << '\n' % 16, n = 0;
+    memset(stops, 0, DS_CUT_MARKED_MOST + 1);
+    for (int c = 1; c < 128; c++) {
+        if (c == '\n' || has(set, (char)c))
+            continue;
+        if ((endings >> c % 16 & 1) != 0 || n == DS_CUT_MARKED_MOST)
+            return false;
+        endings |= 1u << c % 16;
+        stops[n++] = (char)c;
+    }
+    return true;
+}
+
+static bool stops_with(const ds_cut_cell *at, const char *marked)
+{
+    char stops[DS_CUT_MARKED_MOST + 1];
+    return at->has_run && find_stops(&at->set, stops) && strcmp(stops, marked) == 0;
+}
+
+/* Chooses what is marked: what ends most runs. */
+static void choose_marks(ds_regex_cut *cut)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < cut->n_cells; i++) {
+        char stops[DS_CUT_MARKED_MOST + 1];
+        uint32_t n = 0;
+        if (!cut->cells[i].has_run || !find_stops(&cut->cells[i].set, stops) || stops[0] == '\0')
+            continue;
+        for (uint32_t k = 0; k < cut->n_cells; k++)
+            n += stops_with(&cut->cells[k], stops);
+        if (n > most)
+            memcpy(cut->marked, stops, sizeof stops);
+        most = n > most ? n : most;
+    }
+    cut->marks = (ds_mark_bytes){.special = cut->marked};
+}
+
+static ds_cut_run_kind kind_of(const ds_regex_cut *cut, const ds_cut_cell *at)
+{
+    char stops[DS_CUT_MARKED_MOST + 1];
+    if (!at->has_run || !find_stops(&at->set, stops))
+        return at->has_run ? DS_CUT_RUN_SET : DS_CUT_RUN_NONE;
+    if (stops[0] == '\0')
+        return has(&at->set, '\n') ? DS_CUT_RUN_SET : DS_CUT_RUN_REST;
+    if (strcmp(stops, cut->marked) == 0)
+        return DS_CUT_RUN_MARKED;
+    return stops[1] == '\0' ? DS_CUT_RUN_CHAR : DS_CUT_RUN_SET;
+}
+
+static void choose_kinds(ds_regex_cut *cut)
+{
+    choose_marks(cut);
+    for (uint32_t i = 0; i < cut->n_cells; i++) {
+        ds_cut_cell *at = &cut->cells[i];
+        char stops[DS_CUT_MARKED_MOST + 1];
+        at->kind = kind_of(cut, at);
+        at->captures = (at->has_open && at->open > 0) || (at->has_close && at->close > 0);
+        at->keeps = at->length < at->given_back ? 0 : UINT64_MAX;
+        at->forth = at->keeps == 0 ? 0 : at->length - at->given_back;
+        at->stop = at->kind == DS_CUT_RUN_CHAR && find_stops(&at->set, stops) ? stops[0] : '\0';
+    }
 }
 
 const ds_regex_cut *ds_regex_cut_compile(ds_arena *arena, const char *pattern, size_t length,
@@ -344,109 +373,26 @@ const ds_regex_cut *ds_regex_cut_compile(ds_arena *arena, const char *pattern, s
         if (!read_step(&r))
             return NULL;
     for (uint32_t i = 0; i < cut->n_steps; i++) {
-        if (cut->steps[i].kind == STEP_RUN && !ends_in_one_place(cut, i))
+        if (cut->steps[i].kind == DS_CUT_STEP_RUN && !ends_in_one_place(cut, i))
             return NULL;
         if (!put_step(cut, &cut->steps[i]))
             return NULL;
     }
+    choose_kinds(cut);
     return r.n_open == 0 && cut->n_groups == n_groups ? cut : NULL;
+}
+
+const ds_mark_bytes *ds_regex_cut_marks(const ds_regex_cut *cut)
+{
+    return cut->marked[0] != '\0' ? &cut->marks : NULL;
+}
+
+bool ds_regex_cut_marks_returns(const ds_regex_cut *cut)
+{
+    return strchr(cut->marked, '\r') != NULL;
 }
 
 unsigned ds_regex_cut_runs(const ds_regex_cut *cut)
 {
     return cut->n_cells;
 }
-
-/* ---- Running it ---- */
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-
-bool ds_regex_cut_allowed(void)
-{
-    return ds_simd_level() >= DS_SIMD_AVX2;
-}
-
-/* The first byte at or behind p that is not in the set, or the end. */
-__attribute__((target("avx2,bmi"))) static inline const char *
-run_end(const charset *set, const char *p, const char *end)
-{
-    const __m256i high_bits =
-        _mm256_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32,
-                         64, -128, 0, 0, 0, 0, 0, 0, 0, 0);
-    const __m256i low =
-        _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)set->low));
-    for (; p < end; p += 32) {
-        __m256i text = _mm256_loadu_si256((const __m256i *)(const void *)p);
-        __m256i high = _mm256_and_si256(_mm256_srli_epi16(text, 4), _mm256_set1_epi8(15));
-        __m256i in =
-            _mm256_and_si256(_mm256_shuffle_epi8(low, text), _mm256_shuffle_epi8(high_bits, high));
-        uint32_t out =
-            (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(in, _mm256_setzero_si256()));
-        if (out != 0) {
-            p += __builtin_ctz(out);
-            break;
-        }
-    }
-    return p < end ? p : end;
-}
-
-__attribute__((target("avx2,bmi"))) bool ds_regex_cut_run(const ds_regex_cut *cut, const char *text,
-                                                          const char *end, size_t *places,
-                                                          ds_steady *before)
-{
-    const char *p = text;
-    for (const cell *at = cut->cells, *behind = at + cut->n_cells; at < behind; at++, before++) {
-        const char *from = p;
-        uint64_t word;
-        places[at->open] = (size_t)(p - text);
-        p = ds_steady_end(before, p, run_end(&at->set, p, end));
-        if ((size_t)(p - from) < at->need)
-            return false;
-        p -= at->given_back;
-        places[at->close] = (size_t)(p - text);
-        memcpy(&word, p, sizeof word);
-        if (((word ^ at->text) & at->mask) != 0 || (size_t)(end - p) < at->length)
-            return false;
-        p += at->length;
-    }
-    return !cut->to_end || p == end;
-}
-
-__attribute__((target("avx2,bmi"))) bool ds_regex_cut_copy(const char *text, size_t length,
-                                                           char *to)
-{
-    __m256i least = _mm256_set1_epi8(' '), newlines = _mm256_setzero_si256();
-    memset(to + length, ' ', DS_CUT_BEHIND);
-    if (length > 0)
-        memcpy(to, text, length);
-    for (size_t i = 0; i < length; i += 32) {
-        __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)(to + i));
-        least = _mm256_min_epi8(least, bytes);
-        newlines = _mm256_or_si256(newlines, _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('\n')));
-    }
-    return _mm256_testz_si256(newlines, newlines) != 0 &&
-           _mm256_movemask_epi8(_mm256_cmpgt_epi8(least, _mm256_setzero_si256())) == -1;
-}
-
-#else
-
-bool ds_regex_cut_allowed(void)
-{
-    return false;
-}
-
-bool ds_regex_cut_run(const ds_regex_cut *cut, const char *text, const char *end, size_t *places,
-                      ds_steady *before)
-{
-    (void)cut, (void)text, (void)end, (void)places, (void)before;
-    DS_UNREACHABLE();
-}
-
-bool ds_regex_cut_copy(const char *text, size_t length, char *to)
-{
-    (void)text, (void)length, (void)to;
-    DS_UNREACHABLE();
-}
-
-#endif

@@ -9,12 +9,17 @@
  * there is at most one way to match, and no need to go back. Such a pattern is run as a list of
  * steps, each run of characters 32 bytes at a time.
  *
+ * Lines of an input are marked where most of the runs end (format_marks.h), mostly at blanks: then
+ * those runs take a load or less (regex_cut_marked.h). And what nearly all lines have in common, as
+ * the time, is compared with the line before, and not cut again (regex_cut_habit.c).
+ *
  * All other patterns are not of this kind, and neither is text that is not ASCII.
  */
 #ifndef DS_COLUMNAR_REGEX_CUT_H
 #define DS_COLUMNAR_REGEX_CUT_H
 
 #include "base/arena.h"
+#include "columnar/format_marks.h"
 #include "columnar/steady.h"
 
 #include <stdbool.h>
@@ -41,6 +46,23 @@ unsigned ds_regex_cut_runs(const ds_regex_cut *cut);
  * before: zeros at first, then what was left there. */
 bool ds_regex_cut_run(const ds_regex_cut *cut, const char *text, const char *end, size_t *places,
                       ds_steady *before);
+
+/* What is to be marked for ds_regex_cut_run_marked, or NULL: it is of no use. */
+const ds_mark_bytes *ds_regex_cut_marks(const ds_regex_cut *cut);
+
+/* Whether \r is marked, too. */
+bool ds_regex_cut_marks_returns(const ds_regex_cut *cut);
+
+/* What most lines have in common, as the user's dash and the time. Zeros at first. */
+typedef struct ds_cut_habit {
+    const struct ds_cut_cell *first, *last; /* the cells that mostly take the same; or NULL */
+    uint32_t length;                        /* of the text they took */
+    uint32_t left;                          /* lines until it is looked at again */
+    uint32_t learned;                       /* lines that have been looked at */
+    bool missed;                            /* they took another text in the line before */
+    uint32_t hashes[DS_CUT_STEPS], same[DS_CUT_STEPS]; /* of what each cell took */
+    char text[64], mask[64];
+} ds_cut_habit;
 
 /* Copies text to where there are DS_CUT_BEHIND bytes more. False if it is nothing to be cut. */
 bool ds_regex_cut_copy(const char *text, size_t length, char *to);

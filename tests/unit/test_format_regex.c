@@ -130,6 +130,94 @@ START_TEST(patterns_that_do_not_do_are_refused)
 }
 END_TEST
 
+/* What a pattern is made of: a run, some characters that it may take, and the text behind it. */
+typedef struct pattern_part {
+    const char *run, *takes, *end, *end_pattern;
+} pattern_part;
+
+static const pattern_part parts[] = {
+    {"\\S+", "ab7]-\"", " ", " "},  {"\\S+", "G", " ", " "},
+    {"\\S+", "ab7]", "\" ", "\" "}, {"\\S*", "ab", "] [", "\\] \\["},
+    {"\\S+", "-", " [", " \\["},    {"\\d*", "0123", "x", "x"},
+    {"\\w+", "xyz7", " ", " "},     {"[^]]*", "ab \t,", "] \"", "\\] \""},
+    {"[^ ]+", "a]\r", " ", " "},    {"[^,]*", "a b", ",", ","},
+    {"[^,]*", "a]\r", ", ", ", "},  {"", "", "x ", "x "},
+    {".*", "ab \t\r", "", "$"},     {"[^,]*", "ab ", "", ""},
+};
+
+#define N_PARTS 7
+#define MOST_OF_PART 60
+
+typedef struct made_pattern {
+    char text[200];
+    const pattern_part *parts[N_PARTS];
+    char lines[N_PARTS][MOST_OF_PART + 1]; /* what a line has for each run */
+} made_pattern;
+
+static void make_pattern(made_pattern *pattern, ds_random *random)
+{
+    char *at = pattern->text;
+    size_t kinds = sizeof parts / sizeof *parts;
+    *at++ = '^';
+    for (int i = 0; i < N_PARTS; i++) {
+        const pattern_part *part =
+            &parts[ds_random_below(random, i == N_PARTS - 1 ? kinds : kinds - 2)];
+        uint64_t group = i % 4 == 2 ? 1 : ds_random_below(random, 6);
+        const char *open = i == 2 ? "(?<n>" : i == 6 ? "(?<m>" : group < 2 ? "(" : "";
+        at += sprintf(at, "%s%s%s%s%s", open, part->run, group == 1 ? ")" : "", part->end_pattern,
+                      group == 0 ? ")" : "");
+        pattern->parts[i] = part;
+    }
+}
+
+static void make_part(char *line, const pattern_part *part, ds_random *random)
+{
+    size_t kinds = strlen(part->takes);
+    uint64_t most = ds_random_below(random, 8) == 0 ? MOST_OF_PART : 4;
+    uint64_t n = kinds == 0 ? 0 : 1 + ds_random_below(random, most);
+    for (uint64_t i = 0; i < n; i++)
+        line[i] = part->takes[ds_random_below(random, kinds)];
+    line[n] = '\0';
+}
+
+/* Lines most of whose parts are as before, some of which are spoilt. */
+static void make_lines(ds_buffer *text, made_pattern *pattern, ds_random *random)
+{
+    for (int i = 0; i < 300; i++) {
+        size_t from = text->length;
+        for (int k = 0; k < N_PARTS; k++) {
+            if (i == 0 || ds_random_below(random, k % 3 == 0 ? 2 : 50) == 0)
+                make_part(pattern->lines[k], pattern->parts[k], random);
+            ds_buffer_append_text(text, pattern->lines[k]);
+            ds_buffer_append_text(text, pattern->parts[k]->end);
+        }
+        if (ds_random_below(random, 12) == 0 && text->length > from)
+            text->data[from + ds_random_below(random, text->length - from)] =
+                "a7 ]\"\n\t\r,"[ds_random_below(random, 9)];
+        ds_buffer_append_text(text, ds_random_below(random, 4) == 0 ? "\r\n" : "\n");
+    }
+}
+
+/* decode_bytes compares them with those that are not cut (regex_cut.h). */
+START_TEST(lines_that_are_cut_are_as_by_pcre)
+{
+    ds_random random;
+    ds_random_init(&random, 11);
+    uint64_t found = 0;
+    for (int round = 0; round < 600; round++) {
+        made_pattern pattern;
+        ds_buffer text = {0};
+        make_pattern(&pattern, &random);
+        make_lines(&text, &pattern, &random);
+        decoded d = decode_bytes(regex(pattern.text, ""), NULL, ds_buffer_text(&text), text.length);
+        found += d.counts.records;
+        decoded_fini(&d);
+        ds_buffer_fini(&text);
+    }
+    ck_assert_uint_gt(found, 20000);
+}
+END_TEST
+
 START_TEST(a_regex_tells_its_groups)
 {
     ds_arena *arena = ds_arena_new(NULL);
@@ -156,8 +244,9 @@ START_TEST(a_regex_tells_its_groups)
 }
 END_TEST
 
-UNIT_MAIN("format regex", named_groups_are_columns, all_types_can_be_given,
-          the_pattern_is_searched_for, a_group_that_took_no_part_is_null_and_an_empty_one_is_not,
+UNIT_MAIN("format regex", lines_that_are_cut_are_as_by_pcre, named_groups_are_columns,
+          all_types_can_be_given, the_pattern_is_searched_for,
+          a_group_that_took_no_part_is_null_and_an_empty_one_is_not,
           groups_of_one_name_are_one_column, groups_may_be_set_out_of_order,
           bytes_that_are_not_utf8_are_replaced_before, a_match_that_takes_too_long_is_given_up,
           deep_patterns_find_their_stack, nulls_of_a_bad_record_do_not_stay,
