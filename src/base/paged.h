@@ -30,6 +30,13 @@ typedef struct ds_paged ds_paged;
  */
 ds_paged *ds_paged_new(ds_spill *spill, uint64_t share_bytes, uint64_t resident_bytes);
 void ds_paged_free(ds_paged *paged);
+/*
+ * One without a file, for one thread that is not to be at something for long: large arrays of about
+ * so many bytes are ordinary memory that stays where it is when it grows, and goes back to the
+ * system in bites, with step(arg, their size) behind each. NULL: there are no addresses.
+ */
+typedef void (*ds_paged_step_fn)(void *arg, uint64_t bytes);
+ds_paged *ds_paged_new_memory(uint64_t bytes, ds_paged_step_fn step, void *arg);
 /* Other shares, before anything is allocated. */
 void ds_paged_share(ds_paged *paged, uint64_t share_bytes, uint64_t resident_bytes);
 

@@ -44,7 +44,8 @@ static ds_status put(ds_saver *saver, const void *bytes, size_t length, ds_error
 {
     if (length == 0)
         return DS_OK;
-    XXH3_64bits_update(saver->hash, bytes, length);
+    if (saver->to.lacks_sum == NULL)
+        XXH3_64bits_update(saver->hash, bytes, length);
     return saver->to.write(saver->to.arg, bytes, length, error);
 }
 
@@ -92,12 +93,68 @@ ds_status ds_saver_put(ds_saver *saver, uint32_t tag, const ds_saved_bytes *part
     return put(saver, zeros, padding(head.length), error);
 }
 
+ds_status ds_saver_give(ds_saver *saver, uint32_t tag, void *bytes, size_t length,
+                        ds_budget *budget, ds_error *error)
+{
+    const frame_head head = {.tag = tag, .length = length};
+    DS_ASSERT(tag != 0);
+    ds_status status = put(saver, &head, sizeof head, error);
+    DS_ASSERT(saver->to.take == NULL || saver->to.lacks_sum != NULL);
+    bool taken = status == DS_OK && saver->to.take != NULL &&
+                 saver->to.take(saver->to.arg, bytes, length, budget);
+    if (status == DS_OK && !taken)
+        status = put(saver, bytes, length, error);
+    if (!taken)
+        ds_budget_free(budget, bytes, length);
+    return status != DS_OK ? status : put(saver, zeros, padding(length), error);
+}
+
 ds_status ds_saver_end(ds_saver *saver, ds_error *error)
 {
-    uint64_t sum = XXH3_64bits_digest(saver->hash);
+    uint64_t sum = saver->to.lacks_sum != NULL ? 0 : XXH3_64bits_digest(saver->hash);
     frame_head head = {.length = sizeof sum};
     DS_TRY(saver->to.write(saver->to.arg, &head, sizeof head, error));
-    return saver->to.write(saver->to.arg, &sum, sizeof sum, error);
+    DS_TRY(saver->to.write(saver->to.arg, &sum, sizeof sum, error));
+    if (saver->to.lacks_sum != NULL)
+        *saver->to.lacks_sum = true;
+    return DS_OK;
+}
+
+/* ---- the checksum, later ---- */
+
+#define SUM_BYTES sizeof(uint64_t)
+#define END_BYTES                                                                                  \
+    (sizeof(frame_head) + SUM_BYTES) /* of the last frame, which has no part in it                 \
+                                      */
+
+void ds_saved_sum_init(ds_saved_sum *sum, const ds_save_to *to, uint64_t length)
+{
+    DS_ASSERT(length >= sizeof(file_head) + END_BYTES);
+    *sum = (ds_saved_sum){.to = *to, .length = length, .hash = new_hash()};
+}
+
+void ds_saved_sum_fini(ds_saved_sum *sum)
+{
+    XXH3_freeState(sum->hash);
+}
+
+static ds_status put_sum(ds_saved_sum *sum, ds_error *error)
+{
+    uint64_t made = XXH3_64bits_digest(sum->hash);
+    return sum->to.write(sum->to.arg, &made, sizeof made, error);
+}
+
+ds_status ds_saved_sum_put(void *arg, const void *bytes, size_t n, ds_error *error)
+{
+    ds_saved_sum *sum = arg;
+    uint64_t summed = sum->length - END_BYTES, end = sum->length - SUM_BYTES, at = sum->at;
+    DS_ASSERT(n <= sum->length - at);
+    sum->at += n;
+    if (at < summed)
+        XXH3_64bits_update(sum->hash, bytes, n < summed - at ? n : (size_t)(summed - at));
+    if (at < end)
+        DS_TRY(sum->to.write(sum->to.arg, bytes, n < end - at ? n : (size_t)(end - at), error));
+    return at < sum->length && sum->at == sum->length ? put_sum(sum, error) : DS_OK;
 }
 
 /* ---- reading ---- */

@@ -13,6 +13,7 @@
 #define DS_BASE_SAVED_H
 
 #include "base/error.h"
+#include "base/memory.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,7 +27,25 @@
 typedef struct ds_save_to {
     void *arg;
     ds_status (*write)(void *arg, const void *bytes, size_t length, ds_error *error);
+    /* For who is not to look at all bytes; may be NULL. True: these bytes of a budget, which come
+     * next, are now owned by it. They stay charged to that until they are freed. */
+    bool (*take)(void *arg, void *bytes, size_t length, ds_budget *budget);
+    /* Becomes true when all was put: then the checksum is zero, to be made by ds_saved_sum. NULL:
+     * it is made at once. */
+    bool *lacks_sum;
 } ds_save_to;
+
+/* The checksum of bytes that were saved without it, for who reads them once more: gives all of them
+ * (length of them, from at on) to `to` with it. */
+typedef struct ds_saved_sum {
+    ds_save_to to;
+    uint64_t length, at;
+    void *hash;
+} ds_saved_sum;
+void ds_saved_sum_init(ds_saved_sum *sum, const ds_save_to *to, uint64_t length);
+/* The next bytes (arg: the ds_saved_sum; a ds_save_to has it as its write). */
+ds_status ds_saved_sum_put(void *arg, const void *bytes, size_t n, ds_error *error);
+void ds_saved_sum_fini(ds_saved_sum *sum);
 
 typedef struct ds_saver ds_saver;
 
@@ -41,6 +60,10 @@ typedef struct ds_saved_bytes {
 } ds_saved_bytes;
 ds_status ds_saver_put(ds_saver *saver, uint32_t tag, const ds_saved_bytes *parts, size_t n_parts,
                        ds_error *error);
+/* The same of one part, memory of a budget (which outlives it) that is owned by the saver from now
+ * on. */
+ds_status ds_saver_give(ds_saver *saver, uint32_t tag, void *bytes, size_t length,
+                        ds_budget *budget, ds_error *error);
 /* The end. Nothing may be put after it. */
 ds_status ds_saver_end(ds_saver *saver, ds_error *error);
 

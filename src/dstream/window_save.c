@@ -37,7 +37,7 @@ typedef struct queue_types {
     ds_type shape[DS_SLIDE_SHAPE];
     ds_type *states; /* partial columns of the calls that combine, one after the other */
     uint32_t n;
-    bool text; /* some of them are */
+    bool text; /* some of them are, or lists: states may refer to what they were loaded from */
 } queue_types;
 
 static queue_types types_of_queues(const ds_window *window, ds_arena *arena)
@@ -50,8 +50,9 @@ static queue_types types_of_queues(const ds_window *window, ds_arena *arena)
         if (window->plans[c].subtracts)
             continue;
         types.n += call->aggregate->partial(call, types.states + types.n);
-        types.text = types.text || window->plans[c].kept;
     }
+    for (uint32_t i = 0; i < types.n; i++)
+        types.text |= types.states[i].kind == DS_STRING || types.states[i].kind == DS_LIST;
     return types;
 }
 
@@ -222,16 +223,22 @@ static ds_status save_open(saving *s, bool whole, ds_error *error)
     return status;
 }
 
+/* Rows of the log, which are not needed any more: so they need not be copied. */
+static ds_status save_logged(saving *s, ds_pane_rows *rows, ds_error *error)
+{
+    const ds_pane_rows gone = *rows;
+    *rows = (ds_pane_rows){NULL, 0};
+    return ds_saver_give(s->saver, FRAME_ROWS, gone.bytes, gone.size, s->window->budget, error);
+}
+
 static ds_status save_log(saving *s, ds_error *error)
 {
     const ds_window_log *log = &s->window->log;
     for (uint32_t p = 0, r = 0; p < log->n_panes; p++) {
         const ds_saved_bytes pane = {&log->panes[p].head, sizeof log->panes[p].head};
         DS_TRY(ds_saver_put(s->saver, FRAME_PANE, &pane, 1, error));
-        for (; r < log->panes[p].rows_end; r++) {
-            const ds_saved_bytes rows = {log->rows[r].bytes, log->rows[r].size};
-            DS_TRY(ds_saver_put(s->saver, FRAME_ROWS, &rows, 1, error));
-        }
+        for (; r < log->panes[p].rows_end; r++)
+            DS_TRY(save_logged(s, &log->rows[r], error));
     }
     return DS_OK;
 }
@@ -485,6 +492,17 @@ static ds_status load_queues(loading *l, const ds_column *const *shape, uint32_t
     return ds_slide_combine_load(window->queues, keys, n, shape, by_call, n_states, error);
 }
 
+/* Keeps the bytes of states, which become NULL, where it lends text. */
+static const char *keep_text(ds_window *window, char **bytes, size_t length)
+{
+    char *lent = ds_budget_adopt(window->budget, *bytes, length);
+    *bytes = NULL;
+    uint32_t slot = lend(window, lent);
+    add_blob(window, lent, length, slot);
+    window->reader.n_buffers = slot;
+    return lent;
+}
+
 /* Reads shapes and states. The bytes of the states (owned) are kept if text of theirs is. */
 static ds_status load_states(loading *l, char **bytes, size_t length, ds_error *error)
 {
@@ -499,20 +517,21 @@ static ds_status load_states(loading *l, char **bytes, size_t length, ds_error *
     ds_heap_init(&heap, window->scratch);
     ds_status status = ds_piece_read(window->scratch, &heap, l->shapes, l->shapes_size, types.shape,
                                      DS_SLIDE_SHAPE, shape, &n, error);
+    const char *from = *bytes;
+    if (status == DS_OK && types.text)
+        from = keep_text(window, bytes, length);
+    if (status == DS_OK)
+        status = ds_piece_read(window->scratch, types.text ? &window->reader : &heap, from, length,
+                               types.states, types.n, states, &n_states, error);
+    if (status == DS_OK)
+        status =
+            load_queues(l, (const ds_column *const *)shape, n, &types, states, n_states, error);
     ds_heap_fini(&heap);
     DS_TRY(status);
-    char *lent = ds_budget_adopt(window->budget, *bytes, length);
-    *bytes = NULL;
-    uint32_t slot = lend(window, lent);
-    add_blob(window, lent, length, slot);
-    window->reader.n_buffers = slot;
-    DS_TRY(ds_piece_read(window->scratch, &window->reader, lent, length, types.states, types.n,
-                         states, &n_states, error));
-    status = load_queues(l, (const ds_column *const *)shape, n, &types, states, n_states, error);
     free(l->shapes);
     l->shapes = NULL;
     ds_arena_empty(window->scratch);
-    return status;
+    return DS_OK;
 }
 
 /* All is there that a whole has before its open pane. */

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#define LEAST_TAKEN ((size_t)1 << 10)
+#define SHORT_PIECE ((size_t)256)
 #define LEAST_PIECE ((size_t)1 << 10)
 #define MOST_PIECE ((size_t)1 << 20)
 #define STORED_PIECE ((size_t)1 << 20)
@@ -66,6 +68,8 @@ void ds_collected_forget_bytes(ds_collected *collected)
             collected->bytes[i].first = piece->next;
             if (piece->stored)
                 ds_store_give(collected->room.store, piece->offset, piece->size);
+            if (piece->taken != NULL)
+                ds_budget_free(piece->of, piece->taken, piece->length);
             free(piece);
         }
         collected->bytes[i] = (ds_collected_bytes){0};
@@ -102,6 +106,8 @@ static bool add_in_memory(ds_collected *collected, ds_collected_bytes *bytes)
 {
     bool first = bytes->last == NULL || bytes->last->stored;
     size_t size = first ? LEAST_PIECE : bytes->last->size * 2;
+    if (!first && bytes->last->taken != NULL)
+        size = SHORT_PIECE; /* the next one may be, too */
     if (size > MOST_PIECE)
         size = MOST_PIECE;
     int64_t charge = (int64_t)(sizeof(ds_collected_piece) + size);
@@ -201,6 +207,22 @@ static ds_status write_bytes(void *arg, const void *from, size_t length, ds_erro
     return DS_OK;
 }
 
+/* Bytes that are there, if they are worth a piece of their own. They stay where they are charged.
+ */
+static bool take_bytes(void *arg, void *from, size_t length, ds_budget *budget)
+{
+    ds_collected *collected = arg;
+    DS_ASSERT(collected->saved.n_parts > 0);
+    ds_collected_bytes *bytes = &collected->bytes[collected->saved.n_parts - 1];
+    if (length < LEAST_TAKEN)
+        return false;
+    ds_collected_piece *piece = ds_alloc(sizeof *piece);
+    *piece = (ds_collected_piece){.length = length, .size = length, .taken = from, .of = budget};
+    append(bytes, piece);
+    bytes->length += length;
+    return true;
+}
+
 /* Those of a piece on disk, through a buffer. */
 static ds_status read_disk(const ds_store *store, const ds_collected_piece *piece,
                            const ds_save_to *to, ds_error *error)
@@ -217,22 +239,38 @@ static ds_status read_disk(const ds_store *store, const ds_collected_piece *piec
     return status;
 }
 
+static const char *bytes_of(const ds_collected_piece *piece, const ds_store *store)
+{
+    if (piece->stored)
+        return ds_store_range(store, piece->offset, piece->length);
+    return piece->taken != NULL ? piece->taken : piece->bytes;
+}
+
+static ds_status read_pieces(const ds_collected *collected, uint32_t part, const ds_save_to *to,
+                             ds_error *error)
+{
+    const ds_store *store = collected->room.store;
+    const ds_collected_piece *piece = collected->bytes[part].first;
+    for (; piece != NULL; piece = piece->next)
+        if (piece->stored && ds_store_is_on_disk(store, piece->offset))
+            DS_TRY(read_disk(store, piece, to, error));
+        else
+            DS_TRY(to->write(to->arg, bytes_of(piece, store), piece->length, error));
+    return DS_OK;
+}
+
 ds_status ds_collected_read(const ds_collected *collected, uint32_t part, const ds_save_to *to,
                             ds_error *error)
 {
     DS_ASSERT(part < collected->saved.n_parts);
-    const ds_store *store = collected->room.store;
-    const ds_collected_piece *piece = collected->bytes[part].first;
-    for (; piece != NULL; piece = piece->next) {
-        if (piece->stored && ds_store_is_on_disk(store, piece->offset)) {
-            DS_TRY(read_disk(store, piece, to, error));
-            continue;
-        }
-        const char *bytes =
-            piece->stored ? ds_store_range(store, piece->offset, piece->length) : piece->bytes;
-        DS_TRY(to->write(to->arg, bytes, piece->length, error));
-    }
-    return DS_OK;
+    if (!collected->bytes[part].lacks_sum)
+        return read_pieces(collected, part, to, error);
+    ds_saved_sum sum;
+    ds_saved_sum_init(&sum, to, collected->bytes[part].length);
+    const ds_save_to through = {.arg = &sum, .write = ds_saved_sum_put};
+    ds_status status = read_pieces(collected, part, &through, error);
+    ds_saved_sum_fini(&sum);
+    return status;
 }
 
 void ds_collected_add(ds_collected *collected, const ds_saved_part *part, ds_save_to *to)
@@ -245,7 +283,8 @@ void ds_collected_add(ds_collected *collected, const ds_saved_part *part, ds_sav
                              .batch_ms = part->batch_ms,
                              .whole = part->whole,
                              .path = ""};
-    *to = (ds_save_to){collected, write_bytes};
+    bool *lacks_sum = &collected->bytes[collected->saved.n_parts - 1].lacks_sum;
+    *to = (ds_save_to){collected, write_bytes, take_bytes, lacks_sum};
 }
 
 void ds_collected_begin_anew(ds_collected *collected)

@@ -19,12 +19,15 @@ typedef struct ds_collected_piece {
     size_t length, size;
     bool stored;
     uint64_t offset; /* in the store, if it is there: then it has no bytes here */
+    char *taken;     /* bytes that were taken as they are (owned) ... */
+    ds_budget *of;   /* ... from this budget; or NULL: */
     char bytes[];
 } ds_collected_piece;
 
 typedef struct ds_collected_bytes {
     ds_collected_piece *first, *last;
     uint64_t length;
+    bool lacks_sum; /* saved.h */
 } ds_collected_bytes;
 
 /* For what and where something is saved. */
@@ -70,14 +73,15 @@ ds_collected *ds_collected_new(const ds_save_order *order, uint32_t most_parts,
 void ds_collected_free(ds_collected *collected);
 
 /* Adds a part, whose bytes are written to *to next (valid until the next part): its write fails
- * with DS_ERR_NO_MEMORY if there is no room for them, with DS_ERR_IO if the disk fails. */
+ * with DS_ERR_NO_MEMORY if there is no room for them, with DS_ERR_IO if the disk fails. They lack
+ * their checksum, if there are any, which costs as much as to copy them. */
 void ds_collected_add(ds_collected *collected, const ds_saved_part *part, ds_save_to *to);
 
 /* Gives up the parts with their bytes, to add others: it was added to its collection, and nobody
  * waits for room while they are, as it is whoever writes that makes room. */
 void ds_collected_begin_anew(ds_collected *collected);
 
-/* Gives the bytes of a part to `to`, in order. Its errors, and DS_ERR_IO. */
+/* Gives the bytes of a part to `to`, in order, with their checksum. Its errors, and DS_ERR_IO. */
 ds_status ds_collected_read(const ds_collected *collected, uint32_t part, const ds_save_to *to,
                             ds_error *error);
 

@@ -2,14 +2,18 @@
 
 #include "base/assert.h"
 #include "base/buffer.h"
+#include "base/paged.h"
 #include "exec/restore.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define LESS 8      /* so much smaller a whole is folded, too, if ... */
-#define FEW_TIMES 8 /* ... it is so many times one change: then folds are rare */
-#define COPY_MORE 4 /* a copy may have so large a part more: it grows in other steps */
+#define LESS 8           /* so much smaller a whole is folded, too, if ... */
+#define FEW_TIMES 8      /* ... it is so many times one change: then folds are rare */
+#define COPY_MORE 16     /* a copy may have so large a part more: text of its queues */
+#define SAVED_LESS 4     /* a whole has so large a part of the bytes in memory at least, mostly */
+#define LATER_PARTS 320u /* a chain may have at most, if there is no memory for the copy, ... */
+#define LATER_TIMES 2    /* ... and so many times the bytes of its whole as changes */
 #define BESIDE_COPY ((int64_t)1 << 20) /* what loading it takes */
 
 struct ds_fold {
@@ -17,6 +21,7 @@ struct ds_fold {
     ds_peers *peers;
     ds_collection *collection; /* where memory for the copy is reserved ... */
     ds_budget *budget;         /* ... of this; may be NULL */
+    int64_t reserved;          /* for it */
     ds_arena *arena;
     ds_task task; /* of which only the parts count */
 };
@@ -46,8 +51,9 @@ static bool is_worth_it(uint64_t whole, uint64_t changes, uint32_t n_changes, ui
     return whole >= fold_bytes / LESS && changes <= whole / FEW_TIMES * n_changes;
 }
 
-ds_fold *ds_fold_new(const ds_task_env *env, const ds_task *task, size_t kept_bytes)
+ds_fold *ds_fold_new(const ds_task_env *env, const ds_task *task, size_t kept_bytes, bool *later)
 {
+    *later = false;
     uint64_t bytes = 0, whole = 0;
     uint32_t n_changes = 0;
     for (uint32_t i = 0; i < task->n_saved; i++) {
@@ -57,17 +63,22 @@ ds_fold *ds_fold_new(const ds_task_env *env, const ds_task *task, size_t kept_by
         whole += task->saved[i].whole ? task->saved[i].length : 0;
         n_changes += !task->saved[i].whole;
     }
-    if (!is_worth_it(whole, bytes - whole, n_changes, env->fold_bytes))
+    uint64_t now = kept_bytes / SAVED_LESS; /* it may have grown much since */
+    if (!is_worth_it(now > whole ? now : whole, bytes - whole, n_changes, env->fold_bytes))
         return NULL;
     int64_t reserved = (int64_t)(kept_bytes + kept_bytes / COPY_MORE) + BESIDE_COPY;
     ds_budget *budget = env->saving != NULL ? env->saving : env->budget;
-    if (!ds_collection_reserve_fold(env->collection, budget, reserved))
+    if (!ds_collection_reserve_fold(env->collection, budget, reserved)) {
+        *later = task->n_saved < LATER_PARTS && bytes - whole <= whole * LATER_TIMES &&
+                 reserved <= budget->limit_bytes;
         return NULL;
+    }
     ds_fold *fold = ds_calloc(1, sizeof *fold);
     fold->stage = &env->plan->stages[task->stage];
     fold->peers = env->peers;
     fold->collection = env->collection;
     fold->budget = budget;
+    fold->reserved = reserved;
     fold->arena = ds_arena_new(NULL);
     fold->task = (ds_task){.stage = task->stage,
                            .partition = task->partition,
@@ -99,6 +110,7 @@ static ds_status take_in(void *arg, const void *bytes, size_t length, ds_error *
     reader *r = arg;
     (void)error;
     ds_buffer_append(&r->bytes, bytes, length);
+    ds_pace_step(r->pace, length);
     return DS_OK;
 }
 
@@ -117,7 +129,7 @@ static ds_status load_changes(ds_kept *kept, const ds_collected *collected, uint
                               ds_pace *pace, ds_error *error)
 {
     reader r = {.pace = pace};
-    const ds_save_to to = {&r, take_in};
+    const ds_save_to to = {.arg = &r, .write = take_in};
     const ds_load_from from = {&r, give_out};
     ds_status status = ds_collected_read(collected, i, &to, error);
     if (status == DS_OK && r.bytes.length > 0)
@@ -176,12 +188,30 @@ static ds_status save(ds_kept *kept, ds_collected *collected, ds_pace *pace, ds_
     for (uint32_t i = 0; i < n; i++) {
         ds_saved_part part = collected->saved.parts[i];
         writing w = {.pace = pace};
-        const ds_save_to to = {&w, take_on};
         part.whole = true;
         ds_collected_add(collected, &part, &w.to);
+        const ds_save_to to = {.arg = &w, .write = take_on, .lacks_sum = w.to.lacks_sum};
         DS_TRY(ds_kept_save(kept, part.input, true, &to, error));
     }
     return DS_OK;
+}
+
+/* A copy of the partition is loaded, and saved. */
+static ds_status load_and_save(ds_fold *fold, ds_budget *memory, ds_collected *collected,
+                               ds_pace *pace, ds_error *error)
+{
+    ds_kept *kept = ds_kept_new(fold->stage, memory);
+    ds_pace_begin(pace);
+    ds_status status = load(fold, kept, collected, pace, error);
+    if (status == DS_OK)
+        status = save(kept, collected, pace, error);
+    ds_kept_free(kept);
+    return status;
+}
+
+static void given_back(void *arg, uint64_t bytes)
+{
+    ds_pace_step(arg, bytes);
 }
 
 void ds_fold_make(ds_collected *collected, ds_pace *pace)
@@ -192,14 +222,13 @@ void ds_fold_make(ds_collected *collected, ds_pace *pace)
     collected->fold = NULL;
     if (collected->saved.status == DS_OK) {
         ds_error error;
-        ds_kept *kept = ds_kept_new(fold->stage, NULL);
-        ds_pace_begin(pace);
-        ds_status status = load(fold, kept, collected, pace, &error);
-        if (status == DS_OK)
-            status = save(kept, collected, pace, &error);
+        ds_budget memory; /* reserved; what is large grows, and goes, in small steps */
+        ds_budget_init(&memory, NULL, 0);
+        memory.paged = ds_paged_new_memory((uint64_t)fold->reserved, given_back, pace);
+        ds_status status = load_and_save(fold, &memory, collected, pace, &error);
         if (status != DS_OK)
             ds_collected_fail(collected, status, error.message);
-        ds_kept_free(kept);
+        ds_paged_free(memory.paged);
     }
     ds_fold_free(fold);
 }

@@ -230,10 +230,13 @@ typedef struct writing {
     bool stored;
     uint64_t at; /* in the store */
     XXH3_state_t *checksum;
+    size_t n_gathered; /* small pieces, which go together */
+    char gathered[BITE];
 } writing;
 
 static ds_status write_bite(writing *w, const char *bytes, size_t length, ds_error *error)
 {
+    ds_pace_step(w->writer->target.pace, length);
     XXH3_64bits_update(w->checksum, bytes, length);
     if (!w->stored)
         return write_all(w->writer, bytes, length, error);
@@ -242,13 +245,26 @@ static ds_status write_bite(writing *w, const char *bytes, size_t length, ds_err
     return DS_OK;
 }
 
+static ds_status write_gathered(writing *w, ds_error *error)
+{
+    size_t n = w->n_gathered;
+    w->n_gathered = 0;
+    return n == 0 ? DS_OK : write_bite(w, w->gathered, n, error);
+}
+
 static ds_status write_some(void *arg, const void *bytes, size_t length, ds_error *error)
 {
     writing *w = arg;
     const char *at = bytes;
+    if (length > BITE - w->n_gathered || length >= BITE / 4)
+        DS_TRY(write_gathered(w, error));
+    if (length < BITE / 4) {
+        memcpy(w->gathered + w->n_gathered, bytes, length);
+        w->n_gathered += length;
+        return DS_OK;
+    }
     for (size_t n; length > 0; at += n, length -= n) {
         n = length < BITE ? length : BITE;
-        ds_pace_step(w->writer->target.pace, n);
         DS_TRY(write_bite(w, at, n, error));
     }
     return DS_OK;
@@ -258,15 +274,21 @@ static ds_status write_some(void *arg, const void *bytes, size_t length, ds_erro
 static ds_status write_part(ds_save_writer *writer, ds_collected *collected, uint32_t i,
                             const uint64_t *offset, ds_error *error)
 {
-    writing w = {.writer = writer, .checksum = XXH3_createState()};
-    DS_ASSERT(w.checksum != NULL);
-    XXH3_64bits_reset(w.checksum);
-    w.stored = offset != NULL;
-    w.at = offset != NULL ? *offset : 0;
-    const ds_save_to to = {&w, write_some};
+    writing *w = ds_alloc(sizeof *w);
+    w->writer = writer;
+    w->checksum = XXH3_createState();
+    DS_ASSERT(w->checksum != NULL);
+    XXH3_64bits_reset(w->checksum);
+    w->stored = offset != NULL;
+    w->at = offset != NULL ? *offset : 0;
+    w->n_gathered = 0;
+    const ds_save_to to = {.arg = w, .write = write_some};
     ds_status status = ds_collected_read(collected, i, &to, error);
-    collected->saved.parts[i].checksum = XXH3_64bits_digest(w.checksum);
-    XXH3_freeState(w.checksum);
+    if (status == DS_OK)
+        status = write_gathered(w, error);
+    collected->saved.parts[i].checksum = XXH3_64bits_digest(w->checksum);
+    XXH3_freeState(w->checksum);
+    free(w);
     return status;
 }
 

@@ -58,9 +58,10 @@ void ds_task_kept_collect(const ds_task_env *env, const ds_task *task, ds_kept *
         return;
     DS_ASSERT(env->collection != NULL);
     ds_fold *fold = NULL;
+    bool later = false;
     if (task->save_folds && !whole && kept != NULL)
-        fold = ds_fold_new(env, task, ds_kept_window_bytes(kept));
-    whole = whole || task->save_whole || (task->save_folds && fold == NULL);
+        fold = ds_fold_new(env, task, ds_kept_window_bytes(kept), &later);
+    whole = whole || task->save_whole || (task->save_folds && fold == NULL && !later);
     const ds_save_order order = {env->epoch, env->executor_id, task->plan_id, task->save,
                                  env->kept_folder};
     const ds_collected_room room = {env->saving != NULL ? env->saving : env->budget, env->store,

@@ -51,6 +51,8 @@ void ds_retained_add(ds_retained *retained, ds_batch *batch)
 size_t ds_retained_after(const ds_retained *retained, int64_t time_ms)
 {
     size_t from = retained->first, to = retained->n;
+    if (from < to && retained->list[to - 1]->time_ms <= time_ms)
+        return to; /* as most often */
     while (from < to) {
         size_t middle = from + (to - from) / 2;
         if (retained->list[middle]->time_ms <= time_ms)

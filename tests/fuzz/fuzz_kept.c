@@ -196,7 +196,8 @@ static void make_samples(int shape)
     for (int part = 0; part < PARTS; part++) {
         bytes saved = {NULL, 0, 0};
         run(kept, shape, times[part] + (part > 0 ? step : 0), times[part + 1]);
-        DS_ASSERT(ds_kept_save(kept, 0, false, &(ds_save_to){&saved, append}, NULL) == DS_OK);
+        DS_ASSERT(ds_kept_save(kept, 0, false, &(ds_save_to){.arg = &saved, .write = append},
+                               NULL) == DS_OK);
         cut_frames(shape, part, &saved);
         free(saved.data);
     }
@@ -209,7 +210,7 @@ static void make_samples(int shape)
 static void save_damaged(bytes *to, int shape, size_t part, const uint8_t *data, size_t size)
 {
     ds_saver *saver;
-    ds_save_to append_to = {to, append};
+    ds_save_to append_to = {.arg = to, .write = append};
     DS_ASSERT(ds_saver_new(&append_to, kinds[shape], &saver, NULL) == DS_OK);
     for (size_t f = 0; f < n_frames[shape][part]; f++) {
         const frame *sample = &samples[shape][part][f];
@@ -254,7 +255,7 @@ static void live_on(ds_kept *kept, int shape)
     if (ds_kept_version(kept) != STAND) /* it says that it stands later: no batch comes to it */
         return;
     bytes saved = {NULL, 0, 0};
-    ds_save_to to = {&saved, append};
+    ds_save_to to = {.arg = &saved, .write = append};
     run(kept, shape, STAND + (shape == 0 ? 5 : 10), END);
     DS_ASSERT(ds_kept_save(kept, 0, false, &to, NULL) == DS_OK);
     DS_ASSERT(ds_kept_save(kept, 0, true, &to, NULL) == DS_OK);

@@ -31,7 +31,7 @@ static inline ds_status saved_next(void *arg, void *to, size_t length, ds_error 
 
 static inline ds_save_to saved_to(saved_bytes *b)
 {
-    return (ds_save_to){b, saved_append};
+    return (ds_save_to){.arg = b, .write = saved_append};
 }
 
 static inline ds_load_from saved_from(saved_bytes *b)

@@ -457,14 +457,15 @@ START_TEST(after_a_write_that_fails_all_is_saved)
         engine_feed(&t.e, "in", "{ 'k': 'key 1', 'n': 9, 'x': 0.5, 's': 'zzz' }");
         engine_batch(&t.e);
         limited l = {limit};
-        const ds_save_to to = {&l, write_limited};
+        const ds_save_to to = {.arg = &l, .write = write_limited};
         ds_kept *kept = take(&t, t.e.keyed, c, false);
         ds_status status = ds_kept_save(kept, c->input, limit % 2 == 0, &to, NULL);
         ck_assert(status == DS_ERR_IO || status == DS_OK);
         if (status == DS_OK) /* as if it were lost later */
-            ck_assert_int_eq(ds_kept_save(kept, c->input, true,
-                                          &(ds_save_to){&(limited){0}, write_limited}, NULL),
-                             DS_ERR_IO);
+            ck_assert_int_eq(
+                ds_kept_save(kept, c->input, true,
+                             &(ds_save_to){.arg = &(limited){0}, .write = write_limited}, NULL),
+                DS_ERR_IO);
         put(&t, t.e.keyed, c);
         save_chain(&t, t.e.keyed, c, false);
         empty_chain_but_last(c);

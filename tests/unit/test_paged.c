@@ -183,6 +183,83 @@ START_TEST(shrinks_and_is_cleared_again)
 }
 END_TEST
 
+/* ---- growing where it is ---- */
+
+static void put_numbers(char *p, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i += 512)
+        memcpy(p + i, &i, sizeof i);
+}
+
+/* The numbers up to `to`, and nothing behind them. */
+static void check_numbers(const char *p, size_t to, size_t end)
+{
+    for (size_t i = 0; i < end; i += 512) {
+        size_t found;
+        memcpy(&found, p + i, sizeof found);
+        if (found != (i < to ? i : 0))
+            ck_abort_msg("%zu at %zu", found, i);
+    }
+}
+
+/* In memory: moved once when it is large, and rarely after that. */
+START_TEST(large_arrays_stay_where_they_are)
+{
+    kit k;
+    open_with(&k, LIMIT, 64 * MIB, MIB);
+    size_t size = 128 * KIB;
+    char *p = ds_budget_resize(&k.budget, NULL, 0, size);
+    put_numbers(p, 0, size);
+    int moves = 0;
+    while (size < 40 * MIB) {
+        size_t more = size + size / 4 + 100;
+        char *to = ds_budget_resize(&k.budget, p, size, more);
+        moves += size >= 256 * KIB && to != p;
+        p = to;
+        check_numbers(p, size / 512 * 512, more / 512 * 512);
+        put_numbers(p, 0, more / 512 * 512);
+        size = more / 512 * 512;
+        p = ds_budget_resize(&k.budget, p, more, size); /* less is as good as nothing */
+        ck_assert_int_ge(k.budget.used_bytes, (int64_t)size);
+        ck_assert_int_lt(k.budget.used_bytes, (int64_t)(size + 8 * KIB));
+    }
+    ck_assert_int_le(moves, 4);
+    ck_assert_uint_eq(on_disk(&k), 0);
+    ds_budget_free(&k.budget, p, size);
+    close_kit(&k);
+}
+END_TEST
+
+/* What there is memory for stays there, and is not let go with the pages behind it. */
+START_TEST(the_end_of_an_array_may_be_on_disk)
+{
+    kit k;
+    open_with(&k, LIMIT, 4 * MIB, 512 * KIB);
+    char *other = ds_budget_resize(&k.budget, NULL, 0, 300 * KIB), *p = NULL;
+    put_numbers(other, 0, 300 * KIB);
+    size_t old = 0, sizes[] = {300 * KIB, 2 * MIB, 3 * MIB, 5 * MIB, 12 * MIB, 80 * MIB};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        p = ds_budget_resize(&k.budget, p, old, sizes[s]);
+        check_numbers(p, old, sizes[s]);
+        put_numbers(p, 0, sizes[s]);
+        old = sizes[s];
+        ck_assert_uint_eq(on_disk(&k), old > 3 * MIB ? old - 3 * MIB : 0);
+    }
+    ck_assert_int_eq(k.budget.used_bytes, 3 * MIB + 300 * KIB + 512 * KIB);
+    for (int round = 0; round < 3; round++)
+        for (size_t i = 0; i < old; i += 64 * KIB) {
+            p[i + 100] = (char)round;
+            ds_budget_relieve(&k.budget);
+        }
+    check_numbers(p, old, old);
+    check_numbers(other, 300 * KIB, 300 * KIB);
+    ds_budget_free(&k.budget, p, old);
+    ck_assert_int_eq(k.budget.used_bytes, 300 * KIB);
+    ds_budget_free(&k.budget, other, 300 * KIB);
+    close_kit(&k);
+}
+END_TEST
+
 /* ---- anything, in any order ---- */
 
 typedef struct block {
@@ -252,6 +329,42 @@ START_TEST(holds_what_was_put_there)
     open_with(&k, _i % 2 == 0 ? LIMIT : 3 * MIB, _i % 3 == 0 ? 4 * MIB : 8 * KIB, 4 * KIB);
     random_steps(&k.budget, (uint64_t)_i, 1500);
     close_kit(&k);
+}
+END_TEST
+
+static void count_bytes(void *arg, uint64_t bytes)
+{
+    ck_assert_uint_le(bytes, 256 * KIB);
+    *(uint64_t *)arg += bytes;
+}
+
+START_TEST(memory_alone_grows_and_goes_in_bites)
+{
+    ds_budget budget;
+    uint64_t given = 0;
+    ds_budget_init(&budget, NULL, 0);
+    budget.paged = ds_paged_new_memory(4 * MIB, count_bytes, &given);
+    ck_assert_ptr_nonnull(budget.paged);
+    char *p = NULL;
+    for (size_t size = 0; size < 96 * MIB;
+         size += 2 * MIB) { /* more than was said, and than its addresses */
+        p = ds_budget_resize(&budget, p, size, size + 2 * MIB);
+        check_numbers(p, size, size + 2 * MIB);
+        put_numbers(p, size, size + 2 * MIB);
+        ds_budget_relieve(&budget);
+    }
+    ck_assert_uint_eq(ds_paged_used(budget.paged), 0);
+    ck_assert_uint_eq(ds_budget_step(&budget, 5000), 5000);
+    ck_assert_int_eq(budget.used_bytes, 96 * MIB);
+    ds_budget_free(&budget, p, 96 * MIB);
+    p = ds_budget_resize(&budget, NULL, 0, 3 * MIB + 100);
+    given = 0;
+    ds_budget_free(&budget, p, 3 * MIB + 100);
+    ck_assert_uint_eq(given, 3 * MIB + 4 * KIB);
+    ck_assert_int_eq(budget.used_bytes, 0);
+    random_steps(&budget, 5, 3000);
+    ck_assert_int_eq(budget.used_bytes, 0);
+    ds_paged_free(budget.paged);
 }
 END_TEST
 
@@ -463,6 +576,9 @@ int main(void)
     tcase_add_test(tcase, what_is_needed_for_a_moment_is_memory);
     tcase_add_loop_test(tcase, grows_and_keeps_what_it_has, 0, 8);
     tcase_add_test(tcase, shrinks_and_is_cleared_again);
+    tcase_add_test(tcase, large_arrays_stay_where_they_are);
+    tcase_add_test(tcase, the_end_of_an_array_may_be_on_disk);
+    tcase_add_test(tcase, memory_alone_grows_and_goes_in_bites);
     tcase_add_loop_test(tcase, holds_what_was_put_there, 0, 12);
     tcase_add_test(tcase, serves_several_threads);
     tcase_add_test(tcase, room_is_used_again);

@@ -34,7 +34,7 @@ static ds_status next(void *arg, void *to, size_t length, ds_error *error)
 static ds_status save(bytes *b)
 {
     ds_saver *saver;
-    const ds_save_to to = {b, append};
+    const ds_save_to to = {.arg = b, .write = append};
     const ds_saved_bytes one[] = {{"hello", 5}, {" world", 6}}, none[] = {{NULL, 0}};
     const ds_saved_bytes eight[] = {{"12345678", 8}};
     DS_TRY(ds_saver_new(&to, 42, &saver, NULL));
@@ -75,6 +75,74 @@ static ds_status load(bytes *b, uint32_t kind, size_t most, ds_buffer *text)
     ds_loader_free(loader);
     return status;
 }
+
+/* Frames of which some are given, with their bytes of a budget. */
+static void give_some(const ds_save_to *to, ds_budget *budget)
+{
+    ds_saver *saver;
+    ck_assert_int_eq(ds_saver_new(to, 42, &saver, NULL), DS_OK);
+    const ds_saved_bytes one[] = {{"hello", 5}};
+    ck_assert_int_eq(ds_saver_put(saver, 1, one, 1, NULL), DS_OK);
+    for (size_t length = 1; length < 40; length += 9) {
+        char *given = ds_budget_alloc(budget, length);
+        memset(given, (int)length, length);
+        ck_assert_int_eq(ds_saver_give(saver, 3, given, length, budget, NULL), DS_OK);
+    }
+    ck_assert_int_eq(ds_saver_end(saver, NULL), DS_OK);
+    ds_saver_free(saver);
+}
+
+typedef struct takes {
+    bytes b;
+    int asked, taken;
+} takes;
+
+static bool take_each_second(void *arg, void *from, size_t length, ds_budget *budget)
+{
+    takes *t = arg;
+    if (t->asked++ % 2 == 0)
+        return false;
+    ds_buffer_append(&t->b.buffer, from, length);
+    ds_budget_free(budget, from, length);
+    t->taken++;
+    return true;
+}
+
+/* The checksum later, and bytes that are taken: the same bytes in the end, in whatever pieces. */
+START_TEST(the_checksum_can_be_made_later)
+{
+    bytes plain = {.limit = 0};
+    takes later = {.taken = 0};
+    ds_budget budget;
+    bool lacks_sum = false;
+    ds_budget_init(&budget, NULL, 0);
+    give_some(&(ds_save_to){.arg = &plain, .write = append}, &budget);
+    ck_assert_int_eq(budget.used_bytes, 0);
+    give_some(&(ds_save_to){&later.b, append, take_each_second, &lacks_sum}, &budget);
+    ck_assert_int_eq(budget.used_bytes, 0);
+    ck_assert(lacks_sum && later.taken == 2);
+    size_t length = later.b.buffer.length;
+    ck_assert_uint_eq(length, plain.buffer.length);
+    ck_assert_int_ne(memcmp(later.b.buffer.data, plain.buffer.data, length), 0);
+    for (size_t piece = 1; piece <= length; piece += 1 + piece / 3) {
+        bytes summed = {.limit = 0};
+        ds_saved_sum sum;
+        const ds_save_to to = {.arg = &summed, .write = append};
+        ds_saved_sum_init(&sum, &to, length);
+        for (size_t at = 0; at < length; at += piece) {
+            size_t n = length - at < piece ? length - at : piece;
+            ck_assert_int_eq(ds_saved_sum_put(&sum, later.b.buffer.data + at, n, NULL), DS_OK);
+        }
+        ds_saved_sum_fini(&sum);
+        ck_assert_uint_eq(summed.buffer.length, length);
+        ck_assert_mem_eq(summed.buffer.data, plain.buffer.data, length);
+        ck_assert_int_eq(load(&summed, 42, 64, NULL), DS_OK);
+        ds_buffer_fini(&summed.buffer);
+    }
+    ds_buffer_fini(&plain.buffer);
+    ds_buffer_fini(&later.b.buffer);
+}
+END_TEST
 
 START_TEST(frames_come_back)
 {
@@ -155,7 +223,7 @@ START_TEST(long_frames_come_in_memory_that_grows)
 {
     for (size_t length = 0; length < 5000001; length += 1000000) {
         bytes b = {{0}, 0, 0};
-        const ds_save_to to = {&b, append};
+        const ds_save_to to = {.arg = &b, .write = append};
         ds_saver *saver;
         char *data = malloc(length + 1), *got;
         for (size_t i = 0; i < length; i++)
@@ -176,5 +244,6 @@ START_TEST(long_frames_come_in_memory_that_grows)
 }
 END_TEST
 
-UNIT_MAIN("saved", frames_come_back, other_kinds_and_long_frames_are_refused, any_change_is_found,
-          a_write_that_fails_ends_it, long_frames_come_in_memory_that_grows)
+UNIT_MAIN("saved", the_checksum_can_be_made_later, frames_come_back,
+          other_kinds_and_long_frames_are_refused, any_change_is_found, a_write_that_fails_ends_it,
+          long_frames_come_in_memory_that_grows)

@@ -1,6 +1,7 @@
 /* Writing what was collected: places, checksums, groups, failures; and the thread that does it. */
 #include "exec/saver.h"
 
+#include "base/buffer.h"
 #include "unit/scratch_dir.h"
 
 #include <pthread.h>
@@ -130,6 +131,64 @@ START_TEST(a_group_goes_to_one_file)
     ds_collected_free(a);
     ds_collected_free(b);
     ds_collected_free(c);
+    kit_close(&k);
+}
+END_TEST
+
+/* Two frames, one of bytes that may be taken. */
+static void save_frames(const ds_save_to *to, ds_budget *kept)
+{
+    ds_saver *saver;
+    char *rows = ds_budget_alloc(kept, 5000), *few = ds_budget_alloc(kept, 100);
+    memset(rows, 'r', 5000);
+    memset(few, 'f', 100);
+    ck_assert_int_eq(ds_saver_new(to, 1, &saver, NULL), DS_OK);
+    ck_assert_int_eq(ds_saver_give(saver, 1, few, 100, kept, NULL), DS_OK);
+    ck_assert_int_eq(ds_saver_give(saver, 2, rows, 5000, kept, NULL), DS_OK);
+    ck_assert_int_eq(ds_saver_end(saver, NULL), DS_OK);
+    ds_saver_free(saver);
+}
+
+static ds_status take_in(void *arg, const void *bytes, size_t length, ds_error *error)
+{
+    ds_buffer *buffer = arg;
+    (void)error;
+    ds_buffer_append(buffer, bytes, length);
+    return DS_OK;
+}
+
+/* What is taken stays charged where it was, and is written as if it had been copied. */
+START_TEST(bytes_are_taken_over)
+{
+    kit k;
+    kit_open(&k);
+    ds_budget kept;
+    ds_buffer expected = {.length = 0}, found = {.length = 0};
+    ds_budget_init(&kept, NULL, 0);
+    save_frames(&(ds_save_to){.arg = &expected, .write = take_in}, &kept);
+    ck_assert_int_eq(kept.used_bytes, 0);
+    for (int round = 0; round < 2; round++) { /* once to the file, once to the store */
+        ds_collected *c = new_for(&k, round == 0 ? k.folder : "", (uint64_t)round + 1, 1);
+        const ds_saved_part part = {.stage = 2, .batch_ms = 5000};
+        ds_save_to to;
+        ds_collected_add(c, &part, &to);
+        save_frames(&to, &kept);
+        ck_assert_int_eq(kept.used_bytes, 5000);
+        ck_assert_int_lt(k.budget.used_bytes, 4000);
+        const ds_save_to back = {.arg = &found, .write = take_in};
+        found.length = 0;
+        ck_assert_int_eq(ds_collected_read(c, 0, &back, NULL), DS_OK);
+        ck_assert_uint_eq(found.length, expected.length);
+        ck_assert_mem_eq(found.data, expected.data, expected.length);
+        write_list(&k, c);
+        ck_assert_int_eq(kept.used_bytes, 0);
+        ck_assert_uint_eq(c->saved.status, DS_OK);
+        ck_assert_uint_eq(c->saved.parts[0].length, expected.length);
+        ck_assert_uint_eq(c->saved.parts[0].checksum, XXH3_64bits(expected.data, expected.length));
+        ds_collected_free(c);
+    }
+    ds_buffer_fini(&expected);
+    ds_buffer_fini(&found);
     kit_close(&k);
 }
 END_TEST
@@ -713,7 +772,7 @@ START_TEST(the_list_of_tasks)
 }
 END_TEST
 
-UNIT_MAIN("saver", a_group_goes_to_one_file, each_save_has_its_file,
+UNIT_MAIN("saver", a_group_goes_to_one_file, bytes_are_taken_over, each_save_has_its_file,
           without_changes_there_is_no_file, a_folder_that_is_removed_fails_the_save,
           a_checkpoint_that_is_another_fails_the_save, a_file_that_cannot_be_made_fails_the_save,
           a_full_disk_fails_what_is_being_written_only, what_cannot_be_afforded_is_not_collected,

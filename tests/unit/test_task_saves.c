@@ -472,21 +472,34 @@ START_TEST(what_is_saved_after_a_fold)
 }
 END_TEST
 
-/* A chain that cannot be read ends the save, and the next one has all of it. One that lies with
- * others, is short, or for whose copy there is no memory is not folded. */
-START_TEST(folds_that_cannot_be)
+/* The task that saves partition 1, whose chain may be folded. */
+static ds_task folding(kit *k, uint64_t save)
+{
+    return (ds_task){.batch_ms = k->e.time_ms,
+                     .stage = k->stage->id,
+                     .partition = 1,
+                     .keyed_ms = k->e.time_ms,
+                     .save = save,
+                     .save_folds = true,
+                     .saved = k->chains[1],
+                     .n_saved = k->n_parts[1]};
+}
+
+/* Whether a fold begins; *later: the chain is to go on until there is memory. */
+static bool folds(kit *k, const ds_task *task, uint64_t bytes, bool *later)
+{
+    ds_fold *fold = ds_fold_new(&k->e.env, task, bytes, later);
+    ds_fold_free(fold);
+    return fold != NULL;
+}
+
+/* It ends the save, and the next one has all of it. */
+START_TEST(a_chain_that_cannot_be_read)
 {
     kit k;
     kit_open(&k, true);
     save(&k, 1, true, A1, B1);
-    ds_task task = {.batch_ms = k.e.time_ms,
-                    .stage = k.stage->id,
-                    .partition = 1,
-                    .keyed_ms = k.e.time_ms,
-                    .save = 2,
-                    .save_folds = true,
-                    .saved = k.chains[1],
-                    .n_saved = k.n_parts[1]};
+    ds_task task = folding(&k, 2);
     char message[400];
     k.chains[1][0].checksum++;
     ck_assert_int_eq(run_one(&k, task, message, sizeof message), DS_OK);
@@ -496,30 +509,47 @@ START_TEST(folds_that_cannot_be)
     ck_assert_ptr_nonnull(strstr(c->saved.message, "the checksum is wrong"));
     ck_assert_uint_ge(c->saved.n_parts, 1);
     ds_collected_free(c);
-    ds_fold *fold = ds_fold_new(&k.e.env, &task, 100);
-    ck_assert_ptr_nonnull(fold);
-    ds_fold_free(fold);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(chains_that_folds_do_not_pay_for)
+{
+    kit k;
+    bool later = false;
+    kit_open(&k, true);
+    save(&k, 1, true, A1, B1);
+    ds_task task = folding(&k, 2);
+    ck_assert(folds(&k, &task, 100, &later));
     k.e.env.fold_bytes = 1 << 20;
-    ck_assert_ptr_null(ds_fold_new(&k.e.env, &task, 100));
-    k.e.env.fold_bytes = 1 + k.chains[1][0].length; /* but its changes are small */
-    task.n_saved = 1;
+    ck_assert(!folds(&k, &task, 100, &later)); /* short */
+    k.e.env.fold_bytes = 1 + k.chains[1][0].length;
+    task.n_saved = 1; /* but its changes are small */
     ck_assert(k.chains[1][0].whole);
-    fold = ds_fold_new(&k.e.env, &task, 100);
-    ck_assert_ptr_nonnull(fold);
-    ds_fold_free(fold);
+    ck_assert(folds(&k, &task, 100, &later));
     ds_saved_part large[] = {k.chains[1][0], k.chains[1][0]};
     large[1].whole = false; /* a change as large as the whole */
     task.saved = large;
     task.n_saved = 2;
-    ck_assert_ptr_null(ds_fold_new(&k.e.env, &task, 100));
-    task.saved = k.chains[1];
-    task.n_saved = k.n_parts[1];
+    ck_assert(!folds(&k, &task, 100, &later) && !later);
+    kit_close(&k);
+}
+END_TEST
+
+START_TEST(folds_share_a_room)
+{
+    kit k;
+    bool later = true;
+    kit_open(&k, true);
+    save(&k, 1, true, A1, B1);
+    ds_task task = folding(&k, 2);
     k.e.env.fold_bytes = 0;
     k.e.budget.limit_bytes = k.e.budget.used_bytes + (4 << 20);
-    ck_assert_ptr_null(ds_fold_new(&k.e.env, &task, 4 << 20));
+    ck_assert(!folds(&k, &task, 4 << 20, &later));
+    ck_assert(!later); /* there never will be room */
     int64_t used = k.e.budget.used_bytes;
-    fold = ds_fold_new(&k.e.env, &task, 2 << 20);
-    ds_fold *other = ds_fold_new(&k.e.env, &task, 1 << 20); /* in the same room */
+    ds_fold *fold = ds_fold_new(&k.e.env, &task, 2 << 20, &later);
+    ds_fold *other = ds_fold_new(&k.e.env, &task, 1 << 20, &later);
     ck_assert(fold != NULL && other != NULL);
     ck_assert_int_gt(k.e.budget.used_bytes, used + (2 << 20));
     ds_fold_free(fold);
@@ -527,12 +557,61 @@ START_TEST(folds_that_cannot_be)
     ds_fold_free(other);
     ck_assert_int_eq(k.e.budget.used_bytes, used);
     k.e.budget.limit_bytes = 0;
+    kit_close(&k);
+}
+END_TEST
+
+/* Memory that others have for now is waited for: the chain goes on, but not for ever. */
+START_TEST(folds_without_memory_are_made_later)
+{
+    kit k;
+    bool later = false;
+    char message[400];
+    kit_open(&k, true);
+    save(&k, 1, true, A1, B1);
+    ds_task task = folding(&k, 2);
+    k.e.env.fold_bytes = 0;
+    k.e.budget.limit_bytes = k.e.budget.used_bytes + (4 << 20);
+    ds_budget_charge(&k.e.budget, 7 << 19);
+    ck_assert(!folds(&k, &task, 2 << 20, &later) && later);
+    ck_assert_int_eq(run_one(&k, task, message, sizeof message), DS_OK);
+    ds_collected *c = ds_collection_take(k.e.collection);
+    ck_assert_ptr_null(c->fold);
+    ck_assert_uint_eq(c->saved.status, DS_OK);
+    ck_assert(!c->saved.parts[0].whole && !c->saved.parts[1].whole);
+    ds_collected_free(c);
+    static ds_saved_part many[320];
+    for (size_t i = 0; i < 320; i++)
+        many[i] = (ds_saved_part){.whole = i == 0, .length = i == 0 ? 1000 : 5, .path = "p"};
+    task.saved = many;
+    task.n_saved = 319;
+    ck_assert(!folds(&k, &task, 2 << 20, &later) && later);
+    many[1].length = 1000;
+    ck_assert(!folds(&k, &task, 2 << 20, &later) && !later);
+    many[1].length = 5;
+    task.n_saved = 320;
+    ck_assert(!folds(&k, &task, 2 << 20, &later) && !later);
+    ds_budget_charge(&k.e.budget, -(7 << 19));
+    k.e.budget.limit_bytes = 0;
+    kit_close(&k);
+}
+END_TEST
+
+/* What lies with another executor, or nowhere that is known, is written as a whole. */
+START_TEST(chains_of_others_are_not_folded)
+{
+    kit k;
+    bool later = false;
+    char message[400];
+    kit_open(&k, true);
+    save(&k, 1, true, A1, B1);
+    ds_task task = folding(&k, 2);
+    k.e.env.fold_bytes = 0;
     free((char *)k.chains[1][0].path);
     k.chains[1][0].path = ds_strdup("");
-    ck_assert_ptr_null(ds_fold_new(&k.e.env, &task, 100)); /* of no executor that is this one */
-    task.save = 3;
+    ck_assert(!folds(&k, &task, 100, &later));
     ck_assert_int_eq(run_one(&k, task, message, sizeof message), DS_OK);
-    c = ds_collection_take(k.e.collection);
+    ds_collected *c = ds_collection_take(k.e.collection);
     ck_assert_ptr_null(c->fold);
     ck_assert(c->saved.parts[0].whole && c->saved.parts[1].whole);
     ds_collected_free(c);
@@ -838,7 +917,9 @@ UNIT_MAIN("task_saves", partitions_are_saved_to_files_and_restored,
           partitions_are_saved_to_a_store_and_restored, replays_after_a_chain, back_in_time,
           a_replay_that_comes_late, a_save_that_cannot_be_afforded,
           folds_are_what_the_task_would_have_saved, what_is_saved_after_a_fold,
-          folds_that_cannot_be, a_file_with_a_flipped_bit, a_file_that_is_cut_short_or_gone,
+          a_chain_that_cannot_be_read, chains_that_folds_do_not_pay_for, folds_share_a_room,
+          folds_without_memory_are_made_later, chains_of_others_are_not_folded,
+          a_file_with_a_flipped_bit, a_file_that_is_cut_short_or_gone,
           files_that_cannot_be_read_for_a_while, a_checksum_or_length_that_is_wrong,
           a_chain_that_is_none, a_store_that_is_gone,
           what_is_saved_is_fetched_where_it_cannot_be_mapped, tasks_are_copied_whole)
