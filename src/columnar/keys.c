@@ -3,7 +3,7 @@
  * the hash, mixed, as a tag, and the key's number. Keys lie in one array for each column, so that a
  * block of rows is looked up column by column:
  *
- *     1. find the first slot with the row's tag (prefetched); that is nearly always the key
+ *     1. find the first slot with the row's tag (fetched ahead); that is nearly always the key
  *     2. compare the rows with these candidates, one column at a time
  *     3. rows that have no candidate or another key are looked up one by one, and added
  *
@@ -27,7 +27,7 @@
 
 #define NONE UINT32_MAX
 #define BLOCK 256u
-#define AHEAD 16u /* slots prefetched ahead of the probe */
+#define SOME 64u /* of a block */
 #define FIRST_SLOTS 64u
 #define SLOTS_STEP ((size_t)64 << 10) /* of a large table, at a time */
 
@@ -52,7 +52,8 @@ struct ds_keys {
     bool has_nulls;
     void *values[DS_MAX_KEYS]; /* ds_view, or uint64_t for all others */
     uint32_t hashes_room, nulls_room, values_room[DS_MAX_KEYS]; /* in items */
-    uint32_t *removed;                                          /* numbers to give out again */
+    uint32_t room;     /* the least of these: large arrays of wider items grow in other steps */
+    uint32_t *removed; /* numbers to give out again */
     uint32_t n_removed, removed_room;
     ds_text_store text;
 };
@@ -272,28 +273,38 @@ static bool row_equal(const ds_keys *keys, const ds_heap *heap, const ds_column 
     return true;
 }
 
-static uint32_t new_id(ds_keys *keys)
+static uint32_t least(uint32_t a, uint32_t b)
 {
-    if (keys->n_removed > 0)
-        return keys->removed[--keys->n_removed];
+    return a < b ? a : b;
+}
+
+/* Makes room for a key more. */
+static void make_room(ds_keys *keys)
+{
     uint64_t need = (uint64_t)keys->limit + 1;
     ds_budget *budget = keys->budget;
     keys->hashes = ds_grow(keys->hashes, &keys->hashes_room, need, sizeof(uint64_t), budget);
     keys->nulls = ds_grow(keys->nulls, &keys->nulls_room, need, sizeof(uint32_t), budget);
-    for (uint32_t c = 0; c < keys->n_columns; c++)
+    keys->room = least(keys->hashes_room, keys->nulls_room);
+    for (uint32_t c = 0; c < keys->n_columns; c++) {
         keys->values[c] =
             ds_grow(keys->values[c], &keys->values_room[c], need, width(keys, c), budget);
+        keys->room = least(keys->room, keys->values_room[c]);
+    }
+}
+
+static inline uint32_t new_id(ds_keys *keys)
+{
+    if (keys->n_removed > 0)
+        return keys->removed[--keys->n_removed];
+    if (keys->limit >= keys->room)
+        make_room(keys);
     return keys->limit++;
 }
 
-static uint32_t add_key(ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
-                        uint32_t row, uint64_t hash)
+static void keep_values(ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
+                        uint32_t row, uint32_t id, uint32_t nulls)
 {
-    uint32_t id = new_id(keys), nulls = null_mask(keys, columns, row);
-    keys->count++;
-    keys->hashes[id] = hash;
-    keys->nulls[id] = nulls;
-    keys->has_nulls |= nulls != 0;
     for (uint32_t c = 0; c < keys->n_columns; c++) {
         bool null = (nulls >> c) & 1;
         if (is_text(keys, c)) {
@@ -305,6 +316,24 @@ static uint32_t add_key(ds_keys *keys, const ds_heap *heap, const ds_column *con
             words[id] = null ? 0 : word_of(columns[c], row);
         }
     }
+}
+
+static inline uint32_t add_key(ds_keys *keys, const ds_heap *heap, const ds_column *const *columns,
+                               uint32_t row, uint64_t hash)
+{
+    uint32_t id = new_id(keys);
+    keys->count++;
+    keys->hashes[id] = hash;
+    if (keys->n_columns == 1 && is_text(keys, 0) && columns[0]->validity == NULL) {
+        ds_view *views = keys->values[0]; /* as most tables of many keys are */
+        keys->nulls[id] = 0;
+        views[id] = ds_text_store_keep(&keys->text, heap, &columns[0]->views[row]);
+        return id;
+    }
+    uint32_t nulls = null_mask(keys, columns, row);
+    keys->nulls[id] = nulls;
+    keys->has_nulls |= nulls != 0;
+    keep_values(keys, heap, columns, row, id, nulls);
     return id;
 }
 
@@ -335,33 +364,9 @@ static uint32_t find_or_add(ds_keys *keys, const ds_heap *heap, const ds_column 
 /* ---- Looking up a block ---- */
 
 /* Whether the search for a tag goes on behind a slot. */
-static inline uint32_t passes(const slot *at, uint32_t tag)
+static inline uint32_t passes(slot at, uint32_t tag)
 {
-    return (uint32_t)(at->tag != tag) & (uint32_t)(at->id != NONE);
-}
-
-/* Step 1: the first key with each row's tag, or NONE; whether there is one; and the slot at which
- * the search ended. */
-static void find_candidates(const ds_keys *keys, const uint64_t *hashes, uint32_t n,
-                            uint32_t *candidates, bool *same, uint32_t *places)
-{
-    const slot *slots = keys->slots;
-    uint32_t mask = keys->mask, shift = keys->shift;
-    const char *first = keys->values[0];
-    size_t step = width(keys, 0);
-    for (uint32_t i = 0; i < n; i++) {
-        if (i + AHEAD < n)
-            __builtin_prefetch(&slots[tag_of(hashes[i + AHEAD]) >> shift]);
-        uint32_t tag = tag_of(hashes[i]), at = tag >> shift;
-        at = (at + passes(&slots[at], tag)) & mask; /* whether it does cannot be foreseen */
-        while (__builtin_expect(passes(&slots[at], tag), 0))
-            at = (at + 1) & mask;
-        candidates[i] = slots[at].id;
-        places[i] = at;
-        same[i] = candidates[i] != NONE;
-        if (candidates[i] != NONE)
-            __builtin_prefetch(first + candidates[i] * step);
-    }
+    return (uint32_t)(at.tag != tag) & (uint32_t)(at.id != NONE);
 }
 
 /* The candidate, or any key if there is none: which of both cannot be foreseen, so there is no
@@ -369,6 +374,61 @@ static void find_candidates(const ds_keys *keys, const uint64_t *hashes, uint32_
 static inline uint32_t key_or_any(uint32_t candidate, bool is_one)
 {
     return candidate & (0 - (uint32_t)is_one);
+}
+
+/* Where the search for the keys of a block's rows stands. */
+typedef struct search {
+    uint32_t tags[BLOCK], places[BLOCK];
+    uint32_t others[BLOCK], n_others; /* rows that go on: they found another tag */
+} search;
+
+/* Looks at the first slot of each row; all of them are fetched at once. */
+static void find_first(const ds_keys *keys, const uint64_t *hashes, uint32_t n,
+                       uint32_t *restrict candidates, search *restrict s)
+{
+    const slot *slots = keys->slots;
+    uint32_t shift = keys->shift, n_others = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        s->tags[i] = tag_of(hashes[i]);
+        s->places[i] = s->tags[i] >> shift;
+        __builtin_prefetch(&slots[s->places[i]]);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const slot at = slots[s->places[i]];
+        candidates[i] = at.id;
+        s->others[n_others] = i;
+        n_others += passes(at, s->tags[i]);
+    }
+    s->n_others = n_others;
+}
+
+/* Looks at the next slot of those that go on. */
+static void find_next(const ds_keys *keys, uint32_t *restrict candidates, search *restrict s)
+{
+    const slot *slots = keys->slots;
+    uint32_t mask = keys->mask, n = s->n_others, n_others = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t row = s->others[i], place = (s->places[row] + 1) & mask;
+        const slot at = slots[place];
+        candidates[row] = at.id;
+        s->places[row] = place;
+        s->others[n_others] = row;
+        n_others += passes(at, s->tags[row]);
+    }
+    s->n_others = n_others;
+}
+
+/* Step 1: the first key with each row's tag, or NONE; whether there is one; and the slot at which
+ * the search ended. How far a search goes, and whether there is a key, cannot be foreseen: so all
+ * go one slot further together, those that go on are put together, and there is no branch. */
+static void find_candidates(const ds_keys *keys, const uint64_t *hashes, uint32_t n,
+                            uint32_t *candidates, bool *same, search *s)
+{
+    find_first(keys, hashes, n, candidates, s);
+    while (s->n_others > 0)
+        find_next(keys, candidates, s);
+    for (uint32_t i = 0; i < n; i++)
+        same[i] = candidates[i] != NONE;
 }
 
 /* Of long views. */
@@ -453,11 +513,30 @@ static void compare(const ds_keys *keys, const ds_heap *heap, const ds_column *c
     }
 }
 
-static inline bool all_eight(const bool *same)
+/* Of SOME rows. */
+static inline bool all_same(const bool *same)
 {
-    uint64_t word;
-    memcpy(&word, same, sizeof word);
-    return word == UINT64_C(0x0101010101010101);
+    uint64_t words[SOME / 8], all = UINT64_C(0x0101010101010101);
+    memcpy(words, same, sizeof words);
+    for (uint32_t w = 0; w < SOME / 8; w++)
+        all &= words[w];
+    return all == UINT64_C(0x0101010101010101);
+}
+
+/* The rows that are not the same: mostly none, or some here and there, which cannot be foreseen. */
+static uint32_t list_others(const bool *same, uint32_t n, uint32_t *rows)
+{
+    uint32_t listed = 0;
+    for (uint32_t from = 0; from < n; from += SOME) {
+        uint32_t end = n - from < SOME ? n : from + SOME;
+        if (end - from == SOME && all_same(same + from))
+            continue;
+        for (uint32_t i = from; i < end; i++) {
+            rows[listed] = i;
+            listed += !same[i];
+        }
+    }
+    return listed;
 }
 
 /* Step 3. What was added since step 1 lies in slots that were free, so the search goes on where it
@@ -466,17 +545,12 @@ static void add_others(ds_keys *keys, const ds_heap *heap, const ds_column *cons
                        const uint64_t *hashes, uint32_t from, uint32_t n, const bool *same,
                        const uint32_t *places, uint32_t *ids)
 {
-    uint32_t mask = keys->mask;
-    for (uint32_t i = 0; i < n; i++) {
-        if (i % 8 == 0 && n - i >= 8 && all_eight(same + i)) {
-            i += 7;
-            continue;
-        }
-        if (same[i])
-            continue;
-        uint64_t hash = hashes[from + i];
-        uint32_t at = keys->mask == mask ? places[i] : home_of(keys, tag_of(hash));
-        ids[from + i] = find_or_add(keys, heap, columns, from + i, hash, at);
+    uint32_t mask = keys->mask, rows[BLOCK], n_rows = list_others(same, n, rows);
+    for (uint32_t i = 0; i < n_rows; i++) {
+        uint32_t row = rows[i];
+        uint64_t hash = hashes[from + row];
+        uint32_t at = keys->mask == mask ? places[row] : home_of(keys, tag_of(hash));
+        ids[from + row] = find_or_add(keys, heap, columns, from + row, hash, at);
     }
 }
 
@@ -488,13 +562,13 @@ void ds_keys_put(ds_keys *keys, const ds_heap *heap, const ds_column *const *col
         return;
     }
     bool same[BLOCK];
-    uint32_t places[BLOCK];
+    search s;
     for (uint32_t from = 0, n; from < n_rows; from += n) {
         uint32_t most = ds_budget_step(keys->budget, BLOCK);
         n = n_rows - from < most ? n_rows - from : most;
-        find_candidates(keys, hashes + from, n, ids + from, same, places);
+        find_candidates(keys, hashes + from, n, ids + from, same, &s);
         compare(keys, heap, columns, from, n, ids + from, same);
-        add_others(keys, heap, columns, hashes, from, n, same, places, ids);
+        add_others(keys, heap, columns, hashes, from, n, same, s.places, ids);
     }
 }
 
@@ -503,15 +577,15 @@ void ds_keys_find(const ds_keys *keys, const ds_heap *heap, const ds_column *con
 {
     DS_ASSERT(keys->n_columns > 0 && NONE == DS_NO_KEY);
     bool same[BLOCK];
-    uint32_t places[BLOCK];
+    search s;
     for (uint32_t from = 0; from < n_rows; from += BLOCK) {
         uint32_t n = n_rows - from < BLOCK ? n_rows - from : BLOCK;
-        find_candidates(keys, hashes + from, n, ids + from, same, places);
+        find_candidates(keys, hashes + from, n, ids + from, same, &s);
         compare(keys, heap, columns, from, n, ids + from, same);
         for (uint32_t i = 0; i < n; i++)
             if (!same[i] && ids[from + i] != NONE)
                 ids[from + i] =
-                    find_slot(keys, heap, columns, from + i, hashes[from + i], places[i])->id;
+                    find_slot(keys, heap, columns, from + i, hashes[from + i], s.places[i])->id;
     }
 }
 

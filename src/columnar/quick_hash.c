@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include <pthread.h>
+#include <string.h>
 #include <sys/random.h>
 
 #define BLOCK 256u
@@ -87,6 +88,14 @@ static void hash_strings(const secret *s, const ds_heap *heap, const ds_column *
         out[rows[i]] = hash_text(s, heap, &views[rows[i]]);
 }
 
+static void hash_nulls(const secret *s, const ds_column *column, uint32_t from, uint32_t n,
+                       uint64_t *out)
+{
+    for (uint32_t i = 0; column->validity != NULL && i < n; i++)
+        if (!ds_bit_get(column->validity, from + i))
+            out[i] = s->null;
+}
+
 static void hash_column(const secret *s, const ds_heap *heap, const ds_column *column,
                         uint32_t from, uint32_t n, uint64_t *out)
 {
@@ -98,20 +107,40 @@ static void hash_column(const secret *s, const ds_heap *heap, const ds_column *c
     case DS_TIMESTAMP: hash_ints(s, column, from, n, out); break;
     default: DS_UNREACHABLE(); /* lists are no keys */
     }
-    for (uint32_t i = 0; column->validity != NULL && i < n; i++)
-        if (!ds_bit_get(column->validity, from + i))
-            out[i] = s->null;
+    hash_nulls(s, column, from, n, out);
+}
+
+/* What one of several keys adds to the hash: a number is taken as it is, as it is multiplied by
+ * what hangs on the secret anyway. room: for n others. */
+static const uint64_t *part_of_hash(const secret *s, const ds_heap *heap, const ds_column *column,
+                                    uint32_t from, uint32_t n, uint64_t *room)
+{
+    const uint64_t *numbers = (const uint64_t *)column->ints + from;
+    bool is_number = column->type.kind == DS_INT || column->type.kind == DS_TIMESTAMP;
+    if (is_number && column->validity == NULL)
+        return numbers;
+    if (is_number) {
+        memcpy(room, numbers, n * sizeof *room);
+        hash_nulls(s, column, from, n, room);
+    } else {
+        hash_column(s, heap, column, from, n, room);
+    }
+    return room;
 }
 
 static void hash_block(const secret *s, const ds_heap *heap, const ds_column *const *keys,
                        uint32_t n_keys, uint32_t from, uint32_t n, uint64_t *out)
 {
-    uint64_t next[BLOCK];
-    hash_column(s, heap, keys[0], from, n, out);
-    for (uint32_t k = 1; k < n_keys; k++) {
-        hash_column(s, heap, keys[k], from, n, next);
+    uint64_t room[BLOCK];
+    if (n_keys == 1) {
+        hash_column(s, heap, keys[0], from, n, out);
+        return;
+    }
+    const uint64_t *before = part_of_hash(s, heap, keys[0], from, n, out);
+    for (uint32_t k = 1; k < n_keys; k++, before = out) {
+        const uint64_t *next = part_of_hash(s, heap, keys[k], from, n, room);
         for (uint32_t i = 0; i < n; i++)
-            out[i] = mix(out[i] ^ s->c, next[i] ^ s->d);
+            out[i] = mix(before[i] ^ s->c, next[i] ^ s->d);
     }
 }
 

@@ -9,8 +9,7 @@
 #define FIRST_RECORDS 16u
 #define MOVES 1024u      /* keys that move down in one batch, and two for each that was taken out */
 #define SMALL_LIST 1024u /* entries that a list of numbers may keep for nothing */
-#define AHEAD 16u
-#define RELIEF 16u /* keys here and there, before pages may have to go */
+#define RELIEF 16u       /* keys here and there, before pages may have to go */
 
 /* ---- Making ---- */
 
@@ -309,18 +308,18 @@ void ds_state_begin(ds_state *state)
 
 /* ---- Keys ---- */
 
-/* The first number with each row's hash: that is nearly always its key. */
+/* The first number with each row's hash: that is nearly always its key. Their records are fetched
+ * all at once; that of any number stands for what is not there. */
 static void find_candidates(const ds_state *state, const uint64_t *hashes, uint32_t n,
-                            uint32_t *ids)
+                            uint32_t *ids, bool *same)
 {
+    ds_state_index_find(&state->index, hashes, n, ids);
+    for (uint32_t i = 0; i < n; i++)
+        same[i] = ids[i] != DS_NO_ID;
+    if (state->limit == 0)
+        return;
     for (uint32_t i = 0; i < n; i++) {
-        ds_index_cursor cursor;
-        if (i + AHEAD < n)
-            ds_state_index_prefetch(&state->index, (uint32_t)hashes[i + AHEAD]);
-        ids[i] = ds_state_index_first(&state->index, (uint32_t)hashes[i], &cursor);
-        if (ids[i] == DS_NO_ID)
-            continue;
-        const unsigned char *record = ds_state_record(state, ids[i]);
+        const unsigned char *record = ds_state_record(state, same[i] ? ids[i] : 0);
         __builtin_prefetch(record);
         __builtin_prefetch(record + state->record_bytes - 1);
     }
@@ -347,9 +346,7 @@ void ds_state_find(const ds_state *state, const ds_heap *heap, const ds_column *
 {
     bool same[DS_CHUNK_ROWS];
     DS_ASSERT(n <= DS_CHUNK_ROWS);
-    find_candidates(state, hashes, n, ids);
-    for (uint32_t i = 0; i < n; i++)
-        same[i] = ids[i] != DS_NO_ID;
+    find_candidates(state, hashes, n, ids, same);
     ds_state_compare_keys(state, heap, keys, 0, n, ids, same);
     for (uint32_t i = 0; i < n; i++)
         if (!same[i] && ids[i] != DS_NO_ID)

@@ -289,9 +289,23 @@ static void read_lists(const place *p, ds_column *column, ds_arena *arena, const
     }
 }
 
+/* Mostly there is none, and then no row is looked at twice. */
+static bool any_null(const place *p, const uint32_t *ids, uint32_t n)
+{
+    uint32_t nulls = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        bool is_new = ids[i] == DS_NEW_KEY;
+        unsigned char *record = ds_state_record(p->state, is_new ? 0 : ids[i]);
+        nulls |= ds_state_head_of(p->state, record)->nulls[p->null_word] | (0 - (uint32_t)is_new);
+    }
+    return (nulls & p->null_bit) != 0;
+}
+
 static void read_nulls(const place *p, ds_column *column, ds_arena *arena, const uint32_t *ids,
                        uint32_t n)
 {
+    if (p->state->limit > 0 && !any_null(p, ids, n))
+        return;
     for (uint32_t i = 0; i < n; i++)
         if (ids[i] == DS_NEW_KEY || is_null(p, ds_state_record(p->state, ids[i]))) {
             ds_column_need_validity(column, arena);

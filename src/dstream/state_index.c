@@ -7,6 +7,7 @@
 #define FIRST_SLOTS 64u
 #define MOST_SLOTS 4096u /* of a table that can still be split */
 #define MOST_DEPTH 20u   /* the other 12 bits place a hash in its table */
+#define BLOCK 256u       /* hashes that are looked up together */
 
 /* ---- Tables ---- */
 
@@ -221,6 +222,70 @@ void ds_state_index_renumber(ds_state_index *index, uint32_t hash, uint32_t from
 {
     const ds_index_table *table = ds_index_table_of(index, hash);
     table->slots[find(table, hash, from)].id = to;
+}
+
+/* ---- Looking up ---- */
+
+/* Where the search for the hashes of a block stands. */
+typedef struct search {
+    const ds_index_table *tables[BLOCK];
+    uint32_t places[BLOCK];
+    uint32_t others[BLOCK], n_others; /* those that go on: they found another hash */
+} search;
+
+static inline uint32_t passes(ds_index_slot at, uint32_t hash)
+{
+    return (uint32_t)(at.hash != hash) & (uint32_t)(at.id != DS_NO_ID);
+}
+
+/* Looks at the first slot of each; all of them are fetched at once. */
+static void find_first(const ds_state_index *index, const uint64_t *hashes, uint32_t n,
+                       uint32_t *restrict ids, search *restrict s)
+{
+    uint32_t n_others = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        s->tables[i] = ds_index_table_of(index, (uint32_t)hashes[i]);
+        s->places[i] = (uint32_t)hashes[i] & s->tables[i]->mask;
+        __builtin_prefetch(&s->tables[i]->slots[s->places[i]]);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const ds_index_slot at = s->tables[i]->slots[s->places[i]];
+        ids[i] = at.id;
+        s->others[n_others] = i;
+        n_others += passes(at, (uint32_t)hashes[i]);
+    }
+    s->n_others = n_others;
+}
+
+/* Looks at the next slot of those that go on. */
+static void find_next(const uint64_t *hashes, uint32_t *restrict ids, search *restrict s)
+{
+    uint32_t n = s->n_others, n_others = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t which = s->others[i];
+        const ds_index_table *table = s->tables[which];
+        uint32_t place = (s->places[which] + 1) & table->mask;
+        const ds_index_slot at = table->slots[place];
+        ids[which] = at.id;
+        s->places[which] = place;
+        s->others[n_others] = which;
+        n_others += passes(at, (uint32_t)hashes[which]);
+    }
+    s->n_others = n_others;
+}
+
+/* How far a search goes cannot be foreseen: so all go one slot further together, and those that go
+ * on are put together without a branch. */
+void ds_state_index_find(const ds_state_index *index, const uint64_t *hashes, uint32_t n,
+                         uint32_t *ids)
+{
+    search s;
+    for (uint32_t from = 0; from < n; from += BLOCK) {
+        uint32_t some = n - from < BLOCK ? n - from : BLOCK;
+        find_first(index, hashes + from, some, ids + from, &s);
+        while (s.n_others > 0)
+            find_next(hashes + from, ids + from, &s);
+    }
 }
 
 /* ---- Making ---- */

@@ -56,12 +56,9 @@ static inline ds_index_table *ds_index_table_of(const ds_state_index *index, uin
     return index->directory[index->depth == 0 ? 0 : hash >> (32 - index->depth)];
 }
 
-/* Asks for the memory that a look-up of this hash will begin with. */
-static inline void ds_state_index_prefetch(const ds_state_index *index, uint32_t hash)
-{
-    const ds_index_table *table = ds_index_table_of(index, hash);
-    __builtin_prefetch(&table->slots[hash & table->mask]);
-}
+/* The first number with each of n hashes (their low halves), or DS_NO_ID. */
+void ds_state_index_find(const ds_state_index *index, const uint64_t *hashes, uint32_t n,
+                         uint32_t *ids);
 
 /* The next number with this hash, or DS_NO_ID. */
 static inline uint32_t ds_state_index_next(ds_index_cursor *cursor, uint32_t hash)

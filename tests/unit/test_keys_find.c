@@ -3,6 +3,7 @@
 #include "columnar/keys.h"
 
 #include "unit/columns.h"
+#include "unit/paged_kit.h"
 
 #define MOST 3000
 
@@ -69,4 +70,37 @@ START_TEST(very_many)
 }
 END_TEST
 
-UNIT_MAIN("keys_find", only_what_is_there, very_many)
+/* Where large arrays grow by a quarter, those of wider items are large sooner. */
+START_TEST(more_than_a_share_holds)
+{
+    desk d;
+    paged_kit k;
+    ds_budget budget;
+    desk_open(&d);
+    paged_open(&k, (uint64_t)64 << 20, (uint64_t)16 << 20, (uint64_t)1 << 20);
+    ds_budget_init(&budget, NULL, 0);
+    budget.paged = k.paged;
+    static const ds_type types[] = {DS_TYPE(DS_INT), DS_TYPE(DS_INT)};
+    ds_keys *keys = ds_keys_new(types, 2, &budget);
+    ds_column *numbers = ds_column_new(d.arena, types[0], MOST);
+    const ds_column *const columns[] = {numbers, numbers};
+    uint32_t ids[MOST];
+    for (uint32_t round = 0; round < 200; round++) {
+        for (uint32_t i = 0; i < MOST; i++)
+            numbers->ints[i] = (int64_t)round * MOST + i;
+        ids_of(&d, keys, true, columns, MOST, ids);
+        for (uint32_t i = 0; i < MOST; i++)
+            ck_assert_uint_eq(ids[i], round * MOST + i);
+    }
+    for (uint32_t i = 0; i < MOST; i++)
+        numbers->ints[i] = (int64_t)i * 200;
+    ids_of(&d, keys, false, columns, MOST, ids);
+    for (uint32_t i = 0; i < MOST; i++)
+        ck_assert_uint_eq(ids[i], i * 200);
+    ds_keys_free(keys);
+    paged_close(&k);
+    desk_close(&d);
+}
+END_TEST
+
+UNIT_MAIN("keys_find", only_what_is_there, very_many, more_than_a_share_holds)

@@ -253,9 +253,15 @@ END_TEST
 
 static void check_index(const ds_state_index *index, const uint32_t *hashes, const bool *there)
 {
+    static uint64_t wide[PAIRS];
+    static uint32_t together[PAIRS];
+    for (uint32_t id = 0; id < PAIRS; id++)
+        wide[id] = (uint64_t)id << 32 | hashes[id];
+    ds_state_index_find(index, wide, PAIRS, together);
     for (uint32_t id = 0; id < PAIRS; id++) {
         ds_index_cursor cursor;
         uint32_t found = ds_state_index_first(index, hashes[id], &cursor);
+        MODEL_ASSERT(together[id] == found);
         while (found != DS_NO_ID && found != id)
             found = ds_state_index_next(&cursor, hashes[id]);
         MODEL_ASSERT((found == id) == there[id]);
