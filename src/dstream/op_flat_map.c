@@ -45,6 +45,8 @@ static bool is_contiguous(const ds_column *list, const uint64_t *errors, uint32_
 {
     if (list->offsets[0] % 64 != 0)
         return false;
+    if (list->validity == NULL && ds_bitmap_count(errors, n) == 0)
+        return true;
     for (uint32_t i = 0; i < n; i++)
         if ((ds_column_is_null(list, i) || ds_bit_get(errors, i)) &&
             list->offsets[i + 1] != list->offsets[i])
@@ -66,20 +68,14 @@ static ds_column *cut_column(ds_arena *arena, const ds_column *column, uint32_t 
     return cut;
 }
 
-void ds_flat_map_run(ds_frame *frame, const ds_flat_map_plan *plan, const ds_chunk *chunk,
-                     ds_flat_map_rows *rows, uint64_t **errors)
+/* The rows that the elements come from, and which elements count, if these are asked for; returns
+ * how many do. */
+static uint32_t find_origins(const ds_column *list, const uint64_t *errors, uint32_t n,
+                             uint32_t *origins, uint32_t *indexes)
 {
-    const ds_column *list;
-    ds_frame_run(frame, plan->program, 0, chunk, &list, errors);
-    uint32_t n = chunk->n_rows;
-    bool contiguous = is_contiguous(list, *errors, n);
-    uint32_t most = list->offsets[n] - list->offsets[0];
-    uint32_t *origins = ds_arena_alloc(frame->chunk_arena, (size_t)most * sizeof *origins);
-    uint32_t *indexes =
-        contiguous ? NULL : ds_arena_alloc(frame->chunk_arena, (size_t)most * sizeof *indexes);
     uint32_t count = 0;
     for (uint32_t i = 0; i < n; i++) {
-        if (ds_column_is_null(list, i) || ds_bit_get(*errors, i))
+        if (ds_column_is_null(list, i) || ds_bit_get(errors, i))
             continue;
         for (uint32_t e = list->offsets[i]; e < list->offsets[i + 1]; e++) {
             if (indexes != NULL)
@@ -87,11 +83,28 @@ void ds_flat_map_run(ds_frame *frame, const ds_flat_map_plan *plan, const ds_chu
             origins[count++] = i;
         }
     }
+    return count;
+}
+
+void ds_flat_map_run(ds_frame *frame, const ds_flat_map_plan *plan, const ds_chunk *chunk,
+                     bool traced, ds_flat_map_rows *rows, uint64_t **errors)
+{
+    const ds_column *list;
+    ds_arena *arena = frame->chunk_arena;
+    ds_frame_run(frame, plan->program, 0, chunk, &list, errors);
+    uint32_t n = chunk->n_rows, most = list->offsets[n] - list->offsets[0];
+    *rows = (ds_flat_map_rows){.n_rows = most};
+    bool contiguous = is_contiguous(list, *errors, n);
+    if (contiguous)
+        rows->elements = cut_column(arena, list->child, list->offsets[0], most);
+    if (contiguous && !traced)
+        return;
+    uint32_t *origins = ds_arena_alloc(arena, (size_t)most * sizeof *origins);
+    uint32_t *indexes = contiguous ? NULL : ds_arena_alloc(arena, (size_t)most * sizeof *indexes);
     rows->origins = origins;
-    rows->n_rows = count;
-    rows->elements = contiguous
-                         ? cut_column(frame->chunk_arena, list->child, list->offsets[0], count)
-                         : ds_column_gather(frame->chunk_arena, list->child, indexes, count);
+    rows->n_rows = find_origins(list, *errors, n, origins, indexes);
+    if (!contiguous)
+        rows->elements = ds_column_gather(arena, list->child, indexes, rows->n_rows);
 }
 
 ds_chunk ds_flat_map_slice(ds_frame *frame, const ds_flat_map_plan *plan, const ds_chunk *chunk,
@@ -107,6 +120,7 @@ ds_chunk ds_flat_map_slice(ds_frame *frame, const ds_flat_map_plan *plan, const 
             columns[c] = ds_column_gather(arena, chunk->columns[c], rows->origins + from, n);
     }
     int64_t *positions = NULL;
+    DS_ASSERT(rows->origins != NULL || chunk->positions == NULL);
     if (chunk->positions != NULL) {
         positions = ds_arena_alloc(arena, n * sizeof *positions);
         for (uint32_t i = 0; i < n; i++)

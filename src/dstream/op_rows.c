@@ -277,13 +277,26 @@ static ds_chunk permuted(ds_frame *frame, const ds_rows_plan *plan, uint32_t par
     return (ds_chunk){chunk->n_rows, n, columns, chunk->positions};
 }
 
+/* True if it has to be known of elements which rows they come from: for other columns, or as
+ * something may fail them. */
+static bool is_traced(const ds_rows_plan *plan, const ds_chunk *chunk)
+{
+    if (plan->where != NULL || plan->select != NULL || chunk->positions != NULL)
+        return true;
+    for (uint32_t c = 0; c < plan->exploded.n_fields; c++)
+        if (plan->wanted_exploded[c] && c != plan->flat_map->column)
+            return true;
+    return false;
+}
+
 static void push_exploded(ds_frame *frame, const ds_node *node, const ds_chunk *chunk,
                           bad_rows *bad)
 {
     const ds_rows_plan *plan = node->rows;
     ds_flat_map_rows rows;
     uint64_t *errors;
-    ds_flat_map_run(frame, plan->flat_map, chunk, &rows, &errors);
+    bool traced = is_traced(plan, chunk);
+    ds_flat_map_run(frame, plan->flat_map, chunk, traced, &rows, &errors);
     mark_errors(frame, &(carried){.chunk = *chunk}, errors, bad);
     /* All pieces before any is pushed: the last element of a row may still fail it. */
     uint32_t n_pieces = (rows.n_rows + DS_CHUNK_ROWS - 1) / DS_CHUNK_ROWS;
@@ -292,12 +305,13 @@ static void push_exploded(ds_frame *frame, const ds_node *node, const ds_chunk *
         uint32_t from = i * DS_CHUNK_ROWS;
         carried piece = {
             ds_flat_map_slice(frame, plan->flat_map, chunk, &rows, from, plan->wanted_exploded),
-            rows.origins + from};
+            traced ? rows.origins + from : NULL};
         pieces[i] = filter_and_map(frame, plan, piece, bad);
     }
     size_t n_bad = drop_bad(frame, node, chunk, bad);
+    bool any_bad = traced && n_bad > 0; /* a row without its list has no elements */
     for (uint32_t i = 0; i < n_pieces; i++)
-        push_good(frame, node, &pieces[i], bad->all, n_bad > 0);
+        push_good(frame, node, &pieces[i], bad->all, any_bad);
 }
 
 void ds_rows_push(ds_frame *frame, const ds_node *node, uint32_t parent, const ds_chunk *chunk)
@@ -305,6 +319,8 @@ void ds_rows_push(ds_frame *frame, const ds_node *node, uint32_t parent, const d
     const ds_rows_plan *plan = node->rows;
     DS_ASSERT(parent < node->n_parents);
     ds_chunk input = permuted(frame, plan, parent, chunk);
+    if (!node->ordered)
+        input.positions = NULL; /* nobody asks for them: they need not be carried on */
     bad_rows bad = no_bad_rows(frame, input.n_rows);
     if (plan->flat_map != NULL) {
         push_exploded(frame, node, &input, &bad);

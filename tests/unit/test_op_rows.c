@@ -88,6 +88,27 @@ START_TEST(flat_map_gives_a_row_for_each_element)
 }
 END_TEST
 
+/* Nobody asks which rows the elements come from; one of them overflows, and has none. */
+START_TEST(flat_map_that_nobody_traces)
+{
+    engine e;
+    run_one(&e, "'n': 'int', 's': 'string'",
+            "{ 'n': 1, 's': 'a b a' }, { 'n': " BIG ", 's': '' }, { 'n': null, 's': null },"
+            "{ 'n': 2, 's': 'b' }",
+            "'w': { 'from': 'in', 'flat_map': { 'w': 'split(s)' } },"
+            "'a': { 'from': 'w', 'group_by': ['w'], 'aggregate': { 'c': 'count()' } },"
+            "'m': { 'from': 'in', 'flat_map': { 'e': 'array(n + 1, n)' } },"
+            "'b': { 'from': 'm', 'group_by': ['e'], 'aggregate': { 'c': 'count()' } }",
+            "a b");
+    engine_rows(&e, "a", "[ { 'w': 'a', 'c': 2 }, { 'w': 'b', 'c': 2 } ]");
+    engine_rows(&e, "b",
+                "[ { 'e': 1, 'c': 1 }, { 'e': 2, 'c': 2 }, { 'e': 3, 'c': 1 },"
+                "  { 'e': null, 'c': 2 } ]");
+    ck_assert_uint_eq(e.sum.overflow_rows, 1);
+    engine_close(&e);
+}
+END_TEST
+
 /* More rows than a chunk holds come of one chunk. */
 START_TEST(flat_map_makes_many_chunks)
 {
@@ -311,8 +332,8 @@ START_TEST(having_filters_any_result)
 END_TEST
 
 UNIT_MAIN("op_rows", where_keeps_what_is_true, select_names_and_computes,
-          flat_map_gives_a_row_for_each_element, flat_map_makes_many_chunks,
-          a_row_that_overflows_is_dropped_and_counted, siblings_go_together,
-          the_list_itself_overflows, siblings_in_other_chunks, the_strictest_source_decides,
-          a_union_permutes_columns, a_stream_may_stand_in_a_union_twice, a_union_over_stages,
-          having_filters_any_result)
+          flat_map_gives_a_row_for_each_element, flat_map_that_nobody_traces,
+          flat_map_makes_many_chunks, a_row_that_overflows_is_dropped_and_counted,
+          siblings_go_together, the_list_itself_overflows, siblings_in_other_chunks,
+          the_strictest_source_decides, a_union_permutes_columns,
+          a_stream_may_stand_in_a_union_twice, a_union_over_stages, having_filters_any_result)
