@@ -7,6 +7,7 @@ class Failed(Exception):
 
 ERRORS = (Failed, OSError, ValueError, LookupError)  # what a turn of somebody else may end with
 of_dstream = []  # what went wrong with dstream itself: the run ends with a status for it
+all_count = False  # whether the run ends so whoever failed, as with --smoke: it tries the suite itself
 
 
 def reason(error):
@@ -17,9 +18,9 @@ def reason(error):
 
 
 def told(name, error, is_ours):
-    """The reason; keeps in mind what went wrong with dstream."""
+    """The reason; keeps in mind what the run is to end with a status for."""
     why = reason(error)
     print("%s %s" % (name, why), flush=True)
-    if is_ours:
+    if is_ours or all_count:
         of_dstream.append("%s %s" % (name, error))
     return why

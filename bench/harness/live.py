@@ -14,21 +14,29 @@ PATIENCE = 120  # seconds
 EXECUTOR_THREADS = {"executor", "task", "receivers", "log"}
 
 
+def command(work, app, options):
+    """Its arguments, of an app file that is written for it."""
+    os.makedirs(work, exist_ok=True)
+    with open(os.path.join(work, "app.json"), "w", encoding="utf-8") as file:
+        json.dump(app, file)
+    return [machine.DSTREAM, "run", "--progress", "json", "--log-level", "warn", *options,
+            "app.json"]
+
+
+def is_progress(line):
+    return line.startswith('{"batch_time"')
+
+
 class App:
     """`dstream run` with --progress json. What it writes to standard output goes to `on_row`.
     `began` is when the new process called exec."""
 
     def __init__(self, work, app, options=(), on_row=None, cores=None):
-        os.makedirs(work, exist_ok=True)
-        with open(os.path.join(work, "app.json"), "w", encoding="utf-8") as file:
-            json.dump(app, file)
         self.lines, self.log = [], []
-        argv = [machine.DSTREAM, "run", "--progress", "json", "--log-level", "warn", *options,
-                "app.json"]
         moment, told = os.pipe()
         self.process = subprocess.Popen(
-            measure.begun(argv, cores, told), cwd=work, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pass_fds=(told,))
+            measure.begun(command(work, app, options), cores, told), cwd=work,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pass_fds=(told,))
         os.close(told)
         with os.fdopen(moment) as file:
             self.began = float(file.readline())
@@ -39,7 +47,7 @@ class App:
 
     def listen(self):
         for line in self.process.stderr:
-            if line.startswith('{"batch_time"'):
+            if is_progress(line):
                 self.lines.append(json.loads(line))
             else:
                 self.log.append(line)
@@ -94,11 +102,24 @@ class App:
             self.fail("the app failed (%d)" % self.process.returncode)
 
 
+TO_END = ["--available-now", "--executors", "1"]
+
+
 def run_to_end(work, app, on_row=None):
     """The progress of all batches of an app with --available-now."""
-    running = App(work, app, ["--available-now", "--executors", "1"], on_row, cores=machine.one_core())
+    running = App(work, app, TO_END, on_row, cores=machine.one_core())
     running.finish()
     return running.lines
+
+
+def measured(work, app, records):
+    """The same, of an app with so many records: (figures, progress, where its output is)."""
+    path, told = os.path.join(work, "output"), []
+    with open(path, "wb") as file:
+        figures = measure.run(command(work, app, TO_END), records, work, file,
+                              machine.one_core(), told=told)
+    lines = [json.loads(line) for line in told[0].splitlines() if is_progress(line)]
+    return figures, lines, path
 
 
 def end_of(line):
@@ -126,8 +147,10 @@ def threads_mode():
 WITH_THREADS = "dstream with threads"
 
 
-def part_with_threads(rows, goals=()):
-    """Of rows(name, mode), with the executors as threads."""
+def both_modes(rows, goals, goals_with_threads):
+    """Parts with rows(name, mode): with executors that are processes, and with threads."""
+    processes = parts.ours("dstream", rows("dstream", {}), goals)
     if not threads_mode():
-        return parts.told(WITH_THREADS, "not in this version", goals)
-    return parts.ours(WITH_THREADS, rows(WITH_THREADS, {"mode": "threads"}), goals)
+        return [processes, parts.told(WITH_THREADS, "not in this version", goals_with_threads)]
+    threads = rows(WITH_THREADS, {"mode": "threads"})
+    return [processes, parts.ours(WITH_THREADS, threads, goals_with_threads)]

@@ -104,6 +104,7 @@ class Limit:
     def __init__(self, pid, seconds):
         self.pid, self.over = pid, False
         self.timer = threading.Timer(seconds, self.end)
+        self.timer.daemon = True  # a run that is ended does not wait for it
         self.timer.start()
 
     def end(self):

@@ -1,11 +1,28 @@
-"""Workloads of which each line is a figure of its own. They are measured in parts, the most important
-first: one that fails has a line that says why, as has one that there is no time for."""
+"""Workloads of which each line is a figure of its own. They have parts, as a rule one for each who
+takes part: all have their turns one after the other, A B C A B C ..., and a figure is the median of
+those of a part's turns. A part that fails is out, with a line that says why, as has one that there
+is no time for; the others go on. The most important part is the first.
+
+The rows of a part are measured as it is iterated over, until it says END_OF_TURN:
+
+    def rows_of_somebody():
+        ...                              what is to be done once, as part of the first turn
+        while True:
+            yield "what", value, "unit"  the same lines in every turn; a value None is one that is
+            ...                          missing, with the reason in place of the unit (the median
+                                         is of the others, unless most are missing)
+            yield parts.END_OF_TURN
+
+One that ends without has no more turns than it had: it takes care of its rounds itself.
+"""
 import collections
+import statistics
 
 from harness import contestants, failed, table
 
-# `rows`: what measures them as it is iterated over: (what, value, unit), or (what, None, why).
-# `goals`: what is wanted of some of them, which has to be judged whatever becomes of the part.
+END_OF_TURN = "the others have their turns"
+
+# `goals`: what is wanted of some rows, which has to be judged whatever becomes of the part.
 Part = collections.namedtuple("Part", "name rows is_ours goals in_time", defaults=((), True))
 
 
@@ -19,7 +36,12 @@ def of_peer(name, options, measure):
     if peer is None:
         return []
     why = peer.absent()
-    return [told(name, "absent: " + why)] if why else [Part(name, measure(peer), False)]
+    return [told(name, "absent: " + why)] if why else [Part(name, begun(measure, peer), False)]
+
+
+def begun(measure, peer):
+    """With its first turn, and not while others have theirs: its server may have to start."""
+    yield from measure(peer)
 
 
 def told(name, why, goals=()):
@@ -34,39 +56,92 @@ def without(name, options, why):
 
 
 def rounds(options, most=3):
-    """Of those in which figures are taken several times, in turns; their medians count."""
+    """Of a part that takes care of them itself."""
     return min(most, options.rounds)
 
 
-def collected(parts, options, left_out):
-    """Rows for table.figures. The first part has its turn whatever the time is. Names of those for
-    which there is none go to `left_out`."""
-    for number, part in enumerate(parts):
-        left, why = {wanted.what: wanted for wanted in part.goals}, "was not measured"
+class Turns:
+    """Those that a part has had: the rows of each; and why it is out, if it is."""
+
+    def __init__(self, part):
+        self.part, self.left = part, iter(part.rows)
+        self.rounds, self.is_whole, self.why = [], False, None
+
+    def take(self):
+        rows = []
         try:
-            if number > 0 and part.in_time and options.is_late():
-                raise TooLate("no time left for this")
-            for row in part.rows:
-                yield (*row, left.pop(row[0], None))
-                why = row[2] if row[1] is None else why
-        except TooLate as late:
-            why = str(late)
-            left_out.append(part.name)
-            yield part.name, None, why, None
+            for row in self.left:
+                if row is END_OF_TURN:
+                    break
+                rows.append(row)
+            else:
+                self.is_whole = True
+            self.rounds.append(rows)
         except failed.ERRORS as error:
-            why = failed.told(part.name, error, part.is_ours)
-            yield part.name, None, why, None
-        for what, wanted in left.items() if options.judges else ():
-            yield what, None, why, wanted
+            self.why = failed.told(self.part.name, error, self.part.is_ours)
         contestants.Server.pause_all()
 
+    def is_late(self, options):
+        """Whoever has a goal has all turns, unless all the time is over."""
+        return self.part.in_time and (options.is_over() if self.part.goals else options.is_late())
 
-class TooLate(Exception):
-    """There is no time for a part."""
+    def were_cut(self, options):
+        return not self.why and not self.is_whole and len(self.rounds) < options.rounds
+
+    def rows(self, options):
+        """The medians, or why there are none."""
+        if self.why or not self.rounds:
+            return [(self.part.name, None, self.why or "no time left for this")]
+        wanted = len(self.rounds) if self.is_whole else options.rounds
+        return [median(rows, wanted) for rows in zip(*self.rounds, strict=True)]
+
+
+def median(rows, wanted):
+    """One row of these of some rounds: of so many as were wanted, or it tells of how many."""
+    there = [row for row in rows if row[1] is not None]
+    if 2 * len(there) <= len(rows):  # most are missing
+        return next(row for row in rows if row[1] is None)
+    what, _, unit = there[0]
+    value = statistics.median(value for _, value, _ in there)
+    if value < 0:
+        return what, None, "less than nothing: noise"
+    return what, value, unit if len(there) == wanted else "%s (%d rounds)" % (unit, len(there))
+
+
+def play(parts, options):
+    """The first part has its first turn whatever the time is."""
+    everybody = [Turns(part) for part in parts]
+    for number in range(options.rounds):
+        for one in everybody:
+            is_first = number == 0 and one is everybody[0]
+            if not (one.why or one.is_whole) and (is_first or not one.is_late(options)):
+                one.take()
+    return everybody
+
+
+def judged(turns, options):
+    """Rows for table.figures: with goals, also those of which there are no figures."""
+    left, why = {wanted.what: wanted for wanted in turns.part.goals}, "was not measured"
+    for row in turns.rows(options):
+        yield (*row, left.pop(row[0], None))
+        why = row[2] if row[1] is None else why
+    for what, wanted in left.items() if options.judges else ():
+        yield what, None, why, wanted
+
+
+def cut(everybody, options):
+    """What there was no time for."""
+    count = {turns.part.name: len(turns.rounds) for turns in everybody if turns.were_cut(options)}
+    without_turns = [name for name in count if not count[name]]
+    fewer = ["%s %d rounds" % (name, count[name]) for name in count if count[name]]
+    return "; ".join(what + ", ".join(names) for what, names in (
+        ("without ", without_turns), ("only ", fewer)) if names)
 
 
 def run(title, parts, options):
     """A section of the results."""
-    left_out = []
-    section = table.figures(title, collected(parts, options, left_out), options)
-    return section._replace(cut="without " + ", ".join(left_out) if left_out else "")
+    everybody = play(parts, options)
+    rows = [row for turns in everybody for row in judged(turns, options)]
+    count = max((len(turns.rounds) for turns in everybody if not turns.is_whole), default=0)
+    return table.figures(title, rows, options)._replace(
+        rounds="%d rounds" % count if count > 0 else "", cut=cut(everybody, options))

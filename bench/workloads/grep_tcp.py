@@ -2,9 +2,9 @@
 from workloads import grep
 
 TITLE = "Grep: lines with '%needle%', over TCP"
-WEIGHT = 60
+WEIGHT = 65
 UNIT, GOALS, MERGE, SIZES = grep.UNIT, grep.GOALS, grep.MERGE, grep.SIZES
-TIMES = 3
+TIMES = 5
 CEILING, MAWK, SQL = grep.CEILING, grep.MAWK, grep.SQL
 SPARK = ["dstream", "structured"]
 DUCKDB_SHARE, SPARK_SHARE = 1.0, 0.25

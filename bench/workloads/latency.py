@@ -3,10 +3,8 @@
 Lines come over TCP at a fixed rate. One in each millisecond is marked with the time at which it
 was due, not with the one at which it was sent: a receiver that holds the sender up does not
 make its own delay look smaller (no coordinated omission). Marked lines go to standard output, and
-count when they are read there. Figures are medians of those of some rounds, in which all rates
-have their turns.
+count when they are read there.
 """
-import statistics
 import tempfile
 import time
 
@@ -14,9 +12,9 @@ from harness import data, feed, live, parts, table
 from harness.failed import Failed
 
 TITLE = "Latency: batches of 10 ms, from the time of sending that was due to the output's reader"
-WEIGHT = 110
+WEIGHT = 185
 INTERVAL_MS = 10
-SPARK_INTERVALS_MS = [20, 50, 100]
+SPARK_INTERVALS_MS = [5, 10, 20, 50, 100]
 SPARK_BLOCK_MS = 10
 WARM_UP = 1.0  # seconds that do not count
 
@@ -40,8 +38,8 @@ def app(address, mode):
 QUANTILES = {"median": 0.5, "p99": 0.99, "p99.9": 0.999}
 
 
-def round_of(rate, seconds, mode):
-    """Its quantiles, in ms."""
+def measured(rate, seconds, mode):
+    """Quantiles, in ms."""
     found = []
 
     def on_row(row):
@@ -67,52 +65,58 @@ def figure(name, rate, quantile):
     return "%s, %s records/s, %s" % (name, "{:,}".format(rate), quantile)
 
 
-def dstream(options, name, rates, seconds, mode):
-    found = {rate: [] for rate in rates}
-    for _ in range(parts.rounds(options)):
+def dstream(name, rates, seconds, mode):
+    while True:
         for rate in rates:
-            found[rate].append(round_of(rate, seconds, mode))
-    for rate, rounds in found.items():
-        for quantile, values in zip(QUANTILES, zip(*rounds)):
-            yield figure(name, rate, quantile), statistics.median(values), "ms"
+            for quantile, ms in zip(QUANTILES, measured(rate, seconds, mode)):
+                yield figure(name, rate, quantile), ms, "ms"
+        yield parts.END_OF_TURN
 
 
 def goals(name, rates):
     return [table.Wanted(figure(name, rate, "p99"), 15, "ms") for rate in rates]
 
 
-def spark_round(server, rate, seconds, interval_ms):
+def spark_measured(server, rate, seconds, interval_ms):
     """Milliseconds, or None if it does not keep up."""
     marks = int(seconds / 0.001)
     with feed.Sender("paced", rate, seconds, lines_file()) as sender:
         answer = server.ask({"api": "latency", "port": sender.port, "count": marks,
-                             "intervalMs": interval_ms, "blockMs": SPARK_BLOCK_MS})
+                             "intervalMs": interval_ms,
+                             "blockMs": min(SPARK_BLOCK_MS, interval_ms)})
     late = [value / 1000 for value in answer["latencies"]]
     return late[int(WARM_UP * 1000):] if len(late) == marks else None
 
 
+def best_for_spark(server, rate, seconds):
+    """The interval with which its median is least, or None if it keeps up with none."""
+    spark_measured(server, rate, seconds, SPARK_INTERVALS_MS[-1])  # compiles its code
+    found = {ms: spark_measured(server, rate, seconds, ms) for ms in reversed(SPARK_INTERVALS_MS)}
+    medians = {live.quantile(late, 0.5): ms for ms, late in found.items() if late is not None}
+    return medians[min(medians)] if medians else None
+
+
 def spark(rates, seconds, server):
-    """With the batches with which its median is least."""
-    for rate in rates:
-        spark_round(server, rate, seconds, SPARK_INTERVALS_MS[-1])  # compiles its code
-        found = {ms: spark_round(server, rate, seconds, ms) for ms in SPARK_INTERVALS_MS}
-        medians = {live.quantile(late, 0.5): ms for ms, late in found.items() if late is not None}
-        what = "spark dstream, {:,} records/s".format(rate)
-        if not medians:
-            yield what, None, "does not keep up"
-            continue
-        best = medians[min(medians)]
-        yield "%s, batches of %d ms, median" % (what, best), min(medians), "ms"
-        yield "the same, p99", live.quantile(found[best], 0.99), "ms"
+    best = {rate: best_for_spark(server, rate, seconds) for rate in rates}
+    while True:
+        for rate, interval_ms in best.items():
+            yield from spark_rows(server, rate, seconds, interval_ms)
+        yield parts.END_OF_TURN
+
+
+def spark_rows(server, rate, seconds, interval_ms):
+    what = "spark dstream, {:,} records/s".format(rate)
+    late = interval_ms and spark_measured(server, rate, seconds, interval_ms)
+    for name, quantile in ("%s, batches of %s ms, median" % (what, interval_ms), 0.5), \
+            ("the same, p99", 0.99):
+        yield (name, live.quantile(late, quantile), "ms") if late else (
+            name, None, "does not keep up")
 
 
 def run(options):
-    rates, seconds = ([20_000], 2) if options.smoke else ([100_000, 1_000_000], 4)
-    every = [parts.ours("dstream", dstream(options, "dstream", rates, seconds, {}),
-                        goals("dstream", rates)),
-             live.part_with_threads(
-                 lambda name, mode: dstream(options, name, rates, seconds, mode),
-                 goals(live.WITH_THREADS, rates)),
-             *parts.of_peer("spark", options,
-                            lambda peer: spark(rates, seconds, peer.PROJECT.server()))]
-    return parts.run(TITLE, every, options)
+    rates, seconds = ([20_000], 2) if options.smoke else ([100_000, 1_000_000], 3)
+    return parts.run(TITLE, [
+        *live.both_modes(lambda name, mode: dstream(name, rates, seconds, mode),
+                         goals("dstream", rates), goals(live.WITH_THREADS, rates)),
+        *parts.of_peer("spark", options, lambda peer: spark(rates, seconds,
+                                                            peer.PROJECT.server()))], options)

@@ -2,9 +2,9 @@
 from workloads import yahoo
 
 TITLE = "Yahoo: views per campaign and 10 s, over TCP"
-WEIGHT = 90
+WEIGHT = 100
 UNIT, MERGE, SIZES, GOALS = yahoo.UNIT, yahoo.MERGE, yahoo.SIZES, yahoo.GOALS
-TIMES = 2
+TIMES = 5
 CEILING, MAWK, SQL = yahoo.CEILING, yahoo.MAWK, yahoo.SQL
 SPARK, FLINK = ["dstream", "structured"], True
 DUCKDB_SHARE = 1.0

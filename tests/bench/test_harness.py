@@ -1,20 +1,25 @@
 """The harness of bench/run: whoever fails is out of the workload, and the others go on; what is
 recorded, and what stays of what was recorded before. With contestants and servers made up here."""
+import contextlib
+import io
 import os
+import platform
 import subprocess
 import sys
 import tempfile
 import time
 import types
 import unittest
+import unittest.mock
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(TOP, "bench"))
+sys.path[:0] = [os.path.join(TOP, "bench"), os.path.join(TOP, "tests", "instructions")]
 sys.dont_write_bytecode = True
+import check as instructions
 from harness import aside, contestants, data, failed, machine, measure, parts, report, sender
 from harness import table, throughput
 from peers import duckdb, mawk
-from workloads import stateful, window
+from workloads import interval, stateful, window, window_rows, window_spark
 
 # Answers each request as its "do" says.
 SERVER = """
@@ -179,6 +184,12 @@ class OfPrograms(Case):
         self.assertEqual(len(failed.of_dstream), 1)
         self.assertIn("wrong result", failed.of_dstream[0])
 
+    def test_with_smoke_it_is_of_whoever_fails(self):
+        self.addCleanup(setattr, failed, "all_count", False)
+        for failed.all_count, count in (False, 0), (True, 1):
+            self.play(Fake("peer", "a,2\n"))
+            self.assertEqual(len(failed.of_dstream), count)
+
     def test_who_is_out_has_no_more_turns(self):
         bad, good = Fake("bad", OSError("gone")), Fake("good", "a,1\n")
         self.play(bad, good)
@@ -215,56 +226,153 @@ class OfCutStreams(Case):
             self.turn(9)
 
 
+class Clock(Options):
+    """Of three rounds. It is late, and all is over, after so many turns."""
+    rounds = 3
+
+    def __init__(self, late=99, over=99):
+        self.late_after, self.over_after, self.turns = late, over, []
+
+    def is_late(self):
+        return len(self.turns) >= self.late_after
+
+    def is_over(self):
+        return len(self.turns) >= self.over_after
+
+
 class OfParts(Case):
-    def rows(self):
-        yield "first", 1.0, "ms"
-        raise failed.Failed("it broke")
+    wanted = [table.Wanted("of A", 2, "ms")]
 
-    def collected(self, late, *some):
-        self.left_out = []
-        return list(parts.collected(some, Options(late), self.left_out))
+    def rows(self, name, options, values, goes_on=True):
+        """A turn for each of the values, of which an error is raised; then the last one again."""
+        for value in values + values[-1:] * 9:
+            options.turns.append(name)
+            if isinstance(value, Exception):
+                raise value
+            yield "of " + name, value, "so it is" if value is None else "ms"
+            if not goes_on:
+                return
+            yield parts.END_OF_TURN
 
-    def goals(self, late, *some):
-        return parts.run("Some", some, Options(late)).goals
+    def part(self, name, options, *values, goals=(), goes_on=True):
+        return parts.ours(name, self.rows(name, options, list(values), goes_on), goals)
 
-    def test_one_that_fails_keeps_what_it_had(self):
-        found = self.collected(False, parts.Part("one", self.rows(), False),
-                               parts.ours("two", [("b", 1.0, "ms")]))
-        self.assertEqual([row[:2] for row in found], [("first", 1.0), ("one", None), ("b", 1.0)])
-        self.assertEqual(found[1][2], "failed: it broke")
-        self.assertEqual(failed.of_dstream, [])
+    def run_parts(self, options, *some):
+        """Rows as (what, value, unit), and the section."""
+        self.rows_told = []
+        figures = table.figures
+
+        def kept(title, rows, options):
+            self.rows_told = [row[:3] for row in rows]
+            return figures(title, rows, options)
+        with unittest.mock.patch.object(table, "figures", kept):
+            return parts.run("Some", some, options)
+
+    def test_all_have_their_turns_in_each_round_and_medians_count(self):
+        options = Clock()
+        section = self.run_parts(options, self.part("A", options, 1, 9, 2),
+                                 self.part("B", options, 5, 4, 3))
+        self.assertEqual("".join(options.turns), "ABABAB")
+        self.assertEqual(self.rows_told, [("of A", 2, "ms"), ("of B", 4, "ms")])
+        self.assertEqual((section.rounds, section.cut), ("3 rounds", ""))
+
+    def test_one_that_fails_is_out_and_the_others_go_on(self):
+        options = Clock()
+        section = self.run_parts(
+            options, self.part("A", options, 1, failed.Failed("it broke"), goals=self.wanted),
+            self.part("B", options, 5))
+        self.assertEqual("".join(options.turns), "ABABB")
+        self.assertEqual(self.rows_told, [("A", None, "failed: it broke"),
+                                          ("of A", None, "failed: it broke"), ("of B", 5, "ms")])
+        goal, = section.goals
+        self.assertEqual((goal.state, goal.reached), (table.UNKNOWN, "failed: it broke"))
+        self.assertEqual(failed.of_dstream, ["A it broke"])
+        self.assertEqual(section.cut, "")
+
+    def test_one_that_ends_has_its_rounds_itself(self):
+        options = Clock()
+        section = self.run_parts(options, self.part("A", options, 1, goes_on=False),
+                                 self.part("B", options, 5))
+        self.assertEqual("".join(options.turns), "ABBB")
+        self.assertEqual(self.rows_told, [("of A", 1, "ms"), ("of B", 5, "ms")])
+        self.assertEqual((section.rounds, section.cut), ("3 rounds", ""))
+        self.assertEqual(self.run_parts(options, self.part("A", options, 1, goes_on=False)).rounds, "")
+
+    def test_servers_stand_still_while_others_have_their_turns(self):
+        server, still = self.server(), []
+
+        def served():
+            while True:
+                server.ask({"do": "well", "output": self.path("out")})
+                yield "a", 1, "ms"
+                yield parts.END_OF_TURN
+
+        def other():
+            while True:
+                still.append(server.stopped)
+                yield "b", 1, "ms"
+                yield parts.END_OF_TURN
+        self.run_parts(Clock(), parts.ours("one", served()), parts.ours("two", other()))
+        self.assertEqual(still, [True] * 3)
+
+    def test_a_peer_begins_with_its_first_turn(self):
+        options = Clock()
+
+        def rows(peer):
+            options.turns.append("begins")
+            yield from self.rows(peer.NAME, options, [1])
+        options.peers = [types.SimpleNamespace(NAME="B", absent=lambda: None)]
+        self.run_parts(options, self.part("A", options, 1), *parts.of_peer("B", options, rows))
+        self.assertEqual(options.turns, ["A", "begins", "B", "A", "B", "A", "B"])
+
+    def test_when_it_is_late_only_who_has_a_goal_has_all_rounds(self):
+        options = Clock(late=3)
+        section = self.run_parts(options, self.part("A", options, 1, 9, goals=self.wanted),
+                                 self.part("B", options, 5, 7), self.part("C", options, 1))
+        self.assertEqual("".join(options.turns), "ABCAA")
+        self.assertEqual(self.rows_told, [("of A", 9, "ms"), ("of B", 5, "ms (1 rounds)"),
+                                          ("of C", 1, "ms (1 rounds)")])
+        self.assertEqual((section.rounds, section.cut),
+                         ("3 rounds", "only B 1 rounds, C 1 rounds"))
+
+    def test_only_the_first_has_its_turn_when_all_is_over(self):
+        options = Clock(0, 0)
+        section = self.run_parts(options, self.part("A", options, 1),
+                                 self.part("B", options, 5, goals=[table.Wanted("b", 3, "ms")]),
+                                 parts.told("C", "no need"))
+        self.assertEqual("".join(options.turns), "A")
+        self.assertEqual(self.rows_told, [("of A", 1, "ms (1 rounds)"),
+                                          ("B", None, "no time left for this"),
+                                          ("b", None, "no time left for this"),
+                                          ("C", None, "no need")])  # takes no time
+        self.assertEqual(section.cut, "without B; only A 1 rounds")
+        self.assertEqual([(goal.state, goal.reached) for goal in section.goals],
+                         [(table.UNKNOWN, "no time left for this")])
+
+    def test_figures_that_are_missing_or_below_nothing(self):
+        for values, row in (((None,), ("of A", None, "so it is")),
+                            ((3, None, 5), ("of A", 4, "ms (2 rounds)")),
+                            ((3, None, None), ("of A", None, "so it is")),
+                            ((3, -1, -2), ("of A", None, "less than nothing: noise"))):
+            with self.subTest(values):
+                options = Clock()
+                goal, = self.run_parts(options, self.part("A", options, *values,
+                                                          goals=self.wanted)).goals
+                self.assertEqual(self.rows_told, [row])
+                if row[1] is None:
+                    self.assertEqual((goal.state, goal.reached), (table.UNKNOWN, row[2]))
 
     def test_a_peer_without_a_part_is_told_of_where_peers_are_asked_for(self):
         options = Options()
         self.assertEqual(parts.without("mawk twice", options, "no need"), [])
         options.peers = [mawk]
-        told, = parts.without("mawk twice", options, "no need")
-        row = ("mawk twice", None, "no need", None)
-        self.assertEqual(list(parts.collected([told], options, [])), [row])
-        self.assertEqual(self.collected(True, parts.ours("one", []), told), [row])  # takes no time
-
-    def test_only_the_first_has_its_turn_when_it_is_late(self):
-        row = ("a", 1.0, "ms")
-        found = self.collected(True, parts.ours("one", [row]), parts.ours("two", [row]))
-        self.assertEqual(found, [(*row, None), ("two", None, "no time left for this", None)])
-        self.assertEqual(self.left_out, ["two"])
-
-    def test_goals_are_there_whatever_becomes_of_their_part(self):
-        wanted = [table.Wanted("first", 2, "ms"), table.Wanted("second", 3, "ms")]
-        goals = self.goals(False, parts.ours("one", self.rows(), wanted))
-        self.assertEqual([(g.what, g.state, g.reached) for g in goals],
-                         [("first", table.MET, "1 ms"),
-                          ("second", table.UNKNOWN, "failed: it broke")])
-        goals = self.goals(True, parts.ours("one", []), parts.ours("two", self.rows(), wanted))
-        self.assertEqual([(g.state, g.reached) for g in goals],
-                         [(table.UNKNOWN, "no time left for this")] * 2)
-        goal, = self.goals(False, parts.ours("one", [("first", None, "noise")], wanted[:1]))
-        self.assertEqual((goal.state, goal.reached), (table.UNKNOWN, "noise"))
+        self.run_parts(options, *parts.without("mawk twice", options, "no need"))
+        self.assertEqual(self.rows_told, [("mawk twice", None, "no need")])
 
     def test_a_goal_may_have_two_sides(self):
         for value, state in (7.9, table.NOT_MET), (8, table.MET), (12.1, table.NOT_MET):
-            goal, = self.goals(False, parts.ours("one", [("a", value, "times")],
-                                                 [table.Wanted("a", (8, 12), "times")]))
+            goal, = parts.run("Some", [parts.ours("one", [("a", value, "times")], [
+                table.Wanted("a", (8, 12), "times")])], Options()).goals
             self.assertEqual((goal.goal, goal.state), ("8 to 12 times", state))
 
 
@@ -471,6 +579,32 @@ class OfStates(Case):
         self.assertEqual(len(failed.of_dstream), 2)  # there is no plain C either
 
 
+class OfIntervals(Case):
+    def trials(self, least, near=0):
+        """The place that is found where it is `least` or more that holds, and what was tried."""
+        tried = []
+
+        def holds(ms):
+            tried.append(ms)
+            return ms >= least
+        return interval.smallest_that_holds([1, 2, 3, 5], near, holds), tried
+
+    def test_it_is_looked_for_from_where_it_was(self):
+        for least, near, found, tried in ((1, 0, 0, [1]), (3, 0, 2, [1, 2, 3]), (3, 2, 2, [3, 2]),
+                                          (1, 2, 0, [3, 2, 1]), (5, 2, 3, [3, 5]),
+                                          (9, 2, None, [3, 5])):
+            with self.subTest(least=least, near=near):
+                self.assertEqual(self.trials(least, near), (found, tried))
+
+    def test_each_turn_has_half_of_what_it_could_take_itself(self):
+        rates, asked = iter([100, 60]), []
+        rows = interval.turns("one", [1, 2], lambda: next(rates),
+                              lambda rate, ms: asked.append((rate, ms)) or ms == 2)
+        found = [next(rows) for _ in range(6)]
+        self.assertEqual(asked, [(50, 1), (50, 2), (30, 2), (30, 1)])
+        self.assertEqual([row[1] for row in found if row is not parts.END_OF_TURN], [100, 2, 60, 2])
+
+
 class OfWindows(Case):
     def check(self, output, panes=2):
         path = self.path("rows")
@@ -480,7 +614,7 @@ class OfWindows(Case):
         part.paths, part.records = [path], 3
         lines = [{"batch_time": at, "batch_rows_in": n} for at, n in
                  (("1", 1), ("2", 0), ("3", 0), ("4", 2))]
-        window.check(part, output, lines, "sum", panes)
+        window_rows.check(part, output, lines, "sum", panes)
 
     def test_batches_without_output_do_not_shift_the_others(self):
         self.check(["1,5,1\n", "1,5,2\n", "1,9,4\n", "2,7,4\n"])
@@ -491,6 +625,160 @@ class OfWindows(Case):
                        ["1,5,1\n", "1,9,4\n", "2,7,4\n"]):
             with self.subTest(output), self.assertRaisesRegex(failed.Failed, "wrong result"):
                 self.check(output)
+
+    def rows_file(self, name, rows):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.writelines("%05d,%04d\n" % row for row in rows)
+        return self.path(name)
+
+    def test_rows_go_on_in_the_next_file(self):
+        part = Part()
+        part.paths = [self.rows_file(name, [(1, n), (2, n)]) for n, name in enumerate("abc")]
+        part.records = 6
+        self.assertEqual(list(window_rows.rows_between(part, 1, 5)),
+                         [(2, 0), (1, 1), (2, 1), (1, 2)])
+        self.assertEqual(list(window_rows.rows_between(part, 2, 4)), [(1, 1), (2, 1)])
+
+    def test_the_first_ones_are_those_with_the_most_and_then_the_least_key(self):
+        rows = [(3, 0), (2, 5), (1, 2), (2, 1), (1, 4)]
+        for aggregate, top in (("count", [(1, 2), (2, 2), (3, 1)]),
+                               ("sum", [(1, 6), (2, 6), (3, 0)]),
+                               ("max", [(2, 5), (1, 4), (3, 0)])):
+            self.assertEqual(window_rows.expected_top(rows, aggregate), top)
+
+    def test_records_a_second_are_those_with_a_full_window(self):
+        figures = measure.Figures(4_000_000, 9.0, 2.0, 7.0)
+        turn = window.turn(figures, [(1, 99)] * window.PANES + [(10, 4), (20, 6)])
+        self.assertEqual(turn, (3e6, 0.5, 7.0))
+
+    def test_plain_c_has_the_results_of_the_oracle(self):
+        """With panes that end within files and pieces, and keys that come and go."""
+        machine.compile_tool(os.path.join(TOP, "bench", "ceiling", "window.c"),
+                             self.path("window"), 0)
+        part, count = Part(), 30_000
+        part.paths = [self.rows_file(name, [
+            (n * 7 % 13_001 + n // 9_000 * 500, n * 31 % 9_973) for n in range(at, at + count)])
+            for name, at in (("a", 0), ("b", count))]
+        part.records = 2 * count
+        with unittest.mock.patch.object(machine, "ceiling", self.path), \
+                unittest.mock.patch.object(machine, "starter", self.begin):
+            for aggregate in window.AGGREGATES:
+                for panes in 0, 1, 3:
+                    with self.subTest((aggregate, panes)):
+                        turn = window.plain_c_turn(self.folder.name, part, 1500, aggregate, panes,
+                                                   True)
+                        self.assertGreater(turn.rate, 0)
+
+    def begin(self):
+        """As in a run, which has it built under build-bench."""
+        source, program = os.path.join(TOP, "bench", "harness", "begin.c"), self.path("begin")
+        machine.compile_tool(source, program, 0)
+        return program
+
+    def spark(self, aggregate, results):
+        files = [(self.rows_file("pane-%d" % n, [(n % 3, n)]), 1) for n in range(window.PANES + 4)]
+        path = self.path("result")
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines("%d,%05d,%d\n" % row for row in results)
+        window_spark.check(files, path, aggregate)
+
+    def test_of_spark_one_batch_with_a_full_window_and_the_last_are_checked(self):
+        right = [(31, 1, 31), (31, 0, 30), (31, 2, 29), (33, 0, 33), (33, 2, 32), (33, 1, 31)]
+        self.spark("max", right)
+        for wrong in right[:-1], [(31, 1, 30), *right[1:]]:
+            with self.assertRaisesRegex(failed.Failed, "wrong result in batch"):
+                self.spark("max", wrong)
+
+
+class OfSlowest(unittest.TestCase):
+    """What is judged of the slowest batches."""
+
+    def rounds(self, *slow):
+        """Of each round which batches took how long; all others took 1."""
+        return [[batches.get(number, 1) for number in range(200)] for batches in slow]
+
+    def test_what_others_did_is_left_out(self):
+        rounds = self.rounds({20: 9, 50: 7}, {90: 8}, {20 + window.NEAR + 1: 9})
+        self.assertEqual(window.least_slowest(rounds), 1)
+
+    def test_what_is_there_in_every_round_counts(self):
+        rounds = self.rounds({50: 9}, {50: 7, 10: 30}, {50: 8})
+        self.assertEqual(window.least_slowest(rounds), 7)
+
+    def test_also_where_it_moves_a_little(self):
+        rounds = self.rounds({50: 9}, {50 + window.NEAR: 7}, {50 - window.NEAR: 8})
+        self.assertEqual(window.least_slowest(rounds), 7)
+
+    def test_of_one_round_it_is_the_slowest(self):
+        self.assertEqual(window.least_slowest(self.rounds({0: 3, 199: 4})), 4)
+
+
+class OfArguments(unittest.TestCase):
+    def test_wrong_ones_end_with_64_and_one_line_that_says_why(self):
+        for words in (["run", "nosuch"], ["run", "--rounds", "0"], ["peers/install", "nosuch"],
+                      ["recovery", "--rounds", "0"], ["recovery", "--keys"],
+                      ["recovery", "--nosuch"], ["state", "nosuch"], ["state", "--batches", "x"],
+                      ["state", "--keys", "10,x"], ["state", "--keys", "10,0"]):
+            with self.subTest(words):
+                done = subprocess.run([sys.executable, "-B", os.path.join(TOP, "bench", words[0]),
+                                       *words[1:]], stderr=subprocess.PIPE, text=True, check=False)
+                self.assertEqual(done.returncode, 64)
+                self.assertNotIn("Traceback", done.stderr)
+
+
+class OfInstructions(Case):
+    """Of tests/instructions/check.py."""
+
+    def judged(self, recorded, counts):
+        told = io.StringIO()
+        with contextlib.redirect_stdout(told):
+            status = instructions.judge(recorded, counts, "check")
+        return status, told.getvalue()
+
+    def test_what_got_slower_fails_and_what_got_faster_is_told(self):
+        self.assertEqual(self.judged({"a": 100, "b": 100}, {"a": 104, "b": 97})[0], 0)
+        status, told = self.judged({"a": 100, "b": 100}, {"a": 106, "b": 90})
+        self.assertEqual(status, 1)
+        self.assertIn("Slower by more than 5 %: a.", told)
+        self.assertIn("faster by more than 5 %: b.", told)
+
+    def test_new_and_lost_ones_are_called_that(self):
+        for recorded, counts, word in (({"a": 1}, {"a": 1, "b": 2}, "NEW"),
+                                       ({"a": 1, "b": 2}, {"a": 1}, "LOST")):
+            status, told = self.judged(recorded, counts)
+            self.assertEqual(status, 1)
+            self.assertRegex(told, r"\nb .* %s\n" % word)
+            self.assertIn("Not compared with anything: b.", told)
+            self.assertIn("check --record", told)
+            self.assertNotIn("Slower", told)
+
+    def run_without_valgrind(self, **more):
+        return subprocess.run(
+            [sys.executable, "-B", instructions.__file__, "nothing"], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, check=False,
+            env={"PATH": self.folder.name, **more})
+
+    @unittest.skipUnless(platform.machine() == "x86_64", "they are not counted here at all")
+    def test_without_valgrind_it_is_skipped_aloud_and_fails_in_ci(self):
+        done = self.run_without_valgrind()
+        self.assertEqual(done.returncode, 77)
+        self.assertRegex(done.stdout, "^SKIPPED: .* there is no valgrind")
+        done = self.run_without_valgrind(CI="true")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout, "^FAILED: .* there is no valgrind")
+
+    @unittest.skipUnless(platform.machine() == "x86_64", "they are not counted here at all")
+    def test_another_compiler_is_skipped_aloud_also_in_ci(self):
+        told = io.StringIO()
+        with unittest.mock.patch.multiple(instructions, run=lambda *_: {"avx2 a": 1},
+                                          compiler=lambda _: "gcc 99"), \
+                unittest.mock.patch.object(instructions.shutil, "which", lambda _: "valgrind"), \
+                unittest.mock.patch.dict(os.environ, CI="true"), \
+                unittest.mock.patch.object(sys, "argv", ["check", "program"]), \
+                contextlib.redirect_stdout(told), self.assertRaises(SystemExit) as ended:
+            instructions.main()
+        self.assertEqual(ended.exception.code, 77)
+        self.assertRegex(told.getvalue(), "^SKIPPED: .*recorded with gcc .*built with gcc 99")
 
 
 class Aside(unittest.TestCase):

@@ -16,9 +16,24 @@ final class Interval {
 
     private static final long PATIENCE_NS = 12_000_000_000L;
 
+    /** A batch with records: how many, what it took and was late, and when it ended, in ms. */
+    static final class Batch {
+        public final long records;
+        public final long processing;
+        public final long delay;
+        public final long end;
+
+        Batch(BatchInfo info) {
+            records = info.numRecords();
+            processing = (Long) info.processingDelay().get();
+            delay = (Long) info.totalDelay().get();
+            end = (Long) info.processingEndTime().get();
+        }
+    }
+
     /** What the streaming context tells of batches with records. */
     private static final class Completed implements StreamingListener {
-        final List<long[]> times = Collections.synchronizedList(new ArrayList<>());
+        final List<Batch> told = Collections.synchronizedList(new ArrayList<>());
         volatile long records;
 
         @Override
@@ -26,19 +41,13 @@ final class Interval {
             BatchInfo batch = completed.batchInfo();
             records += batch.numRecords(); // only one thread tells of batches
             if (batch.numRecords() > 0) {
-                times.add(
-                        new long[] {
-                            (Long) batch.processingDelay().get(), (Long) batch.totalDelay().get()
-                        });
+                told.add(new Batch(batch));
             }
         }
     }
 
-    /**
-     * (processing, total delay) in milliseconds of the batches until all lines were in one, of which
-     * there are `total`; none if that takes too long.
-     */
-    static List<long[]> run(SparkSession session, Job job) throws Exception {
+    /** Until all lines were in a batch, of which there are `total`; none if that takes too long. */
+    static List<Batch> run(SparkSession session, Job job) throws Exception {
         JavaStreamingContext streaming = Batches.every(session, job.intervalMs, job.blockMs);
         Completed batches = new Completed();
         streaming.addStreamingListener(batches);
@@ -55,6 +64,6 @@ final class Interval {
         if (batches.records < job.total) {
             return List.of();
         }
-        return new ArrayList<>(batches.times);
+        return new ArrayList<>(batches.told);
     }
 }

@@ -22,6 +22,9 @@ public final class Job {
     public String output;
     public String work;
 
+    /** Of windows: "count", "sum" or "max". */
+    public String aggregate;
+
     /** Of empty batches, of latency, and of windows (count: of batches in one). */
     public int tasks;
     public int stages;
