@@ -58,24 +58,24 @@ def of_those_without(name):
 
 
 def throughput(work, options, rows, names):
-    """Records a second with and without the window, dstream and plain C. One turn more, the first,
-    is checked, and brings the rows into memory."""
+    """Records a second with the window, and of the same aggregate without; dstream and plain C. One
+    turn more, the first, is checked, and brings the rows into memory."""
     part = dataset(36 if options.smoke else 60, rows).repeated(1 if options.smoke else TIMES)
-    ways = {"without a window": ("count", 0), **{name: (name, PANES) for name in names}}
+    ways = [(name, panes) for name in names for panes in (0, PANES)]
 
     def turns_of_all(checked):
-        return {way: [take_turn(work, part, rows, aggregate, panes, checked)
-                      for take_turn in (dstream_turn, plain_c_turn)]
-                for way, (aggregate, panes) in ways.items()}
+        return {(name, panes): [take_turn(work, part, rows, name, panes, checked)
+                                for take_turn in (dstream_turn, plain_c_turn)]
+                for name, panes in ways}
 
     turns_of_all(True)
     while True:
         found = turns_of_all(False)
-        base = found["without a window"][0].rate
-        for way, (ours, plain_c) in found.items():
-            yield "records/s, {:,} rows a batch, {}".format(rows, way), ours.rate, "1/s"
-            if ways[way][1] > 0:
-                yield of_those_without(way), ours.rate / base, "of that"
+        for (name, panes), (ours, plain_c) in found.items():
+            yield "records/s, {:,} rows a batch, {}{}".format(
+                rows, name, "" if panes else " without a window"), ours.rate, "1/s"
+            if panes:
+                yield of_those_without(name), ours.rate / found[name, 0][0].rate, "of that"
             yield from compared(ours, plain_c)
         yield parts.END_OF_TURN
 
