@@ -489,6 +489,15 @@ static ds_status apply_alone(batch *b, ds_error *error)
 
 /* ---- All of a batch ---- */
 
+/* Of a batch that has no rows: no table is needed to bring them together. */
+static ds_status apply_nothing(batch *b, ds_error *error)
+{
+    counted before = count(b->frame);
+    DS_TRY(begin_batch(b, DS_ALL_HASHES, error));
+    end_part(b, DS_ALL_HASHES, before);
+    return DS_OK;
+}
+
 /* Keys without rows, when those with rows are done. */
 static void apply_others(batch *b)
 {
@@ -521,7 +530,9 @@ static ds_status apply(ds_frame *frame, const ds_node *node, ds_kept_state *kept
     }
     bool alone;
     DS_TRY(is_alone(&b, &alone, error));
-    if (alone)
+    if (n_pieces == 0 && kept->part_ms != frame->batch_ms && b.group->spec.n_keys > 0)
+        DS_TRY(apply_nothing(&b, error));
+    else if (alone)
         DS_TRY(apply_alone(&b, error));
     else if (from < DS_ALL_HASHES)
         DS_TRY(ds_group_each_pass(frame, node, pieces, n_pieces, from, apply_pass, &b, error));
