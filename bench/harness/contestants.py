@@ -5,6 +5,7 @@ folder `work` and returns (figures, rows of text). A server has started, loaded 
 compiled it before the turns that count, and stands still while others have theirs. Whoever cannot
 do it says so with `Failed`, or with another of failed.ERRORS.
 """
+import concurrent.futures
 import glob
 import json
 import os
@@ -12,7 +13,7 @@ import signal
 import subprocess
 import time
 
-from harness import aside, feed, machine, measure
+from harness import aside, data, feed, machine, measure
 from harness.failed import Failed
 
 
@@ -40,6 +41,36 @@ class Program(Contestant):
             figures = measure.run(argv, self.part.records, work, file, machine.one_core())
         with open(path, encoding="utf-8") as file:
             return figures, file.readlines()
+
+
+class SideBySide(Contestant):
+    """So many of a program at once, each with its part of the files; it takes as long as the last.
+    Their rows are counts, by key."""
+
+    share, is_ours = 1.0, True
+
+    def __init__(self, name, part, argv, count):
+        self.name, self.part, self.argv, self.count = name, part, argv, count
+
+    def one(self, work, number):
+        path = os.path.join(work, "result-%d" % number)
+        with open(path, "wb") as file:
+            figures = measure.run([*self.argv, *self.part.paths[number::self.count]], 0, work, file)
+        with open(path, encoding="utf-8") as file:
+            return figures, file.readlines()
+
+    def turn(self, work):
+        began = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(self.count) as pool:
+            done = list(pool.map(lambda number: self.one(work, number), range(self.count)))
+        wall = time.monotonic() - began
+        return measure.Figures(self.part.records, wall, sum(figures.cpu for figures, _ in done),
+                               sum(figures.peak for figures, _ in done)), \
+            self.added_up([row for _, rows in done for row in rows])
+
+    @staticmethod
+    def added_up(rows):
+        return ["%s,%d\n" % (key, count) for key, (count,) in data.read_rows(rows, (sum,)).items()]
 
 
 class Dstream(Contestant):
@@ -179,8 +210,8 @@ class Server:
 
 class Served(Contestant):
     """A job of a server, which `start()` finds or starts. What it says of its own time counts if it
-    says anything: then waiting for the next batch does not. The CPU time is that of its process,
-    all of the turn."""
+    says anything: then waiting for the next batch does not. The CPU time is what it says, too, or else
+    that of its process, all of the turn."""
 
     WARM_UP = 8  # seconds after which no more turns begin that only warm up
 
@@ -215,7 +246,7 @@ class Served(Contestant):
                                           "port": port or 0})
         finally:
             wall, most = time.monotonic() - began, peak.stop()
-        cpu = measure.cpu_of(pid) - cpu
+        cpu = answer.get("cpu", measure.cpu_of(pid) - cpu)
         self.server.pause()
         with open(path, encoding="utf-8") as file:
             rows = file.readlines()

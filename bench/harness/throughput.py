@@ -29,9 +29,8 @@ Line = collections.namedtuple("Line", "name share rate cpu_per_million peak roun
 def field(workload, options):
     """All who take part in a workload, in the order of their turns, and why others do not."""
     whole = whole_of(workload, options)
-    ceiling, *arguments = [word.format(**whole.tables) for word in workload.CEILING]
     found = [contestants.Program(table.CEILING, 1.0, whole,
-                                 [machine.ceiling(ceiling), *arguments, *inputs(whole)], True),
+                                 [*ceiling(workload, whole), *inputs(whole)], True),
              contestants.Dstream(table.OURS, whole, workload.app(whole))]
     missing = dict(getattr(workload, "WITHOUT", {}))
     for peer in options.peers:
@@ -43,6 +42,12 @@ def field(workload, options):
         else:
             found += peer.enter(workload, whole)
     return found, missing
+
+
+def ceiling(workload, part):
+    """The program, and its arguments before the files."""
+    name, *arguments = [word.format(**part.tables) for word in workload.CEILING]
+    return [machine.ceiling(name), *arguments]
 
 
 def whole_of(workload, options):

@@ -39,7 +39,7 @@ for line in sys.stdin:
         continue
     with open(request["output"], "w") as file:
         file.write("a,%d\\n" % (2 if do == "err" else 1))
-    print(json.dumps({"seconds": 0.5}), flush=True)
+    print(json.dumps({"seconds": 0.5, **({"cpu": 0.7} if do == "tell cpu" else {})}), flush=True)
 """
 
 
@@ -110,6 +110,11 @@ class OfServers(Case):
         self.assertEqual(out, {})
         self.assertEqual([f.wall for f in figures["well"]], [0.5, 0.5])
 
+    def test_the_cpu_time_is_what_one_says_if_it_does(self):
+        figures, _ = self.play(self.served("well"), self.served("tell cpu"))
+        self.assertEqual([f.cpu for f in figures["tell cpu"]], [0.7, 0.7])
+        self.assertLess(max(f.cpu for f in figures["well"]), 0.7)
+
     def test_one_that_fails_is_out_and_the_others_go_on(self):
         for do, why in (("die", "it ended"), ("throw", "no / luck"), ("err", "wrong result"),
                         ("babble", "it ended")):
@@ -164,6 +169,19 @@ class OfPrograms(Case):
             done = subprocess.run(measure.begun([sys.executable, "-c", code], cores), check=True,
                                   stdout=subprocess.PIPE, text=True)
             self.assertEqual(done.stdout, "%s 9\n" % sorted(wanted))
+
+    def test_two_side_by_side_have_the_files_among_them_and_their_counts_are_added(self):
+        paths = [self.path(name) for name in "abc"]
+        for path, rows in zip(paths, ("x,1\n", "x,2\ny,5\n", "x,3\n")):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(rows)
+        part = types.SimpleNamespace(paths=paths, records=4)
+        for count in 1, 2:
+            both = contestants.SideBySide("cat", part, ["cat"], count)
+            figures, rows = both.turn(self.folder.name)
+            self.assertEqual((figures.records, sorted(rows)), (4, ["x,6\n", "y,5\n"]))
+            with open(self.path("result-0"), encoding="utf-8") as file:
+                self.assertEqual(len(file.readlines()), 4 // count)
 
     def test_one_that_cannot_begin_says_so(self):
         with self.assertRaisesRegex(failed.Failed, "status 127: no/such/program: No such file"):

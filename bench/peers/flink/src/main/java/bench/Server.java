@@ -5,7 +5,7 @@ public final class Server {
     private Server() {}
 
     public static void main(String[] arguments) throws Exception {
-        Requests.answer((request, answer) -> answer.put("seconds", Yahoo.run(request)));
+        Requests.answer(Yahoo::run);
         System.exit(0);
     }
 }
