@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define PIECE ((size_t)1 << 20)
+#define LOOK_AHEAD 64 /* bytes after a text that may be read */
 
 /* A file, or "tcp:PORT" on this host. */
 static inline int open_input(const char *path)
@@ -28,7 +29,7 @@ static inline int open_input(const char *path)
 static inline int for_each_piece(char **paths, int count,
                                  void (*take)(const char *, const char *, void *), void *context)
 {
-    char *buffer = calloc(1, PIECE * 2 + 64); /* room to look ahead */
+    char *buffer = calloc(1, PIECE * 2 + LOOK_AHEAD);
     if (buffer == NULL)
         return 1;
     for (int i = 0; i < count; i++) {

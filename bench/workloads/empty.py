@@ -76,10 +76,10 @@ def dstream(options, name, mode):
         yield parts.END_OF_TURN
 
 
-def goals(options, name, ms, counts):
-    """`counts`: of tasks, of which there may be so many milliseconds for a stage."""
-    return [*(table.Wanted(a_batch(name, stages, tasks), ms * stages, "ms")
-              for stages in (1, 2) for tasks in counts_of_tasks(options) if tasks in counts),
+def goals(options, name, ms):
+    """`ms`: that a batch may take, by its stages, with any number of tasks."""
+    return [*(table.Wanted(a_batch(name, stages, tasks), ms[stages], "ms")
+              for stages in ms for tasks in counts_of_tasks(options)),
             *(table.Wanted(one_more(name, stages), 1, "us") for stages in (1, 2))]
 
 
@@ -102,6 +102,6 @@ def spark_measured(server, stages, tasks, batches):
 def run(options):
     return parts.run(TITLE, [
         *live.both_modes(lambda name, mode: dstream(options, name, mode),
-                         goals(options, "dstream", 0.5, (1, 8, 64)),
-                         goals(options, live.WITH_THREADS, 0.15, (1,))),
+                         goals(options, "dstream", {1: 0.5, 2: 1}),
+                         goals(options, live.WITH_THREADS, {1: 0.15})),
         *parts.of_peer("spark", options, lambda peer: spark(peer.PROJECT.server()))], options)
