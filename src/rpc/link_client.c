@@ -55,6 +55,7 @@ struct ds_client {
     pthread_cond_t changed;
     answer answer;
     bool ended; /* the channel is */
+    bool cut;   /* the try was, by the deadline, before there was an answer or an end */
     uint64_t pings, pongs;
 };
 
@@ -201,6 +202,7 @@ static answer knock(ds_client *client, nng_stream *stream, int64_t deadline_us)
     pthread_mutex_lock(&client->lock);
     while (client->answer == NO_ANSWER && !client->ended && wait_until(client, deadline_us))
         ;
+    client->cut = client->answer == NO_ANSWER && !client->ended;
     if (client->answer == NO_ANSWER)
         client->answer = TOO_LATE;
     answer got = client->answer;
@@ -212,7 +214,7 @@ static answer knock(ds_client *client, nng_stream *stream, int64_t deadline_us)
 static ds_status explain(const ds_client *client, ds_error *error)
 {
     char host[DS_ADDRESS_URL], port[DS_ADDRESS_URL];
-    if (client->address.transport == DS_TRANSPORT_TLS && client->ended) {
+    if (client->address.transport == DS_TRANSPORT_TLS && !client->cut) {
         ds_url_host(&client->address, host, port);
         return ds_tls_explain(client->tls, host, port, client->address.url, error);
     }
@@ -257,19 +259,32 @@ static void pause_until(int64_t time_us)
         ;
 }
 
-/* Of many tries the last one that reached somebody tells most. */
+/* How much a try that failed tells of why. */
+typedef enum telling { NOTHING, NOBODY_REACHED, CUT_SHORT, ALL } telling;
+
+static telling telling_of(const ds_client *client)
+{
+    if (client->channel == NULL)
+        return NOBODY_REACHED;
+    return client->cut ? CUT_SHORT : ALL;
+}
+
+/* Of many tries the last one that tells most is told. */
 static ds_status open_until(ds_client *client, int64_t deadline_us, ds_error *error)
 {
     const int64_t pause_us =
         client->address.transport == DS_TRANSPORT_TLS ? TLS_PAUSE_US : PAUSE_US;
     ds_error why = {.message = ""}, now;
+    telling most = NOTHING;
     for (;;) {
         ds_status status = try_open(client, deadline_us, &now);
         int64_t now_us = ds_clock_mono_us();
         if (status == DS_OK)
             return DS_OK;
-        if (client->channel != NULL || why.message[0] == '\0')
+        if (telling_of(client) >= most) {
+            most = telling_of(client);
             why = now;
+        }
         ds_channel_free(client->channel);
         client->channel = NULL;
         if (status != DS_ERR_UNAVAILABLE || now_us + pause_us >= deadline_us)

@@ -275,6 +275,8 @@ ds_status ds_tls_explain(const ds_tls *tls, const char *host, const char *port, 
     unsigned char byte;
     if (failed == 0 && flags == 0) /* it says so after the handshake if it does not take ours */
         failed = mbedtls_ssl_read(&a.ssl, &byte, 1);
+    if (failed == 0)
+        failed = MBEDTLS_ERR_SSL_CONN_EOF;
     free_attempt(&a);
     describe(failed, why, sizeof why);
     if (flags != 0 && flags != UINT32_MAX)

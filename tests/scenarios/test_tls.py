@@ -77,6 +77,18 @@ class Tls(outside.Outside):
         self.until_all(run, 2)
         run.stop()
 
+    def test_the_last_try_says_less_than_the_one_before(self):
+        """Who hangs up after the handshake is worth other tries; the one that the deadline cuts short
+        knows nothing better."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.ours)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            process = self.join(listener.getsockname()[1])
+            for _ in range(2):  # a try, and the look for its reason
+                with context.wrap_socket(listener.accept()[0], server_side=True):
+                    pass
+            self.expect_refused(process, "does not take our certificate", None)
+
     def test_a_driver_whose_certificate_has_expired(self):
         """It does not start; and one whose certificate expires while it runs gets no new executor."""
         old = self.ca.sign("old", "localhost", days=-1)
