@@ -8,6 +8,10 @@
 
 #include <stdlib.h>
 
+/* Panes are logged until so many times those that were saved have gone. To write down all of a
+ * window takes its task milliseconds, and to hand a log over nothing. */
+#define LOGGED 4
+
 /* ---- Rows ---- */
 
 static size_t numbers_size(uint32_t n)
@@ -116,7 +120,7 @@ static void clear_log(ds_window *window)
 void ds_window_log_gone(ds_window *window)
 {
     ds_window_log *log = &window->log;
-    if (!log->on || log->outrun || window->gone - log->saved_gone <= log->saved_parts)
+    if (!log->on || log->outrun || window->gone - log->saved_gone <= LOGGED * log->saved_parts)
         return;
     log->outrun = true;
     clear_log(window);

@@ -46,7 +46,7 @@ typedef struct ds_logged_pane {
 
 typedef struct ds_window_log {
     bool on;             /* something was saved or loaded: changes count from there */
-    bool outrun;         /* nothing of that is there any more */
+    bool outrun;         /* nothing of that is there any more, for long: nothing is logged */
     bool fresh;          /* the open pane began since */
     uint64_t saved_gone; /* parts that had gone then */
     uint64_t saved_parts;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define LESS 8           /* so much smaller a whole is folded, too, if ... */
-#define FEW_TIMES 8      /* ... it is so many times one change: then folds are rare */
+#define RARELY 80        /* ... it is so many batches old: then folds are rare */
 #define COPY_MORE 16     /* a copy may have so large a part more: text of its queues */
 #define SAVED_LESS 4     /* a whole has so large a part of the bytes in memory at least, mostly */
 #define LATER_PARTS 320u /* a chain may have at most, if there is no memory for the copy, ... */
@@ -43,28 +43,33 @@ static ds_saved_part *copy_parts(ds_arena *arena, const ds_task *task)
     return parts;
 }
 
-/* It costs three times as much, but beside the tasks. */
-static bool is_worth_it(uint64_t whole, uint64_t changes, uint32_t n_changes, uint64_t fold_bytes)
+/* It costs three times as much, but beside the tasks. How large the changes are says nothing: where
+ * batches follow each other without a pause the first save after a fold has hundreds of them. */
+static bool is_worth_it(uint64_t whole, int64_t age_ms, int64_t slide_ms, uint64_t fold_bytes)
 {
     if (whole >= fold_bytes)
         return true;
-    return whole >= fold_bytes / LESS && changes <= whole / FEW_TIMES * n_changes;
+    return whole >= fold_bytes / LESS && age_ms >= slide_ms * RARELY;
 }
 
 ds_fold *ds_fold_new(const ds_task_env *env, const ds_task *task, size_t kept_bytes, bool *later)
 {
     *later = false;
+    const ds_stage *stage = &env->plan->stages[task->stage];
     uint64_t bytes = 0, whole = 0;
-    uint32_t n_changes = 0;
+    int64_t age_ms = INT64_MAX;
     for (uint32_t i = 0; i < task->n_saved; i++) {
         if (!lies_here(&task->saved[i], env->executor_id) ||
             __builtin_add_overflow(bytes, task->saved[i].length, &bytes))
             return NULL;
-        whole += task->saved[i].whole ? task->saved[i].length : 0;
-        n_changes += !task->saved[i].whole;
+        if (!task->saved[i].whole)
+            continue;
+        whole += task->saved[i].length;
+        int64_t part_ms = task->batch_ms - task->saved[i].batch_ms;
+        age_ms = part_ms < age_ms ? part_ms : age_ms;
     }
     uint64_t now = kept_bytes / SAVED_LESS; /* it may have grown much since */
-    if (!is_worth_it(now > whole ? now : whole, bytes - whole, n_changes, env->fold_bytes))
+    if (!is_worth_it(now > whole ? now : whole, age_ms, stage->root->slide_ms, env->fold_bytes))
         return NULL;
     int64_t reserved = (int64_t)(kept_bytes + kept_bytes / COPY_MORE) + BESIDE_COPY;
     ds_budget *budget = env->saving != NULL ? env->saving : env->budget;
@@ -74,7 +79,7 @@ ds_fold *ds_fold_new(const ds_task_env *env, const ds_task *task, size_t kept_by
         return NULL;
     }
     ds_fold *fold = ds_calloc(1, sizeof *fold);
-    fold->stage = &env->plan->stages[task->stage];
+    fold->stage = stage;
     fold->peers = env->peers;
     fold->collection = env->collection;
     fold->budget = budget;
@@ -130,6 +135,7 @@ static ds_status load_changes(ds_kept *kept, const ds_collected *collected, uint
 {
     reader r = {.pace = pace};
     const ds_save_to to = {.arg = &r, .write = take_in};
+    ds_buffer_reserve(&r.bytes, collected->bytes[i].length); /* to grow would be to copy at once */
     const ds_load_from from = {&r, give_out};
     ds_status status = ds_collected_read(collected, i, &to, error);
     if (status == DS_OK && r.bytes.length > 0)

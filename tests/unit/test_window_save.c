@@ -338,18 +338,22 @@ START_TEST(a_window_may_outrun_its_parts)
     add_batch(&r, 10);
     slide(&r, 10);
     save(&r, true);
-    for (int64_t time = 20; time <= 60; time += 10) {
+    for (int64_t time = 20; time <= 80; time += 10) {
         add_batch(&r, time);
         slide(&r, time);
         ck_assert(!ds_window_outran(r.saved));
     }
-    for (int64_t time = 70; time <= 100; time += 10) {
+    save(&r, false); /* panes that came and went since, too */
+    ck_assert_uint_eq(r.n_parts, 2);
+    load(&r, 80);
+    for (int64_t time = 90; time <= 400; time += 10) {
         add_batch(&r, time);
         slide(&r, time);
+        ck_assert(time > 280 || !ds_window_outran(r.saved));
     }
     ck_assert(ds_window_outran(r.saved));
-    reload(&r, 100);
-    slide(&r, 110);
+    reload(&r, 400);
+    slide(&r, 410);
     rig_close(&r);
 }
 END_TEST
