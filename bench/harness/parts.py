@@ -105,7 +105,8 @@ def median(rows, wanted):
     value = statistics.median(value for _, value, _ in there)
     if value < 0:
         return what, None, "less than nothing: noise"
-    return what, value, unit if len(there) == wanted else "%s (%d rounds)" % (unit, len(there))
+    return what, value, unit if len(there) == wanted else "%s (%s)" % (
+        unit, table.rounds(len(there)))
 
 
 def play(parts, options):
@@ -133,7 +134,7 @@ def cut(everybody, options):
     """What there was no time for."""
     count = {turns.part.name: len(turns.rounds) for turns in everybody if turns.were_cut(options)}
     without_turns = [name for name in count if not count[name]]
-    fewer = ["%s %d rounds" % (name, count[name]) for name in count if count[name]]
+    fewer = ["%s %s" % (name, table.rounds(count[name])) for name in count if count[name]]
     return "; ".join(what + ", ".join(names) for what, names in (
         ("without ", without_turns), ("only ", fewer)) if names)
 
@@ -144,4 +145,4 @@ def run(title, parts, options):
     rows = [row for turns in everybody for row in judged(turns, options)]
     count = max((len(turns.rounds) for turns in everybody if not turns.is_whole), default=0)
     return table.figures(title, rows, options)._replace(
-        rounds="%d rounds" % count if count > 0 else "", cut=cut(everybody, options))
+        rounds=table.rounds(count) if count > 0 else "", cut=cut(everybody, options))

@@ -49,8 +49,8 @@ def head(options, seconds, sections):
     for peer in options.peers:
         why = peer.absent()
         lines.append((peer.NAME, "absent: " + why if why else peer.version()))
-    lines.append(("the run", "%d rounds, scale %g, %.0f minutes" % (
-        options.rounds, options.scale, seconds / 60)))
+    lines.append(("the run", "%s, scale %g, %.0f minutes, begun at a load of %.1f" % (
+        table.rounds(options.rounds), options.scale, seconds / 60, options.load)))
     cut = ["%s (%s)" % (name, section.cut) for name, section in sections.items() if section.cut]
     if cut:
         lines.append(("CUT SHORT for want of time", "; ".join(cut)))

@@ -63,13 +63,17 @@ def throughput(workload, lines, missing, options):
             "records/s", "CPU"]
     return Section(title(workload, lines, options), markdown(head, rows),
                    [goal_of(name, goal, by_name, missing) for name, goal in goals.items()],
-                   "%d rounds" % rounds_of(lines), cut(lines, options))
+                   rounds(rounds_of(lines)), cut(lines, options))
 
 
 def cut(lines, options):
-    fewer = ["%s %d rounds" % (line.name, line.rounds) for line in lines
+    fewer = ["%s %s" % (line.name, rounds(line.rounds)) for line in lines
              if line.rounds < options.rounds]
     return "only " + ", ".join(fewer) if fewer else ""
+
+
+def rounds(count):
+    return "%d %s" % (count, "round" if count == 1 else "rounds")
 
 
 def rounds_of(lines):
@@ -78,16 +82,16 @@ def rounds_of(lines):
 
 def name_of(line, lines):
     """With its rounds if others had more."""
-    return line.name if line.rounds == rounds_of(lines) else "%s (%d rounds)" % (
-        line.name, line.rounds)
+    return line.name if line.rounds == rounds_of(lines) else "%s (%s)" % (
+        line.name, rounds(line.rounds))
 
 
 def title(workload, lines, options):
-    whole, rounds = workload.dataset.part(1.0), rounds_of(lines)
-    skipped, times = options.rounds - rounds, 1 if options.smoke else getattr(workload, "TIMES", 1)
-    return "%s: %s %s, %s MB%s, %d keys in the results; %d rounds%s" % (
+    whole, made = workload.dataset.part(1.0), rounds_of(lines)
+    skipped, times = options.rounds - made, 1 if options.smoke else getattr(workload, "TIMES", 1)
+    return "%s: %s %s, %s MB%s, %d keys in the results; %s%s" % (
         workload.TITLE, number(whole.records), workload.UNIT, number(whole.bytes() / 1e6),
-        ", read %d times" % times if times > 1 else "", len(whole.expected), rounds,
+        ", read %d times" % times if times > 1 else "", len(whole.expected), rounds(made),
         ", no time for %d more" % skipped if skipped > 0 else "")
 
 

@@ -44,7 +44,7 @@ for line in sys.stdin:
 
 
 class Options:
-    smoke, judges, rounds, warm_up, uncounted, peers = False, True, 2, 1, 1, []
+    smoke, judges, rounds, warm_up, uncounted, peers, load = False, True, 2, 1, 1, [], 0.5
 
     def __init__(self, late=False, over=False):
         self.late, self.over = late, over
@@ -348,10 +348,10 @@ class OfParts(Case):
         section = self.run_parts(options, self.part("A", options, 1, 9, goals=self.wanted),
                                  self.part("B", options, 5, 7), self.part("C", options, 1))
         self.assertEqual("".join(options.turns), "ABCAA")
-        self.assertEqual(self.rows_told, [("of A", 9, "ms"), ("of B", 5, "ms (1 rounds)"),
-                                          ("of C", 1, "ms (1 rounds)")])
+        self.assertEqual(self.rows_told, [("of A", 9, "ms"), ("of B", 5, "ms (1 round)"),
+                                          ("of C", 1, "ms (1 round)")])
         self.assertEqual((section.rounds, section.cut),
-                         ("3 rounds", "only B 1 rounds, C 1 rounds"))
+                         ("3 rounds", "only B 1 round, C 1 round"))
 
     def test_only_the_first_has_its_turn_when_all_is_over(self):
         options = Clock(0, 0)
@@ -359,11 +359,11 @@ class OfParts(Case):
                                  self.part("B", options, 5, goals=[table.Wanted("b", 3, "ms")]),
                                  parts.told("C", "no need"))
         self.assertEqual("".join(options.turns), "A")
-        self.assertEqual(self.rows_told, [("of A", 1, "ms (1 rounds)"),
+        self.assertEqual(self.rows_told, [("of A", 1, "ms (1 round)"),
                                           ("B", None, "no time left for this"),
                                           ("b", None, "no time left for this"),
                                           ("C", None, "no need")])  # takes no time
-        self.assertEqual(section.cut, "without B; only A 1 rounds")
+        self.assertEqual(section.cut, "without B; only A 1 round")
         self.assertEqual([(goal.state, goal.reached) for goal in section.goals],
                          [(table.UNKNOWN, "no time left for this")])
 
@@ -422,8 +422,8 @@ class OfGoals(Case):
     def test_who_had_fewer_rounds_is_told_of(self):
         section = table.throughput(workload({}), [self.lines[1], self.lines[2]._replace(rounds=1)],
                                    {}, Options())
-        self.assertIn("| mawk (1 rounds) |", section.table)
-        self.assertEqual((section.rounds, section.cut), ("2 rounds", "only mawk 1 rounds"))
+        self.assertIn("| mawk (1 round) |", section.table)
+        self.assertEqual((section.rounds, section.cut), ("2 rounds", "only mawk 1 round"))
 
 
 class OfReports(Case):
@@ -457,12 +457,12 @@ class OfReports(Case):
         self.assertEqual(self.write({"one": self.section(6)}), first)
 
     def test_what_was_cut_short_is_told_at_the_top(self):
-        text = self.write({"one": self.section(6)._replace(rounds="1 rounds", cut="only x 1 rounds"),
+        text = self.write({"one": self.section(6)._replace(rounds="1 round", cut="only x 1 round"),
                            "two": self.section(7)})
         head = text[:text.index("## All goals")]
-        self.assertIn("CUT SHORT for want of time: one (only x 1 rounds)", head)
+        self.assertIn("CUT SHORT for want of time: one (only x 1 round)", head)
         self.assertIn("NOT A RUN OF RECORD", head)  # two rounds
-        self.assertIn("; 1 rounds, scale 1.", text)
+        self.assertIn("; 1 round, scale 1.", text)
 
     def test_a_reason_is_found_by_workload_and_goal(self):
         path = self.path("reasons.md")
