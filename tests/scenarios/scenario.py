@@ -126,6 +126,16 @@ def process_state(pid):
     return read("/proc/%d/stat" % pid).rsplit(")", 1)[1].split()[0]
 
 
+def halt(pid):
+    """SIGSTOP, until it stands still: one of its threads is told, and where the machine has much to
+    do the others run on until that one tells them."""
+    def stands_still():
+        stats = [read(path, "") for path in glob.glob("/proc/%d/task/*/stat" % pid)]
+        return all(stat == "" or stat.rsplit(")", 1)[1].split()[0] in "TtZX" for stat in stats)
+    os.kill(pid, signals.SIGSTOP)
+    until(stands_still, "%d stands still" % pid)
+
+
 def memfds(pid):
     """The memfd segments that a process holds, by inode."""
     found = {}

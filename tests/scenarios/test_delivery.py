@@ -4,7 +4,6 @@ import collections
 import json
 import os
 import resource
-import signal
 import socket
 import subprocess
 import time
@@ -75,7 +74,7 @@ class Acknowledged(Delivery):
 
     def kill_all(self, run):
         for pid in run.executors():
-            os.kill(pid, signal.SIGSTOP)  # nothing is written any more, but by whom writes now
+            scenario.halt(pid)  # nothing is written any more, but by whom writes now
         for pid in run.executors() + [run.pid]:
             self.kill(pid)
         return True
@@ -130,7 +129,7 @@ class Acknowledged(Delivery):
         def hang(run):
             for pid in run.executors():
                 if self.listens(pid):
-                    os.kill(pid, signal.SIGSTOP)
+                    scenario.halt(pid)
             return False
         self.HEARTBEAT = "1s"
         self.torture(hang, rounds=2)

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import shutil
-import signal
 
 import scenario
 from scenario import NO_INPUT, awk
@@ -301,7 +300,7 @@ class Restart(scenario.Scenario):
         self.write("in/a", "a\n")
         run = self.start(app)
         run.until_rows_in(1)
-        os.kill(run.until_executors(1)[0], signal.SIGSTOP)  # tasks wait
+        scenario.halt(run.until_executors(1)[0])  # tasks wait
         os.mkdir(self.path("new"))
         for name in ("b", "c"):
             self.write("new/" + name, name * 3 + "\n", aside=False)

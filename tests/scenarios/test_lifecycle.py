@@ -128,7 +128,7 @@ class Stop(scenario.Scenario):
         run.until_batches(2)
         pids = run.executors()
         for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+            scenario.halt(pid)
         run.signal(signal.SIGTERM)
         run.until_log("one last batch")
         run.signal(signal.SIGTERM)
@@ -184,7 +184,7 @@ class Kill(scenario.Scenario):
     def test_the_driver_while_executors_are_stopped(self):
         run = self.busy()
         for pid in run.executors():
-            os.kill(pid, signal.SIGSTOP)
+            scenario.halt(pid)
         run.kill()
         self.assertEqual(self.leftovers(), [])
 

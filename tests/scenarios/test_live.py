@@ -56,7 +56,7 @@ class Heartbeat(Live):
         run = self.start(self.app_of_rates())
         run.until_batches(3)
         stopped = run.until_executors(2)[0]
-        os.kill(stopped, signal.SIGSTOP)
+        scenario.halt(stopped)
         run.until_log("it was silent for")
         scenario.until(lambda: not alive(stopped), "it is killed, though it is stopped")
         run.until(lambda: (self.lost(run), run.last()["executors"]) == (1, 2), "another one came")
@@ -72,7 +72,7 @@ class Heartbeat(Live):
         run.until_batches(3)
         pids = run.until_executors(2)
         for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+            scenario.halt(pid)
         run.until(lambda: self.lost(run) == 2 and run.last()["executors"] == 2, "others came")
         self.assertFalse(set(pids) & set(run.executors()))
         run.stop()
@@ -86,7 +86,7 @@ class Heartbeat(Live):
         os.kill(known[0], signal.SIGKILL)
         run.until(lambda: [pid for pid in run.executors() if pid not in known], "another one")
         for pid in set(run.executors()) - set(known):
-            os.kill(pid, signal.SIGSTOP)
+            scenario.halt(pid)
         run.until(lambda: self.lost(run) >= 2, "it is lost", 20)  # and not after a minute
         batches = run.last()["batches"]
         run.until_batches(batches + 5)
@@ -154,7 +154,7 @@ class Replacement(Live):
             if times % 2:
                 self.kill(pid)
             else:
-                os.kill(pid, signal.SIGSTOP)  # the driver kills it, and its port is free soon
+                scenario.halt(pid)  # the driver kills it, and its port is free soon
                 scenario.until(lambda: not alive(pid), "it is killed")
             # Before that a socket of the dead one, whose last thread still ends, may take the line.
             run.until_log("listening", times)
@@ -188,7 +188,7 @@ class Speculation(Live):
         self.add_file(0)
         run.until_rows_in(self.LINES)
         stopped = run.executors()[0]
-        os.kill(stopped, signal.SIGSTOP)
+        scenario.halt(stopped)
         for i in range(1, 4):
             self.add_file(i)
             run.until_rows_in((i + 1) * self.LINES)
@@ -263,7 +263,7 @@ class Orphans(Live):
     def test_the_driver_dies_while_executors_are_stopped(self):
         run = self.busy(guests=1)
         for pid in self.pids[1:]:
-            os.kill(pid, signal.SIGSTOP)
+            scenario.halt(pid)
         run.kill()
         scenario.until(lambda: not any(map(alive, self.pids[:3])), "its own end at once", 5)
         self.guests[0].signal(signal.SIGCONT)  # it cannot end before

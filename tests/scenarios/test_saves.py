@@ -70,7 +70,7 @@ class Saves(scenario.Scenario):
         run.until(self.saved_files, "something is saved")
         everyone = [run.process.pid, *run.executors()]
         for pid in everyone:
-            os.kill(pid, signal.SIGSTOP)  # or one of them makes the folder again meanwhile
+            scenario.halt(pid)  # or one of them makes the folder again meanwhile
         os.rename(self.path("state/kept"), self.path("state/aside"))
         self.write("state/kept", "no folder")
         for pid in everyone:

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import threading
 import unittest
 
@@ -413,7 +412,7 @@ class Restart(Tail):
         self.append(folder + "/a.log", "0\n1\n")
         run = self.start(app)
         run.until_rows_in(2)
-        os.kill(run.until_executors(1)[0], signal.SIGSTOP)  # tasks wait
+        scenario.halt(run.until_executors(1)[0])  # tasks wait
         self.append(folder + "/a.log", "2\n3\n")
         run.until(lambda: '"from":4,"to":8' in self.allotted(), "the lines are allotted")
         run.kill()
